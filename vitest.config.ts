@@ -1,0 +1,62 @@
+import { defineConfig } from 'vitest/config'
+
+type ProjectName = 'unit' | 'property' | 'contract' | 'integration' | 'process'
+
+/**
+ * One project per folder of test/. Groups run one after the other, so the
+ * folders that start threads and child processes have the machine to
+ * themselves, one file at a time.
+ */
+function project(name: ProjectName, groupOrder: number, testTimeout: number, fileParallelism: boolean) {
+  return {
+    extends: true as const,
+    test: {
+      name,
+      include: [`test/${name}/**/*.test.ts`],
+      testTimeout,
+      hookTimeout: testTimeout,
+      fileParallelism,
+      sequence: { groupOrder },
+    },
+  }
+}
+
+export default defineConfig({
+  test: {
+    // Forks, not threads: a test file must own its process, because exit hooks
+    // and native aborts are part of what is tested.
+    pool: 'forks',
+    // Compiled files are run by Node as they are: a worker's `new URL(...)` must
+    // point into dist/, and 'tbcoin-engine' must be the module a user gets.
+    server: { deps: { external: [/\/dist\//] } },
+    projects: [
+      project('unit', 0, 10_000, true),
+      project('property', 1, 10_000, true),
+      project('contract', 2, 10_000, false),
+      project('integration', 3, 60_000, false),
+      project('process', 4, 120_000, false),
+      {
+        // Checked by tsc, never run. Errors elsewhere are `npm run typecheck`'s to report.
+        test: {
+          name: 'types',
+          include: [],
+          typecheck: {
+            enabled: true,
+            only: true,
+            include: ['test/types/**/*.test-d.ts'],
+            tsconfig: './tsconfig.json',
+            ignoreSourceErrors: true,
+          },
+        },
+      },
+    ],
+    coverage: {
+      provider: 'v8',
+      include: ['src/**', 'workers/**'],
+      // Threads and child processes run dist/, out of sight of this process; merging the part
+      // that is seen through source maps gives wrong numbers.
+      exclude: ['dist/**'],
+      reporter: ['text', 'html', 'json-summary'],
+    },
+  },
+})
