@@ -1,0 +1,205 @@
+/**
+ * Every code this library rejects with, what it means and whether the same call
+ * may succeed later without a change by the caller. The classes below are made
+ * from this table; `test/unit/errors.test.ts` keeps the README true to it.
+ */
+export const ERROR_TABLE = {
+  ERR_INVALID_OPTIONS: {
+    retryable: false,
+    meaning: 'An option is unknown, has the wrong type or a value out of range.',
+  },
+  ERR_INVALID_INPUT: {
+    retryable: false,
+    meaning: "The input does not fit the model's signature; nothing was sent to a replica.",
+  },
+  ERR_MODEL_NOT_FOUND: {
+    retryable: false,
+    meaning: 'No model of that name is known to the runtime or its model directory.',
+  },
+  ERR_VERSION_NOT_FOUND: {
+    retryable: false,
+    meaning: 'The model is known, that version of it is not.',
+  },
+  ERR_VERSION_EXISTS: {
+    retryable: false,
+    meaning: 'That version is loaded already; a version is immutable, so choose a new label.',
+  },
+  ERR_MODEL_UNAVAILABLE: {
+    retryable: true,
+    meaning: 'The model is known but cannot answer now; `cause` tells why.',
+  },
+  ERR_MODEL_LOAD: {
+    retryable: false,
+    meaning: 'The model could not be loaded: missing, damaged or refused by its loader.',
+  },
+  ERR_WARMUP: {
+    retryable: false,
+    meaning: 'The model was loaded, but its warm-up run failed.',
+  },
+  ERR_SIGNATURE_MISMATCH: {
+    retryable: false,
+    meaning: 'The new version does not accept what the active one accepts.',
+  },
+  ERR_OVERLOADED: {
+    retryable: true,
+    meaning: "The version's queue is full; `retryAfterMs` is a hint.",
+  },
+  ERR_DEADLINE_EXCEEDED: {
+    retryable: true,
+    meaning: 'The deadline passed; `stage` says whether the request was queued or in flight.',
+  },
+  ERR_ABORTED: {
+    retryable: false,
+    meaning: "The caller's signal aborted; `cause` is the signal's reason.",
+  },
+  ERR_INFERENCE: {
+    retryable: false,
+    meaning: 'The run itself failed inside the model.',
+  },
+  ERR_REPLICA_EXITED: {
+    retryable: true,
+    meaning: 'The worker thread that ran the request died; it is being replaced.',
+  },
+  ERR_CIRCUIT_OPEN: {
+    retryable: true,
+    meaning: 'Replicas of this version keep dying; the crash budget is spent.',
+  },
+  ERR_INSUFFICIENT_MEMORY: {
+    retryable: true,
+    meaning: 'The memory budget has no room for the model.',
+  },
+  ERR_DRAIN_TIMEOUT: {
+    retryable: true,
+    meaning: 'The version was being drained and its deadline passed before the answer came.',
+  },
+  ERR_RUNTIME_CLOSED: {
+    retryable: false,
+    meaning: 'The runtime is closing or closed.',
+  },
+  ERR_ILLEGAL_TRANSITION: {
+    retryable: false,
+    meaning: 'A component was asked to move to a state that cannot follow its present one.',
+  },
+  ERR_SWAP_SUPERSEDED: {
+    retryable: false,
+    meaning: 'A newer swap of the same model was requested before this one was promoted.',
+  },
+  ERR_ALREADY_ACTIVE: {
+    retryable: false,
+    meaning: 'The version to swap in is the active one.',
+  },
+  ERR_VERSION_CONFLICT: {
+    retryable: false,
+    meaning: 'The active version is not the `oldVersion` the caller named.',
+  },
+  ERR_INVALID_MANIFEST: {
+    retryable: false,
+    meaning: 'A model.json or version.json of the model directory is not valid.',
+  },
+  ERR_UNSUPPORTED_MODEL: {
+    retryable: false,
+    meaning: 'The model uses something that cannot be served here; the message names it.',
+  },
+  ERR_REPLICA_STUCK: {
+    retryable: true,
+    meaning: 'The run did not return in time; its replica is in quarantine and replaced.',
+  },
+  ERR_RESOURCE_NOT_FOUND: {
+    retryable: false,
+    meaning: 'No resource of that name or type is registered.',
+  },
+  ERR_RESOURCE_INIT: {
+    retryable: true,
+    meaning: "A resource's initializer failed.",
+  },
+  ERR_STARTUP: {
+    retryable: false,
+    meaning: 'A startup handler failed; what had started was stopped again.',
+  },
+  ERR_SHUTDOWN: {
+    retryable: false,
+    meaning: 'One or more shutdown handlers failed.',
+  },
+} as const satisfies Record<string, { retryable: boolean; meaning: string }>
+
+export type ErrorCode = keyof typeof ERROR_TABLE
+
+/** What an error can carry beside its message. */
+export interface RuntimeErrorFields {
+  /** Name of the model concerned. */
+  model?: string | undefined
+  /** Version of the model concerned. */
+  version?: string | undefined
+  /** What led to this error. */
+  cause?: unknown
+  /** `ERR_DEADLINE_EXCEEDED`: where the request was when its deadline passed. */
+  stage?: 'queued' | 'in-flight' | undefined
+  /** `ERR_OVERLOADED`: how long to wait before another try, in milliseconds. */
+  retryAfterMs?: number | undefined
+}
+
+/**
+ * Base class of every error this library creates. `code` is stable and part of
+ * the contract, the message is not.
+ */
+export class RuntimeError extends Error {
+  readonly code: ErrorCode
+  /** Whether the same call may succeed later, unchanged. */
+  readonly retryable: boolean
+  declare readonly model?: string
+  declare readonly version?: string
+  declare readonly stage?: 'queued' | 'in-flight'
+  declare readonly retryAfterMs?: number
+
+  constructor(code: ErrorCode, message: string, fields: RuntimeErrorFields = {}) {
+    super(message, fields.cause === undefined ? undefined : { cause: fields.cause })
+    this.code = code
+    this.retryable = ERROR_TABLE[code].retryable
+    for (const key of ['model', 'version', 'stage', 'retryAfterMs'] as const) {
+      if (fields[key] !== undefined)
+        Object.defineProperty(this, key, { value: fields[key], enumerable: true })
+    }
+  }
+}
+
+export interface ErrorOf<C extends ErrorCode> extends RuntimeError {
+  readonly code: C
+}
+
+export interface ErrorClass<C extends ErrorCode> {
+  readonly code: C
+  new (message: string, fields?: RuntimeErrorFields): ErrorOf<C>
+}
+
+/** `ERR_MODEL_NOT_FOUND` is the class `ModelNotFoundError`; an abort keeps the web's name. */
+function classNameOf(code: ErrorCode): string {
+  if (code === 'ERR_ABORTED') return 'AbortError'
+  const words = code.slice('ERR_'.length).toLowerCase().split('_')
+  return `${words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('')}Error`
+}
+
+function defineErrorClass(code: ErrorCode): ErrorClass<ErrorCode> {
+  const name = classNameOf(code)
+  const subclass = class extends RuntimeError {
+    static readonly code = code
+    constructor(message: string, fields?: RuntimeErrorFields) {
+      super(code, message, fields)
+    }
+  }
+  Object.defineProperty(subclass, 'name', { value: name })
+  Object.defineProperty(subclass.prototype, 'name', { value: name, configurable: true, writable: true })
+  return subclass
+}
+
+/** One class per code: `new errors.ERR_MODEL_NOT_FOUND(message, { model })`. */
+export const errors = Object.fromEntries(
+  (Object.keys(ERROR_TABLE) as ErrorCode[]).map((code) => [code, defineErrorClass(code)]),
+) as { readonly [C in ErrorCode]: ErrorClass<C> }
+
+/** Union of every error, so that `switch (error.code)` narrows. */
+export type AnyRuntimeError = { [C in ErrorCode]: ErrorOf<C> }[ErrorCode]
+
+/** Narrows an unknown value to an error of this library. */
+export function isRuntimeError(value: unknown): value is AnyRuntimeError {
+  return value instanceof RuntimeError
+}

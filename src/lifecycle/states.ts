@@ -1,0 +1,125 @@
+import { errors } from '../errors.js'
+
+/** The eight states of every component: application, model version, resource. */
+export const LIFECYCLE_STATES = [
+  'uninitialized',
+  'initializing',
+  'ready',
+  'starting',
+  'running',
+  'stopping',
+  'stopped',
+  'error',
+] as const
+
+export type LifecycleState = (typeof LIFECYCLE_STATES)[number]
+
+/**
+ * What may follow what; everything else is forbidden. `running → ready` is an
+ * active version put on standby; `stopped → initializing` one that is loaded
+ * again after an eviction; `error → initializing` another try.
+ */
+export const TRANSITIONS: Readonly<Record<LifecycleState, readonly LifecycleState[]>> = {
+  uninitialized: ['initializing', 'stopped'],
+  initializing: ['ready', 'stopping', 'error'],
+  ready: ['starting', 'stopping', 'error'],
+  starting: ['running', 'stopping', 'error'],
+  running: ['ready', 'stopping', 'error'],
+  stopping: ['stopped', 'error'],
+  stopped: ['initializing'],
+  error: ['initializing', 'stopping', 'stopped'],
+}
+
+/** One move of one component. */
+export interface Transition {
+  /** Who moved, for example `model vad@5`. */
+  readonly component: string
+  readonly from: LifecycleState
+  readonly to: LifecycleState
+  /** What asked for the move, for example `hotSwapModel`. */
+  readonly trigger: string
+  /** The error behind it, if there was one. */
+  readonly cause?: unknown
+  /** Milliseconds since the epoch. */
+  readonly at: number
+}
+
+export type TransitionListener = (transition: Transition) => void
+
+interface Waiter {
+  readonly states: ReadonlySet<LifecycleState>
+  resolve(state: LifecycleState): void
+}
+
+/** Holds the state of one component; the only way to change it is a legal `to()`. */
+export class StateMachine {
+  readonly component: string
+  #state: LifecycleState = 'uninitialized'
+  #cause: unknown
+  #listeners: TransitionListener[] = []
+  #waiters = new Set<Waiter>()
+
+  constructor(component: string, onChange?: TransitionListener) {
+    this.component = component
+    if (onChange !== undefined) this.#listeners.push(onChange)
+  }
+
+  get state(): LifecycleState {
+    return this.#state
+  }
+
+  /** The cause given with the last move. */
+  get cause(): unknown {
+    return this.#cause
+  }
+
+  is(...states: readonly LifecycleState[]): boolean {
+    return states.includes(this.#state)
+  }
+
+  /**
+   * Moves to `next`; listeners run before this returns.
+   * @throws ERR_ILLEGAL_TRANSITION if `next` cannot follow the present state.
+   */
+  to(next: LifecycleState, trigger: string, cause?: unknown): void {
+    const from = this.#state
+    if (!TRANSITIONS[from].includes(next)) {
+      throw new errors.ERR_ILLEGAL_TRANSITION(
+        `${this.component} cannot go from ${from} to ${next} (${trigger}); from ${from} it can go to ${TRANSITIONS[from].join(', ')}`,
+        { cause },
+      )
+    }
+    this.#state = next
+    this.#cause = cause
+    const transition: Transition = {
+      component: this.component,
+      from,
+      to: next,
+      trigger,
+      at: Date.now(),
+      ...(cause === undefined ? {} : { cause }),
+    }
+    for (const listener of [...this.#listeners]) listener(transition)
+    for (const waiter of this.#waiters) {
+      if (!waiter.states.has(next)) continue
+      this.#waiters.delete(waiter)
+      waiter.resolve(next)
+    }
+  }
+
+  /** Resolves with the first of `states` the component is in, at once if it is in one now. */
+  waitFor(...states: readonly LifecycleState[]): Promise<LifecycleState> {
+    if (this.is(...states)) return Promise.resolve(this.#state)
+    return new Promise((resolve) => {
+      this.#waiters.add({ states: new Set(states), resolve })
+    })
+  }
+
+  /** Calls `listener` on every move; the returned function ends that. */
+  onChange(listener: TransitionListener): () => void {
+    this.#listeners.push(listener)
+    return () => {
+      this.#listeners = this.#listeners.filter((other) => other !== listener)
+    }
+  }
+}
