@@ -1,0 +1,93 @@
+import { describeValue } from './describe.js'
+import type { ElementType } from './element-types.js'
+import { float16Bits } from './float16.js'
+import type { TensorData, TensorType } from './tensor.js'
+
+const ARRAY_OF: { readonly [T in TensorType]: new (length: number) => TensorData } = {
+  float32: Float32Array,
+  float64: Float64Array,
+  float16: Uint16Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
+  int16: Int16Array,
+  uint16: Uint16Array,
+  int32: Int32Array,
+  uint32: Uint32Array,
+  int64: BigInt64Array,
+  uint64: BigUint64Array,
+  bool: Uint8Array,
+  string: Array<string>,
+}
+
+/** Fresh storage for `count` elements. */
+export function newElements(type: TensorType, count: number): TensorData {
+  return new ARRAY_OF[type](count)
+}
+
+/**
+ * Writes JavaScript values to `target` from `offset` on. Returns the index of the first value that
+ * is no such element, -1 when all were written; `elementProblem` says what is wrong with it.
+ */
+export function writeElements(
+  element: ElementType,
+  values: readonly unknown[],
+  target: TensorData,
+  offset: number,
+): number {
+  const elements = target as (number | bigint | string)[]
+  for (let index = 0; index < values.length; index++) {
+    const converted = toElement(element, values[index])
+    if (converted === undefined) return index
+    elements[offset + index] = converted
+  }
+  return -1
+}
+
+function toElement({ kind, min, max }: ElementType, value: unknown): number | bigint | string | undefined {
+  switch (kind) {
+    case 'float':
+      return typeof value === 'number' ? value : undefined
+    case 'half':
+      return typeof value === 'number' ? float16Bits(value) : undefined
+    case 'integer':
+      return typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max
+        ? value
+        : undefined
+    case 'bigint': {
+      const integer = Number.isSafeInteger(value) ? BigInt(value as number) : value
+      return typeof integer === 'bigint' && integer >= min && integer <= max ? integer : undefined
+    }
+    case 'bool':
+      return value === true || value === 1 ? 1 : value === false || value === 0 ? 0 : undefined
+    case 'string':
+      return isWholeString(value) ? value : undefined
+  }
+}
+
+/** Whether ONNX Runtime keeps the string as it is: an embedded NUL would end it. */
+export function isWholeString(value: unknown): value is string {
+  return typeof value === 'string' && !value.includes('\0')
+}
+
+/** What came instead of an element, and what would have been one. */
+export function elementProblem(
+  { kind, min, max }: ElementType,
+  value: unknown,
+): [got: string, advice: string] {
+  const got = describeValue(value)
+  switch (kind) {
+    case 'float':
+    case 'half':
+      return [got, typeof value === 'bigint' ? 'convert it with Number(...)' : 'numbers are expected']
+    case 'integer':
+      return [got, `integers from ${min} to ${max} are expected`]
+    case 'bigint':
+      return [got, `bigints or safe integers from ${min} to ${max} are expected`]
+    case 'bool':
+      return [got, 'true, false, 1 or 0 are expected']
+    case 'string':
+      return typeof value === 'string'
+        ? [`${got} with a NUL character`, 'ONNX Runtime would cut the string there']
+        : [got, 'strings are expected']
+  }
+}

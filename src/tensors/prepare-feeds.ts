@@ -1,0 +1,104 @@
+import { errors } from '../errors.js'
+import { refuseUnusable, wrongClass } from './array-problems.js'
+import { describeValue } from './describe.js'
+import { type Expectation, expectationOf, InputProblem, mismatch } from './expectation.js'
+import { fromTensor } from './explicit-tensor.js'
+import { inferDims, settleByNames } from './infer-dims.js'
+import { checkInputNames } from './input-names.js'
+import { fromNestedArrays, fromScalar } from './nested-arrays.js'
+import type { Feeds, Signature, Tensor, TensorData } from './tensor.js'
+import { type AnyTypedArray, asElements, typedArrayName } from './typed-arrays.js'
+
+/**
+ * Turns what a caller passes to `predict` into tensors that fit the signature exactly. `input` maps
+ * the name of every input to one of:
+ *
+ * - `{ type, dims, data }`, ours or an onnxruntime Tensor: type, rank and fixed dims must agree,
+ *   dims multiply to `data.length`. A scalar input also takes one element of any rank.
+ * - a typed array of the class that holds the type, without a shape: fixed dims are taken from the
+ *   signature; one free dim follows from the length; of several, those whose name another input of
+ *   this call has take its size, the last other one takes the rest and all others are 1 (so a bare
+ *   array is one unbatched item; pass `{ type, dims, data }` for any other shape).
+ * - nested arrays of numbers, bigints, booleans or strings; innermost rows may be typed arrays.
+ * - one number, bigint, boolean or string, where the dims are none, or all 1 or free.
+ *
+ * Typed arrays are used as they are, never copied or converted: float32 takes a Float32Array and
+ * nothing else, float16 a Uint16Array of bits (or a native Float16Array, viewed as one), bool a
+ * Uint8Array whose values are not checked to be 0 or 1, uint8 also a Buffer or Uint8ClampedArray.
+ * JavaScript values are converted with checks: integers must be whole and in range, floats round.
+ *
+ * @throws ERR_INVALID_INPUT naming the input, what it expects and what came.
+ */
+export function prepareFeeds(
+  signature: Signature,
+  input: unknown,
+  subject: { model: string; version: string },
+): Feeds {
+  let reading: Expectation | undefined
+  try {
+    const expectation = expectationOf(signature)
+    checkInputNames(expectation, input)
+    const feeds: Feeds = {}
+    let unsure: Expectation[] | undefined
+    for (const expected of expectation.inputs) {
+      reading = expected
+      const value = input[expected.name]
+      const tensor = prepareInput(expected, value)
+      if (expected.isInherited) define(feeds, expected.name, tensor)
+      else feeds[expected.name] = tensor
+      if (expected.canAskOthers && ArrayBuffer.isView(value)) {
+        unsure ??= []
+        unsure.push(expected)
+      }
+    }
+    if (unsure !== undefined) settleByNames(expectation, feeds, unsure)
+    return feeds
+  } catch (error) {
+    throw invalidInput(error, reading, subject)
+  }
+}
+
+function prepareInput(expected: Expectation, value: unknown): Tensor {
+  if (typeof value === 'object' && value !== null) {
+    const name = typedArrayName(value)
+    if (name !== undefined) return fromTypedArray(expected, name, value as AnyTypedArray)
+    return Array.isArray(value) ? fromNestedArrays(expected, value) : fromTensor(expected, value)
+  }
+  switch (typeof value) {
+    case 'number':
+    case 'bigint':
+    case 'boolean':
+    case 'string':
+      return fromScalar(expected, value)
+    default:
+      throw mismatch(expected, describeValue(value))
+  }
+}
+
+function fromTypedArray(expected: Expectation, name: string, array: AnyTypedArray): Tensor {
+  const data = asElements(expected.type, expected.element, name, array)
+  if (data === undefined) throw wrongClass(expected, array)
+  if (data.length === 0) refuseUnusable(expected, data)
+  const dims = inferDims(expected, data.length)
+  if (dims === undefined) {
+    const multiple = expected.freeDims > 0 ? 'a multiple of ' : ''
+    throw mismatch(expected, describeValue(array), `${multiple}${expected.fixedCount} elements are needed`)
+  }
+  return { type: expected.type, dims, data: data as TensorData }
+}
+
+function define(feeds: Feeds, name: string, value: Tensor): void {
+  Object.defineProperty(feeds, name, { value, enumerable: true, configurable: true, writable: true })
+}
+
+/** Whatever reading the caller's objects throws (a getter, a revoked proxy, a disposed tensor) is the input's fault. */
+function invalidInput(
+  error: unknown,
+  reading: Expectation | undefined,
+  { model, version }: { model: string; version: string },
+): Error {
+  if (error instanceof InputProblem) return new errors.ERR_INVALID_INPUT(error.message, { model, version })
+  const which = reading === undefined ? 'the input' : mismatch(reading, 'a value that cannot be read').message
+  const why = error instanceof Error ? error.message : describeValue(error)
+  return new errors.ERR_INVALID_INPUT(`${which}: ${why}`, { model, version, cause: error })
+}
