@@ -1,0 +1,84 @@
+import { ERROR_TABLE, type ErrorCode, errors, isRuntimeError } from '../errors.js'
+
+/** An error as plain data: Piscina and Comlink both drop `code`, `cause` and fields. */
+export interface EncodedError {
+  readonly name: string
+  readonly message: string
+  readonly stack?: string
+  readonly code?: string
+  readonly fields?: Record<string, string | number | boolean>
+  readonly cause?: EncodedError
+  readonly errors?: EncodedError[]
+}
+
+const MAX_DEPTH = 8
+const OWN_KEYS = new Set(['name', 'message', 'stack', 'code', 'cause', 'errors', 'retryable'])
+
+export function encodeError(value: unknown, depth = 0): EncodedError {
+  if (!(value instanceof Error)) return { name: 'NonError', message: describeThrown(value) }
+  const source = value as Error & { code?: unknown; errors?: unknown }
+  const fields: Record<string, string | number | boolean> = {}
+  for (const [key, field] of Object.entries(value)) {
+    if (OWN_KEYS.has(key)) continue
+    if (typeof field === 'string' || typeof field === 'number' || typeof field === 'boolean') {
+      fields[key] = field
+    }
+  }
+  return {
+    name: value.name,
+    message: value.message,
+    ...(value.stack === undefined ? {} : { stack: value.stack }),
+    ...(typeof source.code === 'string' ? { code: source.code } : {}),
+    ...(Object.keys(fields).length === 0 ? {} : { fields }),
+    ...(value.cause === undefined || depth >= MAX_DEPTH
+      ? {}
+      : { cause: encodeError(value.cause, depth + 1) }),
+    ...(Array.isArray(source.errors) && depth < MAX_DEPTH
+      ? { errors: source.errors.map((inner) => encodeError(inner, depth + 1)) }
+      : {}),
+  }
+}
+
+/** The error again: of its own class if it was one of ours, else an Error with the same name and code. */
+export function decodeError(encoded: EncodedError): Error {
+  const cause = encoded.cause === undefined ? undefined : decodeError(encoded.cause)
+  const error = isErrorCode(encoded.code)
+    ? new errors[encoded.code](encoded.message, { ...encoded.fields, cause })
+    : plainError(encoded, cause)
+  if (encoded.stack !== undefined) error.stack = encoded.stack
+  return error
+}
+
+function plainError(encoded: EncodedError, cause: Error | undefined): Error {
+  const options = cause === undefined ? undefined : { cause }
+  const error =
+    encoded.errors === undefined
+      ? new Error(encoded.message, options)
+      : new AggregateError(encoded.errors.map(decodeError), encoded.message, options)
+  Object.defineProperty(error, 'name', { value: encoded.name, configurable: true, writable: true })
+  return Object.assign(error, encoded.fields, encoded.code === undefined ? {} : { code: encoded.code })
+}
+
+function isErrorCode(code: string | undefined): code is ErrorCode {
+  return code !== undefined && Object.hasOwn(ERROR_TABLE, code)
+}
+
+function describeThrown(value: unknown): string {
+  try {
+    return typeof value === 'string' ? value : `thrown: ${JSON.stringify(value) ?? String(value)}`
+  } catch {
+    return 'thrown: a value that cannot be shown'
+  }
+}
+
+/** Keeps an error of ours, wraps any other as the cause of `code`. */
+export function asRuntimeError(
+  code: ErrorCode,
+  what: string,
+  thrown: unknown,
+  subject: { model?: string; version?: string } = {},
+): Error {
+  if (isRuntimeError(thrown)) return thrown
+  const detail = thrown instanceof Error ? thrown.message : String(thrown)
+  return new errors[code](`${what}: ${detail}`, { ...subject, cause: thrown })
+}
