@@ -1,0 +1,195 @@
+import type { Worker } from 'node:worker_threads'
+import { Piscina } from 'piscina'
+import { errors } from '../errors.js'
+import { type ControlClient, connectControl } from '../protocol/control.js'
+import type {
+  LoadTask,
+  LogLevel,
+  ReplicaData,
+  ReplicaMessage,
+  ReplicaReplies,
+  ReplicaTask,
+  RunTask,
+} from '../protocol/messages.js'
+import { GuardSlot } from './replica-guard.js'
+import type { ExitListener, ReplicaHost } from './replica-host.js'
+
+export interface PiscinaHostOptions {
+  readonly model: string
+  readonly version: string
+  /** The replica entry, a file URL. */
+  readonly entry: string
+  readonly execArgv: readonly string[]
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly niceIncrement: number
+  readonly exitWaitMs: number
+  readonly logLevel: LogLevel
+  readonly onLog: (message: Extract<ReplicaMessage, { kind: 'log' }>) => void
+}
+
+/** What Piscina keeps of a worker; only reachable through the events, by a symbol it does not export. */
+interface WorkerInfo {
+  unref(): void
+}
+
+/** A replica as a Piscina of one thread that is never reused after its end. */
+export class PiscinaHost implements ReplicaHost {
+  onExit: ExitListener | undefined
+  readonly #options: PiscinaHostOptions
+  readonly #slot: GuardSlot
+  readonly #pool: Piscina
+  #worker: Worker | undefined
+  #workerInfo: WorkerInfo | undefined
+  #control: ControlClient | undefined
+  #isDestroyed = false
+  #isDetached = false
+  #keepAlive: NodeJS.Timeout | undefined
+  #lastError: Error | undefined
+  #rejectTask: ((error: Error) => void) | undefined
+  #gone: Promise<void> = Promise.resolve()
+  #ending: Promise<void> | undefined
+
+  constructor(options: PiscinaHostOptions) {
+    this.#options = options
+    this.#slot = new GuardSlot(options.model, options.version, options.exitWaitMs)
+    const workerData: ReplicaData = {
+      guard: this.#slot.memory,
+      model: options.model,
+      version: options.version,
+      logLevel: options.logLevel,
+    }
+    this.#pool = new Piscina({
+      filename: options.entry,
+      minThreads: 0,
+      maxThreads: 1,
+      idleTimeout: Number.POSITIVE_INFINITY,
+      // The default stops the idle thread's event loop, and the control port never answers.
+      atomics: 'disabled',
+      concurrentTasksPerWorker: 1,
+      recordTiming: false,
+      niceIncrement: options.niceIncrement,
+      execArgv: [...options.execArgv],
+      env: options.env as NodeJS.ProcessEnv,
+      workerData,
+    })
+    // Without a listener an error of an idle thread would crash the host.
+    this.#pool.on('error', (error: Error) => {
+      this.#lastError = error
+    })
+    this.#pool.on('workerCreate', (worker: Record<symbol, WorkerInfo>) => {
+      for (const symbol of Object.getOwnPropertySymbols(worker)) this.#workerInfo = worker[symbol]
+      if (this.#isDetached) this.#workerInfo?.unref()
+    })
+    this.#pool.on('workerDestroy', () => {
+      this.#isDestroyed = true
+    })
+    this.#pool.on('message', (message: ReplicaMessage) => this.#receive(message))
+  }
+
+  get threadId(): number | undefined {
+    return this.#worker?.threadId
+  }
+
+  get control(): ControlClient | undefined {
+    return this.#control
+  }
+
+  load(task: LoadTask): Promise<ReplicaReplies['load']> {
+    const loading = this.#send(task, [])
+    this.#watch(this.#pool.threads[0])
+    return loading as Promise<ReplicaReplies['load']>
+  }
+
+  run(task: RunTask, transfer: ArrayBuffer[]): Promise<ReplicaReplies['run']> {
+    return this.#send(task, transfer) as Promise<ReplicaReplies['run']>
+  }
+
+  release(): Promise<ReplicaReplies['release']> {
+    return this.#send({ kind: 'release' }, []) as Promise<ReplicaReplies['release']>
+  }
+
+  terminate(): Promise<void> {
+    this.#ending ??= this.#end()
+    return this.#ending
+  }
+
+  detach(): void {
+    this.#isDetached = true
+    this.#keepAlive?.unref()
+    this.#workerInfo?.unref()
+  }
+
+  #send(task: ReplicaTask, transferList: ArrayBuffer[]): Promise<unknown> {
+    // A destroyed Piscina would start a new thread.
+    if (this.#isDestroyed || this.#ending !== undefined) return Promise.reject(this.#whyGone())
+    return new Promise((resolve, reject) => {
+      this.#rejectTask = reject
+      this.#slot.busySinceMs = performance.now()
+      this.#pool.run(task, { transferList }).then(
+        (reply) => {
+          this.#slot.busySinceMs = undefined
+          resolve(reply)
+        },
+        (error: Error) => {
+          this.#slot.busySinceMs = undefined
+          if (this.#isDestroyed) this.#lastError ??= error
+          reject(this.#isDestroyed ? this.#whyGone() : error)
+        },
+      )
+    })
+  }
+
+  /** Piscina settles nothing for a thread that dies before it is ready, so the exit is watched here. */
+  #watch(worker: Worker | undefined): void {
+    this.#worker = worker
+    if (worker === undefined) {
+      this.#slot.free()
+      return
+    }
+    this.#gone = new Promise((resolve) => {
+      worker.once('exit', (code) => {
+        this.#worker = undefined
+        this.#isDestroyed = true
+        this.#slot.free()
+        this.#lastError ??= new Error(`the thread exited with code ${code}`)
+        this.#rejectTask?.(this.#whyGone())
+        resolve()
+        if (this.#ending === undefined) this.onExit?.(this.#whyGone())
+      })
+    })
+    worker.once('error', (error) => {
+      this.#lastError = error
+    })
+  }
+
+  async #end(): Promise<void> {
+    this.#slot.requestStop()
+    // Atomics.waitAsync alone would let the process end meanwhile, with this promise unsettled.
+    this.#keepAlive = setInterval(() => undefined, 60_000)
+    if (this.#isDetached) this.#keepAlive.unref()
+    try {
+      await this.#slot.whenOutsideNative()
+      await this.#pool.destroy()
+      await this.#gone
+    } finally {
+      clearInterval(this.#keepAlive)
+      this.#slot.free()
+    }
+  }
+
+  #receive(message: ReplicaMessage): void {
+    if (message.kind === 'log') this.#options.onLog(message)
+    else this.#control = connectControl(message.port, () => this.#whyGone())
+  }
+
+  #whyGone(): Error {
+    const { model, version } = this.#options
+    const reason =
+      this.#lastError === undefined ? 'it was ended' : `${this.#lastError.name}: ${this.#lastError.message}`
+    return new errors.ERR_REPLICA_EXITED(`a replica of ${model}@${version} is gone: ${reason}`, {
+      model,
+      version,
+      cause: this.#lastError,
+    })
+  }
+}

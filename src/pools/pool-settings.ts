@@ -1,0 +1,51 @@
+import type { LoadTask } from '../protocol/messages.js'
+import type { Feeds, Outputs, Signature } from '../tensors/tensor.js'
+import type { StuckReplica } from './replica.js'
+
+export interface PoolSettings {
+  readonly model: string
+  readonly version: string
+  readonly replicas: number
+  readonly maxQueue: number
+  readonly stuckAfterMs: number
+  readonly loadTimeoutMs: number
+  readonly crashBudget: number
+  readonly crashWindowMs: number
+  readonly restartBackoffMs: number
+  readonly maxRestartBackoffMs: number
+}
+
+/** A known input that every replica runs before it serves, and the judge of its answer. */
+export interface WarmUp {
+  feeds(signature: Signature): Feeds
+  /** Throws ERR_WARMUP if the answer is not the expected one. */
+  check(outputs: Outputs): void
+}
+
+/** What every replica of a pool loads, and runs first. */
+export interface PoolSource {
+  readonly task: LoadTask
+  readonly warmUp?: WarmUp | undefined
+}
+
+export interface PoolListener {
+  /** A replica died or was given up; it is replaced after `restartInMs`, or not at all. */
+  replicaLost(cause: Error, restartInMs: number | undefined): void
+  /** A run does not return; its replica is in quarantine. */
+  replicaStuck(stuck: StuckReplica): void
+  /** The crash budget is spent; the pool has stopped admitting. */
+  poolFailed(cause: Error): void
+}
+
+export interface PoolStats {
+  readonly replicas: number
+  readonly idle: number
+  readonly busy: number
+  readonly starting: number
+  readonly quarantined: number
+  readonly queued: number
+  /** Requests that a replica is running for a caller who still waits. */
+  readonly inFlight: number
+  /** Replacements of dead or stuck replicas so far. */
+  readonly restarts: number
+}

@@ -1,0 +1,108 @@
+import { writeSync } from 'node:fs'
+import { loadLibc } from '../memory/libc.js'
+import { CELL_COUNT, INSIDE_NATIVE, STATE, STOP } from '../protocol/guard-cells.js'
+
+/** The part of the process's guard that all copies of this library share. */
+interface GuardRegistry {
+  readonly slots: Set<GuardSlot>
+}
+
+const REGISTRY = Symbol.for('tbcoin-engine.replica-guard')
+
+/**
+ * The main thread's half of the guard over one replica thread: nobody terminates
+ * the thread, and the process does not end, while it is inside a native call.
+ */
+export class GuardSlot {
+  /** Shared with the thread; it is born with it. */
+  readonly memory = new SharedArrayBuffer(CELL_COUNT * Int32Array.BYTES_PER_ELEMENT)
+  readonly model: string
+  readonly version: string
+  readonly exitWaitMs: number
+  /** When the task under way was sent, on `performance.now()`'s clock. */
+  busySinceMs: number | undefined
+  readonly #cells = new Int32Array(this.memory)
+
+  constructor(model: string, version: string, exitWaitMs: number) {
+    this.model = model
+    this.version = version
+    this.exitWaitMs = exitWaitMs
+    registry().slots.add(this)
+  }
+
+  get isInsideNative(): boolean {
+    return Atomics.load(this.#cells, STATE) === INSIDE_NATIVE
+  }
+
+  /** From now on the thread enters no native call; one it is in goes on to its end. */
+  requestStop(): void {
+    Atomics.store(this.#cells, STOP, 1)
+  }
+
+  /** Resolves when the thread is outside native code, which holds for good after `requestStop`. */
+  async whenOutsideNative(): Promise<void> {
+    for (;;) {
+      const wait = Atomics.waitAsync(this.#cells, STATE, INSIDE_NATIVE)
+      if (!wait.async) return
+      await wait.value
+    }
+  }
+
+  /** Blocks this thread until the replica is outside native code, `timeoutMs` at most. */
+  waitOutsideNative(timeoutMs: number): boolean {
+    const deadline = performance.now() + timeoutMs
+    while (this.isInsideNative) {
+      const remainingMs = deadline - performance.now()
+      if (remainingMs <= 0) return false
+      Atomics.wait(this.#cells, STATE, INSIDE_NATIVE, remainingMs)
+    }
+    return true
+  }
+
+  /** To be called when the thread has exited: a dead thread must not hold up the exit. */
+  free(): void {
+    registry().slots.delete(this)
+  }
+}
+
+function registry(): GuardRegistry {
+  const holder = globalThis as { [REGISTRY]?: GuardRegistry }
+  let shared = holder[REGISTRY]
+  if (shared === undefined) {
+    shared = { slots: new Set() }
+    holder[REGISTRY] = shared
+    const { slots } = shared
+    process.on('exit', (code) => awaitReplicas(slots, code))
+  }
+  return shared
+}
+
+/**
+ * The exit hook. Ending the process while a thread is inside onnxruntime aborts it
+ * (exit 134), so stop every replica and wait for those that are inside. Waiting longer
+ * than the budget would hang on a run that never returns: then end without teardown.
+ */
+function awaitReplicas(slots: ReadonlySet<GuardSlot>, code: number): void {
+  for (const slot of slots) slot.requestStop()
+  const startedAt = performance.now()
+  const stuck: GuardSlot[] = []
+  for (const slot of slots) {
+    if (!slot.waitOutsideNative(startedAt + slot.exitWaitMs - performance.now())) stuck.push(slot)
+  }
+  if (stuck.length > 0) endProcess(stuck, code)
+}
+
+function endProcess(stuck: readonly GuardSlot[], code: number): void {
+  const now = performance.now()
+  const lines = stuck.map((slot) => {
+    const seconds = slot.busySinceMs === undefined ? '?' : ((now - slot.busySinceMs) / 1000).toFixed(1)
+    return `${slot.model}@${slot.version} has been running for ${seconds} s`
+  })
+  try {
+    writeSync(2, `tbcoin-engine: exit with code ${code} without waiting longer: ${lines.join(', ')}\n`)
+  } catch {
+    // A closed stderr must not keep the process from ending.
+  }
+  loadLibc()?.exitNow(code)
+  process.kill(process.pid, 'SIGKILL')
+}

@@ -1,0 +1,29 @@
+import type { ControlClient } from '../protocol/control.js'
+import type { LoadTask, ReplicaReplies, RunTask } from '../protocol/messages.js'
+
+/** Why a replica's thread is gone, and that nobody asked for it. */
+export type ExitListener = (cause: Error) => void
+
+/**
+ * One thread that can hold one session. It lives once: after an exit or `terminate` a
+ * new one is made. One task at a time; the version pool sees to that.
+ * `test/contract/replica-host.test.ts` holds for every implementation.
+ */
+export interface ReplicaHost {
+  /** Set once `load` has been called; undefined after the thread's end. */
+  readonly threadId: number | undefined
+  /** The control plane, from the moment the thread has opened it. */
+  readonly control: ControlClient | undefined
+  /** Called once if the thread ends without `terminate`. */
+  onExit: ExitListener | undefined
+  /** Starts the thread and loads the model. Rejects with ERR_REPLICA_EXITED if the thread dies. */
+  load(task: LoadTask): Promise<ReplicaReplies['load']>
+  /** Runs once; `transfer` are buffers that move to the thread. Rejects with ERR_REPLICA_EXITED if it dies. */
+  run(task: RunTask, transfer: ArrayBuffer[]): Promise<ReplicaReplies['run']>
+  /** Gives the session back. */
+  release(): Promise<ReplicaReplies['release']>
+  /** Ends the thread as soon as it is outside native code; resolves when it is gone. Idempotent. */
+  terminate(): Promise<void>
+  /** The thread no longer keeps the process alive, whatever it is doing. */
+  detach(): void
+}

@@ -1,0 +1,202 @@
+import { errors } from '../errors.js'
+import { decodeError } from '../protocol/error-codec.js'
+import { packFeeds } from '../tensors/pack-feeds.js'
+import type { Signature } from '../tensors/tensor.js'
+import { CrashBudget } from './crash-budget.js'
+import type { PoolSettings, PoolSource, PoolStats } from './pool-settings.js'
+import { Replica, type StuckReplica } from './replica.js'
+import type { ReplicaHost } from './replica-host.js'
+
+export interface ReplicaSetListener {
+  /** The replica has loaded its model and has nothing to do. */
+  available(replica: Replica): void
+  lost(cause: Error, restartInMs: number | undefined): void
+  /** Called before the run's caller is told. */
+  stuck(stuck: StuckReplica): void
+  /** No replica is replaced any more. */
+  failed(cause: Error): void
+}
+
+/** Keeps a pool's threads at their number: starts them, replaces the dead and the stuck, ends them. */
+export class ReplicaSet {
+  readonly #settings: PoolSettings
+  readonly #source: PoolSource
+  readonly #createHost: () => ReplicaHost
+  readonly #listener: ReplicaSetListener
+  readonly #budget: CrashBudget
+  readonly #replicas = new Set<Replica>()
+  readonly #quarantine = new Set<Replica>()
+  readonly #idle: Replica[] = []
+  readonly #restartTimers = new Set<NodeJS.Timeout>()
+  #isEnded = false
+  #restarts = 0
+  #watchdog: NodeJS.Timeout | undefined
+
+  constructor(
+    settings: PoolSettings,
+    source: PoolSource,
+    createHost: () => ReplicaHost,
+    listener: ReplicaSetListener,
+  ) {
+    this.#settings = settings
+    this.#source = source
+    this.#createHost = createHost
+    this.#listener = listener
+    this.#budget = new CrashBudget(settings)
+  }
+
+  get hosts(): ReplicaHost[] {
+    return [...this.#replicas].map((replica) => replica.host)
+  }
+
+  stats(): Omit<PoolStats, 'queued' | 'inFlight'> {
+    const replicas = [...this.#replicas]
+    return {
+      replicas: replicas.length,
+      idle: this.#idle.length,
+      busy: replicas.filter((replica) => replica.state === 'busy').length,
+      starting: replicas.filter((replica) => replica.state === 'starting').length,
+      quarantined: this.#quarantine.size,
+      restarts: this.#restarts,
+    }
+  }
+
+  /** Starts the first replica, then the others; rejects with the first failure. */
+  async start(): Promise<Signature> {
+    const signature = await this.#startReplica()
+    await Promise.all(Array.from({ length: this.#settings.replicas - 1 }, () => this.#startReplica()))
+    this.#watch()
+    return signature
+  }
+
+  /** A replica with nothing to do; the one used last, since its caches are warm. */
+  takeIdle(): Replica | undefined {
+    return this.#idle.pop()
+  }
+
+  /** Keeps a replica that has nothing to do. */
+  rest(replica: Replica): void {
+    this.#idle.push(replica)
+  }
+
+  /** Puts replicas in quarantine whose run has taken too long. */
+  tick(nowMs: number): void {
+    for (const replica of this.#replicas) {
+      const isStuck = replica.state === 'busy' && replica.runningMs(nowMs) >= this.#settings.stuckAfterMs
+      if (isStuck) this.#giveUp(replica, nowMs)
+    }
+  }
+
+  /** Ends every replica; returns those that were not over after `timeoutMs`. */
+  async stop(timeoutMs: number): Promise<StuckReplica[]> {
+    this.#isEnded = true
+    clearInterval(this.#watchdog)
+    for (const timer of this.#restartTimers) clearTimeout(timer)
+    this.#restartTimers.clear()
+    this.#idle.length = 0
+    // A quarantined replica has been waited for long enough.
+    const endings = [
+      ...[...this.#replicas].map((replica) => replica.end(timeoutMs)),
+      ...[...this.#quarantine].map((replica) => replica.end(0)),
+    ]
+    const stuck = await Promise.all(endings)
+    this.#replicas.clear()
+    return stuck.filter((one) => one !== undefined)
+  }
+
+  async #startReplica(): Promise<Signature> {
+    const { model, version, loadTimeoutMs } = this.#settings
+    const replica = new Replica(this.#createHost(), model, version)
+    this.#replicas.add(replica)
+    replica.host.onExit = (cause) => this.#lose(replica, cause)
+    try {
+      const reply = await replica.load(this.#source.task, loadTimeoutMs)
+      if (!reply.ok) throw decodeError(reply.error)
+      await this.#warmUp(replica, reply.signature)
+      if (this.#isEnded) throw this.#ended()
+      replica.rest()
+      this.#listener.available(replica)
+      return reply.signature
+    } catch (error) {
+      this.#replicas.delete(replica)
+      // Seen off in the background: a load cannot be cancelled.
+      void replica.end(loadTimeoutMs)
+      throw error
+    }
+  }
+
+  async #warmUp(replica: Replica, signature: Signature): Promise<void> {
+    const { warmUp } = this.#source
+    if (warmUp === undefined) return
+    const { model, version, loadTimeoutMs } = this.#settings
+    const { feeds, transfer } = packFeeds(warmUp.feeds(signature), false)
+    const reply = await replica.warmUp({ kind: 'run', feeds, outputs: undefined }, transfer, loadTimeoutMs)
+    if (!reply.ok) {
+      const cause = decodeError(reply.error)
+      throw new errors.ERR_WARMUP(`the sample of ${model}@${version} could not be run: ${cause.message}`, {
+        model,
+        version,
+        cause,
+      })
+    }
+    warmUp.check(reply.outputs)
+  }
+
+  #lose(replica: Replica, cause: Error): void {
+    const wasStarting = replica.state === 'starting'
+    replica.state = 'dead'
+    // One that dies while it starts is dealt with where it is started.
+    if (wasStarting || !this.#replicas.delete(replica)) return
+    const index = this.#idle.indexOf(replica)
+    if (index !== -1) this.#idle.splice(index, 1)
+    this.#replace(cause)
+  }
+
+  #giveUp(replica: Replica, nowMs: number): void {
+    const { request } = replica
+    const stuck = replica.stuck(nowMs)
+    replica.state = 'quarantined'
+    this.#replicas.delete(replica)
+    this.#quarantine.add(replica)
+    replica.host.detach()
+    // Its thread ends if the run returns one day; until then it is left alone.
+    void replica.host.terminate().then(() => this.#quarantine.delete(replica))
+    this.#listener.stuck(stuck)
+    const { model, version } = stuck
+    const error = new errors.ERR_REPLICA_STUCK(
+      `a run of ${model}@${version} has not returned for ${Math.round(stuck.runningMs)} ms; its replica is in quarantine`,
+      { model, version },
+    )
+    request?.reject(error)
+    this.#replace(error)
+  }
+
+  #replace(cause: Error): void {
+    if (this.#isEnded) return
+    const delayMs = this.#budget.spend(performance.now())
+    this.#listener.lost(cause, delayMs)
+    if (delayMs === undefined) {
+      this.#listener.failed(cause)
+      return
+    }
+    const timer = setTimeout(() => {
+      this.#restartTimers.delete(timer)
+      this.#restarts += 1
+      this.#startReplica().catch((error: Error) => this.#replace(error))
+    }, delayMs)
+    this.#restartTimers.add(timer)
+  }
+
+  #watch(): void {
+    const { stuckAfterMs } = this.#settings
+    if (stuckAfterMs === 0 || this.#isEnded) return
+    const everyMs = Math.max(10, Math.min(1_000, stuckAfterMs / 4))
+    this.#watchdog = setInterval(() => this.tick(performance.now()), everyMs)
+    this.#watchdog.unref()
+  }
+
+  #ended(): Error {
+    const { model, version } = this.#settings
+    return new errors.ERR_MODEL_UNAVAILABLE(`the pool of ${model}@${version} was stopped`, { model, version })
+  }
+}

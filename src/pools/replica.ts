@@ -1,0 +1,101 @@
+import { errors } from '../errors.js'
+import type { LoadTask, ReplicaReplies, RunTask } from '../protocol/messages.js'
+import type { ReplicaHost } from './replica-host.js'
+import type { RunRequest } from './run-request.js'
+import { within } from './within.js'
+
+/** A replica whose native call has not returned: it is left to itself, never terminated. */
+export interface StuckReplica {
+  readonly model: string
+  readonly version: string
+  readonly threadId: number | undefined
+  readonly runningMs: number
+}
+
+export type ReplicaState = 'starting' | 'idle' | 'busy' | 'quarantined' | 'dead'
+
+/** A host and what it is doing. */
+export class Replica {
+  readonly host: ReplicaHost
+  state: ReplicaState = 'starting'
+  /** The request it runs. */
+  request: RunRequest | undefined
+  readonly #model: string
+  readonly #version: string
+  #startedAtMs = performance.now()
+  /** Settles, never rejects, when the task under way is over. */
+  #task: Promise<unknown> = Promise.resolve()
+
+  constructor(host: ReplicaHost, model: string, version: string) {
+    this.host = host
+    this.#model = model
+    this.#version = version
+  }
+
+  runningMs(nowMs: number): number {
+    return nowMs - this.#startedAtMs
+  }
+
+  stuck(nowMs: number): StuckReplica {
+    return {
+      model: this.#model,
+      version: this.#version,
+      threadId: this.host.threadId,
+      runningMs: this.runningMs(nowMs),
+    }
+  }
+
+  /** Loads; after `timeoutMs` (0 is never) it stops waiting, the load itself goes on. */
+  load(task: LoadTask, timeoutMs: number): Promise<ReplicaReplies['load']> {
+    return this.#start(this.host.load(task), 'loaded', timeoutMs)
+  }
+
+  /** A run before the replica serves, within the same limit. */
+  warmUp(task: RunTask, transfer: ArrayBuffer[], timeoutMs: number): Promise<ReplicaReplies['run']> {
+    return this.#start(this.host.run(task, transfer), 'warmed up', timeoutMs)
+  }
+
+  run(request: RunRequest, task: RunTask, transfer: ArrayBuffer[]): Promise<ReplicaReplies['run']> {
+    this.request = request
+    this.state = 'busy'
+    this.#startedAtMs = performance.now()
+    const running = this.host.run(task, transfer)
+    this.#task = running
+    return running
+  }
+
+  rest(): void {
+    this.request = undefined
+    this.state = 'idle'
+  }
+
+  /**
+   * Waits for the task under way, releases the session, ends the thread. Whatever is not
+   * over after `timeoutMs` goes on in the background and no longer keeps the process alive.
+   */
+  async end(timeoutMs: number): Promise<StuckReplica | undefined> {
+    if ((await within(this.#end(), timeoutMs)) !== undefined) return undefined
+    this.host.detach()
+    void this.host.terminate()
+    return this.stuck(performance.now())
+  }
+
+  async #start<T>(starting: Promise<T>, what: string, timeoutMs: number): Promise<T> {
+    this.#task = starting.catch(() => undefined)
+    const reply = timeoutMs === 0 ? await starting : await within(starting, timeoutMs)
+    if (reply !== undefined) return reply
+    throw new errors.ERR_MODEL_LOAD(
+      `${this.#model}@${this.#version} was not ${what} within ${timeoutMs} ms (loadTimeoutMs)`,
+      { model: this.#model, version: this.#version },
+    )
+  }
+
+  async #end(): Promise<true> {
+    if (this.state !== 'quarantined') {
+      await this.#task.catch(() => undefined)
+      if (this.state !== 'dead') await this.host.release().catch(() => undefined)
+    }
+    await this.host.terminate()
+    return true
+  }
+}

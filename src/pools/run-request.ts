@@ -1,0 +1,106 @@
+import { errors } from '../errors.js'
+import type { Feeds, Outputs } from '../tensors/tensor.js'
+
+export interface RunRequestOptions {
+  readonly timeoutMs?: number | undefined
+  readonly signal?: AbortSignal | undefined
+  readonly outputs?: readonly string[] | undefined
+  readonly transfer?: boolean | undefined
+}
+
+/**
+ * One caller's request: settled exactly once, by its answer, its deadline, its signal
+ * or whoever gives up on it. No run can be cancelled: when the caller stops waiting the
+ * replica goes on, and the late answer is thrown away.
+ */
+export class RunRequest {
+  readonly promise: Promise<Outputs>
+  readonly model: string
+  readonly version: string
+  readonly startedAtMs = performance.now()
+  readonly outputs: readonly string[] | undefined
+  readonly transfer: boolean
+  /** Set once the input has been checked against the signature. */
+  feeds: Feeds | undefined
+  stage: 'waiting' | 'queued' | 'in-flight' | 'settled' = 'waiting'
+  /** Neighbours in the queue. */
+  previous: RunRequest | undefined
+  next: RunRequest | undefined
+  /** Called when the request settles; the pool takes its lease back here. */
+  onSettled: ((request: RunRequest, error: unknown) => void) | undefined
+  #resolve!: (outputs: Outputs) => void
+  #reject!: (error: unknown) => void
+  #timer: NodeJS.Timeout | undefined
+  #signal: AbortSignal | undefined
+  #onAbort: (() => void) | undefined
+
+  constructor(model: string, version: string, options: RunRequestOptions) {
+    this.model = model
+    this.version = version
+    this.outputs = options.outputs
+    this.transfer = options.transfer ?? false
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    if (options.timeoutMs !== undefined) {
+      this.#timer = setTimeout(() => this.#expire(`${options.timeoutMs} ms`), options.timeoutMs)
+    }
+    if (options.signal !== undefined) this.#follow(options.signal)
+  }
+
+  get isSettled(): boolean {
+    return this.stage === 'settled'
+  }
+
+  resolve(outputs: Outputs): void {
+    if (!this.#settle(undefined)) return
+    this.#resolve(outputs)
+  }
+
+  reject(error: unknown): void {
+    if (!this.#settle(error)) return
+    this.#reject(error)
+  }
+
+  #settle(error: unknown): boolean {
+    if (this.stage === 'settled') return false
+    this.onSettled?.(this, error)
+    this.stage = 'settled'
+    this.feeds = undefined
+    if (this.#timer !== undefined) clearTimeout(this.#timer)
+    if (this.#onAbort !== undefined) this.#signal?.removeEventListener('abort', this.#onAbort)
+    return true
+  }
+
+  #follow(signal: AbortSignal): void {
+    this.#signal = signal
+    this.#onAbort = () => this.#abort(signal.reason)
+    if (signal.aborted) this.#onAbort()
+    else signal.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  #abort(reason: unknown): void {
+    if (reason instanceof Error && reason.name === 'TimeoutError') {
+      this.#expire('its signal', reason)
+      return
+    }
+    this.reject(
+      new errors.ERR_ABORTED(`the request to ${this.model} was aborted by its signal`, {
+        model: this.model,
+        version: this.version,
+        cause: reason,
+      }),
+    )
+  }
+
+  #expire(limit: string, cause?: unknown): void {
+    const stage = this.stage === 'in-flight' ? 'in-flight' : 'queued'
+    this.reject(
+      new errors.ERR_DEADLINE_EXCEEDED(
+        `the request to ${this.model}@${this.version} missed its deadline (${limit}) while ${stage === 'queued' ? 'it was queued' : 'it was running'}`,
+        { model: this.model, version: this.version, stage, cause },
+      ),
+    )
+  }
+}
