@@ -1,0 +1,54 @@
+export type {
+  HotSwapOptions,
+  LoadModelOptions,
+  ModelConfigInput,
+  PredictOptions,
+} from './config.js'
+export {
+  type AnyRuntimeError,
+  ERROR_TABLE,
+  type ErrorClass,
+  type ErrorCode,
+  type ErrorOf,
+  errors,
+  isRuntimeError,
+  RuntimeError,
+} from './errors.js'
+export {
+  LIFECYCLE_STATES,
+  type LifecycleState,
+  StateMachine,
+  TRANSITIONS,
+  type Transition,
+} from './lifecycle/states.js'
+export type { UnloadReport } from './models/eviction.js'
+export type { SwapResult } from './models/hot-swap.js'
+export { ModelHandle, type ReplicaReport } from './models/model-handle.js'
+export { type ModelInfo, ModelLifecycleManager } from './models/model-manager.js'
+export type { Promotion, ReplicaExit } from './models/serving.js'
+export type { DrainReport } from './models/take-down.js'
+export type { LatencySummary, VersionStats } from './models/usage.js'
+export type { PoolStats } from './pools/pool-settings.js'
+export type { StuckReplica } from './pools/replica.js'
+export type { LoadedModel, LoaderContext, LoadModel } from './protocol/loader.js'
+export {
+  type CloseReport,
+  createRuntime,
+  type InputValue,
+  type ModelInput,
+  Runtime,
+  type RuntimeEvents,
+  type RuntimeOptions,
+  type RuntimeStats,
+} from './runtime.js'
+export type { Logger } from './telemetry/logger.js'
+export {
+  type Outputs,
+  type Signature,
+  TENSOR_TYPES,
+  type Tensor,
+  type TensorData,
+  type TensorDataMap,
+  type TensorSpec,
+  type TensorType,
+} from './tensors/tensor.js'

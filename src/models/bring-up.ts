@@ -1,0 +1,66 @@
+import { stat } from 'node:fs/promises'
+import { errors } from '../errors.js'
+import { asRuntimeError } from '../protocol/error-codec.js'
+import { createPool } from './create-pool.js'
+import type { ModelVersion } from './model-version.js'
+import { verifyHash } from './repository.js'
+import { assertOpen, type Serving } from './serving.js'
+
+/**
+ * Gives a cold or failed version a pool: it ends `ready`, or in `error` with the reason
+ * thrown. To be called in the model's lane.
+ */
+export async function bringUp(serving: Serving, version: ModelVersion, trigger: string): Promise<void> {
+  const { machine } = version
+  if (machine.is('stopping')) await machine.waitFor('stopped')
+  assertOpen(serving)
+  machine.to('initializing', trigger)
+  try {
+    await serving.loadLane.add(() => startPool(serving, version))
+    assertOpen(serving)
+    version.readySinceMs = performance.now()
+    machine.to('ready', trigger)
+  } catch (thrown) {
+    const { name, version: label } = version.spec
+    const error = asRuntimeError(
+      'ERR_MODEL_LOAD',
+      `${name}@${label} cannot be loaded`,
+      thrown,
+      version.subject,
+    )
+    // Else the runtime is being closed, and the version is on its way to `stopped`.
+    if (!machine.is('initializing')) assertOpen(serving)
+    else {
+      version.pool = undefined
+      machine.to('error', trigger, error)
+    }
+    throw error
+  }
+}
+
+async function startPool(serving: Serving, version: ModelVersion): Promise<void> {
+  assertOpen(serving)
+  await checkSource(version)
+  assertOpen(serving)
+  const pool = createPool(serving, version, (cause) => failed(serving, version, cause))
+  version.pool = pool
+  version.signature = await pool.start()
+}
+
+/** Before a thread is started: a missing or damaged file needs none. */
+async function checkSource(version: ModelVersion): Promise<void> {
+  const { source, sha256 } = version.spec
+  await stat(source).catch((cause: NodeJS.ErrnoException) => {
+    const reason = cause.code === 'ENOENT' ? 'there is no such file' : cause.message
+    throw new errors.ERR_MODEL_LOAD(`${source} cannot be loaded: ${reason}`, { ...version.subject, cause })
+  })
+  if (sha256 !== undefined) await verifyHash(source, sha256, version.subject)
+}
+
+/** Replicas keep dying: the version goes to `error`; what still runs comes to its end. */
+function failed(serving: Serving, version: ModelVersion, cause: Error): void {
+  const { pool } = version
+  version.pool = undefined
+  if (!version.machine.is('stopping')) version.machine.to('error', 'crash budget', cause)
+  void pool?.drain().then(() => pool.stop(serving.config.drainTimeoutMs))
+}

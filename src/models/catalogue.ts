@@ -1,0 +1,96 @@
+import PQueue from 'p-queue'
+import { errors } from '../errors.js'
+import type { ModelVersion } from './model-version.js'
+import type { SwapTicket } from './swap-ticket.js'
+
+/** A model: its versions, which of them plain requests go to, and the order of its changes. */
+export class ModelEntry {
+  readonly name: string
+  readonly versions = new Map<string, ModelVersion>()
+  /** Where plain requests go. A pointer, not a state: an active version can be cold. */
+  active: ModelVersion | undefined
+  /** What was active before, for a rollback. */
+  previous: string | undefined
+  /** The newest swap that is not settled. */
+  ticket: SwapTicket | undefined
+  /** Loads, swaps and unloads of one model happen one after another. */
+  readonly lane = new PQueue({ concurrency: 1 })
+
+  constructor(name: string) {
+    this.name = name
+  }
+}
+
+/** All models known to a runtime, by name. */
+export class Catalogue {
+  readonly #entries = new Map<string, ModelEntry>()
+
+  /** The entry of that name, made if there is none; it goes when it has no version and nothing to do. */
+  ensure(name: string): ModelEntry {
+    const known = this.#entries.get(name)
+    if (known !== undefined) return known
+    const entry = new ModelEntry(name)
+    this.#entries.set(name, entry)
+    entry.lane.on('idle', () => {
+      if (entry.versions.size === 0 && this.#entries.get(name) === entry) this.#entries.delete(name)
+    })
+    return entry
+  }
+
+  /** @throws ERR_MODEL_NOT_FOUND */
+  require(name: string): ModelEntry {
+    const entry = this.#entries.get(name)
+    if (entry !== undefined && entry.versions.size > 0) return entry
+    const known = [...this.#entries.values()]
+      .filter((other) => other.versions.size > 0)
+      .map((other) => other.name)
+    throw new errors.ERR_MODEL_NOT_FOUND(
+      `there is no model ${JSON.stringify(name)}; known: ${known.length === 0 ? 'none' : known.slice(0, 10).join(', ')}`,
+      { model: name },
+    )
+  }
+
+  requireVersion(name: string, version: string): ModelVersion {
+    const entry = this.require(name)
+    const found = entry.versions.get(version)
+    if (found !== undefined) return found
+    throw new errors.ERR_VERSION_NOT_FOUND(
+      `model ${name} has no version ${JSON.stringify(version)}; known: ${[...entry.versions.keys()].join(', ')}`,
+      { model: name, version },
+    )
+  }
+
+  /** The version a request goes to. */
+  resolve(name: string, version: string | undefined): ModelVersion {
+    if (version !== undefined) return this.requireVersion(name, version)
+    const active = this.#entries.get(name)?.active
+    if (active !== undefined) return active
+    const entry = this.require(name)
+    const failed = [...entry.versions.values()].find((candidate) => candidate.machine.is('error'))
+    throw new errors.ERR_MODEL_UNAVAILABLE(
+      `model ${name} has no active version; load one, or promote one of: ${[...entry.versions.keys()].join(', ')}`,
+      { model: name, cause: failed?.machine.cause },
+    )
+  }
+
+  /** Removes the version from sight. */
+  forget(version: ModelVersion): void {
+    const { name, version: label } = version.spec
+    const entry = this.#entries.get(name)
+    if (entry?.versions.get(label) !== version) return
+    entry.versions.delete(label)
+    if (entry.active === version) entry.active = undefined
+  }
+
+  get(name: string): ModelEntry | undefined {
+    return this.#entries.get(name)
+  }
+
+  find(name: string, version: string): ModelVersion | undefined {
+    return this.#entries.get(name)?.versions.get(version)
+  }
+
+  versions(): ModelVersion[] {
+    return [...this.#entries.values()].flatMap((entry) => [...entry.versions.values()])
+  }
+}

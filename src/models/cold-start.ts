@@ -1,0 +1,60 @@
+import { errors } from '../errors.js'
+import { bringUp } from './bring-up.js'
+import type { Catalogue } from './catalogue.js'
+import type { ModelVersion } from './model-version.js'
+import { retire } from './promotion.js'
+import type { Serving } from './serving.js'
+
+/**
+ * Gives a version that a request has found without a pool one again. All requests that
+ * wait share the one load. `isPlain` tells that the caller did not name the version: then
+ * it is served to the end even if another one has become active meanwhile, and retired.
+ */
+export function coldStart(
+  serving: Serving,
+  catalogue: Catalogue,
+  version: ModelVersion,
+  isPlain: boolean,
+): Promise<void> {
+  if (version.machine.is('error')) return Promise.reject(unavailable(version, 'it is in error'))
+  version.warming ??= serving.scope
+    .runInAsyncScope(() => inLane(serving, catalogue, version, isPlain))
+    .finally(() => {
+      version.warming = undefined
+    })
+  return version.warming
+}
+
+async function inLane(
+  serving: Serving,
+  catalogue: Catalogue,
+  version: ModelVersion,
+  isPlain: boolean,
+): Promise<void> {
+  const entry = catalogue.get(version.spec.name)
+  if (entry === undefined) throw unavailable(version, 'it was unloaded')
+  await entry.lane.add(async () => {
+    const { machine } = version
+    if (entry.versions.get(version.spec.version) !== version) throw unavailable(version, 'it was unloaded')
+    if (machine.is('ready', 'running')) return
+    if (machine.is('error')) throw unavailable(version, 'it is in error')
+    await bringUp(serving, version, 'predict')
+    if (entry.active === version) {
+      machine.to('starting', 'predict')
+      machine.to('running', 'predict')
+    } else if (isPlain) {
+      // After the waiting requests have been admitted, which happens in microtasks.
+      setImmediate(() => void retire(serving, entry, version, 'no longer active'))
+    }
+  })
+}
+
+function unavailable(version: ModelVersion, why: string): Error {
+  const { name, version: label } = version.spec
+  const { cause } = version.machine
+  const detail = cause instanceof Error ? `: ${cause.message}` : ''
+  return new errors.ERR_MODEL_UNAVAILABLE(`${name}@${label} cannot answer, ${why}${detail}`, {
+    ...version.subject,
+    cause,
+  })
+}

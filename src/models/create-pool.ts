@@ -1,0 +1,109 @@
+import { availableParallelism } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { errors } from '../errors.js'
+import { PiscinaHost } from '../pools/piscina-host.js'
+import { VersionPool } from '../pools/version-pool.js'
+import type { LogLevel } from '../protocol/messages.js'
+import type { ModelVersion } from './model-version.js'
+import { warmUpFrom } from './sample.js'
+import type { Serving } from './serving.js'
+
+/** The replica entry beside this build: compiled, or source under a TypeScript loader. */
+const IS_SOURCE = import.meta.url.endsWith('.ts')
+const REPLICA_ENTRY = new URL(`../../workers/replica.${IS_SOURCE ? 'ts' : 'js'}`, import.meta.url).href
+const SOURCE_EXEC_ARGV = ['--import', 'tsx']
+
+/** Makes the threads of one version, not started yet. */
+export function createPool(
+  serving: Serving,
+  version: ModelVersion,
+  onFailed: (cause: Error) => void,
+): VersionPool {
+  const { config, logger } = serving
+  const { spec, subject } = version
+  const log = logger.child({ component: 'pool', ...subject })
+  const task = {
+    kind: 'load' as const,
+    loader: loaderOf(serving, version),
+    source: spec.source,
+    sessionOptions: sessionOptionsOf(serving, version),
+    loaderOptions: spec.config.loaderOptions,
+  }
+  const env = replicaEnv(serving)
+  const createHost = (): PiscinaHost =>
+    new PiscinaHost({
+      ...subject,
+      entry: fileUrl(config.replicaEntry ?? REPLICA_ENTRY),
+      execArgv: config.replicaExecArgv ?? (IS_SOURCE ? SOURCE_EXEC_ARGV : []),
+      env,
+      niceIncrement: config.niceIncrement,
+      exitWaitMs: config.exitWaitMs,
+      logLevel: config.logLevel as LogLevel,
+      onLog: ({ level, message, fields }) => log[level](fields, message),
+    })
+  return new VersionPool(
+    {
+      ...subject,
+      replicas: replicaCount(spec.config.replicas ?? config.replicas),
+      maxQueue: spec.config.maxQueue ?? config.maxQueue,
+      stuckAfterMs: spec.config.stuckAfterMs ?? config.stuckAfterMs,
+      loadTimeoutMs: config.loadTimeoutMs,
+      crashBudget: config.crashBudget,
+      crashWindowMs: config.crashWindowMs,
+      restartBackoffMs: config.restartBackoffMs,
+      maxRestartBackoffMs: config.maxRestartBackoffMs,
+    },
+    { task, warmUp: warmUpFrom(spec.config.sample, subject) },
+    createHost,
+    {
+      replicaLost: (cause, restartInMs) => {
+        log.warn({ err: cause, restartInMs }, 'a replica is gone')
+        serving.emit('replicaExited', { ...subject, cause, restartInMs })
+      },
+      replicaStuck: (stuck) => {
+        log.error({ ...stuck }, 'a run does not return; its replica is in quarantine')
+        serving.emit('replicaStuck', stuck)
+      },
+      poolFailed: onFailed,
+    },
+  )
+}
+
+function replicaCount(setting: number | 'auto'): number {
+  return setting === 'auto' ? availableParallelism() : setting
+}
+
+function loaderOf(serving: Serving, version: ModelVersion): string | undefined {
+  const { modelType } = version.spec
+  if (serving.loaders.has(modelType)) return serving.loaders.get(modelType)
+  throw new errors.ERR_INVALID_OPTIONS(
+    `there is no loader for model type ${JSON.stringify(modelType)}; known: ${[...serving.loaders.keys()].join(', ')}. Register one with registerModelLoader(type, module)`,
+    version.subject,
+  )
+}
+
+function sessionOptionsOf(serving: Serving, version: ModelVersion): Record<string, unknown> {
+  const { sessionOptions, executionProviders, intraOpNumThreads } = version.spec.config
+  const threads = intraOpNumThreads ?? serving.config.intraOpNumThreads
+  return {
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    // onnxruntime writes warnings to stderr from native code, past every logger.
+    logSeverityLevel: 3,
+    ...(executionProviders === undefined ? {} : { executionProviders }),
+    // Spinning threads cost five times the CPU on sparse traffic.
+    ...(threads > 1 ? { extra: { session: { intra_op: { allow_spinning: '0' } } } } : {}),
+    ...sessionOptions,
+  }
+}
+
+/** Without NODE_OPTIONS: what a host preloads (an APM agent, say) is not for every replica. */
+function replicaEnv(serving: Serving): Record<string, string | undefined> {
+  if (serving.config.replicaEnv !== undefined) return serving.config.replicaEnv
+  const { NODE_OPTIONS: _, ...env } = process.env
+  return env
+}
+
+function fileUrl(entry: string | URL): string {
+  return entry instanceof URL || entry.startsWith('file:') ? fileURLToPath(entry) : entry
+}

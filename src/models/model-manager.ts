@@ -1,0 +1,304 @@
+import { pathToFileURL } from 'node:url'
+import {
+  cleanupSchema,
+  type HotSwapOptions,
+  hotSwapSchema,
+  type LoadModelOptions,
+  loadModelSchema,
+  modelNameSchema,
+  type PredictOptions,
+  parseOptions,
+} from '../config.js'
+import { errors } from '../errors.js'
+import type { LifecycleState } from '../lifecycle/states.js'
+import type { LogLevel } from '../protocol/messages.js'
+import type { Outputs, Signature } from '../tensors/tensor.js'
+import { bringUp } from './bring-up.js'
+import { Catalogue, type ModelEntry } from './catalogue.js'
+import { coldStart } from './cold-start.js'
+import { evictIdle, giveBack, type UnloadReport } from './eviction.js'
+import { hotSwap, type SwapOrder, type SwapResult } from './hot-swap.js'
+import { ModelHandle } from './model-handle.js'
+import type { ModelVersion } from './model-version.js'
+import { Predictor } from './predictor.js'
+import { promote } from './promotion.js'
+import { addVersion, exists, pathOf, registerVersion, specFromRepository } from './registration.js'
+import { scanRepository } from './repository.js'
+import { assertOpen, type Serving } from './serving.js'
+import { type DrainReport, takeDown } from './take-down.js'
+import type { VersionStats } from './usage.js'
+import { latestVersion } from './version-order.js'
+
+/** One line of `listModels()`. */
+export interface ModelInfo {
+  readonly name: string
+  readonly version: string
+  readonly state: LifecycleState
+  /** Whether plain requests go to it. */
+  readonly isActive: boolean
+  readonly modelType: string
+  readonly source: string
+  /** Inputs and outputs; undefined before the first load. */
+  readonly signature: Signature | undefined
+  readonly stats: VersionStats
+  /** Why it is in `error`. */
+  readonly cause: unknown
+}
+
+/** Loads, swaps, unloads and evicts model versions, and takes requests for them. */
+export class ModelLifecycleManager {
+  readonly #serving: Serving
+  readonly #catalogue = new Catalogue()
+  readonly #predictor: Predictor
+  readonly #idleTimer: NodeJS.Timeout | undefined
+
+  constructor(serving: Serving) {
+    this.#serving = serving
+    this.#predictor = new Predictor(serving, this.#catalogue, (version, isPlain) =>
+      coldStart(serving, this.#catalogue, version, isPlain),
+    )
+    const everyMs = serving.config.modelCleanupIntervalMs
+    if (everyMs > 0) {
+      this.#idleTimer = serving.scope.runInAsyncScope(() =>
+        setInterval(() => void this.#evictIdle(), everyMs),
+      )
+      this.#idleTimer.unref()
+    }
+  }
+
+  /**
+   * Runs `input` through a model's active version, or `options.version`. A cold version is
+   * loaded first.
+   * @throws ERR_MODEL_NOT_FOUND, ERR_VERSION_NOT_FOUND, ERR_INVALID_INPUT, ERR_INVALID_OPTIONS,
+   * ERR_OVERLOADED, ERR_DEADLINE_EXCEEDED, ERR_ABORTED, ERR_INFERENCE, ERR_REPLICA_EXITED,
+   * ERR_REPLICA_STUCK, ERR_MODEL_UNAVAILABLE, ERR_RUNTIME_CLOSED
+   */
+  predict(name: string, input: unknown, options?: PredictOptions): Promise<Outputs> {
+    return this.#predictor.predict(name, input, options)
+  }
+
+  /**
+   * Makes `module` the loader of all models of `modelType`. The module runs in the worker
+   * threads and exports `load(context): Promise<LoadedModel>`.
+   * @param module a file URL or an absolute path; a function cannot be sent to a thread.
+   */
+  registerModelLoader(modelType: string, module: URL | string): void {
+    if (typeof modelType !== 'string' || modelType === '') {
+      throw new errors.ERR_INVALID_OPTIONS('registerModelLoader: the model type is a non-empty string')
+    }
+    if (typeof module === 'function') {
+      throw new errors.ERR_INVALID_OPTIONS(
+        `registerModelLoader: the loader of ${JSON.stringify(modelType)} is a function, which cannot be sent to a worker thread; give the URL of a module that exports it as \`load\`, for example new URL('./loader.js', import.meta.url)`,
+      )
+    }
+    if (typeof module !== 'string' && !(module instanceof URL)) {
+      throw new errors.ERR_INVALID_OPTIONS('registerModelLoader: the module is a file URL or a path')
+    }
+    this.#serving.loaders.set(modelType, pathToFileURL(pathOf(module)).href)
+  }
+
+  /**
+   * Loads a version. It becomes active if the model has no active one or `promote` is
+   * set, else it stays `ready`.
+   * @throws ERR_VERSION_EXISTS, ERR_MODEL_LOAD, ERR_UNSUPPORTED_MODEL, ERR_WARMUP and, with
+   * `promote`, what `hotSwapModel` throws.
+   */
+  async loadModel(options: LoadModelOptions): Promise<ModelHandle> {
+    const { promote: isPromoted, ...request } = parseOptions(loadModelSchema, options, 'loadModel')
+    const { name, version: label, modelType } = request
+    assertOpen(this.#serving)
+    if (!this.#serving.loaders.has(modelType)) {
+      throw new errors.ERR_INVALID_OPTIONS(
+        `loadModel: \`modelType\` is ${JSON.stringify(modelType)}; known: ${[...this.#serving.loaders.keys()].join(', ')}`,
+      )
+    }
+    const config = options.config === undefined ? undefined : request.config
+    const find = async (): Promise<ModelVersion> => {
+      const known = this.#catalogue.find(name, label)
+      if (known?.machine.is('ready', 'running')) throw exists(known)
+      return registerVersion(this.#serving, this.#catalogue, { ...request, config })
+    }
+    const entry = this.#catalogue.ensure(name)
+    if (isPromoted && entry.active !== undefined && entry.active.spec.version !== label) {
+      await this.#swap(entry, { newVersion: label, trigger: 'loadModel', find })
+    } else {
+      await this.#inLane(entry, () => this.#load(entry, find))
+    }
+    return this.#handle(this.#catalogue.requireVersion(name, label))
+  }
+
+  /**
+   * Replaces the active version without losing a request; resolves when plain requests go
+   * to `newVersion`, which is loaded first if it is cold or not known yet.
+   * @throws ERR_SWAP_SUPERSEDED, ERR_ALREADY_ACTIVE, ERR_VERSION_CONFLICT, ERR_SIGNATURE_MISMATCH,
+   * ERR_MODEL_NOT_FOUND, ERR_VERSION_NOT_FOUND, ERR_MODEL_LOAD; the active version is as before.
+   */
+  async hotSwapModel(options: HotSwapOptions): Promise<SwapResult> {
+    const { newVersion, oldVersion, ...request } = parseOptions(hotSwapSchema, options, 'hotSwapModel')
+    assertOpen(this.#serving)
+    const entry = this.#catalogue.require(request.name)
+    return this.#swap(entry, {
+      newVersion,
+      oldVersion,
+      trigger: 'hotSwapModel',
+      find: () => registerVersion(this.#serving, this.#catalogue, { ...request, version: newVersion }),
+    })
+  }
+
+  /** Swaps back to the version that was active before the present one. */
+  async rollback(name: string): Promise<SwapResult> {
+    parseOptions(modelNameSchema, name, 'rollback')
+    assertOpen(this.#serving)
+    const entry = this.#catalogue.require(name)
+    const { previous } = entry
+    if (previous === undefined) {
+      throw new errors.ERR_VERSION_NOT_FOUND(`model ${name} has no earlier version to go back to`, {
+        model: name,
+      })
+    }
+    return this.#swap(entry, {
+      newVersion: previous,
+      trigger: 'rollback',
+      find: async () => this.#catalogue.requireVersion(name, previous),
+    })
+  }
+
+  /**
+   * Answers what was admitted, ends the threads and forgets the version, or the whole
+   * model. From the call on, new requests are refused.
+   * @throws ERR_MODEL_NOT_FOUND, ERR_VERSION_NOT_FOUND
+   */
+  async unloadModel(name: string, version?: string): Promise<UnloadReport> {
+    parseOptions(modelNameSchema, name, 'unloadModel')
+    const entry = this.#catalogue.require(name)
+    if (version !== undefined) this.#catalogue.requireVersion(name, version)
+    return this.#inLane(entry, async () => {
+      const targets =
+        version === undefined ? [...entry.versions.values()] : [this.#catalogue.requireVersion(name, version)]
+      const served: ModelVersion[] = []
+      for (const target of targets) {
+        clearTimeout(target.standbyTimer)
+        if (target.machine.is('ready', 'running')) {
+          target.machine.to('stopping', 'unloadModel')
+          served.push(target)
+        } else if (target.machine.is('uninitialized', 'error')) {
+          target.machine.to('stopped', 'unloadModel')
+        }
+        this.#catalogue.forget(target)
+      }
+      const report = await giveBack(this.#serving, name, served, 'unloadModel')
+      await Promise.all(targets.map((target) => target.machine.waitFor('stopped')))
+      return report
+    })
+  }
+
+  /** Takes the pools of all versions away that nobody has used for `maxAgeMs`; they stay known, cold. */
+  async cleanupUnusedModels(options: { maxAgeMs: number }): Promise<UnloadReport[]> {
+    const { maxAgeMs } = parseOptions(cleanupSchema, options, 'cleanupUnusedModels')
+    assertOpen(this.#serving)
+    const { scope } = this.#serving
+    return scope.runInAsyncScope(() =>
+      evictIdle(this.#serving, this.#catalogue, () => maxAgeMs, 'cleanupUnusedModels'),
+    )
+  }
+
+  /** That version, by default the active one; undefined if there is none. */
+  getModel(name: string, version?: string): ModelHandle | undefined {
+    const entry = this.#catalogue.get(name)
+    const found = version === undefined ? entry?.active : entry?.versions.get(version)
+    return found === undefined ? undefined : this.#handle(found)
+  }
+
+  /** Every known version of every model. */
+  listModels(): ModelInfo[] {
+    return this.#catalogue.versions().map((version) => ({
+      name: version.spec.name,
+      version: version.spec.version,
+      state: version.machine.state,
+      isActive: this.#catalogue.get(version.spec.name)?.active === version,
+      modelType: version.spec.modelType,
+      source: version.spec.source,
+      signature: version.signature,
+      stats: version.stats(),
+      cause: version.machine.is('error') ? version.machine.cause : undefined,
+    }))
+  }
+
+  /** Sets the level below which replicas send no log lines. */
+  async setLogLevel(level: LogLevel): Promise<void> {
+    const hosts = this.#catalogue.versions().flatMap((version) => version.pool?.hosts ?? [])
+    // A replica that is gone needs no level.
+    await Promise.allSettled(hosts.map((host) => host.control?.setLogLevel(level)))
+  }
+
+  /** Makes everything in the model directory known and loads the latest version of each model. */
+  async loadRepository(modelDir: string | URL): Promise<PromiseSettledResult<unknown>[]> {
+    const found = await scanRepository(pathOf(modelDir))
+    const loads: Promise<unknown>[] = []
+    for (const name of new Set(found.map((one) => one.name))) {
+      const versions = found.filter((one) => one.name === name)
+      for (const one of versions) addVersion(this.#serving, this.#catalogue, specFromRepository(one))
+      const latest = latestVersion(versions.map((one) => one.version)) as string
+      loads.push(this.loadModel({ name, version: latest }))
+    }
+    return Promise.allSettled(loads)
+  }
+
+  /** Ends every pool; requests that are not answered within `timeoutMs` are rejected with ERR_RUNTIME_CLOSED. */
+  async close(timeoutMs: number): Promise<DrainReport[]> {
+    clearInterval(this.#idleTimer)
+    const lateError = (version: ModelVersion): Error =>
+      new errors.ERR_RUNTIME_CLOSED(
+        `the runtime was closed and did not wait longer than ${timeoutMs} ms for this request`,
+        version.subject,
+      )
+    const reports = this.#catalogue.versions().map(async (version) => {
+      clearTimeout(version.standbyTimer)
+      const { machine } = version
+      if (machine.is('initializing', 'ready', 'running')) {
+        machine.to('stopping', 'close')
+        return takeDown(this.#serving, version, 'close', timeoutMs, lateError)
+      }
+      if (machine.is('uninitialized', 'error')) machine.to('stopped', 'close')
+      // A drain that is under way has its own deadline; ours may come first.
+      if (!machine.is('stopping')) return undefined
+      await machine.waitFor('stopped')
+      return undefined
+    })
+    const settled = await Promise.all(reports)
+    return settled.filter((report) => report !== undefined)
+  }
+
+  async #load(entry: ModelEntry, find: () => Promise<ModelVersion>): Promise<void> {
+    assertOpen(this.#serving)
+    const version = await find()
+    await bringUp(this.#serving, version, 'loadModel')
+    const { active } = entry
+    if (active === undefined || active === version || active.machine.is('error')) {
+      await promote(this.#serving, entry, version, 'loadModel')
+    }
+  }
+
+  #swap(entry: ModelEntry, order: SwapOrder): Promise<SwapResult> {
+    return this.#serving.scope.runInAsyncScope(() => hotSwap(this.#serving, entry, order))
+  }
+
+  /** Shared work never runs in the context of the request or caller that started it. */
+  #inLane<T>(entry: ModelEntry, work: () => Promise<T>): Promise<T> {
+    return this.#serving.scope.runInAsyncScope(() => entry.lane.add(work))
+  }
+
+  async #evictIdle(): Promise<void> {
+    const { modelIdleMs: defaultMs } = this.#serving.config
+    const limitOf = ({ spec }: ModelVersion): number | undefined => {
+      const limitMs = spec.config.modelIdleMs ?? defaultMs
+      return limitMs === 0 ? undefined : limitMs
+    }
+    await evictIdle(this.#serving, this.#catalogue, limitOf, 'idle')
+  }
+
+  #handle(version: ModelVersion): ModelHandle {
+    const predict = this.#predictor.predict.bind(this.#predictor)
+    return new ModelHandle(version, predict, this.#serving.config.controlTimeoutMs)
+  }
+}

@@ -1,0 +1,55 @@
+import type { ModelConfig } from '../config.js'
+import { StateMachine, type TransitionListener } from '../lifecycle/states.js'
+import type { VersionPool } from '../pools/version-pool.js'
+import type { Signature } from '../tensors/tensor.js'
+import { Usage, type VersionStats } from './usage.js'
+
+/** Where a version comes from and how it is to be served; it never changes. */
+export interface VersionSpec {
+  readonly name: string
+  readonly version: string
+  readonly modelType: string
+  /** Absolute path of the model's file or folder. */
+  readonly source: string
+  readonly sha256: string | undefined
+  readonly config: ModelConfig
+}
+
+/** One immutable version of a model: known, and served while it has a pool. */
+export class ModelVersion {
+  readonly spec: VersionSpec
+  readonly machine: StateMachine
+  readonly usage = new Usage()
+  /** The threads; a new pool for each time the version is initialised. */
+  pool: VersionPool | undefined
+  /** Known from the first load on, also while the version is cold. */
+  signature: Signature | undefined
+  /** The load that waiting requests share. */
+  warming: Promise<void> | undefined
+  /** Ends the time on standby. */
+  standbyTimer: NodeJS.Timeout | undefined
+  /** When it last got a pool, on `performance.now()`'s clock. */
+  readySinceMs = 0
+
+  constructor(spec: VersionSpec, onTransition: TransitionListener) {
+    this.spec = spec
+    this.machine = new StateMachine(`model ${spec.name}@${spec.version}`, onTransition)
+  }
+
+  get subject(): { model: string; version: string } {
+    return { model: this.spec.name, version: this.spec.version }
+  }
+
+  get isCold(): boolean {
+    return this.machine.is('uninitialized', 'stopped')
+  }
+
+  /** How long its pool has been there without being used. */
+  idleMs(nowMs: number): number {
+    return nowMs - Math.max(this.usage.lastUsedAtMs ?? 0, this.readySinceMs)
+  }
+
+  stats(): VersionStats {
+    return this.usage.stats(this.pool?.stats())
+  }
+}

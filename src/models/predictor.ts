@@ -1,0 +1,90 @@
+import type { PredictOptions } from '../config.js'
+import { parseOptions, predictOptionsSchema } from '../config.js'
+import { errors } from '../errors.js'
+import { RunRequest } from '../pools/run-request.js'
+import type { VersionPool } from '../pools/version-pool.js'
+import { prepareFeeds } from '../tensors/prepare-feeds.js'
+import type { Outputs, Signature } from '../tensors/tensor.js'
+import type { Catalogue } from './catalogue.js'
+import type { ModelVersion } from './model-version.js'
+import { assertOpen, type Serving } from './serving.js'
+
+const NO_OPTIONS: PredictOptions = Object.freeze({})
+
+/** A request's way from the caller to a pool. */
+export class Predictor {
+  readonly #serving: Serving
+  readonly #catalogue: Catalogue
+  readonly #warm: (version: ModelVersion, isPlain: boolean) => Promise<void>
+
+  /** `warm` gives a cold version a pool; callers share one load. */
+  constructor(
+    serving: Serving,
+    catalogue: Catalogue,
+    warm: (version: ModelVersion, isPlain: boolean) => Promise<void>,
+  ) {
+    this.#serving = serving
+    this.#catalogue = catalogue
+    this.#warm = warm
+  }
+
+  predict(name: string, input: unknown, options?: PredictOptions): Promise<Outputs> {
+    let request: RunRequest
+    try {
+      const checked =
+        options === undefined ? NO_OPTIONS : parseOptions(predictOptionsSchema, options, 'predict')
+      assertOpen(this.#serving)
+      const version = this.#catalogue.resolve(name, checked.version)
+      request = new RunRequest(name, version.spec.version, checked)
+      version.usage.begin()
+      request.onSettled = version.usage.end
+      const { pool } = version
+      if (pool?.isOpen) admit(version, pool, request, input)
+      else void this.#admitWhenWarm(version, request, input, checked.version === undefined)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    return request.promise
+  }
+
+  /** The request belongs to this version, whatever becomes active while it is being loaded. */
+  async #admitWhenWarm(
+    version: ModelVersion,
+    request: RunRequest,
+    input: unknown,
+    isPlain: boolean,
+  ): Promise<void> {
+    try {
+      while (!request.isSettled) {
+        await this.#warm(version, isPlain)
+        if (version.pool?.isOpen) return admit(version, version.pool, request, input)
+        assertOpen(this.#serving)
+      }
+    } catch (error) {
+      request.reject(error)
+    }
+  }
+}
+
+/** Checks the input, then hands the request to the pool: in one go, so that no swap comes between. */
+function admit(version: ModelVersion, pool: VersionPool, request: RunRequest, input: unknown): void {
+  const signature = version.signature as Signature
+  try {
+    request.feeds = prepareFeeds(signature, input, version.subject)
+    if (request.outputs !== undefined) checkOutputs(request.outputs, signature, version)
+  } catch (error) {
+    request.reject(error)
+    return
+  }
+  pool.submit(request)
+}
+
+function checkOutputs(names: readonly string[], signature: Signature, version: ModelVersion): void {
+  for (const name of names) {
+    if (signature.outputs.some((spec) => spec.name === name)) continue
+    throw new errors.ERR_INVALID_OPTIONS(
+      `predict: \`outputs\` names ${JSON.stringify(name)}; ${version.spec.name}@${version.spec.version} has ${signature.outputs.map((spec) => spec.name).join(', ')}`,
+      version.subject,
+    )
+  }
+}

@@ -1,0 +1,116 @@
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { ModelConfig } from '../config.js'
+import { errors } from '../errors.js'
+import type { Catalogue } from './catalogue.js'
+import { ModelVersion, type VersionSpec } from './model-version.js'
+import { findInRepository, type RepositoryVersion } from './repository.js'
+import type { Serving } from './serving.js'
+
+/** What a caller says of a version that is to be known. */
+export interface VersionRequest {
+  readonly name: string
+  readonly version: string
+  readonly modelType?: string | undefined
+  readonly source?: string | URL | undefined
+  readonly config?: ModelConfig | undefined
+}
+
+/**
+ * The version as it is known, or made known now from its source or the model directory.
+ * @throws ERR_VERSION_EXISTS if it is known with another source, for a version never changes.
+ */
+export async function registerVersion(
+  serving: Serving,
+  catalogue: Catalogue,
+  request: VersionRequest,
+): Promise<ModelVersion> {
+  const { name, version: label } = request
+  const known = catalogue.find(name, label)
+  if (known !== undefined && isPlain(request) && !known.machine.is('error')) return known
+  const spec = await specOf(serving, catalogue, request, known?.spec)
+  if (known !== undefined) {
+    const isUsable = !known.machine.is('error')
+    if (isUsable && (known.spec.source !== spec.source || !known.isCold)) throw exists(known)
+  }
+  const version = addVersion(serving, catalogue, spec)
+  const entry = catalogue.ensure(name)
+  if (known !== undefined && entry.active === known) entry.active = version
+  return version
+}
+
+/** Makes a version known, cold. */
+export function addVersion(serving: Serving, catalogue: Catalogue, spec: VersionSpec): ModelVersion {
+  const version = new ModelVersion(spec, (transition) => {
+    const { cause, component, from, to, trigger } = transition
+    const level = to === 'error' ? 'error' : 'info'
+    serving.logger[level](
+      { component, from, to, trigger, ...(cause === undefined ? {} : { err: cause }) },
+      'transition',
+    )
+    serving.emit('transition', transition)
+  })
+  catalogue.ensure(spec.name).versions.set(spec.version, version)
+  return version
+}
+
+export function specFromRepository(found: RepositoryVersion): VersionSpec {
+  return { ...found, modelType: 'onnx' }
+}
+
+export function exists({ spec, machine, subject }: ModelVersion): Error {
+  return new errors.ERR_VERSION_EXISTS(
+    `${spec.name}@${spec.version} exists already (${machine.state}, from ${spec.source}); a version never changes: use a new label, or unload it first`,
+    subject,
+  )
+}
+
+function isPlain(request: VersionRequest): boolean {
+  return request.source === undefined && request.config === undefined
+}
+
+async function specOf(
+  serving: Serving,
+  catalogue: Catalogue,
+  request: VersionRequest,
+  known: VersionSpec | undefined,
+): Promise<VersionSpec> {
+  const { name, version, source, config } = request
+  const modelType = request.modelType ?? known?.modelType ?? 'onnx'
+  if (source !== undefined) {
+    return { name, version, modelType, source: pathOf(source), sha256: undefined, config: config ?? {} }
+  }
+  const { modelDir } = serving.config
+  const found = modelDir === undefined ? undefined : await findInRepository(pathOf(modelDir), name, version)
+  if (found !== undefined) return { ...found, modelType, config: { ...found.config, ...config } }
+  if (known !== undefined) return { ...known, modelType, config: { ...known.config, ...config } }
+  if (modelDir === undefined) {
+    throw new errors.ERR_INVALID_OPTIONS(
+      `${name}@${version} needs a \`source\` (path or file URL), since the runtime has no \`modelDir\``,
+      { model: name, version },
+    )
+  }
+  const where = `${pathOf(modelDir)}/${name}/${version}/model.onnx`
+  const isModelKnown = (catalogue.get(name)?.versions.size ?? 0) > 0
+  if (isModelKnown) {
+    throw new errors.ERR_VERSION_NOT_FOUND(`model ${name} has no version ${version}: there is no ${where}`, {
+      model: name,
+      version,
+    })
+  }
+  throw new errors.ERR_MODEL_NOT_FOUND(
+    `there is no model ${name}@${version}: no \`source\` was given and there is no ${where}`,
+    {
+      model: name,
+      version,
+    },
+  )
+}
+
+export function pathOf(source: string | URL): string {
+  try {
+    return source instanceof URL || source.startsWith('file:') ? fileURLToPath(source) : resolve(source)
+  } catch (cause) {
+    throw new errors.ERR_INVALID_OPTIONS(`${String(source)} is no path and no file URL`, { cause })
+  }
+}

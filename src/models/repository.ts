@@ -1,0 +1,128 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { z } from 'zod'
+import { describeIssue, type ModelConfig, modelConfigSchema } from '../config.js'
+import { errors } from '../errors.js'
+
+const versionManifestSchema = z.strictObject({
+  /** Hash of model.onnx, checked before it is loaded. */
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, 'must be 64 hexadecimal digits')
+    .optional(),
+  /** Settings of this version, over those of model.json. */
+  config: modelConfigSchema.optional(),
+})
+
+/** One `<name>/<version>/model.onnx` of a model directory. */
+export interface RepositoryVersion {
+  readonly name: string
+  readonly version: string
+  readonly source: string
+  readonly sha256: string | undefined
+  readonly config: ModelConfig
+}
+
+/** Everything in `modelDir`; a folder without a model file in it is passed over. */
+export async function scanRepository(modelDir: string): Promise<RepositoryVersion[]> {
+  const root = resolve(modelDir)
+  const names = await folders(root, (cause) => {
+    throw new errors.ERR_INVALID_OPTIONS(`\`modelDir\` is ${JSON.stringify(root)}: it cannot be read`, {
+      cause,
+    })
+  })
+  const found: RepositoryVersion[] = []
+  for (const name of names) {
+    for (const version of await folders(join(root, name), () => [])) {
+      const entry = await findInRepository(modelDir, name, version)
+      if (entry !== undefined) found.push(entry)
+    }
+  }
+  return found
+}
+
+/** That version of the model directory, undefined if it has none. */
+export async function findInRepository(
+  modelDir: string,
+  name: string,
+  version: string,
+): Promise<RepositoryVersion | undefined> {
+  const folder = join(resolve(modelDir), name)
+  const source = join(folder, version, 'model.onnx')
+  const isThere = await stat(source).then(
+    (status) => status.isFile(),
+    () => false,
+  )
+  if (!isThere) return undefined
+  const modelConfig = await readManifest(join(folder, 'model.json'), modelConfigSchema, { name })
+  const manifest = await readManifest(join(folder, version, 'version.json'), versionManifestSchema, {
+    name,
+    version,
+  })
+  return {
+    name,
+    version,
+    source,
+    sha256: manifest?.sha256,
+    config: { ...modelConfig, ...manifest?.config },
+  }
+}
+
+/** @throws ERR_MODEL_LOAD if the file does not have that hash. */
+export async function verifyHash(
+  source: string,
+  sha256: string,
+  subject: { model: string; version: string },
+): Promise<void> {
+  const hash = createHash('sha256')
+  await pipeline(createReadStream(source), hash)
+  const actual = hash.digest('hex')
+  if (actual === sha256) return
+  throw new errors.ERR_MODEL_LOAD(
+    `${source} has sha256 ${actual}, its version.json says ${sha256}: the file is damaged or was replaced`,
+    subject,
+  )
+}
+
+async function folders(path: string, onError: (cause: unknown) => string[]): Promise<string[]> {
+  try {
+    const entries = await readdir(path, { withFileTypes: true })
+    const names = entries.filter((entry) => !entry.name.startsWith('.')).map((entry) => entry.name)
+    const isFolder = await Promise.all(
+      names.map((name) => stat(join(path, name)).then((s) => s.isDirectory())),
+    )
+    return names.filter((_, index) => isFolder[index]).sort()
+  } catch (cause) {
+    return onError(cause)
+  }
+}
+
+async function readManifest<T extends z.ZodType>(
+  path: string,
+  schema: T,
+  subject: { name: string; version?: string },
+): Promise<z.output<T> | undefined> {
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
+  if (text === undefined) return undefined
+  const refuse = (why: string, cause?: unknown): Error =>
+    new errors.ERR_INVALID_MANIFEST(`${path}: ${why}`, {
+      model: subject.name,
+      version: subject.version,
+      cause,
+    })
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch (cause) {
+    throw refuse(`not JSON (${(cause as Error).message})`, cause)
+  }
+  const parsed = schema.safeParse(json)
+  if (parsed.success) return parsed.data
+  throw refuse(parsed.error.issues.map((issue) => describeIssue(issue, json)).join('; '))
+}

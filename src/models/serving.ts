@@ -1,0 +1,62 @@
+import { AsyncResource } from 'node:async_hooks'
+import PQueue from 'p-queue'
+import type { RuntimeConfig } from '../config.js'
+import { errors } from '../errors.js'
+import type { Transition } from '../lifecycle/states.js'
+import type { StuckReplica } from '../pools/replica.js'
+import type { Logger } from '../telemetry/logger.js'
+
+export interface ReplicaExit {
+  readonly model: string
+  readonly version: string
+  readonly cause: Error
+  /** Undefined when the crash budget is spent and the replica is not replaced. */
+  readonly restartInMs: number | undefined
+}
+
+export interface Promotion {
+  readonly model: string
+  readonly from: string | undefined
+  readonly to: string
+}
+
+/** What the parts of this folder tell the world, by name. */
+export interface ServingEvents {
+  transition: [transition: Transition]
+  promoted: [promotion: Promotion]
+  replicaExited: [exit: ReplicaExit]
+  replicaStuck: [stuck: StuckReplica]
+}
+
+/** What the parts of this folder share. */
+export interface Serving {
+  readonly config: RuntimeConfig
+  readonly logger: Logger
+  /** Shared work runs in here, never in the context of the request that happened to start it. */
+  readonly scope: AsyncResource
+  /** Limits how many loads run at once. */
+  readonly loadLane: PQueue
+  /** File URL of the loader of each model type; undefined for the built-in one. */
+  readonly loaders: Map<string, string | undefined>
+  isOpen: boolean
+  emit<K extends keyof ServingEvents>(event: K, payload: ServingEvents[K][0]): void
+}
+
+export function createServing(config: RuntimeConfig, logger: Logger, emit: Serving['emit']): Serving {
+  return {
+    config,
+    logger,
+    scope: new AsyncResource('tbcoin-engine.runtime'),
+    loadLane: new PQueue({ concurrency: config.maxConcurrentLoads }),
+    loaders: new Map([['onnx', undefined]]),
+    isOpen: true,
+    emit,
+  }
+}
+
+/** @throws ERR_RUNTIME_CLOSED */
+export function assertOpen(serving: Serving): void {
+  if (!serving.isOpen) {
+    throw new errors.ERR_RUNTIME_CLOSED('the runtime is closing or closed; create another one to go on')
+  }
+}

@@ -1,0 +1,33 @@
+import { errors } from '../errors.js'
+
+/** One request to make another version active. A newer one of the same model supersedes it. */
+export class SwapTicket {
+  /** Rejects when a newer swap is asked for; never resolves. */
+  readonly superseded: Promise<never>
+  readonly #model: string
+  readonly #version: string
+  #error: Error | undefined
+  #reject!: (error: Error) => void
+
+  constructor(model: string, version: string) {
+    this.#model = model
+    this.#version = version
+    this.superseded = new Promise((_, reject) => {
+      this.#reject = reject
+    })
+    this.superseded.catch(() => undefined)
+  }
+
+  supersede(newer: string): void {
+    this.#error = new errors.ERR_SWAP_SUPERSEDED(
+      `the swap of ${this.#model} to ${this.#version} was superseded by one to ${newer}`,
+      { model: this.#model, version: this.#version },
+    )
+    this.#reject(this.#error)
+  }
+
+  /** To be asked after every await of a swap. */
+  check(): void {
+    if (this.#error !== undefined) throw this.#error
+  }
+}

@@ -1,0 +1,70 @@
+import { errors } from '../errors.js'
+import type { StuckReplica } from '../pools/replica.js'
+import { within } from '../pools/within.js'
+import type { ModelVersion } from './model-version.js'
+import type { Serving } from './serving.js'
+
+export interface DrainReport {
+  readonly name: string
+  readonly version: string
+  readonly durationMs: number
+  /** Requests that were not answered in time and were rejected. */
+  readonly rejected: number
+  /** Replicas whose run has not returned; they are left to themselves. */
+  readonly stuck: readonly StuckReplica[]
+}
+
+/** Time for sessions to be released and threads to end, however long the drain took. */
+const MIN_STOP_MS = 1_000
+
+/**
+ * Takes the pool of a version that is `stopping` away: admits nothing more, waits for
+ * its requests, releases the sessions, ends the threads. After `timeoutMs` what is left is
+ * rejected with `lateError` and reported; a running replica is never terminated.
+ */
+export async function takeDown(
+  serving: Serving,
+  version: ModelVersion,
+  trigger: string,
+  timeoutMs: number,
+  lateError = drainTimeout,
+): Promise<DrainReport> {
+  const startedAt = performance.now()
+  const { pool } = version
+  let rejected = 0
+  let stuck: StuckReplica[] = []
+  if (pool !== undefined) {
+    const isDrained = await within(
+      pool.drain().then(() => true),
+      timeoutMs,
+    )
+    if (isDrained === undefined) rejected = pool.rejectAll(lateError(version, timeoutMs))
+    const remainingMs = timeoutMs - (performance.now() - startedAt)
+    stuck = await pool.stop(isDrained === undefined ? 0 : Math.max(MIN_STOP_MS, remainingMs))
+    if (pool.leaseCount > 0)
+      throw new Error(`${version.spec.name}: stopped with ${pool.leaseCount} requests open`)
+    version.pool = undefined
+  }
+  version.machine.to('stopped', trigger)
+  const report = {
+    name: version.spec.name,
+    version: version.spec.version,
+    durationMs: performance.now() - startedAt,
+    rejected,
+    stuck,
+  }
+  if (rejected > 0 || stuck.length > 0) serving.logger.warn({ ...report }, 'a drain did not end in time')
+  return report
+}
+
+function drainTimeout(version: ModelVersion, timeoutMs: number): Error {
+  const { name, version: label } = version.spec
+  return new errors.ERR_DRAIN_TIMEOUT(
+    `${name}@${label} was being stopped and this request was not answered within ${timeoutMs} ms (drainTimeoutMs)`,
+    version.subject,
+  )
+}
+
+export function drainTimeoutOf(serving: Serving, version: ModelVersion): number {
+  return version.spec.config.drainTimeoutMs ?? serving.config.drainTimeoutMs
+}

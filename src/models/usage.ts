@@ -1,0 +1,80 @@
+import { build, type Histogram } from 'hdr-histogram-js'
+import type { PoolStats } from '../pools/pool-settings.js'
+import type { RunRequest } from '../pools/run-request.js'
+
+/** Latencies of answered requests, from `predict` to the answer, in milliseconds. */
+export interface LatencySummary {
+  readonly count: number
+  readonly meanMs: number
+  readonly p50Ms: number
+  readonly p90Ms: number
+  readonly p99Ms: number
+  readonly maxMs: number
+}
+
+export interface VersionStats {
+  /** Requests that were addressed to this version, answered or not. */
+  readonly requests: number
+  /** Requests that were rejected. */
+  readonly errors: number
+  /** Requests that a replica is running. */
+  readonly inFlight: number
+  /** Requests that wait for a replica or for the load of the version. */
+  readonly queued: number
+  /** Milliseconds since the epoch; undefined if it was never used. */
+  readonly lastUsedAt: number | undefined
+  readonly latency: LatencySummary
+  /** The threads; undefined while the version is cold. */
+  readonly pool: PoolStats | undefined
+}
+
+const MICROSECONDS = 1_000
+
+/** What one version has been asked, over all its pools. */
+export class Usage {
+  requests = 0
+  errors = 0
+  /** Admitted and not settled. */
+  open = 0
+  /** On `performance.now()`'s clock. */
+  lastUsedAtMs: number | undefined
+  readonly #latency: Histogram = build({
+    bitBucketSize: 32,
+    numberOfSignificantValueDigits: 2,
+    autoResize: true,
+  })
+
+  begin(): void {
+    this.requests += 1
+    this.open += 1
+    this.lastUsedAtMs = performance.now()
+  }
+
+  readonly end = (request: RunRequest, error: unknown): void => {
+    const now = performance.now()
+    this.open -= 1
+    this.lastUsedAtMs = now
+    if (error !== undefined) this.errors += 1
+    else this.#latency.recordValue(Math.max(1, Math.round((now - request.startedAtMs) * MICROSECONDS)))
+  }
+
+  stats(pool: PoolStats | undefined): VersionStats {
+    const inFlight = pool?.inFlight ?? 0
+    return {
+      requests: this.requests,
+      errors: this.errors,
+      inFlight,
+      queued: this.open - inFlight,
+      lastUsedAt: this.lastUsedAtMs === undefined ? undefined : performance.timeOrigin + this.lastUsedAtMs,
+      latency: {
+        count: this.#latency.totalCount,
+        meanMs: this.#latency.totalCount === 0 ? 0 : this.#latency.mean / MICROSECONDS,
+        p50Ms: this.#latency.getValueAtPercentile(50) / MICROSECONDS,
+        p90Ms: this.#latency.getValueAtPercentile(90) / MICROSECONDS,
+        p99Ms: this.#latency.getValueAtPercentile(99) / MICROSECONDS,
+        maxMs: this.#latency.maxValue / MICROSECONDS,
+      },
+      pool,
+    }
+  }
+}
