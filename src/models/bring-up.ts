@@ -5,6 +5,7 @@ import { createPool } from './create-pool.js'
 import type { ModelVersion } from './model-version.js'
 import { verifyHash } from './repository.js'
 import { assertOpen, type Serving } from './serving.js'
+import { drainTimeoutOf } from './take-down.js'
 
 /**
  * Gives a cold or failed version a pool: it ends `ready`, or in `error` with the reason
@@ -13,6 +14,9 @@ import { assertOpen, type Serving } from './serving.js'
 export async function bringUp(serving: Serving, version: ModelVersion, trigger: string): Promise<void> {
   const { machine } = version
   if (machine.is('stopping')) await machine.waitFor('stopped')
+  assertOpen(serving)
+  // Of a version that failed: what ran when the crash budget was spent may still run.
+  await version.pool?.stop(drainTimeoutOf(serving, version))
   assertOpen(serving)
   machine.to('initializing', trigger)
   try {
@@ -32,6 +36,7 @@ export async function bringUp(serving: Serving, version: ModelVersion, trigger: 
     if (!machine.is('initializing')) assertOpen(serving)
     else {
       version.pool = undefined
+      version.failedAtMs = performance.now()
       machine.to('error', trigger, error)
     }
     throw error
@@ -60,7 +65,6 @@ async function checkSource(version: ModelVersion): Promise<void> {
 /** Replicas keep dying: the version goes to `error`; what still runs comes to its end. */
 function failed(serving: Serving, version: ModelVersion, cause: Error): void {
   const { pool } = version
-  version.pool = undefined
   if (!version.machine.is('stopping')) version.machine.to('error', 'crash budget', cause)
-  void pool?.drain().then(() => pool.stop(serving.config.drainTimeoutMs))
+  void pool?.drain().then(() => pool.stop(drainTimeoutOf(serving, version)))
 }

@@ -16,7 +16,9 @@ export function coldStart(
   version: ModelVersion,
   isPlain: boolean,
 ): Promise<void> {
-  if (version.machine.is('error')) return Promise.reject(unavailable(version, 'it is in error'))
+  if (version.machine.is('error') && !mayTryAgain(serving, version)) {
+    return Promise.reject(unavailable(version, 'it is in error'))
+  }
   version.warming ??= serving.scope
     .runInAsyncScope(() => inLane(serving, catalogue, version, isPlain))
     .finally(() => {
@@ -37,7 +39,7 @@ async function inLane(
     const { machine } = version
     if (entry.versions.get(version.spec.version) !== version) throw unavailable(version, 'it was unloaded')
     if (machine.is('ready', 'running')) return
-    if (machine.is('error')) throw unavailable(version, 'it is in error')
+    if (machine.is('error') && !mayTryAgain(serving, version)) throw unavailable(version, 'it is in error')
     await bringUp(serving, version, 'predict')
     if (entry.active === version) {
       machine.to('starting', 'predict')
@@ -47,6 +49,12 @@ async function inLane(
       setImmediate(() => void retire(serving, entry, version, 'no longer active'))
     }
   })
+}
+
+/** A load may have failed for a passing reason, such as a file system that was away; a crash loop did not. */
+function mayTryAgain(serving: Serving, { machine, failedAtMs }: ModelVersion): boolean {
+  if (failedAtMs === undefined || machine.cause instanceof errors.ERR_CIRCUIT_OPEN) return false
+  return performance.now() - failedAtMs >= serving.config.maxRestartBackoffMs
 }
 
 function unavailable(version: ModelVersion, why: string): Error {

@@ -25,7 +25,7 @@ import { promote } from './promotion.js'
 import { addVersion, exists, pathOf, registerVersion, specFromRepository } from './registration.js'
 import { scanRepository } from './repository.js'
 import { assertOpen, type Serving } from './serving.js'
-import { type DrainReport, takeDown } from './take-down.js'
+import { closeVersion, type DrainReport } from './take-down.js'
 import type { VersionStats } from './usage.js'
 import { latestVersion } from './version-order.js'
 
@@ -178,7 +178,7 @@ export class ModelLifecycleManager {
       const served: ModelVersion[] = []
       for (const target of targets) {
         clearTimeout(target.standbyTimer)
-        if (target.machine.is('ready', 'running')) {
+        if (target.machine.is('ready', 'running', 'error') && target.pool !== undefined) {
           target.machine.to('stopping', 'unloadModel')
           served.push(target)
         } else if (target.machine.is('uninitialized', 'error')) {
@@ -252,19 +252,9 @@ export class ModelLifecycleManager {
         `the runtime was closed and did not wait longer than ${timeoutMs} ms for this request`,
         version.subject,
       )
-    const reports = this.#catalogue.versions().map(async (version) => {
-      clearTimeout(version.standbyTimer)
-      const { machine } = version
-      if (machine.is('initializing', 'ready', 'running')) {
-        machine.to('stopping', 'close')
-        return takeDown(this.#serving, version, 'close', timeoutMs, lateError)
-      }
-      if (machine.is('uninitialized', 'error')) machine.to('stopped', 'close')
-      // A drain that is under way has its own deadline; ours may come first.
-      if (!machine.is('stopping')) return undefined
-      await machine.waitFor('stopped')
-      return undefined
-    })
+    const reports = this.#catalogue
+      .versions()
+      .map((version) => closeVersion(this.#serving, version, timeoutMs, lateError))
     const settled = await Promise.all(reports)
     return settled.filter((report) => report !== undefined)
   }

@@ -30,6 +30,8 @@ export class ModelVersion {
   standbyTimer: NodeJS.Timeout | undefined
   /** When it last got a pool, on `performance.now()`'s clock. */
   readySinceMs = 0
+  /** When its last load failed, on the same clock; undefined if it did not. */
+  failedAtMs: number | undefined
 
   constructor(spec: VersionSpec, onTransition: TransitionListener) {
     this.spec = spec

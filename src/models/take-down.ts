@@ -57,6 +57,31 @@ export async function takeDown(
   return report
 }
 
+/** As part of closing everything: whatever the version is doing, it ends within `timeoutMs`. */
+export async function closeVersion(
+  serving: Serving,
+  version: ModelVersion,
+  timeoutMs: number,
+  lateError: (version: ModelVersion) => Error,
+): Promise<DrainReport | undefined> {
+  const { machine, pool } = version
+  clearTimeout(version.standbyTimer)
+  if (machine.is('uninitialized') || (machine.is('error') && pool === undefined))
+    machine.to('stopped', 'close')
+  if (machine.is('stopped')) return undefined
+  if (!machine.is('stopping')) {
+    machine.to('stopping', 'close')
+    return takeDown(serving, version, 'close', timeoutMs, lateError)
+  }
+  // It is being drained already, perhaps with more time than there is now.
+  const startedAt = performance.now()
+  if ((await within(machine.waitFor('stopped'), timeoutMs)) !== undefined) return undefined
+  const rejected = pool?.rejectAll(lateError(version)) ?? 0
+  const stuck = (await pool?.stop(0)) ?? []
+  const { name, version: label } = version.spec
+  return { name, version: label, durationMs: performance.now() - startedAt, rejected, stuck }
+}
+
 function drainTimeout(version: ModelVersion, timeoutMs: number): Error {
   const { name, version: label } = version.spec
   return new errors.ERR_DRAIN_TIMEOUT(

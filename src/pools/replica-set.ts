@@ -17,6 +17,9 @@ export interface ReplicaSetListener {
   failed(cause: Error): void
 }
 
+/** Time for the thread of a replica that could not be started to end. */
+export const FAILED_START_MS = 1_000
+
 /** Keeps a pool's threads at their number: starts them, replaces the dead and the stuck, ends them. */
 export class ReplicaSet {
   readonly #settings: PoolSettings
@@ -87,7 +90,7 @@ export class ReplicaSet {
     }
   }
 
-  /** Ends every replica; returns those that were not over after `timeoutMs`. */
+  /** Ends every replica; returns those that were not over after `timeoutMs`. May be called again. */
   async stop(timeoutMs: number): Promise<StuckReplica[]> {
     this.#isEnded = true
     clearInterval(this.#watchdog)
@@ -119,8 +122,8 @@ export class ReplicaSet {
       return reply.signature
     } catch (error) {
       this.#replicas.delete(replica)
-      // Seen off in the background: a load cannot be cancelled.
-      void replica.end(loadTimeoutMs)
+      // Not longer: a load cannot be cancelled, its thread ends when it returns.
+      await replica.end(FAILED_START_MS)
       throw error
     }
   }

@@ -25,6 +25,7 @@ export class Replica {
   #startedAtMs = performance.now()
   /** Settles, never rejects, when the task under way is over. */
   #task: Promise<unknown> = Promise.resolve()
+  #ending: Promise<true> | undefined
 
   constructor(host: ReplicaHost, model: string, version: string) {
     this.host = host
@@ -70,11 +71,13 @@ export class Replica {
   }
 
   /**
-   * Waits for the task under way, releases the session, ends the thread. Whatever is not
-   * over after `timeoutMs` goes on in the background and no longer keeps the process alive.
+   * Waits for the task under way, releases the session, ends the thread. What is not over
+   * after `timeoutMs` goes on in the background and no longer keeps the process alive. May
+   * be called again, with another limit.
    */
   async end(timeoutMs: number): Promise<StuckReplica | undefined> {
-    if ((await within(this.#end(), timeoutMs)) !== undefined) return undefined
+    this.#ending ??= this.#end()
+    if ((await within(this.#ending, timeoutMs)) !== undefined) return undefined
     this.host.detach()
     void this.host.terminate()
     return this.stuck(performance.now())

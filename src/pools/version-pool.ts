@@ -7,7 +7,7 @@ import type { Signature } from '../tensors/tensor.js'
 import type { PoolListener, PoolSettings, PoolSource, PoolStats } from './pool-settings.js'
 import type { Replica, StuckReplica } from './replica.js'
 import type { ReplicaHost } from './replica-host.js'
-import { ReplicaSet } from './replica-set.js'
+import { FAILED_START_MS, ReplicaSet } from './replica-set.js'
 import { RequestQueue } from './request-queue.js'
 import type { RunRequest } from './run-request.js'
 
@@ -25,7 +25,6 @@ export class VersionPool {
   readonly #scope = new AsyncResource('tbcoin-engine.pool')
   #state: PoolState = 'created'
   #whenEmpty: (() => void)[] = []
-  #stopping: Promise<StuckReplica[]> | undefined
 
   constructor(
     settings: PoolSettings,
@@ -69,7 +68,7 @@ export class VersionPool {
       this.#state = 'open'
       return signature
     } catch (error) {
-      void this.stop(this.settings.loadTimeoutMs)
+      await this.stop(FAILED_START_MS)
       throw error
     }
   }
@@ -115,15 +114,14 @@ export class VersionPool {
   /**
    * Releases every session and ends every thread, each as soon as it is outside native
    * code. What is not over after `timeoutMs` is left to itself, no longer keeps the
-   * process alive, and is returned. Memoised; admitted requests should have settled.
+   * process alive, and is returned. May be called again, with another limit.
    */
   stop(timeoutMs: number): Promise<StuckReplica[]> {
-    this.#stopping ??= this.#scope.runInAsyncScope(() => {
+    return this.#scope.runInAsyncScope(() => {
       this.#state = 'stopped'
       this.rejectAll(this.#unavailable())
       return this.#replicas.stop(timeoutMs)
     })
-    return this.#stopping
   }
 
   #lease(request: RunRequest): void {
