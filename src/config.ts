@@ -89,6 +89,8 @@ export const runtimeSchema = z.strictObject({
   logLevel: logLevel.default('info'),
   /** Folder of `<name>/<version>/model.onnx`; nothing is scanned without it. */
   modelDir: fileOrUrl.optional(),
+  /** Modules that load models of other types than `onnx`, by type; see `registerModelLoader`. */
+  loaders: z.record(z.string().min(1), fileOrUrl).default({}),
   /** Models to load at the start, beside those of `modelDir`. */
   models: z.array(loadModelSchema).default([]),
   /** What a model that fails at the start does: reject `createRuntime`, or be reported and left out. */

@@ -1,7 +1,7 @@
 /**
  * Every code this library rejects with, what it means and whether the same call
  * may succeed later without a change by the caller. The classes below are made
- * from this table; `test/unit/errors.test.ts` keeps the README true to it.
+ * from this table; `test/unit/readme.test.ts` keeps the README true to it.
  */
 export const ERROR_TABLE = {
   ERR_INVALID_OPTIONS: {

@@ -34,8 +34,6 @@ export type { LoadedModel, LoaderContext, LoadModel } from './protocol/loader.js
 export {
   type CloseReport,
   createRuntime,
-  type InputValue,
-  type ModelInput,
   Runtime,
   type RuntimeEvents,
   type RuntimeOptions,
@@ -43,6 +41,8 @@ export {
 } from './runtime.js'
 export type { Logger } from './telemetry/logger.js'
 export {
+  type InputValue,
+  type ModelInput,
   type Outputs,
   type Signature,
   TENSOR_TYPES,

@@ -14,21 +14,7 @@ import { type ModelInfo, ModelLifecycleManager } from './models/model-manager.js
 import { createServing, type Serving, type ServingEvents } from './models/serving.js'
 import type { StuckReplica } from './pools/replica.js'
 import { createLogger, type Logger } from './telemetry/logger.js'
-import type { Outputs, Tensor, TensorData } from './tensors/tensor.js'
-
-/** A value `predict` accepts for one input; dims follow from the signature where they can. */
-export type InputValue =
-  | Tensor
-  | TensorData
-  | { readonly type: string; readonly dims: readonly number[]; readonly data: unknown }
-  | ArrayBufferView
-  | number
-  | bigint
-  | boolean
-  | string
-  | readonly InputValue[]
-
-export type ModelInput = Record<string, InputValue>
+import type { ModelInput, Outputs } from './tensors/tensor.js'
 
 export interface RuntimeOptions extends RuntimeConfigInput {
   /** Where log lines go, for example the host's pino logger; by default one of our own, on stderr. */
@@ -137,6 +123,9 @@ export class Runtime extends EventEmitter<RuntimeEvents> implements AsyncDisposa
     const { config, logger } = this.#serving
     this.#machine.to('initializing', 'createRuntime')
     try {
+      for (const [modelType, module] of Object.entries(config.loaders)) {
+        this.models.registerModelLoader(modelType, module)
+      }
       const loads = config.models.map((model) => this.models.loadModel(model))
       const results: PromiseSettledResult<unknown>[] = await Promise.allSettled(loads)
       if (config.modelDir !== undefined) results.push(...(await this.models.loadRepository(config.modelDir)))

@@ -25,13 +25,7 @@ export async function bringUp(serving: Serving, version: ModelVersion, trigger: 
     version.readySinceMs = performance.now()
     machine.to('ready', trigger)
   } catch (thrown) {
-    const { name, version: label } = version.spec
-    const error = asRuntimeError(
-      'ERR_MODEL_LOAD',
-      `${name}@${label} cannot be loaded`,
-      thrown,
-      version.subject,
-    )
+    const error = loadError(version, thrown)
     // Else the runtime is being closed, and the version is on its way to `stopped`.
     if (!machine.is('initializing')) assertOpen(serving)
     else {
@@ -41,6 +35,17 @@ export async function bringUp(serving: Serving, version: ModelVersion, trigger: 
     }
     throw error
   }
+}
+
+function loadError(version: ModelVersion, thrown: unknown): Error {
+  const { name, version: label } = version.spec
+  if (!(thrown instanceof errors.ERR_REPLICA_EXITED)) {
+    return asRuntimeError('ERR_MODEL_LOAD', `${name}@${label} cannot be loaded`, thrown, version.subject)
+  }
+  return new errors.ERR_MODEL_LOAD(
+    `${name}@${label} cannot be loaded, its thread died meanwhile: ${thrown.message}`,
+    { ...version.subject, cause: thrown },
+  )
 }
 
 async function startPool(serving: Serving, version: ModelVersion): Promise<void> {

@@ -2,7 +2,7 @@ import type { PredictOptions } from '../config.js'
 import type { LifecycleState } from '../lifecycle/states.js'
 import { within } from '../pools/within.js'
 import type { ReplicaDescription, ReplicaStats } from '../protocol/control.js'
-import type { Outputs, Signature } from '../tensors/tensor.js'
+import type { ModelInput, Outputs, Signature } from '../tensors/tensor.js'
 import type { ModelVersion } from './model-version.js'
 import type { VersionStats } from './usage.js'
 
@@ -13,7 +13,7 @@ export interface ReplicaReport {
   readonly stats: ReplicaStats | undefined
 }
 
-type Predict = (name: string, input: unknown, options?: PredictOptions) => Promise<Outputs>
+type Predict = (name: string, input: ModelInput, options?: PredictOptions) => Promise<Outputs>
 
 /** One version of a model, whatever state it is in. */
 export class ModelHandle {
@@ -45,7 +45,7 @@ export class ModelHandle {
   }
 
   /** As `runtime.predict`, always of this version. */
-  predict(input: Record<string, unknown>, options?: Omit<PredictOptions, 'version'>): Promise<Outputs> {
+  predict(input: ModelInput, options?: Omit<PredictOptions, 'version'>): Promise<Outputs> {
     return this.#predict(this.name, input, { ...options, version: this.version })
   }
 

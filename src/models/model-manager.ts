@@ -12,7 +12,7 @@ import {
 import { errors } from '../errors.js'
 import type { LifecycleState } from '../lifecycle/states.js'
 import type { LogLevel } from '../protocol/messages.js'
-import type { Outputs, Signature } from '../tensors/tensor.js'
+import type { ModelInput, Outputs, Signature } from '../tensors/tensor.js'
 import { bringUp } from './bring-up.js'
 import { Catalogue, type ModelEntry } from './catalogue.js'
 import { coldStart } from './cold-start.js'
@@ -73,7 +73,7 @@ export class ModelLifecycleManager {
    * ERR_OVERLOADED, ERR_DEADLINE_EXCEEDED, ERR_ABORTED, ERR_INFERENCE, ERR_REPLICA_EXITED,
    * ERR_REPLICA_STUCK, ERR_MODEL_UNAVAILABLE, ERR_RUNTIME_CLOSED
    */
-  predict(name: string, input: unknown, options?: PredictOptions): Promise<Outputs> {
+  predict(name: string, input: ModelInput, options?: PredictOptions): Promise<Outputs> {
     return this.#predictor.predict(name, input, options)
   }
 
@@ -141,7 +141,13 @@ export class ModelLifecycleManager {
       newVersion,
       oldVersion,
       trigger: 'hotSwapModel',
-      find: () => registerVersion(this.#serving, this.#catalogue, { ...request, version: newVersion }),
+      find: () =>
+        registerVersion(
+          this.#serving,
+          this.#catalogue,
+          { ...request, version: newVersion },
+          entry.active?.spec,
+        ),
     })
   }
 
@@ -231,20 +237,33 @@ export class ModelLifecycleManager {
     await Promise.allSettled(hosts.map((host) => host.control?.setLogLevel(level)))
   }
 
-  /** Makes everything in the model directory known and loads the latest version of each model. */
+  /**
+   * Makes everything in the model directory known and loads the latest version of each
+   * model that has no active one.
+   * @internal
+   */
   async loadRepository(modelDir: string | URL): Promise<PromiseSettledResult<unknown>[]> {
-    const found = await scanRepository(pathOf(modelDir))
-    const loads: Promise<unknown>[] = []
+    const { found, problems } = await scanRepository(pathOf(modelDir))
+    const loads: Promise<unknown>[] = problems.map((problem) => Promise.reject(problem))
     for (const name of new Set(found.map((one) => one.name))) {
       const versions = found.filter((one) => one.name === name)
-      for (const one of versions) addVersion(this.#serving, this.#catalogue, specFromRepository(one))
+      for (const one of versions) {
+        // What was loaded by an option of its own stays as it is.
+        if (this.#catalogue.find(name, one.version) !== undefined) continue
+        addVersion(this.#serving, this.#catalogue, specFromRepository(one))
+      }
+      if (this.#catalogue.get(name)?.active !== undefined) continue
       const latest = latestVersion(versions.map((one) => one.version)) as string
       loads.push(this.loadModel({ name, version: latest }))
     }
     return Promise.allSettled(loads)
   }
 
-  /** Ends every pool; requests that are not answered within `timeoutMs` are rejected with ERR_RUNTIME_CLOSED. */
+  /**
+   * Ends every pool; requests that are not answered within `timeoutMs` are rejected with
+   * ERR_RUNTIME_CLOSED.
+   * @internal
+   */
   async close(timeoutMs: number): Promise<DrainReport[]> {
     clearInterval(this.#idleTimer)
     const lateError = (version: ModelVersion): Error =>

@@ -4,7 +4,7 @@ import { errors } from '../errors.js'
 import { RunRequest } from '../pools/run-request.js'
 import type { VersionPool } from '../pools/version-pool.js'
 import { prepareFeeds } from '../tensors/prepare-feeds.js'
-import type { Outputs, Signature } from '../tensors/tensor.js'
+import type { ModelInput, Outputs, Signature } from '../tensors/tensor.js'
 import type { Catalogue } from './catalogue.js'
 import type { ModelVersion } from './model-version.js'
 import { assertOpen, type Serving } from './serving.js'
@@ -28,17 +28,17 @@ export class Predictor {
     this.#warm = warm
   }
 
-  predict(name: string, input: unknown, options?: PredictOptions): Promise<Outputs> {
+  predict(name: string, input: ModelInput, options?: PredictOptions): Promise<Outputs> {
     let request: RunRequest
     try {
       const checked =
         options === undefined ? NO_OPTIONS : parseOptions(predictOptionsSchema, options, 'predict')
       assertOpen(this.#serving)
       const version = this.#catalogue.resolve(name, checked.version)
-      request = new RunRequest(name, version.spec.version, checked)
-      version.usage.begin()
-      request.onSettled = version.usage.end
       const { pool } = version
+      if (!pool?.isOpen) assertRoom(this.#serving, version)
+      version.usage.begin()
+      request = new RunRequest(name, version.spec.version, checked, version.usage.end)
       if (pool?.isOpen) admit(version, pool, request, input)
       else void this.#admitWhenWarm(version, request, input, checked.version === undefined)
     } catch (error) {
@@ -77,6 +77,17 @@ function admit(version: ModelVersion, pool: VersionPool, request: RunRequest, in
     return
   }
   pool.submit(request)
+}
+
+/** While a version is being loaded its requests wait here, no more of them than later in its queue. */
+function assertRoom(serving: Serving, version: ModelVersion): void {
+  const maxQueue = Math.max(1, version.spec.config.maxQueue ?? serving.config.maxQueue)
+  if (version.usage.open < maxQueue) return
+  const { name, version: label } = version.spec
+  throw new errors.ERR_OVERLOADED(
+    `${maxQueue} requests wait for ${name}@${label} to be loaded; slow down, keep it loaded or raise maxQueue`,
+    { ...version.subject, retryAfterMs: 1_000 },
+  )
 }
 
 function checkOutputs(names: readonly string[], signature: Signature, version: ModelVersion): void {

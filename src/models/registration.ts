@@ -17,18 +17,20 @@ export interface VersionRequest {
 }
 
 /**
- * The version as it is known, or made known now from its source or the model directory.
+ * The version as it is known, or made known now from its source or the model directory;
+ * one that replaces `model` takes over what it is not told.
  * @throws ERR_VERSION_EXISTS if it is known with another source, for a version never changes.
  */
 export async function registerVersion(
   serving: Serving,
   catalogue: Catalogue,
   request: VersionRequest,
+  model?: VersionSpec,
 ): Promise<ModelVersion> {
   const { name, version: label } = request
   const known = catalogue.find(name, label)
   if (known !== undefined && isPlain(request) && !known.machine.is('error')) return known
-  const spec = await specOf(serving, catalogue, request, known?.spec)
+  const spec = await specOf(serving, catalogue, inherited(request, known?.spec ?? model), known?.spec)
   if (known !== undefined) {
     const isUsable = !known.machine.is('error')
     if (isUsable && (known.spec.source !== spec.source || !known.isCold)) throw exists(known)
@@ -63,6 +65,21 @@ export function exists({ spec, machine, subject }: ModelVersion): Error {
     `${spec.name}@${spec.version} exists already (${machine.state}, from ${spec.source}); a version never changes: use a new label, or unload it first`,
     subject,
   )
+}
+
+/**
+ * A version that replaces another one is served as that one was, unless it is told
+ * otherwise; only the sample's answer is the other one's own.
+ */
+function inherited(request: VersionRequest, from: VersionSpec | undefined): VersionRequest {
+  if (from === undefined) return request
+  const { sample, ...config } = from.config
+  const input = sample === undefined ? {} : { sample: { ...sample, output: undefined } }
+  return {
+    ...request,
+    modelType: request.modelType ?? from.modelType,
+    ...(request.source === undefined ? {} : { config: { ...config, ...input, ...request.config } }),
+  }
 }
 
 function isPlain(request: VersionRequest): boolean {

@@ -26,8 +26,10 @@ export interface RepositoryVersion {
   readonly config: ModelConfig
 }
 
-/** Everything in `modelDir`; a folder without a model file in it is passed over. */
-export async function scanRepository(modelDir: string): Promise<RepositoryVersion[]> {
+/** Everything in `modelDir`, and what is wrong in it; a folder without a model file is passed over. */
+export async function scanRepository(
+  modelDir: string,
+): Promise<{ found: RepositoryVersion[]; problems: Error[] }> {
   const root = resolve(modelDir)
   const names = await folders(root, (cause) => {
     throw new errors.ERR_INVALID_OPTIONS(`\`modelDir\` is ${JSON.stringify(root)}: it cannot be read`, {
@@ -35,13 +37,18 @@ export async function scanRepository(modelDir: string): Promise<RepositoryVersio
     })
   })
   const found: RepositoryVersion[] = []
+  const problems: Error[] = []
   for (const name of names) {
     for (const version of await folders(join(root, name), () => [])) {
-      const entry = await findInRepository(modelDir, name, version)
-      if (entry !== undefined) found.push(entry)
+      try {
+        const entry = await findInRepository(modelDir, name, version)
+        if (entry !== undefined) found.push(entry)
+      } catch (error) {
+        problems.push(error as Error)
+      }
     }
   }
-  return found
+  return { found, problems }
 }
 
 /** That version of the model directory, undefined if it has none. */
@@ -91,8 +98,14 @@ async function folders(path: string, onError: (cause: unknown) => string[]): Pro
   try {
     const entries = await readdir(path, { withFileTypes: true })
     const names = entries.filter((entry) => !entry.name.startsWith('.')).map((entry) => entry.name)
+    // One by one: a link that leads nowhere must not hide the others.
     const isFolder = await Promise.all(
-      names.map((name) => stat(join(path, name)).then((s) => s.isDirectory())),
+      names.map((name) =>
+        stat(join(path, name)).then(
+          (status) => status.isDirectory(),
+          () => false,
+        ),
+      ),
     )
     return names.filter((_, index) => isFolder[index]).sort()
   } catch (cause) {

@@ -34,9 +34,15 @@ export class RunRequest {
   #signal: AbortSignal | undefined
   #onAbort: (() => void) | undefined
 
-  constructor(model: string, version: string, options: RunRequestOptions) {
+  constructor(
+    model: string,
+    version: string,
+    options: RunRequestOptions,
+    onSettled?: (request: RunRequest, error: unknown) => void,
+  ) {
     this.model = model
     this.version = version
+    this.onSettled = onSettled
     this.outputs = options.outputs
     this.transfer = options.transfer ?? false
     this.promise = new Promise((resolve, reject) => {

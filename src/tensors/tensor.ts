@@ -46,6 +46,20 @@ export interface Tensor<T extends TensorType = TensorType> {
   readonly data: TensorDataMap[T]
 }
 
+/** A value `predict` accepts for one input; dims follow from the signature where they can. */
+export type InputValue =
+  | Tensor
+  | TensorData
+  | { readonly type: string; readonly dims: readonly number[]; readonly data: unknown }
+  | ArrayBufferView
+  | number
+  | bigint
+  | boolean
+  | string
+  | readonly InputValue[]
+
+export type ModelInput = Record<string, InputValue>
+
 /** Named tensors that go into a run. */
 export type Feeds = Record<string, Tensor>
 /** Named tensors that come out of a run. */
