@@ -1,0 +1,268 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import type { z } from 'zod'
+import {
+  cleanupSchema,
+  hotSwapSchema,
+  loadModelSchema,
+  modelConfigSchema,
+  predictOptionsSchema,
+  runtimeSchema,
+} from '../../src/config.js'
+import { ERROR_TABLE } from '../../src/errors.js'
+import { LIFECYCLE_STATES, TRANSITIONS } from '../../src/lifecycle/states.js'
+import { ModelLifecycleManager } from '../../src/models/model-manager.js'
+import { findInRepository } from '../../src/models/repository.js'
+import type { RuntimeEvents } from '../../src/runtime.js'
+import { ELEMENT_TYPES } from '../../src/tensors/element-types.js'
+import { TENSOR_TYPES } from '../../src/tensors/tensor.js'
+import { arrowsOf, codeBlocks, codeOf, sectionOf, tableOf } from '../fixtures/markdown.js'
+import { tempRepository } from '../fixtures/temp-repository.js'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const readme = readFileSync(`${root}README.md`, 'utf8')
+
+/** All options of a schema with their defaults, nested ones as `sample.input`. */
+function optionsOf(schema: z.ZodObject, prefix = ''): Record<string, unknown> {
+  const options: Record<string, unknown> = {}
+  for (const [key, field] of Object.entries(schema.shape)) {
+    const empty = (field as z.ZodType).safeParse(undefined)
+    options[prefix + key] = empty.success ? (empty.data ?? 'none') : 'required'
+    const inner = field as { unwrap?: () => z.ZodObject }
+    const nested = inner.unwrap?.()
+    if (nested !== undefined && 'shape' in nested)
+      Object.assign(options, optionsOf(nested, `${prefix}${key}.`))
+  }
+  return options
+}
+
+/** What the README says of them: `'auto'`, `0.001` and `[]` in code, none and required in words. */
+function documentedOptions(section: string): Record<string, unknown> {
+  const rows = tableOf(sectionOf(readme, section), 'option', 'type', 'default', 'meaning')
+  return Object.fromEntries(
+    rows.map((row) => [
+      codeOf(row.option),
+      row.default === 'none' || row.default === 'required'
+        ? row.default
+        : JSON.parse(codeOf(row.default).replaceAll("'", '"')),
+    ]),
+  )
+}
+
+/** Names of an interface's own properties, from its source: types leave nothing behind to ask. */
+function propertiesOf(file: string, name: string): string[] {
+  const source = readFileSync(`${root}${file}`, 'utf8')
+  const body = new RegExp(`^export interface ${name}\\b[^{]*\\{\\n(.*?)^\\}`, 'ms').exec(source)?.[1]
+  if (body === undefined) throw new Error(`${file} exports no interface ${name}`)
+  return [...body.matchAll(/^ {2}(?:readonly )?(\w+)\??:/gm)].map((match) => match[1] as string)
+}
+
+describe('the README', () => {
+  it('has every error code with what the code table says of it, and no other', () => {
+    const rows = tableOf(sectionOf(readme, 'Errors'), 'code', 'retryable', 'meaning')
+    const documented = rows.map((row) => [
+      codeOf(row.code),
+      { retryable: row.retryable === 'yes', meaning: row.meaning },
+    ])
+    expect(documented).toEqual(Object.entries(ERROR_TABLE))
+    expect(rows.every((row) => row.retryable === 'yes' || row.retryable === 'no')).toBe(true)
+  })
+
+  it('calls exactly those codes reserved that no source uses', () => {
+    const sources = ['src', 'workers'].flatMap((folder) =>
+      readdirSync(`${root}${folder}`, { recursive: true, encoding: 'utf8' })
+        .filter((file) => file.endsWith('.ts') && file !== 'errors.ts')
+        .map((file) => readFileSync(`${root}${folder}/${file}`, 'utf8')),
+    )
+    const used = new Set(sources.flatMap((source) => source.match(/(?<=errors\.|')ERR_[A-Z_]+/g) ?? []))
+    const unused = Object.keys(ERROR_TABLE).filter((code) => !used.has(code))
+    const sentence = sectionOf(readme, 'Errors').match(/^Nothing in this version rejects.*$/m)?.[0] ?? ''
+    expect(sentence.match(/ERR_[A-Z_]+/g) ?? []).toEqual(unused)
+  })
+
+  it('has every option of createRuntime with its default, and no other', () => {
+    const { logger, ...options } = documentedOptions('Options of createRuntime')
+    expect(options).toEqual(optionsOf(runtimeSchema))
+    // The one option that is no plain data, and so not in the schema.
+    expect(logger).toBe('none')
+    expect(propertiesOf('src/runtime.ts', 'RuntimeOptions')).toEqual(['logger'])
+  })
+
+  it('has every setting of a model with its default, and no other', () => {
+    expect(documentedOptions('Settings of a model')).toEqual(optionsOf(modelConfigSchema))
+  })
+
+  it('has every option of predict, and no other', () => {
+    const rows = tableOf(sectionOf(readme, 'Managing models'), 'option', 'meaning')
+    expect(rows.map((row) => codeOf(row.option))).toEqual(Object.keys(predictOptionsSchema.shape))
+  })
+
+  it.each([
+    ['loadModel', loadModelSchema],
+    ['hotSwapModel', hotSwapSchema],
+    ['cleanupUnusedModels', cleanupSchema],
+  ])('names every option of %s, and no other', (name, schema) => {
+    const rows = tableOf(sectionOf(readme, 'Managing models'), 'call', 'what it does')
+    const call = rows.map((row) => codeOf(row.call)).find((code) => code.startsWith(`${name}(`))
+    expect(call?.match(/\w+/g)).toEqual([name, ...Object.keys(schema.shape)])
+  })
+
+  it('names every method of the model manager that is not for the runtime alone, and no other', () => {
+    const rows = tableOf(sectionOf(readme, 'Managing models'), 'call', 'what it does')
+    const documented = rows.map((row) => codeOf(row.call).replace(/\(.*/, ''))
+    const methods = Object.getOwnPropertyNames(ModelLifecycleManager.prototype)
+    const elsewhere = ['constructor', 'predict', 'loadRepository', 'close']
+    expect(documented.sort()).toEqual(methods.filter((name) => !elsewhere.includes(name)).sort())
+  })
+
+  it('names keys of version.json that exist, and the JSON it shows is valid', async () => {
+    const section = sectionOf(readme, 'The model directory')
+    const [example] = codeBlocks(section, 'json')
+    const manifest = JSON.parse(example as string)
+    const keys = tableOf(section, 'key', 'meaning').map((row) => codeOf(row.key))
+    expect(Object.keys(manifest)).toEqual(keys)
+    await using repository = tempRepository({
+      vad: {
+        '5': { model: new Uint8Array(1), files: { 'version.json': manifest } },
+        '6': { model: new Uint8Array(1), files: { 'version.json': { ...manifest, more: 1 } } },
+      },
+    })
+    await expect(findInRepository(repository.dir, 'vad', '5')).resolves.toMatchObject(manifest)
+    await expect(findInRepository(repository.dir, 'vad', '6')).rejects.toMatchObject({
+      code: 'ERR_INVALID_MANIFEST',
+    })
+  })
+
+  it('has every event with its payload, and no other', () => {
+    const events = [
+      ...propertiesOf('src/models/serving.ts', 'ServingEvents'),
+      ...propertiesOf('src/runtime.ts', 'RuntimeEvents'),
+    ]
+    const rows = tableOf(sectionOf(readme, 'Events'), 'event', 'payload', 'when')
+    const payloads: Record<keyof RuntimeEvents, readonly [file: string, type: string]> = {
+      transition: ['src/lifecycle/states.ts', 'Transition'],
+      promoted: ['src/models/serving.ts', 'Promotion'],
+      replicaExited: ['src/models/serving.ts', 'ReplicaExit'],
+      replicaStuck: ['src/pools/replica.ts', 'StuckReplica'],
+      closed: ['src/runtime.ts', 'CloseReport'],
+    }
+    expect(rows.map((row) => codeOf(row.event))).toEqual(events)
+    for (const row of rows) {
+      const [file, type] = payloads[codeOf(row.event) as keyof RuntimeEvents]
+      expect(codeOf(row.payload).match(/\w+/g)).toEqual(propertiesOf(file, type))
+    }
+  })
+
+  it('draws every transition, and no other', () => {
+    const [diagram] = codeBlocks(sectionOf(readme, 'States'), 'mermaid')
+    const transitions = Object.entries(TRANSITIONS).flatMap(([from, next]) =>
+      next.map((to) => `${from} -> ${to}`),
+    )
+    expect(arrowsOf(diagram as string)).toEqual(transitions)
+  })
+
+  it('explains every state, and no other', () => {
+    const rows = tableOf(sectionOf(readme, 'States'), 'state', 'a version')
+    expect(rows.map((row) => codeOf(row.state))).toEqual([...LIFECYCLE_STATES])
+  })
+
+  it('has every element type with the class that holds it, and no other', () => {
+    const rows = tableOf(
+      sectionOf(readme, 'Inputs and outputs'),
+      'type',
+      '`data`',
+      'elements of nested arrays',
+    )
+    const documented = rows.map((row) => [codeOf(row.type), codeOf(row['`data`'])])
+    expect(documented).toEqual(TENSOR_TYPES.map((type) => [type, ELEMENT_TYPES[type].arrayName]))
+  })
+
+  it('shows the loader of the examples as it is', () => {
+    const [shown] = codeBlocks(sectionOf(readme, 'Custom loaders'), 'ts')
+    expect(shown).toBe(readFileSync(`${root}examples/loaders/tree-ensemble.ts`, 'utf8'))
+  })
+
+  it('links to sections and files that are there', () => {
+    const links = [...readme.matchAll(/\]\((?!https?:)([^)]+)\)/g)].map((match) => match[1] as string)
+    const anchors = [...readme.matchAll(/^#+ (.+)$/gm)].map(
+      (match) =>
+        `#${(match[1] as string)
+          .toLowerCase()
+          .replace(/[^\w -]/g, '')
+          .replaceAll(' ', '-')}`,
+    )
+    const isThere = (link: string): boolean =>
+      link.startsWith('#') ? anchors.includes(link) : existsSync(`${root}${link}`)
+    expect(links.length).toBeGreaterThan(3)
+    expect(links.filter((link) => !isThere(link))).toEqual([])
+  })
+})
+
+describe('the reader of Markdown', () => {
+  const text = [
+    '# A',
+    '## Options',
+    '| option | default |',
+    '| --- | --- |',
+    '| `a` | `1` |',
+    '| `b` | x \\| y |',
+    '',
+    '```sh',
+    '# no heading',
+    '```',
+    '### Inner',
+    'inner',
+    '## Next',
+    'next',
+  ].join('\n')
+
+  it('takes a section up to the next heading of its rank', () => {
+    expect(sectionOf(text, 'Options')).toContain('# no heading')
+    expect(sectionOf(text, 'Options')).toContain('inner')
+    expect(sectionOf(text, 'Options')).not.toContain('next')
+    expect(sectionOf(text, 'Inner')).toBe('inner')
+  })
+
+  it('refuses a section that is missing, is there twice, or is in a code block', () => {
+    expect(() => sectionOf(text, 'Option')).toThrow('0 headings')
+    expect(() => sectionOf(`${text}\n## Options\n`, 'Options')).toThrow('2 headings')
+    expect(() => sectionOf(text, 'no heading')).toThrow('0 headings')
+  })
+
+  it('reads rows, and notices one that is missing, added or changed', () => {
+    const rows = tableOf(text, 'option', 'default')
+    expect(rows).toEqual([
+      { option: '`a`', default: '`1`' },
+      { option: '`b`', default: 'x | y' },
+    ])
+    expect(tableOf(text.replace('| `a` | `1` |\n', ''), 'option', 'default')).not.toEqual(rows)
+    expect(tableOf(text.replace('`a`', '`c`'), 'option', 'default')).not.toEqual(rows)
+    expect(tableOf(text.replace('| `a`', '| `c` | `1` |\n| `a`'), 'option', 'default')).not.toEqual(rows)
+  })
+
+  it('refuses a table that is missing, empty or has a row that does not fit', () => {
+    expect(() => tableOf(text, 'option', 'meaning')).toThrow('there is no table')
+    expect(() => tableOf(text.replace(/^\| `.*\n/gm, ''), 'option', 'default')).toThrow('is empty')
+    expect(() => tableOf(text.replace('`a` |', '`a` | |'), 'option', 'default')).toThrow('not 2 cells')
+  })
+
+  it('refuses a cell that is not one piece of code', () => {
+    expect(codeOf('`a`')).toBe('a')
+    for (const cell of ['a', '`a` and `b`', '``', undefined]) expect(() => codeOf(cell)).toThrow()
+  })
+
+  it('reads arrows, and refuses a line that is none', () => {
+    const diagram = 'stateDiagram-v2\n  [*] --> a\n  a --> b\n'
+    expect(arrowsOf(diagram)).toEqual(['a -> b'])
+    expect(arrowsOf(`${diagram}  b --> a\n`)).not.toEqual(arrowsOf(diagram))
+    expect(() => arrowsOf(`${diagram}  b -> a\n`)).toThrow('no arrow')
+    expect(() => arrowsOf('flowchart TD\n')).toThrow('no state diagram')
+  })
+
+  it('takes code blocks of one language, in order', () => {
+    const blocks = '```ts\na\n```\n```js\nb\n```\n```ts\nc\n```\n'
+    expect(codeBlocks(blocks, 'ts')).toEqual(['a\n', 'c\n'])
+    expect(codeBlocks(text, 'ts')).toEqual([])
+  })
+})
