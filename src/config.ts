@@ -11,7 +11,7 @@ const name = z
   .refine((value) => !/[/\\\0]/.test(value) && value !== '.' && value !== '..', {
     message: 'must be usable as a folder name: no slash, backslash or NUL',
   })
-const logLevel = z.enum(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'])
+export const logLevelSchema = z.enum(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'])
 const fileOrUrl = z.union([z.string().min(1), z.instanceof(URL)])
 
 const sample = z.strictObject({
@@ -86,7 +86,7 @@ export const runtimeSchema = z.strictObject({
   /** Name in log lines. */
   appName: z.string().min(1).default('tbcoin-engine'),
   /** Least severe level that is logged. */
-  logLevel: logLevel.default('info'),
+  logLevel: logLevelSchema.default('info'),
   /** Folder of `<name>/<version>/model.onnx`; nothing is scanned without it. */
   modelDir: fileOrUrl.optional(),
   /** Modules that load models of other types than `onnx`, by type; see `registerModelLoader`. */
@@ -169,7 +169,14 @@ export function describeIssue(issue: z.core.$ZodIssue, input: unknown): string {
   if (issue.code === 'unrecognized_keys') {
     return `${path === '' ? 'it' : where} has no option ${issue.keys.map((key) => `\`${key}\``).join(', ')}`
   }
-  return `${where} is ${show(value)}: ${issue.message}`
+  return `${where} is ${show(value)}: ${ruleOf(issue)}`
+}
+
+/** Of a union the rule of each alternative: "Invalid input" tells nobody anything. */
+function ruleOf(issue: z.core.$ZodIssue): string {
+  if (issue.code !== 'invalid_union') return issue.message
+  const rules = issue.errors.flatMap((alternative) => alternative.map(ruleOf))
+  return [...new Set(rules)].join(', or: ')
 }
 
 function show(value: unknown): string {

@@ -25,6 +25,7 @@ const lane = new NativeLane(subject.guard)
 const log = new ReplicaLog(subject.logLevel, send)
 const counts = { runs: 0, failedRuns: 0, busyMs: 0 }
 let loaded: LoadedModel | undefined
+let isBuiltIn = true
 
 /** The one task function of a replica: Piscina calls it with one task after another. */
 export default async function replica(task: ReplicaTask): Promise<unknown> {
@@ -46,6 +47,7 @@ export default async function replica(task: ReplicaTask): Promise<unknown> {
 
 async function load(task: LoadTask): Promise<LoadDone> {
   openControl()
+  isBuiltIn = task.loader === undefined
   const loadModel = await importLoader(task.loader)
   try {
     loaded = await loadModel({
@@ -85,8 +87,7 @@ async function run(task: RunTask): Promise<unknown> {
   const startedAt = performance.now()
   counts.runs += 1
   try {
-    const outputs = await loaded.run(task.feeds, task.outputs)
-    return transferred(outputs)
+    return sent(await loaded.run(task.feeds, task.outputs))
   } catch (error) {
     counts.failedRuns += 1
     throw asRuntimeError('ERR_INFERENCE', 'the run failed', error, names())
@@ -96,17 +97,21 @@ async function run(task: RunTask): Promise<unknown> {
 }
 
 /** The answer travels by transfer: its buffers are this run's own and nobody reads them here again. */
-function transferred(outputs: Outputs): unknown {
+function sent(outputs: Outputs): unknown {
+  let reply: RunDone = { ok: true, outputs }
+  // An answer that cannot be sent would end the thread, so that of a custom loader is tried first.
+  if (!isBuiltIn) reply = structuredClone(reply, { transfer: buffersOf(outputs) })
+  const wrapped = { [transferableSymbol]: buffersOf(reply.outputs), [valueSymbol]: reply }
+  return move(wrapped as unknown as Parameters<typeof move>[0])
+}
+
+function buffersOf(outputs: Outputs): ArrayBuffer[] {
   const buffers = new Set<ArrayBuffer>()
   for (const name of Object.keys(outputs)) {
     const data = outputs[name]?.data
-    if (data !== undefined && !Array.isArray(data) && data.buffer instanceof ArrayBuffer)
-      buffers.add(data.buffer)
+    if (ArrayBuffer.isView(data) && data.buffer instanceof ArrayBuffer) buffers.add(data.buffer)
   }
-  const reply: RunDone = { ok: true, outputs }
-  return move({ [transferableSymbol]: [...buffers], [valueSymbol]: reply } as unknown as Parameters<
-    typeof move
-  >[0])
+  return [...buffers]
 }
 
 function openControl(): void {

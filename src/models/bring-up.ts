@@ -5,7 +5,7 @@ import { createPool } from './create-pool.js'
 import type { ModelVersion } from './model-version.js'
 import { verifyHash } from './repository.js'
 import { assertOpen, type Serving } from './serving.js'
-import { drainTimeoutOf } from './take-down.js'
+import { drainTimeoutOf, endPool } from './take-down.js'
 
 /**
  * Gives a cold or failed version a pool: it ends `ready`, or in `error` with the reason
@@ -14,9 +14,6 @@ import { drainTimeoutOf } from './take-down.js'
 export async function bringUp(serving: Serving, version: ModelVersion, trigger: string): Promise<void> {
   const { machine } = version
   if (machine.is('stopping')) await machine.waitFor('stopped')
-  assertOpen(serving)
-  // Of a version that failed: what ran when the crash budget was spent may still run.
-  await version.pool?.stop(drainTimeoutOf(serving, version))
   assertOpen(serving)
   machine.to('initializing', trigger)
   try {
@@ -70,6 +67,12 @@ async function checkSource(version: ModelVersion): Promise<void> {
 /** Replicas keep dying: the version goes to `error`; what still runs comes to its end. */
 function failed(serving: Serving, version: ModelVersion, cause: Error): void {
   const { pool } = version
-  if (!version.machine.is('stopping')) version.machine.to('error', 'crash budget', cause)
-  void pool?.drain().then(() => pool.stop(drainTimeoutOf(serving, version)))
+  // A drain under way sees the pool off itself.
+  if (pool === undefined || version.machine.is('stopping')) return
+  version.pool = undefined
+  version.machine.to('error', 'crash budget', cause)
+  serving.endingPools.add(pool)
+  void endPool(pool, drainTimeoutOf(serving, version), () => cause).finally(() =>
+    serving.endingPools.delete(pool),
+  )
 }

@@ -24,6 +24,8 @@ export class ModelEntry {
 /** All models known to a runtime, by name. */
 export class Catalogue {
   readonly #entries = new Map<string, ModelEntry>()
+  /** Forgotten, but not stopped yet. */
+  readonly #leaving = new Set<ModelVersion>()
 
   /** The entry of that name, made if there is none; it goes when it has no version and nothing to do. */
   ensure(name: string): ModelEntry {
@@ -79,6 +81,10 @@ export class Catalogue {
     const entry = this.#entries.get(name)
     if (entry?.versions.get(label) !== version) return
     entry.versions.delete(label)
+    if (version.machine.is('stopping')) {
+      this.#leaving.add(version)
+      void version.machine.waitFor('stopped', 'error').then(() => this.#leaving.delete(version))
+    }
     if (entry.active === version) entry.active = undefined
   }
 
@@ -88,6 +94,10 @@ export class Catalogue {
 
   find(name: string, version: string): ModelVersion | undefined {
     return this.#entries.get(name)?.versions.get(version)
+  }
+
+  get leaving(): readonly ModelVersion[] {
+    return [...this.#leaving]
   }
 
   versions(): ModelVersion[] {

@@ -3,7 +3,6 @@ import { fileURLToPath } from 'node:url'
 import { errors } from '../errors.js'
 import { PiscinaHost } from '../pools/piscina-host.js'
 import { VersionPool } from '../pools/version-pool.js'
-import type { LogLevel } from '../protocol/messages.js'
 import type { ModelVersion } from './model-version.js'
 import { warmUpFrom } from './sample.js'
 import type { Serving } from './serving.js'
@@ -38,7 +37,7 @@ export function createPool(
       env,
       niceIncrement: config.niceIncrement,
       exitWaitMs: config.exitWaitMs,
-      logLevel: config.logLevel as LogLevel,
+      logLevel: serving.logLevel,
       onLog: ({ level, message, fields }) => log[level](fields, message),
     })
   return new VersionPool(

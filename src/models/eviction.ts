@@ -1,6 +1,6 @@
 import { readMemory } from '../memory/accounting.js'
 import type { StuckReplica } from '../pools/replica.js'
-import type { Catalogue, ModelEntry } from './catalogue.js'
+import type { Catalogue } from './catalogue.js'
 import type { ModelVersion } from './model-version.js'
 import type { Serving } from './serving.js'
 import { drainTimeoutOf, takeDown } from './take-down.js'
@@ -58,8 +58,7 @@ export async function evictIdle(
   }
   const reports: UnloadReport[] = []
   for (const candidate of catalogue.versions().filter(isIdle)) {
-    const entry = catalogue.get(candidate.spec.name) as ModelEntry
-    const report = await entry.lane.add(async () => {
+    const report = await catalogue.get(candidate.spec.name)?.lane.add(async () => {
       // Asked again at the last moment: nothing comes between this and `stopping`.
       if (!isIdle(candidate)) return undefined
       clearTimeout(candidate.standbyTimer)

@@ -49,10 +49,12 @@ async function perform(
   order: SwapOrder,
   ticket: SwapTicket,
 ): Promise<SwapResult> {
+  // A version that has failed can be swapped for itself, loaded anew.
+  const isReload = entry.active?.spec.version === order.newVersion && entry.active.machine.is('error')
   const check = (): void => {
     ticket.check()
     assertOpen(serving)
-    checkActive(entry, order)
+    checkActive(entry, order, isReload)
   }
   try {
     check()
@@ -76,10 +78,10 @@ async function perform(
   }
 }
 
-function checkActive(entry: ModelEntry, { newVersion, oldVersion }: SwapOrder): void {
+function checkActive(entry: ModelEntry, { newVersion, oldVersion }: SwapOrder, isReload: boolean): void {
   const { active, name: model } = entry
   const label = active?.spec.version
-  if (label === newVersion && !active?.machine.is('error')) {
+  if (label === newVersion && !isReload) {
     throw new errors.ERR_ALREADY_ACTIVE(`${model}@${newVersion} is the active version already`, {
       model,
       version: newVersion,

@@ -5,12 +5,14 @@ import {
   hotSwapSchema,
   type LoadModelOptions,
   loadModelSchema,
+  logLevelSchema,
   modelNameSchema,
   type PredictOptions,
   parseOptions,
 } from '../config.js'
 import { errors } from '../errors.js'
 import type { LifecycleState } from '../lifecycle/states.js'
+import { within } from '../pools/within.js'
 import type { LogLevel } from '../protocol/messages.js'
 import type { ModelInput, Outputs, Signature } from '../tensors/tensor.js'
 import { bringUp } from './bring-up.js'
@@ -25,7 +27,7 @@ import { promote } from './promotion.js'
 import { addVersion, exists, pathOf, registerVersion, specFromRepository } from './registration.js'
 import { scanRepository } from './repository.js'
 import { assertOpen, type Serving } from './serving.js'
-import { closeVersion, type DrainReport } from './take-down.js'
+import { closeVersion, endPool, type PoolEnding } from './take-down.js'
 import type { VersionStats } from './usage.js'
 import { latestVersion } from './version-order.js'
 
@@ -119,7 +121,7 @@ export class ModelLifecycleManager {
       return registerVersion(this.#serving, this.#catalogue, { ...request, config })
     }
     const entry = this.#catalogue.ensure(name)
-    if (isPromoted && entry.active !== undefined && entry.active.spec.version !== label) {
+    if (isPromoted && entry.active?.spec.version !== label) {
       await this.#swap(entry, { newVersion: label, trigger: 'loadModel', find })
     } else {
       await this.#inLane(entry, () => this.#load(entry, find))
@@ -232,9 +234,11 @@ export class ModelLifecycleManager {
 
   /** Sets the level below which replicas send no log lines. */
   async setLogLevel(level: LogLevel): Promise<void> {
+    this.#serving.logLevel = parseOptions(logLevelSchema, level, 'setLogLevel')
     const hosts = this.#catalogue.versions().flatMap((version) => version.pool?.hosts ?? [])
-    // A replica that is gone needs no level.
-    await Promise.allSettled(hosts.map((host) => host.control?.setLogLevel(level)))
+    // A replica that is gone needs no level, one inside a run takes it when it comes out.
+    const told = Promise.allSettled(hosts.map((host) => host.control?.setLogLevel(level)))
+    await within(told, this.#serving.config.controlTimeoutMs)
   }
 
   /**
@@ -264,16 +268,18 @@ export class ModelLifecycleManager {
    * ERR_RUNTIME_CLOSED.
    * @internal
    */
-  async close(timeoutMs: number): Promise<DrainReport[]> {
+  async close(timeoutMs: number): Promise<PoolEnding[]> {
     clearInterval(this.#idleTimer)
-    const lateError = (version: ModelVersion): Error =>
-      new errors.ERR_RUNTIME_CLOSED(
-        `the runtime was closed and did not wait longer than ${timeoutMs} ms for this request`,
-        version.subject,
-      )
-    const reports = this.#catalogue
-      .versions()
-      .map((version) => closeVersion(this.#serving, version, timeoutMs, lateError))
+    // Not in the middle of a promotion, one of whose listeners may have called this.
+    await Promise.resolve()
+    const late = `the runtime was closed and did not wait longer than ${timeoutMs} ms for this request`
+    const lateError = (version?: ModelVersion): Error => new errors.ERR_RUNTIME_CLOSED(late, version?.subject)
+    const versions = [...this.#catalogue.versions(), ...this.#catalogue.leaving]
+    const failedPools = [...this.#serving.endingPools]
+    const reports = [
+      ...versions.map((version) => closeVersion(this.#serving, version, timeoutMs, lateError)),
+      ...failedPools.map((pool) => endPool(pool, timeoutMs, lateError)),
+    ]
     const settled = await Promise.all(reports)
     return settled.filter((report) => report !== undefined)
   }

@@ -29,6 +29,8 @@ export async function registerVersion(
 ): Promise<ModelVersion> {
   const { name, version: label } = request
   const known = catalogue.find(name, label)
+  // One on its way out is cold in a moment.
+  if (known?.machine.is('stopping')) await known.machine.waitFor('stopped', 'error')
   if (known !== undefined && isPlain(request) && !known.machine.is('error')) return known
   const spec = await specOf(serving, catalogue, inherited(request, known?.spec ?? model), known?.spec)
   if (known !== undefined) {

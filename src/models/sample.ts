@@ -1,8 +1,9 @@
 import type { ModelConfig } from '../config.js'
 import { errors } from '../errors.js'
 import type { WarmUp } from '../pools/pool-settings.js'
+import { float16Value } from '../tensors/float16.js'
 import { prepareFeeds } from '../tensors/prepare-feeds.js'
-import type { Feeds, Outputs, Signature, Tensor } from '../tensors/tensor.js'
+import type { Feeds, Outputs, Signature, Tensor, TensorData } from '../tensors/tensor.js'
 
 type Sample = NonNullable<ModelConfig['sample']>
 
@@ -23,8 +24,7 @@ export function warmUpFrom(
       const wanted = Object.keys(sample.output)
       const inputs = outputs.filter((spec) => wanted.includes(spec.name))
       const expected = coerced({ inputs, outputs }, sample.output, 'sample.output', subject)
-      for (const name of wanted)
-        compare(name, expected[name] as Tensor, answer[name] as Tensor, sample, subject)
+      for (const name of wanted) compare(name, expected[name] as Tensor, answer[name], sample, subject)
     },
   }
 }
@@ -48,14 +48,20 @@ function coerced(
 function compare(
   name: string,
   expected: Tensor,
-  actual: Tensor,
+  actual: Tensor | undefined,
   tolerance: { rtol: number; atol: number },
   subject: { model: string; version: string },
 ): void {
+  if (actual === undefined) {
+    throw new errors.ERR_WARMUP(
+      `${subject.model}@${subject.version} gives no output "${name}" for the sample`,
+      subject,
+    )
+  }
   const isSameShape = expected.dims.join() === actual.dims.join()
   for (let i = 0; isSameShape && i < expected.data.length; i += 1) {
-    const want = expected.data[i]
-    const got = actual.data[i]
+    const want = elementOf(expected, i)
+    const got = elementOf(actual, i)
     if (want === got || isClose(want, got, tolerance)) continue
     throw new errors.ERR_WARMUP(
       `output "${name}" of ${subject.model}@${subject.version} answers the sample with ${got} at ${i}, expected ${want}`,
@@ -69,8 +75,13 @@ function compare(
   )
 }
 
+function elementOf({ type, data }: Tensor, index: number): TensorData[number] | undefined {
+  return type === 'float16' ? float16Value(data[index] as number) : data[index]
+}
+
 function isClose(want: unknown, got: unknown, { rtol, atol }: { rtol: number; atol: number }): boolean {
   if (typeof want !== 'number' || typeof got !== 'number') return false
   if (Number.isNaN(want) && Number.isNaN(got)) return true
+  if (!Number.isFinite(want) || !Number.isFinite(got)) return false
   return Math.abs(want - got) <= atol + rtol * Math.abs(want)
 }

@@ -4,6 +4,8 @@ import type { RuntimeConfig } from '../config.js'
 import { errors } from '../errors.js'
 import type { Transition } from '../lifecycle/states.js'
 import type { StuckReplica } from '../pools/replica.js'
+import type { VersionPool } from '../pools/version-pool.js'
+import type { LogLevel } from '../protocol/messages.js'
 import type { Logger } from '../telemetry/logger.js'
 
 export interface ReplicaExit {
@@ -38,6 +40,10 @@ export interface Serving {
   readonly loadLane: PQueue
   /** File URL of the loader of each model type; undefined for the built-in one. */
   readonly loaders: Map<string, string | undefined>
+  /** Pools of failed versions, on their way out. */
+  readonly endingPools: Set<VersionPool>
+  /** Least severe level that replicas send; those that are started later have it too. */
+  logLevel: LogLevel
   isOpen: boolean
   emit<K extends keyof ServingEvents>(event: K, payload: ServingEvents[K][0]): void
 }
@@ -49,6 +55,8 @@ export function createServing(config: RuntimeConfig, logger: Logger, emit: Servi
     scope: new AsyncResource('tbcoin-engine.runtime'),
     loadLane: new PQueue({ concurrency: config.maxConcurrentLoads }),
     loaders: new Map([['onnx', undefined]]),
+    endingPools: new Set(),
+    logLevel: config.logLevel,
     isOpen: true,
     emit,
   }

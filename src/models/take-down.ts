@@ -1,5 +1,6 @@
 import { errors } from '../errors.js'
 import type { StuckReplica } from '../pools/replica.js'
+import type { VersionPool } from '../pools/version-pool.js'
 import { within } from '../pools/within.js'
 import type { ModelVersion } from './model-version.js'
 import type { Serving } from './serving.js'
@@ -16,12 +17,36 @@ export interface DrainReport {
 
 /** Time for sessions to be released and threads to end, however long the drain took. */
 const MIN_STOP_MS = 1_000
+const NOTHING_LEFT: PoolEnding = { rejected: 0, stuck: [] }
+
+export interface PoolEnding {
+  readonly rejected: number
+  readonly stuck: readonly StuckReplica[]
+}
 
 /**
- * Takes the pool of a version that is `stopping` away: admits nothing more, waits for
- * its requests, releases the sessions, ends the threads. After `timeoutMs` what is left is
- * rejected with `lateError` and reported; a running replica is never terminated.
+ * Ends a pool: admits nothing more, waits for its requests, releases the sessions, ends the
+ * threads. After `timeoutMs` what is left is rejected with `lateError` and reported; a
+ * running replica is never terminated.
  */
+export async function endPool(
+  pool: VersionPool,
+  timeoutMs: number,
+  lateError: () => Error,
+): Promise<PoolEnding> {
+  const startedAtMs = performance.now()
+  const isDrained = await within(
+    pool.drain().then(() => true),
+    timeoutMs,
+  )
+  const rejected = isDrained === undefined ? pool.rejectAll(lateError()) : 0
+  const remainingMs = timeoutMs - (performance.now() - startedAtMs)
+  const stuck = await pool.stop(isDrained === undefined ? 0 : Math.max(MIN_STOP_MS, remainingMs))
+  if (pool.leaseCount > 0) throw new Error(`a pool was stopped with ${pool.leaseCount} requests open`)
+  return { rejected, stuck }
+}
+
+/** Takes the pool of a version that is `stopping` away: it ends `stopped`. */
 export async function takeDown(
   serving: Serving,
   version: ModelVersion,
@@ -29,27 +54,16 @@ export async function takeDown(
   timeoutMs: number,
   lateError = drainTimeout,
 ): Promise<DrainReport> {
-  const startedAt = performance.now()
+  const startedAtMs = performance.now()
   const { pool } = version
-  let rejected = 0
-  let stuck: StuckReplica[] = []
-  if (pool !== undefined) {
-    const isDrained = await within(
-      pool.drain().then(() => true),
-      timeoutMs,
-    )
-    if (isDrained === undefined) rejected = pool.rejectAll(lateError(version, timeoutMs))
-    const remainingMs = timeoutMs - (performance.now() - startedAt)
-    stuck = await pool.stop(isDrained === undefined ? 0 : Math.max(MIN_STOP_MS, remainingMs))
-    if (pool.leaseCount > 0)
-      throw new Error(`${version.spec.name}: stopped with ${pool.leaseCount} requests open`)
-    version.pool = undefined
-  }
+  const { rejected, stuck } =
+    pool === undefined ? NOTHING_LEFT : await endPool(pool, timeoutMs, () => lateError(version, timeoutMs))
+  version.pool = undefined
   version.machine.to('stopped', trigger)
   const report = {
     name: version.spec.name,
     version: version.spec.version,
-    durationMs: performance.now() - startedAt,
+    durationMs: performance.now() - startedAtMs,
     rejected,
     stuck,
   }

@@ -41,6 +41,7 @@ export class PiscinaHost implements ReplicaHost {
   #worker: Worker | undefined
   #workerInfo: WorkerInfo | undefined
   #control: ControlClient | undefined
+  #hasStarted = false
   #isDestroyed = false
   #isDetached = false
   #keepAlive: NodeJS.Timeout | undefined
@@ -143,9 +144,12 @@ export class PiscinaHost implements ReplicaHost {
   #watch(worker: Worker | undefined): void {
     this.#worker = worker
     if (worker === undefined) {
+      // It could not be made: Piscina must not be asked again, nor told to settle what it never took.
+      this.#isDestroyed = true
       this.#slot.free()
       return
     }
+    this.#hasStarted = true
     this.#gone = new Promise((resolve) => {
       worker.once('exit', (code) => {
         this.#worker = undefined
@@ -169,7 +173,7 @@ export class PiscinaHost implements ReplicaHost {
     if (this.#isDetached) this.#keepAlive.unref()
     try {
       await this.#slot.whenOutsideNative()
-      await this.#pool.destroy()
+      if (this.#hasStarted) await this.#pool.destroy()
       await this.#gone
     } finally {
       clearInterval(this.#keepAlive)

@@ -31,6 +31,10 @@ export class ReplicaSet {
   readonly #quarantine = new Set<Replica>()
   readonly #idle: Replica[] = []
   readonly #restartTimers = new Set<NodeJS.Timeout>()
+  #isFailed = false
+  /** Rejects once the set is being stopped: a load that does not return must not hold up its caller. */
+  readonly #ended: Promise<never>
+  #end!: (reason: Error) => void
   #isEnded = false
   #restarts = 0
   #watchdog: NodeJS.Timeout | undefined
@@ -46,6 +50,10 @@ export class ReplicaSet {
     this.#createHost = createHost
     this.#listener = listener
     this.#budget = new CrashBudget(settings)
+    this.#ended = new Promise((_, reject) => {
+      this.#end = reject
+    })
+    this.#ended.catch(() => undefined)
   }
 
   get hosts(): ReplicaHost[] {
@@ -93,9 +101,9 @@ export class ReplicaSet {
   /** Ends every replica; returns those that were not over after `timeoutMs`. May be called again. */
   async stop(timeoutMs: number): Promise<StuckReplica[]> {
     this.#isEnded = true
+    this.#end(this.#stopped())
     clearInterval(this.#watchdog)
-    for (const timer of this.#restartTimers) clearTimeout(timer)
-    this.#restartTimers.clear()
+    this.#cancelRestarts()
     this.#idle.length = 0
     // A quarantined replica has been waited for long enough.
     const endings = [
@@ -113,14 +121,16 @@ export class ReplicaSet {
     this.#replicas.add(replica)
     replica.host.onExit = (cause) => this.#lose(replica, cause)
     try {
-      const reply = await replica.load(this.#source.task, loadTimeoutMs)
+      const reply = await Promise.race([replica.load(this.#source.task, loadTimeoutMs), this.#ended])
       if (!reply.ok) throw decodeError(reply.error)
-      await this.#warmUp(replica, reply.signature)
-      if (this.#isEnded) throw this.#ended()
+      await Promise.race([this.#warmUp(replica, reply.signature), this.#ended])
+      if (this.#isEnded || this.#isFailed) throw this.#stopped()
       replica.rest()
       this.#listener.available(replica)
       return reply.signature
     } catch (error) {
+      // Of a set that is being stopped, `stop` ends every replica and reports on it.
+      if (this.#isEnded) throw error
       this.#replicas.delete(replica)
       // Not longer: a load cannot be cancelled, its thread ends when it returns.
       await replica.end(FAILED_START_MS)
@@ -175,10 +185,12 @@ export class ReplicaSet {
   }
 
   #replace(cause: Error): void {
-    if (this.#isEnded) return
+    if (this.#isEnded || this.#isFailed) return
     const delayMs = this.#budget.spend(performance.now())
     this.#listener.lost(cause, delayMs)
     if (delayMs === undefined) {
+      this.#isFailed = true
+      this.#cancelRestarts()
       this.#listener.failed(cause)
       return
     }
@@ -198,7 +210,12 @@ export class ReplicaSet {
     this.#watchdog.unref()
   }
 
-  #ended(): Error {
+  #cancelRestarts(): void {
+    for (const timer of this.#restartTimers) clearTimeout(timer)
+    this.#restartTimers.clear()
+  }
+
+  #stopped(): Error {
     const { model, version } = this.#settings
     return new errors.ERR_MODEL_UNAVAILABLE(`the pool of ${model}@${version} was stopped`, { model, version })
   }

@@ -87,7 +87,7 @@ export class VersionPool {
     }
     this.#lease(request)
     if (replica === undefined) this.#queue.push(request)
-    else this.#scope.runInAsyncScope(this.#dispatch, this, replica, request)
+    else if (!this.#scope.runInAsyncScope(this.#dispatch, this, replica, request)) this.#next(replica)
   }
 
   /** Resolves when no admitted request is left, for a moment at least. */
@@ -136,7 +136,8 @@ export class VersionPool {
     }
   }
 
-  #dispatch(replica: Replica, request: RunRequest): void {
+  /** Whether the replica runs it; an input that cannot be copied is rejected. */
+  #dispatch(replica: Replica, request: RunRequest): boolean {
     request.stage = 'in-flight'
     try {
       const { feeds, outputs } = request
@@ -146,11 +147,12 @@ export class VersionPool {
         (reply) => this.#finish(replica, request, reply),
         (error: unknown) => this.#miss(replica, request, error),
       )
+      return true
     } catch (error) {
       request.reject(
         asRuntimeError('ERR_INVALID_INPUT', 'the input cannot be copied', error, this.#subject()),
       )
-      this.#next(replica)
+      return false
     }
   }
 
@@ -174,9 +176,10 @@ export class VersionPool {
   /** Gives the replica the next waiting request, or lets it rest. */
   #next(replica: Replica): void {
     replica.rest()
-    const request = this.#queue.shift()
-    if (request === undefined) this.#replicas.rest(replica)
-    else this.#dispatch(replica, request)
+    for (let request = this.#queue.shift(); request !== undefined; request = this.#queue.shift()) {
+      if (this.#dispatch(replica, request)) return
+    }
+    this.#replicas.rest(replica)
   }
 
   #fail(cause: Error): void {
