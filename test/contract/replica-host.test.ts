@@ -1,0 +1,591 @@
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { errors } from '../../src/errors.js'
+import { PiscinaHost } from '../../src/pools/piscina-host.js'
+import type { ReplicaHost } from '../../src/pools/replica-host.js'
+import type { ControlClient } from '../../src/protocol/control.js'
+import { decodeError } from '../../src/protocol/error-codec.js'
+import type { Failure, LoadTask, ReplicaMessage, RunDone, RunTask } from '../../src/protocol/messages.js'
+import { FakeHost, type FakeTask, fakeOutputs, fakeSignature } from '../fixtures/fake-host.js'
+import * as graphs from '../fixtures/graphs.js'
+import { tempRepository } from '../fixtures/temp-repository.js'
+import { Gate } from '../integration/gate.js'
+
+const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
+const REPLICA_ENTRY = file('../../dist/workers/replica.js')
+const GATED_LOADER = new URL('../integration/loaders/gated-loader.mjs', import.meta.url).href
+const subject = { model: 'contract', version: '1' }
+
+type LogLine = Extract<ReplicaMessage, { kind: 'log' }>
+
+/** A host, and hands inside its thread. */
+interface Rig {
+  readonly host: ReplicaHost
+  readonly exits: Error[]
+  load(how?: 'throw' | 'exit' | 'hold'): LoadTask
+  run(x: number, action?: Action): RunTask
+  /** Resolves when the thread is inside a task that is held. */
+  arrival(place: 'load' | 'run'): Promise<void>
+  /** Lets what is held go on. */
+  letGo(place: 'load' | 'run'): void
+}
+
+/** `hold` is a native call, `block` is JavaScript that does not return. */
+type Action = 'throw' | 'exit' | 'exit-soon' | 'hold'
+
+function floats(...data: number[]): Float32Array<ArrayBuffer> {
+  return Float32Array.from(data)
+}
+
+function loadTask(loader: string | undefined, source: string, loaderOptions: unknown = undefined): LoadTask {
+  return { kind: 'load', loader, source, sessionOptions: {}, loaderOptions }
+}
+
+function runTask(x: number, action = ''): RunTask {
+  return {
+    kind: 'run',
+    feeds: {
+      x: { type: 'float32', dims: [1], data: floats(x) },
+      do: { type: 'string', dims: [1], data: [action] },
+    },
+    outputs: undefined,
+  }
+}
+
+function piscinaHost(entry: string, lines: LogLine[] = []): PiscinaHost {
+  const { NODE_OPTIONS: _, ...env } = process.env
+  return new PiscinaHost({
+    ...subject,
+    entry,
+    execArgv: [],
+    env,
+    niceIncrement: 5,
+    exitWaitMs: 5000,
+    logLevel: 'info',
+    onLog: (line) => lines.push(line),
+  })
+}
+
+function realRig(): Rig {
+  const host = piscinaHost(REPLICA_ENTRY)
+  const gate = new Gate()
+  return {
+    host,
+    exits: exitsOf(host),
+    load: (how) =>
+      loadTask(GATED_LOADER, '/nowhere', {
+        gate: gate.memory,
+        ...(how === 'hold' ? { hold: ['load'] } : how === undefined ? {} : { load: how }),
+      }),
+    run: runTask,
+    arrival: (place) => gate.arrival(place),
+    letGo: (place) => gate.open(place),
+  }
+}
+
+/** Plays the gated loader in front of a fake thread. */
+function fakeRig(): Rig {
+  const host = new FakeHost(subject.model, subject.version)
+  const held: FakeTask[] = []
+  const arrivals: (() => void)[] = []
+  const actOn = (task: FakeTask): void => {
+    const { message } = task
+    if (message.kind === 'release') {
+      task.reply({ ok: true })
+      return
+    }
+    const action = message.kind === 'load' ? message.loaderOptions : message.feeds.do?.data[0]
+    if (action === 'hold') {
+      held.push(task)
+      for (const arrive of arrivals.splice(0)) arrive()
+      return
+    }
+    // Later than the call, as it is with a thread.
+    setImmediate(() => act(task, action))
+  }
+  const act = (task: FakeTask, action: unknown): void => {
+    const isLoad = task.message.kind === 'load'
+    if (action === 'exit') host.exit()
+    else if (action === 'throw' && isLoad) task.fail(new errors.ERR_MODEL_LOAD('it does not want to'))
+    else if (action === 'throw') host.failRun()
+    else if (isLoad) host.finishLoad()
+    else host.answer()
+    if (action === 'exit-soon') setImmediate(() => host.exit())
+  }
+  host.onTask = actOn
+  return {
+    host,
+    exits: exitsOf(host),
+    load: (how) => loadTask(undefined, '/nowhere', how),
+    run: runTask,
+    arrival: () =>
+      held.length > 0 ? Promise.resolve() : new Promise<void>((resolve) => arrivals.push(resolve)),
+    letGo: () => act(held.shift() as FakeTask, undefined),
+  }
+}
+
+function exitsOf(host: ReplicaHost): Error[] {
+  const exits: Error[] = []
+  host.onExit = (cause) => exits.push(cause)
+  return exits
+}
+
+/** Resolves at the next unexpected end of the thread. */
+function exitOf(rig: Rig): Promise<Error> {
+  return new Promise((resolve) => {
+    rig.host.onExit = (cause) => {
+      rig.exits.push(cause)
+      resolve(cause)
+    }
+  })
+}
+
+async function loaded(makeRig: () => Rig): Promise<Rig> {
+  const rig = makeRig()
+  expect(await rig.host.load(rig.load())).toMatchObject({ ok: true })
+  return rig
+}
+
+async function yOf(reply: Promise<unknown>): Promise<number> {
+  const done = (await reply) as RunDone
+  expect(done.ok).toBe(true)
+  return Number(done.outputs.y?.data[0])
+}
+
+/** The control plane is opened by the thread itself; it is there when a run has been answered. */
+async function controlOf({ host, run }: Rig): Promise<ControlClient> {
+  await host.run(run(0), [])
+  expect(host.control).toBeDefined()
+  return host.control as ControlClient
+}
+
+/** Gives everything that is going to happen without a hand the time to happen. */
+async function settle(): Promise<void> {
+  for (let i = 0; i < 20; i += 1) await new Promise((resolve) => setImmediate(resolve))
+}
+
+const gone = expect.objectContaining({ code: 'ERR_REPLICA_EXITED', ...subject })
+
+beforeAll(() => {
+  if (!existsSync(REPLICA_ENTRY)) throw new Error(`${REPLICA_ENTRY} is missing: npm run build`)
+})
+
+describe.each([
+  ['a fake host', fakeRig],
+  ['a Piscina host', realRig],
+])('%s', (_, makeRig) => {
+  it('loads and tells the signature', async () => {
+    const rig = makeRig()
+    const reply = await rig.host.load(rig.load())
+    expect(reply).toMatchObject({ ok: true, signature: { outputs: fakeSignature.outputs } })
+    expect(rig.host.threadId).toBeGreaterThan(0)
+    await rig.host.terminate()
+  })
+
+  it('has a thread as soon as load is called', async () => {
+    const rig = makeRig()
+    expect(rig.host.threadId).toBeUndefined()
+    const loading = rig.host.load(rig.load())
+    expect(rig.host.threadId).toBeGreaterThan(0)
+    await loading
+    await rig.host.terminate()
+  })
+
+  it('tells a failed load as data and lives on', async () => {
+    const rig = makeRig()
+    const reply = (await rig.host.load(rig.load('throw'))) as Failure
+    expect(reply.ok).toBe(false)
+    expect(decodeError(reply.error)).toMatchObject({
+      code: 'ERR_MODEL_LOAD',
+      message: expect.stringContaining('does not want to'),
+    })
+    expect(rig.exits).toEqual([])
+    await expect(rig.host.release()).resolves.toMatchObject({ ok: true })
+    await rig.host.terminate()
+  })
+
+  it('answers runs, one after another', async () => {
+    const rig = await loaded(makeRig)
+    for (const x of [1, 2, 3]) expect(await yOf(rig.host.run(rig.run(x), []))).toBe(x)
+    await rig.host.terminate()
+  })
+
+  it('tells a failed run as data and lives on', async () => {
+    const rig = await loaded(makeRig)
+    const reply = (await rig.host.run(rig.run(1, 'throw'), [])) as Failure
+    expect(reply.ok).toBe(false)
+    expect(decodeError(reply.error)).toMatchObject({ code: 'ERR_INFERENCE' })
+    expect(await yOf(rig.host.run(rig.run(2), []))).toBe(2)
+    await rig.host.terminate()
+  })
+
+  it('takes the buffers it is told to take, and copies others', async () => {
+    const rig = await loaded(makeRig)
+    const [moved, copied] = [floats(1), floats(2)]
+    const task = (data: Float32Array): RunTask => ({
+      ...rig.run(0),
+      feeds: { ...rig.run(0).feeds, x: { type: 'float32', dims: [1], data } },
+    })
+    expect(await yOf(rig.host.run(task(moved), [moved.buffer]))).toBe(1)
+    expect(await yOf(rig.host.run(task(copied), []))).toBe(2)
+    expect(moved).toHaveLength(0)
+    expect(copied).toEqual(floats(2))
+    await rig.host.terminate()
+  })
+
+  it('rejects a message that cannot be sent and lives on', async () => {
+    const rig = await loaded(makeRig)
+    const bad = { ...rig.run(1), outputs: [(() => 1) as unknown as string] }
+    await expect(rig.host.run(bad, [])).rejects.toMatchObject({ name: 'DataCloneError' })
+    expect(await yOf(rig.host.run(rig.run(2), []))).toBe(2)
+    expect(rig.exits).toEqual([])
+    await rig.host.terminate()
+  })
+
+  it('rejects the load in which the thread dies', async () => {
+    const rig = makeRig()
+    await expect(rig.host.load(rig.load('exit'))).rejects.toEqual(gone)
+    await settle()
+    expect(rig.exits).toHaveLength(1)
+    expect(rig.host.threadId).toBeUndefined()
+    await rig.host.terminate()
+  })
+
+  it('rejects the run in which the thread dies and tells the exit once', async () => {
+    const rig = await loaded(makeRig)
+    const exit = exitOf(rig)
+    await expect(rig.host.run(rig.run(1, 'exit'), [])).rejects.toEqual(gone)
+    expect(await exit).toEqual(gone)
+    await settle()
+    await rig.host.terminate()
+    await settle()
+    expect(rig.exits).toHaveLength(1)
+    expect(rig.host.threadId).toBeUndefined()
+  })
+
+  it('tells the exit of a thread that dies between two runs, once', async () => {
+    const rig = await loaded(makeRig)
+    const exit = exitOf(rig)
+    expect(await yOf(rig.host.run(rig.run(1, 'exit-soon'), []))).toBe(1)
+    expect(await exit).toEqual(gone)
+    await rig.host.terminate()
+    await settle()
+    expect(rig.exits).toHaveLength(1)
+    expect(rig.host.threadId).toBeUndefined()
+  })
+
+  it('starts no other thread when it is used after an exit', async () => {
+    const rig = await loaded(makeRig)
+    const exit = exitOf(rig)
+    await rig.host.run(rig.run(1, 'exit-soon'), [])
+    await exit
+    await expect(rig.host.run(rig.run(2), [])).rejects.toEqual(gone)
+    await expect(rig.host.release()).rejects.toEqual(gone)
+    await expect(rig.host.load(rig.load())).rejects.toEqual(gone)
+    expect(rig.host.threadId).toBeUndefined()
+    await rig.host.terminate()
+    expect(rig.exits).toHaveLength(1)
+  })
+
+  it('ends an idle thread without calling it an exit', async () => {
+    const rig = await loaded(makeRig)
+    await rig.host.terminate()
+    await settle()
+    expect(rig.host.threadId).toBeUndefined()
+    expect(rig.exits).toEqual([])
+  })
+
+  it('can be ended twice, at once and later', async () => {
+    const rig = await loaded(makeRig)
+    await Promise.all([rig.host.terminate(), rig.host.terminate()])
+    await rig.host.terminate()
+    expect(rig.exits).toEqual([])
+  })
+
+  it('can be ended before it has been given anything', async () => {
+    const rig = makeRig()
+    await rig.host.terminate()
+    await expect(rig.host.load(rig.load())).rejects.toEqual(gone)
+    expect(rig.host.threadId).toBeUndefined()
+  })
+
+  it('refuses work from the moment its end is asked for', async () => {
+    const rig = await loaded(makeRig)
+    const ending = rig.host.terminate()
+    await expect(rig.host.run(rig.run(1), [])).rejects.toEqual(gone)
+    await ending
+    await expect(rig.host.run(rig.run(1), [])).rejects.toEqual(gone)
+    await expect(rig.host.release()).rejects.toEqual(gone)
+  })
+
+  it('waits with the end until the thread is outside its native call, and drops the answer', async () => {
+    const rig = await loaded(makeRig)
+    const order: string[] = []
+    const running = rig.host.run(rig.run(1, 'hold'), []).catch((error) => error)
+    await rig.arrival('run')
+    const ending = rig.host.terminate().then(() => order.push('gone'))
+    await settle()
+    order.push('let go')
+    rig.letGo('run')
+    await ending
+    expect(order).toEqual(['let go', 'gone'])
+    expect(await running).toEqual(gone)
+    expect(rig.exits).toEqual([])
+  })
+
+  it('waits with the end until a load is outside its native call', async () => {
+    const rig = makeRig()
+    const order: string[] = []
+    const loading = rig.host.load(rig.load('hold')).catch((error) => error)
+    await rig.arrival('load')
+    const ending = rig.host.terminate().then(() => order.push('gone'))
+    await settle()
+    order.push('let go')
+    rig.letGo('load')
+    await ending
+    expect(order).toEqual(['let go', 'gone'])
+    expect(await loading).toEqual(gone)
+  })
+
+  it('can be detached at any time', async () => {
+    const rig = makeRig()
+    rig.host.detach()
+    await rig.host.load(rig.load())
+    rig.host.detach()
+    expect(await yOf(rig.host.run(rig.run(1), []))).toBe(1)
+    await rig.host.terminate()
+    rig.host.detach()
+  })
+
+  it('gives its session back and can be ended after it', async () => {
+    const rig = await loaded(makeRig)
+    expect(await rig.host.release()).toMatchObject({ ok: true })
+    await rig.host.terminate()
+    expect(rig.exits).toEqual([])
+  })
+
+  describe('has a control plane that', () => {
+    it('describes the replica', async () => {
+      const rig = await loaded(makeRig)
+      const control = await controlOf(rig)
+      expect(await control.describe()).toMatchObject({
+        ...subject,
+        threadId: rig.host.threadId,
+        signature: { outputs: fakeSignature.outputs },
+        nodeVersion: process.version,
+        logLevel: 'info',
+      })
+      await rig.host.terminate()
+    })
+
+    it('counts runs', async () => {
+      const rig = await loaded(makeRig)
+      const control = await controlOf(rig)
+      const before = await control.stats()
+      await rig.host.run(rig.run(1), [])
+      await rig.host.run(rig.run(1, 'throw'), [])
+      const after = await control.stats()
+      expect(after.runs - before.runs).toBe(2)
+      expect(after.failedRuns - before.failedRuns).toBe(1)
+      expect(after.heapUsedBytes).toBeGreaterThan(0)
+      await rig.host.terminate()
+    })
+
+    it('sets the log level', async () => {
+      const rig = await loaded(makeRig)
+      const control = await controlOf(rig)
+      await control.setLogLevel('debug')
+      expect((await control.describe()).logLevel).toBe('debug')
+      await rig.host.terminate()
+    })
+
+    it('answers many at once', async () => {
+      const rig = await loaded(makeRig)
+      const control = await controlOf(rig)
+      const answers = await Promise.all(Array.from({ length: 50 }, () => control.describe()))
+      expect(new Set(answers.map((one) => one.threadId))).toEqual(new Set([rig.host.threadId]))
+      await rig.host.terminate()
+    })
+
+    it('answers when the thread is outside its task again', async () => {
+      const rig = await loaded(makeRig)
+      const control = await controlOf(rig)
+      const running = rig.host.run(rig.run(1, 'hold'), [])
+      await rig.arrival('run')
+      const asked = control.stats()
+      rig.letGo('run')
+      expect(await yOf(running)).toBe(1)
+      expect((await asked).runs).toBeGreaterThan(0)
+      await rig.host.terminate()
+    })
+
+    it('rejects what is asked of a thread that is ended meanwhile', async () => {
+      const rig = await loaded(makeRig)
+      const control = await controlOf(rig)
+      const running = rig.host.run(rig.run(1, 'hold'), []).catch((error) => error)
+      await rig.arrival('run')
+      const asked = [control.describe(), control.stats(), control.setLogLevel('warn')]
+      const outcomes = Promise.allSettled(asked)
+      const ending = rig.host.terminate()
+      rig.letGo('run')
+      await ending
+      for (const outcome of await outcomes) {
+        expect(outcome).toMatchObject({ status: 'rejected', reason: gone })
+      }
+      expect(await running).toEqual(gone)
+    })
+
+    it.each(['describe', 'stats', 'setLogLevel'] as const)('rejects %s after an exit', async (call) => {
+      const rig = await loaded(makeRig)
+      const control = await controlOf(rig)
+      const exit = exitOf(rig)
+      await rig.host.run(rig.run(1, 'exit-soon'), [])
+      await exit
+      await expect(control[call]('warn')).rejects.toEqual(gone)
+      await rig.host.terminate()
+    })
+
+    it('rejects everything after the end', async () => {
+      const rig = await loaded(makeRig)
+      const control = await controlOf(rig)
+      await rig.host.terminate()
+      await expect(control.describe()).rejects.toEqual(gone)
+      await expect(control.setLogLevel('warn')).rejects.toEqual(gone)
+    })
+  })
+})
+
+describe('a Piscina host with real models', () => {
+  it('loads an ONNX file, runs it and gives float16 as bits', async () => {
+    using repository = tempRepository({ half: { '1': graphs.identity('float16') } })
+    const host = piscinaHost(REPLICA_ENTRY)
+    const reply = await host.load(loadTask(undefined, repository.path('half', '1')))
+    expect(reply).toMatchObject({
+      ok: true,
+      signature: { inputs: [{ name: 'x', type: 'float16', dims: ['n'] }], outputs: [{ name: 'y' }] },
+    })
+    const data = Uint16Array.of(0x3c00, 0xc000)
+    const run: RunTask = { kind: 'run', feeds: { x: { type: 'float16', dims: [2], data } }, outputs: ['y'] }
+    expect(await host.run(run, [])).toEqual({
+      ok: true,
+      outputs: { y: { type: 'float16', dims: [2], data } },
+    })
+    expect(await host.release()).toMatchObject({ ok: true })
+    await host.terminate()
+  })
+
+  it('tells a file that is no model as data', async () => {
+    using repository = tempRepository()
+    const path = join(repository.dir, 'text.onnx')
+    writeFileSync(path, 'this is text')
+    const host = piscinaHost(REPLICA_ENTRY)
+    const reply = (await host.load(loadTask(undefined, path))) as Failure
+    expect(decodeError(reply.error)).toMatchObject({ code: 'ERR_MODEL_LOAD', ...subject })
+    await host.terminate()
+  })
+
+  it('refuses a run after its session was given back', async () => {
+    const rig = await loaded(realRig)
+    await rig.host.release()
+    const reply = (await rig.host.run(rig.run(1), [])) as Failure
+    expect(decodeError(reply.error)).toMatchObject({ code: 'ERR_MODEL_UNAVAILABLE', ...subject })
+    await rig.host.terminate()
+  })
+
+  it('keeps the error of a custom loader whole', async () => {
+    const rig = await loaded(realRig)
+    const reply = (await rig.host.run(rig.run(1, 'throw'), [])) as Failure
+    expect(decodeError(reply.error)).toMatchObject({
+      code: 'ERR_INFERENCE',
+      ...subject,
+      cause: expect.objectContaining({ name: 'RangeError', code: 'E_RANGE', size: 3 }),
+    })
+    await rig.host.terminate()
+  })
+
+  it('forwards log lines from its level on', async () => {
+    const lines: LogLine[] = []
+    const host = piscinaHost(REPLICA_ENTRY, lines)
+    await host.load(loadTask(GATED_LOADER, '/nowhere'))
+    await host.run(runTask(1, 'log'), [])
+    const answered = host.run(runTask(1), [])
+    await answered
+    expect(lines.map((line) => [line.level, line.message])).toEqual([
+      ['info', 'a info line'],
+      ['warn', 'a warn line'],
+      ['error', 'a error line'],
+    ])
+    await host.terminate()
+  })
+
+  it.each(['unclonable', 'kept', 'nothing'])(
+    'takes an answer that cannot be sent (%s) for a failed run, and lives on',
+    async (action) => {
+      const rig = await loaded(realRig)
+      await rig.host.run(runTask(1, action), []).catch((error) => error)
+      const reply = (await rig.host.run(runTask(1, action), []).catch((error) => error)) as Failure
+      expect(reply).toMatchObject({ ok: false })
+      expect(decodeError(reply.error)).toMatchObject({ code: 'ERR_INFERENCE', ...subject })
+      expect(await yOf(rig.host.run(rig.run(2), []))).toBe(2)
+      expect(rig.exits).toEqual([])
+      await rig.host.terminate()
+    },
+  )
+
+  it('tells an error that nobody caught in its thread as the exit it leads to', async () => {
+    const rig = await loaded(realRig)
+    const exit = exitOf(rig)
+    await rig.host.run(runTask(1, 'crash-soon'), [])
+    expect(await exit).toMatchObject({
+      code: 'ERR_REPLICA_EXITED',
+      message: expect.stringContaining('nobody caught this'),
+    })
+    await settle()
+    expect(rig.exits).toHaveLength(1)
+    await rig.host.terminate()
+  })
+})
+
+describe('a Piscina host whose entry is broken', () => {
+  it.each([
+    ['throws at import', file('entries/throws-at-import.mjs')],
+    ['exits at import', file('entries/exits-at-import.mjs')],
+    ['throws outside of every task', file('entries/throws-later.mjs')],
+    ['is not there', file('entries/missing.mjs')],
+  ])('because it %s rejects the load and can be ended', async (_, entry) => {
+    const host = piscinaHost(entry)
+    const exits = exitsOf(host)
+    await expect(host.load(loadTask(undefined, '/nowhere'))).rejects.toBeInstanceOf(Error)
+    // Piscina would never settle the second task of such a thread.
+    const second = host.run(runTask(1), []).then(
+      () => 'answered',
+      () => 'rejected',
+    )
+    await host.terminate()
+    expect(await second).toBe('rejected')
+    expect(host.threadId).toBeUndefined()
+    expect(exits.length).toBeLessThanOrEqual(1)
+  })
+
+  it('because its thread cannot even be made rejects the load and can be ended', async () => {
+    const host = new PiscinaHost({
+      ...subject,
+      entry: REPLICA_ENTRY,
+      execArgv: ['--no-such-option-of-node'],
+      env: process.env,
+      niceIncrement: 5,
+      exitWaitMs: 5000,
+      logLevel: 'info',
+      onLog: () => undefined,
+    })
+    await expect(host.load(loadTask(undefined, '/nowhere'))).rejects.toBeInstanceOf(Error)
+    await expect(host.release()).rejects.toBeInstanceOf(Error)
+    await host.terminate()
+  })
+})
+
+it('the fake answers as its threads do', () => {
+  expect(fakeOutputs(1)).toEqual({ y: { type: 'float32', dims: [1], data: floats(1) } })
+})

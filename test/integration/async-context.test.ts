@@ -1,0 +1,151 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Logger, Runtime, RuntimeOptions } from 'tbcoin-engine'
+import { afterEach, describe, expect, it } from 'vitest'
+import { Gate } from './gate.js'
+import { ask, codeOf, gated, loadGated, quietRuntime, settle } from './kit.js'
+
+const store = new AsyncLocalStorage<string>()
+let runtime: Runtime
+let seen: string[] = []
+const gates: Gate[] = []
+
+/** Notes in whose name each event is emitted and each line logged. */
+function note(what: string): void {
+  seen.push(`${what}: ${store.getStore() ?? 'nobody'}`)
+}
+
+function notingLogger(): Logger {
+  const write = (): void => note('log')
+  const logger: Logger = {
+    fatal: write,
+    error: write,
+    warn: write,
+    info: write,
+    debug: write,
+    trace: write,
+    child: () => logger,
+  }
+  return logger
+}
+
+async function start(options: RuntimeOptions = {}): Promise<Runtime> {
+  runtime = await quietRuntime({ logger: notingLogger(), restartBackoffMs: 1, ...options })
+  for (const event of ['transition', 'promoted', 'replicaExited', 'replicaStuck', 'closed'] as const) {
+    runtime.on(event, () => note(event))
+  }
+  return runtime
+}
+
+/** Everything that was noted belongs to nobody. */
+function expectNobody(): void {
+  expect(seen.length).toBeGreaterThan(0)
+  expect(seen.filter((line) => !line.endsWith(': nobody'))).toEqual([])
+  seen = []
+}
+
+afterEach(async () => {
+  for (const gate of gates.splice(0)) gate.openForGood()
+  await runtime.close()
+  seen = []
+})
+
+describe("a caller's context", () => {
+  it('is what the caller goes on in', async () => {
+    await start()
+    await loadGated(runtime, '1')
+    const names = await Promise.all(
+      ['a', 'b', 'c'].map((name) =>
+        store.run(name, async () => {
+          await ask(runtime, 1)
+          return store.getStore()
+        }),
+      ),
+    )
+    expect(names).toEqual(['a', 'b', 'c'])
+  })
+
+  it('is not that of the load it causes, nor of its events and log lines', async () => {
+    await start()
+    await loadGated(runtime, '1')
+    await runtime.models.cleanupUnusedModels({ maxAgeMs: 0 })
+    seen = []
+    await store.run('caller', async () => {
+      expect(await ask(runtime, 1)).toBe(1)
+      expect(store.getStore()).toBe('caller')
+    })
+    expectNobody()
+  })
+
+  it('is not that of the changes it asks for', async () => {
+    await start()
+    await store.run('caller', async () => {
+      await loadGated(runtime, '1')
+      const swap = await runtime.models.hotSwapModel({ ...gated(), newVersion: '2' })
+      await swap.drained
+      await (await runtime.models.rollback('gated')).drained
+      await runtime.models.cleanupUnusedModels({ maxAgeMs: 0 })
+      await runtime.models.unloadModel('gated')
+      expect(store.getStore()).toBe('caller')
+    })
+    expectNobody()
+  })
+
+  it('is not that of the replacement of a thread that died in its name', async () => {
+    await start()
+    await loadGated(runtime, '1')
+    seen = []
+    const exited = new Promise((resolve) => runtime.once('replicaExited', resolve))
+    expect(await store.run('caller', () => codeOf(ask(runtime, 1, 'exit')))).toBe('ERR_REPLICA_EXITED')
+    await exited
+    await store.run('other', () => ask(runtime, 1))
+    expectNobody()
+  })
+
+  it('is not that of a quarantine', async () => {
+    await start({ stuckAfterMs: 30 })
+    const gate = new Gate()
+    gates.push(gate)
+    await loadGated(runtime, '1', { gate })
+    seen = []
+    await store.run('caller', () => codeOf(ask(runtime, 1, 'hold')))
+    await settle()
+    expectNobody()
+  })
+
+  it('is not that of a crash loop', async () => {
+    await start({ crashBudget: 0 })
+    await loadGated(runtime, '1')
+    seen = []
+    await store.run('caller', () => codeOf(ask(runtime, 1, 'exit')))
+    await settle()
+    expectNobody()
+  })
+
+  it('is not that of the close it asks for, whoever holds it up', async () => {
+    await start()
+    const gate = new Gate()
+    gates.push(gate)
+    await loadGated(runtime, '1', { gate })
+    seen = []
+    const running = store.run('caller', () => ask(runtime, 1, 'hold'))
+    await gate.arrival('run')
+    const closing = store.run('closer', () => runtime.close())
+    gate.openForGood()
+    expect(await running).toBe(1)
+    await closing
+    expectNobody()
+  })
+
+  it('is not handed on to the request that takes the place of its own', async () => {
+    await start()
+    const gate = new Gate()
+    gates.push(gate)
+    await loadGated(runtime, '1', { gate })
+    const first = store.run('first', () => ask(runtime, 1, 'hold'))
+    const second = store.run('second', () => ask(runtime, 2).then((y) => `${store.getStore()} got ${y}`))
+    await gate.arrival('run')
+    gate.open('run')
+    expect(await first).toBe(1)
+    expect(await second).toBe('second got 2')
+  })
+})

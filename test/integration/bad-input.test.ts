@@ -1,0 +1,344 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Runtime } from 'tbcoin-engine'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { modelPath } from '../../models/catalogue.js'
+import * as graphs from '../fixtures/graphs.js'
+import { type TempRepository, tempRepository } from '../fixtures/temp-repository.js'
+import { codeOf, errorOf, quietRuntime, yOf } from './kit.js'
+
+let repository: TempRepository
+let runtime: Runtime
+
+beforeAll(async () => {
+  repository = tempRepository({
+    shift: { '1': graphs.constantAnswer(1), '2': graphs.constantAnswer(2) },
+    sum: { '1': graphs.add() },
+    ids: { '1': graphs.identity('int64', [2]) },
+    mlp: { '1': graphs.mlp() },
+    text: { '1': graphs.stringInOut() },
+    flag: { '1': graphs.identity('bool', [1]) },
+    four: { '1': graphs.reshapeFailure() },
+  })
+  runtime = await quietRuntime()
+  // onnxruntime writes a failed run to stderr, from native code; here it is meant to fail.
+  const config = { sessionOptions: { logSeverityLevel: 4 } }
+  for (const name of ['shift', 'sum', 'ids', 'mlp', 'text', 'flag', 'four']) {
+    await runtime.models.loadModel({ name, version: '1', source: repository.path(name, '1'), config })
+  }
+})
+
+afterAll(async () => {
+  await runtime.close()
+  repository.dispose()
+})
+
+/** Whatever was refused, the others are served. */
+async function stillServes(): Promise<void> {
+  expect(yOf(await runtime.predict('shift', { x: 1 }))).toBe(2)
+  expect(runtime.state).toBe('running')
+}
+
+describe('a model file', () => {
+  let count = 0
+  const load = (bytes: Uint8Array | string | undefined, version = '1'): Promise<unknown> => {
+    count += 1
+    const source = join(repository.dir, `broken-${count}.onnx`)
+    if (bytes !== undefined) writeFileSync(source, bytes)
+    return runtime.models.loadModel({ name: `broken-${count}`, version, source })
+  }
+
+  it.each([
+    ['that is not there', () => undefined, 'ERR_MODEL_LOAD', /no such file/],
+    ['that is empty', () => new Uint8Array(0), 'ERR_MODEL_LOAD', /broken/],
+    ['that is cut off', () => graphs.mlp().subarray(0, 200), 'ERR_MODEL_LOAD', /broken/],
+    ['that is text', () => 'Not found\n', 'ERR_MODEL_LOAD', /broken/],
+    ['with an operator that does not exist', graphs.unknownOperator, 'ERR_MODEL_LOAD', /NoSuchOperator/],
+    ['whose weights are not beside it', () => graphs.externalData().model, 'ERR_MODEL_LOAD', /weights\.bin/],
+    ['that gives a sequence', graphs.sequenceOutput, 'ERR_UNSUPPORTED_MODEL', /output "parts" is a sequence/],
+    ['that takes an optional', graphs.optionalInput, 'ERR_UNSUPPORTED_MODEL', /input "x" is a sequence/],
+  ])('%s is refused, by name', async (_, bytes, code, told) => {
+    const error = await errorOf(load(bytes()))
+    expect(error).toMatchObject({ code, model: `broken-${count}`, version: '1' })
+    expect(error.message).toMatch(told)
+    expect(runtime.models.getModel(`broken-${count}`, '1')?.state).toBe('error')
+    const refused = await errorOf(runtime.predict(`broken-${count}`, { x: 1 }))
+    expect(refused).toMatchObject({ code: 'ERR_MODEL_UNAVAILABLE', model: `broken-${count}`, cause: error })
+    await runtime.models.unloadModel(`broken-${count}`)
+    expect(await codeOf(runtime.predict(`broken-${count}`, { x: 1 }))).toBe('ERR_MODEL_NOT_FOUND')
+    await stillServes()
+  })
+
+  it('that is a folder is refused', async () => {
+    const error = await errorOf(
+      runtime.models.loadModel({ name: 'folder', version: '1', source: repository.dir }),
+    )
+    expect(error).toMatchObject({ code: 'ERR_MODEL_LOAD', model: 'folder' })
+    await stillServes()
+  })
+
+  it('that was broken can be put right and loaded again under the same label', async () => {
+    const broken = tempRepository({ m: { '1': graphs.mlp().subarray(0, 100) } })
+    const source = broken.path('m', '1')
+    expect(await codeOf(runtime.models.loadModel({ name: 'm', version: '1', source }))).toBe('ERR_MODEL_LOAD')
+    broken.write('m', '1', graphs.constantAnswer(7))
+    await runtime.models.loadModel({ name: 'm', version: '1', source })
+    expect(yOf(await runtime.predict('m', { x: 1 }))).toBe(8)
+    await runtime.models.unloadModel('m')
+    broken.dispose()
+  })
+})
+
+describe('a version', () => {
+  it('that exists already is refused and goes on serving', async () => {
+    const again = runtime.models.loadModel({
+      name: 'shift',
+      version: '1',
+      source: repository.path('shift', '2'),
+    })
+    expect(await errorOf(again)).toMatchObject({ code: 'ERR_VERSION_EXISTS', model: 'shift', version: '1' })
+    await stillServes()
+  })
+
+  it('that is loaded twice at once is loaded once', async () => {
+    const options = { name: 'twice', version: '1', source: repository.path('shift', '1') }
+    const outcomes = await Promise.allSettled([
+      runtime.models.loadModel(options),
+      runtime.models.loadModel(options),
+    ])
+    expect(outcomes.map((one) => one.status)).toEqual(['fulfilled', 'rejected'])
+    expect(outcomes[1]).toMatchObject({ reason: { code: 'ERR_VERSION_EXISTS' } })
+    await runtime.models.unloadModel('twice')
+  })
+
+  it('without a source and a model directory is refused', async () => {
+    const error = await errorOf(runtime.models.loadModel({ name: 'x', version: '1' }))
+    expect(error).toMatchObject({ code: 'ERR_INVALID_OPTIONS' })
+    expect(error.message).toMatch(/source.*modelDir/)
+  })
+
+  it.each([
+    ['shift', '9', 'ERR_VERSION_NOT_FOUND', /"9".*known: 1/],
+    ['shift ', '1', 'ERR_MODEL_NOT_FOUND', /"shift ".*known: .*shift/],
+    ['', '1', 'ERR_MODEL_NOT_FOUND', /""/],
+  ])('%j@%s that nobody knows is told with those that are known', async (name, version, code, told) => {
+    const error = await errorOf(runtime.predict(name, { x: 1 }, { version }))
+    expect(error).toMatchObject({ code, model: name })
+    expect(error.message).toMatch(told)
+  })
+
+  it.each([
+    ['unloadModel', () => runtime.models.unloadModel('nobody')],
+    ['hotSwapModel', () => runtime.models.hotSwapModel({ name: 'nobody', newVersion: '1' })],
+    ['rollback', () => runtime.models.rollback('nobody')],
+  ])('of a model that nobody knows cannot be given to %s', async (_, call) => {
+    expect(await errorOf(call())).toMatchObject({ code: 'ERR_MODEL_NOT_FOUND', model: 'nobody' })
+  })
+
+  it('that nobody knows cannot be unloaded', async () => {
+    const error = await errorOf(runtime.models.unloadModel('shift', '9'))
+    expect(error).toMatchObject({ code: 'ERR_VERSION_NOT_FOUND', model: 'shift', version: '9' })
+    await stillServes()
+  })
+})
+
+describe('an input', () => {
+  const refused: [what: string, model: string, input: unknown, told: RegExp][] = [
+    ['of another class', 'shift', { x: Float64Array.of(1) }, /"x" expects float32\[1\], got Float64Array/],
+    ['of another dtype', 'shift', { x: { type: 'int32', dims: [1], data: Int32Array.of(1) } }, /int32/],
+    [
+      'with too many dims',
+      'shift',
+      { x: { type: 'float32', dims: [1, 1], data: Float32Array.of(1) } },
+      /\[1, 1\]/,
+    ],
+    [
+      'with another fixed dim',
+      'mlp',
+      { x: { type: 'float32', dims: [1, 3], data: new Float32Array(3) } },
+      /\[1, 3\]/,
+    ],
+    ['with too few elements', 'mlp', { x: new Float32Array(3) }, /multiple of 4/],
+    [
+      'whose dims do not fit its elements',
+      'sum',
+      { a: { type: 'float32', dims: [3], data: new Float32Array(2) }, b: [1] },
+      /3 elements/,
+    ],
+    ['that is missing', 'sum', { a: [1] }, /missing input "b"/],
+    ['that is too much', 'shift', { x: 1, z: 1 }, /unknown input "z"/],
+    ['with a name that is almost right', 'sum', { a: [1], B: [1] }, /did you mean "b"/],
+    ['that is no number', 'shift', { x: 'one' }, /string "one"/],
+    ['that is NaN where an integer goes', 'ids', { x: [1, Number.NaN] }, /NaN/],
+    ['that is a fraction where an integer goes', 'ids', { x: [1, 1.5] }, /1\.5/],
+    ['that is beyond its integer', 'ids', { x: [1n, 2n ** 64n] }, /18446744073709551616/],
+    ['that is no boolean', 'flag', { x: [2] }, /2/],
+    ['that is a number where text goes', 'text', { x: [1] }, /number 1/],
+    ['with a NUL in its text', 'text', { x: ['a\0b'] }, /NUL/],
+    ['that is ragged', 'mlp', { x: [[1, 2, 3, 4], [1]] }, /"x"/],
+    ['that is undefined', 'shift', { x: undefined }, /undefined/],
+    ['that is a promise', 'shift', { x: Promise.resolve(1) }, /await/],
+    ['that is null as a whole', 'shift', null, /null/],
+    ['that is a bare array', 'shift', [1], /must be an object/],
+    [
+      'that is a tensor without its name',
+      'shift',
+      { type: 'float32', dims: [1], data: Float32Array.of(1) },
+      /must be an object/,
+    ],
+  ]
+
+  it.each(refused)('%s is refused before it is sent', async (_, model, input, told) => {
+    const before = runtime.models.getModel(model)?.stats()
+    const error = await errorOf(runtime.predict(model, input as never))
+    expect(error).toMatchObject({ code: 'ERR_INVALID_INPUT', model, version: '1', retryable: false })
+    expect(error.message).toMatch(told)
+    const after = runtime.models.getModel(model)?.stats()
+    expect(after?.errors).toBe((before?.errors ?? 0) + 1)
+    expect(after).toMatchObject({ inFlight: 0, queued: 0 })
+    await stillServes()
+  })
+
+  it('the model itself cannot deal with is a failed run', async () => {
+    const error = await errorOf(runtime.predict('four', { x: [1, 2, 3] }))
+    expect(error).toMatchObject({ code: 'ERR_INFERENCE', model: 'four', version: '1' })
+    expect(error.message).toMatch(/reshape/i)
+    expect(yOf(await runtime.predict('four', { x: [5, 2, 3, 4] }))).toBe(5)
+  })
+
+  it('does not hit its neighbours', async () => {
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 50 }, (_, i) => runtime.predict('four', { x: i % 5 === 0 ? [1] : [i, 0, 0, 0] })),
+    )
+    expect(outcomes.map((one) => (one.status === 'fulfilled' ? yOf(one.value) : one.reason.code))).toEqual(
+      Array.from({ length: 50 }, (_, i) => (i % 5 === 0 ? 'ERR_INFERENCE' : i)),
+    )
+  })
+})
+
+describe('an option', () => {
+  it.each([
+    [{ timeout: 5 }, /no option `timeout`/],
+    [{ timeoutMs: -1 }, /`timeoutMs` is -1/],
+    [{ outputs: [] }, /`outputs`/],
+    [{ outputs: ['z'] }, /`outputs` names "z"; shift@1 has y/],
+    [{ signal: 'stop' }, /`signal` is "stop"/],
+    [null, /null/],
+  ])('of predict %o is refused', async (options, told) => {
+    const error = await errorOf(runtime.predict('shift', { x: 1 }, options as never))
+    expect(error.code).toBe('ERR_INVALID_OPTIONS')
+    expect(error.message).toMatch(told)
+    await stillServes()
+  })
+
+  it.each([
+    [{ replica: 2 }, /no option `replica`/],
+    [{ modelDir: '/no/such/folder' }, /modelDir.*no\/such\/folder/],
+    [{ models: [{ name: 'a/b', version: '1', source: 'x' }] }, /`models\.0\.name`/],
+  ])('of createRuntime %o is refused', async (options, told) => {
+    const error = await errorOf(quietRuntime(options as never))
+    expect(error.code).toBe('ERR_INVALID_OPTIONS')
+    expect(error.message).toMatch(told)
+  })
+
+  it.each([
+    [{ name: 'm', version: '1', source: 'https://example.org/m.onnx' }, /MODEL_LOAD|INVALID_OPTIONS/],
+    [{ name: 'm', version: '1', source: new URL('https://example.org/m.onnx') }, /INVALID_OPTIONS/],
+    [{ name: '../m', version: '1', source: 'm.onnx' }, /INVALID_OPTIONS/],
+    [{ name: 'm', version: '1', modelType: 'torch', source: 'm.pt' }, /INVALID_OPTIONS/],
+    [{ name: 'm', version: '1', promoted: true, source: 'm.onnx' }, /INVALID_OPTIONS/],
+  ])('of loadModel %o is refused', async (options, code) => {
+    expect(await codeOf(runtime.models.loadModel(options as never))).toMatch(code)
+    await stillServes()
+  })
+
+  it('sessionOptions that onnxruntime refuses fail the load with its reason', async () => {
+    const error = await errorOf(
+      runtime.models.loadModel({
+        name: 'optioned',
+        version: '1',
+        source: repository.path('shift', '1'),
+        config: { sessionOptions: { graphOptimizationLevel: 'most' } },
+      }),
+    )
+    expect(error).toMatchObject({ code: 'ERR_MODEL_LOAD', model: 'optioned' })
+    await stillServes()
+  })
+
+  it('that cannot be sent to a thread fails the load', async () => {
+    const error = await errorOf(
+      runtime.models.loadModel({
+        name: 'unsendable',
+        version: '1',
+        source: repository.path('shift', '1'),
+        config: { loaderOptions: { callback: () => 1 } },
+      }),
+    )
+    expect(error.code).toMatch(/ERR_INVALID_OPTIONS|ERR_MODEL_LOAD/)
+    await stillServes()
+  })
+})
+
+describe('a sample', () => {
+  const source = (): string => repository.path('shift', '2')
+
+  it('that the model answers as expected lets it serve', async () => {
+    const config = { sample: { input: { x: 1 }, output: { y: [3] } } }
+    await runtime.models.loadModel({ name: 'sampled', version: '1', source: source(), config })
+    expect(yOf(await runtime.predict('sampled', { x: 1 }))).toBe(3)
+    await runtime.models.unloadModel('sampled')
+  })
+
+  it.each([
+    [
+      'that the model answers otherwise',
+      { input: { x: 1 }, output: { y: [4] } },
+      /answers the sample with 3/,
+    ],
+    ['that does not fit', { input: { z: 1 } }, /sample\.input/],
+    ['that names another output', { input: { x: 1 }, output: { z: [4] } }, /sample\.output/],
+  ])('%s keeps it from serving', async (_, sample, told) => {
+    const error = await errorOf(
+      runtime.models.loadModel({ name: 'sampled', version: '1', source: source(), config: { sample } }),
+    )
+    expect(error).toMatchObject({ code: 'ERR_WARMUP', model: 'sampled', version: '1' })
+    expect(error.message).toMatch(told)
+    await runtime.models.unloadModel('sampled')
+    await stillServes()
+  })
+})
+
+describe('a swap to a version with another signature', () => {
+  it('is refused with what differs, and the active one goes on', async () => {
+    await runtime.models.loadModel({ name: 'vad', version: '5', source: modelPath('vad', '5') })
+    const swap = runtime.models.hotSwapModel({ name: 'vad', newVersion: '4', source: modelPath('vad', '4') })
+    const error = await errorOf(swap)
+    expect(error).toMatchObject({ code: 'ERR_SIGNATURE_MISMATCH', model: 'vad', version: '4' })
+    expect(error.message).toMatch(/"state" is missing.*"h".*is new/)
+    expect(runtime.models.getModel('vad')?.version).toBe('5')
+    const input = { input: new Float32Array(576), state: new Float32Array(256), sr: 16000n }
+    const { output } = await runtime.predict('vad', input)
+    expect(output?.dims).toEqual([1, 1])
+    await runtime.models.unloadModel('vad')
+  })
+})
+
+describe('a runtime that is closed', () => {
+  it('refuses everything', async () => {
+    const closed = await quietRuntime()
+    await closed.models.loadModel({ name: 'shift', version: '1', source: repository.path('shift', '1') })
+    await closed.close()
+    const source = repository.path('shift', '2')
+    for (const call of [
+      () => closed.predict('shift', { x: 1 }),
+      () => closed.models.predict('shift', { x: 1 }),
+      () => closed.models.loadModel({ name: 'shift', version: '2', source }),
+      () => closed.models.hotSwapModel({ name: 'shift', newVersion: '2', source }),
+      () => closed.models.rollback('shift'),
+      () => closed.models.cleanupUnusedModels({ maxAgeMs: 0 }),
+    ]) {
+      expect(await codeOf(call())).toBe('ERR_RUNTIME_CLOSED')
+    }
+    expect(closed.state).toBe('stopped')
+  })
+})

@@ -1,0 +1,107 @@
+import { fileURLToPath } from 'node:url'
+import type { Runtime } from 'tbcoin-engine'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { ask, codeOf, errorOf, gated, gatedLoader, loadGated, quietRuntime } from './kit.js'
+
+let runtime: Runtime
+
+beforeEach(async () => {
+  runtime = await quietRuntime()
+})
+
+afterEach(() => runtime.close())
+
+describe('registerModelLoader', () => {
+  it('takes a file URL, a URL in text and a path', async () => {
+    let version = 0
+    for (const module of [gatedLoader, gatedLoader.href, fileURLToPath(gatedLoader)]) {
+      version += 1
+      runtime.models.registerModelLoader('gated', module)
+      await runtime.models.loadModel({ ...gated({ offset: version }), version: String(version) })
+      expect(await ask(runtime, 0, '', { version: String(version) })).toBe(version)
+    }
+  })
+
+  it('refuses a function and says why', () => {
+    const load = async (): Promise<never> => {
+      throw new Error('never called')
+    }
+    expect(() => runtime.models.registerModelLoader('mine', load as never)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_INVALID_OPTIONS',
+        message: expect.stringMatching(/"mine" is a function.*worker thread.*new URL/),
+      }),
+    )
+  })
+
+  it.each([
+    ['', gatedLoader],
+    [3, gatedLoader],
+    ['x', undefined],
+    ['x', {}],
+    ['x', new URL('https://example.org/loader.js')],
+  ])('refuses %o with %o', (type, module) => {
+    expect(() => runtime.models.registerModelLoader(type as never, module as never)).toThrow(
+      expect.objectContaining({ code: expect.stringMatching(/ERR_INVALID_OPTIONS/) }),
+    )
+  })
+
+  it('is needed before a model of that type is loaded', async () => {
+    const error = await errorOf(runtime.models.loadModel({ ...gated(), version: '1' }))
+    expect(error.code).toBe('ERR_INVALID_OPTIONS')
+    expect(error.message).toMatch(/"gated".*known: onnx/)
+    expect(runtime.models.listModels()).toEqual([])
+  })
+
+  it('of a module that is not there, or exports no load, fails the load by name', async () => {
+    runtime.models.registerModelLoader('gated', '/no/such/loader.mjs')
+    const missing = await errorOf(runtime.models.loadModel({ ...gated(), version: '1' }))
+    expect(missing).toMatchObject({ code: 'ERR_MODEL_LOAD', model: 'gated', version: '1' })
+    expect(missing.message).toContain('/no/such/loader.mjs')
+    runtime.models.registerModelLoader('gated', new URL('./kit.js', gatedLoader))
+    runtime.models.registerModelLoader('gated', new URL('../../../vitest.config.ts', gatedLoader))
+    const other = await errorOf(runtime.models.loadModel({ ...gated(), version: '1' }))
+    expect(other).toMatchObject({ code: 'ERR_MODEL_LOAD', model: 'gated', version: '1' })
+  })
+})
+
+describe('a model of a custom loader', () => {
+  it('has the signature of its loader, and its input is checked against it', async () => {
+    const handle = await loadGated(runtime, '1', { offset: 3 })
+    expect(handle.signature?.inputs.map((spec) => spec.name)).toEqual(['x', 'do'])
+    expect(await ask(runtime, 1)).toBe(4)
+    expect(await codeOf(runtime.predict('gated', { x: 1 }))).toBe('ERR_INVALID_INPUT')
+  })
+
+  it('whose run throws rejects with the error as its cause', async () => {
+    await loadGated(runtime, '1')
+    expect(await errorOf(ask(runtime, 1, 'throw'))).toMatchObject({
+      code: 'ERR_INFERENCE',
+      model: 'gated',
+      version: '1',
+      message: expect.stringContaining('out of range'),
+      cause: { name: 'RangeError', code: 'E_RANGE', size: 3 },
+    })
+    expect((await errorOf(ask(runtime, 1, 'throw-text'))).message).toContain('just words')
+    expect(await ask(runtime, 2)).toBe(2)
+  })
+
+  it('whose answer cannot be sent rejects that request and keeps its thread', async () => {
+    await loadGated(runtime, '1')
+    expect(await codeOf(ask(runtime, 1, 'unclonable'))).toBe('ERR_INFERENCE')
+    expect(await ask(runtime, 1, 'kept')).toBe(1)
+    expect(await codeOf(ask(runtime, 1, 'kept'))).toBe('ERR_INFERENCE')
+    expect(await ask(runtime, 2)).toBe(2)
+    expect(runtime.models.getModel('gated')?.stats().pool?.restarts).toBe(0)
+  })
+
+  it('can be swapped like any other, but not for one with another signature', async () => {
+    await loadGated(runtime, '1')
+    const swap = runtime.models.hotSwapModel({ ...gated({ extraInput: 'z' }), newVersion: '2' })
+    const error = await errorOf(swap)
+    expect(error).toMatchObject({ code: 'ERR_SIGNATURE_MISMATCH', model: 'gated', version: '2' })
+    expect(error.message).toContain('"z"')
+    await runtime.models.hotSwapModel({ ...gated({ offset: 1 }), newVersion: '2' })
+    expect(await ask(runtime, 1)).toBe(2)
+  })
+})

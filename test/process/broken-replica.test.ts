@@ -1,0 +1,46 @@
+import { afterAll, describe, expect, it } from 'vitest'
+import { loop } from '../fixtures/graphs.js'
+import { fixturePath, messageOf, runChild, tries } from '../fixtures/process/run-child.js'
+import { tempRepository } from '../fixtures/temp-repository.js'
+
+const repository = tempRepository({ loop: { '1': loop() } })
+afterAll(() => repository.dispose())
+
+const models = [{ name: 'loop', version: '1', source: repository.path('loop', '1') }]
+const repeats = { repeats: tries - 1 }
+const boundMs = 10_000
+
+describe('a replica entry', () => {
+  it.each([
+    ['throws at import', 'throws-at-import.mjs', 'broken on purpose, at import'],
+    ['exits at import', 'exits-at-import.mjs', 'exited with code 7'],
+  ])('that %s refuses the runtime, and the host can end', repeats, async (_, entry, reason) => {
+    const options = { models, replicas: 2, replicaEntry: fixturePath(entry) }
+    const child = await runChild('start-broken-replica.mjs', { input: { options } })
+    expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })
+    const refused = messageOf(child, 'refused')
+    const cause = { code: 'ERR_REPLICA_EXITED' }
+    expect(refused).toMatchObject({ code: 'ERR_MODEL_LOAD', isRuntimeError: true, model: 'loop', cause })
+    expect(refused.message).toContain(reason)
+    expect(refused.afterMs).toBeLessThan(boundMs)
+  })
+})
+
+describe('a loader module', () => {
+  it.each([
+    ['throws at import', 'throws-at-import.mjs', 'broken on purpose, at import'],
+    ['exits at import', 'exits-at-import.mjs', 'exited with code 7'],
+    ['exits at load', 'exits-at-load.mjs', 'exited with code 7'],
+    ['is never imported', 'never-imported.mjs', 'was not loaded within 1500 ms', 1_500],
+  ])('that %s fails its model alone', repeats, async (_, loader, reason, loadTimeoutMs = 0) => {
+    const child = await runChild('load-broken-loader.mjs', {
+      input: { options: { models, loadTimeoutMs }, loader: fixturePath(loader) },
+    })
+    expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })
+    const refused = messageOf(child, 'refused')
+    expect(refused).toMatchObject({ code: 'ERR_MODEL_LOAD', isRuntimeError: true, model: 'b', other: 'ok' })
+    expect(refused.message).toContain(reason)
+    expect(refused.states).toEqual(['loop running', 'b error'])
+    expect(refused.afterMs).toBeLessThan(boundMs)
+  })
+})

@@ -1,0 +1,71 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { catalogue, modelRepository } from '../../models/catalogue.js'
+import { loop } from '../fixtures/graphs.js'
+import { fixturePath, fixtureUrl, messageOf, runChild } from '../fixtures/process/run-child.js'
+import { tempRepository } from '../fixtures/temp-repository.js'
+
+const repository = tempRepository({ loop: { '1': loop() } })
+const folder = mkdtempSync(join(tmpdir(), 'tbcoin-environment-'))
+afterAll(() => {
+  repository.dispose()
+  rmSync(folder, { recursive: true })
+})
+
+const models = [{ name: 'loop', version: '1', source: repository.path('loop', '1') }]
+
+describe('what the host preloads', () => {
+  const preload = fixturePath('record-thread.cjs')
+
+  it.each([
+    ['with --import in NODE_OPTIONS', { NODE_OPTIONS: `--import ${fixtureUrl('record-thread.mjs')}` }, []],
+    ['with --require in NODE_OPTIONS', { NODE_OPTIONS: `--require ${preload}` }, []],
+    ['with --require on the command line', {}, ['--require', preload]],
+    ['with --import on the command line', {}, ['--import', fixtureUrl('record-thread.mjs')]],
+  ])('%s does not run in replicas', async (title, env, execArgv) => {
+    const record = join(folder, title.replaceAll(' ', '-'))
+    const child = await runChild('predict-and-close.mjs', {
+      input: { options: { models } },
+      env: { ...env, RECORD_THREADS_IN: record },
+      execArgv,
+    })
+    expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })
+    expect(messageOf(child, 'done').outcomes).toEqual(['ok', 'ok', 'ok', 'ok'])
+    expect(readFileSync(record, 'utf8')).toBe('main\n')
+  })
+
+  it('runs in replicas if replicaExecArgv says so', async () => {
+    const record = join(folder, 'asked-for')
+    const options = { models, replicas: 2, replicaExecArgv: ['--require', preload] }
+    const child = await runChild('predict-and-close.mjs', {
+      input: { options },
+      env: { RECORD_THREADS_IN: record },
+    })
+    expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })
+    expect(readFileSync(record, 'utf8')).toMatch(/^thread \d+\nthread \d+\n$/)
+  })
+})
+
+describe('onnxruntime', () => {
+  it('writes nothing to stderr while every model of the repository is loaded', async () => {
+    const child = await runChild('load-repository.mjs', { input: { modelDir: modelRepository } })
+    expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })
+    const versions = messageOf(child, 'loaded').versions as string[]
+    const files = catalogue.filter(({ file }) => file.startsWith('repository/'))
+    expect(versions.map((line) => line.split(' ')[0]).sort()).toEqual(
+      files.map(({ name, version }) => `${name}@${version}`).sort(),
+    )
+    expect(versions.filter((line) => !/ (running|ready)$/.test(line))).toEqual([])
+  })
+
+  it.each([
+    ['is off', {}, { before: null, after: '1' }],
+    ['stays as the host has set it', { ORT_DISABLE_TELEMETRY: '0' }, { before: '0', after: '0' }],
+  ])('sees that telemetry %s', async (_, env, expected) => {
+    const child = await runChild('native-environment.mjs', { input: { models }, env })
+    expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })
+    expect(messageOf(child, 'environment')).toMatchObject(expected)
+  })
+})

@@ -1,0 +1,26 @@
+import { afterAll, describe, expect, it } from 'vitest'
+import { loop, tripsPerMs } from '../fixtures/graphs.js'
+import { abortMarks, messageOf, runChild, tries } from '../fixtures/process/run-child.js'
+import { tempRepository } from '../fixtures/temp-repository.js'
+
+const repository = tempRepository({ loop: { '1': loop() } })
+afterAll(() => repository.dispose())
+
+const input = { source: repository.path('loop', '1'), trips: tripsPerMs * 5 }
+const moments = Array.from({ length: tries }, (_, i) => i * 150)
+
+describe('a host that serves, swaps, unloads and evicts without a pause', () => {
+  it.each(moments)('ends with code 3 at process.exit(3), %i ms in', async (afterMs) => {
+    const child = await runChild('end-while-churning.mjs', { input: { ...input, afterMs, end: 'exit' } })
+    expect(child).toMatchObject({ code: 3, signal: null, stderr: '' })
+    expect(messageOf(child, 'ending').rejected).toEqual({})
+  })
+
+  it.each(moments)('ends with code 1 at an uncaught exception, %i ms in', async (afterMs) => {
+    const child = await runChild('end-while-churning.mjs', { input: { ...input, afterMs, end: 'throw' } })
+    expect(child).toMatchObject({ code: 1, signal: null })
+    expect(child.stderr).toContain('Error: thrown by the host')
+    expect(child.stderr).not.toMatch(abortMarks)
+    expect(messageOf(child, 'ending').rejected).toEqual({})
+  })
+})

@@ -1,0 +1,79 @@
+import { afterAll, describe, expect, it } from 'vitest'
+import { loop, tripsPerMs } from '../fixtures/graphs.js'
+import { abortMarks, messageOf, runChild, startChild, tries } from '../fixtures/process/run-child.js'
+import { tempRepository } from '../fixtures/temp-repository.js'
+
+const repository = tempRepository({ loop: { '1': loop() } })
+afterAll(() => repository.dispose())
+
+const replicas = 3
+const input = {
+  models: [{ name: 'loop', version: '1', source: repository.path('loop', '1') }],
+  replicas,
+  trips: tripsPerMs * 60,
+  moment: 'native',
+}
+const repeats = { repeats: tries - 1 }
+
+describe('a host that ends while every replica is inside a run', () => {
+  it('with process.exit(3) ends with code 3', repeats, async () => {
+    const child = await runChild('end-while-running.mjs', { input: { ...input, end: 'exit' } })
+    expect(child).toMatchObject({ code: 3, signal: null, stderr: '' })
+    expect(messageOf(child, 'ending')).toMatchObject({ insideNative: replicas })
+  })
+
+  it('with process.exit(3) right after a close() ends with code 3', repeats, async () => {
+    const child = await runChild('end-while-running.mjs', {
+      input: { ...input, end: 'exit', isClosing: true },
+    })
+    expect(child).toMatchObject({ code: 3, signal: null, stderr: '' })
+  })
+
+  it.each([
+    ['an uncaught exception', 'throw', 'Error: thrown by the host'],
+    ['an unhandled rejection', 'reject', 'Error: rejected by the host'],
+  ])('with %s ends with code 1 and that error', repeats, async (_, end, reason) => {
+    const child = await runChild('end-while-running.mjs', { input: { ...input, end } })
+    expect(child).toMatchObject({ code: 1, signal: null })
+    expect(child.stderr).toContain(reason)
+    expect(child.stderr).not.toMatch(abortMarks)
+    expect(messageOf(child, 'ending')).toMatchObject({ insideNative: replicas })
+  })
+
+  it.each([
+    ['without a close', 'natural', 0],
+    ['with process.exitCode set to 3', 'exitCode', 3],
+  ])('by having nothing more to do, %s, answers all first', repeats, async (_, end, code) => {
+    const child = await runChild('end-while-running.mjs', { input: { ...input, end } })
+    expect(child).toMatchObject({ code, signal: null, stderr: '' })
+    const all = replicas * 2
+    expect(messageOf(child, 'settled')).toMatchObject({ submitted: all, answered: all, rejected: {} })
+  })
+})
+
+describe('a host whose own exit listener ends the process', () => {
+  it('ends with the code of that listener', repeats, async () => {
+    const child = await runChild('end-while-running.mjs', {
+      input: { ...input, exitsAgain: true, end: 'exit' },
+    })
+    expect(child).toMatchObject({ code: 8, signal: null, stderr: '' })
+  })
+})
+
+describe('a host that is killed while every replica is inside a run', () => {
+  it('by SIGTERM without a handler dies of SIGTERM', repeats, async () => {
+    const child = startChild('end-while-running.mjs', { input: { ...input, end: 'natural' } })
+    await child.message('ending')
+    child.kill('SIGTERM')
+    expect(await child.result).toMatchObject({ code: null, signal: 'SIGTERM', stderr: '' })
+  })
+})
+
+describe('a host that ends at the moment it has sent requests', () => {
+  it('ends with its own exit code', repeats, async () => {
+    const child = await runChild('end-while-running.mjs', {
+      input: { ...input, moment: 'dispatched', end: 'exit' },
+    })
+    expect(child).toMatchObject({ code: 3, signal: null, stderr: '' })
+  })
+})

@@ -1,0 +1,37 @@
+import { describe, expect, it } from 'vitest'
+import { type ChildResult, messageOf, runChild, tries } from '../fixtures/process/run-child.js'
+
+const exitWaitMs = 500
+const repeats = { repeats: tries - 1 }
+
+function expectBoundedEnd(child: ChildResult, code: number): void {
+  const line = `tbcoin-engine: exit with code ${code} without waiting longer: m@1 has been running for `
+  expect(child).toMatchObject({ code, signal: null })
+  expect(child.stderr).toContain(line)
+  expect(child.stderr).toMatch(/^[^\n]+ for \d+\.\d s\n$/)
+  expect(child.endingMs).toBeLessThan(exitWaitMs + 1_000)
+}
+
+describe('a load that never returns', () => {
+  it('keeps process.exit(3) no longer than exitWaitMs', repeats, async () => {
+    const child = await runChild('stuck-load.mjs', { input: { exitWaitMs, action: 'exit' } })
+    expectBoundedEnd(child, 3)
+  })
+
+  it('is given up after loadTimeoutMs, and the host ends with code 0', repeats, async () => {
+    const input = { exitWaitMs, loadTimeoutMs: 200, action: 'giveUp' }
+    const child = await runChild('stuck-load.mjs', { input })
+    expect(messageOf(child, 'ending')).toMatchObject({ load: { code: 'ERR_MODEL_LOAD', model: 'm' } })
+    expectBoundedEnd(child, 0)
+  })
+
+  it('is reported by close, which settles it, and the host ends with code 0', repeats, async () => {
+    const child = await runChild('stuck-load.mjs', {
+      input: { exitWaitMs, action: 'close' },
+      limitMs: 10_000,
+    })
+    expect(messageOf(child, 'closed').closing).toMatchObject({ stuck: [{ model: 'm', version: '1' }] })
+    expect(messageOf(child, 'ending')).toMatchObject({ load: { code: 'ERR_RUNTIME_CLOSED' } })
+    expectBoundedEnd(child, 0)
+  })
+})

@@ -1,0 +1,213 @@
+import fc from 'fast-check'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { ERROR_TABLE } from '../../src/errors.js'
+import { type Asked, follow, PoolKit, turn } from '../unit/pools/pool-kit.js'
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+/** One thing that happens; `pick` chooses among those it can happen to. */
+type Move =
+  | { readonly kind: 'submit'; readonly timeoutMs: number | undefined }
+  | {
+      readonly kind: 'answer' | 'fail' | 'crash' | 'abort' | 'kill-idle' | 'load' | 'fail-load'
+      readonly pick: number
+    }
+  | { readonly kind: 'wait'; readonly ms: number }
+  | { readonly kind: 'drain' | 'stop' | 'reject-all' }
+
+const pick = fc.nat(50)
+const moves: fc.Arbitrary<Move> = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constant('submit' as const),
+      timeoutMs: fc.option(fc.nat(300), { nil: undefined }),
+    }),
+  },
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant('answer' as const), pick }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('fail' as const, 'crash' as const, 'kill-idle' as const),
+      pick,
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('abort' as const), pick }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('load' as const), pick }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('fail-load' as const), pick }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.nat(400) }) },
+)
+const endings: fc.Arbitrary<Move> = fc.record({
+  kind: fc.constantFrom('drain' as const, 'stop' as const, 'reject-all' as const),
+})
+
+const settings = fc.record({
+  replicas: fc.integer({ min: 1, max: 3 }),
+  maxQueue: fc.integer({ min: 0, max: 6 }),
+  crashBudget: fc.integer({ min: 0, max: 4 }),
+  stuckAfterMs: fc.constantFrom(0, 250),
+})
+
+class Run {
+  readonly asked: { one: Asked; controller: AbortController; x: number }[] = []
+  #x = 0
+  #isStopped = false
+
+  constructor(readonly kit: PoolKit) {}
+
+  async apply(move: Move): Promise<void> {
+    const { threads, pool } = this.kit
+    const choose = <T>(among: readonly T[], index: number): T | undefined =>
+      among[index % Math.max(1, among.length)]
+    switch (move.kind) {
+      case 'submit': {
+        this.#x += 1
+        const controller = new AbortController()
+        const { timeoutMs } = move
+        const one = this.kit.ask(this.#x, { signal: controller.signal, timeoutMs })
+        this.asked.push({ one, controller, x: this.#x })
+        break
+      }
+      case 'answer':
+      case 'fail':
+      case 'crash': {
+        const host = choose(
+          threads.hosts.filter((each) => each.running !== undefined),
+          move.pick,
+        )
+        if (move.kind === 'answer') host?.answer()
+        else if (move.kind === 'fail') host?.failRun()
+        else host?.exit()
+        break
+      }
+      case 'kill-idle':
+        choose(
+          threads.alive.filter((host) => host.task === undefined),
+          move.pick,
+        )?.exit()
+        break
+      case 'load':
+        choose(threads.loading, move.pick)?.finishLoad()
+        break
+      case 'fail-load':
+        choose(threads.loading, move.pick)?.failLoad()
+        break
+      case 'abort':
+        choose(this.asked, move.pick)?.controller.abort()
+        break
+      case 'wait':
+        await vi.advanceTimersByTimeAsync(move.ms)
+        break
+      case 'drain':
+        void pool.drain()
+        break
+      case 'stop':
+        this.#isStopped = true
+        void pool.stop(500)
+        break
+      case 'reject-all':
+        pool.rejectAll(new Error('given up'))
+        break
+    }
+    await turn()
+    this.checkCounts()
+  }
+
+  /** What `stats()` says is what happens in the threads and what callers know. */
+  checkCounts(): void {
+    const { pool, threads } = this.kit
+    const { queued, inFlight, idle, busy, starting, replicas } = pool.stats()
+    const open = this.asked.filter(({ one }) => !one.request.isSettled)
+    expect(pool.leaseCount).toBe(open.length)
+    expect(queued + inFlight).toBe(open.length)
+    expect(queued).toBe(open.filter(({ one }) => one.request.stage === 'queued').length)
+    // A pool that is being stopped has replicas that do none of these.
+    if (!this.#isStopped) expect(idle + busy + starting).toBe(replicas)
+    expect(replicas).toBeLessThanOrEqual(this.kit.settings.replicas)
+    expect(queued).toBeLessThanOrEqual(this.kit.settings.maxQueue)
+    // Nobody waits while a replica has nothing to do.
+    if (idle > 0) expect(queued).toBe(0)
+    const inThreads = new Set(threads.runs)
+    for (const { one, x } of open) {
+      if (one.request.stage === 'in-flight') expect(inThreads).toContain(x)
+    }
+    for (const { one } of this.asked) expect(one.settlements).toBe(one.request.isSettled ? 1 : 0)
+  }
+}
+
+describe('a pool under any order of events', () => {
+  it('settles every request once with its own answer or a known code, and counts exactly', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        settings,
+        fc.array(moves, { maxLength: 60 }),
+        endings,
+        fc.array(moves, { maxLength: 20 }),
+        async (given, before, ending, after) => {
+          const kit = new PoolKit({
+            ...given,
+            crashWindowMs: 1000,
+            restartBackoffMs: 50,
+            loadTimeoutMs: 5000,
+          })
+          const starting = follow(kit.pool.start())
+          await kit.load(given.replicas)
+          expect(starting.isSettled).toBe(true)
+          const run = new Run(kit)
+          for (const move of [...before, ending, ...after]) await run.apply(move)
+
+          // The end: whatever is in a thread comes out, then the pool goes.
+          const letOut = async (isOver: () => boolean): Promise<void> => {
+            for (let round = 0; round < 200 && !isOver(); round += 1) {
+              for (const host of kit.threads.hosts) if (host.running !== undefined) host.answer()
+              for (const host of kit.threads.loading) host.finishLoad()
+              await vi.advanceTimersByTimeAsync(50)
+            }
+          }
+          const draining = follow(kit.pool.drain())
+          await letOut(() => draining.isSettled)
+          expect(draining.isSettled).toBe(true)
+          const stopping = follow(kit.pool.stop(10_000))
+          await letOut(() => stopping.isSettled)
+
+          expect(stopping.value).toEqual([])
+          expect(kit.pool.leaseCount).toBe(0)
+          expect(kit.threads.alive).toEqual([])
+          expect(kit.failed.length).toBeLessThanOrEqual(1)
+          for (const { one, x } of run.asked) {
+            expect(one.settlements).toBe(1)
+            const { y, error } = one.outcome ?? {}
+            if (error === undefined) expect(y).toBe(x)
+            else if (error.message !== 'given up') expect(Object.keys(ERROR_TABLE)).toContain(error.code)
+          }
+          vi.clearAllTimers()
+        },
+      ),
+      { numRuns: 300 },
+    )
+  }, 60_000)
+
+  it('answers in the order of arrival when there is one replica', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.boolean(), { maxLength: 40 }), async (script) => {
+        const kit = await PoolKit.open({ maxQueue: 1000 })
+        const order: number[] = []
+        let asked = 0
+        for (const isSubmit of script) {
+          if (isSubmit) {
+            asked += 1
+            const x = asked
+            void kit.ask(x).request.promise.then(() => order.push(x))
+          } else {
+            kit.threads.hosts[0]?.running !== undefined && kit.threads.hosts[0]?.answer()
+          }
+          await turn()
+        }
+        while (kit.threads.runs.length > 0) await kit.answer(kit.threads.runs[0] as number)
+        expect(order).toEqual(Array.from({ length: asked }, (_, i) => i + 1))
+      }),
+      { numRuns: 100 },
+    )
+  }, 30_000)
+})

@@ -1,0 +1,466 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { errors } from '../../../src/errors.js'
+import type { PoolSource, WarmUp } from '../../../src/pools/pool-settings.js'
+import { FAILED_START_MS } from '../../../src/pools/replica-set.js'
+import { fakeSignature, yOf } from '../../fixtures/fake-host.js'
+import { follow, PoolKit, source, turn } from './pool-kit.js'
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+describe('a pool that starts', () => {
+  it('loads one replica first and the others together', async () => {
+    const kit = new PoolKit({ replicas: 3 })
+    const starting = follow(kit.pool.start())
+    expect(kit.threads.loading).toHaveLength(1)
+    await kit.load()
+    expect(kit.threads.loading).toHaveLength(2)
+    await kit.load()
+    expect(starting.isSettled).toBe(false)
+    expect(kit.pool.isOpen).toBe(false)
+    await kit.load()
+    expect(starting.value).toEqual(fakeSignature)
+    expect(kit.pool.isOpen).toBe(true)
+    expect(kit.pool.stats()).toEqual({
+      replicas: 3,
+      idle: 3,
+      busy: 0,
+      starting: 0,
+      quarantined: 0,
+      queued: 0,
+      inFlight: 0,
+      restarts: 0,
+    })
+  })
+
+  it('gives every replica the same load task', async () => {
+    const kit = await PoolKit.open({ replicas: 2 })
+    for (const host of kit.threads.hosts) expect(host.tasks).toEqual([source.task])
+  })
+
+  it('fails with the error of the first replica, and starts no other', async () => {
+    const kit = new PoolKit({ replicas: 3 })
+    const starting = follow(kit.pool.start())
+    kit.threads.loading[0]?.failLoad(new errors.ERR_UNSUPPORTED_MODEL('a sequence'))
+    await turn()
+    expect(starting.error).toMatchObject({ code: 'ERR_UNSUPPORTED_MODEL', message: 'a sequence' })
+    expect(kit.threads.hosts).toHaveLength(1)
+    await vi.runAllTimersAsync()
+    expect(kit.threads.alive).toEqual([])
+  })
+
+  it('fails with the error of the second replica, and ends the first and the third', async () => {
+    const kit = new PoolKit({ replicas: 3 })
+    const starting = follow(kit.pool.start())
+    await kit.load()
+    const [, second, third] = kit.threads.hosts
+    second?.failLoad(new errors.ERR_MODEL_LOAD('no memory'))
+    await turn()
+    expect(third?.isTerminated).toBe(false)
+    third?.finishLoad()
+    await turn()
+    expect(starting.error).toMatchObject({ code: 'ERR_MODEL_LOAD', message: 'no memory' })
+    expect(kit.threads.alive).toEqual([])
+    expect(kit.ask(1).request.isSettled).toBe(true)
+  })
+
+  it('does not wait for ever for the others when one has failed', async () => {
+    const kit = new PoolKit({ replicas: 2, loadTimeoutMs: 0 })
+    const starting = follow(kit.pool.start())
+    await kit.load()
+    const [first, second] = kit.threads.hosts
+    second?.failLoad()
+    if (first !== undefined) first.onTask = () => undefined
+    await vi.advanceTimersByTimeAsync(2 * FAILED_START_MS)
+    expect(starting.error).toMatchObject({ code: 'ERR_MODEL_LOAD' })
+    expect(first).toMatchObject({ isTerminated: true, isDetached: true })
+  })
+
+  it('fails when a replica dies while it loads', async () => {
+    const kit = new PoolKit()
+    const starting = follow(kit.pool.start())
+    kit.threads.loading[0]?.exit()
+    await turn()
+    expect(starting.error).toMatchObject({ code: 'ERR_REPLICA_EXITED' })
+    await vi.runAllTimersAsync()
+    expect(kit.threads.hosts).toHaveLength(1)
+    expect(kit.failed).toEqual([])
+  })
+
+  it('fails when a load takes longer than it may, and ends the thread when it returns', async () => {
+    const kit = new PoolKit({ loadTimeoutMs: 500 })
+    const starting = follow(kit.pool.start())
+    await vi.advanceTimersByTimeAsync(499)
+    expect(starting.isSettled).toBe(false)
+    await vi.advanceTimersByTimeAsync(1 + FAILED_START_MS)
+    expect(starting.error).toMatchObject({ code: 'ERR_MODEL_LOAD', model: 'fake', version: '1' })
+    expect(starting.error?.message).toContain('500 ms')
+    expect(kit.threads.alive).toHaveLength(1)
+    kit.threads.loading[0]?.finishLoad()
+    await turn()
+    expect(kit.threads.alive).toEqual([])
+  })
+
+  it('waits for a load as long as it takes when the limit is 0', async () => {
+    const kit = new PoolKit({ loadTimeoutMs: 0 })
+    const starting = follow(kit.pool.start())
+    await vi.advanceTimersByTimeAsync(3_600_000)
+    await kit.load()
+    expect(starting.value).toEqual(fakeSignature)
+  })
+
+  it('opens although an idle replica has died meanwhile, and replaces it', async () => {
+    const kit = new PoolKit({ replicas: 2 })
+    const starting = follow(kit.pool.start())
+    await kit.load()
+    kit.threads.hosts[0]?.exit()
+    await turn()
+    await kit.load()
+    expect(starting.value).toEqual(fakeSignature)
+    const one = kit.ask(1)
+    expect(kit.threads.hosts[1]?.running).toBe(1)
+    await kit.answer(1)
+    expect(one.y).toBe(1)
+    await vi.advanceTimersByTimeAsync(100)
+    await kit.load()
+    expect(kit.pool.stats()).toMatchObject({ replicas: 2, idle: 2, restarts: 1 })
+  })
+
+  it('does not open when an idle replica has died meanwhile and there is no budget', async () => {
+    const kit = new PoolKit({ replicas: 2, crashBudget: 0 })
+    const starting = follow(kit.pool.start())
+    await kit.load()
+    kit.threads.hosts[0]?.exit()
+    await turn()
+    await kit.load()
+    await vi.runAllTimersAsync()
+    expect(starting.error?.code).toMatch(/ERR_MODEL_UNAVAILABLE|ERR_CIRCUIT_OPEN/)
+    expect(kit.failed.length).toBeLessThanOrEqual(1)
+    expect(kit.threads.alive).toEqual([])
+  })
+})
+
+describe('a warm-up', () => {
+  const warmUp: WarmUp = {
+    feeds: () => ({ x: { type: 'float32', dims: [1], data: Float32Array.of(5) } }),
+    check: (outputs) => {
+      const got = yOf(outputs)
+      if (got !== 5) throw new errors.ERR_WARMUP(`expected 5, got ${got}`)
+    },
+  }
+  const warm: PoolSource = { ...source, warmUp }
+
+  it('is run on every replica before the pool opens', async () => {
+    const kit = new PoolKit({ replicas: 2 }, warm)
+    const starting = follow(kit.pool.start())
+    for (let i = 0; i < 2; i += 1) {
+      await kit.load()
+      expect(starting.isSettled).toBe(false)
+      await kit.answer(5)
+    }
+    expect(starting.value).toEqual(fakeSignature)
+    for (const host of kit.threads.hosts) {
+      expect(host.tasks.map((task) => task.kind)).toEqual(['load', 'run'])
+    }
+  })
+
+  it('that answers wrongly fails the start', async () => {
+    const kit = new PoolKit({ replicas: 2 }, warm)
+    const starting = follow(kit.pool.start())
+    await kit.load()
+    await kit.answer(5, 6)
+    expect(starting.error).toMatchObject({ code: 'ERR_WARMUP', message: 'expected 5, got 6' })
+    await vi.runAllTimersAsync()
+    expect(kit.threads.alive).toEqual([])
+    expect(kit.threads.hosts).toHaveLength(1)
+  })
+
+  it('whose run fails fails the start with the cause', async () => {
+    const kit = new PoolKit({}, warm)
+    const starting = follow(kit.pool.start())
+    await kit.load()
+    kit.threads.running(5).failRun(new errors.ERR_INFERENCE('bad shape'))
+    await turn()
+    expect(starting.error).toMatchObject({
+      code: 'ERR_WARMUP',
+      model: 'fake',
+      version: '1',
+      cause: expect.objectContaining({ code: 'ERR_INFERENCE', message: 'bad shape' }),
+    })
+  })
+
+  it('in which the thread dies fails the start', async () => {
+    const kit = new PoolKit({}, warm)
+    const starting = follow(kit.pool.start())
+    await kit.load()
+    await kit.crash(5)
+    expect(starting.error).toMatchObject({ code: 'ERR_REPLICA_EXITED' })
+    expect(kit.lost).toEqual([])
+  })
+
+  it('that does not return in time fails the start', async () => {
+    const kit = new PoolKit({ loadTimeoutMs: 500 }, warm)
+    const starting = follow(kit.pool.start())
+    await kit.load()
+    await vi.advanceTimersByTimeAsync(500 + FAILED_START_MS)
+    expect(starting.error?.code).toMatch(/ERR_MODEL_LOAD|ERR_WARMUP/)
+    await kit.answer(5)
+    expect(kit.threads.alive).toEqual([])
+  })
+
+  it('is not begun when the pool has been stopped while it loaded', async () => {
+    const kit = new PoolKit({}, warm)
+    const starting = follow(kit.pool.start())
+    const stopping = follow(kit.pool.stop(5000))
+    const [host] = kit.threads.hosts
+    host?.finishLoad()
+    // The release takes its time; a thread is never given a second task meanwhile.
+    if (host !== undefined) host.onTask = () => undefined
+    await turn()
+    expect(host?.tasks.map((task) => task.kind)).toEqual(['load', 'release'])
+    host?.task?.reply({ ok: true })
+    await vi.advanceTimersByTimeAsync(5000)
+    expect(starting.error).toMatchObject({ code: 'ERR_MODEL_UNAVAILABLE' })
+    expect(stopping.value).toEqual([])
+    expect(kit.threads.alive).toEqual([])
+  })
+
+  it('that is under way when the pool is stopped comes to its end before the release', async () => {
+    const kit = new PoolKit({}, warm)
+    const starting = follow(kit.pool.start())
+    await kit.load()
+    const stopping = follow(kit.pool.stop(5000))
+    await turn()
+    expect(stopping.isSettled).toBe(false)
+    await kit.answer(5)
+    await vi.advanceTimersByTimeAsync(5000)
+    expect(kit.threads.hosts[0]?.tasks.map((task) => task.kind)).toEqual(['load', 'run', 'release'])
+    expect(starting.error).toMatchObject({ code: 'ERR_MODEL_UNAVAILABLE' })
+    expect(stopping.value).toEqual([])
+  })
+})
+
+describe('a drain', () => {
+  it('ends at once when nothing is admitted', async () => {
+    const kit = await PoolKit.open()
+    await kit.pool.drain()
+    expect(kit.pool.isOpen).toBe(false)
+  })
+
+  it('ends when the last admitted request has been answered, the waiting ones too', async () => {
+    const kit = await PoolKit.open()
+    const all = [1, 2, 3].map((x) => kit.ask(x))
+    const draining = follow(kit.pool.drain())
+    for (const x of [1, 2, 3]) {
+      await turn()
+      expect(draining.isSettled).toBe(false)
+      await kit.answer(x)
+    }
+    expect(draining.isSettled).toBe(true)
+    expect(all.map((one) => one.y)).toEqual([1, 2, 3])
+  })
+
+  it('ends when the last one gives up, or its thread dies', async () => {
+    const kit = await PoolKit.open({ replicas: 2 })
+    kit.ask(1, { timeoutMs: 50 })
+    kit.ask(2)
+    const draining = follow(kit.pool.drain())
+    await kit.crash(2)
+    expect(draining.isSettled).toBe(false)
+    await vi.advanceTimersByTimeAsync(50)
+    expect(draining.isSettled).toBe(true)
+  })
+
+  it('goes on when the only replica dies: its replacement answers who waits', async () => {
+    const kit = await PoolKit.open()
+    kit.ask(1)
+    const waiting = kit.ask(2)
+    const draining = follow(kit.pool.drain())
+    await kit.crash(1)
+    await vi.advanceTimersByTimeAsync(100)
+    await kit.load()
+    await kit.answer(2)
+    expect(waiting.y).toBe(2)
+    expect(draining.isSettled).toBe(true)
+  })
+
+  it('may be asked for twice', async () => {
+    const kit = await PoolKit.open()
+    kit.ask(1)
+    const both = [follow(kit.pool.drain()), follow(kit.pool.drain())]
+    await kit.answer(1)
+    expect(both.map((one) => one.isSettled)).toEqual([true, true])
+  })
+})
+
+describe('a stop', () => {
+  it('releases every session before its thread is ended', async () => {
+    const kit = await PoolKit.open({ replicas: 2 })
+    expect(await kit.pool.stop(1000)).toEqual([])
+    for (const host of kit.threads.hosts) {
+      expect(host.tasks.map((task) => task.kind)).toEqual(['load', 'release'])
+      expect(host.isGone).toBe(true)
+    }
+    expect(kit.pool.stats()).toMatchObject({ replicas: 0, idle: 0, busy: 0 })
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('releases once however often it is asked for', async () => {
+    const kit = await PoolKit.open()
+    const stops = [kit.pool.stop(1000), kit.pool.stop(1000)]
+    expect(await Promise.all(stops)).toEqual([[], []])
+    expect(await kit.pool.stop(5)).toEqual([])
+    expect(kit.threads.hosts[0]?.tasks.map((task) => task.kind)).toEqual(['load', 'release'])
+  })
+
+  it('that is asked for again with less time gives up earlier', async () => {
+    const kit = await PoolKit.open()
+    kit.ask(1)
+    const patient = follow(kit.pool.stop(60_000))
+    const hasty = follow(kit.pool.stop(10))
+    await vi.advanceTimersByTimeAsync(10)
+    expect(hasty.value).toHaveLength(1)
+    expect(patient.isSettled).toBe(false)
+    await kit.answer(1)
+    expect(patient.value).toEqual([])
+    expect(kit.threads.alive).toEqual([])
+  })
+
+  it('rejects what is still admitted and waits for the run before it ends the thread', async () => {
+    const kit = await PoolKit.open()
+    const [running, waiting] = [kit.ask(1), kit.ask(2)]
+    const stopping = follow(kit.pool.stop(1000))
+    await turn()
+    expect([running.code, waiting.code]).toEqual(['ERR_MODEL_UNAVAILABLE', 'ERR_MODEL_UNAVAILABLE'])
+    expect(stopping.isSettled).toBe(false)
+    expect(kit.threads.hosts[0]?.isTerminated).toBe(false)
+    await kit.answer(1)
+    expect(stopping.value).toEqual([])
+    expect(kit.threads.hosts[0]?.tasks.map((task) => task.kind)).toEqual(['load', 'run', 'release'])
+  })
+
+  it('returns the replica whose run did not end in time, and lets it go', async () => {
+    const kit = await PoolKit.open({ replicas: 2 })
+    kit.ask(1)
+    const host = kit.threads.running(1)
+    const { threadId } = host
+    const stopping = follow(kit.pool.stop(1000))
+    await vi.advanceTimersByTimeAsync(999)
+    expect(stopping.isSettled).toBe(false)
+    await vi.advanceTimersByTimeAsync(1)
+    expect(stopping.value).toEqual([{ model: 'fake', version: '1', threadId, runningMs: expect.any(Number) }])
+    expect(host).toMatchObject({ isDetached: true, isTerminated: true, isGone: false })
+    host.answer()
+    await turn()
+    expect(host.isGone).toBe(true)
+  })
+
+  it('waits for a release that takes its time', async () => {
+    const kit = await PoolKit.open()
+    const [host] = kit.threads.hosts
+    if (host !== undefined) host.onTask = () => undefined
+    const stopping = follow(kit.pool.stop(1000))
+    await turn()
+    expect(host?.task?.message.kind).toBe('release')
+    expect(stopping.isSettled).toBe(false)
+    host?.task?.reply({ ok: true })
+    await turn()
+    expect(stopping.value).toEqual([])
+  })
+
+  it('ends a thread whose release fails', async () => {
+    const kit = await PoolKit.open()
+    const [host] = kit.threads.hosts
+    if (host !== undefined) host.onTask = (task) => task.fail(new Error('no'))
+    expect(await kit.pool.stop(1000)).toEqual([])
+    expect(host?.isGone).toBe(true)
+  })
+
+  it('cancels a replacement that has not begun', async () => {
+    const kit = await PoolKit.open()
+    kit.ask(1)
+    await kit.crash(1)
+    await kit.pool.stop(1000)
+    await vi.advanceTimersByTimeAsync(10_000)
+    expect(kit.threads.hosts).toHaveLength(1)
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('sees a replacement off that is just being loaded', async () => {
+    const kit = await PoolKit.open()
+    kit.ask(1)
+    await kit.crash(1)
+    await vi.advanceTimersByTimeAsync(100)
+    const stopping = follow(kit.pool.stop(1000))
+    kit.threads.loading[0]?.finishLoad()
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(stopping.value).toEqual([])
+    expect(kit.threads.alive).toEqual([])
+    expect(kit.pool.stats()).toMatchObject({ replicas: 0, idle: 0 })
+  })
+
+  it('during start rejects the start, and ends every thread as its load returns', async () => {
+    const kit = new PoolKit({ replicas: 3 })
+    const starting = follow(kit.pool.start())
+    await kit.load()
+    const stopping = follow(kit.pool.stop(1000))
+    await turn()
+    expect(kit.threads.alive).toHaveLength(2)
+    for (const host of kit.threads.loading) host.finishLoad()
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(starting.error).toMatchObject({ code: 'ERR_MODEL_UNAVAILABLE', model: 'fake' })
+    expect(stopping.value).toEqual([])
+    expect(kit.threads.alive).toEqual([])
+  })
+
+  it('before start leaves nothing to start', async () => {
+    const kit = new PoolKit({ replicas: 2 })
+    await kit.pool.stop(1000)
+    const starting = follow(kit.pool.start())
+    for (const host of kit.threads.loading) host.finishLoad()
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(starting.error).toMatchObject({ code: 'ERR_MODEL_UNAVAILABLE' })
+    expect(kit.threads.alive).toEqual([])
+  })
+
+  it('after a failed start leaves no thread behind', async () => {
+    const kit = new PoolKit()
+    const starting = follow(kit.pool.start())
+    const [host] = kit.threads.hosts
+    // The release of what was half loaded takes its time.
+    if (host !== undefined) host.onTask = () => undefined
+    host?.failLoad()
+    await turn()
+    expect(starting.isSettled).toBe(false)
+    host?.task?.reply({ ok: true })
+    await turn()
+    expect(starting.error).toMatchObject({ code: 'ERR_MODEL_LOAD' })
+    expect(kit.threads.alive).toEqual([])
+    expect(await kit.pool.stop(1000)).toEqual([])
+  })
+
+  it('does not count a thread that dies in it', async () => {
+    const kit = await PoolKit.open()
+    kit.ask(1)
+    const stopping = follow(kit.pool.stop(1000))
+    await kit.crash(1)
+    expect(stopping.value).toEqual([])
+    expect(kit.lost).toEqual([])
+    await vi.advanceTimersByTimeAsync(10_000)
+    expect(kit.threads.hosts).toHaveLength(1)
+  })
+})
+
+describe('rejectAll', () => {
+  it('rejects every admitted request with the given error and tells how many', async () => {
+    const kit = await PoolKit.open()
+    const all = [1, 2, 3].map((x) => kit.ask(x))
+    const draining = follow(kit.pool.drain())
+    expect(kit.pool.rejectAll(new errors.ERR_DRAIN_TIMEOUT('late'))).toBe(3)
+    expect(kit.pool.rejectAll(new errors.ERR_DRAIN_TIMEOUT('late'))).toBe(0)
+    await turn()
+    expect(all.map((one) => one.code)).toEqual(Array(3).fill('ERR_DRAIN_TIMEOUT'))
+    expect(draining.isSettled).toBe(true)
+    expect(kit.threads.runs).toEqual([1])
+  })
+})
