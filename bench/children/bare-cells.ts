@@ -1,0 +1,11 @@
+/** What a bare thread is born with. */
+export interface BareThreadData {
+  readonly source: string
+  readonly niceIncrement: number
+  /** Shared: STOP, and from RUNS on the runs of each thread. */
+  readonly cells: SharedArrayBuffer
+  readonly index: number
+}
+
+export const STOP = 0
+export const RUNS = 1

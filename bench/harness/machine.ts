@@ -1,0 +1,34 @@
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os'
+
+/** What the figures were taken on. */
+export interface Machine {
+  readonly cpu: string
+  readonly cores: number
+  readonly memoryBytes: number
+  readonly os: string
+  readonly node: string
+  readonly onnxruntime: string
+  /** Processes that wanted to run in the last minute: others' too, if there are any. */
+  readonly loadAverage: number
+}
+
+export function describeMachine(): Machine {
+  return {
+    cpu: cpus()[0]?.model.trim() ?? 'unknown',
+    cores: availableParallelism(),
+    memoryBytes: totalmem(),
+    os: `${process.platform} ${process.arch} ${release()}`,
+    node: process.version,
+    onnxruntime: onnxruntimeVersion(),
+    loadAverage: loadavg()[0] ?? 0,
+  }
+}
+
+/** Read, not imported: the library itself has no business on this thread. */
+function onnxruntimeVersion(): string {
+  const require = createRequire(import.meta.url)
+  const path = require.resolve('onnxruntime-node/package.json')
+  return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version
+}
