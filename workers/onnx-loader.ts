@@ -33,7 +33,7 @@ async function importOnnxRuntime(context: LoaderContext): Promise<typeof Ort> {
   try {
     const module = (await import('onnxruntime-node')) as typeof Ort & { default?: typeof Ort }
     const ort = module.default ?? module
-    ort.env.logLevel = 'error'
+    ort.env.logLevel = 'fatal'
     return ort
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code

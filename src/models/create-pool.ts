@@ -87,8 +87,8 @@ function sessionOptionsOf(serving: Serving, version: ModelVersion): Record<strin
   return {
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
-    // onnxruntime writes warnings to stderr from native code, past every logger.
-    logSeverityLevel: 3,
+    // onnxruntime writes to stderr from native code, past every logger; errors reach the caller anyway.
+    logSeverityLevel: 4,
     ...(executionProviders === undefined ? {} : { executionProviders }),
     // Spinning threads cost five times the CPU on sparse traffic.
     ...(threads > 1 ? { extra: { session: { intra_op: { allow_spinning: '0' } } } } : {}),

@@ -173,7 +173,7 @@ export class ModelLifecycleManager {
 
   /**
    * Answers what was admitted, ends the threads and forgets the version, or the whole
-   * model. From the call on, new requests are refused.
+   * model. From the moment it is its turn among the changes of the model, new requests are refused.
    * @throws ERR_MODEL_NOT_FOUND, ERR_VERSION_NOT_FOUND
    */
   async unloadModel(name: string, version?: string): Promise<UnloadReport> {

@@ -127,6 +127,11 @@ async function specOf(
 }
 
 export function pathOf(source: string | URL): string {
+  if (typeof source === 'string' && /^(?!file:)[a-z][a-z0-9+.-]+:\/\//i.test(source)) {
+    throw new errors.ERR_INVALID_OPTIONS(
+      `${source} is no path and no file URL; nothing is fetched from elsewhere`,
+    )
+  }
   try {
     return source instanceof URL || source.startsWith('file:') ? fileURLToPath(source) : resolve(source)
   } catch (cause) {

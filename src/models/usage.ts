@@ -66,15 +66,23 @@ export class Usage {
       inFlight,
       queued: this.open - inFlight,
       lastUsedAt: this.lastUsedAtMs === undefined ? undefined : performance.timeOrigin + this.lastUsedAtMs,
-      latency: {
-        count: this.#latency.totalCount,
-        meanMs: this.#latency.totalCount === 0 ? 0 : this.#latency.mean / MICROSECONDS,
-        p50Ms: this.#latency.getValueAtPercentile(50) / MICROSECONDS,
-        p90Ms: this.#latency.getValueAtPercentile(90) / MICROSECONDS,
-        p99Ms: this.#latency.getValueAtPercentile(99) / MICROSECONDS,
-        maxMs: this.#latency.maxValue / MICROSECONDS,
-      },
+      latency: this.#summary(),
       pool,
+    }
+  }
+
+  #summary(): LatencySummary {
+    const { totalCount, mean, maxValue } = this.#latency
+    // The histogram answers with the upper end of a bucket, which can lie above the maximum.
+    const percentileMs = (percentile: number): number =>
+      Math.min(this.#latency.getValueAtPercentile(percentile), maxValue) / MICROSECONDS
+    return {
+      count: totalCount,
+      meanMs: totalCount === 0 ? 0 : mean / MICROSECONDS,
+      p50Ms: percentileMs(50),
+      p90Ms: percentileMs(90),
+      p99Ms: percentileMs(99),
+      maxMs: maxValue / MICROSECONDS,
     }
   }
 }

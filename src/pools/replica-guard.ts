@@ -1,4 +1,5 @@
 import { writeSync } from 'node:fs'
+import { inspect } from 'node:util'
 import { loadLibc } from '../memory/libc.js'
 import { CELL_COUNT, INSIDE_NATIVE, STATE, STOP } from '../protocol/guard-cells.js'
 
@@ -71,10 +72,33 @@ function registry(): GuardRegistry {
   if (shared === undefined) {
     shared = { slots: new Set() }
     holder[REGISTRY] = shared
-    const { slots } = shared
-    process.on('exit', (code) => awaitReplicas(slots, code))
+    installExitHook(shared.slots)
   }
   return shared
+}
+
+/**
+ * The first of all exit listeners waits, for one of the host's may call `process.exit`,
+ * which ends the process there and then. The last ends a process that must not be torn
+ * down, so that the host's listeners run before.
+ */
+function installExitHook(slots: ReadonlySet<GuardSlot>): void {
+  let uncaught: unknown
+  // Node reports it only after the exit listeners, too late if we end the process.
+  process.on('uncaughtExceptionMonitor', (error) => {
+    uncaught = process.listenerCount('uncaughtException') === 0 ? error : undefined
+  })
+  let stuck: GuardSlot[] = []
+  process.prependListener('exit', () => {
+    stuck = awaitReplicas(slots)
+    if (stuck.length === 0) return
+    // What a `process.exit` inside another listener comes down to.
+    const end = (code?: number): never => endProcess(stuck, code ?? 0, uncaught)
+    Object.assign(process, { reallyExit: end })
+  })
+  process.on('exit', (code) => {
+    if (stuck.length > 0) endProcess(stuck, code, uncaught)
+  })
 }
 
 /**
@@ -82,27 +106,29 @@ function registry(): GuardRegistry {
  * (exit 134), so stop every replica and wait for those that are inside. Waiting longer
  * than the budget would hang on a run that never returns: then end without teardown.
  */
-function awaitReplicas(slots: ReadonlySet<GuardSlot>, code: number): void {
+function awaitReplicas(slots: ReadonlySet<GuardSlot>): GuardSlot[] {
   for (const slot of slots) slot.requestStop()
   const startedAt = performance.now()
   const stuck: GuardSlot[] = []
   for (const slot of slots) {
     if (!slot.waitOutsideNative(startedAt + slot.exitWaitMs - performance.now())) stuck.push(slot)
   }
-  if (stuck.length > 0) endProcess(stuck, code)
+  return stuck
 }
 
-function endProcess(stuck: readonly GuardSlot[], code: number): void {
+function endProcess(stuck: readonly GuardSlot[], code: number, uncaught: unknown): never {
   const now = performance.now()
   const lines = stuck.map((slot) => {
     const seconds = slot.busySinceMs === undefined ? '?' : ((now - slot.busySinceMs) / 1000).toFixed(1)
     return `${slot.model}@${slot.version} has been running for ${seconds} s`
   })
   try {
+    if (uncaught !== undefined) writeSync(2, `Uncaught ${inspect(uncaught)}\n`)
     writeSync(2, `tbcoin-engine: exit with code ${code} without waiting longer: ${lines.join(', ')}\n`)
   } catch {
     // A closed stderr must not keep the process from ending.
   }
   loadLibc()?.exitNow(code)
   process.kill(process.pid, 'SIGKILL')
+  for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
 }

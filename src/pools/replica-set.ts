@@ -32,9 +32,6 @@ export class ReplicaSet {
   readonly #idle: Replica[] = []
   readonly #restartTimers = new Set<NodeJS.Timeout>()
   #isFailed = false
-  /** Rejects once the set is being stopped: a load that does not return must not hold up its caller. */
-  readonly #ended: Promise<never>
-  #end!: (reason: Error) => void
   #isEnded = false
   #restarts = 0
   #watchdog: NodeJS.Timeout | undefined
@@ -50,10 +47,6 @@ export class ReplicaSet {
     this.#createHost = createHost
     this.#listener = listener
     this.#budget = new CrashBudget(settings)
-    this.#ended = new Promise((_, reject) => {
-      this.#end = reject
-    })
-    this.#ended.catch(() => undefined)
   }
 
   get hosts(): ReplicaHost[] {
@@ -101,7 +94,6 @@ export class ReplicaSet {
   /** Ends every replica; returns those that were not over after `timeoutMs`. May be called again. */
   async stop(timeoutMs: number): Promise<StuckReplica[]> {
     this.#isEnded = true
-    this.#end(this.#stopped())
     clearInterval(this.#watchdog)
     this.#cancelRestarts()
     this.#idle.length = 0
@@ -121,9 +113,9 @@ export class ReplicaSet {
     this.#replicas.add(replica)
     replica.host.onExit = (cause) => this.#lose(replica, cause)
     try {
-      const reply = await Promise.race([replica.load(this.#source.task, loadTimeoutMs), this.#ended])
+      const reply = await replica.load(this.#source.task, loadTimeoutMs)
       if (!reply.ok) throw decodeError(reply.error)
-      await Promise.race([this.#warmUp(replica, reply.signature), this.#ended])
+      await this.#warmUp(replica, reply.signature)
       if (this.#isEnded || this.#isFailed) throw this.#stopped()
       replica.rest()
       this.#listener.available(replica)
@@ -140,7 +132,7 @@ export class ReplicaSet {
 
   async #warmUp(replica: Replica, signature: Signature): Promise<void> {
     const { warmUp } = this.#source
-    if (warmUp === undefined) return
+    if (warmUp === undefined || this.#isEnded) return
     const { model, version, loadTimeoutMs } = this.#settings
     const { feeds, transfer } = packFeeds(warmUp.feeds(signature), false)
     const reply = await replica.warmUp({ kind: 'run', feeds, outputs: undefined }, transfer, loadTimeoutMs)

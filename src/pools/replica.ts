@@ -26,11 +26,18 @@ export class Replica {
   /** Settles, never rejects, when the task under way is over. */
   #task: Promise<unknown> = Promise.resolve()
   #ending: Promise<true> | undefined
+  /** Rejects once the replica is being ended: a load that does not return must not hold up its caller. */
+  readonly #abandoned: Promise<never>
+  #abandon!: (error: Error) => void
 
   constructor(host: ReplicaHost, model: string, version: string) {
     this.host = host
     this.#model = model
     this.#version = version
+    this.#abandoned = new Promise((_, reject) => {
+      this.#abandon = reject
+    })
+    this.#abandoned.catch(() => undefined)
   }
 
   runningMs(nowMs: number): number {
@@ -76,6 +83,7 @@ export class Replica {
    * be called again, with another limit.
    */
   async end(timeoutMs: number): Promise<StuckReplica | undefined> {
+    this.#abandon(this.#stopped())
     this.#ending ??= this.#end()
     if ((await within(this.#ending, timeoutMs)) !== undefined) return undefined
     this.host.detach()
@@ -85,12 +93,21 @@ export class Replica {
 
   async #start<T>(starting: Promise<T>, what: string, timeoutMs: number): Promise<T> {
     this.#task = starting.catch(() => undefined)
-    const reply = timeoutMs === 0 ? await starting : await within(starting, timeoutMs)
+    const waiting = Promise.race([starting, this.#abandoned])
+    const reply = await (timeoutMs === 0 ? waiting : within(waiting, timeoutMs))
     if (reply !== undefined) return reply
     throw new errors.ERR_MODEL_LOAD(
       `${this.#model}@${this.#version} was not ${what} within ${timeoutMs} ms (loadTimeoutMs)`,
       { model: this.#model, version: this.#version },
     )
+  }
+
+  #stopped(): Error {
+    const [model, version] = [this.#model, this.#version]
+    return new errors.ERR_MODEL_UNAVAILABLE(`${model}@${version} was stopped while it was being loaded`, {
+      model,
+      version,
+    })
   }
 
   async #end(): Promise<true> {

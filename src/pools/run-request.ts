@@ -1,5 +1,6 @@
 import { errors } from '../errors.js'
 import type { Feeds, Outputs } from '../tensors/tensor.js'
+import { type AbortFollower, follow, unfollow } from './abort-followers.js'
 
 export interface RunRequestOptions {
   readonly timeoutMs?: number | undefined
@@ -13,7 +14,7 @@ export interface RunRequestOptions {
  * or whoever gives up on it. No run can be cancelled: when the caller stops waiting the
  * replica goes on, and the late answer is thrown away.
  */
-export class RunRequest {
+export class RunRequest implements AbortFollower {
   readonly promise: Promise<Outputs>
   readonly model: string
   readonly version: string
@@ -32,7 +33,6 @@ export class RunRequest {
   #reject!: (error: unknown) => void
   #timer: NodeJS.Timeout | undefined
   #signal: AbortSignal | undefined
-  #onAbort: (() => void) | undefined
 
   constructor(
     model: string,
@@ -69,24 +69,8 @@ export class RunRequest {
     this.#reject(error)
   }
 
-  #settle(error: unknown): boolean {
-    if (this.stage === 'settled') return false
-    this.onSettled?.(this, error)
-    this.stage = 'settled'
-    this.feeds = undefined
-    if (this.#timer !== undefined) clearTimeout(this.#timer)
-    if (this.#onAbort !== undefined) this.#signal?.removeEventListener('abort', this.#onAbort)
-    return true
-  }
-
-  #follow(signal: AbortSignal): void {
-    this.#signal = signal
-    this.#onAbort = () => this.#abort(signal.reason)
-    if (signal.aborted) this.#onAbort()
-    else signal.addEventListener('abort', this.#onAbort, { once: true })
-  }
-
-  #abort(reason: unknown): void {
+  /** Its signal has aborted. */
+  aborted(reason: unknown): void {
     if (reason instanceof Error && reason.name === 'TimeoutError') {
       this.#expire('its signal', reason)
       return
@@ -98,6 +82,22 @@ export class RunRequest {
         cause: reason,
       }),
     )
+  }
+
+  #settle(error: unknown): boolean {
+    if (this.stage === 'settled') return false
+    this.onSettled?.(this, error)
+    this.stage = 'settled'
+    this.feeds = undefined
+    if (this.#timer !== undefined) clearTimeout(this.#timer)
+    if (this.#signal !== undefined) unfollow(this.#signal, this)
+    return true
+  }
+
+  #follow(signal: AbortSignal): void {
+    this.#signal = signal
+    if (signal.aborted) this.aborted(signal.reason)
+    else follow(signal, this)
   }
 
   #expire(limit: string, cause?: unknown): void {
