@@ -142,11 +142,9 @@ describe('a version whose replicas keep dying', () => {
     await start({ replicas: 2, crashBudget: 0 })
     const held = gate()
     await loadGated(runtime, '1', { gate: held })
-    const holding = [ask(runtime, 1, 'hold'), ask(runtime, 2, 'hold')]
-    const dying = [codeOf(ask(runtime, 3, 'exit')), codeOf(ask(runtime, 4, 'exit'))]
+    const dying = [codeOf(ask(runtime, 1, 'hold-exit')), codeOf(ask(runtime, 2, 'hold-exit'))]
     await held.arrival('run', 2)
     held.open('run', 2)
-    await Promise.all(holding)
     expect(await Promise.all(dying)).toEqual(['ERR_REPLICA_EXITED', 'ERR_REPLICA_EXITED'])
     await inState(runtime, 'gated', '1', 'error')
     await settle()

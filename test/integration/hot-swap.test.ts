@@ -1,4 +1,4 @@
-import type { Runtime, RuntimeOptions, SwapResult } from 'tbcoin-engine'
+import type { Runtime, RuntimeOptions, SwapResult, Transition } from 'tbcoin-engine'
 import { afterEach, describe, expect, it } from 'vitest'
 import * as graphs from '../fixtures/graphs.js'
 import { type TempRepository, tempRepository } from '../fixtures/temp-repository.js'
@@ -160,11 +160,13 @@ describe('a hot swap', () => {
   it('lets a request that is made inside an announcement go to the version that is active then', async () => {
     await shifts(2)
     const answers: Promise<string>[] = []
-    runtime.on('transition', ({ component, to }) => {
+    const predict = ({ component, to }: Transition): void => {
       const y = runtime.predict('m', { x: 0 }).then(yOf)
       answers.push(y.then((value) => `${component} ${to}: ${value}`))
-    })
+    }
+    runtime.on('transition', predict)
     await (await swapTo('2')).drained
+    runtime.off('transition', predict)
     expect(await Promise.all(answers)).toEqual([
       'model m@2 initializing: 1000',
       'model m@2 ready: 1000',

@@ -44,6 +44,12 @@ describe('a run that never returns', () => {
     expectBoundedEnd(child, 3)
   })
 
+  it("keeps an exit listener of the host's, which has another code, no longer either", repeats, async () => {
+    const child = await runChild('stuck.mjs', { input: { ...input, exitsAgain: true, action: 'exit' } })
+    expect(child).toMatchObject({ code: 8, signal: null })
+    expectBoundedEnd(child, 8)
+  })
+
   it('ends in SIGKILL at process.exit(3) where koffi is absent', repeats, async () => {
     const execArgv = ['--require', fixturePath('no-koffi.cjs')]
     const child = await runChild('stuck.mjs', { input: { ...input, action: 'exit' }, execArgv })

@@ -48,6 +48,10 @@ export async function load({ loaderOptions, native, log }) {
           throw Object.assign(new RangeError('out of range'), { code: 'E_RANGE', size: 3 })
         case 'throw-text':
           throw 'just words'
+        case 'hold-exit':
+          await native(() => pass(gate, 'run'))
+          process.exit(7)
+          break
         case 'exit':
           process.exit(7)
           break

@@ -1,0 +1,72 @@
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { Usage } from '../../src/models/usage.js'
+import type { RunRequest } from '../../src/pools/run-request.js'
+
+afterEach(() => void vi.restoreAllMocks())
+
+/** Usage of requests that took that long and ended with those errors. */
+function used(durationsMs: readonly number[], errors: readonly unknown[] = []): Usage {
+  const usage = new Usage()
+  const now = vi.spyOn(performance, 'now')
+  durationsMs.forEach((durationMs, index) => {
+    now.mockReturnValue(1000)
+    usage.begin()
+    now.mockReturnValue(1000 + durationMs)
+    usage.end({ startedAtMs: 1000 } as RunRequest, errors[index])
+  })
+  return usage
+}
+
+describe('the usage of a version', () => {
+  it('counts what was asked, what failed and what is open', () => {
+    const usage = used([1, 2, 3], [undefined, new Error('x')])
+    usage.begin()
+    expect(usage.stats(undefined)).toMatchObject({
+      requests: 4,
+      errors: 1,
+      queued: 1,
+      inFlight: 0,
+      pool: undefined,
+    })
+    expect(usage.stats(undefined).latency.count).toBe(2)
+  })
+
+  it('is empty and all zeros before the first request', () => {
+    expect(new Usage().stats(undefined)).toEqual({
+      requests: 0,
+      errors: 0,
+      inFlight: 0,
+      queued: 0,
+      lastUsedAt: undefined,
+      latency: { count: 0, meanMs: 0, p50Ms: 0, p90Ms: 0, p99Ms: 0, maxMs: 0 },
+      pool: undefined,
+    })
+  })
+
+  it('tells latencies in milliseconds within one percent', () => {
+    const { latency } = used(Array.from({ length: 100 }, (_, i) => i + 1)).stats(undefined)
+    expect(latency.count).toBe(100)
+    for (const [told, real] of [
+      [latency.meanMs, 50.5],
+      [latency.p50Ms, 50],
+      [latency.p90Ms, 90],
+      [latency.p99Ms, 99],
+      [latency.maxMs, 100],
+    ] as const) {
+      expect(Math.abs(told - real) / real).toBeLessThan(0.01)
+    }
+  })
+
+  it('tells no percentile beyond the longest', () => {
+    // The buckets of the histogram have a width: this one ends at 1.247 ms.
+    const { latency } = used([1.244]).stats(undefined)
+    expect(latency.p50Ms).toBeLessThanOrEqual(latency.maxMs)
+    expect(latency.p99Ms).toBeLessThanOrEqual(latency.maxMs)
+  })
+
+  it('takes a request of no time and one of hours', () => {
+    const { latency } = used([0, 7_200_000]).stats(undefined)
+    expect(latency.count).toBe(2)
+    expect(latency.maxMs / 7_200_000).toBeCloseTo(1, 1)
+  })
+})
