@@ -108,6 +108,8 @@ function resultOf(stretches: readonly Stretch[], rounds: number, seconds: number
   const medians = Object.fromEntries(LOADS.map((load) => [load, medianOf(stretches, load)])) as Medians
   const { bare, runtime, main } = medians
   const p99Ratio = runtime.p99Ms / bare.p99Ms
+  const isQuietOnly = comparable(stretches) !== stretches
+  const caption = `a ping every ${PING_EVERY_MS} ms; ${rounds} interleaved rounds of ${seconds} s; * is disturbed by others on the machine; medians of ${isQuietOnly ? 'the others' : 'all, as some load has no other'}`
   const failed = stretches.reduce((sum, stretch) => sum + stretch.failed, 0)
   return {
     ratios: [
@@ -135,22 +137,25 @@ function resultOf(stretches: readonly Stretch[], rounds: number, seconds: number
       },
     ],
     figures: {
-      [`a ping every ${PING_EVERY_MS} ms; ${rounds} interleaved rounds of ${seconds} s; medians of those not disturbed (*) by others on the machine`]:
-        [
-          ['beside', 'p50', 'p90', 'p99', 'max', 'p99 of each round', 'runs/s'],
-          ...LOADS.map((load) => rowOf(load, medians, stretches)),
-        ],
+      [caption]: [
+        ['beside', 'p50', 'p90', 'p99', 'max', 'p99 of each round', 'runs/s'],
+        ...LOADS.map((load) => rowOf(load, medians, stretches)),
+      ],
     },
     failures: failed === 0 ? [] : [`${failed} pings failed`],
     data: { rounds, seconds, everyMs: PING_EVERY_MS, threads: THREADS, callers: CALLERS, medians, stretches },
   }
 }
 
-/** Over the undisturbed stretches of a load; over all if there is none. */
+/** The undisturbed stretches if every load has one: a quiet one beside a disturbed one would tell nothing. */
+function comparable(stretches: readonly Stretch[]): readonly Stretch[] {
+  const undisturbed = stretches.filter((stretch) => !stretch.isDisturbed)
+  const hasAll = LOADS.every((load) => undisturbed.some((stretch) => stretch.load === load))
+  return hasAll ? undisturbed : stretches
+}
+
 function medianOf(stretches: readonly Stretch[], load: Load): Figures {
-  const all = stretches.filter((stretch) => stretch.load === load)
-  const undisturbed = all.filter((stretch) => !stretch.isDisturbed)
-  const own = undisturbed.length > 0 ? undisturbed : all
+  const own = comparable(stretches).filter((stretch) => stretch.load === load)
   const of = (key: keyof Figures): number => median(own.map((stretch) => stretch[key]))
   return {
     p50Ms: of('p50Ms'),
