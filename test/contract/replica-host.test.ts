@@ -33,7 +33,7 @@ interface Rig {
 }
 
 /** `hold` is a native call, `block` is JavaScript that does not return. */
-type Action = 'throw' | 'exit' | 'exit-soon' | 'hold'
+type Action = 'throw' | 'exit' | 'exit-later' | 'hold'
 
 function floats(...data: number[]): Float32Array<ArrayBuffer> {
   return Float32Array.from(data)
@@ -89,6 +89,7 @@ function realRig(): Rig {
 function fakeRig(): Rig {
   const host = new FakeHost(subject.model, subject.version)
   const held: FakeTask[] = []
+  const exits: (() => void)[] = []
   const arrivals: (() => void)[] = []
   const actOn = (task: FakeTask): void => {
     const { message } = task
@@ -112,7 +113,7 @@ function fakeRig(): Rig {
     else if (action === 'throw') host.failRun()
     else if (isLoad) host.finishLoad()
     else host.answer()
-    if (action === 'exit-soon') setImmediate(() => host.exit())
+    if (action === 'exit-later') exits.push(() => host.exit())
   }
   host.onTask = actOn
   return {
@@ -122,7 +123,11 @@ function fakeRig(): Rig {
     run: runTask,
     arrival: () =>
       held.length > 0 ? Promise.resolve() : new Promise<void>((resolve) => arrivals.push(resolve)),
-    letGo: () => act(held.shift() as FakeTask, undefined),
+    letGo: () => {
+      const exit = exits.shift()
+      if (exit === undefined) act(held.shift() as FakeTask, undefined)
+      else exit()
+    },
   }
 }
 
@@ -268,7 +273,8 @@ describe.each([
   it('tells the exit of a thread that dies between two runs, once', async () => {
     const rig = await loaded(makeRig)
     const exit = exitOf(rig)
-    expect(await yOf(rig.host.run(rig.run(1, 'exit-soon'), []))).toBe(1)
+    expect(await yOf(rig.host.run(rig.run(1, 'exit-later'), []))).toBe(1)
+    rig.letGo('run')
     expect(await exit).toEqual(gone)
     await rig.host.terminate()
     await settle()
@@ -279,7 +285,8 @@ describe.each([
   it('starts no other thread when it is used after an exit', async () => {
     const rig = await loaded(makeRig)
     const exit = exitOf(rig)
-    await rig.host.run(rig.run(1, 'exit-soon'), [])
+    await rig.host.run(rig.run(1, 'exit-later'), [])
+    rig.letGo('run')
     await exit
     await expect(rig.host.run(rig.run(2), [])).rejects.toEqual(gone)
     await expect(rig.host.release()).rejects.toEqual(gone)
@@ -441,7 +448,8 @@ describe.each([
       const rig = await loaded(makeRig)
       const control = await controlOf(rig)
       const exit = exitOf(rig)
-      await rig.host.run(rig.run(1, 'exit-soon'), [])
+      await rig.host.run(rig.run(1, 'exit-later'), [])
+      rig.letGo('run')
       await exit
       await expect(control[call]('warn')).rejects.toEqual(gone)
       await rig.host.terminate()
@@ -538,7 +546,8 @@ describe('a Piscina host with real models', () => {
   it('tells an error that nobody caught in its thread as the exit it leads to', async () => {
     const rig = await loaded(realRig)
     const exit = exitOf(rig)
-    await rig.host.run(runTask(1, 'crash-soon'), [])
+    await rig.host.run(runTask(1, 'crash-later'), [])
+    rig.letGo('run')
     expect(await exit).toMatchObject({
       code: 'ERR_REPLICA_EXITED',
       message: expect.stringContaining('nobody caught this'),

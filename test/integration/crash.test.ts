@@ -71,9 +71,11 @@ describe('a replica whose thread dies', () => {
 
   it('is replaced before it is needed again when it was idle', async () => {
     await start()
-    await loadGated(runtime, '1')
+    const held = gate()
+    await loadGated(runtime, '1', { gate: held })
     const exited = new Promise((resolve) => runtime.once('replicaExited', resolve))
-    expect(await ask(runtime, 1, 'exit-soon')).toBe(1)
+    expect(await ask(runtime, 1, 'exit-later')).toBe(1)
+    held.open('run')
     await exited
     expect(await ask(runtime, 2)).toBe(2)
     expect(runtime.models.getModel('gated')?.stats().pool).toMatchObject({ replicas: 1, restarts: 1 })
@@ -81,9 +83,11 @@ describe('a replica whose thread dies', () => {
 
   it('by an error that nobody caught names it', async () => {
     await start()
-    await loadGated(runtime, '1')
+    const held = gate()
+    await loadGated(runtime, '1', { gate: held })
     const exited = new Promise<{ cause: Error }>((resolve) => runtime.once('replicaExited', resolve))
-    await ask(runtime, 1, 'crash-soon')
+    await ask(runtime, 1, 'crash-later')
+    held.open('run')
     expect((await exited).cause.message).toContain('nobody caught this')
     expect(await ask(runtime, 2)).toBe(2)
   })

@@ -27,20 +27,26 @@ describe('a replica entry', () => {
 })
 
 describe('a loader module', () => {
-  it.each([
-    ['throws at import', 'throws-at-import.mjs', 'broken on purpose, at import'],
-    ['exits at import', 'exits-at-import.mjs', 'exited with code 7'],
-    ['exits at load', 'exits-at-load.mjs', 'exited with code 7'],
-    ['is never imported', 'never-imported.mjs', 'was not loaded within 1500 ms', 1_500],
-  ])('that %s fails its model alone', repeats, async (_, loader, reason, loadTimeoutMs = 0) => {
-    const child = await runChild('load-broken-loader.mjs', {
-      input: { options: { models, loadTimeoutMs }, loader: fixturePath(loader) },
-    })
+  async function expectRefusal(loader: string, reason: string, loadTimeoutMs = 0): Promise<void> {
+    const input = { options: { models, loadTimeoutMs }, loader: fixturePath(loader) }
+    const child = await runChild('load-broken-loader.mjs', { input })
     expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })
     const refused = messageOf(child, 'refused')
     expect(refused).toMatchObject({ code: 'ERR_MODEL_LOAD', isRuntimeError: true, model: 'b', other: 'ok' })
     expect(refused.message).toContain(reason)
     expect(refused.states).toEqual(['loop running', 'b error'])
     expect(refused.afterMs).toBeLessThan(boundMs)
+  }
+
+  it.each([
+    ['throws at import', 'throws-at-import.mjs', 'broken on purpose, at import'],
+    ['exits at import', 'exits-at-import.mjs', 'exited with code 7'],
+    ['exits at load', 'exits-at-load.mjs', 'exited with code 7'],
+  ])('that %s fails its model alone', repeats, async (_, loader, reason) => {
+    await expectRefusal(loader, reason)
+  })
+
+  it('whose import does not end fails its model alone, after loadTimeoutMs', async () => {
+    await expectRefusal('never-imported.mjs', 'was not loaded within 1500 ms', 1_500)
   })
 })

@@ -19,6 +19,14 @@ function pass(gate, place) {
   }
 }
 
+/** The same without stopping the thread's event loop. */
+async function letThrough(gate, place) {
+  const cells = new Int32Array(gate)
+  const cell = PLACES.indexOf(place) * 2 + 1
+  const waiting = Atomics.waitAsync(cells, cell, 0)
+  if (waiting.async) await waiting.value
+}
+
 /**
  * @param options `gate`; `hold`, the places where every call is held up; `offset`;
  * `load`: 'throw' or 'exit'; `extraInput` for another signature.
@@ -55,13 +63,16 @@ export async function load({ loaderOptions, native, log }) {
         case 'exit':
           process.exit(7)
           break
-        case 'exit-soon':
-          setImmediate(() => process.exit(7))
+        case 'exit-later':
+          // Once it is let through, not by itself: its answer might not have arrived by then.
+          letThrough(gate, 'run').then(() => process.exit(7))
           break
-        case 'crash-soon':
-          setImmediate(() => {
-            throw new Error('nobody caught this')
-          })
+        case 'crash-later':
+          letThrough(gate, 'run').then(() =>
+            queueMicrotask(() => {
+              throw new Error('nobody caught this')
+            }),
+          )
           break
         case 'unclonable':
           return { y: { type: 'float32', dims: [1], data: [() => 1] } }
