@@ -65,10 +65,10 @@ export async function load({ loaderOptions, native, log }) {
           break
         case 'exit-later':
           // Once it is let through, not by itself: its answer might not have arrived by then.
-          letThrough(gate, 'run').then(() => process.exit(7))
+          void letThrough(gate, 'run').then(() => process.exit(7))
           break
         case 'crash-later':
-          letThrough(gate, 'run').then(() =>
+          void letThrough(gate, 'run').then(() =>
             queueMicrotask(() => {
               throw new Error('nobody caught this')
             }),
