@@ -1,27 +1,11 @@
 import { describeValue } from './describe.js'
-import type { ElementType } from './element-types.js'
+import { ARRAY_CLASSES, type ElementType } from './element-types.js'
 import { float16Bits } from './float16.js'
 import type { TensorData, TensorType } from './tensor.js'
 
-const ARRAY_OF: { readonly [T in TensorType]: new (length: number) => TensorData } = {
-  float32: Float32Array,
-  float64: Float64Array,
-  float16: Uint16Array,
-  int8: Int8Array,
-  uint8: Uint8Array,
-  int16: Int16Array,
-  uint16: Uint16Array,
-  int32: Int32Array,
-  uint32: Uint32Array,
-  int64: BigInt64Array,
-  uint64: BigUint64Array,
-  bool: Uint8Array,
-  string: Array<string>,
-}
-
 /** Fresh storage for `count` elements. */
 export function newElements(type: TensorType, count: number): TensorData {
-  return new ARRAY_OF[type](count)
+  return type === 'string' ? new Array<string>(count) : new ARRAY_CLASSES[type](count)
 }
 
 /**

@@ -36,3 +36,19 @@ export const ELEMENT_TYPES: { readonly [T in TensorType]: ElementType } = {
   bool: element('Uint8Array', 'bool', 1),
   string: element('Array', 'string', 0),
 }
+
+/** The class that holds the elements of each type; strings are in a plain array. */
+export const ARRAY_CLASSES = {
+  float32: Float32Array,
+  float64: Float64Array,
+  float16: Uint16Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
+  int16: Int16Array,
+  uint16: Uint16Array,
+  int32: Int32Array,
+  uint32: Uint32Array,
+  int64: BigInt64Array,
+  uint64: BigUint64Array,
+  bool: Uint8Array,
+} as const

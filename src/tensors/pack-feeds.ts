@@ -1,4 +1,5 @@
 import { errors } from '../errors.js'
+import { ARRAY_CLASSES } from './element-types.js'
 import type { Feeds, Tensor, TensorData } from './tensor.js'
 
 export interface PackedFeeds {
@@ -48,22 +49,6 @@ function coversItsBuffer(data: Exclude<TensorData, string[]>): data is typeof da
   )
 }
 
-/** The class that holds each type; never the caller's own, which may be a Buffer. */
-const ARRAY_CLASSES = {
-  float32: Float32Array,
-  float64: Float64Array,
-  float16: Uint16Array,
-  int8: Int8Array,
-  uint8: Uint8Array,
-  int16: Int16Array,
-  uint16: Uint16Array,
-  int32: Int32Array,
-  uint32: Uint32Array,
-  int64: BigInt64Array,
-  uint64: BigUint64Array,
-  bool: Uint8Array,
-} as const
-
 function copyInto(buffer: ArrayBuffer, offset: number, tensor: Tensor, name: string): TensorData {
   const data = tensor.data as Uint8Array
   let count = 1
@@ -73,6 +58,7 @@ function copyInto(buffer: ArrayBuffer, offset: number, tensor: Tensor, name: str
       `input "${name}" holds ${data.length} of ${count} elements by now; was its buffer transferred while the request waited?`,
     )
   }
+  // Never the caller's own class, which may be Buffer.
   const View = ARRAY_CLASSES[tensor.type as keyof typeof ARRAY_CLASSES] as Uint8ArrayConstructor
   const copy = new View(buffer, offset, count)
   copy.set(data)
