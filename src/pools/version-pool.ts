@@ -1,5 +1,6 @@
 import { AsyncResource } from 'node:async_hooks'
 import { errors } from '../errors.js'
+import { answerCredit } from '../memory/answer-credit.js'
 import { asRuntimeError, decodeError } from '../protocol/error-codec.js'
 import type { ReplicaReplies } from '../protocol/messages.js'
 import { packFeeds } from '../tensors/pack-feeds.js'
@@ -34,6 +35,7 @@ export class VersionPool {
   ) {
     this.settings = settings
     this.#listener = listener
+    answerCredit.join()
     this.#replicas = new ReplicaSet(settings, source, createHost, {
       available: (replica) => this.#next(replica),
       lost: (cause, restartInMs) => listener.replicaLost(cause, restartInMs),
@@ -118,6 +120,7 @@ export class VersionPool {
    */
   stop(timeoutMs: number): Promise<StuckReplica[]> {
     return this.#scope.runInAsyncScope(() => {
+      if (this.#state !== 'stopped') answerCredit.leave()
       this.#state = 'stopped'
       this.rejectAll(this.#unavailable())
       return this.#replicas.stop(timeoutMs)
@@ -158,8 +161,12 @@ export class VersionPool {
 
   #finish(replica: Replica, request: RunRequest, reply: ReplicaReplies['run']): void {
     if (replica.state === 'busy') this.#next(replica)
-    if (reply.ok) request.resolve(reply.outputs)
-    else request.reject(decodeError(reply.error))
+    if (reply.ok) {
+      answerCredit.count(reply.outputs)
+      request.resolve(reply.outputs)
+    } else {
+      request.reject(decodeError(reply.error))
+    }
   }
 
   /** The run gave no reply: the thread died, or the message could not be sent. */
