@@ -1,5 +1,6 @@
 import { writeSync } from 'node:fs'
 import { inspect } from 'node:util'
+import { isMainThread } from 'node:worker_threads'
 import { loadLibc } from '../memory/libc.js'
 import { CELL_COUNT, INSIDE_NATIVE, STATE, STOP } from '../protocol/guard-cells.js'
 
@@ -78,40 +79,58 @@ function registry(): GuardRegistry {
 }
 
 /**
- * The first of all exit listeners waits, for one of the host's may call `process.exit`,
- * which ends the process there and then. The last ends a process that must not be torn
- * down, so that the host's listeners run before.
+ * Every way in which a process ends in JavaScript comes past here: the exit listeners, of which
+ * ours is the first that can be, `process.exit` inside one of the host's, which ends in
+ * `reallyExit`, and an error that nobody handles. The last listener ends a process that must not be
+ * torn down, so that the host's listeners run before.
  */
 function installExitHook(slots: ReadonlySet<GuardSlot>): void {
   let uncaught: unknown
-  // Node reports it only after the exit listeners, too late if we end the process.
+  let startedAtMs: number | undefined
+  const stuckReplicas = (): GuardSlot[] => {
+    startedAtMs ??= performance.now()
+    return awaitReplicas(slots, startedAtMs)
+  }
   process.on('uncaughtExceptionMonitor', (error) => {
-    uncaught = process.listenerCount('uncaughtException') === 0 ? error : undefined
+    const isHandled =
+      process.listenerCount('uncaughtException') > 0 || process.hasUncaughtExceptionCaptureCallback()
+    // Node reports it only after the exit listeners, too late if we end the process.
+    uncaught = isHandled ? undefined : error
+    if (isHandled) return
+    // Here, since an exit listener that throws keeps ours from being called.
+    const stuck = stuckReplicas()
+    if (isExiting() && stuck.length > 0) endProcess(stuck, Number(process.exitCode ?? 1), uncaught)
   })
-  let stuck: GuardSlot[] = []
-  process.prependListener('exit', () => {
-    stuck = awaitReplicas(slots)
-    if (stuck.length === 0) return
-    // What a `process.exit` inside another listener comes down to.
-    const end = (code?: number): never => endProcess(stuck, code ?? 0, uncaught)
-    Object.assign(process, { reallyExit: end })
-  })
+  process.prependListener('exit', () => void stuckReplicas())
   process.on('exit', (code) => {
+    const stuck = stuckReplicas()
     if (stuck.length > 0) endProcess(stuck, code, uncaught)
   })
+  const process_ = process as unknown as { reallyExit(code?: number): never }
+  const { reallyExit } = process_
+  process_.reallyExit = (code) => {
+    const stuck = stuckReplicas()
+    if (stuck.length > 0) endProcess(stuck, code ?? 0, uncaught)
+    return reallyExit.call(process, code)
+  }
+}
+
+/** Node's own mark, set before the exit listeners are called. */
+function isExiting(): boolean {
+  return (process as { _exiting?: boolean })._exiting === true
 }
 
 /**
  * The exit hook. Ending the process while a thread is inside onnxruntime aborts it
  * (exit 134), so stop every replica and wait for those that are inside. Waiting longer
- * than the budget would hang on a run that never returns: then end without teardown.
+ * than the budget, which began at `startedAtMs`, would hang on a run that never returns:
+ * then end without teardown. Quick when it is called again.
  */
-function awaitReplicas(slots: ReadonlySet<GuardSlot>): GuardSlot[] {
+function awaitReplicas(slots: ReadonlySet<GuardSlot>, startedAtMs: number): GuardSlot[] {
   for (const slot of slots) slot.requestStop()
-  const startedAt = performance.now()
   const stuck: GuardSlot[] = []
   for (const slot of slots) {
-    if (!slot.waitOutsideNative(startedAt + slot.exitWaitMs - performance.now())) stuck.push(slot)
+    if (!slot.waitOutsideNative(startedAtMs + slot.exitWaitMs - performance.now())) stuck.push(slot)
   }
   return stuck
 }
@@ -128,7 +147,10 @@ function endProcess(stuck: readonly GuardSlot[], code: number, uncaught: unknown
   } catch {
     // A closed stderr must not keep the process from ending.
   }
-  loadLibc()?.exitNow(code)
-  process.kill(process.pid, 'SIGKILL')
+  // Off the main thread that would be the end of the host: then this thread just stays.
+  if (isMainThread) {
+    loadLibc()?.exitNow(code)
+    process.kill(process.pid, 'SIGKILL')
+  }
   for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
 }

@@ -58,6 +58,25 @@ describe('a host whose own exit listener ends the process', () => {
     })
     expect(child).toMatchObject({ code: 8, signal: null, stderr: '' })
   })
+
+  it.each(['exit', 'natural'])(
+    'before ours is called, at %s, ends with the code of that listener',
+    repeats,
+    async (end) => {
+      const child = await runChild('end-while-running.mjs', { input: { ...input, exitsFirst: true, end } })
+      expect(child).toMatchObject({ code: 9, signal: null, stderr: '' })
+    },
+  )
+
+  it.each([
+    ['process.exit(3)', 'exit', 3],
+    ['an uncaught exception', 'throw', 1],
+  ])('by throwing before ours is called, at %s, ends without an abort', repeats, async (_, end, code) => {
+    const child = await runChild('end-while-running.mjs', { input: { ...input, throwsFirst: true, end } })
+    expect(child).toMatchObject({ code, signal: null })
+    expect(child.stderr).toMatch(/Error: thrown by (an exit listener|the host)/)
+    expect(child.stderr).not.toMatch(abortMarks)
+  })
 })
 
 describe('a host that is killed while every replica is inside a run', () => {
