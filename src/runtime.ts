@@ -148,12 +148,8 @@ export class Runtime extends EventEmitter<RuntimeEvents> implements AsyncDisposa
     const startedAt = performance.now()
     this.#machine.to('stopping', 'close')
     this.#serving.isOpen = false
-    const drains = await this.models.close(timeoutMs)
-    const report: CloseReport = {
-      durationMs: performance.now() - startedAt,
-      rejected: drains.reduce((sum, drain) => sum + drain.rejected, 0),
-      stuck: drains.flatMap((drain) => drain.stuck),
-    }
+    const ending = await this.models.close(timeoutMs)
+    const report: CloseReport = { durationMs: performance.now() - startedAt, ...ending }
     this.#machine.to('stopped', 'close')
     this.#tell('closed', report)
     return report

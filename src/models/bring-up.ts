@@ -51,7 +51,13 @@ async function startPool(serving: Serving, version: ModelVersion): Promise<void>
   assertOpen(serving)
   const pool = createPool(serving, version, (cause) => failed(serving, version, cause))
   version.pool = pool
-  version.signature = await pool.start()
+  try {
+    version.signature = await pool.start()
+  } catch (error) {
+    // It has stopped by itself, but for a load that does not return.
+    void endPool(serving, pool, 0, () => error as Error)
+    throw error
+  }
 }
 
 /** Before a thread is started: a missing or damaged file needs none. */
@@ -71,8 +77,5 @@ function failed(serving: Serving, version: ModelVersion, cause: Error): void {
   if (pool === undefined || version.machine.is('stopping')) return
   version.pool = undefined
   version.machine.to('error', 'crash budget', cause)
-  serving.endingPools.add(pool)
-  void endPool(pool, drainTimeoutOf(serving, version), () => cause).finally(() =>
-    serving.endingPools.delete(pool),
-  )
+  void endPool(serving, pool, drainTimeoutOf(serving, version), () => cause)
 }

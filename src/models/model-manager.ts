@@ -17,6 +17,7 @@ import type { LogLevel } from '../protocol/messages.js'
 import type { ModelInput, Outputs, Signature } from '../tensors/tensor.js'
 import { bringUp } from './bring-up.js'
 import { Catalogue, type ModelEntry } from './catalogue.js'
+import { closeAll } from './close-all.js'
 import { coldStart } from './cold-start.js'
 import { evictIdle, giveBack, type UnloadReport } from './eviction.js'
 import { hotSwap, type SwapOrder, type SwapResult } from './hot-swap.js'
@@ -27,7 +28,7 @@ import { promote } from './promotion.js'
 import { addVersion, exists, pathOf, registerVersion, specFromRepository } from './registration.js'
 import { scanRepository } from './repository.js'
 import { assertOpen, type Serving } from './serving.js'
-import { closeVersion, endPool, type PoolEnding } from './take-down.js'
+import type { PoolEnding } from './take-down.js'
 import type { VersionStats } from './usage.js'
 import { latestVersion } from './version-order.js'
 
@@ -268,20 +269,11 @@ export class ModelLifecycleManager {
    * ERR_RUNTIME_CLOSED.
    * @internal
    */
-  async close(timeoutMs: number): Promise<PoolEnding[]> {
+  async close(timeoutMs: number): Promise<PoolEnding> {
     clearInterval(this.#idleTimer)
     // Not in the middle of a promotion, one of whose listeners may have called this.
     await Promise.resolve()
-    const late = `the runtime was closed and did not wait longer than ${timeoutMs} ms for this request`
-    const lateError = (version?: ModelVersion): Error => new errors.ERR_RUNTIME_CLOSED(late, version?.subject)
-    const versions = [...this.#catalogue.versions(), ...this.#catalogue.leaving]
-    const failedPools = [...this.#serving.endingPools]
-    const reports = [
-      ...versions.map((version) => closeVersion(this.#serving, version, timeoutMs, lateError)),
-      ...failedPools.map((pool) => endPool(pool, timeoutMs, lateError)),
-    ]
-    const settled = await Promise.all(reports)
-    return settled.filter((report) => report !== undefined)
+    return closeAll(this.#serving, this.#catalogue, timeoutMs)
   }
 
   async #load(entry: ModelEntry, find: () => Promise<ModelVersion>): Promise<void> {

@@ -40,7 +40,7 @@ export interface Serving {
   readonly loadLane: PQueue
   /** File URL of the loader of each model type; undefined for the built-in one. */
   readonly loaders: Map<string, string | undefined>
-  /** Pools of failed versions, on their way out. */
+  /** Pools on their way out, until their last thread has ended. */
   readonly endingPools: Set<VersionPool>
   /** Least severe level that replicas send; those that are started later have it too. */
   logLevel: LogLevel

@@ -15,8 +15,6 @@ export interface DrainReport {
   readonly stuck: readonly StuckReplica[]
 }
 
-/** Time for sessions to be released and threads to end, however long the drain took. */
-const MIN_STOP_MS = 1_000
 const NOTHING_LEFT: PoolEnding = { rejected: 0, stuck: [] }
 
 export interface PoolEnding {
@@ -27,21 +25,24 @@ export interface PoolEnding {
 /**
  * Ends a pool: admits nothing more, waits for its requests, releases the sessions, ends the
  * threads. After `timeoutMs` what is left is rejected with `lateError` and reported; a
- * running replica is never terminated.
+ * running replica is never terminated, and its pool is among the ending ones until it returns.
  */
 export async function endPool(
+  serving: Serving,
   pool: VersionPool,
   timeoutMs: number,
   lateError: () => Error,
 ): Promise<PoolEnding> {
   const startedAtMs = performance.now()
+  serving.endingPools.add(pool)
   const isDrained = await within(
     pool.drain().then(() => true),
     timeoutMs,
   )
   const rejected = isDrained === undefined ? pool.rejectAll(lateError()) : 0
   const remainingMs = timeoutMs - (performance.now() - startedAtMs)
-  const stuck = await pool.stop(isDrained === undefined ? 0 : Math.max(MIN_STOP_MS, remainingMs))
+  const stuck = await pool.stop(isDrained === undefined ? 0 : Math.max(0, remainingMs))
+  void pool.quarantineOver().then(() => serving.endingPools.delete(pool))
   if (pool.leaseCount > 0) throw new Error(`a pool was stopped with ${pool.leaseCount} requests open`)
   return { rejected, stuck }
 }
@@ -57,7 +58,9 @@ export async function takeDown(
   const startedAtMs = performance.now()
   const { pool } = version
   const { rejected, stuck } =
-    pool === undefined ? NOTHING_LEFT : await endPool(pool, timeoutMs, () => lateError(version, timeoutMs))
+    pool === undefined
+      ? NOTHING_LEFT
+      : await endPool(serving, pool, timeoutMs, () => lateError(version, timeoutMs))
   version.pool = undefined
   version.machine.to('stopped', trigger)
   const report = {
@@ -69,31 +72,6 @@ export async function takeDown(
   }
   if (rejected > 0 || stuck.length > 0) serving.logger.warn({ ...report }, 'a drain did not end in time')
   return report
-}
-
-/** As part of closing everything: whatever the version is doing, it ends within `timeoutMs`. */
-export async function closeVersion(
-  serving: Serving,
-  version: ModelVersion,
-  timeoutMs: number,
-  lateError: (version: ModelVersion) => Error,
-): Promise<DrainReport | undefined> {
-  const { machine, pool } = version
-  clearTimeout(version.standbyTimer)
-  if (machine.is('uninitialized') || (machine.is('error') && pool === undefined))
-    machine.to('stopped', 'close')
-  if (machine.is('stopped')) return undefined
-  if (!machine.is('stopping')) {
-    machine.to('stopping', 'close')
-    return takeDown(serving, version, 'close', timeoutMs, lateError)
-  }
-  // It is being drained already, perhaps with more time than there is now.
-  const startedAt = performance.now()
-  if ((await within(machine.waitFor('stopped'), timeoutMs)) !== undefined) return undefined
-  const rejected = pool?.rejectAll(lateError(version)) ?? 0
-  const stuck = (await pool?.stop(0)) ?? []
-  const { name, version: label } = version.spec
-  return { name, version: label, durationMs: performance.now() - startedAt, rejected, stuck }
 }
 
 function drainTimeout(version: ModelVersion, timeoutMs: number): Error {

@@ -97,14 +97,21 @@ export class ReplicaSet {
     clearInterval(this.#watchdog)
     this.#cancelRestarts()
     this.#idle.length = 0
-    // A quarantined replica has been waited for long enough.
-    const endings = [
-      ...[...this.#replicas].map((replica) => replica.end(timeoutMs)),
-      ...[...this.#quarantine].map((replica) => replica.end(0)),
-    ]
-    const stuck = await Promise.all(endings)
+    await Promise.all([...this.#replicas].map((replica) => this.#end(replica, timeoutMs)))
     this.#replicas.clear()
-    return stuck.filter((one) => one !== undefined)
+    // Those that were in quarantine before have been waited for long enough.
+    return this.stuck()
+  }
+
+  /** The replicas in quarantine. */
+  stuck(): StuckReplica[] {
+    const now = performance.now()
+    return [...this.#quarantine].map((replica) => replica.stuck(now))
+  }
+
+  /** Resolves when the threads of all replicas in quarantine have ended. */
+  async quarantineOver(): Promise<void> {
+    await Promise.all([...this.#quarantine].map((replica) => replica.host.terminate()))
   }
 
   async #startReplica(): Promise<Signature> {
@@ -125,7 +132,7 @@ export class ReplicaSet {
       if (this.#isEnded) throw error
       this.#replicas.delete(replica)
       // Not longer: a load cannot be cancelled, its thread ends when it returns.
-      await replica.end(FAILED_START_MS)
+      await this.#end(replica, FAILED_START_MS)
       throw error
     }
   }
@@ -162,10 +169,8 @@ export class ReplicaSet {
     const stuck = replica.stuck(nowMs)
     replica.state = 'quarantined'
     this.#replicas.delete(replica)
-    this.#quarantine.add(replica)
     replica.host.detach()
-    // Its thread ends if the run returns one day; until then it is left alone.
-    void replica.host.terminate().then(() => this.#quarantine.delete(replica))
+    this.#leaveAlone(replica)
     this.#listener.stuck(stuck)
     const { model, version } = stuck
     const error = new errors.ERR_REPLICA_STUCK(
@@ -174,6 +179,16 @@ export class ReplicaSet {
     )
     request?.reject(error)
     this.#replace(error)
+  }
+
+  async #end(replica: Replica, timeoutMs: number): Promise<void> {
+    if ((await replica.end(timeoutMs)) === 'stuck') this.#leaveAlone(replica)
+  }
+
+  /** Its thread ends if the task returns one day; until then it counts. */
+  #leaveAlone(replica: Replica): void {
+    this.#quarantine.add(replica)
+    void replica.host.terminate().then(() => this.#quarantine.delete(replica))
   }
 
   #replace(cause: Error): void {

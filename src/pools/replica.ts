@@ -14,6 +14,11 @@ export interface StuckReplica {
 
 export type ReplicaState = 'starting' | 'idle' | 'busy' | 'quarantined' | 'dead'
 
+/** Time for a session to be released and its thread to end, once its task is over. */
+const END_MS = 1_000
+
+const isTrue = (): true => true
+
 /** A host and what it is doing. */
 export class Replica {
   readonly host: ReplicaHost
@@ -78,17 +83,20 @@ export class Replica {
   }
 
   /**
-   * Waits for the task under way, releases the session, ends the thread. What is not over
-   * after `timeoutMs` goes on in the background and no longer keeps the process alive. May
-   * be called again, with another limit.
+   * Waits for the task under way, `timeoutMs` at most, releases the session, ends the thread.
+   * What is not over goes on in the background and no longer keeps the process alive. May be
+   * called again, with another limit.
    */
-  async end(timeoutMs: number): Promise<StuckReplica | undefined> {
+  async end(timeoutMs: number): Promise<'ended' | 'stuck'> {
     this.#abandon(this.#stopped())
     this.#ending ??= this.#end()
-    if ((await within(this.#ending, timeoutMs)) !== undefined) return undefined
+    const isTaskOver = this.#task.then(isTrue, isTrue)
+    if ((await within(isTaskOver, timeoutMs)) !== undefined) {
+      if ((await within(this.#ending, END_MS)) !== undefined) return 'ended'
+    }
     this.host.detach()
     void this.host.terminate()
-    return this.stuck(performance.now())
+    return 'stuck'
   }
 
   async #start<T>(starting: Promise<T>, what: string, timeoutMs: number): Promise<T> {

@@ -127,6 +127,16 @@ export class VersionPool {
     })
   }
 
+  /** Replicas whose task has not returned. */
+  stuck(): StuckReplica[] {
+    return this.#replicas.stuck()
+  }
+
+  /** Resolves when the threads that `stop` left to themselves have ended too. */
+  quarantineOver(): Promise<void> {
+    return this.#replicas.quarantineOver()
+  }
+
   #lease(request: RunRequest): void {
     this.#leases.add(request)
     const report = request.onSettled

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { catalogue, modelRepository } from '../../models/catalogue.js'
-import { loop } from '../fixtures/graphs.js'
+import { loop, unusedWeight } from '../fixtures/graphs.js'
 import { fixturePath, fixtureUrl, messageOf, runChild } from '../fixtures/process/run-child.js'
 import { tempRepository } from '../fixtures/temp-repository.js'
 
-const repository = tempRepository({ loop: { '1': loop() } })
+const repository = tempRepository({ loop: { '1': loop() }, warns: { '1': unusedWeight() } })
 const folder = mkdtempSync(join(tmpdir(), 'tbcoin-environment-'))
 afterAll(() => {
   repository.dispose()
@@ -58,6 +58,19 @@ describe('onnxruntime', () => {
       files.map(({ name, version }) => `${name}@${version}`).sort(),
     )
     expect(versions.filter((line) => !/ (running|ready)$/.test(line))).toEqual([])
+  })
+
+  it('warns natively of a model only when its sessionOptions ask for that', async () => {
+    const source = repository.path('warns', '1')
+    const quiet = { name: 'warns', version: '1', source }
+    const loud = { ...quiet, config: { sessionOptions: { logSeverityLevel: 2 } } }
+    const [silence, warning] = [
+      await runChild('load-and-close.mjs', { input: { models: [quiet] } }),
+      await runChild('load-and-close.mjs', { input: { models: [loud] } }),
+    ]
+    expect(silence).toMatchObject({ code: 0, signal: null, stderr: '' })
+    expect(warning).toMatchObject({ code: 0, signal: null })
+    expect(warning.stdout + warning.stderr).toContain("Removing initializer 'unread'")
   })
 
   it.each([

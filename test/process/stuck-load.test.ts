@@ -21,7 +21,10 @@ describe('a load that never returns', () => {
   it('is given up after loadTimeoutMs, and the host ends with code 0', repeats, async () => {
     const input = { exitWaitMs, loadTimeoutMs: 200, action: 'giveUp' }
     const child = await runChild('stuck-load.mjs', { input })
-    expect(messageOf(child, 'ending')).toMatchObject({ load: { code: 'ERR_MODEL_LOAD', model: 'm' } })
+    expect(messageOf(child, 'ending')).toMatchObject({
+      load: { code: 'ERR_MODEL_LOAD', model: 'm' },
+      closing: { rejected: 0, stuck: [{ model: 'm', version: '1' }] },
+    })
     expectBoundedEnd(child, 0)
   })
 
@@ -30,7 +33,10 @@ describe('a load that never returns', () => {
       input: { exitWaitMs, action: 'close' },
       limitMs: 10_000,
     })
-    expect(messageOf(child, 'closed').closing).toMatchObject({ stuck: [{ model: 'm', version: '1' }] })
+    const { closing } = messageOf(child, 'closed') as unknown as { closing: { durationMs: number } }
+    expect(closing).toMatchObject({ rejected: 0, stuck: [{ model: 'm', version: '1' }] })
+    // The limit is 300.
+    expect(closing.durationMs).toBeLessThan(900)
     expect(messageOf(child, 'ending')).toMatchObject({ load: { code: 'ERR_RUNTIME_CLOSED' } })
     expectBoundedEnd(child, 0)
   })

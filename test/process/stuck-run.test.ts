@@ -101,7 +101,7 @@ describe('a run that never returns', () => {
       answer: 'ok',
       drained: { version: '1', rejected: 1, stuck: [{ model: 'loop', version: '1' }] },
       caller: { code: 'ERR_DRAIN_TIMEOUT', retryable: true, model: 'loop' },
-      closing: { rejected: 0 },
+      closing: { rejected: 0, stuck: [{ model: 'loop', version: '1' }] },
     })
   })
 })

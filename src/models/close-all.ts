@@ -1,0 +1,56 @@
+import { errors } from '../errors.js'
+import { within } from '../pools/within.js'
+import type { Catalogue } from './catalogue.js'
+import type { ModelVersion } from './model-version.js'
+import type { Serving } from './serving.js'
+import { endPool, type PoolEnding, takeDown } from './take-down.js'
+
+type LateError = (version?: ModelVersion) => Error
+
+/**
+ * Ends every pool, whatever its version is doing; requests that are not answered within
+ * `timeoutMs` are rejected with ERR_RUNTIME_CLOSED. Reports every thread that is left.
+ */
+export async function closeAll(
+  serving: Serving,
+  catalogue: Catalogue,
+  timeoutMs: number,
+): Promise<PoolEnding> {
+  const late = `the runtime was closed and did not wait longer than ${timeoutMs} ms for this request`
+  const lateError: LateError = (version) => new errors.ERR_RUNTIME_CLOSED(late, version?.subject)
+  const versions = [...catalogue.versions(), ...catalogue.leaving]
+  // A version that is stopping sees its pool off itself.
+  const others = [...serving.endingPools].filter((pool) => !versions.some((one) => one.pool === pool))
+  const rejected = await Promise.all([
+    ...versions.map((version) => closeVersion(serving, version, timeoutMs, lateError)),
+    ...others.map(async (pool) => (await endPool(serving, pool, timeoutMs, lateError)).rejected),
+  ])
+  return {
+    rejected: rejected.reduce((sum, count) => sum + count, 0),
+    stuck: [...serving.endingPools].flatMap((pool) => pool.stuck()),
+  }
+}
+
+/** How many requests were rejected. */
+async function closeVersion(
+  serving: Serving,
+  version: ModelVersion,
+  timeoutMs: number,
+  lateError: LateError,
+): Promise<number> {
+  const { machine, pool } = version
+  clearTimeout(version.standbyTimer)
+  if (machine.is('uninitialized') || (machine.is('error') && pool === undefined)) {
+    machine.to('stopped', 'close')
+  }
+  if (machine.is('stopped')) return 0
+  if (!machine.is('stopping')) {
+    machine.to('stopping', 'close')
+    return (await takeDown(serving, version, 'close', timeoutMs, lateError)).rejected
+  }
+  // It is being drained already, perhaps with more time than there is now.
+  if ((await within(machine.waitFor('stopped'), timeoutMs)) !== undefined) return 0
+  const rejected = pool?.rejectAll(lateError(version)) ?? 0
+  await pool?.stop(0)
+  return rejected
+}
