@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { errors } from './errors.js'
 
 const MAX_TIMER_MS = 2_147_483_647
-const durationMs = z.number().min(0).max(MAX_TIMER_MS)
+export const durationMs = z.number().min(0).max(MAX_TIMER_MS)
 const count = z.number().int().min(1)
 const name = z
   .string()
@@ -82,11 +82,27 @@ export const cleanupSchema = z.strictObject({ maxAgeMs: durationMs })
 export const closeSchema = z.strictObject({ timeoutMs: durationMs.optional() })
 export const modelNameSchema = name
 
-export const runtimeSchema = z.strictObject({
+/** What the life of an application needs, with a runtime or without. */
+const lifecycleFields = {
   /** Name in log lines. */
   appName: z.string().min(1).default('tbcoin-engine'),
   /** Least severe level that is logged. */
   logLevel: logLevelSchema.default('info'),
+  /** Time that a shutdown has unless it is told otherwise. */
+  gracefulShutdownTimeoutMs: durationMs.default(30_000),
+}
+
+/** What `new LifecycleManager` takes beside the logger. */
+export const lifecycleSchema = z.strictObject({
+  ...lifecycleFields,
+  /** Shut down, and end the process, at SIGTERM, SIGINT, SIGHUP, SIGQUIT and at an error nobody handles. */
+  handleSignals: z.boolean().default(true),
+})
+
+export const runtimeSchema = z.strictObject({
+  ...lifecycleFields,
+  /** Close, and end the process, at SIGTERM, SIGINT, SIGHUP, SIGQUIT and at an error nobody handles. */
+  handleSignals: z.boolean().default(false),
   /** Folder of `<name>/<version>/model.onnx`; nothing is scanned without it. */
   modelDir: fileOrUrl.optional(),
   /** Modules that load models of other types than `onnx`, by type; see `registerModelLoader`. */
@@ -115,8 +131,6 @@ export const runtimeSchema = z.strictObject({
   standbyMs: durationMs.default(0),
   /** How long a version that is being stopped waits for its requests. */
   drainTimeoutMs: durationMs.default(30_000),
-  /** Time that `close()` has unless it is told otherwise. */
-  gracefulShutdownTimeoutMs: durationMs.default(30_000),
   /** How long an ending process waits for native calls to return. */
   exitWaitMs: durationMs.default(5_000),
   /** Replica deaths within `crashWindowMs` a version survives; one more ends it in `error`. */
@@ -141,6 +155,7 @@ export const runtimeSchema = z.strictObject({
 
 /** What `createRuntime` takes beside the logger; every field has a default. */
 export type RuntimeConfigInput = z.input<typeof runtimeSchema>
+export type LifecycleOptions = z.input<typeof lifecycleSchema>
 export type RuntimeConfig = Readonly<z.output<typeof runtimeSchema>>
 export type ModelConfigInput = z.input<typeof modelConfigSchema>
 export type ModelConfig = Readonly<z.output<typeof modelConfigSchema>>

@@ -14,6 +14,26 @@ export {
   isRuntimeError,
   RuntimeError,
 } from './errors.js'
+export type {
+  HandlerContext,
+  LifecycleHandler,
+  ShutdownOptions,
+  ShutdownPhase,
+  StartupOptions,
+} from './lifecycle/handlers.js'
+export type {
+  CheckReport,
+  HealthAnswer,
+  HealthCheck,
+  HealthCheckOptions,
+  HealthReport,
+  HealthStatus,
+} from './lifecycle/health.js'
+export {
+  type LifecycleEvents,
+  LifecycleManager,
+  type LifecycleManagerOptions,
+} from './lifecycle/lifecycle-manager.js'
 export {
   LIFECYCLE_STATES,
   type LifecycleState,

@@ -9,9 +9,13 @@ import {
   runtimeSchema,
 } from './config.js'
 import { errors } from './errors.js'
-import { type LifecycleState, StateMachine } from './lifecycle/states.js'
+import type { HealthReport } from './lifecycle/health.js'
+import { LifecycleManager } from './lifecycle/lifecycle-manager.js'
+import { checkMemory, EventLoopCheck } from './lifecycle/process-checks.js'
+import type { LifecycleState, Transition } from './lifecycle/states.js'
 import { type ModelInfo, ModelLifecycleManager } from './models/model-manager.js'
 import { createServing, type Serving, type ServingEvents } from './models/serving.js'
+import type { PoolEnding } from './models/take-down.js'
 import type { StuckReplica } from './pools/replica.js'
 import { createLogger, type Logger } from './telemetry/logger.js'
 import type { ModelInput, Outputs } from './tensors/tensor.js'
@@ -38,25 +42,39 @@ export interface CloseReport {
   readonly rejected: number
   /** Replicas whose run had not returned; their threads are left to themselves. */
   readonly stuck: readonly StuckReplica[]
+  /** Shutdown handlers that failed or were not done in time. */
+  readonly failures: readonly Error[]
 }
+
+/** The pools keep their limit by themselves, but for the time it takes to end threads whose work is over. */
+const WIND_UP_MS = 2_000
 
 /** A model-serving runtime inside this process. Made by `createRuntime`. */
 export class Runtime extends EventEmitter<RuntimeEvents> implements AsyncDisposable {
+  /** The life of the application: shutdown handlers and health checks can be added to it. */
+  readonly lifecycle: LifecycleManager
   readonly models: ModelLifecycleManager
   readonly #serving: Serving
-  readonly #machine: StateMachine
   readonly #startedAtMs = performance.now()
-  #closing: Promise<CloseReport> | undefined
+  #closingSinceMs = 0
+  #ending: PoolEnding = { rejected: 0, stuck: [] }
+  #report: CloseReport | undefined
 
   private constructor(config: RuntimeConfig, logger: Logger) {
     super()
     this.#serving = createServing(config, logger, (event, payload) => this.#tell(event, payload))
-    this.#machine = new StateMachine('runtime', (transition) => {
-      const { component, from, to, trigger } = transition
-      logger.info({ component, from, to, trigger }, 'transition')
-      this.#tell('transition', transition)
-    })
     this.models = new ModelLifecycleManager(this.#serving)
+    const { appName, logLevel, gracefulShutdownTimeoutMs, handleSignals } = config
+    this.lifecycle = new LifecycleManager({
+      appName,
+      logLevel,
+      gracefulShutdownTimeoutMs,
+      handleSignals,
+      logger,
+    })
+    this.lifecycle.on('transition', (transition) => this.#observe(transition))
+    this.#addSteps()
+    this.#addHealthChecks()
   }
 
   /** @internal */
@@ -71,12 +89,17 @@ export class Runtime extends EventEmitter<RuntimeEvents> implements AsyncDisposa
     // Before the first replica, and here: native code does not see a worker's environment.
     process.env.ORT_DISABLE_TELEMETRY ??= '1'
     const runtime = new Runtime(config, given ?? createLogger(config.appName, config.logLevel))
-    await runtime.#start()
+    try {
+      await runtime.lifecycle.startup()
+    } catch (error) {
+      // The one startup handler is ours: its failure is what the caller has to know.
+      throw (error as Error).cause ?? error
+    }
     return runtime
   }
 
   get state(): LifecycleState {
-    return this.#machine.state
+    return this.lifecycle.state
   }
 
   /**
@@ -95,64 +118,86 @@ export class Runtime extends EventEmitter<RuntimeEvents> implements AsyncDisposa
     }
   }
 
+  /** Runs every health check, those of the runtime and those that were added; never rejects. */
+  health(): Promise<HealthReport> {
+    return this.lifecycle.healthCheck()
+  }
+
   /**
-   * Refuses new requests, answers the admitted ones, ends every thread. Past `timeoutMs`
-   * (default `gracefulShutdownTimeoutMs`) callers are rejected with ERR_RUNTIME_CLOSED and a
-   * replica inside a run is left to itself. Idempotent: all calls get the first one's report.
+   * Refuses new requests, answers the admitted ones, ends every thread, and runs the shutdown
+   * handlers that were added to `lifecycle`. Past `timeoutMs` (default `gracefulShutdownTimeoutMs`)
+   * callers are rejected with ERR_RUNTIME_CLOSED and a replica inside a run is left to itself.
+   * Idempotent: all calls get the first one's report.
    */
-  close(options: { timeoutMs?: number } = {}): Promise<CloseReport> {
-    if (this.#closing === undefined) {
-      let timeoutMs: number
-      try {
-        timeoutMs =
-          parseOptions(closeSchema, options, 'close').timeoutMs ??
-          this.#serving.config.gracefulShutdownTimeoutMs
-      } catch (error) {
-        return Promise.reject(error)
-      }
-      this.#closing = this.#serving.scope.runInAsyncScope(() => this.#close(timeoutMs))
-    }
-    return this.#closing
+  async close(options: { timeoutMs?: number } = {}): Promise<CloseReport> {
+    const { timeoutMs = this.lifecycle.gracefulShutdownTimeoutMs } = parseOptions(
+      closeSchema,
+      options,
+      'close',
+    )
+    await this.lifecycle.stop('close', timeoutMs)
+    return this.#report as CloseReport
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
 
-  async #start(): Promise<void> {
+  #addSteps(): void {
+    const { lifecycle } = this
+    lifecycle.addStartupHandler(() => this.#load(), { name: 'models' })
+    lifecycle.addShutdownStep(
+      () => {
+        this.#serving.isOpen = false
+      },
+      { name: 'admission', phase: 'admission' },
+      { isNeeded: () => false },
+    )
+    lifecycle.addShutdownStep(
+      async ({ timeoutMs }) => {
+        this.#ending = await this.models.close(timeoutMs ?? lifecycle.gracefulShutdownTimeoutMs)
+      },
+      { name: 'pools', phase: 'drain' },
+      { windUpMs: WIND_UP_MS },
+    )
+  }
+
+  #addHealthChecks(): void {
+    const { lifecycle, models } = this
+    lifecycle.addHealthCheck('models', () => models.checkModels())
+    lifecycle.addHealthCheck('replicas', () => models.checkReplicas(), { critical: false })
+    lifecycle.addHealthCheck('memory', checkMemory, { critical: false })
+    const loop = new EventLoopCheck()
+    lifecycle.addHealthCheck('event-loop', () => loop.check(), { critical: false })
+    lifecycle.addShutdownStep(
+      () => loop.stop(),
+      { name: 'event-loop check', phase: 'telemetry' },
+      { isNeeded: () => false },
+    )
+  }
+
+  async #load(): Promise<void> {
     const { config, logger } = this.#serving
-    this.#machine.to('initializing', 'createRuntime')
-    try {
-      for (const [modelType, module] of Object.entries(config.loaders)) {
-        this.models.registerModelLoader(modelType, module)
-      }
-      const loads = config.models.map((model) => this.models.loadModel(model))
-      const results: PromiseSettledResult<unknown>[] = await Promise.allSettled(loads)
-      if (config.modelDir !== undefined) results.push(...(await this.models.loadRepository(config.modelDir)))
-      for (const result of results) {
-        if (result.status === 'fulfilled') continue
-        if (config.onLoadError === 'throw') throw result.reason
-        logger.error({ err: result.reason }, 'a model could not be loaded and is left out')
-      }
-      this.#machine.to('ready', 'createRuntime')
-      this.#machine.to('starting', 'createRuntime')
-      this.#machine.to('running', 'createRuntime')
-    } catch (error) {
-      this.#machine.to('error', 'createRuntime', error)
-      await this.close()
-      throw error
+    for (const [modelType, module] of Object.entries(config.loaders)) {
+      this.models.registerModelLoader(modelType, module)
+    }
+    const loads = config.models.map((model) => this.models.loadModel(model))
+    const results: PromiseSettledResult<unknown>[] = await Promise.allSettled(loads)
+    if (config.modelDir !== undefined) results.push(...(await this.models.loadRepository(config.modelDir)))
+    for (const result of results) {
+      if (result.status === 'fulfilled') continue
+      if (config.onLoadError === 'throw') throw result.reason
+      logger.error({ err: result.reason }, 'a model could not be loaded and is left out')
     }
   }
 
-  async #close(timeoutMs: number): Promise<CloseReport> {
-    const startedAt = performance.now()
-    this.#machine.to('stopping', 'close')
-    this.#serving.isOpen = false
-    const ending = await this.models.close(timeoutMs)
-    const report: CloseReport = { durationMs: performance.now() - startedAt, ...ending }
-    this.#machine.to('stopped', 'close')
-    this.#tell('closed', report)
-    return report
+  #observe(transition: Transition): void {
+    if (transition.to === 'stopping') this.#closingSinceMs = performance.now()
+    this.#tell('transition', transition)
+    if (transition.to !== 'stopped' && transition.to !== 'error') return
+    const failures = failuresOf(transition.cause)
+    this.#report = { durationMs: performance.now() - this.#closingSinceMs, ...this.#ending, failures }
+    this.#tell('closed', this.#report)
   }
 
   /** A listener that throws must not break what is under way: its error surfaces on its own. */
@@ -165,6 +210,12 @@ export class Runtime extends EventEmitter<RuntimeEvents> implements AsyncDisposa
       })
     }
   }
+}
+
+/** Of a shutdown that failed, each handler's error. */
+function failuresOf(cause: unknown): readonly Error[] {
+  if (!(cause instanceof errors.ERR_SHUTDOWN)) return []
+  return cause.cause instanceof AggregateError ? cause.cause.errors : [cause]
 }
 
 /**

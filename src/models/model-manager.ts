@@ -20,17 +20,16 @@ import { Catalogue, type ModelEntry } from './catalogue.js'
 import { closeAll } from './close-all.js'
 import { coldStart } from './cold-start.js'
 import { evictIdle, giveBack, type UnloadReport } from './eviction.js'
+import { checkModels, checkReplicas, type ModelsHealth } from './health.js'
 import { hotSwap, type SwapOrder, type SwapResult } from './hot-swap.js'
 import { ModelHandle } from './model-handle.js'
 import type { ModelVersion } from './model-version.js'
 import { Predictor } from './predictor.js'
 import { promote } from './promotion.js'
-import { addVersion, exists, pathOf, registerVersion, specFromRepository } from './registration.js'
-import { scanRepository } from './repository.js'
+import { exists, pathOf, registerRepository, registerVersion } from './registration.js'
 import { assertOpen, type Serving } from './serving.js'
 import type { PoolEnding } from './take-down.js'
 import type { VersionStats } from './usage.js'
-import { latestVersion } from './version-order.js'
 
 /** One line of `listModels()`. */
 export interface ModelInfo {
@@ -233,6 +232,16 @@ export class ModelLifecycleManager {
     }))
   }
 
+  /** Whether every active version can answer. @internal */
+  checkModels(): ModelsHealth {
+    return checkModels(this.#catalogue)
+  }
+
+  /** Whether every replica is there and none in quarantine. @internal */
+  checkReplicas(): ModelsHealth {
+    return checkReplicas(this.#catalogue)
+  }
+
   /** Sets the level below which replicas send no log lines. */
   async setLogLevel(level: LogLevel): Promise<void> {
     this.#serving.logLevel = parseOptions(logLevelSchema, level, 'setLogLevel')
@@ -248,19 +257,9 @@ export class ModelLifecycleManager {
    * @internal
    */
   async loadRepository(modelDir: string | URL): Promise<PromiseSettledResult<unknown>[]> {
-    const { found, problems } = await scanRepository(pathOf(modelDir))
+    const { latest, problems } = await registerRepository(this.#serving, this.#catalogue, pathOf(modelDir))
     const loads: Promise<unknown>[] = problems.map((problem) => Promise.reject(problem))
-    for (const name of new Set(found.map((one) => one.name))) {
-      const versions = found.filter((one) => one.name === name)
-      for (const one of versions) {
-        // What was loaded by an option of its own stays as it is.
-        if (this.#catalogue.find(name, one.version) !== undefined) continue
-        addVersion(this.#serving, this.#catalogue, specFromRepository(one))
-      }
-      if (this.#catalogue.get(name)?.active !== undefined) continue
-      const latest = latestVersion(versions.map((one) => one.version)) as string
-      loads.push(this.loadModel({ name, version: latest }))
-    }
+    for (const [name, version] of latest) loads.push(this.loadModel({ name, version }))
     return Promise.allSettled(loads)
   }
 

@@ -2,10 +2,12 @@ import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ModelConfig } from '../config.js'
 import { errors } from '../errors.js'
+import { logTransitions } from '../lifecycle/log-transitions.js'
 import type { Catalogue } from './catalogue.js'
 import { ModelVersion, type VersionSpec } from './model-version.js'
-import { findInRepository, type RepositoryVersion } from './repository.js'
+import { findInRepository, scanRepository } from './repository.js'
 import type { Serving } from './serving.js'
+import { latestVersion } from './version-order.js'
 
 /** What a caller says of a version that is to be known. */
 export interface VersionRequest {
@@ -45,21 +47,37 @@ export async function registerVersion(
 
 /** Makes a version known, cold. */
 export function addVersion(serving: Serving, catalogue: Catalogue, spec: VersionSpec): ModelVersion {
+  const log = logTransitions(serving.logger, `model ${spec.name}@${spec.version}`)
   const version = new ModelVersion(spec, (transition) => {
-    const { cause, component, from, to, trigger } = transition
-    const level = to === 'error' ? 'error' : 'info'
-    serving.logger[level](
-      { component, from, to, trigger, ...(cause === undefined ? {} : { err: cause }) },
-      'transition',
-    )
+    log(transition)
     serving.emit('transition', transition)
   })
   catalogue.ensure(spec.name).versions.set(spec.version, version)
   return version
 }
 
-export function specFromRepository(found: RepositoryVersion): VersionSpec {
-  return { ...found, modelType: 'onnx' }
+/**
+ * Makes everything in the model directory known that is not yet; `latest` is what to load of each
+ * model that has no active version.
+ */
+export async function registerRepository(
+  serving: Serving,
+  catalogue: Catalogue,
+  modelDir: string,
+): Promise<{ latest: Map<string, string>; problems: Error[] }> {
+  const { found, problems } = await scanRepository(modelDir)
+  const latest = new Map<string, string>()
+  for (const name of new Set(found.map((one) => one.name))) {
+    const versions = found.filter((one) => one.name === name)
+    for (const one of versions) {
+      // What was loaded by an option of its own stays as it is.
+      if (catalogue.find(name, one.version) !== undefined) continue
+      addVersion(serving, catalogue, { ...one, modelType: 'onnx' })
+    }
+    if (catalogue.get(name)?.active !== undefined) continue
+    latest.set(name, latestVersion(versions.map((one) => one.version)) as string)
+  }
+  return { latest, problems }
 }
 
 export function exists({ spec, machine, subject }: ModelVersion): Error {

@@ -39,9 +39,9 @@ describe('close', () => {
     const closed: unknown[] = []
     runtime.on('closed', (report) => closed.push(report, runtime.state, moves.length))
     const report = await runtime.close()
-    expect(report).toEqual({ durationMs: expect.any(Number), rejected: 0, stuck: [] })
-    expect(moves.slice(0, 1)).toEqual(['runtime running>stopping'])
-    expect(moves.slice(-1)).toEqual(['runtime stopping>stopped'])
+    expect(report).toEqual({ durationMs: expect.any(Number), rejected: 0, stuck: [], failures: [] })
+    expect(moves.slice(0, 1)).toEqual(['application tbcoin-engine running>stopping'])
+    expect(moves.slice(-1)).toEqual(['application tbcoin-engine stopping>stopped'])
     expect(moves).toContain('gated@1 stopping>stopped')
     expect(moves).toContain('gated@2 stopping>stopped')
     expect(closed).toEqual([report, 'stopped', moves.length])
@@ -62,7 +62,7 @@ describe('close', () => {
     const [first, second] = await Promise.all(all)
     expect(second).toBe(first)
     expect(await runtime.close()).toBe(first)
-    expect(moves.filter((move) => move.startsWith('runtime'))).toHaveLength(2)
+    expect(moves.filter((move) => move.startsWith('application'))).toHaveLength(2)
   })
 
   it('with a bad limit is refused and closes nothing', async () => {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { pathToFileURL } from 'node:url'
-import type { Runtime } from 'tbcoin-engine'
+import type { Logger, Runtime } from 'tbcoin-engine'
 import { describe, expect, it } from 'vitest'
 import * as graphs from '../fixtures/graphs.js'
 import { tempRepository } from '../fixtures/temp-repository.js'
@@ -259,23 +259,22 @@ describe('a runtime that could not start', () => {
     })
     expect(await codeOf(quietRuntime({ modelDir: repository.dir, logger }))).toBe('ERR_MODEL_LOAD')
     expect(moves).toContain('model a@1 stopped')
-    expect(moves.slice(-1)).toEqual(['runtime stopped'])
+    expect(moves.slice(-1)).toEqual(['application tbcoin-engine error'])
   })
 })
 
 /** A logger that shows its fields to a test. */
-function silentLogger(see: (fields: Record<string, unknown>) => void) {
-  const write = (fields: Record<string, unknown>): void => see(fields)
-  const logger = {
+function silentLogger(see: (fields: Record<string, unknown>) => void, bindings: object = {}): Logger {
+  const write = (fields: Record<string, unknown>): void => see({ ...bindings, ...fields })
+  return {
     fatal: write,
     error: write,
     warn: write,
     info: write,
     debug: write,
     trace: write,
-    child: () => logger,
+    child: (more) => silentLogger(see, { ...bindings, ...more }),
   }
-  return logger
 }
 
 describe('loads', () => {

@@ -276,10 +276,10 @@ describe('log lines', () => {
     expect(
       moves.map(({ level, fields }) => [level, fields.component, fields.from, fields.to, fields.trigger]),
     ).toEqual([
-      ['info', 'runtime', 'uninitialized', 'initializing', 'createRuntime'],
-      ['info', 'runtime', 'initializing', 'ready', 'createRuntime'],
-      ['info', 'runtime', 'ready', 'starting', 'createRuntime'],
-      ['info', 'runtime', 'starting', 'running', 'createRuntime'],
+      ['info', 'application tbcoin-engine', 'uninitialized', 'initializing', 'startup'],
+      ['info', 'application tbcoin-engine', 'initializing', 'ready', 'startup'],
+      ['info', 'application tbcoin-engine', 'ready', 'starting', 'startup'],
+      ['info', 'application tbcoin-engine', 'starting', 'running', 'startup'],
       ['info', 'model gated@1', 'uninitialized', 'initializing', 'loadModel'],
       ['error', 'model gated@1', 'initializing', 'error', 'loadModel'],
     ])

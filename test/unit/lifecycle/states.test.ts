@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { errors } from '../../src/errors.js'
+import { errors } from '../../../src/errors.js'
 import {
   LIFECYCLE_STATES,
   type LifecycleState,
   StateMachine,
   TRANSITIONS,
   type Transition,
-} from '../../src/lifecycle/states.js'
+} from '../../../src/lifecycle/states.js'
 
 /** The design's table, written down a second time. */
 const legal: Record<LifecycleState, LifecycleState[]> = {

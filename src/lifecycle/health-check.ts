@@ -1,0 +1,141 @@
+import { inspect } from 'node:util'
+import { z } from 'zod'
+import { durationMs } from '../config.js'
+import { within } from '../pools/within.js'
+
+export type HealthStatus = 'healthy' | 'unhealthy'
+
+/** What a check may answer in so many words. */
+export interface HealthAnswer {
+  readonly status: HealthStatus
+  /** Why it is unhealthy. */
+  readonly reason?: string | undefined
+  /** Whatever else there is to say. */
+  readonly detail?: unknown
+}
+
+/** Answers with nothing or true if all is well, with false, a `HealthAnswer` or an error if not. */
+export type HealthCheck = (context: { signal: AbortSignal }) => unknown
+
+export const healthCheckOptionsSchema = z.strictObject({
+  /** Whether the application is not ready while it fails; otherwise it is degraded. */
+  critical: z.boolean().default(true),
+  /** A check that takes longer has failed. */
+  timeoutMs: durationMs.min(1).default(5_000),
+  /** Runs by itself that often, and a report has the last result; 0 runs it for each report. */
+  intervalMs: durationMs.default(0),
+  /** What a critical check tells about: whether requests should come, or whether the process should go on. */
+  affects: z.enum(['readiness', 'liveness']).default('readiness'),
+})
+
+export type HealthCheckOptions = z.input<typeof healthCheckOptionsSchema>
+
+/** The last result of one check. */
+export interface CheckReport {
+  readonly status: HealthStatus
+  readonly critical: boolean
+  readonly affects: 'readiness' | 'liveness'
+  /** How long the check took, in milliseconds. */
+  readonly durationMs: number
+  /** Milliseconds since the epoch. */
+  readonly checkedAt: number
+  /** Since when the status is what it is, in milliseconds since the epoch. */
+  readonly since: number
+  /** Why it is unhealthy. */
+  readonly reason: string | undefined
+  /** The last failure, also when it is healthy again. */
+  readonly lastError: { readonly reason: string; readonly at: number } | undefined
+  /** What the check had to say beside that. */
+  readonly detail: unknown
+}
+
+/** One check: never run twice at the same time, and failed as long as it hangs. */
+export class RegisteredCheck {
+  readonly #check: HealthCheck
+  readonly #options: z.output<typeof healthCheckOptionsSchema>
+  #last: CheckReport | undefined
+  #running: Promise<CheckReport> | undefined
+  /** Of a run that does not return. */
+  #hangingSinceMs: number | undefined
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(check: HealthCheck, options: z.output<typeof healthCheckOptionsSchema>) {
+    this.#check = check
+    this.#options = options
+    if (options.intervalMs === 0) return
+    this.#timer = setInterval(() => void this.run(), options.intervalMs)
+    this.#timer.unref()
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+
+  /** The last result where the check runs by itself, else a new one. */
+  report(): Promise<CheckReport> {
+    if (this.#timer !== undefined && this.#last !== undefined) return Promise.resolve(this.#last)
+    return this.run()
+  }
+
+  run(): Promise<CheckReport> {
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined
+    })
+    return this.#running
+  }
+
+  async #run(): Promise<CheckReport> {
+    const startedAtMs = performance.now()
+    const answer = this.#hangingSinceMs === undefined ? await this.#ask(startedAtMs) : this.#hanging()
+    const now = Date.now()
+    const { critical, affects } = this.#options
+    const { status, reason, detail } = answer
+    const report: CheckReport = {
+      status,
+      critical,
+      affects,
+      durationMs: performance.now() - startedAtMs,
+      checkedAt: now,
+      since: this.#last?.status === status ? this.#last.since : now,
+      reason: status === 'healthy' ? undefined : (reason ?? 'the check says so'),
+      lastError:
+        status === 'healthy' ? this.#last?.lastError : { reason: reason ?? 'the check says so', at: now },
+      detail,
+    }
+    this.#last = report
+    return report
+  }
+
+  async #ask(startedAtMs: number): Promise<HealthAnswer> {
+    const controller = new AbortController()
+    const asked = (async () => normalised(await this.#check({ signal: controller.signal })))().catch(
+      (error: unknown): HealthAnswer => ({
+        status: 'unhealthy',
+        reason: error instanceof Error ? error.message : String(error),
+      }),
+    )
+    const answer = await within(asked, this.#options.timeoutMs)
+    if (answer !== undefined) return answer
+    // Not asked again before it returns: checks that hang would pile up.
+    this.#hangingSinceMs = startedAtMs
+    void asked.then(() => {
+      this.#hangingSinceMs = undefined
+    })
+    controller.abort()
+    return this.#hanging()
+  }
+
+  #hanging(): HealthAnswer {
+    const sinceMs = Math.round(performance.now() - (this.#hangingSinceMs ?? 0))
+    return { status: 'unhealthy', reason: `the check has not returned for ${sinceMs} ms` }
+  }
+}
+
+function normalised(answer: unknown): HealthAnswer {
+  if (answer === undefined || answer === true) return { status: 'healthy' }
+  if (answer === false) return { status: 'unhealthy' }
+  const { status } = (answer ?? {}) as { status?: unknown }
+  if (status === 'healthy' || status === 'unhealthy') return answer as HealthAnswer
+  return { status: 'unhealthy', reason: `the check answers with ${inspect(answer, { depth: 0 })}` }
+}

@@ -1,0 +1,82 @@
+import { parseOptions } from '../config.js'
+import { errors } from '../errors.js'
+import {
+  type CheckReport,
+  type HealthCheck,
+  type HealthCheckOptions,
+  healthCheckOptionsSchema,
+  RegisteredCheck,
+} from './health-check.js'
+import type { LifecycleState, StateMachine } from './states.js'
+
+export type {
+  CheckReport,
+  HealthAnswer,
+  HealthCheck,
+  HealthCheckOptions,
+  HealthStatus,
+} from './health-check.js'
+
+export interface HealthReport {
+  /** `unhealthy` while a critical check fails or the application does not run, `degraded` while another fails. */
+  readonly status: 'healthy' | 'degraded' | 'unhealthy'
+  /** Whether the process should go on; false in the state `error`, or while a critical check on it fails. */
+  readonly isLive: boolean
+  /** Whether requests should come: the application is running and live, and no critical check fails. */
+  readonly isReady: boolean
+  readonly state: LifecycleState
+  readonly uptimeSeconds: number
+  /** Milliseconds since the epoch. */
+  readonly checkedAt: number
+  readonly checks: Readonly<Record<string, CheckReport>>
+}
+
+/** The health checks of an application. */
+export class HealthMonitor {
+  readonly #machine: StateMachine
+  readonly #uptimeSeconds: () => number
+  readonly #checks = new Map<string, RegisteredCheck>()
+
+  constructor(machine: StateMachine, uptimeSeconds: () => number) {
+    this.#machine = machine
+    this.#uptimeSeconds = uptimeSeconds
+  }
+
+  add(name: string, check: HealthCheck, options: HealthCheckOptions): void {
+    const parsed = parseOptions(healthCheckOptionsSchema, options, 'addHealthCheck')
+    if (typeof name !== 'string' || name === '') {
+      throw new errors.ERR_INVALID_OPTIONS('addHealthCheck: the name is a non-empty string')
+    }
+    if (typeof check !== 'function') {
+      throw new errors.ERR_INVALID_OPTIONS(`addHealthCheck: the check "${name}" is a function`)
+    }
+    if (this.#checks.has(name)) {
+      throw new errors.ERR_INVALID_OPTIONS(`addHealthCheck: there is a check named "${name}" already`)
+    }
+    this.#checks.set(name, new RegisteredCheck(check, parsed))
+  }
+
+  /** No check runs by itself any more. */
+  stop(): void {
+    for (const check of this.#checks.values()) check.stop()
+  }
+
+  async report(): Promise<HealthReport> {
+    const entries = await Promise.all(
+      [...this.#checks].map(async ([name, check]) => [name, await check.report()] as const),
+    )
+    const failing = entries.map(([, report]) => report).filter(({ status }) => status === 'unhealthy')
+    const critical = failing.filter((report) => report.critical)
+    const isLive = !this.#machine.is('error') && critical.every(({ affects }) => affects !== 'liveness')
+    const isReady = this.#machine.is('running') && critical.length === 0
+    return {
+      status: isReady ? (failing.length === 0 ? 'healthy' : 'degraded') : 'unhealthy',
+      isLive,
+      isReady,
+      state: this.#machine.state,
+      uptimeSeconds: this.#uptimeSeconds(),
+      checkedAt: Date.now(),
+      checks: Object.fromEntries(entries),
+    }
+  }
+}

@@ -1,0 +1,42 @@
+import type { LifecycleHandler } from './handlers.js'
+
+/** A handler that was called. */
+export interface HandlerRun {
+  /** Settles when the handler does; rejects at its limit. */
+  readonly outcome: Promise<void>
+  /** Settles, never rejects, when the handler itself does: whether it was done. */
+  readonly settled: Promise<boolean>
+}
+
+/**
+ * Calls `run`. Its signal aborts after `timeoutMs`, when it is not waited for any longer and
+ * `late` is the outcome, and when `stop` does, which it may take as a hint.
+ */
+export function runHandler(
+  run: LifecycleHandler,
+  timeoutMs: number | undefined,
+  late: Error,
+  { stop, windUpMs = 0 }: { stop?: AbortSignal | undefined; windUpMs?: number | undefined } = {},
+): HandlerRun {
+  const controller = new AbortController()
+  const work = (async () => {
+    await run({ signal: controller.signal, timeoutMs })
+  })()
+  const settled = work.then(
+    () => true,
+    () => false,
+  )
+  const hint = (): void => controller.abort(stop?.reason)
+  stop?.addEventListener('abort', hint, { once: true })
+  void settled.then(() => stop?.removeEventListener('abort', hint))
+  const outcome = new Promise<void>((resolve, reject) => {
+    const giveUp = (): void => {
+      controller.abort(late)
+      reject(late)
+    }
+    const timer = timeoutMs === undefined ? undefined : setTimeout(giveUp, timeoutMs + windUpMs)
+    work.then(resolve, reject)
+    void settled.then(() => clearTimeout(timer))
+  })
+  return { outcome, settled }
+}

@@ -1,0 +1,52 @@
+import { SHUTDOWN_PHASES, type ShutdownHandler } from './handlers.js'
+
+/** What a handler that comes later is left, at the least, by those before it. */
+const RESERVE_MS = 1_000
+const RESERVE_SHARE = 1 / 20
+
+/** What is known of a startup when it is undone. */
+export interface Started {
+  /** Every startup handler in the order in which they run. */
+  readonly order: readonly string[]
+  /** Those that are done. */
+  readonly done: ReadonlySet<string>
+  /** The place of each among all registrations. */
+  readonly places: ReadonlyMap<string, number>
+}
+
+/**
+ * The shutdown handlers that have to run, in order: by phase, and within a phase in exact reverse of
+ * the startup. One that belongs to a startup handler runs only if that is done, and in its place; any
+ * other counts as having come after the startup handlers that were registered before it.
+ */
+export function planShutdown(handlers: readonly ShutdownHandler[], started: Started): ShutdownHandler[] {
+  const position = new Map(started.order.map((name, index) => [name, index]))
+  const keyOf = ({ undoes, place }: ShutdownHandler): number => {
+    const own = undoes === undefined ? undefined : position.get(undoes)
+    if (own !== undefined) return own
+    const before = started.order.filter((name) => (started.places.get(name) ?? 0) < place)
+    return Math.max(-1, ...before.map((name) => position.get(name) ?? -1)) + 0.5
+  }
+  return handlers
+    .filter(({ undoes }) => undoes === undefined || !position.has(undoes) || started.done.has(undoes))
+    .map((handler) => ({
+      handler,
+      key: keyOf(handler),
+      phase: SHUTDOWN_PHASES.indexOf(handler.phase),
+    }))
+    .sort((a, b) => a.phase - b.phase || b.key - a.key || b.handler.place - a.handler.place)
+    .map(({ handler }) => handler)
+}
+
+/**
+ * How long the first of `left` may take when the budget ends in `remainingMs`: all of it but for what
+ * is reserved for those after it, so that one that hangs does not cost the others their turn.
+ */
+export function timeFor(left: readonly ShutdownHandler[], remainingMs: number, budgetMs: number): number {
+  const [first, ...later] = left
+  const reserveMs = Math.min(RESERVE_MS, budgetMs * RESERVE_SHARE)
+  const reservedMs = later.filter(({ own }) => own.isNeeded?.() ?? true).length * reserveMs
+  // Ever so many handlers cannot reserve more than the half.
+  const ownMs = Math.max(0, remainingMs - Math.min(reservedMs, budgetMs / 2))
+  return Math.min(first?.timeoutMs ?? ownMs, ownMs)
+}

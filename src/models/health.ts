@@ -1,0 +1,61 @@
+import type { PoolStats } from '../pools/pool-settings.js'
+import type { Catalogue } from './catalogue.js'
+import type { ModelVersion } from './model-version.js'
+
+/** What a health check answers with. */
+export interface ModelsHealth {
+  readonly status: 'healthy' | 'unhealthy'
+  readonly reason?: string
+  readonly detail: unknown
+}
+
+/** Every model has an active version that can answer; a cold one can, after its load. */
+export function checkModels(catalogue: Catalogue): ModelsHealth {
+  const active = catalogue
+    .versions()
+    .filter((version) => catalogue.get(version.spec.name)?.active === version)
+  const problems = active.flatMap((version) => {
+    const why = whyUnable(version)
+    return why === undefined ? [] : [`${labelOf(version)} ${why}`]
+  })
+  return answer(problems, {
+    active: active.map((version) => ({ ...version.subject, state: version.machine.state })),
+  })
+}
+
+/** Every replica is there and comes back from its runs. */
+export function checkReplicas(catalogue: Catalogue): ModelsHealth {
+  const served = catalogue.versions().filter((version) => version.machine.is('ready', 'running'))
+  const problems = served.flatMap((version) => {
+    const { pool } = version
+    if (pool === undefined) return []
+    const stats = pool.stats()
+    const wanted = pool.settings.replicas
+    return [
+      ...(stats.quarantined > 0 ? [`${labelOf(version)} has ${stats.quarantined} in quarantine`] : []),
+      ...(alive(stats) < wanted ? [`${labelOf(version)} has ${alive(stats)} of ${wanted}`] : []),
+    ]
+  })
+  return answer(problems, {
+    pools: served.map((version) => ({ ...version.subject, ...version.pool?.stats() })),
+  })
+}
+
+function whyUnable({ machine, pool }: ModelVersion): string | undefined {
+  if (machine.is('error')) return `is in error: ${String((machine.cause as Error | undefined)?.message)}`
+  if (machine.is('running') && pool !== undefined && alive(pool.stats()) === 0) return 'has no replica left'
+  return undefined
+}
+
+function alive({ idle, busy }: PoolStats): number {
+  return idle + busy
+}
+
+function labelOf({ spec }: ModelVersion): string {
+  return `${spec.name}@${spec.version}`
+}
+
+function answer(problems: readonly string[], detail: unknown): ModelsHealth {
+  if (problems.length === 0) return { status: 'healthy', detail }
+  return { status: 'unhealthy', reason: problems.join('; '), detail }
+}

@@ -1,0 +1,111 @@
+import { afterAll, describe, expect, it } from 'vitest'
+import { loop, tripsPerMs } from '../fixtures/graphs.js'
+import {
+  abortMarks,
+  type ChildResult,
+  messageOf,
+  runChild,
+  startChild,
+  tries,
+} from '../fixtures/process/run-child.js'
+import { tempRepository } from '../fixtures/temp-repository.js'
+
+const repository = tempRepository({ loop: { '1': loop() } })
+afterAll(() => repository.dispose())
+
+const replicas = 2
+const input = {
+  models: [{ name: 'loop', version: '1', source: repository.path('loop', '1') }],
+  replicas,
+  trips: tripsPerMs * 60,
+}
+const answered = { submitted: replicas * 2, answered: replicas * 2, rejected: {} }
+const repeats = { repeats: tries - 1 }
+
+function statesOf(child: ChildResult): string[] {
+  return child.messages.filter(({ kind }) => kind === 'state').map(({ to, trigger }) => `${to} (${trigger})`)
+}
+
+async function signalled(signals: NodeJS.Signals[], more: object = {}): Promise<ChildResult> {
+  const child = startChild('managed.mjs', { input: { ...input, ...more } })
+  await child.message('ready')
+  for (const signal of signals) child.kill(signal)
+  return child.result
+}
+
+describe('a manager that handles signals, while every replica is inside a run,', () => {
+  it.each(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const)(
+    'answers all at %s and ends the process with code 0',
+    repeats,
+    async (signal) => {
+      const child = await signalled([signal])
+      expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })
+      expect(messageOf(child, 'books')).toMatchObject(answered)
+      expect(statesOf(child).slice(-2)).toEqual([`stopping (${signal})`, `stopped (${signal})`])
+    },
+  )
+
+  it('ends the process with code 1 when a shutdown handler fails', repeats, async () => {
+    const child = await signalled(['SIGTERM'], { shutdown: 'fails' })
+    expect(child).toMatchObject({ code: 1, signal: null })
+    expect(child.stderr).not.toMatch(abortMarks)
+    expect(statesOf(child).at(-1)).toBe('error (SIGTERM)')
+  })
+
+  it('ends the process with code 1 when the budget is over', repeats, async () => {
+    const child = await signalled(['SIGTERM'], { shutdown: 'hangs', gracefulShutdownTimeoutMs: 300 })
+    expect(child).toMatchObject({ code: 1, signal: null, isOverdue: false })
+    expect(child.stderr).not.toMatch(abortMarks)
+    expect(statesOf(child).at(-1)).toBe('error (SIGTERM)')
+  })
+
+  it('ends the process at once, with code 1, at a second signal', repeats, async () => {
+    const child = startChild('managed.mjs', {
+      input: { ...input, shutdown: 'hangs', gracefulShutdownTimeoutMs: 60_000 },
+    })
+    await child.message('ready')
+    child.kill('SIGTERM')
+    await child.message('state', ({ to }) => to === 'stopping')
+    child.kill('SIGINT')
+    const result = await child.result
+    expect(result).toMatchObject({ code: 1, signal: null, isOverdue: false })
+    expect(result.stderr).not.toMatch(abortMarks)
+    expect(result.endingMs).toBeLessThan(10_000)
+  })
+
+  it.each([
+    ['an uncaught exception', 'throw'],
+    ['an unhandled rejection', 'reject'],
+  ])('shuts down at %s and ends the process with code 1', repeats, async (_, end) => {
+    const child = await runChild('managed.mjs', { input: { ...input, end } })
+    expect(child).toMatchObject({ code: 1, signal: null })
+    expect(child.stderr).not.toMatch(abortMarks)
+    expect(messageOf(child, 'books')).toMatchObject(answered)
+    expect(statesOf(child).at(-1)).toBe('stopped (uncaught error)')
+  })
+
+  it.each([
+    ['its own code', 3],
+    ['code 0', undefined],
+  ])('shuts a process down that has nothing left to do, which ends with %s', repeats, async (_, exitCode) => {
+    const child = await runChild('managed.mjs', { input: { ...input, end: 'natural', exitCode } })
+    expect(child).toMatchObject({ code: exitCode ?? 0, signal: null, stderr: '' })
+    expect(messageOf(child, 'books')).toMatchObject(answered)
+    expect(statesOf(child).at(-1)).toBe('stopped (nothing left to do)')
+  })
+
+  it('leaves process.exit alone', repeats, async () => {
+    const child = await runChild('managed.mjs', { input: { ...input, end: 'exit' } })
+    expect(child).toMatchObject({ code: 3, signal: null, stderr: '' })
+    expect(statesOf(child).at(-1)).toBe('running (startup)')
+  })
+})
+
+describe('a native fault under a manager that handles signals', () => {
+  it.each(['main', 'replica'])('on %s kills the process within a second', repeats, async (where) => {
+    const child = await runChild('native-fault.mjs', { input: { where } })
+    // What a shell shows as 139.
+    expect(child).toMatchObject({ code: null, signal: 'SIGSEGV', isOverdue: false })
+    expect(child.endingMs).toBeLessThan(1_000)
+  })
+})

@@ -1,0 +1,87 @@
+import fc from 'fast-check'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { LIFECYCLE_STATES, type LifecycleState, TRANSITIONS } from '../../src/lifecycle/states.js'
+import { quietManager, watch } from '../unit/lifecycle/kit.js'
+
+beforeEach(() => vi.useFakeTimers())
+afterEach(() => vi.useRealTimers())
+
+/** What a handler does: comes to its end after a while, fails then, or never returns. */
+const behaviour = fc.record({
+  kind: fc.constantFrom('done', 'done', 'done', 'fails', 'hangs'),
+  afterMs: fc.integer({ min: 0, max: 400 }),
+})
+const step = fc.record({
+  start: behaviour,
+  stop: behaviour,
+  timeoutMs: fc.option(fc.integer({ min: 1, max: 300 }), { nil: undefined }),
+  /** Which of the earlier steps it depends on, by their distance. */
+  back: fc.array(fc.integer({ min: 1, max: 3 }), { maxLength: 2 }),
+})
+const scenario = fc.record({
+  steps: fc.array(step, { maxLength: 5 }),
+  /** When shutdown is asked for, and whether startup is. */
+  shutdownsAtMs: fc.array(fc.integer({ min: 0, max: 1_500 }), { minLength: 1, maxLength: 3 }),
+  startsAtMs: fc.array(fc.integer({ min: 0, max: 300 }), { minLength: 1, maxLength: 2 }),
+})
+
+type Behaviour = { kind: string; afterMs: number }
+
+function act({ kind, afterMs }: Behaviour): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (kind === 'hangs') return
+    setTimeout(() => (kind === 'done' ? resolve() : reject(new Error('fails on purpose'))), afterMs)
+  })
+}
+
+it('any interleaving of startup, shutdown, failing and hanging handlers ends in a legal state, with all that was started stopped once, in reverse', async () => {
+  await fc.assert(
+    fc.asyncProperty(scenario, async ({ steps, shutdownsAtMs, startsAtMs }) => {
+      const manager = quietManager({ gracefulShutdownTimeoutMs: 1_000 })
+      const moves: LifecycleState[] = ['uninitialized']
+      manager.on('transition', ({ from, to }) => {
+        expect(TRANSITIONS[from]).toContain(to)
+        expect(from).toBe(moves.at(-1))
+        moves.push(to)
+      })
+      const started: string[] = []
+      const stops: string[] = []
+      let isUndoing = false
+      const late = new Set<string>()
+      manager.on('transition', ({ to }) => {
+        if (to === 'stopping') isUndoing = true
+      })
+      for (const [index, { start, stop, timeoutMs, back }] of steps.entries()) {
+        const name = `step ${index}`
+        const dependsOn = back
+          .filter((distance) => distance <= index)
+          .map((distance) => `step ${index - distance}`)
+        manager.addStartupHandler(
+          async () => {
+            await act(start)
+            started.push(name)
+            if (isUndoing) late.add(name)
+          },
+          { name, dependsOn, ...(timeoutMs === undefined ? {} : { timeoutMs }) },
+        )
+        manager.addShutdownHandler(
+          async () => {
+            stops.push(name)
+            await act(stop)
+          },
+          { name },
+        )
+      }
+      for (const at of startsAtMs) setTimeout(() => watch(manager.startup()), at)
+      for (const at of shutdownsAtMs) setTimeout(() => watch(manager.shutdown()), at)
+      await vi.advanceTimersByTimeAsync(10_000)
+      expect(['stopped', 'error']).toContain(manager.state)
+      expect(LIFECYCLE_STATES).toContain(manager.state)
+      // What was started, whenever that was, has been stopped once; nothing else has.
+      expect([...stops].sort()).toEqual([...started].sort())
+      const inTime = started.filter((name) => !late.has(name))
+      expect(stops.filter((name) => !late.has(name))).toEqual([...inTime].reverse())
+    }),
+    { numRuns: 300 },
+  )
+})
