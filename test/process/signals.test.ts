@@ -101,6 +101,26 @@ describe('a manager that handles signals, while every replica is inside a run,',
   })
 })
 
+describe('a runtime that handles signals, under load', () => {
+  it.each(['SIGTERM', 'SIGINT'] as const)(
+    'answers at %s all that it has accepted, and ends with code 0',
+    repeats,
+    async (signal) => {
+      const child = startChild('serve-until-signal.mjs', {
+        input: { models: input.models, callers: 32, trips: tripsPerMs },
+      })
+      await child.message('ready')
+      child.kill(signal)
+      const result = await child.result
+      expect(result).toMatchObject({ code: 0, signal: null, stderr: '' })
+      const books = messageOf(result, 'books') as unknown as { submitted: number; answered: number }
+      expect(books.submitted).toBeGreaterThanOrEqual(32 * 4)
+      expect(books.answered).toBe(books.submitted)
+      expect(messageOf(result, 'closed')).toMatchObject({ rejected: 0, stuck: [], failures: [] })
+    },
+  )
+})
+
 describe('a native fault under a manager that handles signals', () => {
   it.each(['main', 'replica'])('on %s kills the process within a second', repeats, async (where) => {
     const child = await runChild('native-fault.mjs', { input: { where } })

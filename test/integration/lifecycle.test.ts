@@ -1,0 +1,173 @@
+import type { HealthReport, Runtime, RuntimeOptions } from 'tbcoin-engine'
+import { afterEach, describe, expect, it } from 'vitest'
+import { Gate } from './gate.js'
+import { ask, codeOf, inState, loadGated, quietRuntime } from './kit.js'
+
+let runtime: Runtime
+const gates: Gate[] = []
+
+function gate(): Gate {
+  const made = new Gate()
+  gates.push(made)
+  return made
+}
+
+async function start(options: RuntimeOptions = {}): Promise<Runtime> {
+  runtime = await quietRuntime(options)
+  return runtime
+}
+
+afterEach(async () => {
+  for (const each of gates.splice(0)) each.openForGood()
+  await runtime.close()
+})
+
+/** What failed, by check. */
+function failuresOf({ checks }: HealthReport): Record<string, string | undefined> {
+  const failing = Object.entries(checks).filter(([, { status }]) => status === 'unhealthy')
+  return Object.fromEntries(failing.map(([name, { reason }]) => [name, reason]))
+}
+
+describe('the health of a runtime', () => {
+  it('has a check of models, replicas, memory and event loop, and is well', async () => {
+    await start({ replicas: 2 })
+    await loadGated(runtime, '1')
+    const report = await runtime.health()
+    expect(report).toMatchObject({ status: 'healthy', isLive: true, isReady: true, state: 'running' })
+    expect(Object.keys(report.checks)).toEqual(['models', 'replicas', 'memory', 'event-loop'])
+    expect(report.checks.replicas?.detail).toMatchObject({
+      pools: [{ model: 'gated', version: '1', replicas: 2, idle: 2, quarantined: 0 }],
+    })
+    expect(report.checks.memory?.detail).toMatchObject({ residentBytes: expect.any(Number) })
+  })
+
+  it('is well with a cold version, which is loaded when it is asked for', async () => {
+    await start()
+    await loadGated(runtime, '1')
+    await runtime.models.cleanupUnusedModels({ maxAgeMs: 0 })
+    expect(await runtime.health()).toMatchObject({ status: 'healthy', isReady: true })
+  })
+
+  it('is degraded as long as a replica is in quarantine, though another has taken its place', async () => {
+    await start({ restartBackoffMs: 1 })
+    const held = gate()
+    await loadGated(runtime, '1', { gate: held }, { stuckAfterMs: 30 })
+    expect(await codeOf(ask(runtime, 1, 'hold'))).toBe('ERR_REPLICA_STUCK')
+    expect(await ask(runtime, 2)).toBe(2)
+    const report = await runtime.health()
+    expect(report).toMatchObject({ status: 'degraded', isReady: true })
+    expect(failuresOf(report)).toEqual({ replicas: 'gated@1 has 1 in quarantine' })
+    expect(report.checks.replicas?.lastError?.reason).toBe('gated@1 has 1 in quarantine')
+  })
+
+  it('is unhealthy while no replica of an active version is left, and degraded while one is missing', async () => {
+    await start({ replicas: 2, restartBackoffMs: 60_000, maxRestartBackoffMs: 60_000 })
+    await loadGated(runtime, '1')
+    await codeOf(ask(runtime, 1, 'exit'))
+    expect(await runtime.health()).toMatchObject({ status: 'degraded', isReady: true })
+    await codeOf(ask(runtime, 1, 'exit'))
+    const report = await runtime.health()
+    expect(report).toMatchObject({ status: 'unhealthy', isReady: false, isLive: true })
+    expect(failuresOf(report)).toEqual({
+      models: 'gated@1 has no replica left',
+      replicas: 'gated@1 has 0 of 2',
+    })
+  })
+
+  it('is unhealthy when the replicas of an active version keep dying', async () => {
+    await start({ crashBudget: 0 })
+    await loadGated(runtime, '1')
+    await codeOf(ask(runtime, 1, 'exit'))
+    await inState(runtime, 'gated', '1', 'error')
+    const report = await runtime.health()
+    expect(report).toMatchObject({ status: 'unhealthy', isReady: false })
+    expect(failuresOf(report).models).toMatch(/^gated@1 is in error: replicas of gated@1 keep dying/)
+  })
+
+  it('has checks of the application beside its own', async () => {
+    await start()
+    runtime.lifecycle.addHealthCheck('queue', () => ({ status: 'unhealthy', reason: 'it is full' }))
+    expect(failuresOf(await runtime.health())).toEqual({ queue: 'it is full' })
+  })
+
+  it('is not ready once the runtime is closing', async () => {
+    await start()
+    const closing = runtime.close()
+    expect(await runtime.health()).toMatchObject({ isReady: false, state: 'stopping' })
+    await closing
+    expect(await runtime.health()).toMatchObject({ isReady: false, isLive: true, state: 'stopped' })
+  })
+})
+
+describe('shutdown handlers of an application', () => {
+  it('run when the runtime is closed: before admission ends, after the last answer', async () => {
+    await start()
+    const held = gate()
+    await loadGated(runtime, '1', { gate: held })
+    const steps: string[] = []
+    const running = ask(runtime, 1, 'hold').then(() => steps.push('answer'))
+    await held.arrival('run')
+    const { lifecycle } = runtime
+    lifecycle.addShutdownHandler(
+      async () => {
+        steps.push('readiness')
+        steps.push(`still admitted: ${await codeOf(runtime.predict('nobody', {}))}`)
+        held.open('run')
+      },
+      { phase: 'readiness' },
+    )
+    lifecycle.addShutdownHandler(async () => {
+      steps.push(`resources: ${await codeOf(ask(runtime, 1))}`)
+    })
+    await runtime.close()
+    await running
+    expect(steps).toEqual([
+      'readiness',
+      'still admitted: ERR_MODEL_NOT_FOUND',
+      'answer',
+      'resources: ERR_RUNTIME_CLOSED',
+    ])
+  })
+
+  it('that fail are in the report of close, and reject shutdown', async () => {
+    await start()
+    runtime.lifecycle.addShutdownHandler(() => Promise.reject(new Error('cannot')), { name: 'cache' })
+    const { failures } = await runtime.close()
+    expect(failures).toMatchObject([
+      { code: 'ERR_SHUTDOWN', message: 'shutdown handler "cache" failed: cannot' },
+    ])
+    expect(runtime.state).toBe('error')
+    expect(await codeOf(runtime.lifecycle.shutdown())).toBe('ERR_SHUTDOWN')
+  })
+
+  it('keep their time though requests do not come to an end', async () => {
+    await start()
+    const held = gate()
+    await loadGated(runtime, '1', { gate: held })
+    const running = codeOf(ask(runtime, 1, 'hold'))
+    await held.arrival('run')
+    let givenMs = 0
+    runtime.lifecycle.addShutdownHandler(({ timeoutMs }) => {
+      givenMs = timeoutMs ?? 0
+    })
+    const report = await runtime.close({ timeoutMs: 400 })
+    expect(await running).toBe('ERR_RUNTIME_CLOSED')
+    expect(report).toMatchObject({ rejected: 1, stuck: [{ model: 'gated' }], failures: [] })
+    expect(givenMs).toBeGreaterThan(0)
+  })
+})
+
+describe('lifecycle.shutdown', () => {
+  it('is a close, with its reason as the trigger', async () => {
+    await start()
+    await loadGated(runtime, '1')
+    const triggers: string[] = []
+    runtime.on('transition', ({ component, to, trigger }) => triggers.push(`${component} ${to} (${trigger})`))
+    const closed = new Promise((resolve) => runtime.once('closed', resolve))
+    await runtime.lifecycle.shutdown('maintenance')
+    expect(triggers[0]).toBe('application tbcoin-engine stopping (maintenance)')
+    expect(triggers.at(-1)).toBe('application tbcoin-engine stopped (maintenance)')
+    expect(await closed).toMatchObject({ rejected: 0, stuck: [] })
+    expect(await runtime.close()).toBe(await closed)
+  })
+})
