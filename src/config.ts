@@ -12,35 +12,47 @@ const name = z
     message: 'must be usable as a folder name: no slash, backslash or NUL',
   })
 export const logLevelSchema = z.enum(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'])
-const fileOrUrl = z.union([z.string().min(1), z.instanceof(URL)])
+const fileOrUrl = z.union([z.string().min(1), z.instanceof(URL)]).meta({ type: 'path or file URL' })
+const jsonRecord = z.record(z.string(), z.unknown())
 
 const sample = z.strictObject({
-  /** A valid input of the model; run on every replica before it serves. */
-  input: z.record(z.string(), z.unknown()),
-  /** What the model must answer to it. */
-  output: z.record(z.string(), z.unknown()).optional(),
-  rtol: z.number().min(0).default(1e-3),
-  atol: z.number().min(0).default(1e-5),
+  input: jsonRecord.meta({ type: 'object, as for `predict`', description: 'a valid input' }),
+  output: jsonRecord.optional().meta({
+    type: 'object, by output',
+    description: 'the expected answer; outputs that are not named are not compared',
+  }),
+  rtol: z.number().min(0).default(1e-3).describe('tolerance for numbers, relative to the expected value'),
+  atol: z.number().min(0).default(1e-5).describe('absolute tolerance, added to that'),
 })
 
 /** Settings of one model; each falls back to the runtime's setting of the same name. */
 const modelConfigSchema = z.strictObject({
-  /** Worker threads of each version. */
-  replicas: z.union([z.literal('auto'), count.max(1024)]).optional(),
-  /** Threads inside one run. Replicas times this should not exceed the cores. */
-  intraOpNumThreads: count.max(1024).optional(),
-  /** Passed to `InferenceSession.create`, over the defaults of this library. */
-  sessionOptions: z.record(z.string(), z.unknown()).optional(),
-  /** onnxruntime's execution providers, best first. */
-  executionProviders: z.array(z.unknown()).min(1).optional(),
-  /** Handed to a custom loader as it is; must be structured-cloneable. */
-  loaderOptions: z.unknown().optional(),
-  maxQueue: z.number().int().min(0).optional(),
-  stuckAfterMs: durationMs.optional(),
-  modelIdleMs: durationMs.optional(),
-  standbyMs: durationMs.optional(),
-  drainTimeoutMs: durationMs.optional(),
-  sample: sample.optional(),
+  replicas: z
+    .union([count.max(1024), z.literal('auto')])
+    .optional()
+    .describe('worker threads of each version'),
+  intraOpNumThreads: count.max(1024).optional().describe('threads inside one run'),
+  sessionOptions: jsonRecord.optional().meta({
+    type: 'object',
+    description: "passed to `InferenceSession.create`, over this library's defaults",
+  }),
+  executionProviders: z
+    .array(z.unknown())
+    .min(1)
+    .optional()
+    .describe("onnxruntime's execution providers, best first"),
+  loaderOptions: z.unknown().optional().meta({
+    type: 'anything that can be cloned',
+    description: 'handed to a custom loader as it is',
+  }),
+  maxQueue: z.number().int().min(0).optional().describe('requests that may wait for one version'),
+  stuckAfterMs: durationMs.optional().describe('a run that takes longer puts its replica in quarantine'),
+  modelIdleMs: durationMs.optional().describe('a version that is unused for so long is evicted'),
+  standbyMs: durationMs.optional().describe('how long this version keeps its pool after it is replaced'),
+  drainTimeoutMs: durationMs
+    .optional()
+    .describe('how long this version waits for its requests when it is stopped'),
+  sample: sample.optional().describe('what every replica runs before it serves'),
 })
 
 export const loadModelSchema = z.strictObject({
@@ -84,73 +96,115 @@ export const modelNameSchema = name
 
 /** What the life of an application needs, with a runtime or without. */
 const lifecycleFields = {
-  /** Name in log lines. */
-  appName: z.string().min(1).default('tbcoin-engine'),
-  /** Least severe level that is logged. */
-  logLevel: logLevelSchema.default('info'),
-  /** Time that a shutdown has unless it is told otherwise. */
-  gracefulShutdownTimeoutMs: durationMs.default(30_000),
+  appName: z.string().min(1).default('tbcoin-engine').describe('name in log lines'),
+  logLevel: logLevelSchema
+    .default('info')
+    .describe('least severe level that is logged; of a `logger` of your own it only sets what replicas send'),
+  gracefulShutdownTimeoutMs: durationMs
+    .default(30_000)
+    .describe('time that a shutdown has unless it is told otherwise'),
 }
 
 /** What `new LifecycleManager` takes beside the logger. */
 export const lifecycleSchema = z.strictObject({
   ...lifecycleFields,
-  /** Shut down, and end the process, at SIGTERM, SIGINT, SIGHUP, SIGQUIT and at an error nobody handles. */
-  handleSignals: z.boolean().default(true),
+  handleSignals: z
+    .boolean()
+    .default(true)
+    .describe('shut down, and end the process, at [signals](#signals) and at an error nobody handles'),
 })
 
 export const runtimeSchema = z.strictObject({
   ...lifecycleFields,
-  /** Close, and end the process, at SIGTERM, SIGINT, SIGHUP, SIGQUIT and at an error nobody handles. */
-  handleSignals: z.boolean().default(false),
-  /** Folder of `<name>/<version>/model.onnx`; nothing is scanned without it. */
-  modelDir: fileOrUrl.optional(),
-  /** Modules that load models of other types than `onnx`, by type; see `registerModelLoader`. */
-  loaders: z.record(z.string().min(1), fileOrUrl).default({}),
-  /** Models to load at the start, beside those of `modelDir`. */
-  models: z.array(loadModelSchema).default([]),
-  /** What a model that fails at the start does: reject `createRuntime`, or be reported and left out. */
-  onLoadError: z.enum(['throw', 'degrade']).default('throw'),
-  /** Worker threads of each version; `auto` is one per usable core. */
-  replicas: z.union([z.literal('auto'), count.max(1024)]).default('auto'),
-  /** Threads inside one run. */
-  intraOpNumThreads: count.max(1024).default(1),
-  /** Loads that may run at the same time in this process. */
-  maxConcurrentLoads: count.default(1),
-  /** Requests that may wait for one version; more are refused. */
-  maxQueue: z.number().int().min(0).default(10_000),
-  /** A run that takes longer puts its replica in quarantine; 0 is never. */
-  stuckAfterMs: durationMs.default(60_000),
-  /** A load that takes longer fails; 0 is never. */
-  loadTimeoutMs: durationMs.default(120_000),
-  /** How often idle versions are looked for; 0 is never. */
-  modelCleanupIntervalMs: durationMs.default(3_600_000),
-  /** A version unused for this long gives its pool back; 0 is never. */
-  modelIdleMs: durationMs.default(0),
-  /** How long a replaced version is kept warm. */
-  standbyMs: durationMs.default(0),
-  /** How long a version that is being stopped waits for its requests. */
-  drainTimeoutMs: durationMs.default(30_000),
-  /** How long an ending process waits for native calls to return. */
-  exitWaitMs: durationMs.default(5_000),
-  /** Replica deaths within `crashWindowMs` a version survives; one more ends it in `error`. */
-  crashBudget: z.number().int().min(0).default(5),
-  crashWindowMs: durationMs.default(60_000),
-  /** Wait before the first replacement of a dead replica; doubles with each further death. */
-  restartBackoffMs: durationMs.default(100),
-  maxRestartBackoffMs: durationMs.default(5_000),
-  /** How long a question to a replica may take. */
-  controlTimeoutMs: durationMs.default(1_000),
-  /** Added to the niceness of replica threads, so that they do not starve the event loop. */
-  niceIncrement: z.number().int().min(0).max(19).default(5),
-  /** URL of the replica entry, for bundlers that move it. */
-  replicaEntry: fileOrUrl.optional(),
-  /** Node options of replica threads; the host's own are not handed on. */
-  replicaExecArgv: z.array(z.string()).optional(),
-  /** Environment of replica threads; by default the host's without NODE_OPTIONS. */
-  replicaEnv: z.record(z.string(), z.string()).optional(),
-  /** Allow a runtime outside the main thread, where no exit hook protects the process. */
-  allowWorkerThread: z.boolean().default(false),
+  handleSignals: z
+    .boolean()
+    .default(false)
+    .describe('close, and end the process, at [signals](#signals) and at an error nobody handles'),
+  modelDir: fileOrUrl
+    .optional()
+    .describe('the [model directory](#the-model-directory); nothing is scanned without it'),
+  loaders: z.record(z.string().min(1), fileOrUrl).default({}).meta({
+    type: 'object of paths or file URLs',
+    description: 'modules of [custom loaders](#custom-loaders), by model type',
+  }),
+  models: z.array(loadModelSchema).default([]).meta({
+    type: 'array of what `loadModel` takes',
+    description: 'versions to load at the start, before those of `modelDir`',
+  }),
+  onLoadError: z
+    .enum(['throw', 'degrade'])
+    .default('throw')
+    .describe(
+      'what a model that cannot be loaded at the start does: reject `createRuntime`, or be logged and left out',
+    ),
+  replicas: z
+    .union([count.max(1024), z.literal('auto')])
+    .default('auto')
+    .describe('worker threads of each version; `auto` is one for each usable core'),
+  intraOpNumThreads: count
+    .max(1024)
+    .default(1)
+    .describe('threads inside one run; this times `replicas` should not exceed the cores'),
+  maxConcurrentLoads: count.default(1).describe('loads that may run at the same time'),
+  maxQueue: z
+    .number()
+    .int()
+    .min(0)
+    .default(10_000)
+    .describe('requests that may wait for one version; more are refused'),
+  stuckAfterMs: durationMs
+    .default(60_000)
+    .describe('a run that takes longer puts its replica in quarantine; 0 is never'),
+  loadTimeoutMs: durationMs
+    .default(120_000)
+    .describe('a load, or a warm-up, that takes longer fails; 0 is never'),
+  modelCleanupIntervalMs: durationMs
+    .default(3_600_000)
+    .describe('how often idle versions are looked for; 0 is never'),
+  modelIdleMs: durationMs.default(0).describe('a version that is unused for so long is evicted; 0 is never'),
+  standbyMs: durationMs.default(0).describe('how long a replaced version keeps its pool'),
+  drainTimeoutMs: durationMs
+    .default(30_000)
+    .describe('how long a version that is being stopped waits for its requests'),
+  exitWaitMs: durationMs
+    .default(5_000)
+    .describe('how long an ending process waits for native calls to return'),
+  crashBudget: z
+    .number()
+    .int()
+    .min(0)
+    .default(5)
+    .describe('replica deaths within `crashWindowMs` that a version survives; one more puts it into `error`'),
+  crashWindowMs: durationMs.default(60_000).describe('the time over which deaths are counted'),
+  restartBackoffMs: durationMs
+    .default(100)
+    .describe('wait before a dead replica is replaced; doubles with each further death'),
+  maxRestartBackoffMs: durationMs
+    .default(5_000)
+    .describe('the longest such wait, and how long requests do not try a failed load again'),
+  controlTimeoutMs: durationMs
+    .default(1_000)
+    .describe('how long `replicas()` of a handle waits for an answer'),
+  niceIncrement: z
+    .number()
+    .int()
+    .min(0)
+    .max(19)
+    .default(5)
+    .describe('added to the niceness of replica threads, so that they do not starve the event loop'),
+  replicaEntry: fileOrUrl.optional().describe('the replica entry, for [bundlers](#bundlers) that move it'),
+  replicaExecArgv: z
+    .array(z.string())
+    .optional()
+    .describe('Node options of replica threads; none by default'),
+  replicaEnv: z
+    .record(z.string(), z.string())
+    .optional()
+    .describe('environment of replica threads; by default that of the process without `NODE_OPTIONS`'),
+  allowWorkerThread: z
+    .boolean()
+    .default(false)
+    .describe('allow a runtime outside the main thread, where no exit hook protects the process'),
 })
 
 /** What `createRuntime` takes beside the logger; every field has a default. */

@@ -4,6 +4,7 @@ export type {
   ModelConfigInput,
   PredictOptions,
 } from './config.js'
+export { type ConfigSources, LifecycleConfig } from './config-sources.js'
 export {
   type AnyRuntimeError,
   ERROR_TABLE,

@@ -6,8 +6,8 @@ import {
   parseOptions,
   type RuntimeConfig,
   type RuntimeConfigInput,
-  runtimeSchema,
 } from './config.js'
+import { LifecycleConfig } from './config-sources.js'
 import { errors } from './errors.js'
 import type { HealthReport } from './lifecycle/health.js'
 import { LifecycleManager } from './lifecycle/lifecycle-manager.js'
@@ -80,7 +80,7 @@ export class Runtime extends EventEmitter<RuntimeEvents> implements AsyncDisposa
   /** @internal */
   static async create(options: RuntimeOptions): Promise<Runtime> {
     const { logger: given, ...input } = options
-    const config = Object.freeze(parseOptions(runtimeSchema, input, 'createRuntime'))
+    const config = LifecycleConfig.load(input)
     if (!isMainThread && !config.allowWorkerThread) {
       throw new errors.ERR_INVALID_OPTIONS(
         'createRuntime: this is a worker thread, where no exit hook keeps a terminate() from aborting the process; create the runtime on the main thread, or pass allowWorkerThread: true',

@@ -18,14 +18,20 @@ export interface HealthAnswer {
 export type HealthCheck = (context: { signal: AbortSignal }) => unknown
 
 export const healthCheckOptionsSchema = z.strictObject({
-  /** Whether the application is not ready while it fails; otherwise it is degraded. */
-  critical: z.boolean().default(true),
-  /** A check that takes longer has failed. */
-  timeoutMs: durationMs.min(1).default(5_000),
-  /** Runs by itself that often, and a report has the last result; 0 runs it for each report. */
-  intervalMs: durationMs.default(0),
-  /** What a critical check tells about: whether requests should come, or whether the process should go on. */
-  affects: z.enum(['readiness', 'liveness']).default('readiness'),
+  critical: z
+    .boolean()
+    .default(true)
+    .describe('whether the application is not ready while it fails; otherwise it is degraded'),
+  timeoutMs: durationMs.min(1).default(5_000).describe('a check that takes longer has failed'),
+  intervalMs: durationMs
+    .default(0)
+    .describe('it runs by itself that often, and a report has the last result; 0 runs it for each report'),
+  affects: z
+    .enum(['readiness', 'liveness'])
+    .default('readiness')
+    .describe(
+      'what a critical check tells about: whether requests should come, or whether the process should go on',
+    ),
 })
 
 export type HealthCheckOptions = z.input<typeof healthCheckOptionsSchema>

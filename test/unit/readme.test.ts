@@ -1,54 +1,30 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import type { z } from 'zod'
 import {
   cleanupSchema,
   hotSwapSchema,
+  lifecycleSchema,
   loadModelSchema,
   modelConfigSchema,
   predictOptionsSchema,
   runtimeSchema,
 } from '../../src/config.js'
 import { ERROR_TABLE } from '../../src/errors.js'
+import { healthCheckOptionsSchema } from '../../src/lifecycle/health-check.js'
 import { LIFECYCLE_STATES, TRANSITIONS } from '../../src/lifecycle/states.js'
 import { ModelLifecycleManager } from '../../src/models/model-manager.js'
 import { findInRepository } from '../../src/models/repository.js'
 import type { RuntimeEvents } from '../../src/runtime.js'
 import { ELEMENT_TYPES } from '../../src/tensors/element-types.js'
 import { TENSOR_TYPES } from '../../src/tensors/tensor.js'
+import { rowsOf } from '../../tools/option-table.js'
+import { withOptionTables } from '../../tools/readme.js'
 import { arrowsOf, codeBlocks, codeOf, sectionOf, tableOf } from '../fixtures/markdown.js'
 import { tempRepository } from '../fixtures/temp-repository.js'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const readme = readFileSync(`${root}README.md`, 'utf8')
-
-/** All options of a schema with their defaults, nested ones as `sample.input`. */
-function optionsOf(schema: z.ZodObject, prefix = ''): Record<string, unknown> {
-  const options: Record<string, unknown> = {}
-  for (const [key, field] of Object.entries(schema.shape)) {
-    const empty = (field as z.ZodType).safeParse(undefined)
-    options[prefix + key] = empty.success ? (empty.data ?? 'none') : 'required'
-    const inner = field as { unwrap?: () => z.ZodObject }
-    const nested = inner.unwrap?.()
-    if (nested !== undefined && 'shape' in nested)
-      Object.assign(options, optionsOf(nested, `${prefix}${key}.`))
-  }
-  return options
-}
-
-/** What the README says of them: `'auto'`, `0.001` and `[]` in code, none and required in words. */
-function documentedOptions(section: string): Record<string, unknown> {
-  const rows = tableOf(sectionOf(readme, section), 'option', 'type', 'default', 'meaning')
-  return Object.fromEntries(
-    rows.map((row) => [
-      codeOf(row.option),
-      row.default === 'none' || row.default === 'required'
-        ? row.default
-        : JSON.parse(codeOf(row.default).replaceAll("'", '"')),
-    ]),
-  )
-}
 
 /** Names of an interface's own properties, from its source: types leave nothing behind to ask. */
 function propertiesOf(file: string, name: string): string[] {
@@ -81,16 +57,23 @@ describe('the README', () => {
     expect(sentence.match(/ERR_[A-Z_]+/g) ?? []).toEqual(unused)
   })
 
-  it('has every option of createRuntime with its default, and no other', () => {
-    const { logger, ...options } = documentedOptions('Options of createRuntime')
-    expect(options).toEqual(optionsOf(runtimeSchema))
-    // The one option that is no plain data, and so not in the schema.
-    expect(logger).toBe('none')
+  it('has its tables of options as `npm run readme` makes them from the schemas', () => {
+    expect(readme).toBe(withOptionTables(readme))
+    for (const table of ['runtime', 'lifecycle', 'model', 'health-check']) {
+      expect(readme).toContain(`<!-- options: ${table} -->`)
+    }
+    // The one option that is no plain data, and so not in a schema.
     expect(propertiesOf('src/runtime.ts', 'RuntimeOptions')).toEqual(['logger'])
+    expect(propertiesOf('src/lifecycle/lifecycle-manager.ts', 'LifecycleManagerOptions')).toEqual(['logger'])
   })
 
-  it('has every setting of a model with its default, and no other', () => {
-    expect(documentedOptions('Settings of a model')).toEqual(optionsOf(modelConfigSchema))
+  it.each([
+    ['createRuntime', runtimeSchema],
+    ['LifecycleManager', lifecycleSchema],
+    ['a model', modelConfigSchema],
+    ['a health check', healthCheckOptionsSchema],
+  ])('says what every option of %s means', (_, schema) => {
+    expect(rowsOf(schema).filter(({ meaning }) => meaning === '')).toEqual([])
   })
 
   it('has every option of predict, and no other', () => {

@@ -1,0 +1,96 @@
+import type { z } from 'zod'
+
+/** One line of a table of options. */
+export interface OptionRow {
+  readonly option: string
+  readonly type: string
+  readonly default: string
+  readonly meaning: string
+}
+
+interface Definition {
+  readonly type: string
+  readonly innerType?: z.ZodType
+  readonly element?: z.ZodType
+  readonly valueType?: z.ZodType
+  readonly options?: readonly z.ZodType[]
+  readonly entries?: Readonly<Record<string, string>>
+  readonly values?: readonly unknown[]
+}
+
+/** What a schema says of its options: name, type, default, meaning. */
+export function rowsOf(schema: z.ZodObject, prefix = ''): OptionRow[] {
+  return Object.entries(schema.shape).flatMap(([key, field]) => {
+    const option = field as z.ZodType
+    const row: OptionRow = {
+      option: `\`${prefix}${key}\``,
+      type: typeOf(option),
+      default: defaultOf(option),
+      meaning: option.description ?? '',
+    }
+    const inner = definitionOf(option).innerType
+    const isNested = inner !== undefined && 'shape' in inner
+    return isNested ? [row, ...rowsOf(inner as z.ZodObject, `${prefix}${key}.`)] : [row]
+  })
+}
+
+export function tableOf(rows: readonly OptionRow[]): string {
+  const cells = [
+    ['option', 'type', 'default', 'meaning'],
+    ...rows.map((row) => [row.option, row.type, row.default, row.meaning]),
+  ]
+  const widths = [0, 1, 2, 3].map((column) => Math.max(...cells.map((row) => (row[column] ?? '').length)))
+  const lines = cells.map(
+    (row) => `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`,
+  )
+  const rule = `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`
+  return [lines[0], rule, ...lines.slice(1)].join('\n')
+}
+
+function definitionOf(schema: z.ZodType): Definition {
+  return schema.def as unknown as Definition
+}
+
+function typeOf(schema: z.ZodType): string {
+  const said = schema.meta()?.type
+  if (typeof said === 'string') return said
+  const { type, innerType, element, valueType, options, entries, values } = definitionOf(schema)
+  if (innerType !== undefined) return typeOf(innerType)
+  switch (type) {
+    case 'number':
+      return rangeOf(schema as z.ZodNumber)
+    case 'enum':
+      return listOf(Object.values(entries ?? {}).map((value) => `\`'${value}'\``))
+    case 'literal':
+      return `\`'${String(values?.[0])}'\``
+    case 'union':
+      return (options ?? []).map(typeOf).join(' or ')
+    case 'array':
+      return element === undefined || element.type === 'unknown' ? 'array' : `array of ${typeOf(element)}s`
+    case 'record':
+      return `record of ${typeOf(valueType as z.ZodType)}s`
+    default:
+      return type
+  }
+}
+
+const MAX_TIMER_MS = 2 ** 31 - 1
+
+function rangeOf({ minValue, maxValue }: z.ZodNumber): string {
+  if (maxValue === MAX_TIMER_MS) return 'milliseconds'
+  const isBounded = maxValue !== null && maxValue < Number.MAX_SAFE_INTEGER
+  return isBounded ? `${minValue} to ${maxValue}` : `${minValue} or more`
+}
+
+function listOf(values: readonly string[]): string {
+  if (values.length < 2) return values.join('')
+  return `${values.slice(0, -1).join(', ')} or ${values.at(-1)}`
+}
+
+function defaultOf(schema: z.ZodType): string {
+  const empty = schema.safeParse(undefined)
+  if (!empty.success) return 'required'
+  if (empty.data === undefined) return 'none'
+  const text = typeof empty.data === 'string' ? `'${empty.data}'` : JSON.stringify(empty.data)
+  return `\`${text}\``
+}

@@ -1,0 +1,44 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import type { z } from 'zod'
+import { lifecycleSchema, modelConfigSchema, runtimeSchema } from '../src/config.js'
+import { healthCheckOptionsSchema } from '../src/lifecycle/health-check.js'
+import { type OptionRow, rowsOf, tableOf } from './option-table.js'
+
+/** The one option that is no plain data, and so not in the schema. */
+const LOGGER: OptionRow = {
+  option: '`logger`',
+  type: 'a pino logger, or what has its methods',
+  default: 'none',
+  meaning: 'where log lines go instead of standard error',
+}
+
+const TABLES: Readonly<Record<string, readonly OptionRow[]>> = {
+  runtime: withLogger(runtimeSchema),
+  lifecycle: withLogger(lifecycleSchema),
+  model: rowsOf(modelConfigSchema),
+  'health-check': rowsOf(healthCheckOptionsSchema),
+}
+
+function withLogger(schema: z.ZodObject): OptionRow[] {
+  const rows = rowsOf(schema)
+  const index = rows.findIndex(({ option }) => option === '`logLevel`')
+  return [...rows.slice(0, index + 1), LOGGER, ...rows.slice(index + 1)]
+}
+
+/** `readme` with its tables of options as the schemas have them, between marks like `<!-- options: model -->`. */
+export function withOptionTables(readme: string): string {
+  return readme.replace(
+    /(<!-- options: ([\w-]+) -->\n).*?(\n<!-- end -->)/gs,
+    (_, begin: string, name: string, end: string) => {
+      const rows = TABLES[name]
+      if (rows === undefined)
+        throw new Error(`the README asks for options of ${name}, which there are none of`)
+      return `${begin}\n${tableOf(rows)}\n${end}`
+    },
+  )
+}
+
+if (process.argv[1]?.endsWith('readme.ts')) {
+  const path = new URL('../README.md', import.meta.url)
+  writeFileSync(path, withOptionTables(readFileSync(path, 'utf8')))
+}
