@@ -1,28 +1,11 @@
-import type { Runtime, RuntimeOptions } from 'tbcoin-engine'
 import { afterEach, describe, expect, it } from 'vitest'
 import * as graphs from '../fixtures/graphs.js'
 import { type TempRepository, tempRepository } from '../fixtures/temp-repository.js'
-import { Gate } from './gate.js'
+import { gate, runtime, start } from './bed.js'
 import { ask, Callers, codeOf, errorOf, gated, loadGated, movesOf, quietRuntime, settle, yOf } from './kit.js'
 
-let runtime: Runtime
 let repository: TempRepository | undefined
-const gates: Gate[] = []
-
-function gate(): Gate {
-  const made = new Gate()
-  gates.push(made)
-  return made
-}
-
-async function start(options: RuntimeOptions = {}): Promise<Runtime> {
-  runtime = await quietRuntime(options)
-  return runtime
-}
-
-afterEach(async () => {
-  for (const each of gates.splice(0)) each.openForGood()
-  await runtime.close()
+afterEach(() => {
   repository?.dispose()
   repository = undefined
 })
@@ -264,8 +247,7 @@ describe('close', () => {
   it('is what the end of an `await using` block does', async () => {
     repository = tempRepository({ m: { '1': graphs.constantAnswer(1) } })
     {
-      await using inner = await quietRuntime({ modelDir: repository.dir })
-      runtime = inner
+      await using inner = await start({ modelDir: repository.dir })
       expect(yOf(await inner.predict('m', { x: 1 }))).toBe(2)
     }
     expect(runtime.state).toBe('stopped')

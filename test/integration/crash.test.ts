@@ -1,36 +1,15 @@
 import type { Runtime, RuntimeOptions } from 'tbcoin-engine'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { Gate } from './gate.js'
-import {
-  ask,
-  codeOf,
-  errorOf,
-  gated,
-  inState,
-  loadGated,
-  nextMove,
-  quietRuntime,
-  settle,
-  stateOf,
-} from './kit.js'
+import { cleanUp, gate, runtime, start as startPlain } from './bed.js'
+import { ask, codeOf, errorOf, gated, inState, loadGated, nextMove, settle, stateOf } from './kit.js'
 
-let runtime: Runtime
-const gates: Gate[] = []
 const uncaught: unknown[] = []
 const note = (error: unknown): void => {
   uncaught.push(error)
 }
 
-function gate(): Gate {
-  const made = new Gate()
-  gates.push(made)
-  return made
-}
-
-async function start(options: RuntimeOptions = {}): Promise<Runtime> {
-  runtime = await quietRuntime({ restartBackoffMs: 1, ...options })
-  return runtime
-}
+const start = (options: RuntimeOptions = {}): Promise<Runtime> =>
+  startPlain({ restartBackoffMs: 1, ...options })
 
 beforeEach(() => {
   uncaught.length = 0
@@ -40,8 +19,7 @@ beforeEach(() => {
 })
 
 afterEach(async () => {
-  for (const each of gates.splice(0)) each.openForGood()
-  await runtime.close()
+  await cleanUp()
   await settle()
   process.off('uncaughtException', note)
   process.off('unhandledRejection', note)

@@ -1,42 +1,15 @@
 import type { Runtime } from 'tbcoin-engine'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import * as graphs from '../fixtures/graphs.js'
 import { tempRepository } from '../fixtures/temp-repository.js'
-import { Gate } from './gate.js'
-import {
-  ask,
-  codeOf,
-  inState,
-  loadGated,
-  movesOf,
-  nextMove,
-  quietRuntime,
-  settle,
-  stateOf,
-  yOf,
-} from './kit.js'
-
-let runtime: Runtime | undefined
-const gates: Gate[] = []
-
-function gate(): Gate {
-  const made = new Gate()
-  gates.push(made)
-  return made
-}
-
-afterEach(async () => {
-  for (const each of gates.splice(0)) each.openForGood()
-  await runtime?.close()
-  runtime = undefined
-})
+import { gate, runtime, start } from './bed.js'
+import { ask, codeOf, inState, loadGated, movesOf, nextMove, settle, stateOf, yOf } from './kit.js'
 
 async function served(names: readonly string[] = ['m']): Promise<Runtime> {
   const repository = tempRepository(
     Object.fromEntries(names.map((name, index) => [name, { '1': graphs.constantAnswer(index + 1) }])),
   )
-  runtime = await quietRuntime({ modelDir: repository.dir })
-  return runtime
+  return start({ modelDir: repository.dir })
 }
 
 const loads = (moves: readonly string[]): number =>
@@ -101,7 +74,7 @@ describe('a clean-up', () => {
   })
 
   it('never takes a version with a request in flight, or in the queue', async () => {
-    runtime = await quietRuntime()
+    await start()
     const held = gate()
     await loadGated(runtime, '1', { gate: held })
     const running = ask(runtime, 1, 'hold')
@@ -134,7 +107,7 @@ describe('a clean-up', () => {
   })
 
   it('survives that a model is unloaded meanwhile', async () => {
-    runtime = await quietRuntime()
+    await start()
     const slow = gate()
     await loadGated(runtime, '1', { name: 'slow', gate: slow, hold: ['release'] })
     await loadGated(runtime, '1', { name: 'gone' })
@@ -149,7 +122,7 @@ describe('a clean-up', () => {
   })
 
   it('that meets a request on its way lets the request be answered', async () => {
-    runtime = await quietRuntime()
+    await start()
     const held = gate()
     await loadGated(runtime, '1', { gate: held, hold: ['release'] })
     const cleaning = runtime.models.cleanupUnusedModels({ maxAgeMs: 0 })
@@ -168,7 +141,7 @@ describe('an idle version', () => {
 
   it('gives its threads back by itself and comes back with the next request', async () => {
     const repository = tempRepository({ m: { '1': graphs.constantAnswer(1) } })
-    runtime = await quietRuntime({ modelDir: repository.dir, ...everyMs, modelIdleMs: 20 })
+    await start({ modelDir: repository.dir, ...everyMs, modelIdleMs: 20 })
     await inState(runtime, 'm', '1', 'stopped')
     const moves = movesOf(runtime)
     expect(yOf(await runtime.predict('m', { x: 1 }))).toBe(2)
@@ -177,7 +150,7 @@ describe('an idle version', () => {
   })
 
   it('is never taken while a request is in flight', async () => {
-    runtime = await quietRuntime({ ...everyMs, modelIdleMs: 1 })
+    await start({ ...everyMs, modelIdleMs: 1 })
     const held = gate()
     await loadGated(runtime, '1', { name: 'busy', gate: held })
     const running = ask(runtime, 1, 'hold', {}, 'busy')
@@ -196,7 +169,7 @@ describe('an idle version', () => {
   })
 
   it('has a limit of its own, and keeps its threads when that is 0', async () => {
-    runtime = await quietRuntime({ ...everyMs, modelIdleMs: 20 })
+    await start({ ...everyMs, modelIdleMs: 20 })
     await loadGated(runtime, '1', { name: 'kept' }, { modelIdleMs: 0 })
     await loadGated(runtime, '1', { name: 'short' }, { modelIdleMs: 1 })
     await inState(runtime, 'short', '1', 'stopped')
@@ -208,7 +181,7 @@ describe('an idle version', () => {
 
 describe('an unload', () => {
   it('answers every request that was admitted, then forgets the model', async () => {
-    runtime = await quietRuntime()
+    await start()
     const held = gate()
     await loadGated(runtime, '1', { gate: held })
     const admitted = [
@@ -227,7 +200,7 @@ describe('an unload', () => {
   })
 
   it('of one version leaves the others', async () => {
-    runtime = await quietRuntime()
+    await start()
     await loadGated(runtime, '1', { offset: 10 })
     await loadGated(runtime, '2', { offset: 20 })
     await runtime.models.unloadModel('gated', '2')
@@ -238,7 +211,7 @@ describe('an unload', () => {
   })
 
   it('of the active version leaves the model without one', async () => {
-    runtime = await quietRuntime()
+    await start()
     await loadGated(runtime, '1')
     await loadGated(runtime, '2', { offset: 20 })
     await runtime.models.unloadModel('gated', '1')
@@ -249,7 +222,7 @@ describe('an unload', () => {
   })
 
   it('asked for twice at once happens once', async () => {
-    runtime = await quietRuntime()
+    await start()
     await loadGated(runtime, '1')
     const outcomes = await Promise.allSettled([
       runtime.models.unloadModel('gated', '1'),
@@ -262,7 +235,7 @@ describe('an unload', () => {
   })
 
   it('that is asked for while the version is loaded waits for the load', async () => {
-    runtime = await quietRuntime()
+    await start()
     const held = gate()
     const loading = loadGated(runtime, '1', { gate: held, hold: ['load'] })
     await held.arrival('load')
@@ -274,7 +247,7 @@ describe('an unload', () => {
   })
 
   it('makes the label free: the same version can be loaded anew from elsewhere', async () => {
-    runtime = await quietRuntime()
+    await start()
     await loadGated(runtime, '1', { offset: 1 })
     await runtime.models.unloadModel('gated')
     await loadGated(runtime, '1', { offset: 2 })
@@ -282,7 +255,7 @@ describe('an unload', () => {
   })
 
   it('rejects what is not answered in time, reports the replica and frees the caller', async () => {
-    runtime = await quietRuntime({ drainTimeoutMs: 20 })
+    await start({ drainTimeoutMs: 20 })
     const held = gate()
     await loadGated(runtime, '1', { gate: held })
     const running = ask(runtime, 1, 'hold')
@@ -302,15 +275,14 @@ describe('an unload', () => {
   })
 
   it('stops a version before it is out of reach, and forgets it with its last word', async () => {
-    runtime = await quietRuntime()
+    await start()
     await loadGated(runtime, '1')
-    const it = runtime
     const reachable: string[] = []
-    it.on('transition', ({ to }) => {
-      reachable.push(`${to} ${it.models.getModel('gated', '1') === undefined ? 'unknown' : 'known'}`)
+    runtime.on('transition', ({ to }) => {
+      reachable.push(`${to} ${runtime.models.getModel('gated', '1') === undefined ? 'unknown' : 'known'}`)
     })
-    const stopped = nextMove(it, ({ to }) => to === 'stopped')
-    await it.models.unloadModel('gated')
+    const stopped = nextMove(runtime, ({ to }) => to === 'stopped')
+    await runtime.models.unloadModel('gated')
     await stopped
     expect(reachable).toEqual(['stopping known', 'stopped unknown'])
   })

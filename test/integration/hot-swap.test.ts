@@ -1,8 +1,8 @@
-import type { Runtime, RuntimeOptions, SwapResult, Transition } from 'tbcoin-engine'
+import type { RuntimeOptions, SwapResult, Transition } from 'tbcoin-engine'
 import { afterEach, describe, expect, it } from 'vitest'
 import * as graphs from '../fixtures/graphs.js'
 import { type TempRepository, tempRepository } from '../fixtures/temp-repository.js'
-import { Gate } from './gate.js'
+import { gate, runtime, start } from './bed.js'
 import {
   ask,
   Callers,
@@ -12,30 +12,13 @@ import {
   inState,
   loadGated,
   movesOf,
-  quietRuntime,
   settle,
   stateOf,
   yOf,
 } from './kit.js'
 
-let runtime: Runtime
 let repository: TempRepository | undefined
-const gates: Gate[] = []
-
-function gate(): Gate {
-  const made = new Gate()
-  gates.push(made)
-  return made
-}
-
-async function start(options: RuntimeOptions = {}): Promise<Runtime> {
-  runtime = await quietRuntime(options)
-  return runtime
-}
-
-afterEach(async () => {
-  for (const each of gates.splice(0)) each.openForGood()
-  await runtime.close()
+afterEach(() => {
   repository?.dispose()
   repository = undefined
 })

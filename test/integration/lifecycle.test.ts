@@ -1,26 +1,7 @@
-import type { HealthReport, Runtime, RuntimeOptions } from 'tbcoin-engine'
-import { afterEach, describe, expect, it } from 'vitest'
-import { Gate } from './gate.js'
-import { ask, codeOf, inState, loadGated, quietRuntime } from './kit.js'
-
-let runtime: Runtime
-const gates: Gate[] = []
-
-function gate(): Gate {
-  const made = new Gate()
-  gates.push(made)
-  return made
-}
-
-async function start(options: RuntimeOptions = {}): Promise<Runtime> {
-  runtime = await quietRuntime(options)
-  return runtime
-}
-
-afterEach(async () => {
-  for (const each of gates.splice(0)) each.openForGood()
-  await runtime.close()
-})
+import type { HealthReport } from 'tbcoin-engine'
+import { describe, expect, it } from 'vitest'
+import { gate, runtime, start } from './bed.js'
+import { ask, codeOf, inState, loadGated } from './kit.js'
 
 /** What failed, by check. */
 function failuresOf({ checks }: HealthReport): Record<string, string | undefined> {

@@ -1,28 +1,9 @@
-import type { Logger, Runtime, RuntimeOptions } from 'tbcoin-engine'
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import type { Logger } from 'tbcoin-engine'
+import { describe, expect, it, vi } from 'vitest'
 import * as graphs from '../fixtures/graphs.js'
 import { tempRepository } from '../fixtures/temp-repository.js'
-import { Gate } from './gate.js'
-import { ask, codeOf, gated, gatedLoader, loadGated, quietRuntime, settle, yOf } from './kit.js'
-
-let runtime: Runtime
-const gates: Gate[] = []
-
-function gate(): Gate {
-  const made = new Gate()
-  gates.push(made)
-  return made
-}
-
-async function start(options: RuntimeOptions = {}): Promise<Runtime> {
-  runtime = await quietRuntime(options)
-  return runtime
-}
-
-afterEach(async () => {
-  for (const each of gates.splice(0)) each.openForGood()
-  await runtime.close()
-})
+import { gate, runtime, start } from './bed.js'
+import { ask, codeOf, gated, gatedLoader, loadGated, settle, yOf } from './kit.js'
 
 interface Line {
   readonly level: string
