@@ -174,6 +174,11 @@ export class Runtime extends EventEmitter<RuntimeEvents> implements AsyncDisposa
       { name: 'event-loop check', phase: 'telemetry' },
       { isNeeded: () => false },
     )
+    lifecycle.addShutdownStep(
+      () => this.#serving.logger.flush?.(),
+      { name: 'logger', phase: 'telemetry' },
+      { isNeeded: () => false },
+    )
   }
 
   async #load(): Promise<void> {

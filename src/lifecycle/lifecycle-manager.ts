@@ -15,7 +15,7 @@ import {
 import { type HealthCheck, type HealthCheckOptions, HealthMonitor, type HealthReport } from './health.js'
 import { logTransitions } from './log-transitions.js'
 import { runHandler } from './run-handler.js'
-import { planShutdown, type Started, timeFor } from './shutdown-plan.js'
+import { planShutdown, type Started, timeBefore } from './shutdown-plan.js'
 import { handleSignals } from './signals.js'
 import { SingleFlight } from './single-flight.js'
 import { type LifecycleState, StateMachine, type Transition } from './states.js'
@@ -160,10 +160,11 @@ export class LifecycleManager extends EventEmitter<LifecycleEvents> {
     if (this.#handlesSignals) this.#ignoreSignals = handleSignals(this)
     try {
       await this.#runStartupHandlers()
-      this.#machine.to('ready', 'startup')
-      this.#machine.to('starting', 'startup')
-      this.#runningSinceMs = performance.now()
-      this.#machine.to('running', 'startup')
+      for (const state of ['ready', 'starting', 'running'] as const) {
+        this.#assertWanted()
+        if (state === 'running') this.#runningSinceMs = performance.now()
+        this.#machine.to(state, 'startup')
+      }
     } catch (error) {
       // Else a shutdown is under way, which undoes what had been done.
       if (this.#machine.is('initializing')) {
@@ -180,6 +181,7 @@ export class LifecycleManager extends EventEmitter<LifecycleEvents> {
     this.#order = steps.map((step) => step.name)
     const { signal } = this.#stopping
     for (const { name, run, timeoutMs } of steps) {
+      this.#assertWanted()
       const late = new errors.ERR_STARTUP(`startup handler "${name}" was not done within ${timeoutMs} ms`)
       const { outcome, settled } = runHandler(run, timeoutMs, late, { stop: signal })
       try {
@@ -190,8 +192,13 @@ export class LifecycleManager extends EventEmitter<LifecycleEvents> {
         throw new errors.ERR_STARTUP(`startup handler "${name}" failed: ${messageOf(cause)}`, { cause })
       }
       this.#done.add(name)
-      if (signal.aborted) throw wasStopped(signal.reason)
     }
+  }
+
+  /** A shutdown may have begun meanwhile, also by a listener. */
+  #assertWanted(): void {
+    const { aborted, reason } = this.#stopping.signal
+    if (aborted) throw wasStopped(reason)
   }
 
   async #end(reason: string, budgetMs: number): Promise<Error[]> {
@@ -208,7 +215,7 @@ export class LifecycleManager extends EventEmitter<LifecycleEvents> {
     const isStarting = this.#machine.is('initializing')
     this.#machine.to('stopping', reason)
     this.#stopping.abort(reason)
-    if (isStarting) await this.#settleStartup(reason, timeFor(this.#plan(), budgetMs, budgetMs))
+    if (isStarting) await this.#settleStartup(reason, timeBefore(this.#plan(), budgetMs, budgetMs))
     const failures = await this.#undo(endsAtMs, budgetMs)
     if (failures.length === 0) this.#over('stopped', reason)
     else this.#over('error', reason, shutdownError(failures))
@@ -229,9 +236,11 @@ export class LifecycleManager extends EventEmitter<LifecycleEvents> {
 
   async #undo(endsAtMs: number, budgetMs: number): Promise<Error[]> {
     const failures: Error[] = []
-    for (let left = this.#plan(); left.length > 0; left = left.slice(1)) {
-      const limitMs = timeFor(left, endsAtMs - performance.now(), budgetMs)
-      const failure = await this.#runShutdownHandler(left[0] as ShutdownHandler, limitMs)
+    const plan = this.#plan()
+    for (const [index, handler] of plan.entries()) {
+      const timeMs = timeBefore(plan.slice(index + 1), endsAtMs - performance.now(), budgetMs)
+      const limitMs = Math.min(handler.timeoutMs ?? timeMs, timeMs)
+      const failure = await this.#runShutdownHandler(handler, limitMs)
       if (failure !== undefined) failures.push(failure)
     }
     return failures

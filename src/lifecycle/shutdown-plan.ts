@@ -39,14 +39,12 @@ export function planShutdown(handlers: readonly ShutdownHandler[], started: Star
 }
 
 /**
- * How long the first of `left` may take when the budget ends in `remainingMs`: all of it but for what
- * is reserved for those after it, so that one that hangs does not cost the others their turn.
+ * How long something may take before `later` when the budget ends in `remainingMs`: all of it but for
+ * what is reserved for those, so that one that hangs does not cost the others their turn.
  */
-export function timeFor(left: readonly ShutdownHandler[], remainingMs: number, budgetMs: number): number {
-  const [first, ...later] = left
+export function timeBefore(later: readonly ShutdownHandler[], remainingMs: number, budgetMs: number): number {
   const reserveMs = Math.min(RESERVE_MS, budgetMs * RESERVE_SHARE)
   const reservedMs = later.filter(({ own }) => own.isNeeded?.() ?? true).length * reserveMs
   // Ever so many handlers cannot reserve more than the half.
-  const ownMs = Math.max(0, remainingMs - Math.min(reservedMs, budgetMs / 2))
-  return Math.min(first?.timeoutMs ?? ownMs, ownMs)
+  return Math.max(0, remainingMs - Math.min(reservedMs, budgetMs / 2))
 }

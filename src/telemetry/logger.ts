@@ -11,6 +11,8 @@ export interface Logger {
   readonly info: Write
   readonly debug: Write
   readonly trace: Write
+  /** Writes out what it holds back, if it does. */
+  flush?(): void
   child(bindings: Record<string, unknown>): Logger
 }
 

@@ -194,6 +194,27 @@ describe('a shutdown during a startup', () => {
     expect(ran).toEqual(['stop database'])
   })
 
+  it.each(['initializing', 'ready', 'starting', 'running'] as const)(
+    'by a listener of the move to %s ends in a legal state',
+    async (state) => {
+      const manager = quietManager()
+      const ran: string[] = []
+      manager.addStartupHandler(() => ran.push('start'), { name: 'one' })
+      manager.addShutdownHandler(() => ran.push('stop'), { name: 'one' })
+      let stopping: Promise<void> | undefined
+      manager.on('transition', ({ to }) => {
+        if (to === state) stopping = manager.shutdown()
+      })
+      const starting = watch(manager.startup())
+      await vi.advanceTimersByTimeAsync(0)
+      await stopping
+      expect(manager.state).toBe('stopped')
+      expect(ran).toEqual(state === 'initializing' ? [] : ['start', 'stop'])
+      if (state === 'running') expect(starting.outcome).toBe('done')
+      else expect(starting.error).toMatchObject({ code: 'ERR_STARTUP' })
+    },
+  )
+
   it('that has failed waits until that is undone', async () => {
     const manager = quietManager()
     const closing = deferred()
