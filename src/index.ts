@@ -52,6 +52,21 @@ export type { LatencySummary, VersionStats } from './models/usage.js'
 export type { PoolStats } from './pools/pool-settings.js'
 export type { StuckReplica } from './pools/replica.js'
 export type { LoadedModel, LoaderContext, LoadModel } from './protocol/loader.js'
+export { RequestHandle } from './requests/request-handle.js'
+export type { RequestCounts } from './requests/request-ledger.js'
+export type { RequestInfo } from './requests/request-record.js'
+export type { RequestSnapshot } from './requests/request-snapshot.js'
+export {
+  type OpenRequestState,
+  REQUEST_STATES,
+  REQUEST_TRANSITIONS,
+  type RequestState,
+} from './requests/request-states.js'
+export {
+  RequestTracker,
+  type RequestTrackerEvents,
+  type RequestTrackerOptions,
+} from './requests/request-tracker.js'
 export {
   type CloseReport,
   createRuntime,

@@ -71,7 +71,7 @@ export class Replica {
   run(request: RunRequest, task: RunTask, transfer: ArrayBuffer[]): Promise<ReplicaReplies['run']> {
     this.request = request
     this.state = 'busy'
-    this.#startedAtMs = performance.now()
+    this.#startedAtMs = request.runningAtMs
     const running = this.host.run(task, transfer)
     this.#task = running
     return running

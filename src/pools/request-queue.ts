@@ -7,12 +7,13 @@ export class RequestQueue {
   #last: RunRequest | undefined
 
   push(request: RunRequest): void {
-    request.stage = 'queued'
     request.previous = this.#last
     if (this.#last === undefined) this.#first = request
     else this.#last.next = request
     this.#last = request
     this.size += 1
+    // Last: a listener may abort the request, which then leaves the queue at once.
+    request.stage = 'queued'
   }
 
   shift(): RunRequest | undefined {

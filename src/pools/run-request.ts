@@ -9,6 +9,15 @@ export interface RunRequestOptions {
   readonly transfer?: boolean | undefined
 }
 
+/** What keeps record of a request's way; told in this order, of the end exactly once. */
+export interface TrackedRequest {
+  /** When it was received, on `performance.now()`'s clock. */
+  readonly startedAtMs: number
+  queued(nowMs: number): void
+  running(nowMs: number): void
+  settled(error: unknown, nowMs: number): void
+}
+
 /**
  * One caller's request: settled exactly once, by its answer, its deadline, its signal
  * or whoever gives up on it. No run can be cancelled: when the caller stops waiting the
@@ -18,17 +27,21 @@ export class RunRequest implements AbortFollower {
   readonly promise: Promise<Outputs>
   readonly model: string
   readonly version: string
-  readonly startedAtMs = performance.now()
+  /** These three on `performance.now()`'s clock, which is read once for all who want to know. */
+  readonly startedAtMs: number
+  runningAtMs = 0
+  settledAtMs = 0
   readonly outputs: readonly string[] | undefined
   readonly transfer: boolean
   /** Set once the input has been checked against the signature. */
   feeds: Feeds | undefined
-  stage: 'waiting' | 'queued' | 'in-flight' | 'settled' = 'waiting'
   /** Neighbours in the queue. */
   previous: RunRequest | undefined
   next: RunRequest | undefined
   /** Called when the request settles; the pool takes its lease back here. */
   onSettled: ((request: RunRequest, error: unknown) => void) | undefined
+  readonly #tracked: TrackedRequest | undefined
+  #stage: 'waiting' | 'queued' | 'in-flight' | 'settled' = 'waiting'
   #resolve!: (outputs: Outputs) => void
   #reject!: (error: unknown) => void
   #timer: NodeJS.Timeout | undefined
@@ -39,7 +52,10 @@ export class RunRequest implements AbortFollower {
     version: string,
     options: RunRequestOptions,
     onSettled?: (request: RunRequest, error: unknown) => void,
+    tracked?: TrackedRequest,
   ) {
+    this.#tracked = tracked
+    this.startedAtMs = tracked?.startedAtMs ?? performance.now()
     this.model = model
     this.version = version
     this.onSettled = onSettled
@@ -55,8 +71,23 @@ export class RunRequest implements AbortFollower {
     if (options.signal !== undefined) this.#follow(options.signal)
   }
 
+  get stage(): 'waiting' | 'queued' | 'in-flight' | 'settled' {
+    return this.#stage
+  }
+
+  /** Whoever sets it has to be done with it: listeners of the tracker run in here. */
+  set stage(stage: 'waiting' | 'queued' | 'in-flight') {
+    this.#stage = stage
+    if (stage === 'in-flight') {
+      this.runningAtMs = performance.now()
+      this.#tracked?.running(this.runningAtMs)
+    } else if (stage === 'queued') {
+      this.#tracked?.queued(performance.now())
+    }
+  }
+
   get isSettled(): boolean {
-    return this.stage === 'settled'
+    return this.#stage === 'settled'
   }
 
   resolve(outputs: Outputs): void {
@@ -85,12 +116,14 @@ export class RunRequest implements AbortFollower {
   }
 
   #settle(error: unknown): boolean {
-    if (this.stage === 'settled') return false
+    if (this.#stage === 'settled') return false
+    this.settledAtMs = performance.now()
     this.onSettled?.(this, error)
-    this.stage = 'settled'
+    this.#stage = 'settled'
     this.feeds = undefined
     if (this.#timer !== undefined) clearTimeout(this.#timer)
     if (this.#signal !== undefined) unfollow(this.#signal, this)
+    this.#tracked?.settled(error, this.settledAtMs)
     return true
   }
 
@@ -101,7 +134,7 @@ export class RunRequest implements AbortFollower {
   }
 
   #expire(limit: string, cause?: unknown): void {
-    const stage = this.stage === 'in-flight' ? 'in-flight' : 'queued'
+    const stage = this.#stage === 'in-flight' ? 'in-flight' : 'queued'
     this.reject(
       new errors.ERR_DEADLINE_EXCEEDED(
         `the request to ${this.model}@${this.version} missed its deadline (${limit}) while ${stage === 'queued' ? 'it was queued' : 'it was running'}`,

@@ -151,11 +151,13 @@ export class VersionPool {
 
   /** Whether the replica runs it; an input that cannot be copied is rejected. */
   #dispatch(replica: Replica, request: RunRequest): boolean {
-    request.stage = 'in-flight'
     try {
       const { feeds, outputs } = request
       if (feeds === undefined) throw new Error('a request was admitted without its input')
       const packed = packFeeds(feeds, request.transfer)
+      request.stage = 'in-flight'
+      // A listener of the tracker may have aborted it just now.
+      if (request.isSettled) return false
       replica.run(request, { kind: 'run', feeds: packed.feeds, outputs }, packed.transfer).then(
         (reply) => this.#finish(replica, request, reply),
         (error: unknown) => this.#miss(replica, request, error),

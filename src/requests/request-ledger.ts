@@ -1,0 +1,101 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { errors } from '../errors.js'
+import { OpenRequests } from './open-requests.js'
+import { RecentRequests } from './recent-requests.js'
+import { type RecordKeeper, type RequestInfo, RequestRecord } from './request-record.js'
+import {
+  errorCodeOf,
+  isOver,
+  type OpenRequestState,
+  REQUEST_TRANSITIONS,
+  type RequestState,
+} from './request-states.js'
+
+/** How many requests there are and have been. */
+export interface RequestCounts {
+  /** How many have ever been in each state: `received` is all, what is not open has one of the five ends. */
+  readonly totals: Readonly<Record<RequestState, number>>
+  /** How many are in each state now. */
+  readonly active: Readonly<Record<OpenRequestState, number>>
+}
+
+/** Is told of what happens to records, while somebody listens. */
+export interface LedgerListener {
+  received(record: RequestRecord): void
+  moved(record: RequestRecord, from: RequestState, nowMs: number): void
+  settled(record: RequestRecord, nowMs: number, error: unknown): void
+}
+
+/** The books of a tracker: every request passes through here, so what can be done later is not done here. */
+export class RequestLedger implements RecordKeeper {
+  readonly open = new OpenRequests()
+  readonly recent: RecentRequests
+  /** Set only while it is worth being told: it costs a context for each request. */
+  listener: LedgerListener | undefined
+  #lastId = 0
+  /** Holds an id, so that a context keeps no record alive. */
+  readonly #current = new AsyncLocalStorage<number>()
+  readonly #totals: Record<RequestState, number> = {
+    received: 0,
+    queued: 0,
+    running: 0,
+    completed: 0,
+    failed: 0,
+    'timed-out': 0,
+    cancelled: 0,
+    rejected: 0,
+  }
+
+  constructor(recent: number) {
+    this.recent = new RecentRequests(recent)
+  }
+
+  begin(kind: string, model: string | undefined, info: RequestInfo | undefined): RequestRecord {
+    this.#lastId += 1
+    const record = new RequestRecord(this, this.#lastId, kind, model, info, this.#current.getStore())
+    this.#totals.received += 1
+    this.open.add(record)
+    this.listener?.received(record)
+    return record
+  }
+
+  /** @throws ERR_ILLEGAL_TRANSITION */
+  move(record: RequestRecord, next: RequestState, nowMs: number, error?: unknown): void {
+    const from = record.state
+    const legal = REQUEST_TRANSITIONS[from]
+    if (!legal.includes(next)) {
+      const rest = legal.length === 0 ? 'that is final' : `from ${from} it can go to ${legal.join(', ')}`
+      throw new errors.ERR_ILLEGAL_TRANSITION(
+        `request ${record.id} (${record.kind}) cannot go from ${from} to ${next}; ${rest}`,
+        { cause: error },
+      )
+    }
+    record.state = next
+    this.#totals[next] += 1
+    if (next === 'queued') record.queuedAtMs = nowMs
+    else if (next === 'running') record.runningAtMs = nowMs
+    else this.#end(record, nowMs, error)
+    this.listener?.moved(record, from, nowMs)
+    if (!isOver(next)) return
+    this.listener?.settled(record, nowMs, error)
+    record.context = undefined
+  }
+
+  /** Calls `fn`; what begins in it, also after an `await`, is a child of the record. */
+  runIn<T>(record: RequestRecord, fn: () => T): T {
+    return this.#current.run(record.id, fn)
+  }
+
+  counts(): RequestCounts {
+    const active: Record<OpenRequestState, number> = { received: 0, queued: 0, running: 0 }
+    for (const { state } of this.open) active[state as OpenRequestState] += 1
+    return { totals: { ...this.#totals }, active }
+  }
+
+  #end(record: RequestRecord, nowMs: number, error: unknown): void {
+    record.settledAtMs = nowMs
+    if (error !== undefined) record.code = errorCodeOf(error)
+    this.open.remove(record)
+    this.recent.add(record)
+  }
+}

@@ -1,0 +1,71 @@
+import type { ErrorCode } from '../errors.js'
+
+/** Where a request can be: open in the first three, over in the others. */
+export const REQUEST_STATES = [
+  'received',
+  'queued',
+  'running',
+  'completed',
+  'failed',
+  'timed-out',
+  'cancelled',
+  'rejected',
+] as const
+
+export type RequestState = (typeof REQUEST_STATES)[number]
+export type OpenRequestState = 'received' | 'queued' | 'running'
+type EndState = Exclude<RequestState, OpenRequestState>
+
+/**
+ * What may follow what; everything else is forbidden. `rejected` is a refusal: what has
+ * run cannot be rejected any more, it fails.
+ */
+export const REQUEST_TRANSITIONS: Readonly<Record<RequestState, readonly RequestState[]>> = {
+  received: ['running', 'queued', 'completed', 'failed', 'timed-out', 'cancelled', 'rejected'],
+  queued: ['running', 'failed', 'timed-out', 'cancelled', 'rejected'],
+  running: ['completed', 'failed', 'timed-out', 'cancelled'],
+  completed: [],
+  failed: [],
+  'timed-out': [],
+  cancelled: [],
+  rejected: [],
+}
+
+/** Whether nothing can follow. */
+export function isOver(state: RequestState): boolean {
+  return REQUEST_TRANSITIONS[state].length === 0
+}
+
+/** How a request ends that has this error; with any other it fails. */
+const ENDS: { readonly [C in ErrorCode]?: EndState } = {
+  ERR_DEADLINE_EXCEEDED: 'timed-out',
+  ERR_ABORTED: 'cancelled',
+  ERR_INVALID_OPTIONS: 'rejected',
+  ERR_INVALID_INPUT: 'rejected',
+  ERR_MODEL_NOT_FOUND: 'rejected',
+  ERR_VERSION_NOT_FOUND: 'rejected',
+  ERR_MODEL_UNAVAILABLE: 'rejected',
+  ERR_OVERLOADED: 'rejected',
+  ERR_CIRCUIT_OPEN: 'rejected',
+  ERR_RUNTIME_CLOSED: 'rejected',
+}
+
+/** The same for errors of the platform: what `fetch` and other takers of an `AbortSignal` reject with. */
+const ENDS_BY_NAME: Readonly<Record<string, EndState>> = {
+  AbortError: 'cancelled',
+  TimeoutError: 'timed-out',
+}
+
+/** The state in which a request ends with that error, as far as it is legal from where it is. */
+export function endStateOf(error: unknown, from: RequestState): EndState {
+  const code = errorCodeOf(error)
+  let end = code === undefined ? undefined : ENDS[code as ErrorCode]
+  if (end === undefined && error instanceof Error) end = ENDS_BY_NAME[error.name]
+  return end !== undefined && REQUEST_TRANSITIONS[from].includes(end) ? end : 'failed'
+}
+
+/** The `code` of an error, ours or of Node, if it has one. */
+export function errorCodeOf(error: unknown): string | undefined {
+  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined
+  return typeof code === 'string' ? code : undefined
+}

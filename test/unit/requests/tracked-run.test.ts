@@ -1,0 +1,160 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { RunRequest, type RunRequestOptions } from '../../../src/pools/run-request.js'
+import { RequestTracker } from '../../../src/requests/request-tracker.js'
+import { fakeOutputs } from '../../fixtures/fake-host.js'
+import { Asked, PoolKit } from '../pools/pool-kit.js'
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+const store = new AsyncLocalStorage<string>()
+
+/** As the predictor does it: a request of the pool that is tracked. */
+function ask(tracker: RequestTracker, kit: PoolKit, x: number, options: RunRequestOptions = {}): Asked {
+  const tracked = tracker.receive('fake')
+  tracked.version = '1'
+  const request = new RunRequest('fake', '1', options, undefined, tracked)
+  request.feeds = { x: { type: 'float32', dims: [1], data: Float32Array.of(x) } }
+  const asked = new Asked(request)
+  kit.pool.submit(request)
+  return asked
+}
+
+function statesOf(tracker: RequestTracker): string[] {
+  return tracker.active().map(({ id, state }) => `${id} ${state}`)
+}
+
+describe('a request of a pool', () => {
+  it('is running at once when a replica is free, else queued until one is', async () => {
+    const tracker = new RequestTracker()
+    const kit = await PoolKit.open()
+    ask(tracker, kit, 1)
+    ask(tracker, kit, 2)
+    expect(statesOf(tracker)).toEqual(['1 running', '2 queued'])
+    await vi.advanceTimersByTimeAsync(10)
+    await kit.answer(1)
+    expect(statesOf(tracker)).toEqual(['2 running'])
+    await vi.advanceTimersByTimeAsync(5)
+    await kit.answer(2)
+    expect(tracker.active()).toEqual([])
+    expect(tracker.recent()).toMatchObject([
+      { id: 2, kind: 'predict', model: 'fake', version: '1', state: 'completed', queuedMs: 10, runningMs: 5 },
+      { id: 1, state: 'completed', receivedMs: 0, queuedMs: 0, runningMs: 10, totalMs: 10 },
+    ])
+  })
+
+  it('whose signal has aborted before is cancelled without ever being queued', async () => {
+    const tracker = new RequestTracker()
+    const kit = await PoolKit.open()
+    ask(tracker, kit, 1, { signal: AbortSignal.abort() })
+    expect(tracker.counts().totals).toMatchObject({ received: 1, queued: 0, running: 0, cancelled: 1 })
+  })
+
+  it('that comes back late stays timed out', async () => {
+    const tracker = new RequestTracker()
+    const kit = await PoolKit.open()
+    ask(tracker, kit, 1, { timeoutMs: 5 })
+    await vi.advanceTimersByTimeAsync(5)
+    await kit.answer(1)
+    expect(tracker.recent()).toMatchObject([
+      { state: 'timed-out', code: 'ERR_DEADLINE_EXCEEDED', runningMs: 5 },
+    ])
+    expect(tracker.counts().totals.completed).toBe(0)
+  })
+
+  it('that is refused, crashes or fails ends so', async () => {
+    const tracker = new RequestTracker()
+    const kit = await PoolKit.open({ maxQueue: 1 })
+    for (const x of [1, 2, 3]) ask(tracker, kit, x)
+    await kit.crash(1)
+    await kit.pool.stop(0)
+    expect(tracker.recent().map(({ id, state, code }) => [id, state, code])).toEqual([
+      [2, 'rejected', 'ERR_MODEL_UNAVAILABLE'],
+      [1, 'failed', 'ERR_REPLICA_EXITED'],
+      [3, 'rejected', 'ERR_OVERLOADED'],
+    ])
+  })
+
+  it('whose input cannot be copied is rejected and has never run', async () => {
+    const tracker = new RequestTracker()
+    const kit = await PoolKit.open()
+    const tracked = tracker.receive('fake')
+    const request = new RunRequest('fake', '1', {}, undefined, tracked)
+    // No feeds at all.
+    request.promise.catch(() => undefined)
+    kit.pool.submit(request)
+    expect(tracker.counts().totals).toMatchObject({ running: 0, rejected: 1 })
+  })
+
+  it.each(['queued', 'running'])('may be given up by a listener that hears it is %s', async (state) => {
+    const tracker = new RequestTracker()
+    const kit = await PoolKit.open()
+    const controllers = [1, 2, 3].map(() => new AbortController())
+    tracker.on('transition', (request) => {
+      if (request.id === 2 && request.state === state) controllers[1]?.abort()
+    })
+    const asked = controllers.map(({ signal }, index) => ask(tracker, kit, index + 1, { signal }))
+    await kit.answer(1)
+    await kit.answer(3)
+    expect(asked.map((one) => one.code ?? one.y)).toEqual([1, 'ERR_ABORTED', 3])
+    expect(asked.map((one) => one.settlements)).toEqual([1, 1, 1])
+    expect(kit.pool.leaseCount).toBe(0)
+    expect(kit.pool.stats()).toMatchObject({ queued: 0, inFlight: 0, idle: 1 })
+  })
+
+  it("is told of in its own caller's context, also when another one's end lets it run", async () => {
+    const tracker = new RequestTracker()
+    const kit = await PoolKit.open()
+    const told: string[] = []
+    tracker.on('transition', ({ id, state }) => told.push(`${id} ${state} ${store.getStore()}`))
+    store.run('first', () => ask(tracker, kit, 1))
+    store.run('second', () => ask(tracker, kit, 2))
+    await store.run('other', () => kit.answer(1))
+    await kit.answer(2)
+    expect(told).toEqual([
+      '1 running first',
+      '2 queued second',
+      '2 running second',
+      '1 completed first',
+      '2 completed second',
+    ])
+  })
+})
+
+describe('the memory of a tracker', () => {
+  it('holds no input, output or promise of a request that is over, nor its context', async () => {
+    vi.useRealTimers()
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    const tracker = new RequestTracker()
+    tracker.on('settled', () => undefined)
+    const held = new AsyncLocalStorage<object>()
+    const run = (): WeakRef<object>[] => {
+      const context = { user: 'a caller' }
+      const tracked = held.run(context, () => tracker.receive('fake'))
+      const request = new RunRequest('fake', '1', {}, undefined, tracked)
+      const feeds = { x: { type: 'float32' as const, dims: [1], data: Float32Array.of(1) } }
+      const outputs = fakeOutputs(1)
+      request.feeds = feeds
+      request.stage = 'queued'
+      request.stage = 'in-flight'
+      request.resolve(outputs)
+      return [context, request, request.promise, feeds, outputs].map((each) => new WeakRef(each))
+    }
+    const refs = run()
+    // What a WeakRef was made for stays until the turn is over.
+    await new Promise((resolve) => setImmediate(resolve))
+    collect()
+    expect(refs.map((ref) => ref.deref())).toEqual(refs.map(() => undefined))
+    expect(tracker.recent()).toMatchObject([{ model: 'fake', state: 'completed' }])
+  })
+
+  it('takes no name that is not a string', () => {
+    const tracker = new RequestTracker()
+    tracker.receive(Float32Array.of(1) as never).settled(new Error('x'), 0)
+    expect(tracker.recent()).toMatchObject([{ model: undefined }])
+  })
+})
