@@ -17,6 +17,7 @@ import { type ModelInfo, ModelLifecycleManager } from './models/model-manager.js
 import { createServing, type Serving, type ServingEvents } from './models/serving.js'
 import type { PoolEnding } from './models/take-down.js'
 import type { StuckReplica } from './pools/replica.js'
+import { RequestTracker } from './requests/request-tracker.js'
 import { createLogger, type Logger } from './telemetry/logger.js'
 import type { ModelInput, Outputs } from './tensors/tensor.js'
 
@@ -54,6 +55,8 @@ export class Runtime extends EventEmitter<RuntimeEvents> implements AsyncDisposa
   /** The life of the application: shutdown handlers and health checks can be added to it. */
   readonly lifecycle: LifecycleManager
   readonly models: ModelLifecycleManager
+  /** Every `predict`, and the requests that the application begins. */
+  readonly requests: RequestTracker = new RequestTracker()
   readonly #serving: Serving
   readonly #startedAtMs = performance.now()
   #closingSinceMs = 0
@@ -62,7 +65,9 @@ export class Runtime extends EventEmitter<RuntimeEvents> implements AsyncDisposa
 
   private constructor(config: RuntimeConfig, logger: Logger) {
     super()
-    this.#serving = createServing(config, logger, (event, payload) => this.#tell(event, payload))
+    this.#serving = createServing(config, logger, this.requests, (event, payload) =>
+      this.#tell(event, payload),
+    )
     this.models = new ModelLifecycleManager(this.#serving)
     const { appName, logLevel, gracefulShutdownTimeoutMs, handleSignals } = config
     this.lifecycle = new LifecycleManager({

@@ -29,22 +29,24 @@ export class Predictor {
   }
 
   predict(name: string, input: ModelInput, options?: PredictOptions): Promise<Outputs> {
-    let request: RunRequest
+    const tracked = this.#serving.requests.receive(name)
     try {
       const checked =
         options === undefined ? NO_OPTIONS : parseOptions(predictOptionsSchema, options, 'predict')
       assertOpen(this.#serving)
       const version = this.#catalogue.resolve(name, checked.version)
+      tracked.version = version.spec.version
       const { pool } = version
       if (!pool?.isOpen) assertRoom(this.#serving, version)
-      version.usage.begin()
-      request = new RunRequest(name, version.spec.version, checked, version.usage.end)
+      version.usage.begin(tracked.startedAtMs)
+      const request = new RunRequest(name, tracked.version, checked, version.usage.end, tracked)
       if (pool?.isOpen) admit(version, pool, request, input)
       else void this.#admitWhenWarm(version, request, input, checked.version === undefined)
+      return request.promise
     } catch (error) {
+      tracked.settled(error, performance.now())
       return Promise.reject(error)
     }
-    return request.promise
   }
 
   /** The request belongs to this version, whatever becomes active while it is being loaded. */

@@ -6,6 +6,7 @@ import type { Transition } from '../lifecycle/states.js'
 import type { StuckReplica } from '../pools/replica.js'
 import type { VersionPool } from '../pools/version-pool.js'
 import type { LogLevel } from '../protocol/messages.js'
+import type { RequestTracker } from '../requests/request-tracker.js'
 import type { Logger } from '../telemetry/logger.js'
 
 export interface ReplicaExit {
@@ -34,6 +35,8 @@ export interface ServingEvents {
 export interface Serving {
   readonly config: RuntimeConfig
   readonly logger: Logger
+  /** Every `predict` is one of its requests. */
+  readonly requests: RequestTracker
   /** Shared work runs in here, never in the context of the request that happened to start it. */
   readonly scope: AsyncResource
   /** Limits how many loads run at once. */
@@ -48,10 +51,16 @@ export interface Serving {
   emit<K extends keyof ServingEvents>(event: K, payload: ServingEvents[K][0]): void
 }
 
-export function createServing(config: RuntimeConfig, logger: Logger, emit: Serving['emit']): Serving {
+export function createServing(
+  config: RuntimeConfig,
+  logger: Logger,
+  requests: RequestTracker,
+  emit: Serving['emit'],
+): Serving {
   return {
     config,
     logger,
+    requests,
     scope: new AsyncResource('tbcoin-engine.runtime'),
     loadLane: new PQueue({ concurrency: config.maxConcurrentLoads }),
     loaders: new Map([['onnx', undefined]]),

@@ -44,18 +44,18 @@ export class Usage {
     autoResize: true,
   })
 
-  begin(): void {
+  begin(nowMs: number): void {
     this.requests += 1
     this.open += 1
-    this.lastUsedAtMs = performance.now()
+    this.lastUsedAtMs = nowMs
   }
 
   readonly end = (request: RunRequest, error: unknown): void => {
-    const now = performance.now()
+    const { startedAtMs, settledAtMs } = request
     this.open -= 1
-    this.lastUsedAtMs = now
+    this.lastUsedAtMs = settledAtMs
     if (error !== undefined) this.errors += 1
-    else this.#latency.recordValue(Math.max(1, Math.round((now - request.startedAtMs) * MICROSECONDS)))
+    else this.#latency.recordValue(Math.max(1, Math.round((settledAtMs - startedAtMs) * MICROSECONDS)))
   }
 
   stats(pool: PoolStats | undefined): VersionStats {

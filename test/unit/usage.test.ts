@@ -1,18 +1,13 @@
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { Usage } from '../../src/models/usage.js'
 import type { RunRequest } from '../../src/pools/run-request.js'
-
-afterEach(() => void vi.restoreAllMocks())
 
 /** Usage of requests that took that long and ended with those errors. */
 function used(durationsMs: readonly number[], errors: readonly unknown[] = []): Usage {
   const usage = new Usage()
-  const now = vi.spyOn(performance, 'now')
   durationsMs.forEach((durationMs, index) => {
-    now.mockReturnValue(1000)
-    usage.begin()
-    now.mockReturnValue(1000 + durationMs)
-    usage.end({ startedAtMs: 1000 } as RunRequest, errors[index])
+    usage.begin(1000)
+    usage.end({ startedAtMs: 1000, settledAtMs: 1000 + durationMs } as RunRequest, errors[index])
   })
   return usage
 }
@@ -20,7 +15,7 @@ function used(durationsMs: readonly number[], errors: readonly unknown[] = []): 
 describe('the usage of a version', () => {
   it('counts what was asked, what failed and what is open', () => {
     const usage = used([1, 2, 3], [undefined, new Error('x')])
-    usage.begin()
+    usage.begin(1000)
     expect(usage.stats(undefined)).toMatchObject({
       requests: 4,
       errors: 1,
