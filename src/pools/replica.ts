@@ -17,6 +17,8 @@ export type ReplicaState = 'starting' | 'idle' | 'busy' | 'quarantined' | 'dead'
 /** Time for a session to be released and its thread to end, once its task is over. */
 const END_MS = 1_000
 
+const NO_TASK = Promise.resolve()
+
 const isTrue = (): true => true
 
 /** A host and what it is doing. */
@@ -29,7 +31,7 @@ export class Replica {
   readonly #version: string
   #startedAtMs = performance.now()
   /** Settles, never rejects, when the task under way is over. */
-  #task: Promise<unknown> = Promise.resolve()
+  #task: Promise<unknown> = NO_TASK
   #ending: Promise<true> | undefined
   /** Rejects once the replica is being ended: a load that does not return must not hold up its caller. */
   readonly #abandoned: Promise<never>
@@ -79,6 +81,8 @@ export class Replica {
 
   rest(): void {
     this.request = undefined
+    // It would hold the last answer.
+    this.#task = NO_TASK
     this.state = 'idle'
   }
 
