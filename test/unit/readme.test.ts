@@ -15,6 +15,8 @@ import { healthCheckOptionsSchema } from '../../src/lifecycle/health-check.js'
 import { LIFECYCLE_STATES, TRANSITIONS } from '../../src/lifecycle/states.js'
 import { ModelLifecycleManager } from '../../src/models/model-manager.js'
 import { findInRepository } from '../../src/models/repository.js'
+import { REQUEST_TRANSITIONS } from '../../src/requests/request-states.js'
+import { RequestTracker } from '../../src/requests/request-tracker.js'
 import type { RuntimeEvents } from '../../src/runtime.js'
 import { ELEMENT_TYPES } from '../../src/tensors/element-types.js'
 import { TENSOR_TYPES } from '../../src/tensors/tensor.js'
@@ -55,6 +57,23 @@ describe('the README', () => {
     const unused = Object.keys(ERROR_TABLE).filter((code) => !used.has(code))
     const sentence = sectionOf(readme, 'Errors').match(/^Nothing in this version rejects.*$/m)?.[0] ?? ''
     expect(sentence.match(/ERR_[A-Z_]+/g) ?? []).toEqual(unused)
+  })
+
+  it('has every state of a request with what may follow it', () => {
+    const rows = tableOf(sectionOf(readme, 'Requests'), 'state', 'a prediction', 'may be followed by')
+    const documented = rows.map((row) => [
+      codeOf(row.state),
+      (row['may be followed by'] ?? '').match(/[a-z][a-z-]+/g) ?? [],
+    ])
+    expect(documented).toEqual(Object.entries(REQUEST_TRANSITIONS))
+  })
+
+  it('names every method of the request tracker, and no other', () => {
+    const rows = tableOf(sectionOf(readme, 'Requests'), 'call', 'what it does')
+    const documented = rows.map((row) => codeOf(row.call).replace(/\(.*/, ''))
+    const methods = Object.getOwnPropertyNames(RequestTracker.prototype)
+    const elsewhere = ['constructor', 'receive', 'removeAllListeners']
+    expect(documented.sort()).toEqual(methods.filter((name) => !elsewhere.includes(name)).sort())
   })
 
   it('has its tables of options as `npm run readme` makes them from the schemas', () => {
