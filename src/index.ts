@@ -67,6 +67,26 @@ export {
   type RequestTrackerEvents,
   type RequestTrackerOptions,
 } from './requests/request-tracker.js'
+export type { ResourceHealth, ResourceInfo } from './resources/managed-resource.js'
+export type {
+  CleanupAllOptions,
+  CleanupResourceOptions,
+  InitializeResourceOptions,
+  RetryOptions,
+} from './resources/options.js'
+export {
+  type ResourceEvents,
+  ResourceLifecycleManager,
+  type ResourceManagerOptions,
+} from './resources/resource-manager.js'
+export type {
+  Cleaner,
+  CleanerContext,
+  HealthChecker,
+  HealthCheckerContext,
+  Initializer,
+  InitializerContext,
+} from './resources/resource-type.js'
 export {
   type CloseReport,
   createRuntime,

@@ -1,0 +1,32 @@
+import { errors } from '../errors.js'
+import { messageOf } from './message-of.js'
+import type { ResourceType } from './resource-type.js'
+import { withLimit } from './until-aborted.js'
+
+/**
+ * Hands what an initializer has made to its type's cleaner.
+ * @throws ERR_SHUTDOWN if that fails, or does not return within `limitMs`.
+ */
+export async function cleanValue(
+  name: string,
+  type: ResourceType,
+  value: unknown,
+  limitMs: number,
+): Promise<void> {
+  const { cleaner } = type
+  if (cleaner === undefined) return
+  const timeoutMs = Math.round(limitMs)
+  const late = new errors.ERR_SHUTDOWN(
+    `the cleaner of resource ${name} has not returned within ${timeoutMs} ms; it is left to itself`,
+  )
+  try {
+    await withLimit(
+      limitMs,
+      (signal) => cleaner(value, { name, signal, timeoutMs }),
+      () => late,
+    )
+  } catch (cause) {
+    if (cause === late) throw late
+    throw new errors.ERR_SHUTDOWN(`the cleaner of resource ${name} failed: ${messageOf(cause)}`, { cause })
+  }
+}

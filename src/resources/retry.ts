@@ -1,0 +1,49 @@
+import type { RetryPolicy } from './options.js'
+import { untilAborted } from './until-aborted.js'
+
+/**
+ * The wait after that many failures: anything from 0 to a bound that grows, so that clients
+ * that failed together do not come back together. "Full jitter", from Marc Brooker,
+ * "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+ */
+export function retryDelayMs(policy: RetryPolicy, failures: number, random: number): number {
+  return random * Math.min(policy.maxDelayMs, policy.minDelayMs * policy.factor ** (failures - 1))
+}
+
+/**
+ * Calls `attempt` until it succeeds or the policy's attempts are spent; then rejects with the
+ * last error. An abort ends a wait at once; an attempt has to mind the signal itself.
+ */
+export async function retry<T>(
+  attempt: () => Promise<T>,
+  policy: RetryPolicy,
+  signal: AbortSignal,
+  onFailure: (error: unknown, failures: number, delayMs: number) => void,
+  random: () => number = Math.random,
+): Promise<T> {
+  for (let failures = 1; ; failures += 1) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (signal.aborted || failures >= policy.attempts) throw error
+      const delayMs = retryDelayMs(policy, failures, random())
+      onFailure(error, failures, delayMs)
+      await pause(delayMs, signal)
+    }
+  }
+}
+
+async function pause(delayMs: number, signal: AbortSignal): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  try {
+    await untilAborted(
+      signal,
+      () =>
+        new Promise((resolve) => {
+          timer = setTimeout(resolve, delayMs)
+        }),
+    )
+  } finally {
+    clearTimeout(timer)
+  }
+}

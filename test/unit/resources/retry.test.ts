@@ -1,0 +1,120 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { retry, retryDelayMs } from '../../../src/resources/retry.js'
+import { follow, turn } from '../pools/pool-kit.js'
+import { Deferred, ResourceKit } from './resource-kit.js'
+
+const policy = { attempts: 4, minDelayMs: 100, maxDelayMs: 350, factor: 2 }
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+/** Fails as often as it is told, then answers. */
+function failing(times: number): ReturnType<typeof vi.fn<() => Promise<string>>> {
+  let calls = 0
+  return vi.fn(async () => {
+    calls += 1
+    if (calls <= times) throw new Error(`failure ${calls}`)
+    return 'made'
+  })
+}
+
+describe('the wait before another attempt', () => {
+  it('is drawn between 0 and a bound that grows up to a maximum', () => {
+    expect([1, 2, 3, 9].map((failures) => retryDelayMs(policy, failures, 1))).toEqual([100, 200, 350, 350])
+    expect([1, 2, 3, 9].map((failures) => retryDelayMs(policy, failures, 0))).toEqual([0, 0, 0, 0])
+    expect(retryDelayMs(policy, 2, 0.25)).toBe(50)
+    expect(retryDelayMs({ ...policy, factor: 1e9 }, 1_000, 1)).toBe(350)
+  })
+
+  it('is waited for, no shorter and no longer', async () => {
+    const attempt = failing(2)
+    const draws = [0.5, 0.1]
+    const { signal } = new AbortController()
+    const asked = follow(
+      retry(
+        attempt,
+        policy,
+        signal,
+        () => undefined,
+        () => draws.shift() ?? 0,
+      ),
+    )
+    await turn()
+    expect(attempt).toHaveBeenCalledTimes(1)
+    await vi.advanceTimersByTimeAsync(49)
+    expect(attempt).toHaveBeenCalledTimes(1)
+    await vi.advanceTimersByTimeAsync(1)
+    expect(attempt).toHaveBeenCalledTimes(2)
+    await vi.advanceTimersByTimeAsync(20)
+    expect(asked.value).toBe('made')
+  })
+
+  it('ends at once when the signal aborts, and leaves no timer', async () => {
+    const controller = new AbortController()
+    const attempt = failing(9)
+    const asked = follow(
+      retry(
+        attempt,
+        policy,
+        controller.signal,
+        () => undefined,
+        () => 1,
+      ),
+    )
+    await turn()
+    controller.abort(new Error('enough'))
+    await turn()
+    expect(asked.error?.message).toBe('enough')
+    expect(vi.getTimerCount()).toBe(0)
+    expect(attempt).toHaveBeenCalledTimes(1)
+  })
+})
+
+describe('an initializer that is to be called again', () => {
+  it('is called until it succeeds, and every failure is a line of log', async () => {
+    const kit = new ResourceKit()
+    const init = failing(2)
+    const asked = follow(kit.init('db', { init }, { retry: policy }))
+    await vi.advanceTimersByTimeAsync(300)
+    expect(asked.value).toMatchObject({ name: 'db' })
+    expect(init).toHaveBeenCalledTimes(3)
+    const warnings = kit.lines.filter(({ level }) => level === 'warn')
+    expect(warnings.map(({ fields }) => [fields.resource, fields.failures, fields.attempts])).toEqual([
+      ['db', 1, 4],
+      ['db', 2, 4],
+    ])
+    expect(kit.moves).not.toContain('db initializing>error')
+  })
+
+  it('fails with its last error when the attempts are spent', async () => {
+    const kit = new ResourceKit()
+    const init = failing(9)
+    const asked = follow(kit.init('db', { init }, { retry: { attempts: 2, minDelayMs: 0, maxDelayMs: 0 } }))
+    await vi.advanceTimersByTimeAsync(1)
+    expect(asked.error).toMatchObject({ code: 'ERR_RESOURCE_INIT', cause: new Error('failure 2') })
+    expect(asked.error?.message).toContain('in 2 attempts')
+    expect(init).toHaveBeenCalledTimes(2)
+  })
+
+  it('is called once when nobody asked for more', async () => {
+    const kit = new ResourceKit()
+    const init = failing(9)
+    await expect(kit.init('db', { init })).rejects.toThrow('failure 1')
+    expect(init).toHaveBeenCalledTimes(1)
+  })
+
+  it('is given up at the limit of the whole, in an attempt or between two', async () => {
+    const kit = new ResourceKit()
+    const hanging = follow(
+      kit.init('a', { init: () => new Deferred().promise }, { retry: policy, timeoutMs: 50 }),
+    )
+    const init = failing(9)
+    vi.spyOn(Math, 'random').mockReturnValue(0.99)
+    const waiting = follow(kit.init('b', { init }, { retry: policy, timeoutMs: 50 }))
+    await vi.advanceTimersByTimeAsync(50)
+    for (const { error } of [hanging, waiting]) expect(error?.message).toContain('within 50 ms')
+    await vi.advanceTimersByTimeAsync(10_000)
+    expect(init).toHaveBeenCalledTimes(1)
+    vi.restoreAllMocks()
+  })
+})
