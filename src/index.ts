@@ -74,6 +74,14 @@ export type {
   InitializeResourceOptions,
   RetryOptions,
 } from './resources/options.js'
+export type {
+  AcquireOptions,
+  ItemContext,
+  PooledResourceOptions,
+  ReleaseOptions,
+} from './resources/pool-options.js'
+export { PooledResource, type PooledResourceStats } from './resources/pooled-resource.js'
+export { type PooledResourceType, pooledResourceType } from './resources/pooled-resource-type.js'
 export {
   type ResourceEvents,
   ResourceLifecycleManager,

@@ -124,6 +124,7 @@ describe('the checker', () => {
     ['fastify', 'src/runtime.ts', 'src/http/plugin.ts'],
     ['@fastify/static', 'src/runtime.ts', 'src/http/plugin.ts'],
     ['p-queue', 'src/pools/version-pool.ts', 'src/models/repository.ts'],
+    ['tarn', 'src/resources/pooled-resource.ts', 'src/resources/item-pool.ts'],
   ])('refuses %s in %s', (name, elsewhere, home) => {
     expect(problems(made({ [home]: name }), name)).toEqual([])
     expect(problems(made({ [elsewhere]: name }, 'type'), name)).toEqual([

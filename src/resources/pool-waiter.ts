@@ -1,0 +1,65 @@
+import { errors } from '../errors.js'
+import { type AbortFollower, follow, unfollow } from '../pools/abort-followers.js'
+
+/** One caller of `acquire`; settled once, by an item, its deadline, its signal or the end of the pool. */
+export class PoolWaiter<T> implements AbortFollower {
+  readonly promise: Promise<T>
+  readonly #pool: string
+  readonly #signal: AbortSignal | undefined
+  readonly #onSettled: (waiter: PoolWaiter<T>) => void
+  readonly #timer: NodeJS.Timeout
+  #resolve!: (item: T) => void
+  #reject!: (error: Error) => void
+
+  constructor(
+    pool: string,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+    onSettled: (waiter: PoolWaiter<T>) => void,
+  ) {
+    this.#pool = pool
+    this.#signal = signal
+    this.#onSettled = onSettled
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    this.#timer = setTimeout(() => this.#expire(`${timeoutMs} ms`), timeoutMs)
+    if (signal?.aborted) this.aborted(signal.reason)
+    else if (signal !== undefined) follow(signal, this)
+  }
+
+  resolve(item: T): void {
+    this.#settle()
+    this.#resolve(item)
+  }
+
+  reject(error: Error): void {
+    this.#settle()
+    this.#reject(error)
+  }
+
+  /** Its signal has aborted. */
+  aborted(reason: unknown): void {
+    if (reason instanceof Error && reason.name === 'TimeoutError') this.#expire('its signal', reason)
+    else {
+      const message = `the request for an item of pool ${this.#pool} was aborted by its signal`
+      this.reject(new errors.ERR_ABORTED(message, { cause: reason }))
+    }
+  }
+
+  #expire(limit: string, cause?: unknown): void {
+    this.reject(
+      new errors.ERR_DEADLINE_EXCEEDED(
+        `pool ${this.#pool} had no item to give before the deadline (${limit}); give items back sooner, or raise \`max\``,
+        { stage: 'queued', cause },
+      ),
+    )
+  }
+
+  #settle(): void {
+    clearTimeout(this.#timer)
+    if (this.#signal !== undefined) unfollow(this.#signal, this)
+    this.#onSettled(this)
+  }
+}

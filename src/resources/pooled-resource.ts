@@ -1,0 +1,241 @@
+import { AsyncResource } from 'node:async_hooks'
+import { parseOptions } from '../config.js'
+import { errors } from '../errors.js'
+import { within } from '../pools/within.js'
+import type { Logger } from '../telemetry/logger.js'
+import { type ItemFunctions, ItemPool, type Slot } from './item-pool.js'
+import { messageOf } from './message-of.js'
+import {
+  type AcquireOptions,
+  acquireSchema,
+  type PoolSettings,
+  type ReleaseOptions,
+  releaseSchema,
+} from './pool-options.js'
+import { PoolWaiter } from './pool-waiter.js'
+import { untilAborted } from './until-aborted.js'
+
+export interface PooledResourceStats {
+  readonly min: number
+  readonly max: number
+  /** Items that are in use. */
+  readonly used: number
+  /** Items that are not. */
+  readonly free: number
+  /** Callers that wait for one. */
+  readonly pending: number
+}
+
+/**
+ * A resource that is a pool of items, for example of connections. Made by a type of
+ * `pooledResourceType`; first come, first served.
+ */
+export class PooledResource<T> {
+  readonly #name: string
+  readonly #settings: PoolSettings
+  readonly #logger: Logger
+  readonly #items: ItemPool<T>
+  readonly #used = new Map<T, Slot<T>>()
+  readonly #queue = new Set<PoolWaiter<T>>()
+  /** Items that are made for what they are needed for, never in the context of who happens to need one. */
+  readonly #scope = new AsyncResource('tbcoin-engine.pool')
+  /** Items that are being fetched, for callers or for a health check. */
+  #fetching = 0
+  /** Those of them that are for callers. */
+  #serving = 0
+  /** Why no item could be fetched the last time that was tried. */
+  #failure: Error | undefined
+  #onAllBack: (() => void) | undefined
+  #closing: Promise<void> | undefined
+
+  /** @internal */
+  constructor(name: string, functions: ItemFunctions<T>, settings: PoolSettings, logger: Logger) {
+    this.#name = name
+    this.#settings = settings
+    this.#logger = logger
+    this.#items = new ItemPool(name, functions, settings, logger)
+  }
+
+  /**
+   * An item, to be given back with `release`; `use` does both.
+   * @throws ERR_DEADLINE_EXCEEDED after `timeoutMs` (by default the pool's `acquireTimeoutMs`),
+   * ERR_ABORTED, ERR_RESOURCE_INIT if an item cannot be made, ERR_RESOURCE_NOT_FOUND after the
+   * cleanup, ERR_INVALID_OPTIONS.
+   */
+  async acquire(options: AcquireOptions = {}): Promise<T> {
+    const { timeoutMs = this.#settings.acquireTimeoutMs, signal } = parseOptions(
+      acquireSchema,
+      options,
+      'acquire',
+    )
+    if (this.#closing !== undefined) throw this.#closed()
+    const waiter = new PoolWaiter<T>(this.#name, timeoutMs, signal, (settled) => this.#queue.delete(settled))
+    if (!signal?.aborted) this.#queue.add(waiter)
+    this.#serve()
+    return waiter.promise
+  }
+
+  /**
+   * Gives an item back. With `isBroken` it is destroyed.
+   * @throws ERR_INVALID_OPTIONS for what is not an item in use: given back twice, perhaps.
+   */
+  release(item: T, options: ReleaseOptions = {}): void {
+    const { isBroken } = parseOptions(releaseSchema, options, 'release')
+    const slot = this.#used.get(item)
+    if (slot !== undefined) this.#giveBack(slot, !isBroken)
+    // A cleanup that could wait no longer has destroyed it.
+    else if (this.#closing === undefined) {
+      throw new errors.ERR_INVALID_OPTIONS(
+        `release: that is no item in use of pool ${this.#name}; give each one back once`,
+      )
+    }
+  }
+
+  /**
+   * Calls `fn` with an item and gives it back when that has settled. After an error the item is
+   * validated first, and destroyed if it is broken; the caller does not wait for that.
+   * @throws what `acquire` and `fn` throw
+   */
+  async use<R>(fn: (item: T) => R | PromiseLike<R>, options: AcquireOptions = {}): Promise<R> {
+    const item = await this.acquire(options)
+    const slot = this.#used.get(item) as Slot<T>
+    try {
+      const result = await fn(item)
+      this.#giveBack(slot, true)
+      return result
+    } catch (error) {
+      void this.#items.validate(slot).then((isValid) => this.#giveBack(slot, isValid))
+      throw error
+    }
+  }
+
+  stats(): PooledResourceStats {
+    const { min, max } = this.#settings
+    const used = this.#used.size
+    return { min, max, used, free: this.#items.size - used, pending: this.#queue.size }
+  }
+
+  /** @internal Makes the `min` items. */
+  async fill(signal: AbortSignal): Promise<void> {
+    const wanted = Array.from({ length: this.#settings.min }, () => this.acquire({ signal }))
+    const results = await Promise.allSettled(wanted)
+    for (const result of results) if (result.status === 'fulfilled') this.release(result.value)
+    const failed = results.find((result) => result.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+  }
+
+  /**
+   * @internal Whether an item can be had that `check` finds nothing wrong with; rejects with what
+   * it throws. Items from before it destroys if they fail, for the server may have been restarted:
+   * what counts is one that has just been made. A pool with all items in use is busy, not broken.
+   */
+  async probe(check: (item: T) => unknown, signal: AbortSignal): Promise<boolean> {
+    for (;;) {
+      if (this.#closing !== undefined) throw this.#closed()
+      if (!this.#hasRoom) {
+        if (this.#failure === undefined) return true
+        throw this.#failure
+      }
+      const slot = await this.#fetch().finally(() => this.#serve())
+      const isLast = (): boolean => slot.uses === 1 || signal.aborted || this.#closing !== undefined
+      try {
+        const isHealthy = (await untilAborted(signal, async () => check(slot.item))) !== false
+        this.#giveBack(slot, isHealthy)
+        if (isHealthy || isLast()) return isHealthy
+      } catch (error) {
+        this.#giveBack(slot, false)
+        if (isLast()) throw error
+      }
+    }
+  }
+
+  /** @internal Waits up to `limitMs` for items in use, then destroys all. */
+  close(limitMs: number): Promise<void> {
+    this.#closing ??= this.#close(limitMs)
+    return this.#closing
+  }
+
+  get #hasRoom(): boolean {
+    return this.#used.size + this.#fetching < this.#settings.max
+  }
+
+  /** Fetches an item for every caller that waits, as far as there is room. */
+  #serve(): void {
+    while (this.#serving < this.#queue.size && this.#hasRoom) {
+      this.#serving += 1
+      void this.#fetch().then(
+        (slot) => {
+          this.#serving -= 1
+          const first = this.#first
+          if (first === undefined) this.#giveBack(slot, true)
+          else first.resolve(slot.item)
+        },
+        (error: Error) => {
+          this.#serving -= 1
+          this.#first?.reject(error)
+          this.#serve()
+        },
+      )
+    }
+  }
+
+  /** Whoever has waited longest; not always the one the item was fetched for, which may have left. */
+  get #first(): PoolWaiter<T> | undefined {
+    const [first] = this.#queue
+    return first
+  }
+
+  /** An item, in use from now on; `#hasRoom` has been asked. */
+  async #fetch(): Promise<Slot<T>> {
+    this.#fetching += 1
+    try {
+      const slot = await this.#scope.runInAsyncScope(() => this.#items.acquire())
+      this.#fetching -= 1
+      this.#failure = undefined
+      this.#used.set(slot.item, slot)
+      return slot
+    } catch (cause) {
+      this.#fetching -= 1
+      this.#failure = new errors.ERR_RESOURCE_INIT(
+        `pool ${this.#name} could not make an item: ${messageOf(cause)}`,
+        { cause },
+      )
+      throw this.#failure
+    }
+  }
+
+  #giveBack(slot: Slot<T>, isUsable: boolean): void {
+    if (this.#used.get(slot.item) !== slot) return
+    this.#used.delete(slot.item)
+    if (isUsable) this.#items.release(slot)
+    else this.#items.discard(slot)
+    if (this.#used.size === 0) this.#onAllBack?.()
+    this.#serve()
+  }
+
+  async #close(limitMs: number): Promise<void> {
+    for (const waiter of this.#queue) waiter.reject(this.#closed())
+    this.#items.abortCreations(this.#closed())
+    if (this.#used.size > 0) {
+      const allBack = new Promise<void>((resolve) => {
+        this.#onAllBack = resolve
+      })
+      await within(allBack, limitMs)
+    }
+    const stuck = [...this.#used.values()]
+    if (stuck.length > 0) {
+      this.#logger.warn({ items: stuck.length }, 'items in use are destroyed by the cleanup')
+    }
+    const closing = this.#items.close()
+    for (const slot of stuck) this.#giveBack(slot, false)
+    const failures = await closing
+    if (failures.length === 0) return
+    throw new errors.ERR_SHUTDOWN(failures.map(({ message }) => message).join('; '), {
+      cause: new AggregateError(failures),
+    })
+  }
+
+  #closed(): Error {
+    return new errors.ERR_RESOURCE_NOT_FOUND(`pool ${this.#name} has been cleaned up, or is about to be`)
+  }
+}
