@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { z } from 'zod'
 import { describeIssue, type RuntimeConfig, type RuntimeConfigInput, runtimeSchema } from './config.js'
-import { errors } from './errors.js'
+import { errors, messageOf } from './errors.js'
 
 /** Where settings come from beside the options object. */
 export interface ConfigSources {
@@ -58,10 +58,7 @@ function fileLayer(file: string | URL): Layer {
     const values: unknown = JSON.parse(readFileSync(path, 'utf8'))
     return { values: values as Record<string, unknown>, what }
   } catch (cause) {
-    throw new errors.ERR_INVALID_OPTIONS(
-      `${what} cannot be read as JSON: ${cause instanceof Error ? cause.message : String(cause)}`,
-      { cause },
-    )
+    throw new errors.ERR_INVALID_OPTIONS(`${what} cannot be read as JSON: ${messageOf(cause)}`, { cause })
   }
 }
 

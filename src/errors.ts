@@ -203,3 +203,8 @@ export type AnyRuntimeError = { [C in ErrorCode]: ErrorOf<C> }[ErrorCode]
 export function isRuntimeError(value: unknown): value is AnyRuntimeError {
   return value instanceof RuntimeError
 }
+
+/** What an error says; anything can be thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

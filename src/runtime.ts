@@ -18,7 +18,10 @@ import { createServing, type Serving, type ServingEvents } from './models/servin
 import type { PoolEnding } from './models/take-down.js'
 import type { StuckReplica } from './pools/replica.js'
 import { RequestTracker } from './requests/request-tracker.js'
+import { checkResources } from './resources/check-resources.js'
+import { ResourceLifecycleManager } from './resources/resource-manager.js'
 import { createLogger, type Logger } from './telemetry/logger.js'
+import { tell } from './telemetry/tell.js'
 import type { ModelInput, Outputs } from './tensors/tensor.js'
 
 export interface RuntimeOptions extends RuntimeConfigInput {
@@ -55,6 +58,7 @@ export class Runtime extends EventEmitter<RuntimeEvents> implements AsyncDisposa
   /** The life of the application: shutdown handlers and health checks can be added to it. */
   readonly lifecycle: LifecycleManager
   readonly models: ModelLifecycleManager
+  readonly resources: ResourceLifecycleManager
   /** Every `predict`, and the requests that the application begins. */
   readonly requests: RequestTracker = new RequestTracker()
   readonly #serving: Serving
@@ -65,9 +69,10 @@ export class Runtime extends EventEmitter<RuntimeEvents> implements AsyncDisposa
 
   private constructor(config: RuntimeConfig, logger: Logger) {
     super()
-    this.#serving = createServing(config, logger, this.requests, (event, payload) =>
-      this.#tell(event, payload),
-    )
+    const events = this as unknown as EventEmitter<ServingEvents>
+    const forward: Serving['emit'] = (event, ...payload) =>
+      tell<ServingEvents, typeof event>(events, event, ...payload)
+    this.#serving = createServing(config, logger, this.requests, forward)
     this.models = new ModelLifecycleManager(this.#serving)
     const { appName, logLevel, gracefulShutdownTimeoutMs, handleSignals } = config
     this.lifecycle = new LifecycleManager({
@@ -78,6 +83,8 @@ export class Runtime extends EventEmitter<RuntimeEvents> implements AsyncDisposa
       logger,
     })
     this.lifecycle.on('transition', (transition) => this.#observe(transition))
+    this.resources = new ResourceLifecycleManager({ logger })
+    this.resources.on('transition', (transition) => forward('transition', transition))
     this.#addSteps()
     this.#addHealthChecks()
   }
@@ -165,12 +172,18 @@ export class Runtime extends EventEmitter<RuntimeEvents> implements AsyncDisposa
       { name: 'pools', phase: 'drain' },
       { windUpMs: WIND_UP_MS },
     )
+    lifecycle.addShutdownStep(
+      ({ timeoutMs }) => this.resources.close(timeoutMs === undefined ? {} : { timeoutMs }),
+      { name: 'resources' },
+      { isNeeded: () => this.resources.listResources().length > 0, windUpMs: WIND_UP_MS },
+    )
   }
 
   #addHealthChecks(): void {
     const { lifecycle, models } = this
     lifecycle.addHealthCheck('models', () => models.checkModels())
     lifecycle.addHealthCheck('replicas', () => models.checkReplicas(), { critical: false })
+    lifecycle.addHealthCheck('resources', () => checkResources(this.resources))
     lifecycle.addHealthCheck('memory', checkMemory, { critical: false })
     const loop = new EventLoopCheck()
     lifecycle.addHealthCheck('event-loop', () => loop.check(), { critical: false })
@@ -203,22 +216,11 @@ export class Runtime extends EventEmitter<RuntimeEvents> implements AsyncDisposa
 
   #observe(transition: Transition): void {
     if (transition.to === 'stopping') this.#closingSinceMs = performance.now()
-    this.#tell('transition', transition)
+    tell<RuntimeEvents, 'transition'>(this, 'transition', transition)
     if (transition.to !== 'stopped' && transition.to !== 'error') return
     const failures = failuresOf(transition.cause)
     this.#report = { durationMs: performance.now() - this.#closingSinceMs, ...this.#ending, failures }
-    this.#tell('closed', this.#report)
-  }
-
-  /** A listener that throws must not break what is under way: its error surfaces on its own. */
-  #tell<K extends keyof RuntimeEvents>(event: K, payload: RuntimeEvents[K][0]): void {
-    try {
-      ;(this as EventEmitter).emit(event, payload)
-    } catch (error) {
-      process.nextTick(() => {
-        throw error
-      })
-    }
+    tell<RuntimeEvents, 'closed'>(this, 'closed', this.#report)
   }
 }
 

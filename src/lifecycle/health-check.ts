@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import { z } from 'zod'
 import { durationMs } from '../config.js'
+import { messageOf } from '../errors.js'
 import { within } from '../pools/within.js'
 
 export type HealthStatus = 'healthy' | 'unhealthy'
@@ -118,7 +119,7 @@ export class RegisteredCheck {
     const asked = (async () => normalised(await this.#check({ signal: controller.signal })))().catch(
       (error: unknown): HealthAnswer => ({
         status: 'unhealthy',
-        reason: error instanceof Error ? error.message : String(error),
+        reason: messageOf(error),
       }),
     )
     const answer = await within(asked, this.#options.timeoutMs)

@@ -1,9 +1,10 @@
 import { AsyncResource } from 'node:async_hooks'
 import { EventEmitter } from 'node:events'
 import { type LifecycleOptions, lifecycleSchema, parseOptions } from '../config.js'
-import { errors } from '../errors.js'
+import { errors, messageOf } from '../errors.js'
 import { within } from '../pools/within.js'
 import { createLogger, type Logger } from '../telemetry/logger.js'
+import { tell } from '../telemetry/tell.js'
 import {
   Handlers,
   type LifecycleHandler,
@@ -65,7 +66,9 @@ export class LifecycleManager extends EventEmitter<LifecycleEvents> {
     this.gracefulShutdownTimeoutMs = config.gracefulShutdownTimeoutMs
     this.#handlesSignals = config.handleSignals
     this.#machine = new StateMachine(component, logTransitions(base, component))
-    this.#machine.onChange((transition) => this.#tell(transition))
+    this.#machine.onChange((transition) =>
+      tell<LifecycleEvents, 'transition'>(this, 'transition', transition),
+    )
     this.#health = new HealthMonitor(this.#machine, () => this.uptimeSeconds)
     this.#abandoned = new Promise((_, reject) => {
       this.#abandon = reject
@@ -276,21 +279,6 @@ export class LifecycleManager extends EventEmitter<LifecycleEvents> {
     this.#health.stop()
     this.#ignoreSignals?.()
   }
-
-  /** A listener that throws must not break what is under way: its error surfaces on its own. */
-  #tell(transition: Transition): void {
-    try {
-      this.emit('transition', transition)
-    } catch (error) {
-      process.nextTick(() => {
-        throw error
-      })
-    }
-  }
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause)
 }
 
 function wasStopped(reason: unknown): Error {

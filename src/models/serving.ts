@@ -48,7 +48,7 @@ export interface Serving {
   /** Least severe level that replicas send; those that are started later have it too. */
   logLevel: LogLevel
   isOpen: boolean
-  emit<K extends keyof ServingEvents>(event: K, payload: ServingEvents[K][0]): void
+  emit<K extends keyof ServingEvents>(event: K, ...payload: ServingEvents[K]): void
 }
 
 export function createServing(

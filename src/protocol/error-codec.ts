@@ -1,4 +1,4 @@
-import { ERROR_TABLE, type ErrorCode, errors, isRuntimeError } from '../errors.js'
+import { ERROR_TABLE, type ErrorCode, errors, isRuntimeError, messageOf } from '../errors.js'
 
 /** An error as plain data: Piscina and Comlink both drop `code`, `cause` and fields. */
 export interface EncodedError {
@@ -79,6 +79,6 @@ export function asRuntimeError(
   subject: { model?: string; version?: string } = {},
 ): Error {
   if (isRuntimeError(thrown)) return thrown
-  const detail = thrown instanceof Error ? thrown.message : String(thrown)
+  const detail = messageOf(thrown)
   return new errors[code](`${what}: ${detail}`, { ...subject, cause: thrown })
 }

@@ -1,5 +1,4 @@
-import { errors } from '../errors.js'
-import { messageOf } from './message-of.js'
+import { errors, messageOf } from '../errors.js'
 import type { ResourceType } from './resource-type.js'
 import { withLimit } from './until-aborted.js'
 

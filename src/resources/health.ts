@@ -1,5 +1,5 @@
+import { messageOf } from '../errors.js'
 import type { Held, ManagedResource, ResourceHealth } from './managed-resource.js'
-import { messageOf } from './message-of.js'
 
 type Outcome = Pick<ResourceHealth, 'status' | 'error' | 'cause'>
 

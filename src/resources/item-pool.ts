@@ -1,7 +1,6 @@
 import { Pool } from 'tarn'
-import { errors } from '../errors.js'
+import { errors, messageOf } from '../errors.js'
 import type { Logger } from '../telemetry/logger.js'
-import { messageOf } from './message-of.js'
 import type { PoolSettings } from './pool-options.js'
 import { withLimit } from './until-aborted.js'
 

@@ -1,10 +1,9 @@
 import { AsyncResource } from 'node:async_hooks'
 import { parseOptions } from '../config.js'
-import { errors } from '../errors.js'
+import { errors, messageOf } from '../errors.js'
 import { within } from '../pools/within.js'
 import type { Logger } from '../telemetry/logger.js'
 import { type ItemFunctions, ItemPool, type Slot } from './item-pool.js'
-import { messageOf } from './message-of.js'
 import {
   type AcquireOptions,
   acquireSchema,

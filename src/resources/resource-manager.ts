@@ -2,14 +2,15 @@ import { AsyncResource } from 'node:async_hooks'
 import { EventEmitter } from 'node:events'
 import { isDeepStrictEqual } from 'node:util'
 import { parseOptions } from '../config.js'
-import { errors } from '../errors.js'
-import type { Transition } from '../lifecycle/states.js'
+import { errors, messageOf } from '../errors.js'
+import { logTransitions } from '../lifecycle/log-transitions.js'
+import type { Transition, TransitionListener } from '../lifecycle/states.js'
 import { createLogger, type Logger } from '../telemetry/logger.js'
+import { tell } from '../telemetry/tell.js'
 import { Cleanup, cleanupOrder, summarize } from './cleanup.js'
 import { checkHealth } from './health.js'
 import { Initialization, type Surroundings } from './initialization.js'
 import { ManagedResource, type ResourceHealth, type ResourceInfo } from './managed-resource.js'
-import { messageOf } from './message-of.js'
 import {
   type CleanupAllOptions,
   type CleanupResourceOptions,
@@ -127,7 +128,7 @@ export class ResourceLifecycleManager extends EventEmitter<ResourceEvents> imple
     }
     const settings = { type, config, dependsOn: [...new Set(dependsOn)] }
     const dependencies = settings.dependsOn.map((other) => this.#requireDependency(name, other))
-    const resource = known ?? this.#add(new ManagedResource(name, settings, this.#onChange))
+    const resource = known ?? this.#add(new ManagedResource(name, settings, this.#observer(name)))
     resource.settings = settings
     resource.initializedAs = undefined
     const initialization = this.#scope.runInAsyncScope(
@@ -262,20 +263,12 @@ export class ResourceLifecycleManager extends EventEmitter<ResourceEvents> imple
     return resource
   }
 
-  readonly #onChange = (transition: Transition): void => {
-    const { cause, component, from, to, trigger } = transition
-    const level = to === 'error' ? 'error' : 'info'
-    this.#logger[level](
-      { component, from, to, trigger, ...(cause === undefined ? {} : { err: cause }) },
-      'transition',
-    )
-    // A listener that throws must not break what is under way: its error surfaces on its own.
-    try {
-      this.emit('transition', transition)
-    } catch (error) {
-      process.nextTick(() => {
-        throw error
-      })
+  /** One line of log and one event for every move of a resource. */
+  #observer(name: string): TransitionListener {
+    const log = logTransitions(this.#logger, `resource ${name}`)
+    return (transition) => {
+      log(transition)
+      tell<ResourceEvents, 'transition'>(this, 'transition', transition)
     }
   }
 }

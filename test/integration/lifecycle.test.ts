@@ -1,7 +1,7 @@
 import type { HealthReport } from 'tbcoin-engine'
 import { describe, expect, it } from 'vitest'
 import { gate, runtime, start } from './bed.js'
-import { ask, codeOf, inState, loadGated } from './kit.js'
+import { ask, codeOf, inState, loadGated, movesOf } from './kit.js'
 
 /** What failed, by check. */
 function failuresOf({ checks }: HealthReport): Record<string, string | undefined> {
@@ -10,12 +10,12 @@ function failuresOf({ checks }: HealthReport): Record<string, string | undefined
 }
 
 describe('the health of a runtime', () => {
-  it('has a check of models, replicas, memory and event loop, and is well', async () => {
+  it('has a check of models, replicas, resources, memory and event loop, and is well', async () => {
     await start({ replicas: 2 })
     await loadGated(runtime, '1')
     const report = await runtime.health()
     expect(report).toMatchObject({ status: 'healthy', isLive: true, isReady: true, state: 'running' })
-    expect(Object.keys(report.checks)).toEqual(['models', 'replicas', 'memory', 'event-loop'])
+    expect(Object.keys(report.checks)).toEqual(['models', 'replicas', 'resources', 'memory', 'event-loop'])
     expect(report.checks.replicas?.detail).toMatchObject({
       pools: [{ model: 'gated', version: '1', replicas: 2, idle: 2, quarantined: 0 }],
     })
@@ -63,6 +63,23 @@ describe('the health of a runtime', () => {
     const report = await runtime.health()
     expect(report).toMatchObject({ status: 'unhealthy', isReady: false })
     expect(failuresOf(report).models).toMatch(/^gated@1 is in error: replicas of gated@1 keep dying/)
+  })
+
+  it('is unhealthy while a resource is', async () => {
+    await start()
+    let isUp = true
+    runtime.resources.registerResourceType(
+      'database',
+      () => ({}),
+      undefined,
+      () => isUp,
+    )
+    await runtime.resources.initializeResource({ name: 'main', resourceType: 'database' })
+    expect(await runtime.health()).toMatchObject({ status: 'healthy' })
+    isUp = false
+    const report = await runtime.health()
+    expect(report).toMatchObject({ status: 'unhealthy', isReady: false, isLive: true })
+    expect(failuresOf(report)).toEqual({ resources: 'main: its health check answered false' })
   })
 
   it('has checks of the application beside its own', async () => {
@@ -135,6 +152,48 @@ describe('shutdown handlers of an application', () => {
     expect(await running).toBe('ERR_RUNTIME_CLOSED')
     expect(report).toMatchObject({ rejected: 1, stuck: [{ model: 'gated' }], failures: [] })
     expect(givenMs).toBeGreaterThan(0)
+  })
+})
+
+describe('resources of a runtime', () => {
+  it('are cleaned up when it is closed, in reverse, after the last answer, and none comes after', async () => {
+    await start()
+    const held = gate()
+    await loadGated(runtime, '1', { gate: held })
+    const steps: string[] = []
+    const { resources } = runtime
+    resources.registerResourceType(
+      'database',
+      () => ({}),
+      (_, { name }) => void steps.push(name),
+    )
+    await resources.initializeResource({ name: 'first', resourceType: 'database' })
+    await resources.initializeResource({ name: 'second', resourceType: 'database', dependsOn: ['first'] })
+    const moves = movesOf(runtime)
+    const running = ask(runtime, 1, 'hold').then(() => steps.push('answer'))
+    await held.arrival('run')
+    runtime.lifecycle.addShutdownHandler(() => held.open('run'), { phase: 'readiness' })
+    await runtime.close()
+    await running
+    expect(steps).toEqual(['answer', 'second', 'first'])
+    expect(moves).toContain('resource first stopping>stopped')
+    expect(await codeOf(resources.initializeResource({ name: 'third', resourceType: 'database' }))).toBe(
+      'ERR_RUNTIME_CLOSED',
+    )
+  })
+
+  it('whose cleaner fails are in the report of close', async () => {
+    await start()
+    const { resources } = runtime
+    resources.registerResourceType(
+      'database',
+      () => ({}),
+      () => Promise.reject(new Error('cannot')),
+    )
+    await resources.initializeResource({ name: 'main', resourceType: 'database' })
+    const { failures } = await runtime.close()
+    expect(failures).toHaveLength(1)
+    expect(failures[0]?.message).toMatch(/^shutdown handler "resources" failed: .*main.*cannot/)
   })
 })
 
