@@ -77,8 +77,8 @@ export class ResourceLifecycleManager extends EventEmitter<ResourceEvents> imple
   registerResourceType<T, C = unknown>(
     type: string,
     initializer: Initializer<T, C>,
-    cleaner?: Cleaner<T>,
-    healthChecker?: HealthChecker<T>,
+    cleaner?: Cleaner<NoInfer<T>>,
+    healthChecker?: HealthChecker<NoInfer<T>>,
   ): void {
     const what = 'registerResourceType'
     if (typeof type !== 'string' || type === '') {
