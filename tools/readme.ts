@@ -2,6 +2,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import type { z } from 'zod'
 import { lifecycleSchema, modelConfigSchema, runtimeSchema } from '../src/config.js'
 import { healthCheckOptionsSchema } from '../src/lifecycle/health-check.js'
+import { initializeSchema, managerSchema } from '../src/resources/options.js'
+import { poolSchema } from '../src/resources/pool-options.js'
 import { type OptionRow, rowsOf, tableOf } from './option-table.js'
 
 /** The one option that is no plain data, and so not in the schema. */
@@ -17,6 +19,9 @@ const TABLES: Readonly<Record<string, readonly OptionRow[]>> = {
   lifecycle: withLogger(lifecycleSchema),
   model: rowsOf(modelConfigSchema),
   'health-check': rowsOf(healthCheckOptionsSchema),
+  resources: withLogger(managerSchema),
+  resource: rowsOf(initializeSchema),
+  'resource-pool': rowsOf(poolSchema),
 }
 
 function withLogger(schema: z.ZodObject): OptionRow[] {

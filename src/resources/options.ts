@@ -2,24 +2,21 @@ import { z } from 'zod'
 import { durationMs, logLevelSchema } from '../config.js'
 
 export const managerSchema = z.strictObject({
-  /** Least severe level that is logged; of no use beside a `logger`, which has its own. */
-  logLevel: logLevelSchema.default('info'),
-  /** How long the cleanup of one resource may take. */
-  cleanupTimeoutMs: durationMs.default(10_000),
-  /** How long a health check may take. */
-  healthTimeoutMs: durationMs.default(5_000),
+  logLevel: logLevelSchema.default('info').describe('least severe level that is logged'),
+  cleanupTimeoutMs: durationMs.default(10_000).describe('how long the cleanup of one resource may take'),
+  healthTimeoutMs: durationMs.default(5_000).describe('how long a health check may take'),
 })
 
 const retrySchema = z
   .strictObject({
-    /** How often the initializer is called at most. */
-    attempts: z.number().int().min(1).default(3),
-    /** Upper bound of the wait before the second attempt; the wait itself is random (full jitter). */
-    minDelayMs: durationMs.default(100),
-    /** Upper bound of any wait. */
-    maxDelayMs: durationMs.default(5_000),
-    /** What the bound is multiplied by after each further attempt. */
-    factor: z.number().min(1).default(2),
+    attempts: z.number().int().min(1).default(3).describe('how often it is called at most'),
+    minDelayMs: durationMs.default(100).describe('upper bound of the first wait'),
+    maxDelayMs: durationMs.default(5_000).describe('upper bound of any wait'),
+    factor: z
+      .number()
+      .min(1)
+      .default(2)
+      .describe('what the bound is multiplied by after each further attempt'),
   })
   .refine(({ minDelayMs, maxDelayMs }) => minDelayMs <= maxDelayMs, {
     message: 'must not be less than `minDelayMs`',
@@ -29,17 +26,17 @@ const retrySchema = z
 export const resourceNameSchema = z.string().min(1).max(200)
 
 export const initializeSchema = z.strictObject({
-  name: resourceNameSchema,
-  /** A type known from `registerResourceType`. */
-  resourceType: z.string().min(1),
-  /** Handed to the initializer as it is. */
-  config: z.unknown().optional(),
-  /** Names of resources that have to be there first; they are cleaned up after this one. */
-  dependsOn: z.array(resourceNameSchema).optional(),
-  /** Call an initializer that fails again; without it, one failure is the end. */
-  retry: retrySchema.optional(),
-  /** For the whole of it: dependencies, every attempt and the waits between; 0 is for ever. */
-  timeoutMs: durationMs.default(60_000),
+  name: resourceNameSchema.describe('what the resource is called'),
+  resourceType: z.string().min(1).describe('a type known from `registerResourceType`'),
+  config: z
+    .unknown()
+    .optional()
+    .meta({ type: 'anything', description: 'handed to the initializer as it is' }),
+  dependsOn: z.array(resourceNameSchema).optional().describe('resources that have to be there first'),
+  retry: retrySchema.optional().describe('call an initializer that fails again'),
+  timeoutMs: durationMs
+    .default(60_000)
+    .describe('for the whole of it: dependencies, every attempt, the waits between; 0 is for ever'),
 })
 
 export const cleanupResourceSchema = z.strictObject({

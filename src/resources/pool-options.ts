@@ -2,32 +2,45 @@ import { z } from 'zod'
 import { durationMs } from '../config.js'
 import type { HealthCheckerContext, InitializerContext } from './resource-type.js'
 
-const aFunction = z.custom<(...args: never[]) => unknown>((value) => typeof value === 'function', {
-  message: 'must be a function',
-})
+const aFunction = z
+  .custom<(...args: never[]) => unknown>((value) => typeof value === 'function', {
+    message: 'must be a function',
+  })
+  .meta({ type: 'function' })
 
 export const poolSchema = z
   .strictObject({
-    create: aFunction,
-    destroy: aFunction,
-    validate: aFunction.optional(),
-    check: aFunction.optional(),
-    /** Items that are made at the start, and kept however idle they are. */
-    min: z.number().int().min(0).default(0),
-    /** Items there are at most. */
-    max: z.number().int().min(1).default(10),
-    /** An item unused for this long is destroyed, down to `min`; 0 is never. */
-    idleTimeoutMs: durationMs.default(30_000),
-    /** How long `acquire` waits for an item. */
-    acquireTimeoutMs: durationMs.default(30_000),
-    /** How long `create` may take. */
-    createTimeoutMs: durationMs.default(10_000),
-    /** How long `validate` may take; longer is a no. */
-    validateTimeoutMs: durationMs.default(5_000),
-    /** How long `destroy` may take. */
-    destroyTimeoutMs: durationMs.default(3_000),
-    /** How long a cleanup waits for items in use, though never longer than half its own limit. */
-    drainTimeoutMs: durationMs.default(5_000),
+    create: aFunction.describe(
+      "makes an item, from the resource's `config` and `{ name, signal, resource }`",
+    ),
+    destroy: aFunction.describe('ends an item; called once for each'),
+    validate: aFunction
+      .optional()
+      .describe('whether an item can still be used; asked each time before one is handed out'),
+    check: aFunction
+      .optional()
+      .describe('the health check, given an item; without one, an item that can be had is enough'),
+    min: z
+      .number()
+      .int()
+      .min(0)
+      .default(0)
+      .describe('items made at the start, and kept however idle they are'),
+    max: z.number().int().min(1).default(10).describe('items there are at most'),
+    idleTimeoutMs: durationMs
+      .default(30_000)
+      .describe('an item unused for so long is destroyed, down to `min`; 0 is never'),
+    acquireTimeoutMs: durationMs.default(30_000).describe('how long `acquire` waits'),
+    createTimeoutMs: durationMs
+      .default(10_000)
+      .describe('how long `create` may take; an item that comes later is destroyed'),
+    validateTimeoutMs: durationMs.default(5_000).describe('how long `validate` may take; longer is a no'),
+    destroyTimeoutMs: durationMs.default(3_000).describe('how long `destroy` may take'),
+    drainTimeoutMs: durationMs
+      .default(5_000)
+      .describe(
+        'how long a cleanup waits for items in use, though never longer than half its own limit; then they are destroyed',
+      ),
   })
   .refine(({ min, max }) => min <= max, { message: 'must not be more than `max`', path: ['min'] })
 

@@ -17,6 +17,9 @@ import { ModelLifecycleManager } from '../../src/models/model-manager.js'
 import { findInRepository } from '../../src/models/repository.js'
 import { REQUEST_TRANSITIONS } from '../../src/requests/request-states.js'
 import { RequestTracker } from '../../src/requests/request-tracker.js'
+import { initializeSchema, managerSchema } from '../../src/resources/options.js'
+import { poolSchema } from '../../src/resources/pool-options.js'
+import { ResourceLifecycleManager } from '../../src/resources/resource-manager.js'
 import type { RuntimeEvents } from '../../src/runtime.js'
 import { ELEMENT_TYPES } from '../../src/tensors/element-types.js'
 import { TENSOR_TYPES } from '../../src/tensors/tensor.js'
@@ -76,9 +79,24 @@ describe('the README', () => {
     expect(documented.sort()).toEqual(methods.filter((name) => !elsewhere.includes(name)).sort())
   })
 
+  it('names every method of the resource manager, and no other', () => {
+    const rows = tableOf(sectionOf(readme, 'Resources'), 'call', 'what it does')
+    const documented = rows.map((row) => codeOf(row.call).replace(/\(.*/, ''))
+    const methods = Object.getOwnPropertyNames(ResourceLifecycleManager.prototype)
+    expect(documented.sort()).toEqual(methods.filter((name) => name !== 'constructor').sort())
+  })
+
   it('has its tables of options as `npm run readme` makes them from the schemas', () => {
     expect(readme).toBe(withOptionTables(readme))
-    for (const table of ['runtime', 'lifecycle', 'model', 'health-check']) {
+    for (const table of [
+      'runtime',
+      'lifecycle',
+      'model',
+      'health-check',
+      'resources',
+      'resource',
+      'resource-pool',
+    ]) {
       expect(readme).toContain(`<!-- options: ${table} -->`)
     }
     // The one option that is no plain data, and so not in a schema.
@@ -91,6 +109,9 @@ describe('the README', () => {
     ['LifecycleManager', lifecycleSchema],
     ['a model', modelConfigSchema],
     ['a health check', healthCheckOptionsSchema],
+    ['ResourceLifecycleManager', managerSchema],
+    ['a resource', initializeSchema],
+    ['a pool', poolSchema],
   ])('says what every option of %s means', (_, schema) => {
     expect(rowsOf(schema).filter(({ meaning }) => meaning === '')).toEqual([])
   })
