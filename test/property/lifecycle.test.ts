@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { LIFECYCLE_STATES, type LifecycleState, TRANSITIONS } from '../../src/lifecycle/states.js'
-import { quietManager, watch } from '../unit/lifecycle/kit.js'
+import { ResourceLifecycleManager } from '../../src/resources/resource-manager.js'
+import { quietManager, recordingLogger, watch } from '../unit/lifecycle/kit.js'
 
 beforeEach(() => vi.useFakeTimers())
 afterEach(() => vi.useRealTimers())
@@ -81,6 +82,81 @@ it('any interleaving of startup, shutdown, failing and hanging handlers ends in 
       expect([...stops].sort()).toEqual([...started].sort())
       const inTime = started.filter((name) => !late.has(name))
       expect(stops.filter((name) => !late.has(name))).toEqual([...inTime].reverse())
+    }),
+    { numRuns: 300 },
+  )
+})
+
+const resourceMove = fc.record({
+  kind: fc.constantFrom('init', 'init', 'cleanup'),
+  atMs: fc.integer({ min: 0, max: 900 }),
+  name: fc.constantFrom('a', 'b', 'c', 'd'),
+  init: behaviour,
+  clean: behaviour,
+})
+const withResources = fc.record({
+  start: behaviour,
+  startTimeoutMs: fc.integer({ min: 1, max: 500 }),
+  stop: behaviour,
+  moves: fc.array(resourceMove, { maxLength: 12 }),
+  shutdownAtMs: fc.integer({ min: 0, max: 1_000 }),
+})
+
+it('resources that come and go meanwhile are all cleaned up once, the latest first, and end in a legal state', async () => {
+  await fc.assert(
+    fc.asyncProperty(withResources, async ({ start, startTimeoutMs, stop, moves, shutdownAtMs }) => {
+      const manager = quietManager({ gracefulShutdownTimeoutMs: 1_000 })
+      const resources = new ResourceLifecycleManager({ logger: recordingLogger(), cleanupTimeoutMs: 300 })
+      // As a runtime does it.
+      manager.addShutdownStep(
+        ({ timeoutMs }) => resources.close(timeoutMs === undefined ? {} : { timeoutMs }),
+        { name: 'resources' },
+        { windUpMs: 2_000 },
+      )
+      manager.addStartupHandler(() => act(start), { name: 'server', timeoutMs: startTimeoutMs })
+      manager.addShutdownHandler(() => act(stop), { name: 'server' })
+      for (const machine of [manager, resources]) {
+        machine.on('transition', ({ from, to }) => expect(TRANSITIONS[from]).toContain(to))
+      }
+      let made = 0
+      const things = new Set<number>()
+      const cleaned: number[] = []
+      /** What was running when the end began, by the order in which it had come. */
+      let atTheEnd: number[] = []
+      resources.registerResourceType(
+        'thing',
+        async ({ init }: { init: Behaviour; clean: Behaviour }) => {
+          await act(init)
+          made += 1
+          things.add(made)
+          return made
+        },
+        async (thing, { name }) => {
+          cleaned.push(thing)
+          await act(cleanOf.get(name) as Behaviour)
+        },
+      )
+      const cleanOf = new Map<string, Behaviour>()
+      for (const { kind, atMs, name, init, clean } of moves) {
+        setTimeout(() => {
+          if (kind === 'cleanup') return void watch(resources.cleanupResource(name))
+          if (!cleanOf.has(name)) cleanOf.set(name, clean)
+          watch(resources.initializeResource({ name, resourceType: 'thing', config: { init, clean } }))
+        }, atMs)
+      }
+      manager.on('transition', ({ to }) => {
+        if (to !== 'stopping') return
+        const running = resources.listResources().filter(({ state }) => state === 'running')
+        atTheEnd = running.map(({ name }) => resources.getResource<number>(name))
+      })
+      watch(manager.startup())
+      setTimeout(() => watch(manager.shutdown()), shutdownAtMs)
+      await vi.advanceTimersByTimeAsync(20_000)
+      expect(['stopped', 'error']).toContain(manager.state)
+      for (const { state } of resources.listResources()) expect(['stopped', 'error']).toContain(state)
+      expect([...cleaned].sort((a, b) => a - b)).toEqual([...things])
+      const ofTheEnd = cleaned.filter((thing) => atTheEnd.includes(thing))
+      expect(ofTheEnd).toEqual([...ofTheEnd].sort((a, b) => b - a))
     }),
     { numRuns: 300 },
   )
