@@ -1,4 +1,5 @@
 import { messageOf } from '../errors.js'
+import { healthAnswerOf } from '../lifecycle/health-check.js'
 import type { Held, ManagedResource, ResourceHealth } from './managed-resource.js'
 
 type Outcome = Pick<ResourceHealth, 'status' | 'error' | 'cause'>
@@ -46,8 +47,8 @@ function startCheck(name: string, held: Held, limitMs: number): Promise<Resource
 
 async function ask(name: string, { type, value }: Held, signal: AbortSignal): Promise<Outcome> {
   try {
-    const answer = await type.healthChecker?.(value, { name, signal })
-    return answer === false ? { status: 'unhealthy', error: 'its health check answered false' } : HEALTHY
+    const { status, reason } = healthAnswerOf(await type.healthChecker?.(value, { name, signal }))
+    return status === 'healthy' ? HEALTHY : { status, error: `its health check failed: ${reason}` }
   } catch (cause) {
     return { status: 'unhealthy', error: messageOf(cause), cause }
   }

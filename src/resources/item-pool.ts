@@ -14,6 +14,8 @@ export interface Slot<T> {
   readonly item: T
   /** How often it has been handed out. */
   uses: number
+  /** It has been validated when it was made, and not been handed out since. */
+  isNew: boolean
 }
 
 export interface ItemFunctions<T> {
@@ -89,6 +91,10 @@ export class ItemPool<T> {
 
   async validate(slot: Slot<T>): Promise<boolean> {
     if (!this.#live.has(slot)) return false
+    if (slot.isNew) {
+      slot.isNew = false
+      return true
+    }
     const { validateTimeoutMs } = this.#settings
     const late = (): Error => new errors.ERR_DEADLINE_EXCEEDED(`no answer within ${validateTimeoutMs} ms`)
     try {
@@ -129,8 +135,14 @@ export class ItemPool<T> {
         if (slot.item === item)
           throw new errors.ERR_RESOURCE_INIT('`create` has returned an item that is in the pool already')
       }
-      const slot = { item, uses: 0 }
+      const slot: Slot<T> = { item, uses: 0, isNew: false }
       this.#live.add(slot)
+      // Here and not when it is handed out: tarn would make one after another, for ever.
+      if (!(await this.validate(slot))) {
+        void this.#destroy(slot)
+        throw new errors.ERR_RESOURCE_INIT('an item that was just made did not pass `validate`')
+      }
+      slot.isNew = true
       return slot
     } finally {
       this.#creating.delete(controller)

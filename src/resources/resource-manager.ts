@@ -165,6 +165,8 @@ export class ResourceLifecycleManager extends EventEmitter<ResourceEvents> imple
   /** `cleanupAll`, and nothing is initialised any more. Idempotent: all calls share the outcome. */
   async close(options: CleanupAllOptions = {}): Promise<void> {
     parseOptions(cleanupAllSchema, options, 'close')
+    // It may have less time than the one before.
+    if (this.#closing !== undefined && options.timeoutMs !== undefined) return this.cleanupAll(options)
     // First closed, then cleaned up: a listener must not slip something in.
     this.#closing ??= Promise.resolve().then(() => this.cleanupAll(options))
     return this.#closing

@@ -429,6 +429,20 @@ describe('a cleanup of everything', () => {
 })
 
 describe('a manager that is closed', () => {
+  it('is held to a limit that comes later', async () => {
+    const kit = new ResourceKit()
+    await kit.init('a')
+    await kit.init('b', { clean: never })
+    const patient = follow(kit.manager.close())
+    await turn()
+    const hasty = follow(kit.manager.close({ timeoutMs: 50 }))
+    await vi.advanceTimersByTimeAsync(50)
+    expect(hasty.error?.code).toBe('ERR_SHUTDOWN')
+    expect(kit.cleanedNames).toEqual(['b', 'a'])
+    await vi.advanceTimersByTimeAsync(20_000)
+    expect(patient.isSettled).toBe(true)
+  })
+
   it('has cleaned up everything and initialises nothing more', async () => {
     const kit = new ResourceKit()
     const gate = new Deferred()

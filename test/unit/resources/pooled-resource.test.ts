@@ -395,6 +395,44 @@ describe('a caller that waits for an item', () => {
   })
 })
 
+describe('an item that is not valid from the start', () => {
+  it.each([
+    ['says no', () => false],
+    [
+      'throws',
+      () => {
+        throw new Error('no such query')
+      },
+    ],
+  ])('fails its caller at once when validate %s, and no other is made for nobody', async (_, validate) => {
+    const kit = await ItemKit.open({ validate })
+    await expect(kit.pool.acquire()).rejects.toMatchObject({
+      code: 'ERR_RESOURCE_INIT',
+      message: expect.stringContaining('did not pass `validate`'),
+    })
+    await vi.advanceTimersByTimeAsync(5_000)
+    expect(kit.items).toHaveLength(1)
+    expect(kit.destroyed).toEqual(kit.items)
+    expect(await kit.health()).toMatch(/^unhealthy: .*did not pass/)
+    await vi.advanceTimersByTimeAsync(5_000)
+    expect(kit.items).toHaveLength(2)
+  })
+
+  it('is validated once before it is handed out first', async () => {
+    let asked = 0
+    const kit = await ItemKit.open({
+      validate: () => {
+        asked += 1
+        return true
+      },
+    })
+    kit.pool.release(await kit.pool.acquire())
+    expect(asked).toBe(1)
+    await kit.pool.acquire()
+    expect(asked).toBe(2)
+  })
+})
+
 describe('the health of a pool', () => {
   it('is that of an item, new or free', async () => {
     const kit = await ItemKit.open({ check: async ({ isBroken }) => !isBroken })
