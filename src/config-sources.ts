@@ -17,11 +17,15 @@ export type LifecycleConfig = RuntimeConfig
 
 const PREFIX = 'TBCOIN_'
 const FILE_VARIABLE = 'TBCOIN_CONFIG_FILE'
+/** What Kubernetes gives every pod beside a service that is called `tbcoin-…`. */
+const ofKubernetes = /_SERVICE_HOST$|_SERVICE_PORT(_|$)|_PORT$|_PORT_\d+_(TCP|UDP|SCTP)/
 
 /** The settings of one source: which, their values, and how an error calls each. */
 interface Layer {
   readonly values: Readonly<Record<string, unknown>>
   readonly what: string
+  /** How a setting is called there, where that is another name. */
+  readonly nameOf?: (key: string) => string
 }
 
 export const LifecycleConfig = {
@@ -34,7 +38,8 @@ export const LifecycleConfig = {
    */
   load(options: RuntimeConfigInput = {}, sources: ConfigSources = {}): LifecycleConfig {
     const env = sources.env ?? process.env
-    const file = sources.file ?? env[FILE_VARIABLE]
+    const named = env[FILE_VARIABLE]
+    const file = sources.file ?? (named === '' ? undefined : named)
     const layers: Layer[] = [{ values: options as Record<string, unknown>, what: 'the options' }]
     if (file !== undefined) layers.push(fileLayer(file))
     layers.push(environmentLayer(env))
@@ -45,10 +50,14 @@ export const LifecycleConfig = {
   },
 }
 
-function mistakesIn({ values, what }: Layer): string[] {
+function mistakesIn({ values, what, nameOf }: Layer): string[] {
   const result = runtimeSchema.safeParse(values)
   if (result.success) return []
-  return result.error.issues.map((issue) => `${what}: ${describeIssue(issue, values)}`)
+  return result.error.issues.map((issue) => {
+    const [key] = issue.path
+    const where = nameOf === undefined || typeof key !== 'string' ? what : `${what}, ${nameOf(key)}`
+    return `${where}: ${describeIssue(issue, values)}`
+  })
 }
 
 function fileLayer(file: string | URL): Layer {
@@ -69,15 +78,16 @@ function environmentLayer(env: Readonly<Record<string, string | undefined>>): La
   for (const [variable, text] of Object.entries(env)) {
     if (!variable.startsWith(PREFIX) || variable === FILE_VARIABLE || text === undefined) continue
     const key = keys.get(variable)
-    if (key === undefined) unknown.push(`\`${variable}\` is ${JSON.stringify(text)}`)
-    else values[key] = settingOf(key, text)
+    if (key !== undefined) values[key] = settingOf(key, text)
+    // Not its value, which may be somebody's secret.
+    else if (!ofKubernetes.test(variable)) unknown.push(`\`${variable}\``)
   }
   if (unknown.length > 0) {
     throw new errors.ERR_INVALID_OPTIONS(
-      `the environment: ${unknown.join(', ')}: there is no such setting; known are ${FILE_VARIABLE}, ${[...keys.keys()].join(', ')}`,
+      `the environment has ${unknown.join(', ')}, but there is no such setting; known are ${FILE_VARIABLE}, ${[...keys.keys()].join(', ')}`,
     )
   }
-  return { values, what: `the environment (${PREFIX}*)` }
+  return { values, what: 'the environment', nameOf: variableOf }
 }
 
 /** `modelDir` is TBCOIN_MODEL_DIR. */
@@ -96,11 +106,10 @@ function settingOf(key: string, text: string): unknown {
   }
 }
 
-/** Plain objects and arrays all the way down; what is in them is the caller's own (a typed array of a sample, say). */
-function freeze<T>(value: T): T {
-  if (typeof value !== 'object' || value === null) return value
-  const prototype: unknown = Object.getPrototypeOf(value)
-  if (!Array.isArray(value) && prototype !== Object.prototype && prototype !== null) return value
-  for (const one of Object.values(value)) freeze(one)
-  return Object.freeze(value)
+/** What zod has made; what callers hand over as it is (options of a loader, data of a sample) stays theirs. */
+function freeze(config: RuntimeConfig): RuntimeConfig {
+  const { models, loaders, replicaExecArgv, replicaEnv } = config
+  for (const model of models) Object.freeze(Object.freeze(model).config)
+  for (const made of [models, loaders, replicaExecArgv, replicaEnv]) Object.freeze(made)
+  return Object.freeze(config)
 }

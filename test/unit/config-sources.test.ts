@@ -91,13 +91,39 @@ describe('a configuration', () => {
     }
   })
 
-  it('is frozen all the way down, but for the data of a sample', () => {
+  it('leaves what callers hand over as it is to them, cycles and all', () => {
+    const loaderOptions: Record<string, unknown> = { deep: {} }
+    loaderOptions.itself = loaderOptions
+    LifecycleConfig.load({ models: [{ name: 'm', version: '1', config: { loaderOptions } }] }, { env })
+    expect(Object.isFrozen(loaderOptions)).toBe(false)
+    expect(Object.isFrozen(loaderOptions.deep)).toBe(false)
+  })
+
+  it('takes no notice of what Kubernetes says of a service, nor of an empty name of a file', () => {
+    const kubernetes = {
+      TBCOIN_ENGINE_SERVICE_HOST: '10.0.0.1',
+      TBCOIN_ENGINE_SERVICE_PORT: '80',
+      TBCOIN_ENGINE_SERVICE_PORT_HTTP: '80',
+      TBCOIN_ENGINE_PORT: 'tcp://10.0.0.1:80',
+      TBCOIN_ENGINE_PORT_80_TCP_ADDR: '10.0.0.1',
+      TBCOIN_CONFIG_FILE: '',
+    }
+    expect(LifecycleConfig.load({}, { env: kubernetes })).toEqual(LifecycleConfig.load({}, { env }))
+  })
+
+  it('tells no value of a variable that it does not know', () => {
+    const message = refusal(() => LifecycleConfig.load({}, { env: { TBCOIN_DB_PASSWORD: 's3cret' } }))
+    expect(message).toContain('TBCOIN_DB_PASSWORD')
+    expect(message).not.toContain('s3cret')
+  })
+
+  it('is frozen, but for what callers hand over as it is', () => {
     const data = new Float32Array(2)
     const models = [{ name: 'm', version: '1', config: { sample: { input: { x: data } } } }]
     const config = LifecycleConfig.load({ models, replicaExecArgv: ['-x'] }, { env })
     expect(Object.isFrozen(config)).toBe(true)
     expect(Object.isFrozen(config.models)).toBe(true)
-    expect(Object.isFrozen(config.models[0]?.config.sample)).toBe(true)
+    expect(Object.isFrozen(config.models[0]?.config)).toBe(true)
     expect(Object.isFrozen(config.replicaExecArgv)).toBe(true)
     const kept = config.models[0]?.config.sample?.input.x as Float32Array
     kept[0] = 1
@@ -112,7 +138,7 @@ describe('a mistake', () => {
     [
       'in the environment',
       { env: { TBCOIN_MAX_QUEUE: 'lots' } },
-      /^the environment \(TBCOIN_\*\): `maxQueue` is "lots": .*number/,
+      /^the environment, TBCOIN_MAX_QUEUE: `maxQueue` is "lots": .*number/,
     ],
     [
       'deep in the file',
@@ -128,7 +154,7 @@ describe('a mistake', () => {
     [
       'of a name in the environment',
       { env: { TBCOIN_MODEL_DIRR: 'x' } },
-      /`TBCOIN_MODEL_DIRR` is "x": there is no such setting; known are .*TBCOIN_MODEL_DIR,/,
+      /^the environment has `TBCOIN_MODEL_DIRR`, but there is no such setting; known are .*TBCOIN_MODEL_DIR,/,
     ],
     ['of the whole file', { file: '[1]' }, /^the file .*: the value is an array of 1: /],
     ['of syntax', { file: '{"a": }' }, /^the file .* cannot be read as JSON: /],
