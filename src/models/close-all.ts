@@ -40,17 +40,20 @@ async function closeVersion(
 ): Promise<number> {
   const { machine, pool } = version
   clearTimeout(version.standbyTimer)
+  // They wait for a load, which is given up.
+  const waiting = version.warming === undefined ? 0 : version.usage.open - (pool?.leaseCount ?? 0)
   if (machine.is('uninitialized') || (machine.is('error') && pool === undefined)) {
     machine.to('stopped', 'close')
   }
-  if (machine.is('stopped')) return 0
+  if (machine.is('stopped')) return waiting
   if (!machine.is('stopping')) {
     machine.to('stopping', 'close')
-    return (await takeDown(serving, version, 'close', timeoutMs, lateError)).rejected
+    return waiting + (await takeDown(serving, version, 'close', timeoutMs, lateError)).rejected
   }
   // It is being drained already, perhaps with more time than there is now.
   if ((await within(machine.waitFor('stopped'), timeoutMs)) !== undefined) return 0
   const rejected = pool?.rejectAll(lateError(version)) ?? 0
   await pool?.stop(0)
+  await machine.waitFor('stopped')
   return rejected
 }

@@ -36,6 +36,9 @@ export class Replica {
   /** Rejects once the replica is being ended: a load that does not return must not hold up its caller. */
   readonly #abandoned: Promise<never>
   #abandon!: (error: Error) => void
+  /** Resolves, with false, once its end is not waited for any more. */
+  readonly #givenUp: Promise<false>
+  #giveUp!: () => void
 
   constructor(host: ReplicaHost, model: string, version: string) {
     this.host = host
@@ -45,6 +48,9 @@ export class Replica {
       this.#abandon = reject
     })
     this.#abandoned.catch(() => undefined)
+    this.#givenUp = new Promise((resolve) => {
+      this.#giveUp = () => resolve(false)
+    })
   }
 
   runningMs(nowMs: number): number {
@@ -94,10 +100,14 @@ export class Replica {
   async end(timeoutMs: number): Promise<'ended' | 'stuck'> {
     this.#abandon(this.#stopped())
     this.#ending ??= this.#end()
+    const endsAtMs = performance.now() + timeoutMs
     const isTaskOver = this.#task.then(isTrue, isTrue)
-    if ((await within(isTaskOver, timeoutMs)) !== undefined) {
-      if ((await within(this.#ending, END_MS)) !== undefined) return 'ended'
+    if (await within(Promise.race([isTaskOver, this.#givenUp]), timeoutMs)) {
+      const restMs = Math.max(END_MS, endsAtMs - performance.now())
+      if (await within(Promise.race([this.#ending, this.#givenUp]), restMs)) return 'ended'
     }
+    // Whoever has more time waits no longer either.
+    this.#giveUp()
     this.host.detach()
     void this.host.terminate()
     return 'stuck'
@@ -125,6 +135,8 @@ export class Replica {
   async #end(): Promise<true> {
     if (this.state !== 'quarantined') {
       await this.#task.catch(() => undefined)
+      // From here on it is the end that takes its time.
+      this.#startedAtMs = performance.now()
       if (this.state !== 'dead') await this.host.release().catch(() => undefined)
     }
     await this.host.terminate()
