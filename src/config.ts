@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { errors } from './errors.js'
 
-const MAX_TIMER_MS = 2_147_483_647
+/** A longer timer would fire at once. */
+export const MAX_TIMER_MS = 2_147_483_647
 export const durationMs = z.number().min(0).max(MAX_TIMER_MS)
 const count = z.number().int().min(1)
 const name = z
@@ -91,6 +92,10 @@ export const predictOptionsSchema = z.strictObject({
 })
 
 export const cleanupSchema = z.strictObject({ maxAgeMs: durationMs })
+export const shutdownSchema = z.strictObject({
+  reason: z.string().min(1).default('shutdown'),
+  timeoutMs: durationMs.optional(),
+})
 export const closeSchema = z.strictObject({ timeoutMs: durationMs.optional() })
 export const modelNameSchema = name
 
@@ -209,6 +214,7 @@ export const runtimeSchema = z.strictObject({
 
 /** What `createRuntime` takes beside the logger; every field has a default. */
 export type RuntimeConfigInput = z.input<typeof runtimeSchema>
+export type ShutdownRequest = z.input<typeof shutdownSchema>
 export type LifecycleOptions = z.input<typeof lifecycleSchema>
 export type RuntimeConfig = Readonly<z.output<typeof runtimeSchema>>
 export type ModelConfigInput = z.input<typeof modelConfigSchema>

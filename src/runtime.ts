@@ -105,7 +105,8 @@ export class Runtime extends EventEmitter<RuntimeEvents> implements AsyncDisposa
       await runtime.lifecycle.startup()
     } catch (error) {
       // The one startup handler is ours: its failure is what the caller has to know.
-      throw (error as Error).cause ?? error
+      const { cause } = error as Error
+      throw cause instanceof Error ? cause : error
     }
     return runtime
   }
@@ -157,7 +158,7 @@ export class Runtime extends EventEmitter<RuntimeEvents> implements AsyncDisposa
 
   #addSteps(): void {
     const { lifecycle } = this
-    lifecycle.addStartupHandler(() => this.#load(), { name: 'models' })
+    lifecycle.addStartupHandler(({ signal }) => this.#startModels(signal), { name: 'models' })
     lifecycle.addShutdownStep(
       () => {
         this.#serving.isOpen = false
@@ -166,14 +167,14 @@ export class Runtime extends EventEmitter<RuntimeEvents> implements AsyncDisposa
       { isNeeded: () => false },
     )
     lifecycle.addShutdownStep(
-      async ({ timeoutMs }) => {
-        this.#ending = await this.models.close(timeoutMs ?? lifecycle.gracefulShutdownTimeoutMs)
+      async ({ timeoutMs = 0 }) => {
+        this.#ending = await this.models.close(timeoutMs)
       },
       { name: 'pools', phase: 'drain' },
       { windUpMs: WIND_UP_MS },
     )
     lifecycle.addShutdownStep(
-      ({ timeoutMs }) => this.resources.close(timeoutMs === undefined ? {} : { timeoutMs }),
+      ({ timeoutMs = 0 }) => this.resources.close({ timeoutMs }),
       { name: 'resources' },
       { isNeeded: () => this.resources.listResources().length > 0, windUpMs: WIND_UP_MS },
     )
@@ -197,6 +198,17 @@ export class Runtime extends EventEmitter<RuntimeEvents> implements AsyncDisposa
       { name: 'logger', phase: 'telemetry' },
       { isNeeded: () => false },
     )
+  }
+
+  /** A shutdown meanwhile gives the loads up: the pools are ended by its own step. */
+  async #startModels(signal: AbortSignal): Promise<void> {
+    const stopped = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => {
+        this.#serving.isOpen = false
+        reject(signal.reason)
+      })
+    })
+    await Promise.race([this.#load(), stopped])
   }
 
   async #load(): Promise<void> {

@@ -1,4 +1,3 @@
-import { inspect } from 'node:util'
 import { z } from 'zod'
 import { durationMs } from '../config.js'
 import { messageOf } from '../errors.js'
@@ -15,7 +14,7 @@ export interface HealthAnswer {
   readonly detail?: unknown
 }
 
-/** Answers with nothing or true if all is well, with false, a `HealthAnswer` or an error if not. */
+/** Unhealthy is what throws, answers with `false` or an error, or with a `HealthAnswer` that says so. */
 export type HealthCheck = (context: { signal: AbortSignal }) => unknown
 
 export const healthCheckOptionsSchema = z.strictObject({
@@ -86,9 +85,12 @@ export class RegisteredCheck {
   }
 
   run(): Promise<CheckReport> {
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined
-    })
+    // In a turn of its own, so that a check which asks for a report gets this promise.
+    this.#running ??= Promise.resolve()
+      .then(() => this.#run())
+      .finally(() => {
+        this.#running = undefined
+      })
     return this.#running
   }
 
@@ -105,9 +107,8 @@ export class RegisteredCheck {
       durationMs: performance.now() - startedAtMs,
       checkedAt: now,
       since: this.#last?.status === status ? this.#last.since : now,
-      reason: status === 'healthy' ? undefined : (reason ?? 'the check says so'),
-      lastError:
-        status === 'healthy' ? this.#last?.lastError : { reason: reason ?? 'the check says so', at: now },
+      reason,
+      lastError: status === 'healthy' ? this.#last?.lastError : { reason: reason ?? 'unknown', at: now },
       detail,
     }
     this.#last = report
@@ -116,13 +117,14 @@ export class RegisteredCheck {
 
   async #ask(startedAtMs: number): Promise<HealthAnswer> {
     const controller = new AbortController()
-    const asked = (async () => normalised(await this.#check({ signal: controller.signal })))().catch(
+    const asked = (async () => healthAnswerOf(await this.#check({ signal: controller.signal })))().catch(
       (error: unknown): HealthAnswer => ({
         status: 'unhealthy',
         reason: messageOf(error),
       }),
     )
-    const answer = await within(asked, this.#options.timeoutMs)
+    // A check that runs by itself must not keep the process alive.
+    const answer = await within(asked, this.#options.timeoutMs, this.#timer !== undefined)
     if (answer !== undefined) return answer
     // Not asked again before it returns: checks that hang would pile up.
     this.#hangingSinceMs = startedAtMs
@@ -139,10 +141,11 @@ export class RegisteredCheck {
   }
 }
 
-function normalised(answer: unknown): HealthAnswer {
-  if (answer === undefined || answer === true) return { status: 'healthy' }
-  if (answer === false) return { status: 'unhealthy' }
-  const { status } = (answer ?? {}) as { status?: unknown }
-  if (status === 'healthy' || status === 'unhealthy') return answer as HealthAnswer
-  return { status: 'unhealthy', reason: `the check answers with ${inspect(answer, { depth: 0 })}` }
+/** Unhealthy is `false`, an error, or an answer that says so; everything else is healthy. */
+export function healthAnswerOf(answer: unknown): HealthAnswer {
+  if (answer === false) return { status: 'unhealthy', reason: 'it answered false' }
+  if (answer instanceof Error) return { status: 'unhealthy', reason: answer.message }
+  const { status, reason, detail } = (answer ?? {}) as Partial<HealthAnswer>
+  if (status === 'unhealthy') return { status, reason: reason ?? 'it says so', detail }
+  return status === 'healthy' ? { status, detail } : { status: 'healthy' }
 }

@@ -1,6 +1,13 @@
 import { AsyncResource } from 'node:async_hooks'
 import { EventEmitter } from 'node:events'
-import { type LifecycleOptions, lifecycleSchema, parseOptions } from '../config.js'
+import { inspect } from 'node:util'
+import {
+  type LifecycleOptions,
+  lifecycleSchema,
+  parseOptions,
+  type ShutdownRequest,
+  shutdownSchema,
+} from '../config.js'
 import { errors, messageOf } from '../errors.js'
 import { within } from '../pools/within.js'
 import { createLogger, type Logger } from '../telemetry/logger.js'
@@ -9,18 +16,17 @@ import {
   Handlers,
   type LifecycleHandler,
   type OwnTime,
-  type ShutdownHandler,
   type ShutdownOptions,
   type StartupOptions,
 } from './handlers.js'
 import { type HealthCheck, type HealthCheckOptions, HealthMonitor, type HealthReport } from './health.js'
 import { logTransitions } from './log-transitions.js'
 import { runHandler } from './run-handler.js'
-import { planShutdown, type Started, timeBefore } from './shutdown-plan.js'
 import { handleSignals } from './signals.js'
 import { SingleFlight } from './single-flight.js'
 import { type LifecycleState, StateMachine, type Transition } from './states.js'
 import { orderSteps } from './step-order.js'
+import { Undoing } from './undoing.js'
 
 export interface LifecycleManagerOptions extends LifecycleOptions {
   /** Where log lines go, for example the host's pino logger; by default one of our own, on stderr. */
@@ -39,6 +45,7 @@ export class LifecycleManager extends EventEmitter<LifecycleEvents> {
   readonly logger: Logger
   readonly gracefulShutdownTimeoutMs: number
   readonly #handlesSignals: boolean
+  readonly #isSilent: boolean
   readonly #machine: StateMachine
   readonly #handlers = new Handlers()
   readonly #health: HealthMonitor
@@ -48,12 +55,14 @@ export class LifecycleManager extends EventEmitter<LifecycleEvents> {
   /** Rejects when a shutdown does not wait for the startup any longer. */
   readonly #abandoned: Promise<never>
   #abandon!: (error: Error) => void
-  readonly #done = new Set<string>()
-  #order: string[] = []
+  readonly #undoing: Undoing
   readonly #startup = new SingleFlight<void>()
   readonly #stop = new SingleFlight<Error[]>()
   #ignoreSignals: (() => void) | undefined
   #runningSinceMs: number | undefined
+  #endedAtMs: number | undefined
+  /** The startup handlers, while they run. */
+  #starting: Promise<void> = Promise.resolve()
 
   constructor(options: LifecycleManagerOptions = {}) {
     super()
@@ -65,10 +74,12 @@ export class LifecycleManager extends EventEmitter<LifecycleEvents> {
     this.logger = base.child({ component })
     this.gracefulShutdownTimeoutMs = config.gracefulShutdownTimeoutMs
     this.#handlesSignals = config.handleSignals
+    this.#isSilent = logger === undefined && logLevel === 'silent'
     this.#machine = new StateMachine(component, logTransitions(base, component))
     this.#machine.onChange((transition) =>
       tell<LifecycleEvents, 'transition'>(this, 'transition', transition),
     )
+    this.#undoing = new Undoing(this.#handlers, this.logger)
     this.#health = new HealthMonitor(this.#machine, () => this.uptimeSeconds)
     this.#abandoned = new Promise((_, reject) => {
       this.#abandon = reject
@@ -84,9 +95,10 @@ export class LifecycleManager extends EventEmitter<LifecycleEvents> {
     return this.#machine.is('running')
   }
 
-  /** Seconds since the startup was done, 0 before. */
+  /** Seconds from the end of the startup to the end of the shutdown, or to now; 0 before. */
   get uptimeSeconds(): number {
-    return this.#runningSinceMs === undefined ? 0 : (performance.now() - this.#runningSinceMs) / 1_000
+    if (this.#runningSinceMs === undefined) return 0
+    return ((this.#endedAtMs ?? performance.now()) - this.#runningSinceMs) / 1_000
   }
 
   /**
@@ -96,7 +108,7 @@ export class LifecycleManager extends EventEmitter<LifecycleEvents> {
   addStartupHandler(handler: LifecycleHandler, options: StartupOptions = {}): void {
     if (!this.#machine.is('uninitialized')) {
       throw new errors.ERR_INVALID_OPTIONS(
-        `addStartupHandler: the startup has begun (${this.state}); add handlers before startup()`,
+        `addStartupHandler: the startup has begun (${this.state}); add handlers before startup(); a runtime starts in createRuntime, so take a LifecycleManager of your own, and create the runtime in one of its startup handlers`,
       )
     }
     this.#handlers.addStartup(handler, options)
@@ -121,7 +133,10 @@ export class LifecycleManager extends EventEmitter<LifecycleEvents> {
 
   /** @throws ERR_INVALID_OPTIONS for a name that is taken or an option that does not fit. */
   addHealthCheck(name: string, check: HealthCheck, options: HealthCheckOptions = {}): void {
-    this.#health.add(name, check, options)
+    if (this.#machine.is('stopped', 'error')) {
+      throw new errors.ERR_INVALID_OPTIONS(`addHealthCheck: the application has ended (${this.state})`)
+    }
+    this.#scope.runInAsyncScope(() => this.#health.add(name, check, options))
   }
 
   /** Runs every health check; never rejects. */
@@ -136,17 +151,25 @@ export class LifecycleManager extends EventEmitter<LifecycleEvents> {
    * cannot be met.
    */
   startup(): Promise<void> {
+    if (this.#runningSinceMs !== undefined && !this.isRunning) return Promise.reject(this.#startedBefore())
     return this.#startup.run(() => this.#scope.runInAsyncScope(() => this.#start()))
   }
 
   /**
    * Runs every shutdown handler, also when some fail; the application ends `stopped`, or in `error` if
-   * some did. During a startup the handler under way is told by its signal and waited for. All calls get the
-   * first one's promise.
+   * some did. During a startup the handler under way is told by its signal and waited for, so a
+   * handler must not wait for the shutdown itself. All calls share the first one's outcome.
+   * @param options the reason, which is the trigger in events and log lines, or that and `timeoutMs`,
+   * by default `gracefulShutdownTimeoutMs`
    * @throws ERR_SHUTDOWN, whose `cause` is an AggregateError of all failures.
    */
-  async shutdown(reason = 'shutdown'): Promise<void> {
-    const failures = await this.stop(reason, this.gracefulShutdownTimeoutMs)
+  async shutdown(options: string | ShutdownRequest = {}): Promise<void> {
+    const { reason, timeoutMs = this.gracefulShutdownTimeoutMs } = parseOptions(
+      shutdownSchema,
+      typeof options === 'string' ? { reason: options } : options,
+      'shutdown',
+    )
+    const failures = await this.stop(reason, timeoutMs)
     if (failures.length > 0) throw shutdownError(failures)
   }
 
@@ -156,24 +179,26 @@ export class LifecycleManager extends EventEmitter<LifecycleEvents> {
   }
 
   async #start(): Promise<void> {
-    if (!this.#machine.is('uninitialized')) {
-      throw new errors.ERR_STARTUP(`the application is ${this.state} and cannot be started again`)
-    }
+    if (!this.#machine.is('uninitialized')) throw this.#startedBefore()
     this.#machine.to('initializing', 'startup')
     if (this.#handlesSignals) this.#ignoreSignals = handleSignals(this)
     try {
-      await this.#runStartupHandlers()
+      this.#starting = this.#runStartupHandlers()
+      await this.#starting
       for (const state of ['ready', 'starting', 'running'] as const) {
         this.#assertWanted()
         if (state === 'running') this.#runningSinceMs = performance.now()
         this.#machine.to(state, 'startup')
       }
     } catch (error) {
-      // Else a shutdown is under way, which undoes what had been done.
       if (this.#machine.is('initializing')) {
         this.#machine.to('stopping', 'startup', error)
-        await this.#undo(performance.now() + this.gracefulShutdownTimeoutMs, this.gracefulShutdownTimeoutMs)
+        const budgetMs = this.gracefulShutdownTimeoutMs
+        await this.#undoing.all(performance.now() + budgetMs, budgetMs)
         this.#over('error', 'startup', error)
+      } else {
+        // A shutdown undoes what had been done: whoever hears of this may end the process.
+        await this.#stop.promise
       }
       throw error
     }
@@ -181,27 +206,30 @@ export class LifecycleManager extends EventEmitter<LifecycleEvents> {
 
   async #runStartupHandlers(): Promise<void> {
     const steps = orderSteps(this.#handlers.startup)
-    this.#order = steps.map((step) => step.name)
+    this.#undoing.order = steps.map((step) => step.name)
     const { signal } = this.#stopping
     for (const { name, run, timeoutMs } of steps) {
       this.#assertWanted()
       const late = new errors.ERR_STARTUP(`startup handler "${name}" was not done within ${timeoutMs} ms`)
-      const { outcome, settled } = runHandler(run, timeoutMs, late, { stop: signal })
+      const { outcome, settled, abandon } = runHandler(run, timeoutMs, late, { stop: signal })
       try {
         await Promise.race([outcome, this.#abandoned])
       } catch (cause) {
-        void settled.then((isDone) => (isDone ? this.#undoLate(name) : undefined))
-        if (cause === late || signal.aborted) throw cause
+        abandon()
+        void settled.then((isDone) =>
+          isDone ? this.#undoing.late(name, this.gracefulShutdownTimeoutMs) : undefined,
+        )
+        if (cause === late || cause === signal.reason) throw cause
+        if (signal.aborted) throw new errors.ERR_STARTUP(messageOf(signal.reason), { cause })
         throw new errors.ERR_STARTUP(`startup handler "${name}" failed: ${messageOf(cause)}`, { cause })
       }
-      this.#done.add(name)
+      this.#undoing.done.add(name)
     }
   }
 
   /** A shutdown may have begun meanwhile, also by a listener. */
   #assertWanted(): void {
-    const { aborted, reason } = this.#stopping.signal
-    if (aborted) throw wasStopped(reason)
+    this.#stopping.signal.throwIfAborted()
   }
 
   async #end(reason: string, budgetMs: number): Promise<Error[]> {
@@ -217,72 +245,40 @@ export class LifecycleManager extends EventEmitter<LifecycleEvents> {
     }
     const isStarting = this.#machine.is('initializing')
     this.#machine.to('stopping', reason)
-    this.#stopping.abort(reason)
-    if (isStarting) await this.#settleStartup(reason, timeBefore(this.#plan(), budgetMs, budgetMs))
-    const failures = await this.#undo(endsAtMs, budgetMs)
+    const wasStopped = `the application was shut down while it started (${reason})`
+    this.#stopping.abort(new errors.ERR_STARTUP(wasStopped))
+    if (isStarting) await this.#settleStartup(this.#undoing.timeBefore(budgetMs))
+    const failures = await this.#undoing.all(endsAtMs, budgetMs)
     if (failures.length === 0) this.#over('stopped', reason)
     else this.#over('error', reason, shutdownError(failures))
     return failures
   }
 
   /** Waits for the startup handler under way; after `timeoutMs` it is undone whenever it is done. */
-  async #settleStartup(reason: string, timeoutMs: number): Promise<void> {
-    const settled = this.#startup.promise?.catch(() => undefined).then(() => true)
-    if ((await within(settled ?? Promise.resolve(true), timeoutMs)) === undefined)
-      this.#abandon(wasStopped(reason))
+  async #settleStartup(timeoutMs: number): Promise<void> {
+    const settled = this.#starting.then(
+      () => true,
+      () => true,
+    )
+    if ((await within(settled, timeoutMs)) === undefined) this.#abandon(this.#stopping.signal.reason)
   }
 
-  #plan(): ShutdownHandler[] {
-    const started: Started = { order: this.#order, done: this.#done, places: this.#handlers.places }
-    return planShutdown(this.#handlers.shutdown, started)
+  /** Also where the log is silent: else a crash would have no trace at all. @internal */
+  reportFatal(error: unknown): void {
+    this.logger.fatal({ err: error }, 'an error that nobody handled; the process ends')
+    if (this.#isSilent) process.stderr.write(`Uncaught ${inspect(error)}\n`)
   }
 
-  async #undo(endsAtMs: number, budgetMs: number): Promise<Error[]> {
-    const failures: Error[] = []
-    const plan = this.#plan()
-    for (const [index, handler] of plan.entries()) {
-      const timeMs = timeBefore(plan.slice(index + 1), endsAtMs - performance.now(), budgetMs)
-      const limitMs = Math.min(handler.timeoutMs ?? timeMs, timeMs)
-      const failure = await this.#runShutdownHandler(handler, limitMs)
-      if (failure !== undefined) failures.push(failure)
-    }
-    return failures
-  }
-
-  async #runShutdownHandler(
-    { name, run, own }: ShutdownHandler,
-    limitMs: number,
-  ): Promise<Error | undefined> {
-    const what = `shutdown handler "${name}"`
-    const late = new errors.ERR_SHUTDOWN(`${what} was not done within ${Math.round(limitMs)} ms`)
-    try {
-      await runHandler(run, limitMs, late, { windUpMs: own.windUpMs }).outcome
-      return undefined
-    } catch (cause) {
-      const error =
-        cause === late ? late : new errors.ERR_SHUTDOWN(`${what} failed: ${messageOf(cause)}`, { cause })
-      this.logger.error({ err: error }, 'a shutdown handler failed')
-      return error
-    }
-  }
-
-  /** A startup handler was done after all, when nobody waited for it any more. */
-  async #undoLate(name: string): Promise<void> {
-    for (const handler of this.#handlers.shutdown) {
-      if (handler.undoes !== name) continue
-      await this.#runShutdownHandler(handler, handler.timeoutMs ?? this.gracefulShutdownTimeoutMs)
-    }
+  #startedBefore(): Error {
+    return new errors.ERR_STARTUP(`the application is ${this.state} and cannot be started again`)
   }
 
   #over(state: 'stopped' | 'error', trigger: string, cause?: unknown): void {
+    this.#endedAtMs = performance.now()
     this.#machine.to(state, trigger, cause)
     this.#health.stop()
     this.#ignoreSignals?.()
   }
-}
-
-function wasStopped(reason: unknown): Error {
-  return new errors.ERR_STARTUP(`the application was shut down while it started (${String(reason)})`)
 }
 
 function shutdownError(failures: readonly Error[]): Error {

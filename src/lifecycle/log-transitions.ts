@@ -1,4 +1,5 @@
 import type { Logger } from '../telemetry/logger.js'
+import { aside } from '../telemetry/tell.js'
 import type { TransitionListener } from './states.js'
 
 /** One line for every move, by a logger of the component's own. */
@@ -6,6 +7,7 @@ export function logTransitions(logger: Logger, component: string): TransitionLis
   const own = logger.child({ component })
   return ({ from, to, trigger, cause }) => {
     const level = to === 'error' ? 'error' : 'info'
-    own[level]({ from, to, trigger, ...(cause === undefined ? {} : { err: cause }) }, 'transition')
+    const fields = { from, to, trigger, ...(cause === undefined ? {} : { err: cause }) }
+    aside(() => own[level](fields, 'transition'))
   }
 }

@@ -1,3 +1,4 @@
+import { MAX_TIMER_MS } from '../config.js'
 import type { LifecycleHandler } from './handlers.js'
 
 /** A handler that was called. */
@@ -6,6 +7,8 @@ export interface HandlerRun {
   readonly outcome: Promise<void>
   /** Settles, never rejects, when the handler itself does: whether it was done. */
   readonly settled: Promise<boolean>
+  /** Nobody waits for the outcome any more. */
+  abandon(): void
 }
 
 /**
@@ -29,14 +32,16 @@ export function runHandler(
   const hint = (): void => controller.abort(stop?.reason)
   stop?.addEventListener('abort', hint, { once: true })
   void settled.then(() => stop?.removeEventListener('abort', hint))
+  let timer: NodeJS.Timeout | undefined
   const outcome = new Promise<void>((resolve, reject) => {
     const giveUp = (): void => {
       controller.abort(late)
       reject(late)
     }
-    const timer = timeoutMs === undefined ? undefined : setTimeout(giveUp, timeoutMs + windUpMs)
+    timer =
+      timeoutMs === undefined ? undefined : setTimeout(giveUp, Math.min(timeoutMs + windUpMs, MAX_TIMER_MS))
     work.then(resolve, reject)
     void settled.then(() => clearTimeout(timer))
   })
-  return { outcome, settled }
+  return { outcome, settled, abandon: () => clearTimeout(timer) }
 }

@@ -28,7 +28,7 @@ export function planShutdown(handlers: readonly ShutdownHandler[], started: Star
     return Math.max(-1, ...before.map((name) => position.get(name) ?? -1)) + 0.5
   }
   return handlers
-    .filter(({ undoes }) => undoes === undefined || !position.has(undoes) || started.done.has(undoes))
+    .filter(({ undoes }) => undoes === undefined || !started.places.has(undoes) || started.done.has(undoes))
     .map((handler) => ({
       handler,
       key: keyOf(handler),
@@ -45,6 +45,6 @@ export function planShutdown(handlers: readonly ShutdownHandler[], started: Star
 export function timeBefore(later: readonly ShutdownHandler[], remainingMs: number, budgetMs: number): number {
   const reserveMs = Math.min(RESERVE_MS, budgetMs * RESERVE_SHARE)
   const reservedMs = later.filter(({ own }) => own.isNeeded?.() ?? true).length * reserveMs
-  // Ever so many handlers cannot reserve more than the half.
-  return Math.max(0, remainingMs - Math.min(reservedMs, budgetMs / 2))
+  // Ever so many handlers cannot reserve more than half of what is left.
+  return Math.max(0, remainingMs - Math.min(reservedMs, remainingMs / 2))
 }

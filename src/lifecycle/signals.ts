@@ -1,12 +1,19 @@
+import { inspect } from 'node:util'
 import closeWithGrace from 'close-with-grace'
+import { MAX_TIMER_MS } from '../config.js'
 import type { Logger } from '../telemetry/logger.js'
+import type { LifecycleState } from './states.js'
 
 /** What ends in order when the process is told to. */
 export interface SignalHandled {
   readonly logger: Logger
   /** How long its shutdown may take, in milliseconds. */
   readonly gracefulShutdownTimeoutMs: number
+  /** It is `error` after a startup or a shutdown that failed. */
+  readonly state: LifecycleState
   shutdown(reason: string): Promise<void>
+  /** Tells of an error that ends the process. */
+  reportFatal(error: unknown): void
 }
 
 /**
@@ -24,8 +31,8 @@ const SKIPPED: closeWithGrace.AllEvents[] = [
   'SIGUSR2',
   'beforeExit',
 ]
-/** A shutdown keeps its own budget; this is for one that does not. */
-const SPARE_MS = 1_000
+/** A shutdown keeps its own budget, but for what winding up takes; this is for one that does not. */
+const SPARE_MS = 5_000
 
 /** One set of handlers for all: whoever is done first must not end the process under the others. */
 const handled = new Set<SignalHandled>()
@@ -54,10 +61,11 @@ function reinstall(): void {
   const [first] = handled
   if (first === undefined) return
   const { logger } = first
-  const longestMs = Math.max(...[...handled].map((one) => one.gracefulShutdownTimeoutMs))
+  // One after another, each within its own budget.
+  const budgetMs = [...handled].reduce((sum, one) => sum + one.gracefulShutdownTimeoutMs + SPARE_MS, 0)
   const grace = closeWithGrace(
     {
-      delay: longestMs + SPARE_MS,
+      delay: Math.min(budgetMs, MAX_TIMER_MS),
       skip: SKIPPED,
       logger: { error: (error: unknown) => logger.error({ err: error }, 'the shutdown failed') },
       onSecondSignal: (signal) => logger.error({ signal }, 'a second signal; the process ends at once'),
@@ -66,8 +74,12 @@ function reinstall(): void {
     },
     async ({ signal, err }) => {
       isEnding = true
-      if (err !== undefined) logger.fatal({ err }, 'an error that nobody handled; the process ends')
-      await shutdownAll(signal ?? 'uncaught error')
+      if (signal !== undefined) return shutdownAll(signal)
+      // Anything can be thrown, also what is no error.
+      first.reportFatal(err)
+      await shutdownAll('uncaught error')
+      // Else the process would end well.
+      if (!err) throw new Error(`the error was ${inspect(err)}`)
     },
   )
   const onBeforeExit = (): void => {
@@ -87,6 +99,7 @@ async function shutdownAll(reason: string): Promise<void> {
   const failures: unknown[] = []
   for (const one of [...handled].reverse()) {
     await one.shutdown(reason).catch((error: unknown) => failures.push(error))
+    if (one.state === 'error') failures.push(new Error('the application did not start or end well'))
   }
   if (failures.length > 0) throw failures[0]
 }

@@ -76,12 +76,37 @@ describe('a manager that handles signals, while every replica is inside a run,',
   it.each([
     ['an uncaught exception', 'throw'],
     ['an unhandled rejection', 'reject'],
+    ['a rejection with nothing', 'rejectNothing'],
   ])('shuts down at %s and ends the process with code 1', repeats, async (_, end) => {
     const child = await runChild('managed.mjs', { input: { ...input, end } })
     expect(child).toMatchObject({ code: 1, signal: null })
     expect(child.stderr).not.toMatch(abortMarks)
     expect(messageOf(child, 'books')).toMatchObject(answered)
     expect(statesOf(child).at(-1)).toBe('stopped (uncaught error)')
+  })
+
+  it(
+    'in the middle of a startup undoes what had been done and ends the process with code 0',
+    repeats,
+    async () => {
+      const child = startChild('stop-while-starting.mjs', { input: {} })
+      await child.message('starting')
+      child.kill('SIGTERM')
+      const result = await child.result
+      expect(result).toMatchObject({ code: 0, signal: null })
+      expect(result.messages.map(({ kind }) => kind)).toEqual([
+        'done',
+        'starting',
+        'told',
+        'undone',
+        'rejected',
+      ])
+    },
+  )
+
+  it('tells of a crash even if its log is silent', async () => {
+    const child = await runChild('managed.mjs', { input: { ...input, end: 'throw' } })
+    expect(child.stderr).toContain('Error: thrown by the host')
   })
 
   it.each([
@@ -119,6 +144,19 @@ describe('a runtime that handles signals, under load', () => {
       expect(messageOf(result, 'closed')).toMatchObject({ rejected: 0, stuck: [], failures: [] })
     },
   )
+})
+
+describe('a runtime that handles signals, while it loads its models,', () => {
+  it('loads no further one at SIGTERM, and ends with code 0', repeats, async () => {
+    const child = startChild('stop-while-loading.mjs')
+    await child.message('loading')
+    child.kill('SIGTERM')
+    const result = await child.result
+    expect(result).toMatchObject({ code: 0, signal: null, stderr: '' })
+    const ready = result.messages.filter(({ kind }) => kind === 'ready')
+    expect(ready.length).toBeLessThan(4)
+    expect(messageOf(result, 'rejected')).toMatchObject({ code: 'ERR_STARTUP' })
+  })
 })
 
 describe('a native fault under a manager that handles signals', () => {

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { LifecycleManager } from '../../../src/lifecycle/lifecycle-manager.js'
 import { deferred, quietManager, watch } from './kit.js'
@@ -77,7 +78,7 @@ describe('a health report', () => {
   })
 
   it.each([
-    ['is false', (): unknown => false, 'the check says so'],
+    ['is false', (): unknown => false, 'it answered false'],
     [
       'throws',
       (): unknown => {
@@ -87,8 +88,8 @@ describe('a health report', () => {
     ],
     ['rejects', (): unknown => Promise.reject(new Error('refused')), 'refused'],
     ['says why', (): unknown => ({ status: 'unhealthy', reason: 'full' }), 'full'],
-    ['answers with something else', (): unknown => 'fine', "the check answers with 'fine'"],
-    ['answers with null', (): unknown => null, 'the check answers with null'],
+    ['says no more', (): unknown => ({ status: 'unhealthy' }), 'it says so'],
+    ['answers with an error', (): unknown => new Error('down'), 'down'],
   ] as const)('is unhealthy while a critical check %s', async (_, check, reason) => {
     const manager = await running()
     manager.addHealthCheck('database', check)
@@ -102,6 +103,15 @@ describe('a health report', () => {
     })
     expect(report.checks.other?.status).toBe('healthy')
   })
+
+  it.each(['PONG', null, 0, { rowCount: 1 }, { status: 'ready' }])(
+    'is healthy when a check answers with what only it knows, such as %j',
+    async (answer) => {
+      const manager = await running()
+      manager.addHealthCheck('database', () => answer)
+      expect(await manager.healthCheck()).toMatchObject({ status: 'healthy', isReady: true })
+    },
+  )
 
   it('is degraded, and ready, while only a check fails that is not critical', async () => {
     const manager = await running()
@@ -197,6 +207,31 @@ describe('a check that hangs', () => {
 })
 
 describe('a check', () => {
+  it('that asks for a report itself hangs until its limit, and does no other harm', async () => {
+    const manager = await running()
+    manager.addHealthCheck('itself', () => manager.healthCheck(), { timeoutMs: 100 })
+    const reporting = manager.healthCheck()
+    await vi.advanceTimersByTimeAsync(100)
+    expect((await reporting).checks.itself).toMatchObject({ status: 'unhealthy' })
+  })
+
+  it('with an interval runs in no context of who has added it', async () => {
+    const store = new AsyncLocalStorage<string>()
+    const manager = await running()
+    const seen: unknown[] = []
+    store.run('a request', () => {
+      manager.addHealthCheck('database', () => void seen.push(store.getStore()), { intervalMs: 10 })
+    })
+    await vi.advanceTimersByTimeAsync(25)
+    expect(seen).toEqual([undefined, undefined])
+  })
+
+  it('is refused once the application has ended', async () => {
+    const manager = await running()
+    await manager.shutdown()
+    expect(() => manager.addHealthCheck('late', () => true)).toThrow(/has ended/)
+  })
+
   it('runs once for reports that are asked for at the same time', async () => {
     const manager = await running()
     let asked = 0

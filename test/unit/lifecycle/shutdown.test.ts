@@ -121,6 +121,55 @@ describe('a shutdown', () => {
     expect((stopping.error as { cause: AggregateError }).cause.errors).toHaveLength(20)
   })
 
+  it('leaves each of many handlers its turn though one hangs', async () => {
+    const manager = quietManager({ gracefulShutdownTimeoutMs: 2_000 })
+    const ran: number[] = []
+    for (let index = 0; index < 18; index += 1) manager.addShutdownHandler(() => ran.push(index))
+    manager.addShutdownHandler(never, { name: 'hangs' })
+    await manager.startup()
+    const stopping = watch(manager.shutdown())
+    await vi.advanceTimersByTimeAsync(2_000)
+    expect(ran).toHaveLength(18)
+    expect((stopping.error as { cause: AggregateError }).cause.errors).toHaveLength(1)
+  })
+
+  it('may have any limit there is, without one that fires at once', async () => {
+    const manager = quietManager({ gracefulShutdownTimeoutMs: 2 ** 31 - 1 })
+    const closing = deferred()
+    manager.addShutdownStep(() => closing.promise, { name: 'pools' }, { windUpMs: 2_000 })
+    await manager.startup()
+    const stopping = watch(manager.shutdown())
+    await vi.advanceTimersByTimeAsync(100_000)
+    expect(stopping.outcome).toBe('open')
+    closing.resolve()
+    await vi.advanceTimersByTimeAsync(0)
+    expect(stopping.outcome).toBe('done')
+  })
+
+  it('takes a reason and a limit of its own, and refuses others', async () => {
+    const manager = quietManager()
+    const moves = movesOf(manager)
+    manager.addShutdownHandler(never, { name: 'hangs' })
+    await manager.startup()
+    await expect(manager.shutdown({ timeout: 3 } as never)).rejects.toMatchObject({
+      code: 'ERR_INVALID_OPTIONS',
+    })
+    const stopping = watch(manager.shutdown({ reason: 'deploy', timeoutMs: 100 }))
+    await vi.advanceTimersByTimeAsync(100)
+    expect(stopping.outcome).toBe('failed')
+    expect(moves.at(-1)).toBe('error (deploy)')
+  })
+
+  it('is final, and ends the time the application was up', async () => {
+    const manager = quietManager()
+    await manager.startup()
+    await vi.advanceTimersByTimeAsync(2_000)
+    await manager.shutdown()
+    await vi.advanceTimersByTimeAsync(5_000)
+    expect(manager.uptimeSeconds).toBe(2)
+    await expect(manager.startup()).rejects.toMatchObject({ code: 'ERR_STARTUP' })
+  })
+
   it('does not wait for a handler longer than that says', async () => {
     const manager = quietManager()
     manager.addShutdownHandler(never, { name: 'connections', timeoutMs: 50 })
@@ -162,12 +211,18 @@ describe('a shutdown during a startup', () => {
     manager.addStartupHandler(() => ran.push('start server'), { name: 'server' })
     manager.addShutdownHandler(() => ran.push('stop database'), { name: 'database' })
     manager.addShutdownHandler(() => ran.push('stop server'), { name: 'server' })
+    const closing = deferred()
+    manager.addShutdownHandler(() => closing.promise, { phase: 'telemetry' })
     const starting = watch(manager.startup())
     await vi.advanceTimersByTimeAsync(0)
     const stopping = watch(manager.shutdown('SIGTERM'))
     await vi.advanceTimersByTimeAsync(1_000)
     expect([isTold, stopping.outcome, ran]).toEqual([true, 'open', []])
     slow.resolve()
+    await vi.advanceTimersByTimeAsync(0)
+    // Who hears that the startup has failed may end the process: not before all is undone.
+    expect([starting.outcome, stopping.outcome]).toEqual(['open', 'open'])
+    closing.resolve()
     await vi.advanceTimersByTimeAsync(0)
     expect(stopping.outcome).toBe('done')
     expect(starting.error).toMatchObject({
@@ -176,6 +231,25 @@ describe('a shutdown during a startup', () => {
     })
     expect(ran).toEqual(['stop database'])
     expect(manager.state).toBe('stopped')
+  })
+
+  it('rejects the startup with a code, whatever the handler makes of it', async () => {
+    const manager = quietManager()
+    manager.addStartupHandler(
+      ({ signal }) =>
+        new Promise((_, reject) => {
+          signal.addEventListener('abort', () => reject('a string'))
+        }),
+    )
+    const starting = watch(manager.startup())
+    await vi.advanceTimersByTimeAsync(0)
+    await manager.shutdown('SIGTERM')
+    await vi.advanceTimersByTimeAsync(0)
+    expect(starting.error).toMatchObject({
+      code: 'ERR_STARTUP',
+      cause: 'a string',
+      message: expect.stringContaining('(SIGTERM)'),
+    })
   })
 
   it('gives a handler that hangs up at the end of the budget, and undoes it if it is done later', async () => {

@@ -65,6 +65,15 @@ describe('a startup', () => {
     expect(manager.state).toBe('error')
   })
 
+  it('that cannot be ordered undoes nothing, for nothing was done', async () => {
+    const manager = quietManager()
+    const ran: string[] = []
+    manager.addStartupHandler(recorder(ran)('start'), { name: 'database', dependsOn: ['nobody'] })
+    manager.addShutdownHandler(recorder(ran)('stop'), { name: 'database' })
+    await expect(manager.startup()).rejects.toMatchObject({ code: 'ERR_INVALID_OPTIONS' })
+    expect(ran).toEqual([])
+  })
+
   it('happens once, however often and from wherever it is asked for', async () => {
     const manager = quietManager()
     const ran: string[] = []

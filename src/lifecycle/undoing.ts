@@ -1,0 +1,74 @@
+import { errors, messageOf } from '../errors.js'
+import { within } from '../pools/within.js'
+import type { Logger } from '../telemetry/logger.js'
+import type { Handlers, ShutdownHandler } from './handlers.js'
+import { runHandler } from './run-handler.js'
+import { planShutdown, timeBefore } from './shutdown-plan.js'
+
+/** Runs the shutdown handlers of an application, as far as there is something to undo. */
+export class Undoing {
+  /** Every startup handler in the order in which they run. */
+  order: readonly string[] = []
+  /** Those that are done. */
+  readonly done = new Set<string>()
+  readonly #handlers: Handlers
+  readonly #logger: Logger
+  readonly #late = new Set<Promise<unknown>>()
+
+  constructor(handlers: Handlers, logger: Logger) {
+    this.#handlers = handlers
+    this.#logger = logger
+  }
+
+  /** How long a shutdown with that budget may wait before its handlers run. */
+  timeBefore(budgetMs: number): number {
+    return timeBefore(this.#plan(), budgetMs, budgetMs)
+  }
+
+  /** Runs all handlers, also when some fail; resolves with what failed. */
+  async all(endsAtMs: number, budgetMs: number): Promise<Error[]> {
+    const failures: Error[] = []
+    const plan = this.#plan()
+    let endMs = endsAtMs
+    for (const [index, handler] of plan.entries()) {
+      const startedAtMs = performance.now()
+      const timeMs = timeBefore(plan.slice(index + 1), endMs - startedAtMs, budgetMs)
+      const limitMs = Math.min(handler.timeoutMs ?? timeMs, timeMs)
+      const failure = await this.#run(handler, limitMs)
+      if (failure !== undefined) failures.push(failure)
+      // What winding up took beyond the limit is not taken from the others.
+      if (handler.own.windUpMs !== undefined) endMs += Math.max(0, performance.now() - startedAtMs - limitMs)
+    }
+    await within(Promise.all(this.#late), Math.max(0, endMs - performance.now()))
+    return failures
+  }
+
+  /** A startup handler was done after all, when nobody waited for it any more. */
+  async late(name: string, defaultLimitMs: number): Promise<void> {
+    const handler = this.#handlers.shutdown.find(({ undoes }) => undoes === name)
+    if (handler === undefined) return
+    const undoing = this.#run(handler, handler.timeoutMs ?? defaultLimitMs)
+    this.#late.add(undoing)
+    await undoing
+    this.#late.delete(undoing)
+  }
+
+  #plan(): ShutdownHandler[] {
+    const { order, done } = this
+    return planShutdown(this.#handlers.shutdown, { order, done, places: this.#handlers.places })
+  }
+
+  async #run({ name, run, own }: ShutdownHandler, limitMs: number): Promise<Error | undefined> {
+    const what = `shutdown handler "${name}"`
+    const late = new errors.ERR_SHUTDOWN(`${what} was not done within ${Math.round(limitMs)} ms`)
+    try {
+      await runHandler(run, limitMs, late, { windUpMs: own.windUpMs }).outcome
+      return undefined
+    } catch (cause) {
+      const error =
+        cause === late ? late : new errors.ERR_SHUTDOWN(`${what} failed: ${messageOf(cause)}`, { cause })
+      this.#logger.error({ err: error }, 'a shutdown handler failed')
+      return error
+    }
+  }
+}
