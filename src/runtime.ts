@@ -20,7 +20,7 @@ import type { StuckReplica } from './pools/replica.js'
 import { RequestTracker } from './requests/request-tracker.js'
 import { checkResources } from './resources/check-resources.js'
 import { ResourceLifecycleManager } from './resources/resource-manager.js'
-import { createLogger, type Logger } from './telemetry/logger.js'
+import { createLogger, type Logger, takeLogger } from './telemetry/logger.js'
 import { tell } from './telemetry/tell.js'
 import type { ModelInput, Outputs } from './tensors/tensor.js'
 
@@ -91,7 +91,7 @@ export class Runtime extends EventEmitter<RuntimeEvents> implements AsyncDisposa
 
   /** @internal */
   static async create(options: RuntimeOptions): Promise<Runtime> {
-    const { logger: given, ...input } = options
+    const [given, input] = takeLogger(options, 'createRuntime')
     const config = LifecycleConfig.load(input)
     if (!isMainThread && !config.allowWorkerThread) {
       throw new errors.ERR_INVALID_OPTIONS(

@@ -10,7 +10,7 @@ import {
 } from '../config.js'
 import { errors, messageOf } from '../errors.js'
 import { within } from '../pools/within.js'
-import { createLogger, type Logger } from '../telemetry/logger.js'
+import { createLogger, type Logger, takeLogger } from '../telemetry/logger.js'
 import { tell } from '../telemetry/tell.js'
 import {
   Handlers,
@@ -66,7 +66,7 @@ export class LifecycleManager extends EventEmitter<LifecycleEvents> {
 
   constructor(options: LifecycleManagerOptions = {}) {
     super()
-    const { logger, ...rest } = options
+    const [logger, rest] = takeLogger(options, 'LifecycleManager')
     const config = parseOptions(lifecycleSchema, rest, 'LifecycleManager')
     const { appName, logLevel } = config
     const component = `application ${appName}`

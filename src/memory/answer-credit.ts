@@ -4,12 +4,12 @@ import type { Outputs } from '../tensors/tensor.js'
 
 const MIB = 2 ** 20
 const BLOCK_BYTES = 4 * MIB
-const MAX_BYTES = 128 * MIB
+const MAX_BYTES = 256 * MIB
 /** A process with little memory lets less of it be dead answers. */
 const MAX_SHARE = 1 / 16
 
 /**
- * Lets V8 collect the answers a thread receives once in 128 MiB instead of once in 16.
+ * Lets V8 collect the answers a thread receives once in 256 MiB instead of once in 16.
  *
  * V8 starts a full collection when memory outside of its heap has grown by about 16 MiB (the least
  * step its old generation grows by) since the last one, and an answer that was received counts until

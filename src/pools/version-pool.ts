@@ -4,7 +4,7 @@ import { answerCredit } from '../memory/answer-credit.js'
 import { asRuntimeError, decodeError } from '../protocol/error-codec.js'
 import type { ReplicaReplies } from '../protocol/messages.js'
 import { packFeeds } from '../tensors/pack-feeds.js'
-import type { Signature } from '../tensors/tensor.js'
+import type { Outputs, Signature } from '../tensors/tensor.js'
 import type { PoolListener, PoolSettings, PoolSource, PoolStats } from './pool-settings.js'
 import type { Replica, StuckReplica } from './replica.js'
 import type { ReplicaHost } from './replica-host.js'
@@ -14,6 +14,8 @@ import type { RunRequest } from './run-request.js'
 
 /** `created → open → draining → stopped`, or `failed` when replicas keep dying. A pool lives once. */
 type PoolState = 'created' | 'open' | 'draining' | 'failed' | 'stopped'
+
+const NOTHING: Outputs = Object.freeze({})
 
 /** What serves one version: admits requests, gives them to replicas, and settles every one. */
 export class VersionPool {
@@ -174,8 +176,11 @@ export class VersionPool {
   #finish(replica: Replica, request: RunRequest, reply: ReplicaReplies['run']): void {
     if (replica.state === 'busy') this.#next(replica)
     if (reply.ok) {
-      answerCredit.count(reply.outputs)
-      request.resolve(reply.outputs)
+      const { outputs } = reply
+      // Piscina's record of the task outlives it, and would keep the answer until a full collection.
+      reply.outputs = NOTHING
+      answerCredit.count(outputs)
+      request.resolve(outputs)
     } else {
       request.reject(decodeError(reply.error))
     }

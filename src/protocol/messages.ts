@@ -47,7 +47,8 @@ export interface LoadDone {
 
 export interface RunDone {
   readonly ok: true
-  readonly outputs: Record<string, Tensor>
+  /** Taken out by who receives it. */
+  outputs: Record<string, Tensor>
 }
 
 export interface ReleaseDone {

@@ -5,7 +5,7 @@ import { parseOptions } from '../config.js'
 import { errors, messageOf } from '../errors.js'
 import { logTransitions } from '../lifecycle/log-transitions.js'
 import type { Transition, TransitionListener } from '../lifecycle/states.js'
-import { createLogger, type Logger } from '../telemetry/logger.js'
+import { createLogger, type Logger, takeLogger } from '../telemetry/logger.js'
 import { tell } from '../telemetry/tell.js'
 import { Cleanup, cleanupOrder, summarize } from './cleanup.js'
 import { checkHealth } from './health.js'
@@ -51,7 +51,7 @@ export class ResourceLifecycleManager extends EventEmitter<ResourceEvents> imple
   /** @throws ERR_INVALID_OPTIONS */
   constructor(options: ResourceManagerOptions = {}) {
     super()
-    const { logger, ...input } = options
+    const [logger, input] = takeLogger(options, 'ResourceLifecycleManager')
     const config = parseOptions(managerSchema, input, 'ResourceLifecycleManager')
     this.#cleanupTimeoutMs = config.cleanupTimeoutMs
     this.#healthTimeoutMs = config.healthTimeoutMs
