@@ -15,6 +15,7 @@ import type {
   RunTask,
 } from '../src/protocol/messages.js'
 import type { Outputs } from '../src/tensors/tensor.js'
+import { checkLoaded, checkOutputs } from './check-loaded.js'
 import { NativeLane } from './native-lane.js'
 import { ReplicaLog } from './replica-log.js'
 
@@ -50,7 +51,7 @@ async function load(task: LoadTask): Promise<LoadDone> {
   isBuiltIn = task.loader === undefined
   const loadModel = await importLoader(task.loader)
   try {
-    loaded = await loadModel({
+    const made = await loadModel({
       model: subject.model,
       version: subject.version,
       source: task.source,
@@ -59,6 +60,7 @@ async function load(task: LoadTask): Promise<LoadDone> {
       native: (call) => lane.run(call),
       log: (level, message, fields) => log.write(level, message, fields),
     })
+    loaded = isBuiltIn ? made : checkLoaded(made, names())
   } catch (error) {
     throw asRuntimeError('ERR_MODEL_LOAD', `the loader of ${task.source} failed`, error, names())
   }
@@ -87,7 +89,9 @@ async function run(task: RunTask): Promise<unknown> {
   const startedAt = performance.now()
   counts.runs += 1
   try {
-    return sent(await loaded.run(task.feeds, task.outputs))
+    const outputs = await loaded.run(task.feeds, task.outputs)
+    if (!isBuiltIn) checkOutputs(outputs, loaded.signature, task.outputs, names())
+    return sent(outputs)
   } catch (error) {
     counts.failedRuns += 1
     throw asRuntimeError('ERR_INFERENCE', 'the run failed', error, names())

@@ -65,6 +65,49 @@ describe('registerModelLoader', () => {
   })
 })
 
+describe('a loader that is odd', () => {
+  const odd = fileURLToPath(new URL('./loaders/odd-loader.mjs', import.meta.url))
+
+  it.each([
+    ['nothing', /`signature.inputs` is undefined, an array/],
+    ['no signature', /`signature.inputs` is undefined, an array/],
+    ['no outputs', /`signature.outputs` is undefined, an array/],
+    ['a type that is none', /`signature.inputs\[0\].type` is 'float'; known: float32/],
+    ['a dim that is none', /`signature.outputs\[0\].dims` is \[ -1 \]/],
+    ['no run', /`run` is undefined, a function/],
+    ['an odd release', /`release` is 3/],
+  ])('and resolves with %s fails its load, and says why', async (loads, message) => {
+    runtime.models.registerModelLoader('odd', odd)
+    const load = {
+      name: 'odd',
+      version: '1',
+      modelType: 'odd',
+      source: odd,
+      config: { loaderOptions: { loads } },
+    }
+    const error = await errorOf(runtime.models.loadModel(load))
+    expect(error).toMatchObject({ code: 'ERR_MODEL_LOAD', model: 'odd', version: '1' })
+    expect(error.message).toMatch(message)
+  })
+
+  it.each([
+    ['nothing', /"y" that has type undefined, the signature says 'float32'/],
+    ['no output', /"y" that has type undefined/],
+    ['another type', /"y" that has type 'int32'/],
+    ['odd dims', /"y" that has dims \[ 'n' \]/],
+    ['another class', /"y" that has data that is no Float32Array/],
+    ['another count', /"y" that has 1 elements, its dims \[5\] need 5/],
+  ])('and answers with %s fails that request, and says why', async (answers, message) => {
+    runtime.models.registerModelLoader('odd', odd)
+    const config = { loaderOptions: { answers } }
+    await runtime.models.loadModel({ name: 'odd', version: '1', modelType: 'odd', source: odd, config })
+    const error = await errorOf(runtime.predict('odd', { x: 1 }))
+    expect(error).toMatchObject({ code: 'ERR_INFERENCE', model: 'odd', version: '1' })
+    expect(error.message).toMatch(message)
+    expect(runtime.models.getModel('odd')?.stats().pool?.restarts).toBe(0)
+  })
+})
+
 describe('a model of a custom loader', () => {
   it('has the signature of its loader, and its input is checked against it', async () => {
     const handle = await loadGated(runtime, '1', { offset: 3 })
