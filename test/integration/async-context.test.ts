@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { Logger, Runtime, RuntimeOptions } from 'tbcoin-engine'
+import type { Runtime, RuntimeOptions } from 'tbcoin-engine'
 import { afterEach, describe, expect, it } from 'vitest'
+import { testLogger } from '../fixtures/test-logger.js'
 import { Gate } from './gate.js'
 import { ask, codeOf, gated, loadGated, quietRuntime, settle } from './kit.js'
 
@@ -14,22 +15,8 @@ function note(what: string): void {
   seen.push(`${what}: ${store.getStore() ?? 'nobody'}`)
 }
 
-function notingLogger(): Logger {
-  const write = (): void => note('log')
-  const logger: Logger = {
-    fatal: write,
-    error: write,
-    warn: write,
-    info: write,
-    debug: write,
-    trace: write,
-    child: () => logger,
-  }
-  return logger
-}
-
 async function start(options: RuntimeOptions = {}): Promise<Runtime> {
-  runtime = await quietRuntime({ logger: notingLogger(), restartBackoffMs: 1, ...options })
+  runtime = await quietRuntime({ logger: testLogger(() => note('log')), restartBackoffMs: 1, ...options })
   for (const event of ['transition', 'promoted', 'replicaExited', 'replicaStuck', 'closed'] as const) {
     runtime.on(event, () => note(event))
   }

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
-import type { Logger } from 'tbcoin-engine'
 import { expect, it } from 'vitest'
+import { testLogger } from '../fixtures/test-logger.js'
 import { runtime, start } from './bed.js'
 import { ask, codeOf, loadGated } from './kit.js'
 
@@ -10,18 +10,9 @@ const TEXT = 'a-text-that-is-data'
 
 it('no line of any level holds data of a tensor, whatever becomes of the request', async () => {
   const lines: string[] = []
-  const write = (fields: object, message: string): void => {
+  const logger = testLogger(({ message, fields }) => {
     lines.push(`${message} ${inspect(fields, { depth: 10, showHidden: true })}`)
-  }
-  const logger: Logger = {
-    fatal: write,
-    error: write,
-    warn: write,
-    info: write,
-    debug: write,
-    trace: write,
-    child: () => logger,
-  }
+  })
   await start({ logger, logLevel: 'trace', restartBackoffMs: 1 })
   await loadGated(runtime, '1', {}, { sample: { input: { x: MARK, do: TEXT } } })
   expect(await ask(runtime, MARK)).toBe(MARK)

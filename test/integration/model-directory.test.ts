@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
 import { pathToFileURL } from 'node:url'
-import type { Logger, Runtime } from 'tbcoin-engine'
+import type { Runtime } from 'tbcoin-engine'
 import { describe, expect, it } from 'vitest'
 import * as graphs from '../fixtures/graphs.js'
 import { tempRepository } from '../fixtures/temp-repository.js'
+import { testLogger } from '../fixtures/test-logger.js'
 import { codeOf, errorOf, movesOf, quietRuntime, stateOf, yOf } from './kit.js'
 
 const states = (runtime: Runtime): string[] =>
@@ -253,7 +254,7 @@ describe('a runtime that could not start', () => {
       b: { '1': new Uint8Array(10) },
     })
     const moves: string[] = []
-    const logger = silentLogger((fields) => {
+    const logger = testLogger(({ fields }) => {
       const { component, to } = fields as { component?: string; to?: string }
       if (component !== undefined && to !== undefined) moves.push(`${component} ${to}`)
     })
@@ -262,20 +263,6 @@ describe('a runtime that could not start', () => {
     expect(moves.slice(-1)).toEqual(['application tbcoin-engine error'])
   })
 })
-
-/** A logger that shows its fields to a test. */
-function silentLogger(see: (fields: Record<string, unknown>) => void, bindings: object = {}): Logger {
-  const write = (fields: Record<string, unknown>): void => see({ ...bindings, ...fields })
-  return {
-    fatal: write,
-    error: write,
-    warn: write,
-    info: write,
-    debug: write,
-    trace: write,
-    child: (more) => silentLogger(see, { ...bindings, ...more }),
-  }
-}
 
 describe('loads', () => {
   it('happen one at a time, so that other models keep their pace', async () => {

@@ -1,32 +1,9 @@
-import type { Logger } from 'tbcoin-engine'
 import { describe, expect, it, vi } from 'vitest'
 import * as graphs from '../fixtures/graphs.js'
 import { tempRepository } from '../fixtures/temp-repository.js'
+import { type Line, listLogger } from '../fixtures/test-logger.js'
 import { gate, runtime, start } from './bed.js'
 import { ask, codeOf, gated, gatedLoader, loadGated, settle, yOf } from './kit.js'
-
-interface Line {
-  readonly level: string
-  readonly message: string
-  readonly fields: Record<string, unknown>
-}
-
-function listLogger(lines: Line[], bindings: Record<string, unknown> = {}): Logger {
-  const at =
-    (level: string) =>
-    (fields: Record<string, unknown>, message: string): void => {
-      lines.push({ level, message, fields: { ...bindings, ...fields } })
-    }
-  return {
-    fatal: at('fatal'),
-    error: at('error'),
-    warn: at('warn'),
-    info: at('info'),
-    debug: at('debug'),
-    trace: at('trace'),
-    child: (more) => listLogger(lines, { ...bindings, ...more }),
-  }
-}
 
 describe('a handle', () => {
   it('tells name, version, state and signature, and predicts', async () => {

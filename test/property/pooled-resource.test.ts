@@ -3,8 +3,9 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { PooledResource } from '../../src/resources/pooled-resource.js'
 import { pooledResourceType } from '../../src/resources/pooled-resource-type.js'
 import { ResourceLifecycleManager } from '../../src/resources/resource-manager.js'
+import { listLogger } from '../fixtures/test-logger.js'
 import { follow } from '../unit/pools/pool-kit.js'
-import { Deferred, listLogger } from '../unit/resources/resource-kit.js'
+import { Deferred } from '../unit/resources/resource-kit.js'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())

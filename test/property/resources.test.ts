@@ -3,8 +3,9 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { ERROR_TABLE } from '../../src/errors.js'
 import { LIFECYCLE_STATES, type LifecycleState, TRANSITIONS } from '../../src/lifecycle/states.js'
 import { ResourceLifecycleManager } from '../../src/resources/resource-manager.js'
+import { listLogger } from '../fixtures/test-logger.js'
 import { follow, turn } from '../unit/pools/pool-kit.js'
-import { Deferred, listLogger } from '../unit/resources/resource-kit.js'
+import { Deferred } from '../unit/resources/resource-kit.js'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())

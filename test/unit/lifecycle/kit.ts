@@ -1,5 +1,6 @@
 import { LifecycleManager, type LifecycleManagerOptions } from '../../../src/lifecycle/lifecycle-manager.js'
 import type { Logger } from '../../../src/telemetry/logger.js'
+import { testLogger } from '../../fixtures/test-logger.js'
 
 /** A promise and its ends. */
 export interface Deferred<T = void> {
@@ -18,21 +19,7 @@ export function deferred<T = void>(): Deferred<T> {
 
 /** A logger that keeps its lines. */
 export function recordingLogger(lines: string[] = []): Logger & { readonly lines: string[] } {
-  const write =
-    (level: string) =>
-    (_fields: Record<string, unknown>, message: string): void => {
-      lines.push(`${level} ${message}`)
-    }
-  return {
-    lines,
-    fatal: write('fatal'),
-    error: write('error'),
-    warn: write('warn'),
-    info: write('info'),
-    debug: write('debug'),
-    trace: write('trace'),
-    child: () => recordingLogger(lines),
-  }
+  return { lines, ...testLogger(({ level, message }) => void lines.push(`${level} ${message}`)) }
 }
 
 /** A manager that says nothing and leaves signals alone. */

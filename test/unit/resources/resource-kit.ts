@@ -4,28 +4,7 @@ import {
   type ResourceManagerOptions,
 } from '../../../src/resources/resource-manager.js'
 import type { CleanerContext, InitializerContext } from '../../../src/resources/resource-type.js'
-import type { Logger } from '../../../src/telemetry/logger.js'
-
-export interface Line {
-  readonly level: string
-  readonly fields: Record<string, unknown>
-  readonly message: string
-}
-
-export function listLogger(lines: Line[], bindings: Record<string, unknown> = {}): Logger {
-  const write = (level: string) => (fields: Record<string, unknown>, message: string) => {
-    lines.push({ level, fields: { ...bindings, ...fields }, message })
-  }
-  return {
-    fatal: write('fatal'),
-    error: write('error'),
-    warn: write('warn'),
-    info: write('info'),
-    debug: write('debug'),
-    trace: write('trace'),
-    child: (more) => listLogger(lines, { ...bindings, ...more }),
-  }
-}
+import { type Line, listLogger } from '../../fixtures/test-logger.js'
 
 /** A promise that a test settles when it wants to. */
 export class Deferred<T = void> {
