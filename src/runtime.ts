@@ -238,8 +238,7 @@ export class Runtime extends EventEmitter<RuntimeEvents> implements AsyncDisposa
 
 /** Of a shutdown that failed, each handler's error. */
 function failuresOf(cause: unknown): readonly Error[] {
-  if (!(cause instanceof errors.ERR_SHUTDOWN)) return []
-  return cause.cause instanceof AggregateError ? cause.cause.errors : [cause]
+  return cause instanceof errors.ERR_SHUTDOWN ? (cause.cause as AggregateError).errors : []
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { MAX_TIMER_MS } from '../src/config.js'
 
 /** One line of a table of options. */
 export interface OptionRow {
@@ -73,8 +74,6 @@ function typeOf(schema: z.ZodType): string {
       return type
   }
 }
-
-const MAX_TIMER_MS = 2 ** 31 - 1
 
 function rangeOf({ minValue, maxValue }: z.ZodNumber): string {
   if (maxValue === MAX_TIMER_MS) return 'milliseconds'

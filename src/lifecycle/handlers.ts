@@ -39,6 +39,8 @@ export type StartupOptions = z.input<typeof startupOptionsSchema>
 export type ShutdownOptions = z.input<typeof shutdownOptionsSchema>
 
 export interface StartupHandler extends Step {
+  /** Place among all registrations, shutdown handlers included. */
+  readonly place: number
   readonly run: LifecycleHandler
   readonly timeoutMs: number | undefined
 }
@@ -67,8 +69,6 @@ export interface OwnTime {
 export class Handlers {
   readonly startup: StartupHandler[] = []
   readonly shutdown: ShutdownHandler[] = []
-  /** Of each startup handler, its place among all registrations. */
-  readonly places = new Map<string, number>()
   #registered = 0
 
   addStartup(run: LifecycleHandler, options: StartupOptions): void {
@@ -80,8 +80,7 @@ export class Handlers {
     const place = this.#next('addStartupHandler', run)
     const name = given ?? nameOf(run, `startup handler ${place}`, this.startup)
     refuseTwice('addStartupHandler', name, this.startup)
-    this.places.set(name, place)
-    this.startup.push({ name, run, dependsOn, timeoutMs })
+    this.startup.push({ name, run, dependsOn, timeoutMs, place })
   }
 
   addShutdown(run: LifecycleHandler, options: ShutdownOptions, own: OwnTime = {}): void {

@@ -141,6 +141,12 @@ export class RegisteredCheck {
   }
 }
 
+/** Unhealthy if there are problems, which are the reason. */
+export function healthOf(problems: readonly string[], detail: unknown): HealthAnswer {
+  if (problems.length === 0) return { status: 'healthy', detail }
+  return { status: 'unhealthy', reason: problems.join('; '), detail }
+}
+
 /** Unhealthy is `false`, an error, or an answer that says so; everything else is healthy. */
 export function healthAnswerOf(answer: unknown): HealthAnswer {
   if (answer === false) return { status: 'unhealthy', reason: 'it answered false' }

@@ -206,7 +206,7 @@ export class LifecycleManager extends EventEmitter<LifecycleEvents> {
 
   async #runStartupHandlers(): Promise<void> {
     const steps = orderSteps(this.#handlers.startup)
-    this.#undoing.order = steps.map((step) => step.name)
+    this.#undoing.order = steps
     const { signal } = this.#stopping
     for (const { name, run, timeoutMs } of steps) {
       this.#assertWanted()

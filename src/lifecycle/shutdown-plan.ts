@@ -1,34 +1,29 @@
-import { SHUTDOWN_PHASES, type ShutdownHandler } from './handlers.js'
+import { SHUTDOWN_PHASES, type ShutdownHandler, type StartupHandler } from './handlers.js'
 
 /** What a handler that comes later is left, at the least, by those before it. */
 const RESERVE_MS = 1_000
 const RESERVE_SHARE = 1 / 20
 
-/** What is known of a startup when it is undone. */
-export interface Started {
-  /** Every startup handler in the order in which they run. */
-  readonly order: readonly string[]
-  /** Those that are done. */
-  readonly done: ReadonlySet<string>
-  /** The place of each among all registrations. */
-  readonly places: ReadonlyMap<string, number>
-}
-
 /**
  * The shutdown handlers that have to run, in order: by phase, and within a phase in exact reverse of
  * the startup. One that belongs to a startup handler runs only if that is done, and in its place; any
  * other counts as having come after the startup handlers that were registered before it.
+ * @param order every startup handler, in the order in which they run
+ * @param done names of those that are done
  */
-export function planShutdown(handlers: readonly ShutdownHandler[], started: Started): ShutdownHandler[] {
-  const position = new Map(started.order.map((name, index) => [name, index]))
+export function planShutdown(
+  handlers: readonly ShutdownHandler[],
+  order: readonly StartupHandler[],
+  done: ReadonlySet<string>,
+): ShutdownHandler[] {
+  const position = new Map(order.map(({ name }, index) => [name, index]))
   const keyOf = ({ undoes, place }: ShutdownHandler): number => {
     const own = undoes === undefined ? undefined : position.get(undoes)
     if (own !== undefined) return own
-    const before = started.order.filter((name) => (started.places.get(name) ?? 0) < place)
-    return Math.max(-1, ...before.map((name) => position.get(name) ?? -1)) + 0.5
+    return order.findLastIndex((earlier) => earlier.place < place) + 0.5
   }
   return handlers
-    .filter(({ undoes }) => undoes === undefined || !started.places.has(undoes) || started.done.has(undoes))
+    .filter(({ undoes }) => undoes === undefined || !position.has(undoes) || done.has(undoes))
     .map((handler) => ({
       handler,
       key: keyOf(handler),

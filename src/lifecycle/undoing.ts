@@ -1,14 +1,14 @@
 import { errors, messageOf } from '../errors.js'
 import { within } from '../pools/within.js'
 import type { Logger } from '../telemetry/logger.js'
-import type { Handlers, ShutdownHandler } from './handlers.js'
+import type { Handlers, ShutdownHandler, StartupHandler } from './handlers.js'
 import { runHandler } from './run-handler.js'
 import { planShutdown, timeBefore } from './shutdown-plan.js'
 
 /** Runs the shutdown handlers of an application, as far as there is something to undo. */
 export class Undoing {
-  /** Every startup handler in the order in which they run. */
-  order: readonly string[] = []
+  /** Every startup handler in the order in which they run; before that is known, of registration. */
+  order: readonly StartupHandler[]
   /** Those that are done. */
   readonly done = new Set<string>()
   readonly #handlers: Handlers
@@ -16,6 +16,7 @@ export class Undoing {
   readonly #late = new Set<Promise<unknown>>()
 
   constructor(handlers: Handlers, logger: Logger) {
+    this.order = handlers.startup
     this.#handlers = handlers
     this.#logger = logger
   }
@@ -54,8 +55,7 @@ export class Undoing {
   }
 
   #plan(): ShutdownHandler[] {
-    const { order, done } = this
-    return planShutdown(this.#handlers.shutdown, { order, done, places: this.#handlers.places })
+    return planShutdown(this.#handlers.shutdown, this.order, this.done)
   }
 
   async #run({ name, run, own }: ShutdownHandler, limitMs: number): Promise<Error | undefined> {

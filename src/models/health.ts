@@ -1,16 +1,10 @@
+import { type HealthAnswer, healthOf } from '../lifecycle/health-check.js'
 import type { PoolStats } from '../pools/pool-settings.js'
 import type { Catalogue } from './catalogue.js'
 import type { ModelVersion } from './model-version.js'
 
-/** What a health check answers with. */
-export interface ModelsHealth {
-  readonly status: 'healthy' | 'unhealthy'
-  readonly reason?: string
-  readonly detail: unknown
-}
-
 /** Every model has an active version that can answer; a cold one can, after its load. */
-export function checkModels(catalogue: Catalogue): ModelsHealth {
+export function checkModels(catalogue: Catalogue): HealthAnswer {
   const active = catalogue
     .versions()
     .filter((version) => catalogue.get(version.spec.name)?.active === version)
@@ -18,13 +12,13 @@ export function checkModels(catalogue: Catalogue): ModelsHealth {
     const why = whyUnable(version)
     return why === undefined ? [] : [`${labelOf(version)} ${why}`]
   })
-  return answer(problems, {
+  return healthOf(problems, {
     active: active.map((version) => ({ ...version.subject, state: version.machine.state })),
   })
 }
 
 /** Every replica is there and comes back from its runs. */
-export function checkReplicas(catalogue: Catalogue): ModelsHealth {
+export function checkReplicas(catalogue: Catalogue): HealthAnswer {
   const served = catalogue.versions().filter((version) => version.machine.is('ready', 'running'))
   const problems = served.flatMap((version) => {
     const { pool } = version
@@ -36,7 +30,7 @@ export function checkReplicas(catalogue: Catalogue): ModelsHealth {
       ...(alive(stats) < wanted ? [`${labelOf(version)} has ${alive(stats)} of ${wanted}`] : []),
     ]
   })
-  return answer(problems, {
+  return healthOf(problems, {
     pools: served.map((version) => ({ ...version.subject, ...version.pool?.stats() })),
   })
 }
@@ -53,9 +47,4 @@ function alive({ idle, busy }: PoolStats): number {
 
 function labelOf({ spec }: ModelVersion): string {
   return `${spec.name}@${spec.version}`
-}
-
-function answer(problems: readonly string[], detail: unknown): ModelsHealth {
-  if (problems.length === 0) return { status: 'healthy', detail }
-  return { status: 'unhealthy', reason: problems.join('; '), detail }
 }

@@ -11,6 +11,7 @@ import {
   parseOptions,
 } from '../config.js'
 import { errors } from '../errors.js'
+import type { HealthAnswer } from '../lifecycle/health-check.js'
 import type { LifecycleState } from '../lifecycle/states.js'
 import { within } from '../pools/within.js'
 import type { LogLevel } from '../protocol/messages.js'
@@ -20,7 +21,7 @@ import { Catalogue, type ModelEntry } from './catalogue.js'
 import { closeAll } from './close-all.js'
 import { coldStart } from './cold-start.js'
 import { evictIdle, giveBack, type UnloadReport } from './eviction.js'
-import { checkModels, checkReplicas, type ModelsHealth } from './health.js'
+import { checkModels, checkReplicas } from './health.js'
 import { hotSwap, type SwapOrder, type SwapResult } from './hot-swap.js'
 import { ModelHandle } from './model-handle.js'
 import type { ModelVersion } from './model-version.js'
@@ -233,12 +234,12 @@ export class ModelLifecycleManager {
   }
 
   /** Whether every active version can answer. @internal */
-  checkModels(): ModelsHealth {
+  checkModels(): HealthAnswer {
     return checkModels(this.#catalogue)
   }
 
   /** Whether every replica is there and none in quarantine. @internal */
-  checkReplicas(): ModelsHealth {
+  checkReplicas(): HealthAnswer {
     return checkReplicas(this.#catalogue)
   }
 

@@ -13,7 +13,12 @@ interface Following {
 /** One listener for all requests that share a signal: more than ten of them would look like a leak to Node. */
 const FOLLOWINGS = new WeakMap<AbortSignal, Following>()
 
+/** Tells the follower once the signal aborts, at once if it has. */
 export function follow(signal: AbortSignal, follower: AbortFollower): void {
+  if (signal.aborted) {
+    follower.aborted(signal.reason)
+    return
+  }
   let following = FOLLOWINGS.get(signal)
   if (following === undefined) {
     const followers = new Set<AbortFollower>()

@@ -68,7 +68,8 @@ export class RunRequest implements AbortFollower {
     if (options.timeoutMs !== undefined) {
       this.#timer = setTimeout(() => this.#expire(`${options.timeoutMs} ms`), options.timeoutMs)
     }
-    if (options.signal !== undefined) this.#follow(options.signal)
+    this.#signal = options.signal
+    if (options.signal !== undefined) follow(options.signal, this)
   }
 
   get stage(): 'waiting' | 'queued' | 'in-flight' | 'settled' {
@@ -125,12 +126,6 @@ export class RunRequest implements AbortFollower {
     if (this.#signal !== undefined) unfollow(this.#signal, this)
     this.#tracked?.settled(error, this.settledAtMs)
     return true
-  }
-
-  #follow(signal: AbortSignal): void {
-    this.#signal = signal
-    if (signal.aborted) this.aborted(signal.reason)
-    else follow(signal, this)
   }
 
   #expire(limit: string, cause?: unknown): void {

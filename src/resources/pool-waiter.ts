@@ -25,8 +25,7 @@ export class PoolWaiter<T> implements AbortFollower {
       this.#reject = reject
     })
     this.#timer = setTimeout(() => this.#expire(`${timeoutMs} ms`), timeoutMs)
-    if (signal?.aborted) this.aborted(signal.reason)
-    else if (signal !== undefined) follow(signal, this)
+    if (signal !== undefined) follow(signal, this)
   }
 
   resolve(item: T): void {

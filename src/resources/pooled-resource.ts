@@ -3,6 +3,7 @@ import { parseOptions } from '../config.js'
 import { errors, messageOf } from '../errors.js'
 import { within } from '../pools/within.js'
 import type { Logger } from '../telemetry/logger.js'
+import { summarize } from './cleanup.js'
 import { type ItemFunctions, ItemPool, type Slot } from './item-pool.js'
 import {
   type AcquireOptions,
@@ -227,11 +228,8 @@ export class PooledResource<T> {
     }
     const closing = this.#items.close()
     for (const slot of stuck) this.#giveBack(slot, false)
-    const failures = await closing
-    if (failures.length === 0) return
-    throw new errors.ERR_SHUTDOWN(failures.map(({ message }) => message).join('; '), {
-      cause: new AggregateError(failures),
-    })
+    const failure = summarize(await closing, true)
+    if (failure !== undefined) throw failure
   }
 
   #closed(): Error {
