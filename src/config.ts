@@ -26,6 +26,31 @@ const sample = z.strictObject({
   atol: z.number().min(0).default(1e-5).describe('absolute tolerance, added to that'),
 })
 
+export const batchingOptionsSchema = z.strictObject({
+  maxRows: count.max(4096).default(128).describe('most rows of a batch; fewer if so many are not proven'),
+  maxDelayMs: durationMs
+    .max(10_000)
+    .default(0)
+    .describe('how long a request may wait for others to share its run although a replica is idle'),
+  tolerance: z
+    .strictObject({
+      rtol: z.number().min(0).default(1e-4).describe('relative to the answer of a request alone'),
+      atol: z.number().min(0).default(1e-6).describe('absolute, added to that'),
+    })
+    .prefault({})
+    .meta({
+      type: 'object of `rtol` and `atol`',
+      description: 'how far numbers in a batch may be from those of a request alone',
+    }),
+  proofBudgetMs: z
+    .number()
+    .min(1)
+    .max(10_000)
+    .default(10)
+    .describe('longest stretch that the proof, or a check of a batch, keeps a replica from requests'),
+})
+const batching = z.union([z.literal('auto'), z.literal('off'), batchingOptionsSchema])
+
 /** Settings of one model; each falls back to the runtime's setting of the same name. */
 const modelConfigSchema = z.strictObject({
   replicas: z
@@ -53,6 +78,14 @@ const modelConfigSchema = z.strictObject({
   drainTimeoutMs: durationMs
     .optional()
     .describe('how long this version waits for its requests when it is stopped'),
+  maxPackMs: durationMs
+    .max(10_000)
+    .optional()
+    .describe('requests that run one after another travel together for as long as they take so long'),
+  batching: batching.optional().meta({
+    type: '`auto`, `off` or [object](#batching)',
+    description: 'whether requests may share runs, once it is proven that each is answered as if alone',
+  }),
   sample: sample.optional().describe('what every replica runs before it serves'),
 })
 
@@ -89,6 +122,10 @@ export const predictOptionsSchema = z.strictObject({
   outputs: z.array(z.string()).min(1).optional(),
   /** Move the input's buffers instead of copying them: the caller's arrays are empty afterwards. */
   transfer: z.boolean().optional(),
+  /** A higher one goes first; each step is worth a second of waiting. */
+  priority: z.number().int().min(-10).max(10).optional(),
+  /** False: this request shares its run with no other. */
+  batch: z.boolean().optional(),
 })
 
 export const cleanupSchema = z.strictObject({ maxAgeMs: durationMs })
@@ -157,6 +194,17 @@ export const runtimeSchema = z.strictObject({
     .min(0)
     .default(10_000)
     .describe('requests that may wait for one version; more are refused'),
+  maxPackMs: durationMs
+    .max(10_000)
+    .default(2)
+    .describe(
+      'requests that run one after another travel together for as long as they take so long; 0 is never',
+    ),
+  batching: batching.default('auto').meta({
+    type: '`auto`, `off` or [object](#batching)',
+    description:
+      'whether requests may share runs, once it is proven that each is answered as if alone; custom loaders only where their model asks for it',
+  }),
   stuckAfterMs: durationMs
     .default(60_000)
     .describe('a run that takes longer puts its replica in quarantine; 0 is never'),

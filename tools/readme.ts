@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import type { z } from 'zod'
-import { lifecycleSchema, modelConfigSchema, runtimeSchema } from '../src/config.js'
+import { batchingOptionsSchema, lifecycleSchema, modelConfigSchema, runtimeSchema } from '../src/config.js'
 import { healthCheckOptionsSchema } from '../src/lifecycle/health-check.js'
 import { initializeSchema, managerSchema } from '../src/resources/options.js'
 import { poolSchema } from '../src/resources/pool-options.js'
@@ -18,6 +18,7 @@ const TABLES: Readonly<Record<string, readonly OptionRow[]>> = {
   runtime: withLogger(runtimeSchema),
   lifecycle: withLogger(lifecycleSchema),
   model: rowsOf(modelConfigSchema),
+  batching: rowsOf(batchingOptionsSchema),
   'health-check': rowsOf(healthCheckOptionsSchema),
   resources: withLogger(managerSchema),
   resource: rowsOf(initializeSchema),

@@ -1,4 +1,4 @@
-import { CELL_COUNT, INSIDE_NATIVE, OUTSIDE_NATIVE, STATE, STOP } from '../src/protocol/guard-cells.js'
+import { CELL_COUNT, INSIDE_NATIVE, OUTSIDE_NATIVE, RUN, STATE, STOP } from '../src/protocol/guard-cells.js'
 
 /**
  * The worker's half of the guard: one chain for all native calls of this thread.
@@ -13,6 +13,11 @@ export class NativeLane {
     this.#cells = new Int32Array(guard, 0, CELL_COUNT)
     // A thread that dies between two calls must not look busy to the exit hook for its whole budget.
     process.on('exit', () => this.#leave())
+  }
+
+  /** Tells the main thread which run of its pack this one begins. */
+  begin(run: number): void {
+    Atomics.store(this.#cells, RUN, run)
   }
 
   /** Runs `call` after all earlier ones, and never once the main thread has asked to stop. */

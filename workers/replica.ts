@@ -11,13 +11,14 @@ import type {
   ReplicaData,
   ReplicaMessage,
   ReplicaTask,
-  RunDone,
   RunTask,
 } from '../src/protocol/messages.js'
-import type { Outputs } from '../src/tensors/tensor.js'
-import { checkLoaded, checkOutputs } from './check-loaded.js'
+import { checkLoaded } from './check-loaded.js'
 import { NativeLane } from './native-lane.js'
+import { hazardOf } from './onnx-hazards.js'
+import { PackRunner } from './pack-runner.js'
 import { ReplicaLog } from './replica-log.js'
+import { SideWorker } from './side-worker.js'
 
 // Nothing here may throw while it is imported: Piscina would never settle the first task.
 
@@ -25,8 +26,14 @@ const subject = workerData as ReplicaData
 const lane = new NativeLane(subject.guard)
 const log = new ReplicaLog(subject.logLevel, send)
 const counts = { runs: 0, failedRuns: 0, busyMs: 0 }
-let loaded: LoadedModel | undefined
-let isBuiltIn = true
+let serving: Serving | undefined
+
+/** A loaded model and what is done with it. */
+interface Serving {
+  readonly model: LoadedModel
+  readonly runner: PackRunner
+  readonly side: SideWorker
+}
 
 /** The one task function of a replica: Piscina calls it with one task after another. */
 export default async function replica(task: ReplicaTask): Promise<unknown> {
@@ -36,9 +43,11 @@ export default async function replica(task: ReplicaTask): Promise<unknown> {
         return await load(task)
       case 'run':
         return await run(task)
+      case 'side':
+        return await serving?.side.work(task)
       case 'release':
-        await loaded?.release?.()
-        loaded = undefined
+        await serving?.model.release?.()
+        serving = undefined
         return { ok: true }
     }
   } catch (error) {
@@ -48,7 +57,7 @@ export default async function replica(task: ReplicaTask): Promise<unknown> {
 
 async function load(task: LoadTask): Promise<LoadDone> {
   openControl()
-  isBuiltIn = task.loader === undefined
+  const isBuiltIn = task.loader === undefined
   const loadModel = await importLoader(task.loader)
   try {
     const made = await loadModel({
@@ -60,11 +69,18 @@ async function load(task: LoadTask): Promise<LoadDone> {
       native: (call) => lane.run(call),
       log: (level, message, fields) => log.write(level, message, fields),
     })
-    loaded = isBuiltIn ? made : checkLoaded(made, names())
+    const model = isBuiltIn ? made : checkLoaded(made, names())
+    const runner = new PackRunner(model, isBuiltIn, names(), counts, (index) => lane.begin(index))
+    const side = new SideWorker(
+      model.signature,
+      (inputs, wanted) => runner.runOnce(inputs, wanted),
+      (axes) => (isBuiltIn ? hazardOf(task.source, model.signature, axes) : undefined),
+    )
+    serving = { model, runner, side }
+    return { ok: true, signature: model.signature }
   } catch (error) {
     throw asRuntimeError('ERR_MODEL_LOAD', `the loader of ${task.source} failed`, error, names())
   }
-  return { ok: true, signature: loaded.signature }
 }
 
 async function importLoader(url: string | undefined): Promise<LoadModel> {
@@ -85,37 +101,10 @@ async function importLoader(url: string | undefined): Promise<LoadModel> {
 }
 
 async function run(task: RunTask): Promise<unknown> {
-  if (loaded === undefined) throw new errors.ERR_MODEL_UNAVAILABLE('this replica holds no model', names())
-  const startedAt = performance.now()
-  counts.runs += 1
-  try {
-    const outputs = await loaded.run(task.feeds, task.outputs)
-    if (!isBuiltIn) checkOutputs(outputs, loaded.signature, task.outputs, names())
-    return sent(outputs)
-  } catch (error) {
-    counts.failedRuns += 1
-    throw asRuntimeError('ERR_INFERENCE', 'the run failed', error, names())
-  } finally {
-    counts.busyMs += performance.now() - startedAt
-  }
-}
-
-/** The answer travels by transfer: its buffers are this run's own and nobody reads them here again. */
-function sent(outputs: Outputs): unknown {
-  let reply: RunDone = { ok: true, outputs }
-  // An answer that cannot be sent would end the thread, so that of a custom loader is tried first.
-  if (!isBuiltIn) reply = structuredClone(reply, { transfer: buffersOf(outputs) })
-  const wrapped = { [transferableSymbol]: buffersOf(reply.outputs), [valueSymbol]: reply }
+  if (serving === undefined) throw new errors.ERR_MODEL_UNAVAILABLE('this replica holds no model', names())
+  const { reply, transfer } = await serving.runner.run(task, serving.side)
+  const wrapped = { [transferableSymbol]: transfer, [valueSymbol]: reply }
   return move(wrapped as unknown as Parameters<typeof move>[0])
-}
-
-function buffersOf(outputs: Outputs): ArrayBuffer[] {
-  const buffers = new Set<ArrayBuffer>()
-  for (const name of Object.keys(outputs)) {
-    const data = outputs[name]?.data
-    if (ArrayBuffer.isView(data) && data.buffer instanceof ArrayBuffer) buffers.add(data.buffer)
-  }
-  return [...buffers]
 }
 
 function openControl(): void {
@@ -124,7 +113,7 @@ function openControl(): void {
       threadId,
       model: subject.model,
       version: subject.version,
-      signature: loaded?.signature,
+      signature: serving?.model.signature,
       nodeVersion: process.version,
       logLevel: log.level,
     }),

@@ -96,7 +96,7 @@ function timeUs(tracker: RequestTracker | undefined, isQueued: boolean, requests
       open[i] = new RunRequest('vad', '5', NO_OPTIONS, undefined, tracked)
     }
     if (isQueued) for (const request of open) request.stage = 'queued'
-    for (const request of open) request.stage = 'in-flight'
+    for (const request of open) request.start(performance.now())
     for (const request of open) request.resolve(OUTPUTS)
   }
   const { user, system } = process.cpuUsage(before)

@@ -1,6 +1,6 @@
 import { totalmem } from 'node:os'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
-import type { Outputs } from '../tensors/tensor.js'
+import type { TensorData } from '../tensors/tensor.js'
 
 const MIB = 2 ** 20
 const BLOCK_BYTES = 4 * MIB
@@ -48,12 +48,10 @@ export class AnswerCredit {
     if (this.#users === 0) this.#giveUp(this.#blocks.length)
   }
 
-  /** Counts one answer that was received from another thread. */
-  count(outputs: Outputs): void {
-    for (const name in outputs) {
-      const data = outputs[name]?.data
-      if (ArrayBuffer.isView(data)) this.#owedBytes += data.byteLength
-    }
+  /** Counts elements that were received from another thread. */
+  count(data: TensorData): void {
+    if (!ArrayBuffer.isView(data)) return
+    this.#owedBytes += data.byteLength
     if (this.#owedBytes >= BLOCK_BYTES) this.#settle()
   }
 

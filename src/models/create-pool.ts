@@ -1,6 +1,8 @@
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
+import { batchingOptionsSchema } from '../config.js'
 import { errors } from '../errors.js'
+import type { BatchingSettings } from '../pools/batching.js'
 import { PiscinaHost } from '../pools/piscina-host.js'
 import { VersionPool } from '../pools/version-pool.js'
 import type { ModelVersion } from './model-version.js'
@@ -51,6 +53,8 @@ export function createPool(
       crashWindowMs: config.crashWindowMs,
       restartBackoffMs: config.restartBackoffMs,
       maxRestartBackoffMs: config.maxRestartBackoffMs,
+      maxPackMs: spec.config.maxPackMs ?? config.maxPackMs,
+      batching: batchingOf(serving, version),
     },
     { task, warmUp: warmUpFrom(spec.config.sample, subject) },
     createHost,
@@ -64,8 +68,29 @@ export function createPool(
         serving.emit('replicaStuck', stuck)
       },
       poolFailed: onFailed,
+      batchingDecided: (refusal) => {
+        if (refusal === undefined) log.info({}, 'requests can share runs')
+        else log.info({ reason: refusal }, 'requests cannot share runs')
+      },
+      batchingFailed: (reason) => {
+        log.error(
+          { reason },
+          'a batch was answered otherwise than its requests alone; requests share no runs any more',
+        )
+        serving.emit('batchingDisabled', { ...subject, reason })
+      },
     },
+    version.batching,
   )
+}
+
+/** Runs of a custom loader may have effects, so none is repeated or joined unless its model asks for it. */
+function batchingOf(serving: Serving, version: ModelVersion): BatchingSettings | undefined {
+  const { modelType, config } = version.spec
+  const isBuiltIn = serving.loaders.get(modelType) === undefined
+  const setting = config.batching ?? (isBuiltIn ? serving.config.batching : 'off')
+  if (setting === 'off') return undefined
+  return setting === 'auto' ? batchingOptionsSchema.parse({}) : setting
 }
 
 function replicaCount(setting: number | 'auto'): number {

@@ -1,5 +1,6 @@
 import type { ModelConfig } from '../config.js'
 import { StateMachine, type TransitionListener } from '../lifecycle/states.js'
+import type { BatchingMemory } from '../pools/batching.js'
 import type { VersionPool } from '../pools/version-pool.js'
 import type { Signature } from '../tensors/tensor.js'
 import { Usage, type VersionStats } from './usage.js'
@@ -24,6 +25,8 @@ export class ModelVersion {
   pool: VersionPool | undefined
   /** Known from the first load on, also while the version is cold. */
   signature: Signature | undefined
+  /** What its pools have found out about sharing runs. */
+  readonly batching: BatchingMemory = { proof: undefined }
   /** The load that waiting requests share. */
   warming: Promise<void> | undefined
   /** Ends the time on standby. */

@@ -3,7 +3,7 @@ import { parseOptions, predictOptionsSchema } from '../config.js'
 import { errors } from '../errors.js'
 import { RunRequest } from '../pools/run-request.js'
 import type { VersionPool } from '../pools/version-pool.js'
-import { prepareFeeds } from '../tensors/prepare-feeds.js'
+import { prepareInputs } from '../tensors/prepare-feeds.js'
 import type { ModelInput, Outputs, Signature } from '../tensors/tensor.js'
 import type { Catalogue } from './catalogue.js'
 import type { ModelVersion } from './model-version.js'
@@ -72,7 +72,7 @@ export class Predictor {
 function admit(version: ModelVersion, pool: VersionPool, request: RunRequest, input: unknown): void {
   const signature = version.signature as Signature
   try {
-    request.feeds = prepareFeeds(signature, input, version.subject)
+    request.inputs = prepareInputs(signature, input, version.subject)
     if (request.outputs !== undefined) checkOutputs(request.outputs, signature, version)
   } catch (error) {
     request.reject(error)

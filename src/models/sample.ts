@@ -1,9 +1,10 @@
 import type { ModelConfig } from '../config.js'
 import { errors } from '../errors.js'
 import type { WarmUp } from '../pools/pool-settings.js'
-import { float16Value } from '../tensors/float16.js'
-import { prepareFeeds } from '../tensors/prepare-feeds.js'
-import type { Feeds, Outputs, Signature, Tensor, TensorData } from '../tensors/tensor.js'
+import type { Tolerance } from '../tensors/batch-plan.js'
+import { difference } from '../tensors/difference.js'
+import { prepareInputs } from '../tensors/prepare-feeds.js'
+import type { Outputs, Signature, Tensor } from '../tensors/tensor.js'
 
 type Sample = NonNullable<ModelConfig['sample']>
 
@@ -15,7 +16,7 @@ export function warmUpFrom(
   if (sample === undefined) return undefined
   let outputs: Signature['outputs'] = []
   return {
-    feeds(signature): Feeds {
+    inputs(signature): Tensor[] {
       outputs = signature.outputs
       return coerced(signature, sample.input, 'sample.input', subject)
     },
@@ -24,7 +25,9 @@ export function warmUpFrom(
       const wanted = Object.keys(sample.output)
       const inputs = outputs.filter((spec) => wanted.includes(spec.name))
       const expected = coerced({ inputs, outputs }, sample.output, 'sample.output', subject)
-      for (const name of wanted) compare(name, expected[name] as Tensor, answer[name], sample, subject)
+      for (const [index, { name }] of inputs.entries()) {
+        compare(name, expected[index] as Tensor, answer[name], sample, subject)
+      }
     },
   }
 }
@@ -34,9 +37,9 @@ function coerced(
   values: unknown,
   what: string,
   subject: { model: string; version: string },
-): Feeds {
+): Tensor[] {
   try {
-    return prepareFeeds(signature, values, subject)
+    return prepareInputs(signature, values, subject)
   } catch (cause) {
     throw new errors.ERR_WARMUP(
       `${what} does not fit ${subject.model}@${subject.version}: ${(cause as Error).message}`,
@@ -49,39 +52,14 @@ function compare(
   name: string,
   expected: Tensor,
   actual: Tensor | undefined,
-  tolerance: { rtol: number; atol: number },
+  tolerance: Tolerance,
   subject: { model: string; version: string },
 ): void {
+  const label = `${subject.model}@${subject.version}`
   if (actual === undefined) {
-    throw new errors.ERR_WARMUP(
-      `${subject.model}@${subject.version} gives no output "${name}" for the sample`,
-      subject,
-    )
+    throw new errors.ERR_WARMUP(`${label} gives no output "${name}" for the sample`, subject)
   }
-  const isSameShape = expected.dims.join() === actual.dims.join()
-  for (let i = 0; isSameShape && i < expected.data.length; i += 1) {
-    const want = elementOf(expected, i)
-    const got = elementOf(actual, i)
-    if (want === got || isClose(want, got, tolerance)) continue
-    throw new errors.ERR_WARMUP(
-      `output "${name}" of ${subject.model}@${subject.version} answers the sample with ${got} at ${i}, expected ${want}`,
-      subject,
-    )
-  }
-  if (isSameShape) return
-  throw new errors.ERR_WARMUP(
-    `output "${name}" of ${subject.model}@${subject.version} answers the sample with dims [${actual.dims}], expected [${expected.dims}]`,
-    subject,
-  )
-}
-
-function elementOf({ type, data }: Tensor, index: number): TensorData[number] | undefined {
-  return type === 'float16' ? float16Value(data[index] as number) : data[index]
-}
-
-function isClose(want: unknown, got: unknown, { rtol, atol }: { rtol: number; atol: number }): boolean {
-  if (typeof want !== 'number' || typeof got !== 'number') return false
-  if (Number.isNaN(want) && Number.isNaN(got)) return true
-  if (!Number.isFinite(want) || !Number.isFinite(got)) return false
-  return Math.abs(want - got) <= atol + rtol * Math.abs(want)
+  const found = difference(expected, actual, tolerance)
+  if (found === undefined) return
+  throw new errors.ERR_WARMUP(`the answer of ${label} to the sample: output "${name}" ${found}`, subject)
 }

@@ -23,12 +23,26 @@ export interface Promotion {
   readonly to: string
 }
 
+export interface BatchingFault {
+  readonly model: string
+  readonly version: string
+  readonly reason: string
+}
+
 /** What the parts of this folder tell the world, by name. */
 export interface ServingEvents {
   transition: [transition: Transition]
   promoted: [promotion: Promotion]
   replicaExited: [exit: ReplicaExit]
   replicaStuck: [stuck: StuckReplica]
+  /** A check has found a batch that was answered otherwise than its requests alone. */
+  batchingDisabled: [fault: BatchingFault]
+}
+
+export interface BatchingFault {
+  readonly model: string
+  readonly version: string
+  readonly reason: string
 }
 
 /** What the parts of this folder share. */

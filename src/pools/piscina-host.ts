@@ -10,6 +10,7 @@ import type {
   ReplicaReplies,
   ReplicaTask,
   RunTask,
+  SideTask,
 } from '../protocol/messages.js'
 import { GuardSlot } from './replica-guard.js'
 import type { ExitListener, ReplicaHost } from './replica-host.js'
@@ -91,6 +92,10 @@ export class PiscinaHost implements ReplicaHost {
     return this.#worker?.threadId
   }
 
+  get runIndex(): number {
+    return this.#slot.run
+  }
+
   get control(): ControlClient | undefined {
     return this.#control
   }
@@ -102,7 +107,12 @@ export class PiscinaHost implements ReplicaHost {
   }
 
   run(task: RunTask, transfer: ArrayBuffer[]): Promise<ReplicaReplies['run']> {
+    this.#slot.resetRun()
     return this.#send(task, transfer) as Promise<ReplicaReplies['run']>
+  }
+
+  side(task: SideTask): Promise<ReplicaReplies['side']> {
+    return this.#send(task, []) as Promise<ReplicaReplies['side']>
   }
 
   release(): Promise<ReplicaReplies['release']> {

@@ -1,5 +1,6 @@
 import type { LoadTask } from '../protocol/messages.js'
-import type { Feeds, Outputs, Signature } from '../tensors/tensor.js'
+import type { Outputs, Signature, Tensor } from '../tensors/tensor.js'
+import type { BatchingSettings, BatchingStats } from './batching.js'
 import type { StuckReplica } from './replica.js'
 
 export interface PoolSettings {
@@ -13,11 +14,15 @@ export interface PoolSettings {
   readonly crashWindowMs: number
   readonly restartBackoffMs: number
   readonly maxRestartBackoffMs: number
+  /** Requests that are run one after another travel together for as long as they take so long. */
+  readonly maxPackMs: number
+  /** Absent if requests never share a run. */
+  readonly batching: BatchingSettings | undefined
 }
 
 /** A known input that every replica runs before it serves, and the judge of its answer. */
 export interface WarmUp {
-  feeds(signature: Signature): Feeds
+  inputs(signature: Signature): Tensor[]
   /** Throws ERR_WARMUP if the answer is not the expected one. */
   check(outputs: Outputs): void
 }
@@ -35,6 +40,10 @@ export interface PoolListener {
   replicaStuck(stuck: StuckReplica): void
   /** The crash budget is spent; the pool has stopped admitting. */
   poolFailed(cause: Error): void
+  /** It is known whether requests can share runs; undefined if they can, else why not. */
+  batchingDecided(refusal: string | undefined): void
+  /** A batch was answered otherwise than its requests one by one: they share no runs any more. */
+  batchingFailed(reason: string): void
 }
 
 export interface PoolStats {
@@ -48,4 +57,5 @@ export interface PoolStats {
   readonly inFlight: number
   /** Replacements of dead or stuck replicas so far. */
   readonly restarts: number
+  readonly batching: BatchingStats
 }

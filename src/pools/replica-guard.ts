@@ -2,7 +2,7 @@ import { writeSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { isMainThread } from 'node:worker_threads'
 import { loadLibc } from '../memory/libc.js'
-import { CELL_COUNT, INSIDE_NATIVE, STATE, STOP } from '../protocol/guard-cells.js'
+import { CELL_COUNT, INSIDE_NATIVE, NONE, RUN, STATE, STOP } from '../protocol/guard-cells.js'
 
 /** The part of the process's guard that all copies of this library share. */
 interface GuardRegistry {
@@ -34,6 +34,16 @@ export class GuardSlot {
 
   get isInsideNative(): boolean {
     return Atomics.load(this.#cells, STATE) === INSIDE_NATIVE
+  }
+
+  /** Which run of its pack the thread has begun last. */
+  get run(): number {
+    return Atomics.load(this.#cells, RUN)
+  }
+
+  /** A pack is about to be sent. */
+  resetRun(): void {
+    Atomics.store(this.#cells, RUN, NONE)
   }
 
   /** From now on the thread enters no native call; one it is in goes on to its end. */

@@ -1,5 +1,5 @@
 import type { ControlClient } from '../protocol/control.js'
-import type { LoadTask, ReplicaReplies, RunTask } from '../protocol/messages.js'
+import type { LoadTask, ReplicaReplies, RunTask, SideTask } from '../protocol/messages.js'
 
 /** Why a replica's thread is gone, and that nobody asked for it. */
 export type ExitListener = (cause: Error) => void
@@ -14,12 +14,16 @@ export interface ReplicaHost {
   readonly threadId: number | undefined
   /** The control plane, from the moment the thread has opened it. */
   readonly control: ControlClient | undefined
+  /** Index of the run that it has begun last of the pack it was given last; -1 before the first. */
+  readonly runIndex: number
   /** Called once if the thread ends without `terminate`. */
   onExit: ExitListener | undefined
   /** Starts the thread and loads the model. Rejects with ERR_REPLICA_EXITED if the thread dies. */
   load(task: LoadTask): Promise<ReplicaReplies['load']>
-  /** Runs once; `transfer` are buffers that move to the thread. Rejects with ERR_REPLICA_EXITED if it dies. */
+  /** Runs a pack; `transfer` are buffers that move to the thread. Rejects with ERR_REPLICA_EXITED if it dies. */
   run(task: RunTask, transfer: ArrayBuffer[]): Promise<ReplicaReplies['run']>
+  /** Works on what is to be done beside the callers' requests. */
+  side(task: SideTask): Promise<ReplicaReplies['side']>
   /** Gives the session back. */
   release(): Promise<ReplicaReplies['release']>
   /** Ends the thread as soon as it is outside native code; resolves when it is gone. Idempotent. */

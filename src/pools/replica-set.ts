@@ -1,8 +1,12 @@
 import { errors } from '../errors.js'
 import { decodeError } from '../protocol/error-codec.js'
-import { packFeeds } from '../tensors/pack-feeds.js'
+import type { Failure, RunDone, RunResult } from '../protocol/messages.js'
+import { RecycledBuffers } from '../tensors/recycled-buffers.js'
 import type { Signature } from '../tensors/tensor.js'
+import { AnswerReader } from './answers.js'
+import type { ChosenRun } from './choose-runs.js'
 import { CrashBudget } from './crash-budget.js'
+import { writePack } from './pack.js'
 import type { PoolSettings, PoolSource, PoolStats } from './pool-settings.js'
 import { Replica, type StuckReplica } from './replica.js'
 import type { ReplicaHost } from './replica-host.js'
@@ -11,6 +15,8 @@ export interface ReplicaSetListener {
   /** The replica has loaded its model and has nothing to do. */
   available(replica: Replica): void
   lost(cause: Error, restartInMs: number | undefined): void
+  /** A replica was given up that was to run these too. */
+  orphaned(runs: readonly ChosenRun[], cause: Error): void
   /** Called before the run's caller is told. */
   stuck(stuck: StuckReplica): void
   /** No replica is replaced any more. */
@@ -53,7 +59,7 @@ export class ReplicaSet {
     return [...this.#replicas].map((replica) => replica.host)
   }
 
-  stats(): Omit<PoolStats, 'queued' | 'inFlight'> {
+  stats(): Omit<PoolStats, 'queued' | 'inFlight' | 'batching'> {
     const replicas = [...this.#replicas]
     return {
       replicas: replicas.length,
@@ -73,13 +79,26 @@ export class ReplicaSet {
     return signature
   }
 
-  /** A replica with nothing to do; the one used last, since its caches are warm. */
-  takeIdle(): Replica | undefined {
-    return this.#idle.pop()
+  /** How many have nothing to do. */
+  get idleCount(): number {
+    return this.#idle.length
+  }
+
+  /** All but those in quarantine. */
+  all(): Iterable<Replica> {
+    return this.#replicas
+  }
+
+  /** A replica with nothing to do; of those that fit the one used last, since its caches are warm. */
+  takeIdle(fits?: (replica: Replica) => boolean): Replica | undefined {
+    if (fits === undefined) return this.#idle.pop()
+    const index = this.#idle.findLastIndex(fits)
+    return index === -1 ? undefined : this.#idle.splice(index, 1)[0]
   }
 
   /** Keeps a replica that has nothing to do. */
   rest(replica: Replica): void {
+    replica.rest()
     this.#idle.push(replica)
   }
 
@@ -124,7 +143,6 @@ export class ReplicaSet {
       if (!reply.ok) throw decodeError(reply.error)
       await this.#warmUp(replica, reply.signature)
       if (this.#isEnded || this.#isFailed) throw this.#stopped()
-      replica.rest()
       this.#listener.available(replica)
       return reply.signature
     } catch (error) {
@@ -141,17 +159,20 @@ export class ReplicaSet {
     const { warmUp } = this.#source
     if (warmUp === undefined || this.#isEnded) return
     const { model, version, loadTimeoutMs } = this.#settings
-    const { feeds, transfer } = packFeeds(warmUp.feeds(signature), false)
-    const reply = await replica.warmUp({ kind: 'run', feeds, outputs: undefined }, transfer, loadTimeoutMs)
-    if (!reply.ok) {
-      const cause = decodeError(reply.error)
+    const inputs = warmUp.inputs(signature)
+    const run = { requests: [{ inputs, outputs: undefined, transfer: false, rows: 1 }], keep: undefined }
+    const { task, transfer } = writePack(signature, [run], undefined, new RecycledBuffers(), 0)
+    const reply = await replica.warmUp(task, transfer, loadTimeoutMs)
+    const result = reply.ok ? (reply.results[0] as RunResult) : reply
+    if (!('answer' in result)) {
+      const cause = decodeError((result as Failure).error)
       throw new errors.ERR_WARMUP(`the sample of ${model}@${version} could not be run: ${cause.message}`, {
         model,
         version,
         cause,
       })
     }
-    warmUp.check(reply.outputs)
+    warmUp.check(new AnswerReader(signature).single(result.answer, undefined, (reply as RunDone).buffer))
   }
 
   #lose(replica: Replica, cause: Error): void {
@@ -165,7 +186,6 @@ export class ReplicaSet {
   }
 
   #giveUp(replica: Replica, nowMs: number): void {
-    const { request } = replica
     const stuck = replica.stuck(nowMs)
     replica.state = 'quarantined'
     this.#replicas.delete(replica)
@@ -177,7 +197,7 @@ export class ReplicaSet {
       `a run of ${model}@${version} has not returned for ${Math.round(stuck.runningMs)} ms; its replica is in quarantine`,
       { model, version },
     )
-    request?.reject(error)
+    this.#listener.orphaned(replica.abandon(error), error)
     this.#replace(error)
   }
 

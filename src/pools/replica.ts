@@ -1,7 +1,7 @@
 import { errors } from '../errors.js'
-import type { LoadTask, ReplicaReplies, RunTask } from '../protocol/messages.js'
+import type { LoadTask, ReplicaReplies, RunTask, SideTask } from '../protocol/messages.js'
+import type { ChosenRun } from './choose-runs.js'
 import type { ReplicaHost } from './replica-host.js'
-import type { RunRequest } from './run-request.js'
 import { within } from './within.js'
 
 /** A replica whose native call has not returned: it is left to itself, never terminated. */
@@ -18,6 +18,7 @@ export type ReplicaState = 'starting' | 'idle' | 'busy' | 'quarantined' | 'dead'
 const END_MS = 1_000
 
 const NO_TASK = Promise.resolve()
+const NO_RUNS: readonly ChosenRun[] = Object.freeze([])
 
 const isTrue = (): true => true
 
@@ -25,8 +26,13 @@ const isTrue = (): true => true
 export class Replica {
   readonly host: ReplicaHost
   state: ReplicaState = 'starting'
-  /** The request it runs. */
-  request: RunRequest | undefined
+  /** What it runs, in this order. */
+  runs: readonly ChosenRun[] = NO_RUNS
+  /** Whether its thread knows how batches are laid out. */
+  knowsPlan = false
+  /** Whether it has work to do beside the callers', and from when on it may although some wait. */
+  hasSideWork = false
+  sideWorkAtMs = 0
   readonly #model: string
   readonly #version: string
   #startedAtMs = performance.now()
@@ -76,17 +82,36 @@ export class Replica {
     return this.#start(this.host.run(task, transfer), 'warmed up', timeoutMs)
   }
 
-  run(request: RunRequest, task: RunTask, transfer: ArrayBuffer[]): Promise<ReplicaReplies['run']> {
-    this.request = request
-    this.state = 'busy'
-    this.#startedAtMs = request.runningAtMs
-    const running = this.host.run(task, transfer)
-    this.#task = running
-    return running
+  /** Runs a pack. */
+  run(
+    runs: readonly ChosenRun[],
+    nowMs: number,
+    task: RunTask,
+    transfer: ArrayBuffer[],
+  ): Promise<ReplicaReplies['run']> {
+    this.runs = runs
+    return this.#busy(nowMs, this.host.run(task, transfer))
+  }
+
+  /** Works beside the callers' requests. */
+  side(nowMs: number, task: SideTask): Promise<ReplicaReplies['side']> {
+    return this.#busy(nowMs, this.host.side(task))
+  }
+
+  /**
+   * Gives up on what it runs: rejects the run that it is in, and returns those that it had not begun,
+   * or whose answers are lost with it.
+   */
+  abandon(error: unknown): readonly ChosenRun[] {
+    const { runs } = this
+    const culprit = runs[this.host.runIndex]
+    this.runs = NO_RUNS
+    for (const request of culprit?.requests ?? []) request.reject(error)
+    return runs.filter((run) => run !== culprit)
   }
 
   rest(): void {
-    this.request = undefined
+    this.runs = NO_RUNS
     // It would hold the last answer.
     this.#task = NO_TASK
     this.state = 'idle'
@@ -111,6 +136,13 @@ export class Replica {
     this.host.detach()
     void this.host.terminate()
     return 'stuck'
+  }
+
+  #busy<T>(nowMs: number, task: Promise<T>): Promise<T> {
+    this.state = 'busy'
+    this.#startedAtMs = nowMs
+    this.#task = task
+    return task
   }
 
   async #start<T>(starting: Promise<T>, what: string, timeoutMs: number): Promise<T> {

@@ -1,12 +1,21 @@
 import { errors } from '../errors.js'
-import type { Feeds, Outputs } from '../tensors/tensor.js'
+import type { Outputs, Tensor } from '../tensors/tensor.js'
 import { type AbortFollower, follow, unfollow } from './abort-followers.js'
+import type { Bucket } from './bucket.js'
 
 export interface RunRequestOptions {
   readonly timeoutMs?: number | undefined
   readonly signal?: AbortSignal | undefined
   readonly outputs?: readonly string[] | undefined
   readonly transfer?: boolean | undefined
+  readonly priority?: number | undefined
+  /** False for a request that is to have a run of its own. */
+  readonly batch?: boolean | undefined
+}
+
+/** What has admitted a request, and takes its lease back when it settles. */
+export interface LeaseHolder {
+  settled(request: RunRequest): void
 }
 
 /** What keeps record of a request's way; told in this order, of the end exactly once. */
@@ -33,18 +42,31 @@ export class RunRequest implements AbortFollower {
   settledAtMs = 0
   readonly outputs: readonly string[] | undefined
   readonly transfer: boolean
-  /** Set once the input has been checked against the signature. */
-  feeds: Feeds | undefined
-  /** Neighbours in the queue. */
-  previous: RunRequest | undefined
-  next: RunRequest | undefined
-  /** Called when the request settles; the pool takes its lease back here. */
+  /** A higher one goes first. */
+  readonly priority: number
+  readonly mayShareRun: boolean
+  /** On the same clock; infinite without a limit. */
+  readonly deadlineAtMs: number
+  /** Of the signature's inputs, in their order; set once they have been checked. */
+  inputs: readonly Tensor[] | undefined = undefined
+  /** Of the requests it may share a run with; undefined if there are none. */
+  bucket: Bucket<RunRequest> | undefined = undefined
+  /** How many rows it brings to a batch. */
+  rows = 1
+  lease: LeaseHolder | undefined = undefined
+  /** Neighbours in the queue, and in the bucket. */
+  previous: RunRequest | undefined = undefined
+  next: RunRequest | undefined = undefined
+  previousInBucket: RunRequest | undefined = undefined
+  nextInBucket: RunRequest | undefined = undefined
+  /** Called when the request settles. */
   onSettled: ((request: RunRequest, error: unknown) => void) | undefined
   readonly #tracked: TrackedRequest | undefined
   #stage: 'waiting' | 'queued' | 'in-flight' | 'settled' = 'waiting'
   #resolve!: (outputs: Outputs) => void
   #reject!: (error: unknown) => void
   #timer: NodeJS.Timeout | undefined
+  #limit = ''
   #signal: AbortSignal | undefined
 
   constructor(
@@ -61,12 +83,17 @@ export class RunRequest implements AbortFollower {
     this.onSettled = onSettled
     this.outputs = options.outputs
     this.transfer = options.transfer ?? false
+    this.priority = options.priority ?? 0
+    this.mayShareRun = options.batch !== false && !this.transfer
+    this.deadlineAtMs =
+      options.timeoutMs === undefined ? Number.POSITIVE_INFINITY : this.startedAtMs + options.timeoutMs
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
     })
     if (options.timeoutMs !== undefined) {
-      this.#timer = setTimeout(() => this.#expire(`${options.timeoutMs} ms`), options.timeoutMs)
+      this.#limit = `${options.timeoutMs} ms`
+      this.#timer = setTimeout(() => this.expire(), options.timeoutMs)
     }
     this.#signal = options.signal
     if (options.signal !== undefined) follow(options.signal, this)
@@ -77,14 +104,16 @@ export class RunRequest implements AbortFollower {
   }
 
   /** Whoever sets it has to be done with it: listeners of the tracker run in here. */
-  set stage(stage: 'waiting' | 'queued' | 'in-flight') {
+  set stage(stage: 'waiting' | 'queued') {
     this.#stage = stage
-    if (stage === 'in-flight') {
-      this.runningAtMs = performance.now()
-      this.#tracked?.running(this.runningAtMs)
-    } else if (stage === 'queued') {
-      this.#tracked?.queued(performance.now())
-    }
+    if (stage === 'queued') this.#tracked?.queued(performance.now())
+  }
+
+  /** A replica gets it, at `nowMs`. */
+  start(nowMs: number): void {
+    this.#stage = 'in-flight'
+    this.runningAtMs = nowMs
+    this.#tracked?.running(nowMs)
   }
 
   get isSettled(): boolean {
@@ -99,6 +128,11 @@ export class RunRequest implements AbortFollower {
   reject(error: unknown): void {
     if (!this.#settle(error)) return
     this.#reject(error)
+  }
+
+  /** Its deadline has passed. */
+  expire(): void {
+    this.#expire(this.#limit)
   }
 
   /** Its signal has aborted. */
@@ -119,9 +153,10 @@ export class RunRequest implements AbortFollower {
   #settle(error: unknown): boolean {
     if (this.#stage === 'settled') return false
     this.settledAtMs = performance.now()
+    this.lease?.settled(this)
     this.onSettled?.(this, error)
     this.#stage = 'settled'
-    this.feeds = undefined
+    this.inputs = undefined
     if (this.#timer !== undefined) clearTimeout(this.#timer)
     if (this.#signal !== undefined) unfollow(this.#signal, this)
     this.#tracked?.settled(error, this.settledAtMs)

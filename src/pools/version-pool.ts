@@ -1,49 +1,64 @@
 import { AsyncResource } from 'node:async_hooks'
 import { errors } from '../errors.js'
 import { answerCredit } from '../memory/answer-credit.js'
-import { asRuntimeError, decodeError } from '../protocol/error-codec.js'
-import type { ReplicaReplies } from '../protocol/messages.js'
-import { packFeeds } from '../tensors/pack-feeds.js'
-import type { Outputs, Signature } from '../tensors/tensor.js'
+import type { Signature } from '../tensors/tensor.js'
+import { Batching, type BatchingMemory } from './batching.js'
+import { Dispatcher } from './dispatcher.js'
 import type { PoolListener, PoolSettings, PoolSource, PoolStats } from './pool-settings.js'
-import type { Replica, StuckReplica } from './replica.js'
+import type { StuckReplica } from './replica.js'
 import type { ReplicaHost } from './replica-host.js'
 import { FAILED_START_MS, ReplicaSet } from './replica-set.js'
 import { RequestQueue } from './request-queue.js'
-import type { RunRequest } from './run-request.js'
+import type { LeaseHolder, RunRequest } from './run-request.js'
 
 /** `created → open → draining → stopped`, or `failed` when replicas keep dying. A pool lives once. */
 type PoolState = 'created' | 'open' | 'draining' | 'failed' | 'stopped'
 
-const NOTHING: Outputs = Object.freeze({})
+const MIN_RETRY_MS = 10
 
 /** What serves one version: admits requests, gives them to replicas, and settles every one. */
-export class VersionPool {
+export class VersionPool implements LeaseHolder {
   readonly settings: PoolSettings
   readonly #listener: PoolListener
+  readonly #source: PoolSource
   readonly #replicas: ReplicaSet
   readonly #queue = new RequestQueue()
-  readonly #leases = new Set<RunRequest>()
+  readonly #batching: Batching
+  readonly #dispatcher: Dispatcher
   /** Runs are sent in here, not in the context of the request that made the replica free. */
   readonly #scope = new AsyncResource('tbcoin-engine.pool')
   #state: PoolState = 'created'
+  #leases = 0
+  #willFlush = false
   #whenEmpty: (() => void)[] = []
 
+  /** `memory` is what earlier pools of the version have found out about batching. */
   constructor(
     settings: PoolSettings,
     source: PoolSource,
     createHost: () => ReplicaHost,
     listener: PoolListener,
+    memory: BatchingMemory = { proof: undefined },
   ) {
     this.settings = settings
     this.#listener = listener
+    this.#source = source
     answerCredit.join()
+    this.#batching = new Batching(settings.batching, memory)
     this.#replicas = new ReplicaSet(settings, source, createHost, {
-      available: (replica) => this.#next(replica),
-      lost: (cause, restartInMs) => listener.replicaLost(cause, restartInMs),
+      available: (replica) => {
+        this.#replicas.rest(replica)
+        this.#flush()
+      },
+      lost: (cause, restartInMs) => {
+        this.#dispatcher.forgetLost()
+        listener.replicaLost(cause, restartInMs)
+      },
+      orphaned: (runs, error) => this.#dispatcher.takeBack(runs, error),
       stuck: (stuck) => listener.replicaStuck(stuck),
       failed: (cause) => this.#fail(cause),
     })
+    this.#dispatcher = new Dispatcher(settings, this.#queue, this.#replicas, this.#batching, listener)
   }
 
   get isOpen(): boolean {
@@ -52,7 +67,7 @@ export class VersionPool {
 
   /** Requests admitted and not settled: queued and in flight. */
   get leaseCount(): number {
-    return this.#leases.size
+    return this.#leases
   }
 
   get hosts(): ReplicaHost[] {
@@ -61,13 +76,22 @@ export class VersionPool {
 
   stats(): PoolStats {
     const queued = this.#queue.size
-    return { ...this.#replicas.stats(), queued, inFlight: this.#leases.size - queued }
+    return {
+      ...this.#replicas.stats(),
+      queued,
+      inFlight: this.#leases - queued,
+      batching: this.#batching.stats(),
+    }
   }
 
   /** Starts the replicas and opens the pool. If one of them fails the pool is stopped and the reason thrown. */
   async start(): Promise<Signature> {
     try {
       const signature = await this.#replicas.start()
+      this.#dispatcher.open(signature)
+      if (this.#source.warmUp !== undefined && this.#state === 'created') {
+        await this.#dispatcher.proveWith(this.#source.warmUp.inputs(signature))
+      }
       if (this.#state !== 'created') throw this.#unavailable()
       this.#state = 'open'
       return signature
@@ -84,19 +108,26 @@ export class VersionPool {
       request.reject(this.#unavailable())
       return
     }
-    const replica = this.#replicas.takeIdle()
-    if (replica === undefined && this.#queue.size >= this.settings.maxQueue) {
+    // Every idle replica takes one at least when all callers that are under way have asked.
+    if (this.#queue.size >= this.settings.maxQueue + this.#replicas.idleCount) {
       request.reject(this.#overloaded())
       return
     }
-    this.#lease(request)
-    if (replica === undefined) this.#queue.push(request)
-    else if (!this.#scope.runInAsyncScope(this.#dispatch, this, replica, request)) this.#next(replica)
+    this.#leases += 1
+    request.lease = this
+    request.bucket = this.#batching.bucketOf(request)
+    this.#queue.push(request)
+    if (this.#willFlush || this.#replicas.idleCount === 0) return
+    this.#willFlush = true
+    process.nextTick(() => {
+      this.#willFlush = false
+      this.#flush()
+    })
   }
 
   /** Resolves when no admitted request is left, for a moment at least. */
   empty(): Promise<void> {
-    if (this.#leases.size === 0) return Promise.resolve()
+    if (this.#leases === 0) return Promise.resolve()
     return new Promise((resolve) => {
       this.#whenEmpty.push(resolve)
     })
@@ -110,9 +141,10 @@ export class VersionPool {
 
   /** Rejects every admitted request; a replica that runs one goes on to its end. */
   rejectAll(error: unknown): number {
-    const requests = [...this.#leases]
-    for (const request of requests) request.reject(error)
-    return requests.length
+    const leases = this.#leases
+    this.#rejectQueued(error)
+    for (const request of this.#dispatcher.inFlight()) request.reject(error)
+    return leases - this.#leases
   }
 
   /**
@@ -125,6 +157,7 @@ export class VersionPool {
       if (this.#state !== 'stopped') answerCredit.leave()
       this.#state = 'stopped'
       this.rejectAll(this.#unavailable())
+      this.#dispatcher.close()
       return this.#replicas.stop(timeoutMs)
     })
   }
@@ -139,71 +172,22 @@ export class VersionPool {
     return this.#replicas.quarantineOver()
   }
 
-  #lease(request: RunRequest): void {
-    this.#leases.add(request)
-    const report = request.onSettled
-    request.onSettled = (settled, error) => {
-      if (settled.stage === 'queued') this.#queue.remove(settled)
-      this.#leases.delete(settled)
-      report?.(settled, error)
-      if (this.#leases.size > 0) return
-      for (const resolve of this.#whenEmpty.splice(0)) resolve()
-    }
+  /** @internal A request has its answer, or none. */
+  settled(request: RunRequest): void {
+    if (request.stage === 'queued') this.#queue.remove(request)
+    this.#leases -= 1
+    if (this.#leases > 0) return
+    for (const resolve of this.#whenEmpty.splice(0)) resolve()
   }
 
-  /** Whether the replica runs it; an input that cannot be copied is rejected. */
-  #dispatch(replica: Replica, request: RunRequest): boolean {
-    try {
-      const { feeds, outputs } = request
-      if (feeds === undefined) throw new Error('a request was admitted without its input')
-      const packed = packFeeds(feeds, request.transfer)
-      request.stage = 'in-flight'
-      // A listener of the tracker may have aborted it just now.
-      if (request.isSettled) return false
-      replica.run(request, { kind: 'run', feeds: packed.feeds, outputs }, packed.transfer).then(
-        (reply) => this.#finish(replica, request, reply),
-        (error: unknown) => this.#miss(replica, request, error),
-      )
-      return true
-    } catch (error) {
-      request.reject(
-        asRuntimeError('ERR_INVALID_INPUT', 'the input cannot be copied', error, this.#subject()),
-      )
-      return false
-    }
+  #flush(): void {
+    this.#scope.runInAsyncScope(this.#dispatcher.flush, this.#dispatcher)
   }
 
-  #finish(replica: Replica, request: RunRequest, reply: ReplicaReplies['run']): void {
-    if (replica.state === 'busy') this.#next(replica)
-    if (reply.ok) {
-      const { outputs } = reply
-      // Piscina's record of the task outlives it, and would keep the answer until a full collection.
-      reply.outputs = NOTHING
-      answerCredit.count(outputs)
-      request.resolve(outputs)
-    } else {
-      request.reject(decodeError(reply.error))
-    }
-  }
-
-  /** The run gave no reply: the thread died, or the message could not be sent. */
-  #miss(replica: Replica, request: RunRequest, error: unknown): void {
-    if (error instanceof errors.ERR_REPLICA_EXITED) {
-      if (replica.state === 'busy') replica.state = 'dead'
-      request.reject(error)
-      return
-    }
-    if (replica.state === 'busy') this.#next(replica)
-    request.reject(asRuntimeError('ERR_INVALID_INPUT', 'the input cannot be sent', error, this.#subject()))
-  }
-
-  /** Gives the replica the next waiting request, or lets it rest. */
-  #next(replica: Replica): void {
-    replica.rest()
+  #rejectQueued(error: unknown): void {
     for (let request = this.#queue.shift(); request !== undefined; request = this.#queue.shift()) {
-      if (this.#dispatch(replica, request)) return
+      request.reject(error)
     }
-    this.#replicas.rest(replica)
   }
 
   #fail(cause: Error): void {
@@ -214,9 +198,8 @@ export class VersionPool {
       `replicas of ${model}@${version} keep dying (${crashBudget} replacements within ${crashWindowMs} ms are allowed); the last: ${cause.message}`,
       { model, version, cause },
     )
-    for (let request = this.#queue.shift(); request !== undefined; request = this.#queue.shift()) {
-      request.reject(error)
-    }
+    this.#rejectQueued(error)
+    this.#dispatcher.rejectOrphans(error)
     this.#listener.poolFailed(error)
   }
 
@@ -224,7 +207,7 @@ export class VersionPool {
     const { model, version } = this.settings
     return new errors.ERR_MODEL_UNAVAILABLE(
       `the pool of ${model}@${version} admits no requests (${this.#state})`,
-      this.#subject(),
+      { model, version },
     )
   }
 
@@ -232,11 +215,7 @@ export class VersionPool {
     const { model, version, maxQueue } = this.settings
     return new errors.ERR_OVERLOADED(
       `${maxQueue} requests wait for ${model}@${version} already; slow down, add replicas or raise maxQueue`,
-      { ...this.#subject(), retryAfterMs: 100 },
+      { model, version, retryAfterMs: Math.max(MIN_RETRY_MS, Math.round(this.#dispatcher.backlogMs())) },
     )
-  }
-
-  #subject(): { model: string; version: string } {
-    return { model: this.settings.model, version: this.settings.version }
   }
 }

@@ -1,12 +1,16 @@
 /**
- * The two cells a replica shares with the main thread. The replica stores its
+ * The cells a replica shares with the main thread. The replica stores its
  * STATE, then reads STOP; the main thread stores STOP, then reads STATE. With
  * both in that order at least one side sees the other, so a thread is never
  * terminated inside a native call: onnxruntime-node would abort the process.
  */
 export const STATE = 0
 export const STOP = 1
-export const CELL_COUNT = 2
+/** Which run of its pack the replica has begun last, `NONE` before the first: the later ones are untouched. */
+export const RUN = 2
+export const CELL_COUNT = 3
+
+export const NONE = -1
 
 /** The replica runs JavaScript, or waits: it may be terminated. */
 export const OUTSIDE_NATIVE = 0

@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads'
-import type { Feeds, Signature, Tensor } from '../tensors/tensor.js'
+import type { BatchPlan, Tolerance } from '../tensors/batch-plan.js'
+import type { Signature, TensorData } from '../tensors/tensor.js'
 import type { EncodedError } from './error-codec.js'
 
 export const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
@@ -23,17 +24,54 @@ export interface LoadTask {
   readonly loaderOptions: unknown
 }
 
+/** One run of a pack: a request by itself, or a batch of several. */
+export interface RunShape {
+  /** Of each input, in the signature's order. */
+  readonly dims: readonly (readonly number[])[]
+  /** Names of the wanted outputs, all if absent. */
+  readonly outputs: readonly string[] | undefined
+  /** Of a batch the rows of each request in it; undefined for a request by itself. */
+  readonly rows: readonly number[] | undefined
+  /** Elements that are not in the buffer, by input: strings, and arrays that moved. */
+  readonly given: readonly (TensorData | undefined)[] | undefined
+  /** What the thread remembers of it: as an input known to be valid, or to check the batch row by row. */
+  readonly keep: 'sample' | 'check' | undefined
+}
+
+/** A pack: runs that travel together and are done one after another. */
 export interface RunTask {
   readonly kind: 'run'
-  readonly feeds: Feeds
-  readonly outputs: readonly string[] | undefined
+  /** The elements of all inputs of all runs, each from a multiple of `ALIGNMENT`; answers fill the rest. */
+  readonly buffer: ArrayBuffer
+  readonly runs: readonly RunShape[]
+  /** How batches are laid out; told once to each thread, with its first batch. */
+  readonly plan: BatchPlan | undefined
+}
+
+/** So that elements of every type are aligned in a buffer. */
+export const ALIGNMENT = 8
+
+/** Work beside the callers' for up to `budgetMs`: the proof that requests can share runs, checks of batches. */
+export interface SideTask {
+  readonly kind: 'side'
+  readonly budgetMs: number
+  /** No run that is expected to take longer is tried. */
+  readonly maxRunMs: number
+  readonly tolerance: Tolerance
+  /** Given once, to the thread that is to find the proof. */
+  readonly prove: ProofOrder | undefined
+}
+
+export interface ProofOrder {
+  readonly maxRows: number
+  readonly tolerance: Tolerance
 }
 
 export interface ReleaseTask {
   readonly kind: 'release'
 }
 
-export type ReplicaTask = LoadTask | RunTask | ReleaseTask
+export type ReplicaTask = LoadTask | RunTask | SideTask | ReleaseTask
 
 export interface Failure {
   readonly ok: false
@@ -45,10 +83,68 @@ export interface LoadDone {
   readonly signature: Signature
 }
 
+/** What one request is answered with, or all of a batch together. */
+export interface Answer {
+  /** Of each wanted output, in the order in which they were named, else in the signature's. */
+  readonly dims: readonly (readonly number[])[]
+  /** Where in the pack's buffer its elements begin, or the elements themselves. Taken out by who receives it. */
+  data: (number | TensorData)[]
+}
+
+/** Of one run: an answer, one for each request of a batch, or why there is none. */
+export type RunResult = WholeAnswer | SplitAnswers | Failure
+
+export interface WholeAnswer {
+  readonly answer: Answer
+  readonly ms: number
+}
+
+export interface SplitAnswers {
+  readonly answers: readonly (Answer | Failure)[]
+  /** Absent if the batch failed and its requests were run one by one. */
+  readonly ms: number | undefined
+  readonly fault: BatchFault | undefined
+}
+
+/** Why requests of this version must not share runs any more. */
+export interface BatchFault {
+  readonly reason: string
+}
+
 export interface RunDone {
   readonly ok: true
-  /** Taken out by who receives it. */
-  outputs: Record<string, Tensor>
+  /** Comes back to be used again; absent if the thread keeps it. */
+  readonly buffer: ArrayBuffer | undefined
+  readonly results: RunResult[]
+  /** Whether there is work beside for the thread. */
+  readonly hasSideWork: boolean
+}
+
+export interface SideDone {
+  readonly ok: true
+  readonly hasSideWork: boolean
+  /** What has become of the proof. */
+  readonly proof: Proof | undefined
+  readonly checks: number
+  readonly fault: BatchFault | undefined
+}
+
+/** The state of the proof that requests can share runs. */
+export type Proof =
+  | { readonly state: 'needs-samples'; readonly reason: string }
+  | { readonly state: 'proving' }
+  | { readonly state: 'refused'; readonly reason: string }
+  | {
+      readonly state: 'proven'
+      readonly plan: BatchPlan
+      readonly maxRows: number
+      readonly costs: RunCost[]
+    }
+
+/** What a run of so many rows took. */
+export interface RunCost {
+  readonly rows: number
+  readonly ms: number
 }
 
 export interface ReleaseDone {
@@ -59,6 +155,7 @@ export interface ReleaseDone {
 export interface ReplicaReplies {
   load: LoadDone | Failure
   run: RunDone | Failure
+  side: SideDone | Failure
   release: ReleaseDone | Failure
 }
 

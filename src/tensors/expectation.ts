@@ -16,8 +16,6 @@ export interface Expectation extends TensorSpec {
   readonly nameSlots: readonly number[]
   /** Several free dims, and another input has one of the same name: it may tell a size. */
   readonly canAskOthers: boolean
-  /** `Object.prototype` has this name: a plain assignment would hit it (`__proto__`, or any when frozen). */
-  readonly isInherited: boolean
 }
 
 export interface SignatureExpectation {
@@ -68,7 +66,6 @@ function expectInput(
     singleDims,
     nameSlots: spec.dims.map((dim) => (typeof dim === 'string' ? (slotOf.get(dim) ?? -1) : -1)),
     canAskOthers: freeDims > 1 && spec.dims.some((dim) => (users.get(String(dim)) ?? 0) > 1),
-    isInherited: spec.name in Object.prototype,
   }
 }
 

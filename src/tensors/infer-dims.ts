@@ -1,5 +1,5 @@
 import type { Expectation, SignatureExpectation } from './expectation.js'
-import type { Feeds, Tensor } from './tensor.js'
+import type { Tensor } from './tensor.js'
 
 /**
  * Dims of `count` elements that come without a shape: fixed dims as they are, free ones 1 except
@@ -24,15 +24,15 @@ export function inferDims(expected: Expectation, count: number): readonly number
  */
 export function settleByNames(
   signature: SignatureExpectation,
-  feeds: Feeds,
+  tensors: readonly Tensor[],
   unsure: readonly Expectation[],
 ): void {
   const sizes: number[] = new Array(signature.slots).fill(-1)
-  for (const expected of signature.inputs) {
-    if (!unsure.includes(expected)) bindNames(expected, feeds[expected.name] as Tensor, sizes)
+  for (const [index, expected] of signature.inputs.entries()) {
+    if (!unsure.includes(expected)) bindNames(expected, tensors[index] as Tensor, sizes)
   }
   for (const expected of unsure) {
-    const tensor = feeds[expected.name] as Tensor
+    const tensor = tensors[signature.inputs.indexOf(expected)] as Tensor
     const dims = dimsWithSizes(expected, tensor.data.length, sizes)
     if (dims !== undefined) (tensor as { dims: readonly number[] }).dims = dims
     bindNames(expected, tensor, sizes)

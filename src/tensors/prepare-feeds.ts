@@ -1,5 +1,6 @@
 import { errors } from '../errors.js'
 import { refuseUnusable, wrongClass } from './array-problems.js'
+import { byName } from './by-name.js'
 import { describeValue } from './describe.js'
 import { type Expectation, expectationOf, InputProblem, mismatch } from './expectation.js'
 import { fromTensor } from './explicit-tensor.js'
@@ -10,7 +11,8 @@ import type { Feeds, Signature, Tensor, TensorData } from './tensor.js'
 import { type AnyTypedArray, asElements, typedArrayName } from './typed-arrays.js'
 
 /**
- * Turns what a caller passes to `predict` into tensors that fit the signature exactly. `input` maps
+ * Turns what a caller passes to `predict` into tensors that fit the signature exactly, one for each of its
+ * inputs, in its order. `input` maps
  * the name of every input to one of:
  *
  * - `{ type, dims, data }`, ours or an onnxruntime Tensor: type, rank and fixed dims must agree,
@@ -29,33 +31,41 @@ import { type AnyTypedArray, asElements, typedArrayName } from './typed-arrays.j
  *
  * @throws ERR_INVALID_INPUT naming the input, what it expects and what came.
  */
-export function prepareFeeds(
+export function prepareInputs(
   signature: Signature,
   input: unknown,
   subject: { model: string; version: string },
-): Feeds {
+): Tensor[] {
   let reading: Expectation | undefined
   try {
     const expectation = expectationOf(signature)
     checkInputNames(expectation, input)
-    const feeds: Feeds = {}
+    const tensors: Tensor[] = []
     let unsure: Expectation[] | undefined
     for (const expected of expectation.inputs) {
       reading = expected
       const value = input[expected.name]
-      const tensor = prepareInput(expected, value)
-      if (expected.isInherited) define(feeds, expected.name, tensor)
-      else feeds[expected.name] = tensor
+      tensors.push(prepareInput(expected, value))
       if (expected.canAskOthers && ArrayBuffer.isView(value)) {
         unsure ??= []
         unsure.push(expected)
       }
     }
-    if (unsure !== undefined) settleByNames(expectation, feeds, unsure)
-    return feeds
+    if (unsure !== undefined) settleByNames(expectation, tensors, unsure)
+    return tensors
   } catch (error) {
     throw invalidInput(error, reading, subject)
   }
+}
+
+/** The same by name. */
+export function prepareFeeds(
+  signature: Signature,
+  input: unknown,
+  subject: { model: string; version: string },
+): Feeds {
+  const names = signature.inputs.map((spec) => spec.name)
+  return byName(names, prepareInputs(signature, input, subject))
 }
 
 function prepareInput(expected: Expectation, value: unknown): Tensor {
@@ -85,10 +95,6 @@ function fromTypedArray(expected: Expectation, name: string, array: AnyTypedArra
     throw mismatch(expected, describeValue(array), `${multiple}${expected.fixedCount} elements are needed`)
   }
   return { type: expected.type, dims, data: data as TensorData }
-}
-
-function define(feeds: Feeds, name: string, value: Tensor): void {
-  Object.defineProperty(feeds, name, { value, enumerable: true, configurable: true, writable: true })
 }
 
 /** Whatever reading the caller's objects throws (a getter, a revoked proxy, a disposed tensor) is the input's fault. */

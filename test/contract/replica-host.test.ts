@@ -7,9 +7,19 @@ import { PiscinaHost } from '../../src/pools/piscina-host.js'
 import type { ReplicaHost } from '../../src/pools/replica-host.js'
 import type { ControlClient } from '../../src/protocol/control.js'
 import { decodeError } from '../../src/protocol/error-codec.js'
-import type { Failure, LoadTask, ReplicaMessage, RunDone, RunTask } from '../../src/protocol/messages.js'
-import { FakeHost, type FakeTask, fakeOutputs, fakeSignature } from '../fixtures/fake-host.js'
+import type {
+  Failure,
+  LoadDone,
+  LoadTask,
+  ReplicaMessage,
+  ReplicaTask,
+  RunDone,
+  RunTask,
+} from '../../src/protocol/messages.js'
+import type { Signature, Tensor } from '../../src/tensors/tensor.js'
+import { FakeHost, type FakeTask, fakeSignature } from '../fixtures/fake-host.js'
 import * as graphs from '../fixtures/graphs.js'
+import { outputsOf, packOf } from '../fixtures/packs.js'
 import { tempRepository } from '../fixtures/temp-repository.js'
 import { Gate } from '../integration/gate.js'
 
@@ -43,15 +53,17 @@ function loadTask(loader: string | undefined, source: string, loaderOptions: unk
   return { kind: 'load', loader, source, sessionOptions: {}, loaderOptions }
 }
 
+const gatedSignature: Signature = {
+  inputs: [...fakeSignature.inputs, { name: 'do', type: 'string', dims: [1] }],
+  outputs: fakeSignature.outputs,
+}
+
 function runTask(x: number, action = ''): RunTask {
-  return {
-    kind: 'run',
-    feeds: {
-      x: { type: 'float32', dims: [1], data: floats(x) },
-      do: { type: 'string', dims: [1], data: [action] },
-    },
-    outputs: undefined,
-  }
+  const inputs: Tensor[] = [
+    { type: 'float32', dims: [1], data: floats(x) },
+    { type: 'string', dims: [1], data: [action] },
+  ]
+  return packOf(gatedSignature, [inputs]).task
 }
 
 function piscinaHost(entry: string, lines: LogLine[] = []): PiscinaHost {
@@ -85,6 +97,10 @@ function realRig(): Rig {
   }
 }
 
+function actionOf(message: ReplicaTask): unknown {
+  return message.kind === 'run' ? message.runs[0]?.given?.[1]?.[0] : undefined
+}
+
 /** Plays the gated loader in front of a fake thread. */
 function fakeRig(): Rig {
   const host = new FakeHost(subject.model, subject.version)
@@ -97,7 +113,7 @@ function fakeRig(): Rig {
       task.reply({ ok: true })
       return
     }
-    const action = message.kind === 'load' ? message.loaderOptions : message.feeds.do?.data[0]
+    const action = message.kind === 'load' ? message.loaderOptions : actionOf(message)
     if (action === 'hold') {
       held.push(task)
       for (const arrive of arrivals.splice(0)) arrive()
@@ -156,7 +172,15 @@ async function loaded(makeRig: () => Rig): Promise<Rig> {
 async function yOf(reply: Promise<unknown>): Promise<number> {
   const done = (await reply) as RunDone
   expect(done.ok).toBe(true)
-  return Number(done.outputs.y?.data[0])
+  return Number(outputsOf(gatedSignature, done).y?.data[0])
+}
+
+/** Why the one run of a pack failed. */
+async function errorOf(reply: Promise<unknown>): Promise<Error> {
+  const { results } = (await reply) as RunDone
+  const [result] = results
+  if (result === undefined || !('error' in result)) throw new Error('the run did not fail')
+  return decodeError(result.error)
 }
 
 /** The control plane is opened by the thread itself; it is there when a run has been answered. */
@@ -219,9 +243,7 @@ describe.each([
 
   it('tells a failed run as data and lives on', async () => {
     const rig = await loaded(makeRig)
-    const reply = (await rig.host.run(rig.run(1, 'throw'), [])) as Failure
-    expect(reply.ok).toBe(false)
-    expect(decodeError(reply.error)).toMatchObject({ code: 'ERR_INFERENCE' })
+    expect(await errorOf(rig.host.run(rig.run(1, 'throw'), []))).toMatchObject({ code: 'ERR_INFERENCE' })
     expect(await yOf(rig.host.run(rig.run(2), []))).toBe(2)
     await rig.host.terminate()
   })
@@ -229,10 +251,10 @@ describe.each([
   it('takes the buffers it is told to take, and copies others', async () => {
     const rig = await loaded(makeRig)
     const [moved, copied] = [floats(1), floats(2)]
-    const task = (data: Float32Array): RunTask => ({
-      ...rig.run(0),
-      feeds: { ...rig.run(0).feeds, x: { type: 'float32', dims: [1], data } },
-    })
+    const task = (data: Float32Array): RunTask => {
+      const { runs, ...rest } = rig.run(0)
+      return { ...rest, runs: runs.map((run) => ({ ...run, given: [data, run.given?.[1]] })) }
+    }
     expect(await yOf(rig.host.run(task(moved), [moved.buffer]))).toBe(1)
     expect(await yOf(rig.host.run(task(copied), []))).toBe(2)
     expect(moved).toHaveLength(0)
@@ -242,7 +264,7 @@ describe.each([
 
   it('rejects a message that cannot be sent and lives on', async () => {
     const rig = await loaded(makeRig)
-    const bad = { ...rig.run(1), outputs: [(() => 1) as unknown as string] }
+    const bad = { ...rig.run(1), plan: (() => 1) as unknown as undefined }
     await expect(rig.host.run(bad, [])).rejects.toMatchObject({ name: 'DataCloneError' })
     expect(await yOf(rig.host.run(rig.run(2), []))).toBe(2)
     expect(rig.exits).toEqual([])
@@ -475,11 +497,10 @@ describe('a Piscina host with real models', () => {
       signature: { inputs: [{ name: 'x', type: 'float16', dims: ['n'] }], outputs: [{ name: 'y' }] },
     })
     const data = Uint16Array.of(0x3c00, 0xc000)
-    const run: RunTask = { kind: 'run', feeds: { x: { type: 'float16', dims: [2], data } }, outputs: ['y'] }
-    expect(await host.run(run, [])).toEqual({
-      ok: true,
-      outputs: { y: { type: 'float16', dims: [2], data } },
-    })
+    const { signature } = reply as LoadDone
+    const { task, transfer } = packOf(signature, [[{ type: 'float16', dims: [2], data }]], ['y'])
+    const done = (await host.run(task, transfer)) as RunDone
+    expect(outputsOf(signature, done)).toEqual({ y: { type: 'float16', dims: [2], data } })
     expect(await host.release()).toMatchObject({ ok: true })
     await host.terminate()
   })
@@ -504,8 +525,7 @@ describe('a Piscina host with real models', () => {
 
   it('keeps the error of a custom loader whole', async () => {
     const rig = await loaded(realRig)
-    const reply = (await rig.host.run(rig.run(1, 'throw'), [])) as Failure
-    expect(decodeError(reply.error)).toMatchObject({
+    expect(await errorOf(rig.host.run(rig.run(1, 'throw'), []))).toMatchObject({
       code: 'ERR_INFERENCE',
       ...subject,
       cause: expect.objectContaining({ name: 'RangeError', code: 'E_RANGE', size: 3 }),
@@ -534,9 +554,8 @@ describe('a Piscina host with real models', () => {
     async (action) => {
       const rig = await loaded(realRig)
       await rig.host.run(runTask(1, action), []).catch((error) => error)
-      const reply = (await rig.host.run(runTask(1, action), []).catch((error) => error)) as Failure
-      expect(reply).toMatchObject({ ok: false })
-      expect(decodeError(reply.error)).toMatchObject({ code: 'ERR_INFERENCE', ...subject })
+      const error = await errorOf(rig.host.run(runTask(1, action), []))
+      expect(error).toMatchObject({ code: 'ERR_INFERENCE', ...subject })
       expect(await yOf(rig.host.run(rig.run(2), []))).toBe(2)
       expect(rig.exits).toEqual([])
       await rig.host.terminate()
@@ -594,8 +613,4 @@ describe('a Piscina host whose entry is broken', () => {
     await expect(host.release()).rejects.toBeInstanceOf(Error)
     await host.terminate()
   })
-})
-
-it('the fake answers as its threads do', () => {
-  expect(fakeOutputs(1)).toEqual({ y: { type: 'float32', dims: [1], data: floats(1) } })
 })

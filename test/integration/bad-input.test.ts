@@ -293,7 +293,7 @@ describe('a sample', () => {
     [
       'that the model answers otherwise',
       { input: { x: 1 }, output: { y: [4] } },
-      /answers the sample with 3/,
+      /to the sample: output "y" is 3 at 0, expected 4/,
     ],
     ['that does not fit', { input: { z: 1 } }, /sample\.input/],
     ['that names another output', { input: { x: 1 }, output: { z: [4] } }, /sample\.output/],

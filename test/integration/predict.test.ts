@@ -134,9 +134,13 @@ describe("a caller's array", () => {
 
   it('that one request has moved away spoils only those that use it after', async () => {
     const x = Float32Array.of(1)
+    const first = runtime.predict('shift', { x }, { transfer: true })
+    // It is sent at the end of the tick.
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(x).toHaveLength(0)
     const outcomes = await Promise.allSettled([
       ask(runtime, 1),
-      runtime.predict('shift', { x }, { transfer: true }),
+      first,
       runtime.predict('shift', { x }, { transfer: true }),
       runtime.predict('shift', { x: 5 }),
     ])

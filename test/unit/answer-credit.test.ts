@@ -1,13 +1,11 @@
 import { expect, test } from 'vitest'
 import { readMemory } from '../../src/memory/accounting.js'
 import { AnswerCredit } from '../../src/memory/answer-credit.js'
-import type { Outputs } from '../../src/tensors/tensor.js'
 
 const MIB = 2 ** 20
 
-function answerOf(bytes: number): Outputs {
-  const data = new Float32Array(bytes / 4)
-  return { y: { type: 'float32', dims: [data.length], data } }
+function answerOf(bytes: number): Float32Array {
+  return new Float32Array(bytes / 4)
 }
 
 test('what is held is given up for the answers that come, and taken anew when it is used up', () => {
@@ -45,7 +43,7 @@ test('nothing is held while there is no user, nor after the last one has left', 
 test('text takes no part', () => {
   const credit = new AnswerCredit(64 * MIB)
   credit.join()
-  credit.count({ label: { type: 'string', dims: [1], data: ['x'.repeat(8 * MIB)] } })
+  credit.count(['x'.repeat(8 * MIB)])
   expect(credit.heldBytes).toBe(0)
   credit.leave()
 })

@@ -168,6 +168,7 @@ describe('the README', () => {
       promoted: ['src/models/serving.ts', 'Promotion'],
       replicaExited: ['src/models/serving.ts', 'ReplicaExit'],
       replicaStuck: ['src/pools/replica.ts', 'StuckReplica'],
+      batchingDisabled: ['src/models/serving.ts', 'BatchingFault'],
       closed: ['src/runtime.ts', 'CloseReport'],
     }
     expect(rows.map((row) => codeOf(row.event))).toEqual(events)

@@ -36,7 +36,7 @@ function judge(
     { input: { x: [1, 2] }, rtol: 1e-3, atol: 1e-5, ...tolerance, output: expected },
     subject,
   )
-  warmUp?.feeds(signature)
+  warmUp?.inputs(signature)
   try {
     warmUp?.check(outputs)
   } catch (error) {
@@ -51,14 +51,14 @@ describe('a sample', () => {
     expect(warmUpFrom(undefined, subject)).toBeUndefined()
   })
 
-  it('becomes feeds of the signature', () => {
-    const feeds = warmUpFrom({ input: { x: [1, 2] }, rtol: 0, atol: 0 }, subject)?.feeds(signature)
-    expect(feeds).toEqual({ x: tensor('float32', Float32Array.of(1, 2)) })
+  it('becomes inputs of the signature', () => {
+    const inputs = warmUpFrom({ input: { x: [1, 2] }, rtol: 0, atol: 0 }, subject)?.inputs(signature)
+    expect(inputs).toEqual([tensor('float32', Float32Array.of(1, 2))])
   })
 
   it('that does not fit the signature is a failed warm-up that says why', () => {
     const warmUp = warmUpFrom({ input: { x: [1, 2, 3] }, rtol: 0, atol: 0 }, subject)
-    expect(() => warmUp?.feeds(signature)).toThrow(
+    expect(() => warmUp?.inputs(signature)).toThrow(
       expect.objectContaining({
         code: 'ERR_WARMUP',
         ...subject,
@@ -123,7 +123,7 @@ describe('a sample', () => {
   it('compares float16 outputs by value, not by bits', () => {
     const halves: Signature = { inputs: [], outputs: [{ name: 'h', type: 'float16', dims: [1] }] }
     const warmUp = warmUpFrom({ input: {}, output: { h: [1] }, rtol: 1e-2, atol: 0 }, subject)
-    warmUp?.feeds(halves)
+    warmUp?.inputs(halves)
     // 0x3c01 is the next float16 after 1: within a hundredth, as a bit pattern one off.
     expect(() => warmUp?.check({ h: tensor('float16', Uint16Array.of(0x3c01)) })).not.toThrow()
     // 0x3c64 is 1.098, a tenth off, though its bits are within a hundredth of those of 1.

@@ -2,7 +2,8 @@
 
 const PLACES = ['load', 'run', 'release']
 
-const kept = Float32Array.of(1)
+// Large enough to be moved rather than copied.
+const kept = new Float32Array(5000)
 
 const scalar = (name, type) => ({ name, type, dims: [1] })
 
@@ -78,7 +79,7 @@ export async function load({ loaderOptions, native, log }) {
           return { y: { type: 'float32', dims: [1], data: [() => 1] } }
         case 'kept':
           // Against the rule: what is returned is transferred away, so the second time it is gone.
-          return { y: { type: 'float32', dims: [1], data: kept } }
+          return { y: { type: 'float32', dims: [5000], data: kept } }
         case 'nothing':
           return undefined
         case 'log':

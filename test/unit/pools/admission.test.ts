@@ -82,14 +82,14 @@ describe('a pool', () => {
   it('sends the names of the wanted outputs', async () => {
     const kit = await PoolKit.open()
     kit.ask(1, { outputs: ['y'] })
-    expect(kit.threads.hosts[0]?.task?.message).toMatchObject({ kind: 'run', outputs: ['y'] })
+    expect(kit.threads.hosts[0]?.task?.message).toMatchObject({ kind: 'run', runs: [{ outputs: ['y'] }] })
   })
 
   it('copies an input when it is sent and not when it is queued', async () => {
     const kit = await PoolKit.open()
     kit.ask(1)
     const waiting = kit.ask(2)
-    const input = waiting.request.feeds?.x?.data as Float32Array
+    const input = waiting.request.inputs?.[0]?.data as Float32Array
     input[0] = 3
     await kit.answer(1)
     expect(kit.threads.runs).toEqual([3])
@@ -121,7 +121,7 @@ describe('a pool', () => {
   it('rejects a request that was admitted without its input and goes on', async () => {
     const kit = await PoolKit.open()
     const empty = new Asked(new RunRequest('fake', '1', {}))
-    kit.pool.submit(empty.request)
+    kit.submit(empty.request)
     const next = kit.ask(2)
     await kit.answer(2)
     expect(empty.code).toBe('ERR_INVALID_INPUT')
@@ -178,7 +178,7 @@ describe('an input that cannot be sent', () => {
     const first = kit.ask(1)
     const gone = kit.ask(2)
     const last = kit.ask(3)
-    const data = gone.request.feeds?.x?.data as Float32Array<ArrayBuffer>
+    const data = gone.request.inputs?.[0]?.data as Float32Array<ArrayBuffer>
     structuredClone(data.buffer, { transfer: [data.buffer] })
     await kit.answer(1)
     await kit.answer(3)
@@ -205,9 +205,9 @@ describe('an input that cannot be sent', () => {
     const data = Float32Array.of(2)
     const many = Array.from({ length: 10_000 }, () => {
       const request = new RunRequest('fake', '1', { transfer: true })
-      request.feeds = { x: { type: 'float32', dims: [1], data } }
+      request.inputs = [{ type: 'float32', dims: [1], data }]
       const asked = new Asked(request)
-      kit.pool.submit(request)
+      kit.submit(request)
       return asked
     })
     const last = kit.ask(3)

@@ -20,6 +20,8 @@ const defaults: PoolSettings = {
   crashWindowMs: 60_000,
   restartBackoffMs: 100,
   maxRestartBackoffMs: 5_000,
+  maxPackMs: 0,
+  batching: undefined,
 }
 
 export interface Outcome {
@@ -80,6 +82,8 @@ export class PoolKit {
         this.failed.push(cause)
         this.onEvent?.('poolFailed')
       },
+      batchingDecided: () => undefined,
+      batchingFailed: () => undefined,
     }
     this.settings = { ...defaults, ...settings }
     this.pool = new VersionPool(this.settings, from, this.threads.create, listener)
@@ -104,10 +108,17 @@ export class PoolKit {
 
   ask(x: number, options: RunRequestOptions = {}): Asked {
     const request = new RunRequest('fake', '1', options)
-    request.feeds = { x: { type: 'float32', dims: [1], data: Float32Array.of(x) } }
+    request.inputs = [{ type: 'float32', dims: [1], data: Float32Array.of(x) }]
     const asked = new Asked(request)
-    this.pool.submit(request)
+    this.submit(request)
     return asked
+  }
+
+  /** In a tick of its own, so that the pool has done with it what it can when this returns. */
+  submit(request: RunRequest): void {
+    const nextTick = vi.spyOn(process, 'nextTick').mockImplementation((work) => work())
+    this.pool.submit(request)
+    nextTick.mockRestore()
   }
 
   /** Answers the run of `x`. */

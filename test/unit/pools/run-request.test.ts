@@ -53,7 +53,8 @@ describe('a request', () => {
   it('tells its pool in which stage it settled', () => {
     for (const stage of ['waiting', 'queued', 'in-flight'] as const) {
       const one = request()
-      one.stage = stage
+      if (stage === 'in-flight') one.start(0)
+      else one.stage = stage
       let seen: string | undefined
       one.onSettled = (settled) => {
         seen = settled.stage
@@ -66,9 +67,9 @@ describe('a request', () => {
 
   it('lets go of its input when it settles', () => {
     const one = request()
-    one.feeds = {}
+    one.inputs = []
     one.resolve(fakeOutputs(1))
-    expect(one.feeds).toBeUndefined()
+    expect(one.inputs).toBeUndefined()
   })
 
   it.each([
@@ -77,7 +78,8 @@ describe('a request', () => {
     ['in-flight', 'in-flight'],
   ] as const)('whose deadline passes while it is %s says that it was %s', async (stage, told) => {
     const one = request({ timeoutMs: 50 })
-    one.stage = stage
+    if (stage === 'in-flight') one.start(0)
+    else one.stage = stage
     await vi.advanceTimersByTimeAsync(49)
     expect(one.isSettled).toBe(false)
     await vi.advanceTimersByTimeAsync(1)
@@ -144,7 +146,7 @@ describe("a request with its caller's signal", () => {
   it('rejects with a missed deadline when the signal is one of AbortSignal.timeout', async () => {
     const signal = AbortSignal.timeout(1)
     const one = request({ signal })
-    one.stage = 'in-flight'
+    one.start(performance.now())
     const error = await one.promise.catch((thrown: Error) => thrown)
     expect(error).toMatchObject({ code: 'ERR_DEADLINE_EXCEEDED', stage: 'in-flight' })
     expect((error as Error).cause).toBe(signal.reason)

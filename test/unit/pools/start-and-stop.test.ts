@@ -30,6 +30,7 @@ describe('a pool that starts', () => {
       queued: 0,
       inFlight: 0,
       restarts: 0,
+      batching: expect.objectContaining({ state: 'off' }),
     })
   })
 
@@ -142,7 +143,7 @@ describe('a pool that starts', () => {
 
 describe('a warm-up', () => {
   const warmUp: WarmUp = {
-    feeds: () => ({ x: { type: 'float32', dims: [1], data: Float32Array.of(5) } }),
+    inputs: () => [{ type: 'float32', dims: [1], data: Float32Array.of(5) }],
     check: (outputs) => {
       const got = yOf(outputs)
       if (got !== 5) throw new errors.ERR_WARMUP(`expected 5, got ${got}`)

@@ -17,9 +17,9 @@ function ask(tracker: RequestTracker, kit: PoolKit, x: number, options: RunReque
   const tracked = tracker.receive('fake')
   tracked.version = '1'
   const request = new RunRequest('fake', '1', options, undefined, tracked)
-  request.feeds = { x: { type: 'float32', dims: [1], data: Float32Array.of(x) } }
+  request.inputs = [{ type: 'float32', dims: [1], data: Float32Array.of(x) }]
   const asked = new Asked(request)
-  kit.pool.submit(request)
+  kit.submit(request)
   return asked
 }
 
@@ -85,7 +85,7 @@ describe('a request of a pool', () => {
     const request = new RunRequest('fake', '1', {}, undefined, tracked)
     // No feeds at all.
     request.promise.catch(() => undefined)
-    kit.pool.submit(request)
+    kit.submit(request)
     expect(tracker.counts().totals).toMatchObject({ running: 0, rejected: 1 })
   })
 
@@ -115,6 +115,7 @@ describe('a request of a pool', () => {
     await store.run('other', () => kit.answer(1))
     await kit.answer(2)
     expect(told).toEqual([
+      '1 queued first',
       '1 running first',
       '2 queued second',
       '2 running second',
@@ -136,13 +137,13 @@ describe('the memory of a tracker', () => {
       const context = { user: 'a caller' }
       const tracked = held.run(context, () => tracker.receive('fake'))
       const request = new RunRequest('fake', '1', {}, undefined, tracked)
-      const feeds = { x: { type: 'float32' as const, dims: [1], data: Float32Array.of(1) } }
+      const inputs = [{ type: 'float32' as const, dims: [1], data: Float32Array.of(1) }]
       const outputs = fakeOutputs(1)
-      request.feeds = feeds
+      request.inputs = inputs
       request.stage = 'queued'
-      request.stage = 'in-flight'
+      request.start(performance.now())
       request.resolve(outputs)
-      return [context, request, request.promise, feeds, outputs].map((each) => new WeakRef(each))
+      return [context, request, request.promise, inputs, outputs].map((each) => new WeakRef(each))
     }
     const refs = run()
     // What a WeakRef was made for stays until the turn is over.

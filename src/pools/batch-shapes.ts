@@ -1,0 +1,128 @@
+import type { RunCost } from '../protocol/messages.js'
+import { type BatchPlan, SHARED } from '../tensors/batch-plan.js'
+import { elementCount } from '../tensors/rows.js'
+import type { Tensor, TensorData } from '../tensors/tensor.js'
+import { Bucket } from './bucket.js'
+import type { RunRequest } from './run-request.js'
+
+/** Larger inputs that all rows of a batch share are not compared. */
+const MAX_SHARED_ELEMENTS = 256
+/** Shapes whose costs are remembered. */
+const MAX_BUCKETS = 1_000
+
+/**
+ * Sorts requests by what those of one batch must have in common: the dims beside the batch axis, the
+ * values of shared inputs, the wanted outputs.
+ */
+export class BatchShapes {
+  readonly #plan: BatchPlan
+  readonly #costs: readonly RunCost[]
+  readonly #buckets = new Map<string, Bucket<RunRequest>>()
+  /** The last one asked for; most traffic has one shape. */
+  recent: Bucket<RunRequest>
+  #recentExample: readonly Tensor[] | undefined
+  #recentOutputs: readonly string[] | undefined
+
+  constructor(plan: BatchPlan, costs: readonly RunCost[]) {
+    this.#plan = plan
+    this.#costs = costs
+    this.recent = this.#make('')
+  }
+
+  /** Undefined for a request that fits no batch. */
+  bucketOf(request: RunRequest): Bucket<RunRequest> | undefined {
+    const inputs = request.inputs as readonly Tensor[]
+    const rows = this.#rowsOf(inputs)
+    if (rows === undefined) return undefined
+    request.rows = rows
+    if (this.#isLikeRecent(inputs, request.outputs)) return this.recent
+    const key = this.#keyOf(inputs, request.outputs)
+    let bucket = this.#buckets.get(key)
+    if (bucket === undefined) {
+      this.#forgetSome()
+      bucket = this.#make(key)
+      this.#buckets.set(key, bucket)
+    }
+    this.recent = bucket
+    // Small values of their own, since the caller's arrays change and must not be kept.
+    this.#recentExample = inputs.map((tensor, index) => this.#exampleOf(tensor, index))
+    this.#recentOutputs = request.outputs
+    return bucket
+  }
+
+  #rowsOf(inputs: readonly Tensor[]): number | undefined {
+    const axes = this.#plan.inputs
+    let rows: number | undefined
+    for (let index = 0; index < inputs.length; index += 1) {
+      const axis = axes[index] as number
+      const { dims } = inputs[index] as Tensor
+      if (axis === SHARED) {
+        if (elementCount(dims) > MAX_SHARED_ELEMENTS) return undefined
+        continue
+      }
+      const own = dims[axis]
+      if (own === undefined || own === 0 || (rows !== undefined && rows !== own)) return undefined
+      rows = own
+    }
+    return rows
+  }
+
+  #isLikeRecent(inputs: readonly Tensor[], outputs: readonly string[] | undefined): boolean {
+    const example = this.#recentExample
+    if (example === undefined || !isSameList(outputs, this.#recentOutputs)) return false
+    for (let index = 0; index < inputs.length; index += 1) {
+      const axis = this.#plan.inputs[index] as number
+      const one = example[index] as Tensor
+      const other = inputs[index] as Tensor
+      if (one.dims.length !== other.dims.length) return false
+      for (let dim = 0; dim < one.dims.length; dim += 1) {
+        if (dim !== axis && one.dims[dim] !== other.dims[dim]) return false
+      }
+      if (axis === SHARED && !isSameList(one.data, other.data)) return false
+    }
+    return true
+  }
+
+  #exampleOf(tensor: Tensor, index: number): Tensor {
+    const isShared = this.#plan.inputs[index] === SHARED
+    const data: TensorData = isShared ? tensor.data.slice() : []
+    return { type: tensor.type, dims: tensor.dims.slice(), data } as Tensor
+  }
+
+  #keyOf(inputs: readonly Tensor[], outputs: readonly string[] | undefined): string {
+    const parts = inputs.map(({ dims, data }, index) => {
+      const axis = this.#plan.inputs[index] as number
+      const sizes = dims.map((dim, at) => (at === axis ? '*' : dim)).join()
+      return axis === SHARED ? [sizes, Array.from(data as ArrayLike<unknown>, exactly)] : sizes
+    })
+    return JSON.stringify([parts, outputs])
+  }
+
+  #make(key: string): Bucket<RunRequest> {
+    const bucket = new Bucket<RunRequest>(key)
+    for (const { rows, ms } of this.#costs) bucket.costs.observe(rows, ms, rows > 1)
+    return bucket
+  }
+
+  #forgetSome(): void {
+    if (this.#buckets.size < MAX_BUCKETS) return
+    for (const [key, bucket] of this.#buckets) {
+      if (bucket.size === 0 && bucket !== this.recent) this.#buckets.delete(key)
+      if (this.#buckets.size < MAX_BUCKETS / 2) return
+    }
+  }
+}
+
+/** -0 and 0 are not the same value. */
+function exactly(value: unknown): string {
+  return Object.is(value, -0) ? '-0' : String(value)
+}
+
+function isSameList(one: ArrayLike<unknown> | undefined, other: ArrayLike<unknown> | undefined): boolean {
+  if (one === other) return true
+  if (one === undefined || other === undefined || one.length !== other.length) return false
+  for (let index = 0; index < one.length; index += 1) {
+    if (!Object.is(one[index], other[index])) return false
+  }
+  return true
+}

@@ -1,0 +1,183 @@
+import type { BatchFault, Proof, ProofOrder } from '../protocol/messages.js'
+import type { BatchPlan, Tolerance } from '../tensors/batch-plan.js'
+import { byName } from '../tensors/by-name.js'
+import type { Signature } from '../tensors/tensor.js'
+import { BatchShapes } from './batch-shapes.js'
+import type { Bucket } from './bucket.js'
+import type { RunRequest } from './run-request.js'
+
+export interface BatchingSettings {
+  /** Most rows of a batch. */
+  readonly maxRows: number
+  /** How long a request may wait for others although a replica is idle. */
+  readonly maxDelayMs: number
+  readonly tolerance: Tolerance
+  /** Longest stretch of work on the proof or on checks between requests. */
+  readonly proofBudgetMs: number
+}
+
+/** What is known of a version's batching; outlives its pools, for a version never changes. */
+export interface BatchingMemory {
+  proof: Extract<Proof, { state: 'proven' | 'refused' }> | undefined
+}
+
+/** `off`: not asked for; `needs-samples`, `proving`: not known yet; `proven`, `refused`: known. */
+export type BatchingState = 'off' | Proof['state']
+
+export interface BatchingStats {
+  readonly state: BatchingState
+  /** Why requests share no runs, or do not yet; undefined while they may. */
+  readonly reason: string | undefined
+  /** Batch axis of each input and output by name, `shared` for one whose value all rows of a batch have. */
+  readonly axes: Readonly<Record<string, number | 'shared'>> | undefined
+  /** Most rows that are proven. */
+  readonly maxRows: number
+  readonly batches: number
+  /** Requests that were in them. */
+  readonly batchedRequests: number
+  /** Batches that were run again request by request. */
+  readonly checks: number
+  /** What a run takes, as last measured: a part for each row and one for the run. */
+  readonly perRowMs: number | undefined
+  readonly perRunMs: number | undefined
+}
+
+/** So many batches of a pool are checked, and from then on one in `CHECK_EVERY`. */
+const FIRST_CHECKS = 64
+const CHECK_EVERY = 10_000
+/** Runs that are remembered for the proof, at most. */
+const MAX_SAMPLES = 64
+
+/** Whether requests of a pool may share runs, how, and what came of it. */
+export class Batching {
+  readonly settings: BatchingSettings | undefined
+  readonly #memory: BatchingMemory
+  #state: BatchingState = 'off'
+  #reason: string | undefined
+  #signature: Signature | undefined
+  #plan: BatchPlan | undefined
+  #maxRows = 0
+  #shapes: BatchShapes | undefined
+  #samples = 0
+  #batches = 0
+  #batchedRequests = 0
+  #checks = 0
+  #nextCheck = 0
+
+  constructor(settings: BatchingSettings | undefined, memory: BatchingMemory) {
+    this.settings = settings
+    this.#memory = memory
+    if (settings === undefined) this.#reason = 'it is switched off'
+  }
+
+  get state(): BatchingState {
+    return this.#state
+  }
+
+  get plan(): BatchPlan | undefined {
+    return this.#plan
+  }
+
+  get maxRows(): number {
+    return this.#maxRows
+  }
+
+  /** Whether a thread is to look for the proof. */
+  get isOpen(): boolean {
+    return this.#state === 'needs-samples' || this.#state === 'proving'
+  }
+
+  get order(): ProofOrder {
+    const { maxRows, tolerance } = this.settings as BatchingSettings
+    return { maxRows, tolerance }
+  }
+
+  /** To be called when the model is loaded. */
+  open(signature: Signature): void {
+    this.#signature = signature
+    if (this.settings === undefined) return
+    if (!signature.inputs.some(({ dims }) => dims.some((dim) => typeof dim === 'string'))) {
+      this.learn({ state: 'refused', reason: 'no input has a free dimension' })
+    } else {
+      this.learn(this.#memory.proof ?? { state: 'needs-samples', reason: 'no request has been answered yet' })
+    }
+  }
+
+  /** What has become of the proof; whether something has been decided. */
+  learn(proof: Proof): boolean {
+    if (this.settings === undefined || this.#state === 'refused') return false
+    this.#state = proof.state
+    this.#reason = 'reason' in proof ? proof.reason : undefined
+    if (proof.state === 'refused') this.#plan = undefined
+    if (proof.state === 'proven') {
+      this.#plan = proof.plan
+      this.#maxRows = Math.min(proof.maxRows, this.settings.maxRows)
+      this.#shapes = new BatchShapes(proof.plan, proof.costs)
+    }
+    if (proof.state !== 'proven' && proof.state !== 'refused') return false
+    this.#memory.proof = proof
+    return true
+  }
+
+  /** Nobody shares a run any more; whether that is news. */
+  turnOff({ reason }: BatchFault): boolean {
+    return this.learn({ state: 'refused', reason })
+  }
+
+  /** Forgets a thread's work on the proof, which is gone with it. */
+  startOver(): void {
+    if (!this.isOpen) return
+    this.#state = 'needs-samples'
+    this.#samples = 0
+  }
+
+  /** The requests that this one may share a run with; sets its rows. */
+  bucketOf(request: RunRequest): Bucket<RunRequest> | undefined {
+    return this.#plan === undefined || !request.mayShareRun ? undefined : this.#shapes?.bucketOf(request)
+  }
+
+  /** Whether the thread that looks for the proof is to remember a run. */
+  wantsSample(): boolean {
+    if (this.#state !== 'needs-samples' || this.#samples >= MAX_SAMPLES) return false
+    this.#samples += 1
+    return true
+  }
+
+  /** Counts a batch; whether it is to be checked. */
+  countBatch(requests: number): boolean {
+    this.#batches += 1
+    this.#batchedRequests += requests
+    if (this.#batches <= this.#nextCheck) return false
+    this.#nextCheck = this.#batches < FIRST_CHECKS ? this.#batches : this.#batches + CHECK_EVERY - 1
+    return true
+  }
+
+  countChecks(checks: number): void {
+    this.#checks += checks
+  }
+
+  stats(): BatchingStats {
+    const costs = this.#shapes?.recent.costs
+    return {
+      state: this.#state,
+      reason: this.#reason,
+      axes: this.#axes(),
+      maxRows: this.#plan === undefined ? 0 : this.#maxRows,
+      batches: this.#batches,
+      batchedRequests: this.#batchedRequests,
+      checks: this.#checks,
+      perRowMs: costs?.perRowMs,
+      perRunMs: costs?.perRunMs,
+    }
+  }
+
+  #axes(): BatchingStats['axes'] {
+    const { inputs = [], outputs = [] } = this.#signature ?? {}
+    if (this.#plan === undefined) return undefined
+    const axes = [...this.#plan.inputs, ...this.#plan.outputs].map((axis) => (axis === -1 ? 'shared' : axis))
+    return byName(
+      [...inputs, ...outputs].map(({ name }) => name),
+      axes,
+    )
+  }
+}

@@ -1,0 +1,129 @@
+import type { Batching } from './batching.js'
+import type { Bucket } from './bucket.js'
+import type { RequestQueue } from './request-queue.js'
+import type { RunCosts } from './run-cost.js'
+import type { RunRequest } from './run-request.js'
+
+/** A run that is about to be sent. */
+export interface ChosenRun {
+  readonly requests: RunRequest[]
+  readonly rows: number
+}
+
+export interface Choice {
+  readonly queue: RequestQueue
+  readonly batching: Batching
+  /** Of requests by themselves, whatever their shape. */
+  readonly costs: RunCosts
+  /** Replicas with nothing to do, the one that is chosen for among them. */
+  readonly idle: number
+  readonly nowMs: number
+  /** Runs are added to a pack for as long as all of it takes so long. */
+  readonly maxPackMs: number
+}
+
+/** What a message to a thread and back costs: work that takes less is not worth a second one. */
+const MESSAGE_MS = 0.05
+/** A batch has to be that much faster than its requests one by one. */
+const MIN_GAIN = 0.05
+/** Rows are added to a batch until what the run itself costs is so small a part of it. */
+const RUN_SHARE = 0.05
+/** One in so many batches that should not pay is tried all the same, to notice when they do. */
+const TRY_EVERY = 512
+
+/**
+ * Takes from the queue what one idle replica is to do next: at least one run if anybody waits, more
+ * when that pays, but never so many that another idle replica has nothing to do. Requests whose
+ * deadline has passed are dropped on the way.
+ */
+export function chooseRuns(choice: Choice): ChosenRun[] {
+  const { queue, nowMs, maxPackMs } = choice
+  const runs: ChosenRun[] = []
+  let share = Math.ceil(queue.size / choice.idle)
+  if (choice.idle > 1 && queue.size * (choice.costs.singleMs ?? Infinity) < MESSAGE_MS) share = queue.size
+  let totalMs = 0
+  let deadlineAtMs = Number.POSITIVE_INFINITY
+  while (share > 0) {
+    const head = nextInTime(queue, nowMs)
+    if (head === undefined) break
+    const size = batchSize(choice, head, totalMs)
+    const ms = expectedMs(choice, head, size) ?? Number.POSITIVE_INFINITY
+    const endsAtMs = nowMs + totalMs + ms
+    const isTooLong = totalMs + ms > maxPackMs || endsAtMs > Math.min(deadlineAtMs, head.deadlineAtMs)
+    if (runs.length > 0 && isTooLong) break
+    const run = takeRun(choice, head, size)
+    for (const request of run.requests) deadlineAtMs = Math.min(deadlineAtMs, request.deadlineAtMs)
+    runs.push(run)
+    share -= run.requests.length
+    totalMs += ms
+  }
+  return runs
+}
+
+/** Whether waiting for more could make a larger batch, as far as is known. */
+export function couldGrow({ batching }: Choice, head: RunRequest): boolean {
+  const { bucket } = head
+  return bucket !== undefined && bucket.size < batching.maxRows && pays(bucket, bucket.size + 1, head.rows)
+}
+
+/** The request whose turn it is; those that are too late are dropped. */
+function nextInTime(queue: RequestQueue, nowMs: number): RunRequest | undefined {
+  for (let head = queue.first(); head !== undefined; head = queue.first()) {
+    if (head.deadlineAtMs > nowMs) return head
+    head.expire()
+  }
+  return undefined
+}
+
+/** How many requests of the head's bucket are to share its run; 1 is none. */
+function batchSize(
+  { batching, idle, nowMs }: Choice,
+  { bucket, rows, deadlineAtMs }: RunRequest,
+  spentMs: number,
+): number {
+  if (bucket === undefined || bucket.size < 2) return 1
+  const { perRowMs, perRunMs } = bucket.costs
+  let size = Math.min(bucket.size, Math.floor(batching.maxRows / rows))
+  if (perRowMs > 0) {
+    const rowMs = perRowMs * rows
+    const share = Math.ceil(bucket.size / idle)
+    // In parallel only where that is worth a second run.
+    if (rowMs * share >= Math.max(0, perRunMs) + MESSAGE_MS) size = Math.min(size, share)
+    size = Math.min(size, Math.max(2, Math.ceil((Math.max(0, perRunMs) + MESSAGE_MS) / (RUN_SHARE * rowMs))))
+    size = Math.min(size, Math.floor((deadlineAtMs - nowMs - spentMs - perRunMs) / rowMs))
+  }
+  if (size < 2) return 1
+  if (pays(bucket, size, rows)) return size
+  bucket.passedOver += 1
+  return bucket.passedOver % TRY_EVERY === 0 ? size : 1
+}
+
+function pays({ costs }: Bucket<RunRequest>, requests: number, rows: number): boolean {
+  const { singleMs } = costs
+  const batchMs = costs.batchMs(requests * rows)
+  return singleMs !== undefined && batchMs !== undefined && batchMs < (1 - MIN_GAIN) * requests * singleMs
+}
+
+function expectedMs({ costs }: Choice, { bucket, rows }: RunRequest, size: number): number | undefined {
+  return size === 1 ? (bucket?.costs ?? costs).singleMs : bucket?.costs.batchMs(size * rows)
+}
+
+/** Takes the head and, of its bucket, the next that fit. */
+function takeRun({ queue, batching, nowMs }: Choice, head: RunRequest, size: number): ChosenRun {
+  queue.take(head)
+  const requests = [head]
+  let { rows } = head
+  const bucket = head.bucket
+  while (requests.length < size && bucket !== undefined) {
+    const next = bucket.first()
+    if (next === undefined || rows + next.rows > batching.maxRows) break
+    if (next.deadlineAtMs <= nowMs) {
+      next.expire()
+      continue
+    }
+    queue.take(next)
+    requests.push(next)
+    rows += next.rows
+  }
+  return { requests, rows }
+}

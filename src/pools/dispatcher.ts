@@ -1,0 +1,321 @@
+import { errors } from '../errors.js'
+import { asRuntimeError, decodeError } from '../protocol/error-codec.js'
+import type { Failure, RunDone, RunResult } from '../protocol/messages.js'
+import type { BatchPlan } from '../tensors/batch-plan.js'
+import { RecycledBuffers } from '../tensors/recycled-buffers.js'
+import type { Signature, Tensor } from '../tensors/tensor.js'
+import { AnswerReader } from './answers.js'
+import type { Batching } from './batching.js'
+import { type ChosenRun, chooseRuns, couldGrow } from './choose-runs.js'
+import { checkIntact, type Packed, type PackedRun, writePack } from './pack.js'
+import type { PoolListener, PoolSettings } from './pool-settings.js'
+import type { Replica } from './replica.js'
+import type { ReplicaSet } from './replica-set.js'
+import type { RequestQueue } from './request-queue.js'
+import { RunCosts } from './run-cost.js'
+import type { RunRequest } from './run-request.js'
+import { SideWork } from './side-work.js'
+
+/** Room that is left for an answer of a row while nothing is known of answers. */
+const FIRST_ANSWER_BYTES = 1_024
+
+/** A pack that is under way. */
+interface Flight {
+  readonly runs: readonly ChosenRun[]
+  readonly plan: BatchPlan | undefined
+}
+
+/** Gives what is queued to the replicas that are idle, and what they answer to the callers. */
+export class Dispatcher {
+  readonly #settings: PoolSettings
+  readonly #queue: RequestQueue
+  readonly #replicas: ReplicaSet
+  readonly #batching: Batching
+  readonly #sideWork: SideWork
+  readonly #buffers = new RecycledBuffers()
+  readonly #costs = new RunCosts()
+  #signature: Signature = { inputs: [], outputs: [] }
+  #answers = new AnswerReader(this.#signature)
+  /** What answers take of a buffer for each row, as last seen. */
+  #answerBytes = FIRST_ANSWER_BYTES
+  #delay: NodeJS.Timeout | undefined
+  /** Runs of packs whose replica is gone. */
+  #orphans: ChosenRun[] = []
+
+  constructor(
+    settings: PoolSettings,
+    queue: RequestQueue,
+    replicas: ReplicaSet,
+    batching: Batching,
+    listener: PoolListener,
+  ) {
+    this.#settings = settings
+    this.#queue = queue
+    this.#replicas = replicas
+    this.#batching = batching
+    this.#sideWork = new SideWork(batching, replicas, listener, () => {
+      queue.sort((request) => batching.bucketOf(request))
+    })
+  }
+
+  /** To be called when the model is loaded, before anything else. */
+  open(signature: Signature): void {
+    this.#signature = signature
+    this.#answers = new AnswerReader(signature)
+    this.#batching.open(signature)
+  }
+
+  /** Looks for the proof of batching with an input known to be valid, before there are callers. */
+  async proveWith(inputs: readonly Tensor[]): Promise<void> {
+    const replica = this.#batching.isOpen ? this.#replicas.takeIdle() : undefined
+    if (replica === undefined) return
+    const run: PackedRun = {
+      requests: [{ inputs, outputs: undefined, transfer: false, rows: 1 }],
+      keep: 'sample',
+    }
+    const { task, transfer } = writePack(this.#signature, [run], undefined, this.#buffers, this.#answerBytes)
+    this.#batching.wantsSample()
+    try {
+      const reply = await replica.run([], performance.now(), task, transfer)
+      if (reply.ok) replica.hasSideWork = reply.hasSideWork
+      await this.#sideWork.finish(replica)
+    } finally {
+      if (replica.state === 'busy') this.#replicas.rest(replica)
+    }
+  }
+
+  /** Every request that a replica is running. */
+  *inFlight(): Generator<RunRequest> {
+    for (const { runs } of this.#replicas.all()) for (const { requests } of runs) yield* requests
+    for (const { requests } of this.#orphans) yield* requests
+  }
+
+  /** Takes what a replica was sent and has not begun: another one gets it, before all that is queued. */
+  takeBack(runs: readonly ChosenRun[], error: unknown): void {
+    for (const { requests } of runs) {
+      for (const request of requests) {
+        // Its input is with the thread.
+        if (request.transfer) request.reject(error)
+        // One by one: by now it may be known that they must not share a run.
+        else this.#orphans.push({ requests: [request], rows: request.rows })
+      }
+    }
+  }
+
+  /** No replica will come for those that a replica was sent and had not begun. */
+  rejectOrphans(error: unknown): void {
+    for (const { requests } of this.#orphans.splice(0)) for (const request of requests) request.reject(error)
+  }
+
+  /** How long it will take to have done what is queued, in milliseconds, as far as is known. */
+  backlogMs(): number {
+    const replicas = Math.max(1, this.#replicas.stats().replicas)
+    const bucket = this.#queue.first()?.bucket
+    const rows = this.#batching.maxRows
+    const batchMs = bucket?.costs.batchMs(rows)
+    const eachMs = batchMs === undefined ? (this.#costs.singleMs ?? 0) : batchMs / rows
+    return (this.#queue.size * eachMs) / replicas
+  }
+
+  /** A replica is gone, and with it what its thread knew. */
+  forgetLost(): void {
+    this.#sideWork.forgetLost()
+  }
+
+  close(): void {
+    clearTimeout(this.#delay)
+    this.#buffers.clear()
+  }
+
+  /** Sends what is queued, for as long as replicas are idle. */
+  flush(): void {
+    while (this.#queue.size + this.#orphans.length > 0 && this.#replicas.idleCount > 0) {
+      const nowMs = performance.now()
+      if (this.#orphans.length > 0) {
+        const replica = this.#replicas.takeIdle() as Replica
+        if (!this.#send(replica, this.#orphans.splice(0), nowMs)) this.#replicas.rest(replica)
+        continue
+      }
+      if (this.#waitsForMore(nowMs)) return
+      const choice = this.#choice(nowMs)
+      const replica = this.#replicas.takeIdle() as Replica
+      if (
+        !this.#sideWork.start(replica, false, nowMs, this.#resume) &&
+        !this.#send(replica, chooseRuns(choice), nowMs)
+      ) {
+        this.#replicas.rest(replica)
+      }
+    }
+    if (this.#queue.size === 0) this.#sideWork.startAll(performance.now(), this.#resume)
+  }
+
+  readonly #flushLater = (): void => this.flush()
+
+  readonly #resume = (replica: Replica): void => {
+    this.#replicas.rest(replica)
+    this.flush()
+  }
+
+  #choice(nowMs: number): Parameters<typeof chooseRuns>[0] {
+    return {
+      queue: this.#queue,
+      batching: this.#batching,
+      costs: this.#costs,
+      idle: this.#replicas.idleCount,
+      nowMs,
+      maxPackMs: this.#settings.maxPackMs,
+    }
+  }
+
+  /** Whether the next request may wait for others to share its run, although a replica is idle. */
+  #waitsForMore(nowMs: number): boolean {
+    const maxDelayMs = this.#settings.batching?.maxDelayMs ?? 0
+    const head = maxDelayMs === 0 ? undefined : this.#queue.first()
+    if (head === undefined) return false
+    const waitMs = Math.min(head.startedAtMs + maxDelayMs, head.deadlineAtMs) - nowMs
+    if (waitMs <= 0 || !couldGrow(this.#choice(nowMs), head)) return false
+    clearTimeout(this.#delay)
+    this.#delay = setTimeout(() => this.flush(), waitMs)
+    return true
+  }
+
+  /** Whether the replica has something to run; an input that cannot be copied is rejected. */
+  #send(replica: Replica, chosen: readonly ChosenRun[], nowMs: number): boolean {
+    const runs = chosen.flatMap((run) => this.#start(run, nowMs))
+    if (runs.length === 0) return false
+    const { plan } = this.#batching
+    const isFirstBatch =
+      plan !== undefined && !replica.knowsPlan && runs.some(({ requests }) => requests.length > 1)
+    if (isFirstBatch) replica.knowsPlan = true
+    const packed = runs.map((run, index): PackedRun => {
+      const isBatch = run.requests.length > 1
+      const isSample = !isBatch && index === 0 && this.#sideWork.wantsSampleFrom(replica)
+      const isChecked = isBatch && this.#batching.countBatch(run.requests.length)
+      return {
+        requests: run.requests as readonly Packed[],
+        keep: isSample ? 'sample' : isChecked ? 'check' : undefined,
+      }
+    })
+    const rows = runs.reduce((sum, run) => sum + run.rows, 0)
+    const { task, transfer } = writePack(
+      this.#signature,
+      packed,
+      plan,
+      this.#buffers,
+      rows * this.#answerBytes,
+    )
+    replica.run(runs, nowMs, isFirstBatch ? { ...task, plan } : task, transfer).then(
+      (reply) => this.#land(replica, { runs, plan }, reply),
+      (error: unknown) => this.#miss(replica, runs, error),
+    )
+    return true
+  }
+
+  /** The run with the requests of it that can be sent. */
+  #start(run: ChosenRun, nowMs: number): ChosenRun[] {
+    const requests: RunRequest[] = []
+    let rows = 0
+    for (const request of run.requests) {
+      try {
+        checkIntact(this.#signature, request.inputs as readonly Tensor[])
+        if (request.stage !== 'in-flight') request.start(nowMs)
+      } catch (error) {
+        request.reject(
+          asRuntimeError('ERR_INVALID_INPUT', 'the input cannot be copied', error, this.#subject()),
+        )
+      }
+      // A listener of the tracker may have aborted it just now.
+      if (request.isSettled) continue
+      requests.push(request)
+      rows += request.rows
+    }
+    return requests.length === 0 ? [] : [{ requests, rows }]
+  }
+
+  #land(replica: Replica, { runs, plan }: Flight, reply: RunDone | Failure): void {
+    const isFree = replica.state === 'busy'
+    if (!reply.ok) {
+      if (isFree) this.#resume(replica)
+      const error = decodeError(reply.error)
+      for (const { requests } of runs) for (const request of requests) request.reject(error)
+      return
+    }
+    replica.hasSideWork = reply.hasSideWork
+    for (const [index, result] of reply.results.entries()) this.#observe(runs[index] as ChosenRun, result)
+    if (isFree) this.#free(replica)
+    for (const [index, result] of reply.results.entries()) {
+      this.#settle(runs[index] as ChosenRun, plan, result, reply.buffer)
+    }
+    if (reply.buffer !== undefined) this.#buffers.give(reply.buffer)
+  }
+
+  /** The next pack is on its way before callers are told, unless what they ask next could join its batch. */
+  #free(replica: Replica): void {
+    const head = this.#queue.first()
+    if (head !== undefined && !couldGrow(this.#choice(0), head)) {
+      this.#resume(replica)
+      return
+    }
+    this.#replicas.rest(replica)
+    process.nextTick(this.#flushLater)
+  }
+
+  #observe({ requests, rows }: ChosenRun, result: RunResult): void {
+    if ('fault' in result && result.fault !== undefined) this.#sideWork.turnOff(result.fault)
+    if (!('ms' in result) || result.ms === undefined) return
+    const [first] = requests as [RunRequest]
+    const isBatch = requests.length > 1
+    first.bucket?.costs.observe(rows, result.ms, isBatch)
+    if (!isBatch) this.#costs.observe(rows, result.ms, false)
+    if ('answer' in result) {
+      this.#answerBytes = Math.ceil(this.#answers.bytesOf(result.answer, first.outputs, rows) / rows)
+    }
+  }
+
+  #settle(
+    { requests }: ChosenRun,
+    plan: BatchPlan | undefined,
+    result: RunResult,
+    buffer: ArrayBuffer | undefined,
+  ): void {
+    const [first] = requests as [RunRequest]
+    if ('answers' in result) {
+      for (const [index, each] of result.answers.entries()) {
+        const request = requests[index] as RunRequest
+        if ('error' in each) request.reject(decodeError(each.error))
+        else request.resolve(this.#answers.single(each, request.outputs, buffer))
+      }
+    } else if ('error' in result) {
+      const error = decodeError(result.error)
+      for (const request of requests) request.reject(error)
+    } else if (requests.length === 1) {
+      first.resolve(this.#answers.single(result.answer, first.outputs, buffer))
+    } else {
+      const rows = requests.map((request) => request.rows)
+      const { outputs: axes } = plan as BatchPlan
+      let index = 0
+      for (const outputs of this.#answers.rows(result.answer, first.outputs, buffer, axes, rows)) {
+        ;(requests[index] as RunRequest).resolve(outputs)
+        index += 1
+      }
+    }
+  }
+
+  /** The pack gave no reply: the thread died, or the message could not be sent. */
+  #miss(replica: Replica, runs: readonly ChosenRun[], error: unknown): void {
+    if (error instanceof errors.ERR_REPLICA_EXITED) {
+      // One that was given up as stuck has been dealt with.
+      if (replica.state === 'busy' || replica.state === 'dead') this.takeBack(replica.abandon(error), error)
+      if (replica.state === 'busy') replica.state = 'dead'
+      this.flush()
+      return
+    }
+    if (replica.state === 'busy') this.#resume(replica)
+    const told = asRuntimeError('ERR_INVALID_INPUT', 'the input cannot be sent', error, this.#subject())
+    for (const { requests } of runs) for (const request of requests) request.reject(told)
+  }
+
+  #subject(): { model: string; version: string } {
+    return { model: this.#settings.model, version: this.#settings.version }
+  }
+}

@@ -1,0 +1,153 @@
+import { errors } from '../errors.js'
+import type { RunShape, RunTask } from '../protocol/messages.js'
+import { aligned, viewOf } from '../protocol/pack-layout.js'
+import { type BatchPlan, SHARED } from '../tensors/batch-plan.js'
+import { ELEMENT_TYPES } from '../tensors/element-types.js'
+import type { RecycledBuffers } from '../tensors/recycled-buffers.js'
+import { copyElements, elementCount, putRows, rowLayout, withRows } from '../tensors/rows.js'
+import type { Signature, Tensor, TensorData, TensorSpec } from '../tensors/tensor.js'
+
+/** What of a request goes into a pack. */
+export interface Packed {
+  readonly inputs: readonly Tensor[]
+  readonly outputs: readonly string[] | undefined
+  /** Its buffers move instead of being copied, where a view covers one whole. */
+  readonly transfer: boolean
+  readonly rows: number
+}
+
+/** One run of a pack before it is written: a request by itself, or several that share it. */
+export interface PackedRun {
+  readonly requests: readonly Packed[]
+  readonly keep: RunShape['keep']
+}
+
+export interface WrittenPack {
+  readonly task: RunTask
+  /** What moves to the thread. */
+  readonly transfer: ArrayBuffer[]
+}
+
+/**
+ * Copies the inputs of all runs into one recycled buffer, once and straight into their places; what
+ * has moved is named in the shape. `answerBytes` is the room to leave for answers.
+ */
+export function writePack(
+  { inputs }: Signature,
+  runs: readonly PackedRun[],
+  plan: BatchPlan | undefined,
+  buffers: RecycledBuffers,
+  answerBytes: number,
+): WrittenPack {
+  const moved = new Set<ArrayBuffer>()
+  const shapes = runs.map((run) => shapeOf(inputs, run, plan, moved))
+  let bytes = answerBytes
+  for (const { dims, given } of shapes) {
+    for (let index = 0; index < inputs.length; index += 1) {
+      if (given?.[index] === undefined) bytes += bytesOf(inputs[index] as TensorSpec, dims[index] ?? [])
+    }
+  }
+  const buffer = buffers.take(bytes)
+  let offset = 0
+  for (let run = 0; run < runs.length; run += 1) {
+    const { dims, given, rows } = shapes[run] as RunShape
+    const { requests } = runs[run] as PackedRun
+    for (let index = 0; index < inputs.length; index += 1) {
+      if (given?.[index] !== undefined) continue
+      const { type } = inputs[index] as TensorSpec
+      const own = dims[index] as readonly number[]
+      const count = elementCount(own)
+      const target = viewOf(type, buffer, offset, count)
+      offset += bytesOf(inputs[index] as TensorSpec, own)
+      const axis = rows === undefined ? SHARED : (plan?.inputs[index] as number)
+      if (axis === SHARED) copyElements(target, 0, elementsOf(requests[0], index), 0, count)
+      else layRows(target, own[axis] as number, requests, index, axis)
+    }
+  }
+  return { task: { kind: 'run', buffer, runs: shapes, plan: undefined }, transfer: [buffer, ...moved] }
+}
+
+/**
+ * @throws ERR_INVALID_INPUT if an array is not what it was when it was checked: its buffer may have
+ * been transferred since.
+ */
+export function checkIntact({ inputs: specs }: Signature, inputs: readonly Tensor[]): void {
+  for (let index = 0; index < inputs.length; index += 1) {
+    const { data, dims } = inputs[index] as Tensor
+    const count = elementCount(dims)
+    if (data.length === count) continue
+    throw new errors.ERR_INVALID_INPUT(
+      `input "${specs[index]?.name}" holds ${data.length} of ${count} elements by now; was its buffer transferred while the request waited?`,
+    )
+  }
+}
+
+function shapeOf(
+  specs: readonly TensorSpec[],
+  { requests, keep }: PackedRun,
+  plan: BatchPlan | undefined,
+  moved: Set<ArrayBuffer>,
+): RunShape {
+  const [first] = requests as [Packed]
+  const isBatch = requests.length > 1
+  const rows = isBatch ? requests.map((request) => request.rows) : undefined
+  const total = isBatch ? requests.reduce((sum, request) => sum + request.rows, 0) : 0
+  let given: (TensorData | undefined)[] | undefined
+  const dims = first.inputs.map((tensor, index) => {
+    const axis = isBatch ? (plan?.inputs[index] as number) : SHARED
+    const own = axis === SHARED ? tensor.dims : withRows(tensor.dims, axis, total)
+    if (specs[index]?.type === 'string') {
+      given ??= new Array(specs.length).fill(undefined)
+      given[index] = axis === SHARED ? tensor.data : joinStrings(own, requests, index, axis)
+    } else if (first.transfer && coversItsBuffer(tensor.data)) {
+      given ??= new Array(specs.length).fill(undefined)
+      given[index] = tensor.data
+      moved.add(tensor.data.buffer)
+    }
+    return own
+  })
+  return { dims, outputs: first.outputs, rows, given, keep }
+}
+
+function joinStrings(
+  dims: readonly number[],
+  requests: readonly Packed[],
+  index: number,
+  axis: number,
+): string[] {
+  const joined = new Array<string>(elementCount(dims))
+  layRows(joined, dims[axis] as number, requests, index, axis)
+  return joined
+}
+
+function layRows(
+  target: TensorData,
+  total: number,
+  requests: readonly Packed[],
+  index: number,
+  axis: number,
+): void {
+  let at = 0
+  for (const { inputs, rows } of requests) {
+    const { data, dims } = inputs[index] as Tensor
+    putRows(target, total, at, data, rowLayout(dims, axis))
+    at += rows
+  }
+}
+
+function elementsOf(request: Packed | undefined, index: number): TensorData {
+  return (request as Packed).inputs[index]?.data as TensorData
+}
+
+function bytesOf({ type }: TensorSpec, dims: readonly number[]): number {
+  return aligned(elementCount(dims) * ELEMENT_TYPES[type].bytesPerElement)
+}
+
+function coversItsBuffer(data: TensorData): data is Float32Array<ArrayBuffer> {
+  return (
+    ArrayBuffer.isView(data) &&
+    data.buffer instanceof ArrayBuffer &&
+    data.byteLength === data.buffer.byteLength &&
+    data.byteLength > 0
+  )
+}

@@ -1,0 +1,83 @@
+/** Weight of a new run against the earlier ones: of its size, and for how fast the machine is at present. */
+const NEWS = 0.05
+const SPEED_NEWS = 0.1
+/** A run that took so many times what was expected was held up by something else, and counts as that many. */
+const MAX_OUTLIER = 3
+
+/** Runs of about so many rows. */
+interface SizeClass {
+  rows: number
+  /** At the speed of the machine when the first run was counted. */
+  ms: number
+}
+
+/**
+ * What runs of a model take, as `perRowMs * rows + perRunMs`: a line through what runs of about 1, 2, 4,
+ * 8, ... rows took, and apart from that the time of a request by itself, with which batches are compared.
+ * When runs get slower all at once, because others use the machine, so does what is expected of sizes
+ * that have not been seen since.
+ */
+export class RunCosts {
+  readonly #classes: (SizeClass | undefined)[] = []
+  #single: SizeClass | undefined
+  #speed = 1
+  #perRowMs = 0
+  #perRunMs = 0
+
+  get perRowMs(): number {
+    return this.#perRowMs * this.#speed
+  }
+
+  get perRunMs(): number {
+    return this.#perRunMs * this.#speed
+  }
+
+  /** Of a request by itself; undefined until there was one. */
+  get singleMs(): number | undefined {
+    return this.#single === undefined ? undefined : this.#single.ms * this.#speed
+  }
+
+  /** What a run of so many rows is expected to take; undefined while nothing is known. */
+  batchMs(rows: number): number | undefined {
+    if (this.#classes.length === 0) return undefined
+    return Math.max(0, this.#perRowMs * rows + this.#perRunMs) * this.#speed
+  }
+
+  /** One run; `isBatch` is false for a request by itself, whatever rows it has. */
+  observe(rows: number, ms: number, isBatch: boolean): void {
+    const index = Math.floor(Math.log2(rows))
+    const own = isBatch ? this.#classes[index] : this.#single
+    const expectedMs = own === undefined ? 0 : own.ms * this.#speed
+    const counted = expectedMs > 0 ? Math.min(ms, MAX_OUTLIER * expectedMs) : ms
+    if (expectedMs > 0) this.#speed *= 1 + SPEED_NEWS * (counted / expectedMs - 1)
+    if (!isBatch) this.#single = updated(this.#single, rows, counted / this.#speed)
+    this.#classes[index] = updated(this.#classes[index], rows, counted / this.#speed)
+    this.#fit()
+  }
+
+  /** Least squares of relative errors: a run of one row tells as much as one of a hundred. */
+  #fit(): void {
+    let [weights, sumRows, sumMs, rowsRows, rowsMs] = [0, 0, 0, 0, 0]
+    for (const known of this.#classes) {
+      if (known === undefined) continue
+      const { rows, ms } = known
+      const weight = 1 / (ms * ms + Number.EPSILON)
+      weights += weight
+      sumRows += weight * rows
+      sumMs += weight * ms
+      rowsRows += weight * rows * rows
+      rowsMs += weight * rows * ms
+    }
+    const spread = weights * rowsRows - sumRows * sumRows
+    this.#perRowMs = spread > 1e-9 * weights * rowsRows ? (weights * rowsMs - sumRows * sumMs) / spread : 0
+    this.#perRowMs = Math.max(0, this.#perRowMs)
+    this.#perRunMs = (sumMs - this.#perRowMs * sumRows) / weights
+  }
+}
+
+function updated(known: SizeClass | undefined, rows: number, ms: number): SizeClass {
+  if (known === undefined) return { rows, ms }
+  known.rows += NEWS * (rows - known.rows)
+  known.ms += NEWS * (ms - known.ms)
+  return known
+}

@@ -1,0 +1,18 @@
+/**
+ * How requests of a version share one run: along which axis rows are laid one after another.
+ * Found and proven by `workers/batch-prover.ts`.
+ */
+export interface BatchPlan {
+  /** Of each input of the signature its batch axis; `SHARED` if all rows of a batch have the same value. */
+  readonly inputs: readonly number[]
+  /** Of each output of the signature its batch axis. */
+  readonly outputs: readonly number[]
+}
+
+export const SHARED = -1
+
+/** How far numbers may differ: `atol + rtol * |expected|`. */
+export interface Tolerance {
+  readonly rtol: number
+  readonly atol: number
+}

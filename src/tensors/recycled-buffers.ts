@@ -1,0 +1,51 @@
+const SMALLEST_BYTES = 1_024
+/** What a pool keeps of buffers that are not under way. */
+const MAX_KEPT_BYTES = 64 * 2 ** 20
+
+/**
+ * Buffers that travel to a thread with a pack and come back with its answers. Sizes are powers of two,
+ * so that packs of about the same size share them.
+ */
+export class RecycledBuffers {
+  readonly #maxBytes: number
+  /** Those at home, by the power of two. */
+  readonly #kept: ArrayBuffer[][] = []
+  #keptBytes = 0
+
+  constructor(maxBytes = MAX_KEPT_BYTES) {
+    this.#maxBytes = maxBytes
+  }
+
+  get keptBytes(): number {
+    return this.#keptBytes
+  }
+
+  /** A buffer of at least `bytes`, whose content is what the last pack left there. */
+  take(bytes: number): ArrayBuffer {
+    const power = powerOf(bytes)
+    const buffer = this.#kept[power]?.pop()
+    if (buffer === undefined) return new ArrayBuffer(2 ** power)
+    this.#keptBytes -= buffer.byteLength
+    return buffer
+  }
+
+  /** Keeps a buffer for the next pack; one that is not from here, or too much, is left to the collector. */
+  give(buffer: ArrayBuffer): void {
+    const bytes = buffer.byteLength
+    const power = powerOf(bytes)
+    if (bytes !== 2 ** power || this.#keptBytes + bytes > this.#maxBytes) return
+    this.#kept[power] ??= []
+    this.#kept[power].push(buffer)
+    this.#keptBytes += bytes
+  }
+
+  /** Forgets all. */
+  clear(): void {
+    this.#kept.length = 0
+    this.#keptBytes = 0
+  }
+}
+
+function powerOf(bytes: number): number {
+  return Math.ceil(Math.log2(Math.max(SMALLEST_BYTES, bytes)))
+}

@@ -1,0 +1,81 @@
+import { newElements } from './coerce-elements.js'
+import type { TensorData, TensorType } from './tensor.js'
+
+/** Chunks of so few elements are copied in a loop: a view of them would cost more. */
+const LOOP_ELEMENTS = 128
+
+/** A tensor as rows along one axis: `outer` blocks of `rows` rows of `inner` elements each. */
+export interface RowLayout {
+  readonly outer: number
+  readonly rows: number
+  readonly inner: number
+}
+
+export function rowLayout(dims: readonly number[], axis: number): RowLayout {
+  let outer = 1
+  let inner = 1
+  for (let index = 0; index < axis; index += 1) outer *= dims[index] as number
+  for (let index = axis + 1; index < dims.length; index += 1) inner *= dims[index] as number
+  return { outer, rows: dims[axis] as number, inner }
+}
+
+export function elementCount(dims: readonly number[]): number {
+  let count = 1
+  for (const dim of dims) count *= dim
+  return count
+}
+
+/** `dims` with another size along `axis`, in an array of its own. */
+export function withRows(dims: readonly number[], axis: number, rows: number): number[] {
+  const sized = dims.slice()
+  sized[axis] = rows
+  return sized
+}
+
+/** Lays the rows of `source` into a batch of `total` rows, from row `at` on. */
+export function putRows(
+  target: TensorData,
+  total: number,
+  at: number,
+  source: TensorData,
+  { outer, rows, inner }: RowLayout,
+): void {
+  const chunk = rows * inner
+  for (let block = 0; block < outer; block += 1) {
+    copyElements(target, (block * total + at) * inner, source, block * chunk, chunk)
+  }
+}
+
+/** The `rows` rows from row `at` on, in memory of their own. */
+export function takeRows(
+  type: TensorType,
+  source: TensorData,
+  { outer, rows: total, inner }: RowLayout,
+  at: number,
+  rows: number,
+): TensorData {
+  const chunk = rows * inner
+  if (outer === 1 && chunk > LOOP_ELEMENTS) return source.slice(at * inner, at * inner + chunk)
+  const taken = newElements(type, outer * chunk)
+  for (let block = 0; block < outer; block += 1) {
+    copyElements(taken, block * chunk, source, (block * total + at) * inner, chunk)
+  }
+  return taken
+}
+
+export function copyElements(
+  target: TensorData,
+  targetAt: number,
+  source: TensorData,
+  sourceAt: number,
+  count: number,
+): void {
+  if (count <= LOOP_ELEMENTS || Array.isArray(source)) {
+    const elements = target as unknown[]
+    for (let index = 0; index < count; index += 1) elements[targetAt + index] = source[sourceAt + index]
+    return
+  }
+  const isWhole = sourceAt === 0 && count === source.length
+  const chunk = (isWhole ? source : source.subarray(sourceAt, sourceAt + count)) as Float32Array
+  ;(target as Float32Array).set(chunk, targetAt)
+}

@@ -1,0 +1,277 @@
+import type { Proof, ProofOrder, RunCost } from '../src/protocol/messages.js'
+import { SHARED } from '../src/tensors/batch-plan.js'
+import { difference, toleranceFor } from '../src/tensors/difference.js'
+import type { Signature, Tensor } from '../src/tensors/tensor.js'
+import { candidatesOf } from './batch-candidates.js'
+import { join, split } from './batch-rows.js'
+import { unlikeRows } from './unlike-rows.js'
+
+export type RunOnce = (inputs: readonly Tensor[], wanted?: readonly string[]) => Promise<Tensor[]>
+
+/** Why requests that are batched along these axes could answer each other; undefined if nothing is known against it. */
+export type Hazards = (axes: readonly number[]) => string | undefined
+
+/** A request with the answer it has alone. */
+interface Row {
+  readonly inputs: readonly Tensor[]
+  readonly outputs: readonly Tensor[]
+}
+
+/** Sizes of batches that are tried, in requests, as far as they are allowed and affordable. */
+const SIZES = [2, 3, 8, 32, 128, 512]
+/** The largest that must be: below that nothing is proven. */
+const LEAST_SIZE = 3
+/** Samples that are kept. */
+const MAX_SAMPLES = 8
+/** A model whose answers to so many samples are all the same cannot be told from one that mixes them up. */
+const ENOUGH_SAMPLES = 64
+/** Runs of each size for its cost: the fastest counts. */
+const TIMED_RUNS = 2
+
+/** Ends the search along one choice of axes. */
+class Refusal extends Error {}
+
+/**
+ * Finds out by runs, and by what can be read of the model, along which axes requests can share a run,
+ * and whether each is answered as if it were alone. Goes on from sample to sample and from stretch to
+ * stretch of work.
+ */
+export class BatchProver {
+  readonly #signature: Signature
+  readonly #run: RunOnce
+  readonly #hazards: Hazards
+  readonly #samples: Row[] = []
+  #offered = 0
+  /** Of a sample alone, the fastest. */
+  #sampleMs = Number.POSITIVE_INFINITY
+  #order: ProofOrder | undefined
+  #proof: Proof = { state: 'needs-samples', reason: 'no request has been answered yet' }
+  /** Yields what the next run is expected to take. */
+  #search: AsyncGenerator<number, Proof> | undefined
+  #nextRunMs: number | undefined
+
+  constructor(signature: Signature, run: RunOnce, hazards: Hazards) {
+    this.#signature = signature
+    this.#run = run
+    this.#hazards = hazards
+  }
+
+  /** Whether there is a sample to work with. */
+  get hasWork(): boolean {
+    return this.#samples.length > 0 && this.#proof.state === 'proving'
+  }
+
+  /** Takes an input that is known to be valid, with its answer and the time that took. */
+  offer(inputs: readonly Tensor[], outputs: readonly Tensor[], ms: number): void {
+    if (this.#search !== undefined || this.#proof.state === 'refused' || this.#proof.state === 'proven')
+      return
+    this.#offered += 1
+    this.#sampleMs = Math.min(this.#sampleMs, ms)
+    if (this.#samples.length === MAX_SAMPLES) this.#samples.shift()
+    this.#samples.push({ inputs, outputs })
+    this.#proof = { state: 'proving' }
+  }
+
+  start(order: ProofOrder): void {
+    this.#order = order
+  }
+
+  /** Works until `endsAtMs`, on no run that is expected to take longer than `maxRunMs`. */
+  async advance(endsAtMs: number, maxRunMs: number): Promise<Proof | undefined> {
+    if (this.#order === undefined) return undefined
+    if (this.#proof.state !== 'proving') return this.#proof
+    this.#search ??= this.#prove(this.#order, maxRunMs)
+    for (let isFirst = true; ; isFirst = false) {
+      const nowMs = performance.now()
+      if (!isFirst && nowMs + (this.#nextRunMs ?? 0) > endsAtMs) return this.#proof
+      const step = await this.#search.next()
+      if (step.done !== true) {
+        this.#nextRunMs = step.value
+        continue
+      }
+      this.#search = undefined
+      this.#proof = step.value
+      return this.#proof
+    }
+  }
+
+  async *#prove(order: ProofOrder, maxRunMs: number): AsyncGenerator<number, Proof> {
+    const reasons: string[] = []
+    const [sample] = this.#samples as [Row]
+    if (2 * this.#sampleMs > maxRunMs) {
+      const reason = `a run takes ${this.#sampleMs.toFixed(1)} ms, so one of two requests is expected to take longer than ${maxRunMs} ms (batching.proofBudgetMs); raise it, or give a \`sample\``
+      // A first run is slow for other reasons.
+      return this.#offered < 4 ? { state: 'needs-samples', reason } : { state: 'refused', reason }
+    }
+    for (const inputs of candidatesOf(this.#signature, sample.inputs)) {
+      const hazard = this.#hazards(inputs)
+      if (hazard !== undefined) {
+        reasons.push(hazard)
+        continue
+      }
+      try {
+        return yield* this.#tryAxes(inputs, order, maxRunMs)
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error
+        reasons.push(error.message)
+      }
+    }
+    const [first = 'no input has a free axis that could be the batch'] = reasons
+    return { state: 'refused', reason: first }
+  }
+
+  /** @throws Refusal */
+  async *#tryAxes(
+    inputs: readonly number[],
+    order: ProofOrder,
+    maxRunMs: number,
+  ): AsyncGenerator<number, Proof> {
+    const samples = this.#comparable(inputs)
+    const [sample] = samples as [Row]
+    const rows: Row[] = [...samples]
+    const outputs = yield* this.#outputAxes(inputs, sample, maxRunMs)
+    for (const variant of unlikeRows(
+      samples.map((row) => row.inputs),
+      inputs,
+    )) {
+      yield this.#sampleMs
+      try {
+        rows.push({ inputs: variant, outputs: await this.#run(variant) })
+      } catch {
+        // No valid input: not every variant is one.
+      }
+    }
+    const unlike = rows.filter((row) => !isSame(row.outputs, sample.outputs))
+    if (unlike.length === 0) {
+      const reason =
+        'all inputs seen so far have the same answer, which would hide that answers were mixed up'
+      return this.#offered < ENOUGH_SAMPLES
+        ? { state: 'needs-samples', reason }
+        : { state: 'refused', reason }
+    }
+    const costs: RunCost[] = []
+    let proven = 0
+    const unitRows = rowsOf(sample.inputs, inputs)
+    const costOf = (count: number): number => {
+      const last = costs.at(-1)
+      return last === undefined ? count * this.#sampleMs : (last.ms * count * unitRows) / last.rows
+    }
+    const largest = Math.max(LEAST_SIZE, Math.floor(order.maxRows / unitRows))
+    for (const size of [...SIZES.filter((each) => each < largest), largest]) {
+      if (costOf(size) > maxRunMs) break
+      let fastestMs = Number.POSITIVE_INFINITY
+      for (let turn = 0; turn < TIMED_RUNS; turn += 1) {
+        yield costOf(size)
+        // Other neighbours in each turn.
+        const batch = Array.from({ length: size }, (_, index) => rows[(index + turn) % rows.length] as Row)
+        const startedAtMs = performance.now()
+        const answers = await this.#runBatch(batch, inputs)
+        fastestMs = Math.min(fastestMs, performance.now() - startedAtMs)
+        compare(batch, answers, inputs, outputs, order, this.#signature)
+      }
+      costs.push({ rows: size * unitRows, ms: fastestMs })
+      proven = size
+    }
+    if (proven < LEAST_SIZE) {
+      throw new Refusal(
+        `a batch of ${LEAST_SIZE} is expected to take ${costOf(LEAST_SIZE).toFixed(1)} ms, longer than ${maxRunMs} ms (batching.proofBudgetMs)`,
+      )
+    }
+    costs.unshift({ rows: 1, ms: this.#sampleMs })
+    return { state: 'proven', plan: { inputs, outputs }, maxRows: proven * unitRows, costs }
+  }
+
+  /** The samples that could share a run with the first along these axes. */
+  #comparable(axes: readonly number[]): Row[] {
+    const [first] = this.#samples as [Row]
+    return this.#samples
+      .filter(({ inputs }) =>
+        inputs.every((tensor, index) => {
+          const axis = axes[index] as number
+          const like = first.inputs[index] as Tensor
+          if (tensor.dims.length !== like.dims.length) return false
+          if (axis === SHARED) return isSame([tensor], [like])
+          return tensor.dims.every((dim, at) => at === axis || dim === like.dims[at])
+        }),
+      )
+      .filter(({ inputs }) => rowsOf(inputs, axes) === rowsOf(first.inputs, axes))
+  }
+
+  /** Of each output the one axis that grows with the rows. @throws Refusal */
+  async *#outputAxes(
+    inputs: readonly number[],
+    sample: Row,
+    maxRunMs: number,
+  ): AsyncGenerator<number, number[]> {
+    if (2 * this.#sampleMs > maxRunMs) throw new Refusal('a run takes too long to be tried twice as large')
+    yield 2 * this.#sampleMs
+    const answers = await this.#runBatch([sample, sample], inputs)
+    const unitRows = rowsOf(sample.inputs, inputs)
+    return answers.map(({ dims }, index) => {
+      const { name } = this.#signature.outputs[index] as { name: string }
+      const alone = (sample.outputs[index] as Tensor).dims
+      const grown = [...dims.keys()].filter((axis) => dims[axis] !== alone[axis])
+      const [axis] = grown
+      if (dims.length === alone.length && grown.length === 1 && axis !== undefined) {
+        if (alone[axis] === unitRows && dims[axis] === 2 * unitRows) return axis
+      }
+      throw new Refusal(`output "${name}" has dims [${dims}] for two requests and [${alone}] for one`)
+    })
+  }
+
+  /** @throws Refusal if it fails. */
+  async #runBatch(batch: readonly Row[], axes: readonly number[]): Promise<Tensor[]> {
+    try {
+      return await this.#run(
+        join(
+          batch.map((row) => row.inputs),
+          axes,
+        ),
+      )
+    } catch (error) {
+      throw new Refusal(`a batch of ${batch.length} fails: ${(error as Error).message}`)
+    }
+  }
+}
+
+/** @throws Refusal if a request of the batch is not answered as if it were alone. */
+function compare(
+  batch: readonly Row[],
+  answers: readonly Tensor[],
+  inputs: readonly number[],
+  outputs: readonly number[],
+  { tolerance }: ProofOrder,
+  signature: Signature,
+): void {
+  const rows = batch.map((row) => rowsOf(row.inputs, inputs))
+  const total = rows.reduce((sum, own) => sum + own, 0)
+  for (const [index, { dims }] of answers.entries()) {
+    if (dims[outputs[index] as number] !== total) {
+      throw new Refusal(`output "${signature.outputs[index]?.name}" has dims [${dims}] for ${total} rows`)
+    }
+  }
+  for (const [index, own] of split(answers, outputs, rows).entries()) {
+    for (const [at, answer] of own.entries()) {
+      const found = difference(
+        (batch[index] as Row).outputs[at] as Tensor,
+        answer,
+        toleranceFor(answer, tolerance),
+      )
+      if (found === undefined) continue
+      throw new Refusal(
+        `a request is answered otherwise in a batch of ${batch.length} than alone: output "${signature.outputs[at]?.name}" ${found}`,
+      )
+    }
+  }
+}
+
+function rowsOf(inputs: readonly Tensor[], axes: readonly number[]): number {
+  const input = axes.findIndex((axis) => axis !== SHARED)
+  return inputs[input]?.dims[axes[input] as number] as number
+}
+
+const EXACT = { rtol: 0, atol: 0 }
+
+function isSame(one: readonly Tensor[], other: readonly Tensor[]): boolean {
+  return one.every((tensor, index) => difference(tensor, other[index] as Tensor, EXACT) === undefined)
+}

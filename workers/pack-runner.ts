@@ -1,0 +1,172 @@
+import { errors } from '../src/errors.js'
+import { asRuntimeError, encodeError } from '../src/protocol/error-codec.js'
+import type { LoadedModel } from '../src/protocol/loader.js'
+import type {
+  Answer,
+  Failure,
+  RunDone,
+  RunResult,
+  RunShape,
+  RunTask,
+  SplitAnswers,
+} from '../src/protocol/messages.js'
+import { readRun } from '../src/protocol/pack-layout.js'
+import type { BatchPlan } from '../src/tensors/batch-plan.js'
+import { byName } from '../src/tensors/by-name.js'
+import type { Outputs, Tensor } from '../src/tensors/tensor.js'
+import { AnswerRoom } from './answer-room.js'
+import { split } from './batch-rows.js'
+import { checkOutputs } from './check-loaded.js'
+import type { SideWorker } from './side-worker.js'
+
+export interface RunCounts {
+  runs: number
+  failedRuns: number
+  busyMs: number
+}
+
+interface Subject {
+  readonly model: string
+  readonly version: string
+}
+
+/** A loaded model that answers packs. */
+export class PackRunner {
+  readonly #model: LoadedModel
+  readonly #isBuiltIn: boolean
+  readonly #subject: Subject
+  readonly #counts: RunCounts
+  readonly #inputNames: readonly string[]
+  readonly #outputNames: readonly string[]
+  readonly #begin: (run: number) => void
+  #plan: BatchPlan | undefined
+
+  /** `begin` is told the index of every run before it begins. */
+  constructor(
+    model: LoadedModel,
+    isBuiltIn: boolean,
+    subject: Subject,
+    counts: RunCounts,
+    begin: (run: number) => void,
+  ) {
+    this.#begin = begin
+    this.#model = model
+    this.#isBuiltIn = isBuiltIn
+    this.#subject = subject
+    this.#counts = counts
+    this.#inputNames = model.signature.inputs.map(({ name }) => name)
+    this.#outputNames = model.signature.outputs.map(({ name }) => name)
+  }
+
+  /** Runs one after another; what fails is among the results. */
+  async run(task: RunTask, side: SideWorker): Promise<{ reply: RunDone; transfer: ArrayBuffer[] }> {
+    this.#plan = task.plan ?? this.#plan
+    const cursor = { offset: 0 }
+    const inputs = task.runs.map((shape) => readRun(this.#model.signature, shape, task.buffer, cursor))
+    const room = new AnswerRoom(task.buffer, cursor.offset, this.#isBuiltIn)
+    const results: RunResult[] = []
+    for (const [index, shape] of task.runs.entries()) {
+      const own = inputs[index] as Tensor[]
+      this.#begin(index)
+      results.push(
+        await (shape.rows === undefined
+          ? this.#single(own, shape, room, side)
+          : this.#batch(own, shape, shape.rows, room, side)),
+      )
+    }
+    const reply: RunDone = { ok: true, buffer: task.buffer, results, hasSideWork: side.hasWork }
+    return { reply, transfer: [task.buffer, ...room.transfer] }
+  }
+
+  /** One run; the outputs in the order in which they are named, by default the signature's. */
+  async runOnce(inputs: readonly Tensor[], wanted?: readonly string[]): Promise<Tensor[]> {
+    const startedAtMs = performance.now()
+    this.#counts.runs += 1
+    try {
+      const outputs: Outputs = await this.#model.run(byName(this.#inputNames, inputs), wanted)
+      if (!this.#isBuiltIn) checkOutputs(outputs, this.#model.signature, wanted, this.#subject)
+      return (wanted ?? this.#outputNames).map((name) => outputs[name] as Tensor)
+    } catch (error) {
+      this.#counts.failedRuns += 1
+      throw asRuntimeError('ERR_INFERENCE', 'the run failed', error, this.#subject)
+    } finally {
+      this.#counts.busyMs += performance.now() - startedAtMs
+    }
+  }
+
+  async #single(
+    inputs: readonly Tensor[],
+    { outputs: wanted, keep }: RunShape,
+    room: AnswerRoom,
+    side: SideWorker,
+  ): Promise<RunResult> {
+    try {
+      const startedAtMs = performance.now()
+      const outputs = await this.runOnce(inputs, wanted)
+      const ms = performance.now() - startedAtMs
+      if (keep === 'sample') side.offer(inputs, wanted === undefined ? outputs : undefined, ms)
+      return { answer: room.put(outputs, 1), ms }
+    } catch (error) {
+      return failure(error)
+    }
+  }
+
+  async #batch(
+    inputs: readonly Tensor[],
+    { outputs: wanted, keep }: RunShape,
+    rows: readonly number[],
+    room: AnswerRoom,
+    side: SideWorker,
+  ): Promise<RunResult> {
+    const plan = this.#plan as BatchPlan
+    const axes = (wanted ?? this.#outputNames).map(
+      (name) => plan.outputs[this.#outputNames.indexOf(name)] as number,
+    )
+    try {
+      const startedAtMs = performance.now()
+      const outputs = await this.runOnce(inputs, wanted)
+      const ms = performance.now() - startedAtMs
+      checkRows(outputs, axes, rows)
+      if (keep === 'check') side.check({ inputs, outputs, rows, plan, axes, wanted })
+      if (room.isInline(outputs, rows.length)) return { answer: room.put(outputs, rows.length), ms }
+      return { answers: split(outputs, axes, rows).map((each) => room.put(each, 1)), ms, fault: undefined }
+    } catch (error) {
+      return this.#oneByOne(inputs, plan, rows, wanted, room, error)
+    }
+  }
+
+  /** A batch has failed: only the requests that fail by themselves shall. */
+  async #oneByOne(
+    inputs: readonly Tensor[],
+    plan: BatchPlan,
+    rows: readonly number[],
+    wanted: readonly string[] | undefined,
+    room: AnswerRoom,
+    error: unknown,
+  ): Promise<SplitAnswers> {
+    const answers: (Answer | Failure)[] = []
+    for (const own of split(inputs, plan.inputs, rows)) {
+      try {
+        answers.push(room.put(await this.runOnce(own, wanted), 1))
+      } catch (cause) {
+        answers.push(failure(cause))
+      }
+    }
+    const isBatchAtFault = answers.every((answer) => !('error' in answer))
+    const reason = `a batch of ${rows.length} failed, its requests one by one did not: ${(error as Error).message}`
+    return { answers, ms: undefined, fault: isBatchAtFault ? { reason } : undefined }
+  }
+}
+
+/** @throws ERR_INFERENCE if an output has not as many rows as went in. */
+function checkRows(outputs: readonly Tensor[], axes: readonly number[], rows: readonly number[]): void {
+  const total = rows.reduce((sum, own) => sum + own, 0)
+  for (const [index, { dims }] of outputs.entries()) {
+    if (dims[axes[index] as number] === total) continue
+    throw new errors.ERR_INFERENCE(`output ${index} of a batch of ${total} rows has dims [${dims}]`)
+  }
+}
+
+function failure(error: unknown): Failure {
+  return { ok: false, error: encodeError(error) }
+}

@@ -1,0 +1,122 @@
+import type { BatchFault, Proof, SideDone, SideTask } from '../src/protocol/messages.js'
+import type { BatchPlan, Tolerance } from '../src/tensors/batch-plan.js'
+import { difference, toleranceFor } from '../src/tensors/difference.js'
+import type { Signature, Tensor } from '../src/tensors/tensor.js'
+import { BatchProver, type Hazards, type RunOnce } from './batch-prover.js'
+import { takeAll } from './batch-rows.js'
+
+/** Batches that wait for their check, in bytes; more are not checked. */
+const MAX_CHECK_BYTES = 64 * 2 ** 20
+
+/** A batch as it was run and answered. */
+export interface CheckedBatch {
+  readonly inputs: readonly Tensor[]
+  readonly outputs: readonly Tensor[]
+  readonly rows: readonly number[]
+  readonly plan: BatchPlan
+  /** Of the outputs. */
+  readonly axes: readonly number[]
+  readonly wanted: readonly string[] | undefined
+}
+
+interface Check {
+  readonly batch: CheckedBatch
+  /** The request of it that comes next. */
+  next: number
+}
+
+/** What a thread does between the callers' requests: the proof that they can share runs, and checks that they could. */
+export class SideWorker {
+  readonly #run: RunOnce
+  readonly #prover: BatchProver
+  readonly #checks: Check[] = []
+  #checkBytes = 0
+  #tolerance: Tolerance = { rtol: 0, atol: 0 }
+  #told: Proof['state'] | undefined
+
+  constructor(signature: Signature, run: RunOnce, hazards: Hazards) {
+    this.#run = run
+    this.#prover = new BatchProver(signature, run, hazards)
+  }
+
+  get hasWork(): boolean {
+    return this.#prover.hasWork || this.#checks.length > 0
+  }
+
+  /** A run of one request, as it was answered: an input that is known to be valid. */
+  offer(inputs: readonly Tensor[], outputs: readonly Tensor[] | undefined, ms: number): void {
+    if (outputs !== undefined) this.#prover.offer(inputs.map(copied), outputs.map(copied), ms)
+  }
+
+  /** A batch that is to be run again, request by request. */
+  check(batch: CheckedBatch): void {
+    const bytes = bytesOf(batch)
+    if (this.#checkBytes + bytes > MAX_CHECK_BYTES) return
+    this.#checkBytes += bytes
+    const own = { ...batch, inputs: batch.inputs.map(copied), outputs: batch.outputs.map(copied) }
+    this.#checks.push({ batch: own, next: 0 })
+  }
+
+  async work({ budgetMs, maxRunMs, prove, tolerance }: SideTask): Promise<SideDone> {
+    const endsAtMs = performance.now() + budgetMs
+    this.#tolerance = tolerance
+    const { checks, fault } = await this.#check(endsAtMs)
+    if (prove !== undefined) this.#prover.start(prove)
+    const proof = await this.#prover.advance(endsAtMs, maxRunMs)
+    const news = proof !== undefined && proof.state !== this.#told ? proof : undefined
+    this.#told = proof?.state
+    return { ok: true, hasSideWork: this.hasWork, proof: news, checks, fault }
+  }
+
+  /** Request by request, so that a stretch of work ends in time; one at least. */
+  async #check(endsAtMs: number): Promise<{ checks: number; fault: BatchFault | undefined }> {
+    let checks = 0
+    for (let check = this.#checks[0]; check !== undefined; check = this.#checks[0]) {
+      const reason = await this.#checkNext(check)
+      if (reason !== undefined || check.next === check.batch.rows.length) {
+        this.#checks.shift()
+        this.#checkBytes -= bytesOf(check.batch)
+        checks += 1
+      }
+      if (reason !== undefined) return { checks, fault: { reason } }
+      if (performance.now() >= endsAtMs) break
+    }
+    return { checks, fault: undefined }
+  }
+
+  async #checkNext(check: Check): Promise<string | undefined> {
+    const { inputs, outputs, rows, plan, axes, wanted } = check.batch
+    const index = check.next
+    const at = rows.slice(0, index).reduce((sum, own) => sum + own, 0)
+    const own = rows[index] as number
+    check.next += 1
+    const answered = takeAll(outputs, axes, at, own)
+    const prefix = `request ${index} of a batch of ${rows.length} was answered otherwise than alone`
+    try {
+      for (const [output, expected] of (
+        await this.#run(takeAll(inputs, plan.inputs, at, own), wanted)
+      ).entries()) {
+        const found = difference(
+          expected,
+          answered[output] as Tensor,
+          toleranceFor(expected, this.#tolerance),
+        )
+        if (found !== undefined) return `${prefix}: output ${output} ${found}`
+      }
+      return undefined
+    } catch (error) {
+      return `${prefix}: alone it fails with ${(error as Error).message}`
+    }
+  }
+}
+
+function copied({ type, dims, data }: Tensor): Tensor {
+  return { type, dims, data: data.slice() }
+}
+
+function bytesOf({ inputs, outputs }: CheckedBatch): number {
+  return [...inputs, ...outputs].reduce(
+    (sum, { data }) => sum + (ArrayBuffer.isView(data) ? data.byteLength : 16 * data.length),
+    0,
+  )
+}
