@@ -99,13 +99,13 @@ function batchSize(
 }
 
 function pays({ costs }: Bucket<RunRequest>, requests: number, rows: number): boolean {
-  const { singleMs } = costs
+  const aloneMs = costs.aloneMs(rows)
   const batchMs = costs.batchMs(requests * rows)
-  return singleMs !== undefined && batchMs !== undefined && batchMs < (1 - MIN_GAIN) * requests * singleMs
+  return aloneMs !== undefined && batchMs !== undefined && batchMs < (1 - MIN_GAIN) * requests * aloneMs
 }
 
 function expectedMs({ costs }: Choice, { bucket, rows }: RunRequest, size: number): number | undefined {
-  return size === 1 ? (bucket?.costs ?? costs).singleMs : bucket?.costs.batchMs(size * rows)
+  return size === 1 ? (bucket?.costs ?? costs).aloneMs(rows) : bucket?.costs.batchMs(size * rows)
 }
 
 /** Takes the head and, of its bucket, the next that fit. */

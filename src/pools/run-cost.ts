@@ -13,7 +13,7 @@ interface SizeClass {
 
 /**
  * What runs of a model take, as `perRowMs * rows + perRunMs`: a line through what runs of about 1, 2, 4,
- * 8, ... rows took, and apart from that the time of a request by itself, with which batches are compared.
+ * 8, ... rows took, and apart from that the time of one row by itself, with which batches are compared.
  * When runs get slower all at once, because others use the machine, so does what is expected of sizes
  * that have not been seen since.
  */
@@ -32,9 +32,14 @@ export class RunCosts {
     return this.#perRunMs * this.#speed
   }
 
-  /** Of a request by itself; undefined until there was one. */
+  /** Of one row by itself; undefined until there was one. */
   get singleMs(): number | undefined {
     return this.#single === undefined ? undefined : this.#single.ms * this.#speed
+  }
+
+  /** Of a request by itself that brings so many rows; undefined while nothing is known. */
+  aloneMs(rows: number): number | undefined {
+    return rows === 1 ? this.singleMs : this.batchMs(rows)
   }
 
   /** What a run of so many rows is expected to take; undefined while nothing is known. */
@@ -43,14 +48,15 @@ export class RunCosts {
     return Math.max(0, this.#perRowMs * rows + this.#perRunMs) * this.#speed
   }
 
-  /** One run; `isBatch` is false for a request by itself, whatever rows it has. */
+  /** One run; `isBatch` is false for a request by itself. */
   observe(rows: number, ms: number, isBatch: boolean): void {
     const index = Math.floor(Math.log2(rows))
-    const own = isBatch ? this.#classes[index] : this.#single
+    const isSingle = !isBatch && rows === 1
+    const own = isSingle ? this.#single : this.#classes[index]
     const expectedMs = own === undefined ? 0 : own.ms * this.#speed
     const counted = expectedMs > 0 ? Math.min(ms, MAX_OUTLIER * expectedMs) : ms
     if (expectedMs > 0) this.#speed *= 1 + SPEED_NEWS * (counted / expectedMs - 1)
-    if (!isBatch) this.#single = updated(this.#single, rows, counted / this.#speed)
+    if (isSingle) this.#single = updated(this.#single, rows, counted / this.#speed)
     this.#classes[index] = updated(this.#classes[index], rows, counted / this.#speed)
     this.#fit()
   }

@@ -1,0 +1,221 @@
+import { describe, expect, it } from 'vitest'
+import { Batching, type BatchingSettings } from '../../../src/pools/batching.js'
+import { type Choice, chooseRuns, couldGrow } from '../../../src/pools/choose-runs.js'
+import { RequestQueue } from '../../../src/pools/request-queue.js'
+import { RunCosts } from '../../../src/pools/run-cost.js'
+import { RunRequest, type RunRequestOptions } from '../../../src/pools/run-request.js'
+import type { RunCost } from '../../../src/protocol/messages.js'
+import type { Signature } from '../../../src/tensors/tensor.js'
+
+const signature: Signature = {
+  inputs: [
+    { name: 'x', type: 'float32', dims: ['batch', 'width'] },
+    { name: 'rate', type: 'float32', dims: [] },
+  ],
+  outputs: [{ name: 'y', type: 'float32', dims: ['batch', 1] }],
+}
+const settings: BatchingSettings = {
+  maxRows: 100,
+  maxDelayMs: 0,
+  tolerance: { rtol: 1e-4, atol: 1e-6 },
+  proofBudgetMs: 10,
+}
+/** 0.1 ms a run and 0.02 ms a row: batches pay. */
+const CHEAP: RunCost[] = [1, 2, 8, 32].map((rows) => ({ rows, ms: 0.1 + 0.02 * rows }))
+/** 5 ms a row, and no part for the run. */
+const STEEP: RunCost[] = [1, 2, 8].map((rows) => ({ rows, ms: 5 * rows }))
+
+interface Asked extends RunRequestOptions {
+  readonly rows?: number
+  readonly width?: number
+  readonly rate?: number
+}
+
+class Bench {
+  readonly queue = new RequestQueue()
+  readonly batching: Batching
+  readonly costs = new RunCosts()
+  nowMs = performance.now()
+
+  constructor(costs: RunCost[] | undefined, options: Partial<BatchingSettings> = {}) {
+    const proof =
+      costs === undefined
+        ? ({ state: 'refused', reason: 'no' } as const)
+        : ({ state: 'proven', plan: { inputs: [0, -1], outputs: [0] }, maxRows: 64, costs } as const)
+    this.batching = new Batching({ ...settings, ...options }, { proof })
+    this.batching.open(signature)
+  }
+
+  ask({ rows = 1, width = 2, rate = 1, ...options }: Asked = {}): RunRequest {
+    const request = new RunRequest('m', '1', options)
+    request.promise.catch(() => undefined)
+    request.inputs = [
+      { type: 'float32', dims: [rows, width], data: new Float32Array(rows * width) },
+      { type: 'float32', dims: [], data: Float32Array.of(rate) },
+    ]
+    request.lease = {
+      settled: (settled) => {
+        if (settled.stage === 'queued') this.queue.remove(settled)
+      },
+    }
+    request.bucket = this.batching.bucketOf(request)
+    this.queue.push(request)
+    return request
+  }
+
+  many(count: number, asked: Asked = {}): RunRequest[] {
+    return Array.from({ length: count }, () => this.ask(asked))
+  }
+
+  choice(change: Partial<Choice> = {}): Choice {
+    const { queue, batching, costs, nowMs } = this
+    return { queue, batching, costs, idle: 1, nowMs, maxPackMs: 2, ...change }
+  }
+
+  /** How many requests share each run of the next pack. */
+  next(change: Partial<Choice> = {}): number[] {
+    return chooseRuns(this.choice(change)).map(({ requests }) => requests.length)
+  }
+}
+
+describe('the runs of the next pack', () => {
+  it('are none when nobody waits', () => {
+    expect(new Bench(CHEAP).next()).toEqual([])
+  })
+
+  it('are one while nothing is known of what a run takes', () => {
+    const bench = new Bench(undefined)
+    bench.many(10)
+    expect(bench.next()).toEqual([1])
+  })
+
+  it('are as many as take maxPackMs', () => {
+    const bench = new Bench(undefined)
+    bench.costs.observe(1, 0.5, false)
+    bench.many(10)
+    expect(bench.next()).toEqual([1, 1, 1, 1])
+    expect(bench.next({ maxPackMs: 0 })).toEqual([1])
+    expect(bench.queue.size).toBe(5)
+  })
+
+  it('leave their share to other idle replicas', () => {
+    const bench = new Bench(undefined)
+    bench.costs.observe(1, 0.1, false)
+    bench.many(10)
+    expect(bench.next({ idle: 2 })).toHaveLength(5)
+    expect(bench.next({ idle: 1 })).toHaveLength(5)
+  })
+
+  it('are all when they are too little for two messages', () => {
+    const bench = new Bench(undefined)
+    bench.costs.observe(1, 0.001, false)
+    bench.many(10)
+    expect(bench.next({ idle: 2 })).toHaveLength(10)
+  })
+
+  it('drop what is too late', () => {
+    const bench = new Bench(undefined)
+    const [late, inTime] = [bench.ask({ timeoutMs: 5 }), bench.ask()]
+    const runs = chooseRuns(bench.choice({ nowMs: late.deadlineAtMs }))
+    expect(runs.map(({ requests }) => requests)).toEqual([[inTime]])
+    expect(late.isSettled).toBe(true)
+  })
+
+  it('end before a request among them is too late', () => {
+    const bench = new Bench(undefined)
+    bench.costs.observe(1, 0.5, false)
+    const first = bench.ask({ timeoutMs: 1_000 })
+    bench.many(5)
+    expect(bench.next({ nowMs: first.deadlineAtMs - 1.2 })).toEqual([1, 1])
+  })
+
+  it('begin with the highest priority, but for what has waited long enough', () => {
+    const bench = new Bench(undefined)
+    const low = bench.ask({ priority: -2 })
+    const normal = bench.ask()
+    const high = bench.ask({ priority: 2 })
+    const order = (): (RunRequest | undefined)[] =>
+      [0, 1, 2].map(() => chooseRuns(bench.choice())[0]?.requests[0])
+    expect(order()).toEqual([high, normal, low])
+  })
+})
+
+describe('a batch', () => {
+  it('takes what waits, as far as it is proven', () => {
+    const bench = new Bench(CHEAP)
+    bench.many(100)
+    expect(bench.next()[0]).toBe(64)
+  })
+
+  it('is not larger than pays', () => {
+    // 0.02 ms a run: from 70 rows of 0.02 ms on it is less than a twentieth.
+    const bench = new Bench([1, 2, 8, 32].map((rows) => ({ rows, ms: 0.02 + 0.1 * rows })))
+    bench.many(64)
+    expect(bench.next({ maxPackMs: 0 })[0]).toBeLessThan(16)
+  })
+
+  it('is split among idle replicas where that is faster', () => {
+    const bench = new Bench(CHEAP)
+    bench.many(60)
+    expect(bench.next({ idle: 2, maxPackMs: 0 })).toEqual([30])
+  })
+
+  it('is not made where it does not pay', () => {
+    const bench = new Bench(STEEP)
+    bench.many(10)
+    expect(bench.next()).toEqual([1])
+  })
+
+  it('is cut so that it ends in time', () => {
+    const bench = new Bench(CHEAP)
+    const first = bench.ask({ timeoutMs: 1_000 })
+    bench.many(40)
+    const [size = 0] = bench.next({ nowMs: first.deadlineAtMs - 0.5, maxPackMs: 0 })
+    expect(size).toBeGreaterThan(10)
+    expect(size).toBeLessThanOrEqual(20)
+  })
+
+  it('is of one shape, of equal shared inputs and of the same outputs', () => {
+    const bench = new Bench(CHEAP)
+    const kinds: Asked[] = [{}, { width: 3 }, { rate: 2 }, { rate: -0 }, { rate: 0 }, { outputs: ['y'] }]
+    for (let turn = 0; turn < 5; turn += 1) for (const kind of kinds) bench.ask(kind)
+    const runs = chooseRuns(bench.choice({ maxPackMs: 1_000 }))
+    expect(runs.map(({ requests }) => requests.length)).toEqual(kinds.map(() => 5))
+    for (const { requests } of runs) expect(new Set(requests.map(({ bucket }) => bucket)).size).toBe(1)
+  })
+
+  it('counts the rows of requests that bring several', () => {
+    const bench = new Bench(CHEAP)
+    bench.many(10, { rows: 20 })
+    const [run] = chooseRuns(bench.choice({ maxPackMs: 0 }))
+    expect(run?.rows).toBe(60)
+    expect(run?.requests).toHaveLength(3)
+  })
+
+  it('is never joined by a request that is to be alone, or has more rows than are proven', () => {
+    const bench = new Bench(CHEAP)
+    bench.many(3, { batch: false })
+    bench.many(3, { transfer: true })
+    bench.many(2, { rows: 65 })
+    bench.many(2, { rows: 0 })
+    expect(new Set(bench.next({ maxPackMs: 1_000 }))).toEqual(new Set([1]))
+  })
+
+  it('prefers the higher priority of its shape', () => {
+    const bench = new Bench(CHEAP, { maxRows: 3 })
+    bench.many(4)
+    const high = bench.many(2, { priority: 1 })
+    const [run] = chooseRuns(bench.choice({ maxPackMs: 0 }))
+    expect(run?.requests.slice(0, 2)).toEqual(high)
+    expect(run?.requests).toHaveLength(3)
+  })
+
+  it('could grow until it is as large as is proven', () => {
+    const bench = new Bench(CHEAP)
+    const head = bench.ask()
+    expect(couldGrow(bench.choice(), head)).toBe(true)
+    bench.many(63)
+    expect(couldGrow(bench.choice(), head)).toBe(false)
+    expect(couldGrow(new Bench(STEEP).choice(), new Bench(STEEP).ask())).toBe(false)
+  })
+})
