@@ -1,0 +1,61 @@
+import type { GraphTensor } from './graph.js'
+import type { ProtoCursor, ProtoField } from './proto-cursor.js'
+
+/** Enough for every shape, permutation and list of axes; no table of weights. */
+const maxValues = 64
+const types = { int32: 6, int64: 7 } as const
+const isExternal = 1
+
+/** Reads a TensorProto. Its data is stepped over, unless it is a handful of integers. */
+export function readTensor(cursor: ProtoCursor, tensor: ProtoField): GraphTensor {
+  let name = ''
+  let type = 0
+  let location = 0
+  let raw: ProtoField | undefined
+  const dims: number[] = []
+  const lists: ProtoField[] = []
+  for (const field of cursor.message(tensor)) {
+    if (field.number === 1) for (const dim of cursor.varints(field)) dims.push(dim)
+    else if (field.number === 2) type = field.value
+    else if (field.number === 8) name = cursor.text(field)
+    else if (field.number === 9) raw = field
+    else if (field.number === 14) location = field.value
+    // int32_data and int64_data; one field for each value where a writer does not pack them.
+    else if ((field.number === 5 || field.number === 7) && lists.length <= maxValues) lists.push(field)
+  }
+  const count = dims.reduce((product, dim) => product * dim, 1)
+  const isKept = (type === types.int32 || type === types.int64) && count <= maxValues
+  if (!isKept || location === isExternal) return { name, dims, type, values: undefined }
+  const values =
+    raw === undefined ? listed(cursor, lists) : unpacked(cursor.bytes(raw), type === types.int64 ? 8 : 4)
+  if (values.length !== count) throw new Error(`not a valid ONNX file: tensor "${name}" lacks data`)
+  return { name, dims, type, values }
+}
+
+/** Reads a SparseTensorProto: the name and the dims. */
+export function readSparseTensor(cursor: ProtoCursor, sparse: ProtoField): GraphTensor {
+  let values: GraphTensor | undefined
+  const dims: number[] = []
+  for (const field of cursor.message(sparse)) {
+    if (field.number === 1) values = readTensor(cursor, field)
+    else if (field.number === 3) for (const dim of cursor.varints(field)) dims.push(dim)
+  }
+  return { name: values?.name ?? '', dims, type: values?.type ?? 0, values: undefined }
+}
+
+function listed(cursor: ProtoCursor, lists: readonly ProtoField[]): number[] {
+  const values: number[] = []
+  for (const list of lists) {
+    if (list.end - list.start > maxValues * 10) return []
+    values.push(...cursor.varints(list))
+  }
+  return values
+}
+
+function unpacked(bytes: Buffer, size: 4 | 8): number[] {
+  const values: number[] = []
+  for (let at = 0; at + size <= bytes.length; at += size) {
+    values.push(size === 4 ? bytes.readInt32LE(at) : Number(bytes.readBigInt64LE(at)))
+  }
+  return values
+}
