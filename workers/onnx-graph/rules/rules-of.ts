@@ -1,0 +1,13 @@
+import type { Rule } from '../op.js'
+
+/** Gives each of the operators in a list of names the same rule. */
+export function rulesOf(...lists: readonly (readonly [names: string, rule: Rule])[]): Map<string, Rule> {
+  return new Map(
+    lists.flatMap(([names, rule]) =>
+      names
+        .trim()
+        .split(/\s+/)
+        .map((name) => [name, rule] as const),
+    ),
+  )
+}
