@@ -1,10 +1,33 @@
+import { SHARED } from '../src/tensors/batch-plan.js'
 import type { Signature } from '../src/tensors/tensor.js'
+import { batchHazard } from './onnx-graph/batch-hazard.js'
+import type { OnnxGraph } from './onnx-graph/graph.js'
+import { readGraph } from './onnx-graph/read-graph.js'
 
-/** Placeholder until the graph reader lands. */
-export function hazardOf(
-  _source: string,
-  _signature: Signature,
-  _axes: readonly number[],
-): string | undefined {
-  return undefined
+/**
+ * What a model file itself tells against batching inputs along these axes: a reason, or undefined. The
+ * file is read on the first call.
+ */
+export function hazardsIn(
+  source: string,
+  { inputs }: Signature,
+): (axes: readonly number[]) => string | undefined {
+  let graph: OnnxGraph | string | undefined
+  return (axes) => {
+    graph ??= read(source)
+    if (typeof graph === 'string') return graph
+    const batched = inputs.flatMap(({ name }, index): [string, number][] => {
+      const axis = axes[index] as number
+      return axis === SHARED ? [] : [[name, axis]]
+    })
+    return batchHazard(graph, new Map(batched))
+  }
+}
+
+function read(source: string): OnnxGraph | string {
+  try {
+    return readGraph(source)
+  } catch (error) {
+    return `its graph cannot be read: ${(error as Error).message}`
+  }
 }

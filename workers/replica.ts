@@ -15,7 +15,7 @@ import type {
 } from '../src/protocol/messages.js'
 import { checkLoaded } from './check-loaded.js'
 import { NativeLane } from './native-lane.js'
-import { hazardOf } from './onnx-hazards.js'
+import { hazardsIn } from './onnx-hazards.js'
 import { PackRunner } from './pack-runner.js'
 import { ReplicaLog } from './replica-log.js'
 import { SideWorker } from './side-worker.js'
@@ -74,7 +74,7 @@ async function load(task: LoadTask): Promise<LoadDone> {
     const side = new SideWorker(
       model.signature,
       (inputs, wanted) => runner.runOnce(inputs, wanted),
-      (axes) => (isBuiltIn ? hazardOf(task.source, model.signature, axes) : undefined),
+      isBuiltIn ? hazardsIn(task.source, model.signature) : () => undefined,
     )
     serving = { model, runner, side }
     return { ok: true, signature: model.signature }

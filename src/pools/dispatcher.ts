@@ -41,6 +41,7 @@ export class Dispatcher {
   #delay: NodeJS.Timeout | undefined
   /** Runs of packs whose replica is gone. */
   #orphans: ChosenRun[] = []
+  #refusal: Error | undefined
 
   constructor(
     settings: PoolSettings,
@@ -95,15 +96,16 @@ export class Dispatcher {
     for (const { requests } of runs) {
       for (const request of requests) {
         // Its input is with the thread.
-        if (request.transfer) request.reject(error)
+        if (this.#refusal !== undefined || request.transfer) request.reject(this.#refusal ?? error)
         // One by one: by now it may be known that they must not share a run.
         else this.#orphans.push({ requests: [request], rows: request.rows })
       }
     }
   }
 
-  /** No replica will come for those that a replica was sent and had not begun. */
-  rejectOrphans(error: unknown): void {
+  /** No replica will come for what others had not begun: it is rejected, now and later. */
+  refuseOrphans(error: Error): void {
+    this.#refusal = error
     for (const { requests } of this.#orphans.splice(0)) for (const request of requests) request.reject(error)
   }
 

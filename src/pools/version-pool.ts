@@ -199,7 +199,7 @@ export class VersionPool implements LeaseHolder {
       { model, version, cause },
     )
     this.#rejectQueued(error)
-    this.#dispatcher.rejectOrphans(error)
+    this.#dispatcher.refuseOrphans(error)
     this.#listener.poolFailed(error)
   }
 
