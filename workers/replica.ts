@@ -1,5 +1,4 @@
 import { type MessagePort, parentPort, threadId, workerData } from 'node:worker_threads'
-import { move, transferableSymbol, valueSymbol } from 'piscina'
 import { errors } from '../src/errors.js'
 import { exposeControl } from '../src/protocol/control.js'
 import { asRuntimeError, encodeError } from '../src/protocol/error-codec.js'
@@ -7,11 +6,11 @@ import type { LoadedModel, LoadModel } from '../src/protocol/loader.js'
 import type {
   Failure,
   LoadDone,
-  LoadTask,
+  LoadOrder,
+  PortTask,
   ReplicaData,
   ReplicaMessage,
-  ReplicaTask,
-  RunTask,
+  ThreadTask,
 } from '../src/protocol/messages.js'
 import { checkLoaded } from './check-loaded.js'
 import { NativeLane } from './native-lane.js'
@@ -19,6 +18,7 @@ import { hazardsIn } from './onnx-hazards.js'
 import { PackRunner } from './pack-runner.js'
 import { ReplicaLog } from './replica-log.js'
 import { SideWorker } from './side-worker.js'
+import { type TaskAnswer, TaskLoop } from './task-loop.js'
 
 // Nothing here may throw while it is imported: Piscina would never settle the first task.
 
@@ -36,27 +36,36 @@ interface Serving {
 }
 
 /** The one task function of a replica: Piscina calls it with one task after another. */
-export default async function replica(task: ReplicaTask): Promise<unknown> {
+export default async function replica(task: ThreadTask): Promise<unknown> {
   try {
-    switch (task.kind) {
-      case 'load':
-        return await load(task)
-      case 'run':
-        return await run(task)
-      case 'side':
-        return await serving?.side.work(task)
-      case 'release':
-        await serving?.model.release?.()
-        serving = undefined
-        return { ok: true }
-    }
+    if (task.kind === 'load') return await load(task)
+    const model = serving?.model
+    serving = undefined
+    await model?.release?.()
+    return { ok: true }
   } catch (error) {
-    return { ok: false, error: encodeError(error) } satisfies Failure
+    return failure(error)
   }
 }
 
-async function load(task: LoadTask): Promise<LoadDone> {
+/** What comes by the port: packs, and work beside them. */
+async function answer(task: PortTask): Promise<TaskAnswer> {
+  try {
+    if (serving === undefined) throw new errors.ERR_MODEL_UNAVAILABLE('this replica holds no model', names())
+    if (task.kind === 'run') return await serving.runner.run(task, serving.side)
+    return { reply: await serving.side.work(task), transfer: [] }
+  } catch (error) {
+    return { reply: failure(error), transfer: [] }
+  }
+}
+
+function failure(error: unknown): Failure {
+  return { ok: false, error: encodeError(error) }
+}
+
+async function load(task: LoadOrder): Promise<LoadDone> {
   openControl()
+  new TaskLoop(task.port, subject.guard, answer)
   const isBuiltIn = task.loader === undefined
   const loadModel = await importLoader(task.loader)
   try {
@@ -98,13 +107,6 @@ async function importLoader(url: string | undefined): Promise<LoadModel> {
     )
   }
   return module.load as LoadModel
-}
-
-async function run(task: RunTask): Promise<unknown> {
-  if (serving === undefined) throw new errors.ERR_MODEL_UNAVAILABLE('this replica holds no model', names())
-  const { reply, transfer } = await serving.runner.run(task, serving.side)
-  const wrapped = { [transferableSymbol]: transfer, [valueSymbol]: reply }
-  return move(wrapped as unknown as Parameters<typeof move>[0])
 }
 
 function openControl(): void {

@@ -14,6 +14,7 @@ import type { ReplicaSet } from './replica-set.js'
 import type { RequestQueue } from './request-queue.js'
 import { RunCosts } from './run-cost.js'
 import type { RunRequest } from './run-request.js'
+import { settleRun } from './settle-run.js'
 import { SideWork } from './side-work.js'
 
 /** Room that is left for an answer of a row while nothing is known of answers. */
@@ -42,6 +43,7 @@ export class Dispatcher {
   /** Runs of packs whose replica is gone. */
   #orphans: ChosenRun[] = []
   #refusal: Error | undefined
+  #isClosed = false
 
   constructor(
     settings: PoolSettings,
@@ -124,13 +126,16 @@ export class Dispatcher {
     this.#sideWork.forgetLost()
   }
 
+  /** Nothing is sent any more. */
   close(): void {
+    this.#isClosed = true
     clearTimeout(this.#delay)
     this.#buffers.clear()
   }
 
   /** Sends what is queued, for as long as replicas are idle. */
   flush(): void {
+    if (this.#isClosed) return
     while (this.#queue.size + this.#orphans.length > 0 && this.#replicas.idleCount > 0) {
       const nowMs = performance.now()
       if (this.#orphans.length > 0) {
@@ -246,7 +251,7 @@ export class Dispatcher {
     for (const [index, result] of reply.results.entries()) this.#observe(runs[index] as ChosenRun, result)
     if (isFree) this.#free(replica)
     for (const [index, result] of reply.results.entries()) {
-      this.#settle(runs[index] as ChosenRun, plan, result, reply.buffer)
+      settleRun(this.#answers, runs[index] as ChosenRun, plan, result, reply.buffer)
     }
     if (reply.buffer !== undefined) this.#buffers.give(reply.buffer)
   }
@@ -271,35 +276,6 @@ export class Dispatcher {
     if (!isBatch) this.#costs.observe(rows, result.ms, false)
     if ('answer' in result) {
       this.#answerBytes = Math.ceil(this.#answers.bytesOf(result.answer, first.outputs, rows) / rows)
-    }
-  }
-
-  #settle(
-    { requests }: ChosenRun,
-    plan: BatchPlan | undefined,
-    result: RunResult,
-    buffer: ArrayBuffer | undefined,
-  ): void {
-    const [first] = requests as [RunRequest]
-    if ('answers' in result) {
-      for (const [index, each] of result.answers.entries()) {
-        const request = requests[index] as RunRequest
-        if ('error' in each) request.reject(decodeError(each.error))
-        else request.resolve(this.#answers.single(each, request.outputs, buffer))
-      }
-    } else if ('error' in result) {
-      const error = decodeError(result.error)
-      for (const request of requests) request.reject(error)
-    } else if (requests.length === 1) {
-      first.resolve(this.#answers.single(result.answer, first.outputs, buffer))
-    } else {
-      const rows = requests.map((request) => request.rows)
-      const { outputs: axes } = plan as BatchPlan
-      let index = 0
-      for (const outputs of this.#answers.rows(result.answer, first.outputs, buffer, axes, rows)) {
-        ;(requests[index] as RunRequest).resolve(outputs)
-        index += 1
-      }
     }
   }
 

@@ -1,19 +1,21 @@
-import type { Worker } from 'node:worker_threads'
+import type { MessagePort, Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import { errors } from '../errors.js'
 import { type ControlClient, connectControl } from '../protocol/control.js'
 import type {
   LoadTask,
   LogLevel,
+  PortTask,
   ReplicaData,
   ReplicaMessage,
   ReplicaReplies,
-  ReplicaTask,
   RunTask,
   SideTask,
+  ThreadTask,
 } from '../protocol/messages.js'
 import { GuardSlot } from './replica-guard.js'
 import type { ExitListener, ReplicaHost } from './replica-host.js'
+import { TaskPort } from './task-port.js'
 
 export interface PiscinaHostOptions {
   readonly model: string
@@ -39,6 +41,7 @@ export class PiscinaHost implements ReplicaHost {
   readonly #options: PiscinaHostOptions
   readonly #slot: GuardSlot
   readonly #pool: Piscina
+  readonly #port = new TaskPort()
   #worker: Worker | undefined
   #workerInfo: WorkerInfo | undefined
   #control: ControlClient | undefined
@@ -101,18 +104,18 @@ export class PiscinaHost implements ReplicaHost {
   }
 
   load(task: LoadTask): Promise<ReplicaReplies['load']> {
-    const loading = this.#send(task, [])
+    const { remote } = this.#port
+    const loading = this.#send({ ...task, port: remote }, [remote])
     this.#watch(this.#pool.threads[0])
     return loading as Promise<ReplicaReplies['load']>
   }
 
   run(task: RunTask, transfer: ArrayBuffer[]): Promise<ReplicaReplies['run']> {
-    this.#slot.resetRun()
-    return this.#send(task, transfer) as Promise<ReplicaReplies['run']>
+    return this.#exchange(task, transfer) as Promise<ReplicaReplies['run']>
   }
 
   side(task: SideTask): Promise<ReplicaReplies['side']> {
-    return this.#send(task, []) as Promise<ReplicaReplies['side']>
+    return this.#exchange(task, []) as Promise<ReplicaReplies['side']>
   }
 
   release(): Promise<ReplicaReplies['release']> {
@@ -127,10 +130,26 @@ export class PiscinaHost implements ReplicaHost {
   detach(): void {
     this.#isDetached = true
     this.#keepAlive?.unref()
+    this.#port.detach()
     this.#workerInfo?.unref()
   }
 
-  #send(task: ReplicaTask, transferList: ArrayBuffer[]): Promise<unknown> {
+  /** Past Piscina, whose tasks take longer and keep their answers alive. */
+  #exchange(task: PortTask, transfer: ArrayBuffer[]): Promise<unknown> {
+    if (this.#isDestroyed || this.#ending !== undefined) return Promise.reject(this.#whyGone())
+    return new Promise((resolve, reject) => {
+      this.#slot.resetRun()
+      this.#port.send(task, transfer, (reply) => {
+        this.#slot.busySinceMs = undefined
+        resolve(reply)
+      })
+      this.#rejectTask = reject
+      this.#slot.busySinceMs = performance.now()
+      this.#slot.countSent()
+    })
+  }
+
+  #send(task: ThreadTask, transferList: MessagePort[]): Promise<unknown> {
     // A destroyed Piscina would start a new thread.
     if (this.#isDestroyed || this.#ending !== undefined) return Promise.reject(this.#whyGone())
     return new Promise((resolve, reject) => {
@@ -165,6 +184,7 @@ export class PiscinaHost implements ReplicaHost {
         this.#worker = undefined
         this.#isDestroyed = true
         this.#slot.free()
+        this.#port.close()
         this.#lastError ??= new Error(`the thread exited with code ${code}`)
         this.#rejectTask?.(this.#whyGone())
         resolve()
@@ -187,6 +207,7 @@ export class PiscinaHost implements ReplicaHost {
       await this.#gone
     } finally {
       clearInterval(this.#keepAlive)
+      this.#port.close()
       this.#slot.free()
     }
   }

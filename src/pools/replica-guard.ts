@@ -2,7 +2,7 @@ import { writeSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { isMainThread } from 'node:worker_threads'
 import { loadLibc } from '../memory/libc.js'
-import { CELL_COUNT, INSIDE_NATIVE, NONE, RUN, STATE, STOP } from '../protocol/guard-cells.js'
+import { CELL_COUNT, INSIDE_NATIVE, NONE, RUN, SENT, STATE, STOP } from '../protocol/guard-cells.js'
 
 /** The part of the process's guard that all copies of this library share. */
 interface GuardRegistry {
@@ -41,9 +41,14 @@ export class GuardSlot {
     return Atomics.load(this.#cells, RUN)
   }
 
-  /** A pack is about to be sent. */
+  /** A task is about to be sent. */
   resetRun(): void {
     Atomics.store(this.#cells, RUN, NONE)
+  }
+
+  /** A task has been sent. */
+  countSent(): void {
+    Atomics.add(this.#cells, SENT, 1)
   }
 
   /** From now on the thread enters no native call; one it is in goes on to its end. */

@@ -8,7 +8,9 @@ export const STATE = 0
 export const STOP = 1
 /** Which run of its pack the replica has begun last, `NONE` before the first: the later ones are untouched. */
 export const RUN = 2
-export const CELL_COUNT = 3
+/** Counts the tasks that were sent, so that a thread can see the next one without being woken for it. */
+export const SENT = 3
+export const CELL_COUNT = 4
 
 export const NONE = -1
 

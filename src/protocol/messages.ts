@@ -67,11 +67,19 @@ export interface ProofOrder {
   readonly tolerance: Tolerance
 }
 
+/** What the thread is given with its model: the port by which packs and other work come, and go back answered. */
+export interface LoadOrder extends LoadTask {
+  readonly port: MessagePort
+}
+
 export interface ReleaseTask {
   readonly kind: 'release'
 }
 
-export type ReplicaTask = LoadTask | RunTask | SideTask | ReleaseTask
+/** What comes by Piscina, and what by the port. */
+export type ThreadTask = LoadOrder | ReleaseTask
+export type PortTask = RunTask | SideTask
+export type ReplicaTask = LoadTask | ReleaseTask | PortTask
 
 export interface Failure {
   readonly ok: false

@@ -1,0 +1,37 @@
+import { decodeError } from '../protocol/error-codec.js'
+import type { RunResult } from '../protocol/messages.js'
+import type { BatchPlan } from '../tensors/batch-plan.js'
+import type { AnswerReader } from './answers.js'
+import type { ChosenRun } from './choose-runs.js'
+import type { RunRequest } from './run-request.js'
+
+/** Gives each request of a run its own answer, or why it has none. */
+export function settleRun(
+  answers: AnswerReader,
+  { requests }: ChosenRun,
+  plan: BatchPlan | undefined,
+  result: RunResult,
+  buffer: ArrayBuffer | undefined,
+): void {
+  const [first] = requests as [RunRequest]
+  if ('answers' in result) {
+    for (const [index, each] of result.answers.entries()) {
+      const request = requests[index] as RunRequest
+      if ('error' in each) request.reject(decodeError(each.error))
+      else request.resolve(answers.single(each, request.outputs, buffer))
+    }
+  } else if ('error' in result) {
+    const error = decodeError(result.error)
+    for (const request of requests) request.reject(error)
+  } else if (requests.length === 1) {
+    first.resolve(answers.single(result.answer, first.outputs, buffer))
+  } else {
+    const rows = requests.map((request) => request.rows)
+    const { outputs: axes } = plan as BatchPlan
+    let index = 0
+    for (const outputs of answers.rows(result.answer, first.outputs, buffer, axes, rows)) {
+      ;(requests[index] as RunRequest).resolve(outputs)
+      index += 1
+    }
+  }
+}

@@ -1,0 +1,42 @@
+import { MessageChannel, type MessagePort } from 'node:worker_threads'
+import type { PortTask } from '../protocol/messages.js'
+
+/** The main thread's end of the way by which one thread is given packs, one at a time, and answers them. */
+export class TaskPort {
+  /** The thread's end. */
+  readonly remote: MessagePort
+  readonly #port: MessagePort
+  #receive: ((reply: unknown) => void) | undefined
+  #isDetached = false
+
+  constructor() {
+    const { port1, port2 } = new MessageChannel()
+    this.remote = port2
+    this.#port = port1
+    port1.on('message', (reply: unknown) => {
+      const receive = this.#receive
+      this.#receive = undefined
+      port1.unref()
+      receive?.(reply)
+    })
+    port1.unref()
+  }
+
+  /** Keeps the process alive until the answer is there. @throws DataCloneError if the task cannot be sent. */
+  send(task: PortTask, transfer: ArrayBuffer[], receive: (reply: unknown) => void): void {
+    this.#port.postMessage(task, transfer)
+    this.#receive = receive
+    if (!this.#isDetached) this.#port.ref()
+  }
+
+  /** The answer no longer keeps the process alive. */
+  detach(): void {
+    this.#isDetached = true
+    this.#port.unref()
+  }
+
+  close(): void {
+    this.#receive = undefined
+    this.#port.close()
+  }
+}

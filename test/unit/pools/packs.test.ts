@@ -1,0 +1,148 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { type Asked, PoolKit, turn } from './pool-kit.js'
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+/** A pool of one replica that knows that a run takes 0.5 ms, with requests 1 to `count` in one message. */
+async function packed(
+  count: number,
+  settings: Partial<PoolKit['settings']> = {},
+): Promise<[PoolKit, Asked[]]> {
+  const kit = await PoolKit.open({ maxPackMs: 2, ...settings })
+  const [host] = kit.threads.hosts
+  if (host !== undefined) host.runMs = 0.5
+  const first = kit.ask(0)
+  const asked = Array.from({ length: count }, (_, index) => kit.ask(index + 1))
+  await kit.answer(0)
+  expect(first.y).toBe(0)
+  return [kit, asked]
+}
+
+describe('requests that wait', () => {
+  it('travel together for as long as they take maxPackMs', async () => {
+    const [kit, asked] = await packed(6)
+    expect(kit.threads.runs).toEqual([1, 2, 3, 4])
+    expect(kit.pool.stats()).toMatchObject({ queued: 2, inFlight: 4, busy: 1 })
+    kit.threads.hosts[0]?.answer()
+    await turn()
+    expect(asked.map(({ y }) => y)).toEqual([1, 2, 3, 4, undefined, undefined])
+    expect(kit.threads.runs).toEqual([5, 6])
+  })
+
+  it('come back in a buffer that is used again', async () => {
+    const [kit] = await packed(3)
+    const [host] = kit.threads.hosts
+    const sizes = new Set<number>()
+    for (let round = 0; round < 20; round += 1) {
+      host?.answer()
+      await turn()
+      kit.ask(round)
+      await turn()
+      const { task } = host ?? {}
+      if (task?.message.kind === 'run') sizes.add(task.message.buffer.byteLength)
+    }
+    expect(sizes).toEqual(new Set([1_024, 2_048, 4_096].filter((size) => sizes.has(size))))
+    expect(sizes.size).toBeGreaterThan(0)
+  })
+
+  it('lose only the one in which their thread dies', async () => {
+    const [kit, asked] = await packed(4)
+    const [host] = kit.threads.hosts
+    if (host !== undefined) host.runIndex = 1
+    host?.exit()
+    await turn()
+    expect(asked.map(({ code }) => code)).toEqual([undefined, 'ERR_REPLICA_EXITED', undefined, undefined])
+    expect(kit.pool.stats()).toMatchObject({ queued: 0, inFlight: 3 })
+    const later = kit.ask(9)
+    await vi.advanceTimersByTimeAsync(200)
+    await kit.load()
+    // The others come before what is queued, in their order.
+    expect(kit.threads.runs).toEqual([1, 3, 4])
+    kit.threads.hosts[1]?.answer()
+    await turn()
+    await kit.answer(9)
+    expect([...asked, later].map(({ y }) => y)).toEqual([1, undefined, 3, 4, 9])
+  })
+
+  it('lose none when their thread dies before it has begun', async () => {
+    const [kit, asked] = await packed(2)
+    const [host] = kit.threads.hosts
+    if (host !== undefined) host.runIndex = -1
+    host?.exit()
+    await vi.advanceTimersByTimeAsync(200)
+    await kit.load()
+    kit.threads.hosts[1]?.answer()
+    await turn()
+    expect(asked.map(({ y }) => y)).toEqual([1, 2])
+  })
+
+  it('lose only the one that does not return', async () => {
+    const [kit, asked] = await packed(3, { stuckAfterMs: 1_000 })
+    await vi.advanceTimersByTimeAsync(1_500)
+    expect(asked.map(({ code }) => code)).toEqual(['ERR_REPLICA_STUCK', undefined, undefined])
+    await kit.load()
+    expect(kit.threads.alive[1]?.task?.message.kind).toBe('run')
+    kit.threads.alive[1]?.answer()
+    await turn()
+    expect(asked.map(({ y }) => y)).toEqual([undefined, 2, 3])
+  })
+
+  it('are rejected with the reason when no replica will come for them', async () => {
+    const [kit, asked] = await packed(3, { crashBudget: 0 })
+    kit.threads.hosts[0]?.exit()
+    await turn()
+    expect(asked.map(({ code }) => code)).toEqual([
+      'ERR_REPLICA_EXITED',
+      'ERR_CIRCUIT_OPEN',
+      'ERR_CIRCUIT_OPEN',
+    ])
+    expect(kit.pool.leaseCount).toBe(0)
+  })
+
+  it('may give up waiting while they are between two replicas', async () => {
+    const kit = await PoolKit.open({ maxPackMs: 2 })
+    const [host] = kit.threads.hosts
+    kit.ask(0)
+    const controller = new AbortController()
+    const [one, two] = [kit.ask(1), kit.ask(2, { signal: controller.signal })]
+    if (host !== undefined) host.runMs = 0.5
+    await kit.answer(0)
+    host?.exit()
+    await turn()
+    expect(one.code).toBe('ERR_REPLICA_EXITED')
+    controller.abort()
+    await turn()
+    expect(two.code).toBe('ERR_ABORTED')
+    await vi.advanceTimersByTimeAsync(200)
+    await kit.load()
+    expect(kit.threads.runs).toEqual([])
+    expect(kit.pool.stats()).toMatchObject({ idle: 1, inFlight: 0 })
+  })
+
+  it('and were moved to the thread that died are lost with it', async () => {
+    const kit = await PoolKit.open({ maxPackMs: 2 })
+    const [host] = kit.threads.hosts
+    kit.ask(0)
+    const [one, two] = [kit.ask(1), kit.ask(2, { transfer: true })]
+    if (host !== undefined) host.runMs = 0.5
+    await kit.answer(0)
+    host?.exit()
+    await turn()
+    expect([one.code, two.code]).toEqual(['ERR_REPLICA_EXITED', 'ERR_REPLICA_EXITED'])
+  })
+
+  it('are all rejected when the pool is stopped, wherever they are', async () => {
+    const [kit, asked] = await packed(6)
+    kit.threads.hosts[0]?.exit()
+    await turn()
+    const stopping = kit.pool.stop(100)
+    await turn()
+    expect(asked.map(({ code }) => code)).toEqual([
+      'ERR_REPLICA_EXITED',
+      ...Array(5).fill('ERR_MODEL_UNAVAILABLE'),
+    ])
+    await stopping
+    expect(kit.pool.leaseCount).toBe(0)
+  })
+})
