@@ -1,10 +1,10 @@
 import { z } from 'zod'
+import { batching } from './config-batching.js'
+import { count, durationMs } from './config-numbers.js'
 import { errors } from './errors.js'
 
-/** A longer timer would fire at once. */
-export const MAX_TIMER_MS = 2_147_483_647
-export const durationMs = z.number().min(0).max(MAX_TIMER_MS)
-const count = z.number().int().min(1)
+export { durationMs, MAX_TIMER_MS } from './config-numbers.js'
+
 const name = z
   .string()
   .min(1)
@@ -25,31 +25,6 @@ const sample = z.strictObject({
   rtol: z.number().min(0).default(1e-3).describe('tolerance for numbers, relative to the expected value'),
   atol: z.number().min(0).default(1e-5).describe('absolute tolerance, added to that'),
 })
-
-export const batchingOptionsSchema = z.strictObject({
-  maxRows: count.max(4096).default(128).describe('most rows of a batch; fewer if so many are not proven'),
-  maxDelayMs: durationMs
-    .max(10_000)
-    .default(0)
-    .describe('how long a request may wait for others to share its run although a replica is idle'),
-  tolerance: z
-    .strictObject({
-      rtol: z.number().min(0).default(1e-4).describe('relative to the answer of a request alone'),
-      atol: z.number().min(0).default(1e-6).describe('absolute, added to that'),
-    })
-    .prefault({})
-    .meta({
-      type: 'object of `rtol` and `atol`',
-      description: 'how far numbers in a batch may be from those of a request alone',
-    }),
-  proofBudgetMs: z
-    .number()
-    .min(1)
-    .max(10_000)
-    .default(10)
-    .describe('longest stretch that the proof, or a check of a batch, keeps a replica from requests'),
-})
-const batching = z.union([z.literal('auto'), z.literal('off'), batchingOptionsSchema])
 
 /** Settings of one model; each falls back to the runtime's setting of the same name. */
 const modelConfigSchema = z.strictObject({

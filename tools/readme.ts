@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import type { z } from 'zod'
-import { batchingOptionsSchema, lifecycleSchema, modelConfigSchema, runtimeSchema } from '../src/config.js'
+import { lifecycleSchema, modelConfigSchema, runtimeSchema } from '../src/config.js'
+import { batchingOptionsSchema } from '../src/config-batching.js'
 import { healthCheckOptionsSchema } from '../src/lifecycle/health-check.js'
 import { initializeSchema, managerSchema } from '../src/resources/options.js'
 import { poolSchema } from '../src/resources/pool-options.js'

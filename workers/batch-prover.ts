@@ -1,6 +1,7 @@
 import type { Proof, ProofOrder, RunCost } from '../src/protocol/messages.js'
 import { SHARED } from '../src/tensors/batch-plan.js'
 import { difference, toleranceFor } from '../src/tensors/difference.js'
+import { lengthOf, paddedLength, resized } from '../src/tensors/padding.js'
 import type { Signature, Tensor } from '../src/tensors/tensor.js'
 import { candidatesOf } from './batch-candidates.js'
 import { join, split } from './batch-rows.js'
@@ -178,7 +179,38 @@ export class BatchProver {
       )
     }
     costs.unshift({ rows: 1, ms: this.#sampleMs })
-    return { state: 'proven', plan: { inputs, outputs }, maxRows: proven * unitRows, costs }
+    const paddingRefusal = yield* this.#whyNotPadded(sample, order)
+    const padding = paddingRefusal === undefined ? order.padding : undefined
+    const plan = { inputs, outputs, padding }
+    return { state: 'proven', plan, maxRows: proven * unitRows, costs, paddingRefusal }
+  }
+
+  /** Runs the sample filled up to greater lengths: is what is its own of the answer the same? */
+  async *#whyNotPadded(
+    sample: Row,
+    { padding, tolerance }: ProofOrder,
+  ): AsyncGenerator<number, string | undefined> {
+    if (padding === undefined) return undefined
+    const length = lengthOf(sample.inputs, padding)
+    if (length === undefined) return 'the inputs of a request have unequal lengths'
+    const next = paddedLength(length + 1)
+    for (const longer of [next, 2 * next]) {
+      yield (this.#sampleMs * longer) / length
+      try {
+        const filled = sample.inputs.map((tensor, index) =>
+          resized(tensor, padding.inputs[index] as number, longer),
+        )
+        for (const [index, answer] of (await this.#run(filled)).entries()) {
+          const own = resized(answer, padding.outputs[index] as number, length)
+          const found = difference(sample.outputs[index] as Tensor, own, toleranceFor(own, tolerance))
+          if (found === undefined) continue
+          return `filled up from ${length} to ${longer}, output "${this.#signature.outputs[index]?.name}" ${found}`
+        }
+      } catch (error) {
+        return `filled up from ${length} to ${longer} it fails: ${(error as Error).message}`
+      }
+    }
+    return undefined
   }
 
   /** The samples that could share a run with the first along these axes. */

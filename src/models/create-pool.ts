@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { batchingOptionsSchema } from '../config.js'
+import { batchingOptionsSchema } from '../config-batching.js'
 import { errors } from '../errors.js'
 import type { BatchingSettings } from '../pools/batching.js'
 import { PiscinaHost } from '../pools/piscina-host.js'

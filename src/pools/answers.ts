@@ -1,11 +1,23 @@
 import { answerCredit } from '../memory/answer-credit.js'
 import type { Answer } from '../protocol/messages.js'
 import { aligned, INLINE_BYTES, viewOf } from '../protocol/pack-layout.js'
+import type { BatchPlan, Padding } from '../tensors/batch-plan.js'
 import { byName } from '../tensors/by-name.js'
 import { newElements } from '../tensors/coerce-elements.js'
 import { ELEMENT_TYPES } from '../tensors/element-types.js'
+import { resized } from '../tensors/padding.js'
 import { copyElements, elementCount, rowLayout, takeRows, withRows } from '../tensors/rows.js'
 import type { Outputs, Signature, Tensor, TensorData, TensorSpec } from '../tensors/tensor.js'
+
+/** Up to where outputs of a request that was filled up are its own. */
+export interface Cut {
+  readonly padding: Padding
+  readonly length: number
+}
+
+function cutBack(tensor: Tensor, output: number, cut: Cut | undefined): Tensor {
+  return cut === undefined ? tensor : resized(tensor, cut.padding.outputs[output] as number, cut.length)
+}
 
 /** Turns what a thread has answered into what callers get: memory that nobody else can write into. */
 export class AnswerReader {
@@ -17,34 +29,40 @@ export class AnswerReader {
     this.#names = outputs.map(({ name }) => name)
   }
 
-  /** The answer to one request. */
-  single(answer: Answer, wanted: readonly string[] | undefined, buffer: ArrayBuffer | undefined): Outputs {
+  /** The answer to one request; `cut` is where its inputs had been filled up. */
+  single(
+    answer: Answer,
+    wanted: readonly string[] | undefined,
+    buffer: ArrayBuffer | undefined,
+    cut?: Cut,
+  ): Outputs {
     const names = wanted ?? this.#names
     const tensors = names.map((name, index): Tensor => {
-      const { type } = this.#specOf(name, index, wanted)
+      const at = wanted === undefined ? index : this.#names.indexOf(name)
+      const { type } = this.#specs[at] as TensorSpec
       const dims = answer.dims[index] as number[]
       const found = answer.data[index] as number | TensorData
       if (typeof found !== 'number') {
         answerCredit.count(found)
-        return { type, dims, data: found }
+        return cutBack({ type, dims, data: found }, at, cut)
       }
       const count = elementCount(dims)
       const data = newElements(type, count)
       copyElements(data, 0, viewOf(type, buffer as ArrayBuffer, found, count), 0, count)
-      return { type, dims, data }
+      return cutBack({ type, dims, data }, at, cut)
     })
     // Piscina's record of the task outlives it, and would keep the answer until a full collection.
     answer.data = []
     return byName(names, tensors)
   }
 
-  /** The answers to the requests of a batch, each `rows[i]` rows along the outputs' axes. */
+  /** The answers to the requests of a batch. */
   *rows(
     answer: Answer,
     wanted: readonly string[] | undefined,
     buffer: ArrayBuffer | undefined,
-    axes: readonly number[],
-    rows: readonly number[],
+    { outputs: axes, padding }: BatchPlan,
+    requests: readonly { readonly rows: number; readonly length: number }[],
   ): Generator<Outputs> {
     const names = wanted ?? this.#names
     const outputs = names.map((name, index) => {
@@ -53,15 +71,18 @@ export class AnswerReader {
       const found = answer.data[index] as number | TensorData
       const all =
         typeof found === 'number' ? viewOf(type, buffer as ArrayBuffer, found, elementCount(dims)) : found
-      const axis = axes[wanted === undefined ? index : this.#names.indexOf(name)] as number
-      return { type, dims, all, axis, layout: rowLayout(dims, axis) }
+      const output = wanted === undefined ? index : this.#names.indexOf(name)
+      const axis = axes[output] as number
+      return { type, dims, all, axis, output, layout: rowLayout(dims, axis) }
     })
     let at = 0
-    for (const own of rows) {
-      const tensors = outputs.map(({ type, dims, all, axis, layout }): Tensor => {
-        return { type, dims: withRows(dims, axis, own), data: takeRows(type, all, layout, at, own) }
+    for (const { rows, length } of requests) {
+      const cut = padding === undefined ? undefined : { padding, length }
+      const tensors = outputs.map(({ type, dims, all, axis, output, layout }): Tensor => {
+        const data = takeRows(type, all, layout, at, rows)
+        return cutBack({ type, dims: withRows(dims, axis, rows), data }, output, cut)
       })
-      at += own
+      at += rows
       yield byName(names, tensors)
     }
   }

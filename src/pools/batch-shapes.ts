@@ -1,5 +1,6 @@
 import type { RunCost } from '../protocol/messages.js'
 import { type BatchPlan, SHARED } from '../tensors/batch-plan.js'
+import { lengthOf, paddedLength } from '../tensors/padding.js'
 import { elementCount } from '../tensors/rows.js'
 import type { Tensor, TensorData } from '../tensors/tensor.js'
 import { Bucket } from './bucket.js'
@@ -22,6 +23,7 @@ export class BatchShapes {
   recent: Bucket<RunRequest>
   #recentExample: readonly Tensor[] | undefined
   #recentOutputs: readonly string[] | undefined
+  #recentLength = 0
 
   constructor(plan: BatchPlan, costs: readonly RunCost[]) {
     this.#plan = plan
@@ -34,9 +36,10 @@ export class BatchShapes {
     const inputs = request.inputs as readonly Tensor[]
     const rows = this.#rowsOf(inputs)
     if (rows === undefined) return undefined
+    if (!this.#measure(request, inputs)) return undefined
     request.rows = rows
-    if (this.#isLikeRecent(inputs, request.outputs)) return this.recent
-    const key = this.#keyOf(inputs, request.outputs)
+    if (this.#isLikeRecent(inputs, request)) return this.recent
+    const key = this.#keyOf(inputs, request)
     let bucket = this.#buckets.get(key)
     if (bucket === undefined) {
       this.#forgetSome()
@@ -47,6 +50,7 @@ export class BatchShapes {
     // Small values of their own, since the caller's arrays change and must not be kept.
     this.#recentExample = inputs.map((tensor, index) => this.#exampleOf(tensor, index))
     this.#recentOutputs = request.outputs
+    this.#recentLength = request.paddedTo
     return bucket
   }
 
@@ -67,16 +71,30 @@ export class BatchShapes {
     return rows
   }
 
-  #isLikeRecent(inputs: readonly Tensor[], outputs: readonly string[] | undefined): boolean {
+  /** Sets the length of a request; false if its inputs do not agree on one. */
+  #measure(request: RunRequest, inputs: readonly Tensor[]): boolean {
+    const { padding } = this.#plan
+    if (padding === undefined) return true
+    const length = lengthOf(inputs, padding)
+    if (length === undefined) return false
+    request.length = length
+    request.paddedTo = paddedLength(length)
+    return true
+  }
+
+  #isLikeRecent(inputs: readonly Tensor[], { outputs, paddedTo }: RunRequest): boolean {
     const example = this.#recentExample
-    if (example === undefined || !isSameList(outputs, this.#recentOutputs)) return false
+    if (example === undefined || paddedTo !== this.#recentLength) return false
+    if (!isSameList(outputs, this.#recentOutputs)) return false
     for (let index = 0; index < inputs.length; index += 1) {
       const axis = this.#plan.inputs[index] as number
+      const pad = this.#plan.padding?.inputs[index]
       const one = example[index] as Tensor
       const other = inputs[index] as Tensor
       if (one.dims.length !== other.dims.length) return false
       for (let dim = 0; dim < one.dims.length; dim += 1) {
-        if (dim !== axis && one.dims[dim] !== other.dims[dim]) return false
+        if (dim === axis || dim === pad) continue
+        if (one.dims[dim] !== other.dims[dim]) return false
       }
       if (axis === SHARED && !isSameList(one.data, other.data)) return false
     }
@@ -89,10 +107,11 @@ export class BatchShapes {
     return { type: tensor.type, dims: tensor.dims.slice(), data } as Tensor
   }
 
-  #keyOf(inputs: readonly Tensor[], outputs: readonly string[] | undefined): string {
+  #keyOf(inputs: readonly Tensor[], { outputs, paddedTo }: RunRequest): string {
     const parts = inputs.map(({ dims, data }, index) => {
       const axis = this.#plan.inputs[index] as number
-      const sizes = dims.map((dim, at) => (at === axis ? '*' : dim)).join()
+      const pad = this.#plan.padding?.inputs[index]
+      const sizes = dims.map((dim, at) => (at === axis ? '*' : at === pad ? paddedTo : dim)).join()
       return axis === SHARED ? [sizes, Array.from(data as ArrayLike<unknown>, exactly)] : sizes
     })
     return JSON.stringify([parts, outputs])

@@ -1,9 +1,10 @@
 import type { BatchFault, Proof, ProofOrder } from '../protocol/messages.js'
-import type { BatchPlan, Tolerance } from '../tensors/batch-plan.js'
+import type { BatchPlan, Padding, Tolerance } from '../tensors/batch-plan.js'
 import { byName } from '../tensors/by-name.js'
 import type { Signature } from '../tensors/tensor.js'
 import { BatchShapes } from './batch-shapes.js'
 import type { Bucket } from './bucket.js'
+import { type PaddingSettings, paddingOf } from './padding-settings.js'
 import type { RunRequest } from './run-request.js'
 
 export interface BatchingSettings {
@@ -12,6 +13,7 @@ export interface BatchingSettings {
   /** How long a request may wait for others although a replica is idle. */
   readonly maxDelayMs: number
   readonly tolerance: Tolerance
+  readonly padding?: PaddingSettings | undefined
   /** Longest stretch of work on the proof or on checks between requests. */
   readonly proofBudgetMs: number
 }
@@ -35,6 +37,8 @@ export interface BatchingStats {
   readonly batches: number
   /** Requests that were in them. */
   readonly batchedRequests: number
+  /** Why requests of unequal length share no runs although `padding` is set; undefined if they do, or it is not. */
+  readonly paddingRefusal: string | undefined
   /** Batches that were run again request by request. */
   readonly checks: number
   /** What a run takes, as last measured: a part for each row and one for the run. */
@@ -56,6 +60,8 @@ export class Batching {
   #reason: string | undefined
   #signature: Signature | undefined
   #plan: BatchPlan | undefined
+  #padding: Padding | undefined
+  #paddingRefusal: string | undefined
   #maxRows = 0
   #shapes: BatchShapes | undefined
   #samples = 0
@@ -89,13 +95,15 @@ export class Batching {
 
   get order(): ProofOrder {
     const { maxRows, tolerance } = this.settings as BatchingSettings
-    return { maxRows, tolerance }
+    return { maxRows, tolerance, padding: this.#padding }
   }
 
   /** To be called when the model is loaded. */
   open(signature: Signature): void {
     this.#signature = signature
     if (this.settings === undefined) return
+    const { padding } = this.settings
+    if (padding !== undefined) this.#padding = paddingOf(padding, signature)
     if (!signature.inputs.some(({ dims }) => dims.some((dim) => typeof dim === 'string'))) {
       this.learn({ state: 'refused', reason: 'no input has a free dimension' })
     } else {
@@ -111,6 +119,7 @@ export class Batching {
     if (proof.state === 'refused') this.#plan = undefined
     if (proof.state === 'proven') {
       this.#plan = proof.plan
+      this.#paddingRefusal = proof.paddingRefusal
       this.#maxRows = Math.min(proof.maxRows, this.settings.maxRows)
       this.#shapes = new BatchShapes(proof.plan, proof.costs)
     }
@@ -165,6 +174,7 @@ export class Batching {
       maxRows: this.#plan === undefined ? 0 : this.#maxRows,
       batches: this.#batches,
       batchedRequests: this.#batchedRequests,
+      paddingRefusal: this.#paddingRefusal,
       checks: this.#checks,
       perRowMs: costs?.perRowMs,
       perRunMs: costs?.perRunMs,

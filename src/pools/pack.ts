@@ -4,7 +4,7 @@ import { aligned, viewOf } from '../protocol/pack-layout.js'
 import { type BatchPlan, SHARED } from '../tensors/batch-plan.js'
 import { ELEMENT_TYPES } from '../tensors/element-types.js'
 import type { RecycledBuffers } from '../tensors/recycled-buffers.js'
-import { copyElements, elementCount, putRows, rowLayout, withRows } from '../tensors/rows.js'
+import { copyBlock, copyElements, elementCount, putRows, rowLayout, withRows } from '../tensors/rows.js'
 import type { Signature, Tensor, TensorData, TensorSpec } from '../tensors/tensor.js'
 
 /** What of a request goes into a pack. */
@@ -14,6 +14,8 @@ export interface Packed {
   /** Its buffers move instead of being copied, where a view covers one whole. */
   readonly transfer: boolean
   readonly rows: number
+  /** To which inputs of unequal length are filled up in a batch. */
+  readonly paddedTo?: number
 }
 
 /** One run of a pack before it is written: a request by itself, or several that share it. */
@@ -61,7 +63,7 @@ export function writePack(
       offset += bytesOf(inputs[index] as TensorSpec, own)
       const axis = rows === undefined ? SHARED : (plan?.inputs[index] as number)
       if (axis === SHARED) copyElements(target, 0, elementsOf(requests[0], index), 0, count)
-      else layRows(target, own[axis] as number, requests, index, axis)
+      else layRows(target, own, requests, index, axis)
     }
   }
   return { task: { kind: 'run', buffer, runs: shapes, plan: undefined }, transfer: [buffer, ...moved] }
@@ -95,7 +97,8 @@ function shapeOf(
   let given: (TensorData | undefined)[] | undefined
   const dims = first.inputs.map((tensor, index) => {
     const axis = isBatch ? (plan?.inputs[index] as number) : SHARED
-    const own = axis === SHARED ? tensor.dims : withRows(tensor.dims, axis, total)
+    const own =
+      axis === SHARED ? tensor.dims : batchDims(tensor.dims, axis, total, plan?.padding?.inputs[index], first)
     if (specs[index]?.type === 'string') {
       given ??= new Array(specs.length).fill(undefined)
       given[index] = axis === SHARED ? tensor.data : joinStrings(own, requests, index, axis)
@@ -116,23 +119,52 @@ function joinStrings(
   axis: number,
 ): string[] {
   const joined = new Array<string>(elementCount(dims))
-  layRows(joined, dims[axis] as number, requests, index, axis)
+  layRows(joined.fill(''), dims, requests, index, axis)
   return joined
+}
+
+/** The dims of a batch of requests like the first. */
+function batchDims(
+  dims: readonly number[],
+  axis: number,
+  total: number,
+  pad: number | undefined,
+  { paddedTo }: Packed,
+): number[] {
+  const own = withRows(dims, axis, total)
+  if (pad !== undefined && pad !== SHARED) own[pad] = paddedTo as number
+  return own
 }
 
 function layRows(
   target: TensorData,
-  total: number,
+  own: readonly number[],
   requests: readonly Packed[],
   index: number,
   axis: number,
 ): void {
+  const total = own[axis] as number
+  const step = elementCount(own.slice(axis + 1))
+  // The buffer still holds what the last pack left there.
+  if (!isFilled(own, requests, index, axis)) target.fill(0 as never)
   let at = 0
   for (const { inputs, rows } of requests) {
     const { data, dims } = inputs[index] as Tensor
-    putRows(target, total, at, data, rowLayout(dims, axis))
+    if (hasLength(dims, own, axis)) putRows(target, total, at, data, rowLayout(dims, axis))
+    else copyBlock(target, own, at * step, data, dims, 0, dims)
     at += rows
   }
+}
+
+/** Whether no element of the batch is left out by the requests. */
+function isFilled(own: readonly number[], requests: readonly Packed[], index: number, axis: number): boolean {
+  return requests.every(({ inputs }) => hasLength((inputs[index] as Tensor).dims, own, axis))
+}
+
+/** Whether dims agree but for the batch axis. */
+function hasLength(dims: readonly number[], own: readonly number[], axis: number): boolean {
+  for (let at = 0; at < own.length; at += 1) if (at !== axis && dims[at] !== own[at]) return false
+  return true
 }
 
 function elementsOf(request: Packed | undefined, index: number): TensorData {

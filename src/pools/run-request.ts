@@ -53,6 +53,9 @@ export class RunRequest implements AbortFollower {
   bucket: Bucket<RunRequest> | undefined = undefined
   /** How many rows it brings to a batch. */
   rows = 1
+  /** Its length, and to which it is filled up in a batch; both 0 for one that is not. */
+  length = 0
+  paddedTo = 0
   lease: LeaseHolder | undefined = undefined
   /** Neighbours in the queue, and in the bucket. */
   previous: RunRequest | undefined = undefined

@@ -1,7 +1,7 @@
 import { decodeError } from '../protocol/error-codec.js'
 import type { RunResult } from '../protocol/messages.js'
 import type { BatchPlan } from '../tensors/batch-plan.js'
-import type { AnswerReader } from './answers.js'
+import type { AnswerReader, Cut } from './answers.js'
 import type { ChosenRun } from './choose-runs.js'
 import type { RunRequest } from './run-request.js'
 
@@ -18,7 +18,7 @@ export function settleRun(
     for (const [index, each] of result.answers.entries()) {
       const request = requests[index] as RunRequest
       if ('error' in each) request.reject(decodeError(each.error))
-      else request.resolve(answers.single(each, request.outputs, buffer))
+      else request.resolve(answers.single(each, request.outputs, buffer, cutOf(plan, request)))
     }
   } else if ('error' in result) {
     const error = decodeError(result.error)
@@ -26,12 +26,14 @@ export function settleRun(
   } else if (requests.length === 1) {
     first.resolve(answers.single(result.answer, first.outputs, buffer))
   } else {
-    const rows = requests.map((request) => request.rows)
-    const { outputs: axes } = plan as BatchPlan
     let index = 0
-    for (const outputs of answers.rows(result.answer, first.outputs, buffer, axes, rows)) {
+    for (const outputs of answers.rows(result.answer, first.outputs, buffer, plan as BatchPlan, requests)) {
       ;(requests[index] as RunRequest).resolve(outputs)
       index += 1
     }
   }
+}
+
+function cutOf(plan: BatchPlan | undefined, { length }: RunRequest): Cut | undefined {
+  return plan?.padding === undefined ? undefined : { padding: plan.padding, length }
 }

@@ -1,5 +1,5 @@
 import type { MessagePort } from 'node:worker_threads'
-import type { BatchPlan, Tolerance } from '../tensors/batch-plan.js'
+import type { BatchPlan, Padding, Tolerance } from '../tensors/batch-plan.js'
 import type { Signature, TensorData } from '../tensors/tensor.js'
 import type { EncodedError } from './error-codec.js'
 
@@ -65,6 +65,8 @@ export interface SideTask {
 export interface ProofOrder {
   readonly maxRows: number
   readonly tolerance: Tolerance
+  /** To be proven too. */
+  readonly padding: Padding | undefined
 }
 
 /** What the thread is given with its model: the port by which packs and other work come, and go back answered. */
@@ -142,12 +144,16 @@ export type Proof =
   | { readonly state: 'needs-samples'; readonly reason: string }
   | { readonly state: 'proving' }
   | { readonly state: 'refused'; readonly reason: string }
-  | {
-      readonly state: 'proven'
-      readonly plan: BatchPlan
-      readonly maxRows: number
-      readonly costs: RunCost[]
-    }
+  | Proven
+
+export interface Proven {
+  readonly state: 'proven'
+  readonly plan: BatchPlan
+  readonly maxRows: number
+  readonly costs: readonly RunCost[]
+  /** Why requests of unequal length share no runs although they are meant to. */
+  readonly paddingRefusal: string | undefined
+}
 
 /** What a run of so many rows took. */
 export interface RunCost {

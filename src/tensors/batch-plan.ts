@@ -7,6 +7,15 @@ export interface BatchPlan {
   readonly inputs: readonly number[]
   /** Of each output of the signature its batch axis. */
   readonly outputs: readonly number[]
+  /** Absent if requests of unequal length share no runs. */
+  readonly padding: Padding | undefined
+}
+
+/** Along which axis inputs of unequal length are filled up with zeros, and outputs cut back. */
+export interface Padding {
+  /** Of each input of the signature; `SHARED` for one that has no such axis. */
+  readonly inputs: readonly number[]
+  readonly outputs: readonly number[]
 }
 
 export const SHARED = -1

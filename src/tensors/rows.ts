@@ -63,6 +63,33 @@ export function takeRows(
   return taken
 }
 
+/**
+ * Copies a block of `size` from the beginning of one tensor, or `sourceAt` elements behind it, to the
+ * beginning of another with as many axes, or `targetAt` elements behind it.
+ */
+export function copyBlock(
+  target: TensorData,
+  targetDims: readonly number[],
+  targetAt: number,
+  source: TensorData,
+  sourceDims: readonly number[],
+  sourceAt: number,
+  size: readonly number[],
+  axis = 0,
+): void {
+  const count = size[axis] as number
+  if (axis === size.length - 1) {
+    copyElements(target, targetAt, source, sourceAt, count)
+    return
+  }
+  const targetStep = elementCount(targetDims.slice(axis + 1))
+  const sourceStep = elementCount(sourceDims.slice(axis + 1))
+  for (let index = 0; index < count; index += 1) {
+    const [to, from] = [targetAt + index * targetStep, sourceAt + index * sourceStep]
+    copyBlock(target, targetDims, to, source, sourceDims, from, size, axis + 1)
+  }
+}
+
 export function copyElements(
   target: TensorData,
   targetAt: number,

@@ -41,7 +41,13 @@ class Bench {
     const proof =
       costs === undefined
         ? ({ state: 'refused', reason: 'no' } as const)
-        : ({ state: 'proven', plan: { inputs: [0, -1], outputs: [0] }, maxRows: 64, costs } as const)
+        : ({
+            state: 'proven',
+            plan: { inputs: [0, -1], outputs: [0], padding: undefined },
+            maxRows: 64,
+            costs,
+            paddingRefusal: undefined,
+          } as const)
     this.batching = new Batching({ ...settings, ...options }, { proof })
     this.batching.open(signature)
   }

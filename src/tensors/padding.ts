@@ -1,0 +1,38 @@
+import type { Padding } from './batch-plan.js'
+import { SHARED } from './batch-plan.js'
+import { newElements } from './coerce-elements.js'
+import { copyBlock, elementCount, withRows } from './rows.js'
+import type { Tensor } from './tensor.js'
+
+/** Shorter requests are filled up to this. */
+const SHORTEST = 8
+
+/** The length up to which a request is filled: a power of two, so that at most half of it is filling. */
+export function paddedLength(length: number): number {
+  return Math.max(SHORTEST, 2 ** Math.ceil(Math.log2(length)))
+}
+
+/** The length of a request: the size all its inputs have along their padded axes; undefined if they differ. */
+export function lengthOf(inputs: readonly Tensor[], { inputs: axes }: Padding): number | undefined {
+  let length: number | undefined
+  for (let index = 0; index < inputs.length; index += 1) {
+    const axis = axes[index] as number
+    if (axis === SHARED) continue
+    const own = inputs[index]?.dims[axis]
+    if (own === undefined || own === 0 || (length !== undefined && own !== length)) return undefined
+    length = own
+  }
+  return length
+}
+
+/** The tensor with another length along the axis: filled up with zeros, or cut; in memory of its own. */
+export function resized(tensor: Tensor, axis: number, length: number): Tensor {
+  const { type, dims, data } = tensor
+  if (axis === SHARED || dims[axis] === length) return tensor
+  const own = withRows(dims, axis, length)
+  const target = newElements(type, elementCount(own))
+  if (type === 'string') (target as string[]).fill('')
+  const common = withRows(dims, axis, Math.min(length, dims[axis] as number))
+  copyBlock(target, own, 0, data, dims, 0, common)
+  return { type, dims: own, data: target } as Tensor
+}
