@@ -9,9 +9,8 @@ import {
   type PingOutcome,
 } from '../children/loop-orders.js'
 import { BenchChild } from '../harness/child.js'
-import { median } from '../harness/latency.js'
 import { numberOptions } from '../harness/options.js'
-import { isQuiet, waitForQuiet } from '../harness/quiet.js'
+import { comparable, measureRounds, medianOf, type Sample } from '../harness/rounds.js'
 import type { Scope, ScopeResult } from '../harness/scope.js'
 
 const THREADS = 2
@@ -20,7 +19,6 @@ const CALLERS = 16
 const NICE_INCREMENT = 5
 const PING_EVERY_MS = 5
 const MAX_P50_MS = 2
-/** Seconds that may go on waiting for a quiet machine and on tries that were disturbed. */
 const PATIENCE_S = 60
 const MAX_P99_RATIO = 1.3
 
@@ -32,9 +30,8 @@ const NAMES: Readonly<Record<Load, string>> = {
   main: 'd  the main thread itself',
 }
 
-/** One stretch of pings beside one load. */
-interface Stretch {
-  readonly load: Load
+/** Of one stretch of pings beside one load. */
+interface Figures {
   readonly p50Ms: number
   readonly p90Ms: number
   readonly p99Ms: number
@@ -42,46 +39,19 @@ interface Stretch {
   readonly pings: number
   readonly failed: number
   readonly runsPerSecond: number
-  /** Somebody else kept the machine busy just before or after. */
-  readonly isDisturbed: boolean
 }
 
-type Figures = Omit<Stretch, 'load' | 'isDisturbed'>
+type Stretch = Sample<Load, Figures>
 type Medians = Readonly<Record<Load, Figures>>
 
 export const scope: Scope = {
   quantity:
     'latency of an HTTP ping to a server in whose process PP-OCR rec (48 x 320) runs all the time, from the intended send time',
   async run(args) {
-    const { rounds, seconds, patience } = numberOptions(args, { rounds: 5, seconds: 5, patience: PATIENCE_S })
-    const budget = { patienceMs: patience * 1_000 }
-    const stretches: Stretch[] = []
-    for (let round = 0; round < rounds; round += 1) {
-      // Interleaved, and back and forth, so that a disturbance or a drift meets all of them.
-      for (const load of round % 2 === 0 ? LOADS : [...LOADS].reverse()) {
-        stretches.push(await measureInQuiet(load, seconds * 1_000, budget))
-      }
-    }
-    return resultOf(stretches, rounds, seconds)
+    const { seconds, ...options } = numberOptions(args, { rounds: 5, seconds: 5, patience: PATIENCE_S })
+    const stretches = await measureRounds(LOADS, options, (load) => measure(load, seconds * 1_000))
+    return resultOf(stretches, options.rounds, seconds)
   },
-}
-
-/** Waits for a quiet machine and tries again what was disturbed, as long as there is patience left. */
-async function measureInQuiet(
-  load: Load,
-  durationMs: number,
-  budget: { patienceMs: number },
-): Promise<Stretch> {
-  for (;;) {
-    const arrivedAt = performance.now()
-    const wasQuiet = await waitForQuiet(budget.patienceMs)
-    const startedAt = performance.now()
-    budget.patienceMs -= startedAt - arrivedAt
-    const figures = await measure(load, durationMs)
-    const isDisturbed = !wasQuiet || !(await isQuiet())
-    if (!isDisturbed || budget.patienceMs <= 0) return { load, ...figures, isDisturbed }
-    budget.patienceMs -= performance.now() - startedAt
-  }
 }
 
 /** Server and pinger are fresh processes, so that nothing is left over from another load. */
@@ -105,12 +75,12 @@ async function measure(load: Load, durationMs: number): Promise<Figures> {
 }
 
 function resultOf(stretches: readonly Stretch[], rounds: number, seconds: number): ScopeResult {
-  const medians = Object.fromEntries(LOADS.map((load) => [load, medianOf(stretches, load)])) as Medians
+  const compared = comparable(stretches)
+  const medians = Object.fromEntries(LOADS.map((load) => [load, mediansOf(compared, load)])) as Medians
   const { bare, runtime, main } = medians
   const p99Ratio = runtime.p99Ms / bare.p99Ms
-  const isQuietOnly = comparable(stretches) !== stretches
-  const caption = `a ping every ${PING_EVERY_MS} ms; ${rounds} interleaved rounds of ${seconds} s; * is disturbed by others on the machine; medians of ${isQuietOnly ? 'the others' : 'all, as some load has no other'}`
-  const failed = stretches.reduce((sum, stretch) => sum + stretch.failed, 0)
+  const caption = `a ping every ${PING_EVERY_MS} ms; ${rounds} interleaved rounds of ${seconds} s; * is disturbed by others on the machine; medians of ${compared !== stretches ? 'the others' : 'all, as some load has no other'}`
+  const failed = stretches.reduce((sum, { figures }) => sum + figures.failed, 0)
   return {
     ratios: [
       {
@@ -143,20 +113,20 @@ function resultOf(stretches: readonly Stretch[], rounds: number, seconds: number
       ],
     },
     failures: failed === 0 ? [] : [`${failed} pings failed`],
-    data: { rounds, seconds, everyMs: PING_EVERY_MS, threads: THREADS, callers: CALLERS, medians, stretches },
+    data: {
+      rounds,
+      seconds,
+      everyMs: PING_EVERY_MS,
+      threads: THREADS,
+      callers: CALLERS,
+      medians,
+      stretches: stretches.map(flat),
+    },
   }
 }
 
-/** The undisturbed stretches if every load has one: a quiet one beside a disturbed one would tell nothing. */
-function comparable(stretches: readonly Stretch[]): readonly Stretch[] {
-  const undisturbed = stretches.filter((stretch) => !stretch.isDisturbed)
-  const hasAll = LOADS.every((load) => undisturbed.some((stretch) => stretch.load === load))
-  return hasAll ? undisturbed : stretches
-}
-
-function medianOf(stretches: readonly Stretch[], load: Load): Figures {
-  const own = comparable(stretches).filter((stretch) => stretch.load === load)
-  const of = (key: keyof Figures): number => median(own.map((stretch) => stretch[key]))
+function mediansOf(stretches: readonly Stretch[], load: Load): Figures {
+  const of = (key: keyof Figures): number => medianOf(stretches, load, (figures) => figures[key])
   return {
     p50Ms: of('p50Ms'),
     p90Ms: of('p90Ms'),
@@ -168,13 +138,17 @@ function medianOf(stretches: readonly Stretch[], load: Load): Figures {
   }
 }
 
+function flat({ cell, figures, isDisturbed }: Stretch): object {
+  return { load: cell, ...figures, isDisturbed }
+}
+
 function rowOf(load: Load, medians: Medians, stretches: readonly Stretch[]): string[] {
   const { p50Ms, p90Ms, p99Ms, maxMs, runsPerSecond } = medians[load]
-  const own = stretches.filter((stretch) => stretch.load === load)
+  const own = stretches.filter(({ cell }) => cell === load)
   return [
     NAMES[load],
     ...[p50Ms, p90Ms, p99Ms, maxMs].map(milliseconds),
-    own.map(({ p99Ms, isDisturbed }) => `${p99Ms.toFixed(1)}${isDisturbed ? '*' : ''}`).join(' '),
+    own.map(({ figures, isDisturbed }) => `${figures.p99Ms.toFixed(1)}${isDisturbed ? '*' : ''}`).join(' '),
     runsPerSecond.toFixed(1),
   ]
 }
