@@ -1,28 +1,49 @@
 import { readdir } from 'node:fs/promises'
 import { describeMachine } from './harness/machine.js'
-import { printResult, writeResult } from './harness/output.js'
+import { printResult, publish, type Report, writeResult } from './harness/output.js'
 import type { Scope } from './harness/scope.js'
 
 const folder = new URL('./scopes/', import.meta.url)
+const PUBLISH = '--publish'
 
-/** `npm run bench -- <scope> [options]`: every file of `scopes/` is one. */
-async function main([name, ...args]: readonly string[]): Promise<void> {
-  const names = await scopeNames()
-  if (name === undefined || !names.includes(name)) {
-    const lines = await Promise.all(names.map(async (known) => `  ${known}: ${(await load(known)).quantity}`))
-    const what = name === undefined ? 'No scope is named.' : `There is no scope '${name}'.`
+/**
+ * `npm run bench -- <scope>... [options]`: every file of `scopes/` is one. With `--publish` the
+ * medians are kept for the README as well.
+ */
+async function main(args: readonly string[]): Promise<void> {
+  const firstOption = args.findIndex((arg) => arg.startsWith('-'))
+  const chosen = firstOption === -1 ? args : args.slice(0, firstOption)
+  const options = args.slice(chosen.length)
+  const known = await scopeNames()
+  const unknown = chosen.find((name) => !known.includes(name))
+  if (chosen.length === 0 || unknown !== undefined) {
+    const lines = await Promise.all(known.map(async (name) => `  ${name}: ${(await load(name)).quantity}`))
+    const what = unknown === undefined ? 'No scope is named.' : `There is no scope '${unknown}'.`
     throw new Error([`${what} Known are:`, ...lines].join('\n'))
   }
+  const isPublished = options.includes(PUBLISH)
+  for (const name of chosen) {
+    await runScope(
+      name,
+      options.filter((option) => option !== PUBLISH),
+      isPublished,
+    )
+  }
+}
+
+async function runScope(name: string, options: readonly string[], isPublished: boolean): Promise<void> {
   const scope = await load(name)
   process.stdout.write(`${name}: ${scope.quantity}\n`)
   // Before the bench itself is what keeps the machine busy.
   const machine = describeMachine()
-  const result = await scope.run(args)
+  const result = await scope.run(options)
   printResult(result, machine)
-  const path = await writeResult(name, scope.quantity, machine, result)
-  process.stdout.write(`written to ${path}\n`)
+  const { quantity } = scope
+  const report: Report = { scope: name, quantity, measuredAt: new Date().toISOString(), machine, result }
+  process.stdout.write(`written to ${await writeResult(report)}\n`)
   for (const failure of result.failures) process.stderr.write(`bench: ${failure}\n`)
   if (result.failures.length > 0) process.exitCode = 1
+  else if (isPublished) process.stdout.write(`published in ${await publish(report)}\n`)
 }
 
 async function scopeNames(): Promise<string[]> {

@@ -1,17 +1,7 @@
-import { once } from 'node:events'
-import { Worker } from 'node:worker_threads'
 import { createRuntime } from 'tbcoin-engine'
-import { type BareThreadData, RUNS, STOP } from './bare-cells.js'
+import { SUBJECTS } from '../subjects/subjects.js'
+import { startBareThreads, type Work } from './bare-threads.js'
 import type { Load, LoadOrder } from './loop-orders.js'
-import { ocrInput } from './ocr-input.js'
-
-/** Something that keeps running a model until it is stopped. */
-export interface Work {
-  /** Runs finished so far. */
-  runs(): number
-  /** Resolves when nothing runs any more. */
-  stop(): Promise<void>
-}
 
 export const startLoad: Readonly<Record<Load, (order: LoadOrder) => Promise<Work>>> = {
   idle: async () => ({ runs: () => 0, stop: async () => undefined }),
@@ -21,23 +11,8 @@ export const startLoad: Readonly<Record<Load, (order: LoadOrder) => Promise<Work
   main: startMain,
 }
 
-/** Threads that run the model in a loop: no requests, no transport. */
-async function startThreads({ source, threads, niceIncrement }: LoadOrder): Promise<Work> {
-  const memory = new SharedArrayBuffer((RUNS + threads) * Int32Array.BYTES_PER_ELEMENT)
-  const cells = new Int32Array(memory)
-  const workers = Array.from({ length: threads }, (_, index) => {
-    const workerData: BareThreadData = { source, niceIncrement, cells: memory, index }
-    return new Worker(new URL('./bare-thread.js', import.meta.url), { workerData })
-  })
-  await Promise.all(workers.map((worker) => once(worker, 'message')))
-  return {
-    runs: () => cells.subarray(RUNS).reduce((sum, count) => sum + count, 0),
-    stop: async () => {
-      const exits = workers.map((worker) => once(worker, 'exit'))
-      Atomics.store(cells, STOP, 1)
-      await Promise.all(exits)
-    },
-  }
+function startThreads({ source, threads, niceIncrement }: LoadOrder): Promise<Work> {
+  return startBareThreads({ source, input: SUBJECTS.rec.input(0), threads, niceIncrement })
 }
 
 async function startRuntime({ source, threads, callers, niceIncrement }: LoadOrder): Promise<Work> {
@@ -47,8 +22,7 @@ async function startRuntime({ source, threads, callers, niceIncrement }: LoadOrd
     niceIncrement,
     models: [{ name: 'ocr-rec', version: '4', source }],
   })
-  const { dims, data } = ocrInput()
-  const input = { x: { type: 'float32' as const, dims, data } }
+  const input = SUBJECTS.rec.input(0)
   await runtime.predict('ocr-rec', input)
   let runs = 0
   let isOver = false
@@ -70,14 +44,16 @@ async function startRuntime({ source, threads, callers, niceIncrement }: LoadOrd
 
 /** What not to do. */
 async function startMain({ source }: LoadOrder): Promise<Work> {
-  const { plainRun } = await import('./ocr-run.js')
-  const run = await plainRun(source)
-  await run()
+  // Only here: onnxruntime-node has no business on this thread otherwise.
+  const { feedsOf, plainSession } = await import('./plain-run.js')
+  const session = await plainSession(source)
+  const feeds = feedsOf(SUBJECTS.rec.input(0))
+  await session.run(feeds)
   let runs = 0
   let isOver = false
   const loop = (async () => {
     while (!isOver) {
-      await run()
+      await session.run(feeds)
       runs += 1
     }
   })()

@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 /** How a child process ended. */
@@ -58,9 +59,9 @@ export class BenchChild<Result> implements Disposable {
     this.#process.send({ told: message })
   }
 
-  /** The result, once the process has ended well. */
-  async result(): Promise<Result> {
-    const ending = await this.ended
+  /** The result, once the process has ended well; within that time, if one is given. */
+  async result(timeoutMs?: number): Promise<Result> {
+    const ending = await (timeoutMs === undefined ? this.ended : this.#endedWithin(timeoutMs))
     if (this.#result === undefined || ending.code !== 0) {
       throw new Error(`a bench process ended without a result: ${show(ending)}`)
     }
@@ -70,6 +71,12 @@ export class BenchChild<Result> implements Disposable {
   /** Ends the process if it has not ended: SIGKILL, since a handler could not end threads inside a run. */
   [Symbol.dispose](): void {
     this.#process.kill('SIGKILL')
+  }
+
+  async #endedWithin(timeoutMs: number): Promise<Ending> {
+    const ending = await Promise.race([this.ended, sleep(timeoutMs, undefined, { ref: false })])
+    if (ending === undefined) throw new Error(`a bench process has not ended within ${timeoutMs / 1_000} s`)
+    return ending
   }
 
   #receive({ result, report }: Message<Result>): void {

@@ -33,6 +33,33 @@ export class Latencies {
   }
 }
 
+const CHUNK = 65_536
+
+/** Durations for hot loops: written down, and sorted into a histogram when asked for. */
+export class LatencyLog {
+  readonly #full: Float32Array[] = []
+  #chunk = new Float32Array(CHUNK)
+  #length = 0
+
+  record(durationMs: number): void {
+    if (this.#length === CHUNK) {
+      this.#full.push(this.#chunk)
+      this.#chunk = new Float32Array(CHUNK)
+      this.#length = 0
+    }
+    this.#chunk[this.#length] = durationMs
+    this.#length += 1
+  }
+
+  figures(): LatencyFigures {
+    const latencies = new Latencies()
+    for (const chunk of [...this.#full, this.#chunk.subarray(0, this.#length)]) {
+      for (const durationMs of chunk) latencies.record(durationMs)
+    }
+    return latencies.figures()
+  }
+}
+
 export function median(values: readonly number[]): number {
   if (values.length === 0) throw new Error('there is no median of nothing')
   const sorted = [...values].sort((a, b) => a - b)

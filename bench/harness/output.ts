@@ -1,7 +1,9 @@
 import { mkdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { table } from '../../examples/speech/table.js'
 import { packageRoot } from '../../models/catalogue.js'
+import { lineChart } from '../report/line-chart.js'
+import type { Published } from '../report/published.js'
 import type { Machine } from './machine.js'
 import type { Finding, ScopeResult } from './scope.js'
 
@@ -20,25 +22,38 @@ function rowOf({ name, value, target, isMet }: Finding): string[] {
   return [name, value, target === undefined ? '' : `target ${target}`, verdict]
 }
 
-/** Writes `bench/results/<scope>.json`, from which tables are generated; returns its path. */
-export async function writeResult(
-  name: string,
-  quantity: string,
-  machine: Machine,
-  { ratios, failures, data }: ScopeResult,
-): Promise<string> {
+/** One scope's result with what it was taken on. */
+export interface Report {
+  readonly scope: string
+  readonly quantity: string
+  readonly measuredAt: string
+  readonly machine: Machine
+  readonly result: ScopeResult
+}
+
+/**
+ * Writes `bench/results/<scope>.json`, from which tables are generated, and the chart beside it
+ * if there is one; returns the path.
+ */
+export async function writeResult({ result, ...head }: Report): Promise<string> {
+  const { ratios, failures, data, chart } = result
   const folder = join(packageRoot, 'bench', 'results')
-  await mkdir(folder, { recursive: true })
-  const path = join(folder, `${name}.json`)
-  const content = {
-    scope: name,
-    quantity,
-    measuredAt: new Date().toISOString(),
-    machine,
-    ratios,
-    failures,
-    data,
-  }
-  await writeFile(path, `${JSON.stringify(content, undefined, 2)}\n`)
+  const path = join(folder, `${head.scope}.json`)
+  await writeJson(path, { ...head, ratios, failures, data })
+  if (chart !== undefined) await writeFile(join(folder, `${head.scope}.svg`), lineChart(chart))
   return path
+}
+
+/** Writes what the README shows to `bench/published/<scope>.json`, which is committed; returns the path. */
+export async function publish({ result, ...head }: Report): Promise<string> {
+  const { ratios, figures, chart } = result
+  const path = join(packageRoot, 'bench', 'published', `${head.scope}.json`)
+  const published: Published = { ...head, ratios, figures, ...(chart !== undefined && { chart }) }
+  await writeJson(path, published)
+  return path
+}
+
+async function writeJson(path: string, content: object): Promise<void> {
+  await mkdir(dirname(path), { recursive: true })
+  await writeFile(path, `${JSON.stringify(content, undefined, 2)}\n`)
 }

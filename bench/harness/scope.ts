@@ -1,3 +1,5 @@
+import type { Chart } from '../report/line-chart.js'
+
 /** One line of a result, with what it should be and whether it is, where that is told. */
 export interface Finding {
   readonly name: string
@@ -15,6 +17,8 @@ export interface ScopeResult {
   readonly failures: readonly string[]
   /** What goes into the JSON file. */
   readonly data: unknown
+  /** Drawn beside the JSON file. */
+  readonly chart?: Chart
 }
 
 /** What `bench/scopes/<name>.ts` exports as `scope`. */

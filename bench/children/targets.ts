@@ -1,0 +1,62 @@
+import { createRuntime } from 'tbcoin-engine'
+import type { PlainInput, PlainOutputs } from '../subjects/plain.js'
+import { handPool } from './hand-pool.js'
+import { handWorker } from './hand-worker.js'
+import type { TargetOrder, Variant } from './stretch-order.js'
+
+/** Asks with the input of that index. The floor answers with nothing. */
+export type Ask = (index: number) => Promise<PlainOutputs | undefined>
+
+/** What callers can ask. */
+export interface Target {
+  readonly ask: Ask
+  /** With no request open. */
+  close(): Promise<void>
+}
+
+/** The ceiling is missing: nobody asks its threads. */
+export type AskedVariant = Exclude<Variant, 'ceiling' | 'ceiling-nice-0'>
+
+type MakeTarget = (order: TargetOrder, inputs: readonly PlainInput[]) => Promise<Target>
+
+export const makeTarget: Readonly<Record<AskedVariant, MakeTarget>> = {
+  floor: async () => handWorker(new URL('./floor-thread.js', import.meta.url), '', [{}]),
+  raw,
+  worker: async ({ source }, inputs) =>
+    handWorker(new URL('./hand-worker-thread.js', import.meta.url), source, inputs),
+  hand: async ({ source, threads, tasksPerWorker }, inputs) => {
+    const pool = handPool(source, threads, tasksPerWorker)
+    return { ask: (index) => pool.run(inputs[index] ?? {}), close: () => pool.destroy() }
+  },
+  runtime,
+}
+
+/** On the main thread. */
+async function raw({ source }: TargetOrder, inputs: readonly PlainInput[]): Promise<Target> {
+  // Only here: with the other variants onnxruntime-node has no business on this thread.
+  const { feedsOf, plainSession } = await import('./plain-run.js')
+  const session = await plainSession(source)
+  const feeds = inputs.map(feedsOf)
+  return {
+    ask: (index) => session.run(feeds[index] ?? {}),
+    close: () => session.release(),
+  }
+}
+
+/** With all its defaults. */
+async function runtime(
+  { subject, source, threads }: TargetOrder,
+  inputs: readonly PlainInput[],
+): Promise<Target> {
+  const engine = await createRuntime({
+    logLevel: 'warn',
+    replicas: threads,
+    models: [{ name: subject, version: '1', source }],
+  })
+  return {
+    ask: (index) => engine.predict(subject, inputs[index] ?? {}),
+    close: async () => {
+      await engine.close()
+    },
+  }
+}

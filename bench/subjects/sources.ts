@@ -1,0 +1,35 @@
+import { modelPath } from '../../models/catalogue.js'
+import { mlp } from '../../test/fixtures/graphs.js'
+import { model, node, value } from '../../test/fixtures/onnx-builder.js'
+import { tempRepository } from '../../test/fixtures/temp-repository.js'
+import type { SubjectName } from './subjects.js'
+
+/** Where the models lie; those that are made in code are deleted with it. */
+export interface Sources extends Disposable {
+  readonly paths: Readonly<Record<SubjectName, string>>
+}
+
+export function subjectSources(): Sources {
+  const made = tempRepository({ iris: { '1': mlp() }, wide: { '1': mean(150_000) } })
+  return {
+    paths: {
+      iris: made.path('iris', '1'),
+      vad6: modelPath('vad', '6'),
+      cls: modelPath('ocr-cls', '2'),
+      rec: modelPath('ocr-rec', '4'),
+      det: modelPath('ocr-det', '4'),
+      detypify: modelPath('detypify', '0.2.4'),
+      wide: made.path('wide', '1'),
+    },
+    [Symbol.dispose]: () => made.dispose(),
+  }
+}
+
+/** x float32[length] -> y float32[1], the mean: a large input and next to nothing to do with it. */
+function mean(length: number): Uint8Array {
+  return model({
+    inputs: [value('x', 'float32', [length])],
+    outputs: [value('y', 'float32', [1])],
+    nodes: [node('ReduceMean', ['x'], ['y'], { axes: [0], keepdims: 1 })],
+  })
+}
