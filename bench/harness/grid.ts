@@ -46,27 +46,18 @@ export class Grid {
 
   /** Tables of absolute figures: a row for each cell. */
   rows(cells: readonly Cell[]): string[][] {
-    return [HEAD, ...cells.map((cell) => this.#row(cell))]
+    return [
+      ['', 'callers', ...FIGURE_HEADS, 'each round (* disturbed)'],
+      ...cells.map((cell) => this.#row(cell)),
+    ]
   }
 
   #row(cell: Cell): string[] {
     const { subject, variant, traffic } = cell
-    const of = (figure: Figure): number => this.median(subject, variant, traffic, figure)
-    const hasLatency = of(({ latency }) => latency.count) > 0
-    const latency = (figure: Figure): string => (hasLatency ? milliseconds(of(figure)) : '')
     return [
       LABELS[variant],
-      'callers' in traffic ? `${traffic.callers || ''}` : `${traffic.ratePerSecond.toFixed(0)}/s`,
-      rate(of(({ perSecond }) => perSecond)),
-      percent(of(({ slices }) => spreadOf(slices))),
-      latency((figures) => figures.latency.p50Ms),
-      latency((figures) => figures.latency.p90Ms),
-      latency((figures) => figures.latency.p99Ms),
-      latency((figures) => figures.latency.maxMs),
-      of(({ cores }) => cores).toFixed(2),
-      percent(of(({ mainBusy }) => mainBusy)),
-      percent(of(({ mainUtilisation }) => mainUtilisation)),
-      milliseconds(of(({ loopDelayP99Ms }) => loopDelayP99Ms)),
+      'callers' in traffic ? `${traffic.callers || ''}` : `${traffic.ratePerSecond}/s`,
+      ...figureCells((figure) => this.median(subject, variant, traffic, figure)),
       this.samples
         .filter((sample) => cellName(sample.cell) === cellName(cell))
         .map(({ figures, isDisturbed }) => `${rate(figures.perSecond)}${isDisturbed ? '*' : ''}`)
@@ -75,9 +66,8 @@ export class Grid {
   }
 }
 
-const HEAD = [
-  '',
-  'callers',
+/** Heads of what `figureCells` makes. */
+export const FIGURE_HEADS = [
   'answers/s',
   'spread',
   'p50',
@@ -88,8 +78,25 @@ const HEAD = [
   'main busy',
   'loop used',
   'loop delay p99',
-  'each round (* disturbed)',
 ]
+
+/** Cells of a table; `of` has the median of a figure. */
+export function figureCells(of: (figure: Figure) => number): string[] {
+  const hasLatency = of(({ latency }) => latency.count) > 0
+  const latency = (figure: Figure): string => (hasLatency ? milliseconds(of(figure)) : '')
+  return [
+    rate(of(({ perSecond }) => perSecond)),
+    percent(of(({ slices }) => spreadOf(slices))),
+    latency((figures) => figures.latency.p50Ms),
+    latency((figures) => figures.latency.p90Ms),
+    latency((figures) => figures.latency.p99Ms),
+    latency((figures) => figures.latency.maxMs),
+    of(({ cores }) => cores).toFixed(2),
+    percent(of(({ mainBusy }) => mainBusy)),
+    percent(of(({ mainUtilisation }) => mainUtilisation)),
+    milliseconds(of(({ loopDelayP99Ms }) => loopDelayP99Ms)),
+  ]
+}
 
 /** Wrong answers are what a bench fails for. */
 export function wrongAnswers(samples: readonly CellSample[]): string[] {
