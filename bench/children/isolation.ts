@@ -1,0 +1,37 @@
+import { createRuntime } from 'tbcoin-engine'
+import { fulfil } from '../harness/child.js'
+import { SUBJECTS } from '../subjects/subjects.js'
+import { AnswerChecker } from './answer-checker.js'
+import type { IsolationOrder, IsolationOutcome } from './isolation-order.js'
+import { startNeighbour } from './neighbours.js'
+import { openLoop } from './open-loop.js'
+
+const MODEL = 'iris'
+const CLOSE_MS = 1_000
+
+/** Requests at a rate for one model of a runtime, with something else at work beside it. */
+fulfil<IsolationOrder, IsolationOutcome>(async (order) => {
+  const runtime = await createRuntime({
+    // That its drain is cut short is meant.
+    logLevel: 'error',
+    replicas: order.threads,
+    niceIncrement: order.niceIncrement,
+    models: [{ name: MODEL, version: '1', source: order.source }],
+  })
+  const { inputs: count, input } = SUBJECTS.iris
+  const inputs = Array.from({ length: count }, (_, index) => input(index))
+  const work = await startNeighbour[order.beside](runtime, order)
+  const ask = (index: number) => runtime.predict(MODEL, inputs[index] ?? {})
+  const startedAt = performance.now()
+  const [runs, waiting] = [work.runs(), work.waiting()]
+  const figures = await openLoop(ask, { ...order, inputs: count }, new AnswerChecker(order.references))
+  const seconds = (performance.now() - startedAt) / 1_000
+  const outcome = {
+    ...figures,
+    neighbourPerSecond: (work.runs() - runs) / seconds,
+    waiting: Math.min(waiting, work.waiting()),
+  }
+  await work.stop()
+  await runtime.close({ timeoutMs: CLOSE_MS })
+  return outcome
+})

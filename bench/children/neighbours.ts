@@ -1,0 +1,57 @@
+import type { Runtime } from 'tbcoin-engine'
+import { SUBJECTS } from '../subjects/subjects.js'
+import { startBareThreads, type Work } from './bare-threads.js'
+import type { IsolationOrder, Neighbour } from './isolation-order.js'
+
+const NAME = 'deep'
+
+/** Work beside the model that is asked, and how many requests wait for it. */
+export interface NeighbourWork extends Work {
+  waiting(): number
+}
+
+export const startNeighbour: Readonly<
+  Record<Neighbour, (runtime: Runtime, order: IsolationOrder) => Promise<NeighbourWork>>
+> = {
+  nothing: async () => ({ runs: () => 0, waiting: () => 0, stop: async () => undefined }),
+  'bare-nice': (_runtime, order) => bareThreads(order, order.niceIncrement),
+  bare: (_runtime, order) => bareThreads(order, 0),
+  deep: (runtime, order) => deepQueue(runtime, order, order.threads),
+  'deep-one': (runtime, order) => deepQueue(runtime, order, 1),
+}
+
+async function bareThreads(order: IsolationOrder, niceIncrement: number): Promise<NeighbourWork> {
+  const { neighbour, neighbourSource, threads } = order
+  const input = SUBJECTS[neighbour].input(0)
+  const work = await startBareThreads({ source: neighbourSource, input, threads, niceIncrement })
+  return { ...work, waiting: () => 0 }
+}
+
+/** As many requests as the queue is to be deep, each of which is asked again when it is answered. */
+async function deepQueue(runtime: Runtime, order: IsolationOrder, replicas: number): Promise<NeighbourWork> {
+  const { neighbour, neighbourSource, depth } = order
+  const config = { replicas, maxQueue: depth }
+  const handle = await runtime.models.loadModel({ name: NAME, version: '1', source: neighbourSource, config })
+  const { inputs: count, input } = SUBJECTS[neighbour]
+  const inputs = Array.from({ length: count }, (_, index) => input(index))
+  let runs = 0
+  let isOver = false
+  const ask = async (index: number): Promise<void> => {
+    while (!isOver) {
+      await runtime.predict(NAME, inputs[index % count] ?? {})
+      runs += 1
+    }
+  }
+  const refused = (error: unknown): void => {
+    if (!isOver) throw error
+  }
+  for (let index = 0; index < depth; index += 1) void ask(index).catch(refused)
+  return {
+    runs: () => runs,
+    waiting: () => handle.stats().queued,
+    // Its requests are refused when the runtime is closed.
+    stop: async () => {
+      isOver = true
+    },
+  }
+}
