@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { MAX_TIMER_MS } from '../src/config.js'
+import { markdownTable } from './markdown-table.js'
 
 /** One line of a table of options. */
 export interface OptionRow {
@@ -36,16 +37,10 @@ export function rowsOf(schema: z.ZodObject, prefix = ''): OptionRow[] {
 }
 
 export function tableOf(rows: readonly OptionRow[]): string {
-  const cells = [
+  return markdownTable([
     ['option', 'type', 'default', 'meaning'],
     ...rows.map((row) => [row.option, row.type, row.default, row.meaning]),
-  ]
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...cells.map((row) => (row[column] ?? '').length)))
-  const lines = cells.map(
-    (row) => `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`,
-  )
-  const rule = `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`
-  return [lines[0], rule, ...lines.slice(1)].join('\n')
+  ])
 }
 
 function definitionOf(schema: z.ZodType): Definition {

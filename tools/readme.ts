@@ -5,6 +5,7 @@ import { batchingOptionsSchema } from '../src/config-batching.js'
 import { healthCheckOptionsSchema } from '../src/lifecycle/health-check.js'
 import { initializeSchema, managerSchema } from '../src/resources/options.js'
 import { poolSchema } from '../src/resources/pool-options.js'
+import { benchScopes, chartFile, chartOf, readPublished, withBenchParts } from './bench-table.js'
 import { type OptionRow, rowsOf, tableOf } from './option-table.js'
 
 /** The one option that is no plain data, and so not in the schema. */
@@ -45,7 +46,17 @@ export function withOptionTables(readme: string): string {
   )
 }
 
+/** `readme` with everything that is made from elsewhere. */
+export function withGeneratedParts(readme: string): string {
+  return withBenchParts(withOptionTables(readme))
+}
+
 if (process.argv[1]?.endsWith('readme.ts')) {
   const path = new URL('../README.md', import.meta.url)
-  writeFileSync(path, withOptionTables(readFileSync(path, 'utf8')))
+  const readme = readFileSync(path, 'utf8')
+  writeFileSync(path, withGeneratedParts(readme))
+  for (const scope of benchScopes(readme)) {
+    const chart = chartOf(readPublished(scope))
+    if (chart !== undefined) writeFileSync(chartFile(scope), chart)
+  }
 }

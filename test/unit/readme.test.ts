@@ -23,8 +23,9 @@ import { ResourceLifecycleManager } from '../../src/resources/resource-manager.j
 import type { RuntimeEvents } from '../../src/runtime.js'
 import { ELEMENT_TYPES } from '../../src/tensors/element-types.js'
 import { TENSOR_TYPES } from '../../src/tensors/tensor.js'
+import { benchScopes, chartFile, chartOf, readPublished } from '../../tools/bench-table.js'
 import { rowsOf } from '../../tools/option-table.js'
-import { withOptionTables } from '../../tools/readme.js'
+import { withGeneratedParts } from '../../tools/readme.js'
 import { arrowsOf, codeBlocks, codeOf, sectionOf, tableOf } from '../fixtures/markdown.js'
 import { tempRepository } from '../fixtures/temp-repository.js'
 
@@ -86,8 +87,8 @@ describe('the README', () => {
     expect(documented.sort()).toEqual(methods.filter((name) => name !== 'constructor').sort())
   })
 
-  it('has its tables of options as `npm run readme` makes them from the schemas', () => {
-    expect(readme).toBe(withOptionTables(readme))
+  it('has its generated parts as `npm run readme` makes them', () => {
+    expect(readme).toBe(withGeneratedParts(readme))
     for (const table of [
       'runtime',
       'lifecycle',
@@ -102,6 +103,18 @@ describe('the README', () => {
     // The one option that is no plain data, and so not in a schema.
     expect(propertiesOf('src/runtime.ts', 'RuntimeOptions')).toEqual(['logger'])
     expect(propertiesOf('src/lifecycle/lifecycle-manager.ts', 'LifecycleManagerOptions')).toEqual(['logger'])
+  })
+
+  it('has a part for what benches publish, and their charts are those of the published figures', () => {
+    const files = existsSync(`${root}bench/published`) ? readdirSync(`${root}bench/published`) : []
+    const scopes = benchScopes(readme)
+    expect(scopes).toEqual(['throughput', 'latency', 'isolation', 'catalogue'])
+    for (const file of files) expect(scopes).toContain(file.replace(/\.json$/, ''))
+    for (const scope of scopes) {
+      const chart = chartOf(readPublished(scope))
+      const path = chartFile(scope)
+      expect(existsSync(path) ? readFileSync(path, 'utf8') : undefined).toBe(chart)
+    }
   })
 
   it.each([
