@@ -49,8 +49,6 @@ export interface BatchingStats {
 /** So many batches of a pool are checked, and from then on one in `CHECK_EVERY`. */
 const FIRST_CHECKS = 64
 const CHECK_EVERY = 10_000
-/** Runs that are remembered for the proof, at most. */
-const MAX_SAMPLES = 64
 
 /** Whether requests of a pool may share runs, how, and what came of it. */
 export class Batching {
@@ -64,7 +62,6 @@ export class Batching {
   #paddingRefusal: string | undefined
   #maxRows = 0
   #shapes: BatchShapes | undefined
-  #samples = 0
   #batches = 0
   #batchedRequests = 0
   #checks = 0
@@ -137,7 +134,6 @@ export class Batching {
   startOver(): void {
     if (!this.isOpen) return
     this.#state = 'needs-samples'
-    this.#samples = 0
   }
 
   /** The requests that this one may share a run with; sets its rows. */
@@ -146,10 +142,8 @@ export class Batching {
   }
 
   /** Whether the thread that looks for the proof is to remember a run. */
-  wantsSample(): boolean {
-    if (this.#state !== 'needs-samples' || this.#samples >= MAX_SAMPLES) return false
-    this.#samples += 1
-    return true
+  get wantsSample(): boolean {
+    return this.#state === 'needs-samples'
   }
 
   /** Counts a batch; whether it is to be checked. */

@@ -17,6 +17,8 @@ import type { RunRequest } from './run-request.js'
 import { settleRun } from './settle-run.js'
 import { SideWork } from './side-work.js'
 
+/** A timer may come so much too late. */
+const TIMER_SLACK_MS = 20
 /** Room that is left for an answer of a row while nothing is known of answers. */
 const FIRST_ANSWER_BYTES = 1_024
 
@@ -77,7 +79,6 @@ export class Dispatcher {
       keep: 'sample',
     }
     const { task, transfer } = writePack(this.#signature, [run], undefined, this.#buffers, this.#answerBytes)
-    this.#batching.wantsSample()
     try {
       const reply = await replica.run([], performance.now(), task, transfer)
       if (reply.ok) replica.hasSideWork = reply.hasSideWork
@@ -179,7 +180,9 @@ export class Dispatcher {
     const maxDelayMs = this.#settings.batching?.maxDelayMs ?? 0
     const head = maxDelayMs === 0 ? undefined : this.#queue.first()
     if (head === undefined) return false
-    const waitMs = Math.min(head.startedAtMs + maxDelayMs, head.deadlineAtMs) - nowMs
+    const runMs = head.bucket?.costs.batchMs(this.#batching.maxRows) ?? 0
+    const latestAtMs = head.deadlineAtMs - runMs - TIMER_SLACK_MS
+    const waitMs = Math.min(head.startedAtMs + maxDelayMs, latestAtMs) - nowMs
     if (waitMs <= 0 || !couldGrow(this.#choice(nowMs), head)) return false
     clearTimeout(this.#delay)
     this.#delay = setTimeout(() => this.flush(), waitMs)

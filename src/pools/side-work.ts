@@ -34,7 +34,7 @@ export class SideWork {
   wantsSampleFrom(replica: Replica): boolean {
     if (!this.#batching.isOpen) return false
     this.#prover ??= replica
-    return this.#prover === replica && this.#batching.wantsSample()
+    return this.#prover === replica && this.#batching.wantsSample
   }
 
   /** Begins a stretch of work on an idle replica if it is due; `free` is called with the replica afterwards. */

@@ -143,6 +143,21 @@ describe('requests that wait together', () => {
     expect(batchedRequests / batches).toBeLessThanOrEqual(5)
   })
 
+  it('may be waited for although a replica is idle, if that is asked for', async () => {
+    const sample = { input: { x: [[1, 2, 3, 4]] } }
+    const handle = await load('mlp', { batching: { maxDelayMs: 10_000, maxRows: 3 }, sample })
+    // Each comes in a tick of its own; only the third is what the others wait for.
+    const asked: Promise<number[]>[] = []
+    for (const index of [1, 2, 3]) {
+      asked.push(askMlp(handle, index))
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await Promise.all(asked)
+    expect(batchingOf(handle)).toMatchObject({ batches: 1, batchedRequests: 3 })
+    // Nor does it wait for others past its own deadline.
+    await handle.predict({ x: Float32Array.of(1, 2, 3, 4) }, { timeoutMs: 500 })
+  })
+
   it('still may after the version has been cold, without another proof', async () => {
     const handle = await load('mlp', { sample: { input: { x: [[1, 2, 3, 4]] } } })
     await runtime.models.cleanupUnusedModels({ maxAgeMs: 0 })

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { RequestQueue } from '../../../src/pools/request-queue.js'
 import { RunRequest } from '../../../src/pools/run-request.js'
 
@@ -64,6 +64,23 @@ describe('the request queue', () => {
       expect(each.previous).toBeUndefined()
       expect(each.next).toBeUndefined()
     }
+  })
+
+  it('gives out the highest priority first, but nothing waits for ever', () => {
+    vi.useFakeTimers()
+    const queue = new RequestQueue()
+    const of = (priority: number): RunRequest => new RunRequest('vad', '5', { priority })
+    const old = of(-1)
+    queue.push(old)
+    vi.advanceTimersByTime(1_500)
+    const [normal, high, low] = [of(0), of(1), of(-1)]
+    for (const each of [low, normal, high]) queue.push(each)
+    vi.advanceTimersByTime(100)
+    const late = of(2)
+    queue.push(late)
+    // A step of priority is worth a second: the old one is half a second older than that.
+    expect(drained(queue)).toEqual([late, high, old, normal, low])
+    vi.useRealTimers()
   })
 
   it('agrees with an array under any order of pushes, shifts and removals', () => {
