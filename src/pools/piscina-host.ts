@@ -130,8 +130,8 @@ export class PiscinaHost implements ReplicaHost {
   detach(): void {
     this.#isDetached = true
     this.#keepAlive?.unref()
-    this.#port.detach()
     this.#workerInfo?.unref()
+    this.#worker?.unref()
   }
 
   /** Past Piscina, whose tasks take longer and keep their answers alive. */
@@ -141,8 +141,10 @@ export class PiscinaHost implements ReplicaHost {
       this.#slot.resetRun()
       this.#port.send(task, transfer, (reply) => {
         this.#slot.busySinceMs = undefined
+        this.#worker?.unref()
         resolve(reply)
       })
+      if (!this.#isDetached) this.#worker?.ref()
       this.#rejectTask = reject
       this.#slot.busySinceMs = performance.now()
       this.#slot.countSent()

@@ -7,7 +7,6 @@ export class TaskPort {
   readonly remote: MessagePort
   readonly #port: MessagePort
   #receive: ((reply: unknown) => void) | undefined
-  #isDetached = false
 
   constructor() {
     const { port1, port2 } = new MessageChannel()
@@ -16,23 +15,16 @@ export class TaskPort {
     port1.on('message', (reply: unknown) => {
       const receive = this.#receive
       this.#receive = undefined
-      port1.unref()
       receive?.(reply)
     })
+    // Whoever waits keeps the process alive by the thread: this end closes before the thread's end is told.
     port1.unref()
   }
 
-  /** Keeps the process alive until the answer is there. @throws DataCloneError if the task cannot be sent. */
+  /** @throws DataCloneError if the task cannot be sent. */
   send(task: PortTask, transfer: ArrayBuffer[], receive: (reply: unknown) => void): void {
     this.#port.postMessage(task, transfer)
     this.#receive = receive
-    if (!this.#isDetached) this.#port.ref()
-  }
-
-  /** The answer no longer keeps the process alive. */
-  detach(): void {
-    this.#isDetached = true
-    this.#port.unref()
   }
 
   close(): void {
