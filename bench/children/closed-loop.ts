@@ -5,6 +5,8 @@ import type { Timing, TrafficFigures } from './stretch-order.js'
 import type { Ask } from './targets.js'
 import { measureWindow } from './window.js'
 
+const POLL_MS = 10
+
 export interface ClosedLoopOptions extends Timing {
   readonly callers: number
   /** How many inputs there are. */
@@ -37,6 +39,8 @@ export async function closedLoop(
   const loops = Array.from({ length: callers }, call)
   const measured = async (): Promise<TrafficFigures> => {
     await sleep(warmUpMs)
+    // Before each caller has had an answer, requests have not waited as long as they will.
+    while (answered < callers) await sleep(POLL_MS)
     log = new LatencyLog()
     const window = await measureWindow(() => answered, durationMs)
     isOver = true

@@ -19,7 +19,7 @@ export function chartOf(grid: Grid): Chart | undefined {
   })
   return {
     title: SUBJECTS[CHART_MODEL].title,
-    xLabel: 'callers, each with one request at a time',
+    xLabel: 'callers, each with one request at a time (both axes logarithmic)',
     panels: [
       panel('answers per second', (figures) => figures.perSecond),
       panel('99th percentile of the latency, ms', (figures) => figures.latency.p99Ms),
