@@ -157,11 +157,15 @@ export const runtimeSchema = z.strictObject({
   replicas: z
     .union([count.max(1024), z.literal('auto')])
     .default('auto')
-    .describe('worker threads of each version; `auto` is one for each usable core'),
+    .describe('worker threads of each version; `auto` is as many as [the cores allow](#replicas)'),
+  processes: z
+    .union([count.max(1024), z.literal('auto')])
+    .default('auto')
+    .describe('processes that share the cores; `auto` counts cluster workers and pm2 instances'),
   intraOpNumThreads: count
     .max(1024)
     .default(1)
-    .describe('threads inside one run; this times `replicas` should not exceed the cores'),
+    .describe('threads inside one run; `replicas` that are `auto` are fewer by that factor'),
   maxConcurrentLoads: count.default(1).describe('loads that may run at the same time'),
   maxQueue: z
     .number()

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { batchingOptionsSchema } from '../config-batching.js'
 import { errors } from '../errors.js'
@@ -6,6 +5,7 @@ import type { BatchingSettings } from '../pools/batching.js'
 import { PiscinaHost } from '../pools/piscina-host.js'
 import { VersionPool } from '../pools/version-pool.js'
 import type { ModelVersion } from './model-version.js'
+import { replicaCount } from './replica-count.js'
 import { warmUpFrom } from './sample.js'
 import type { Serving } from './serving.js'
 
@@ -45,7 +45,7 @@ export function createPool(
   return new VersionPool(
     {
       ...subject,
-      replicas: replicaCount(spec.config.replicas ?? config.replicas),
+      replicas: replicaCount(serving, version),
       maxQueue: spec.config.maxQueue ?? config.maxQueue,
       stuckAfterMs: spec.config.stuckAfterMs ?? config.stuckAfterMs,
       loadTimeoutMs: config.loadTimeoutMs,
@@ -91,10 +91,6 @@ function batchingOf(serving: Serving, version: ModelVersion): BatchingSettings |
   const setting = config.batching ?? (isBuiltIn ? serving.config.batching : 'off')
   if (setting === 'off') return undefined
   return setting === 'auto' ? batchingOptionsSchema.parse({}) : setting
-}
-
-function replicaCount(setting: number | 'auto'): number {
-  return setting === 'auto' ? availableParallelism() : setting
 }
 
 function loaderOf(serving: Serving, version: ModelVersion): string | undefined {

@@ -4,6 +4,7 @@ import type { RuntimeConfig } from '../config.js'
 import { errors } from '../errors.js'
 import type { Transition } from '../lifecycle/states.js'
 import type { StuckReplica } from '../pools/replica.js'
+import { coresPerProcess } from '../pools/usable-cores.js'
 import type { VersionPool } from '../pools/version-pool.js'
 import type { LogLevel } from '../protocol/messages.js'
 import type { RequestTracker } from '../requests/request-tracker.js'
@@ -55,6 +56,8 @@ export interface Serving {
   readonly scope: AsyncResource
   /** Limits how many loads run at once. */
   readonly loadLane: PQueue
+  /** What `auto` replicas are counted by. */
+  readonly cores: number
   /** File URL of the loader of each model type; undefined for the built-in one. */
   readonly loaders: Map<string, string | undefined>
   /** Pools on their way out, until their last thread has ended. */
@@ -77,6 +80,7 @@ export function createServing(
     requests,
     scope: new AsyncResource('tbcoin-engine.runtime'),
     loadLane: new PQueue({ concurrency: config.maxConcurrentLoads }),
+    cores: coresPerProcess(config.processes),
     loaders: new Map([['onnx', undefined]]),
     endingPools: new Set(),
     logLevel: config.logLevel,

@@ -29,6 +29,8 @@ const bad: [input: unknown, path: string, shown: string, rule: RegExp][] = [
   [{ replicas: 1.5 }, 'replicas', '1.5', /int/],
   [{ replicas: 'many' }, 'replicas', '"many"', /auto|number/],
   [{ replicas: 1025 }, 'replicas', '1025', /1024/],
+  [{ processes: 0 }, 'processes', '0', />=1/],
+  [{ processes: 'max' }, 'processes', '"max"', /auto|number/],
   [{ intraOpNumThreads: 0 }, 'intraOpNumThreads', '0', />=1/],
   [{ maxQueue: -1 }, 'maxQueue', '-1', />=0/],
   [{ maxQueue: 0.5 }, 'maxQueue', '0.5', /int/],
@@ -87,6 +89,7 @@ describe('the options of createRuntime', () => {
     expect(parseOptions(runtimeSchema, {}, 'createRuntime')).toMatchObject({
       onLoadError: 'throw',
       replicas: 'auto',
+      processes: 'auto',
       intraOpNumThreads: 1,
       maxConcurrentLoads: 1,
       standbyMs: 0,

@@ -1,0 +1,91 @@
+import { readFileSync } from 'node:fs'
+import { join, posix } from 'node:path'
+
+/** A hierarchy of control groups that can limit CPU time. */
+interface Hierarchy {
+  /** Path of this process's group in it. */
+  readonly path: string
+  readonly mount: Mount
+  readonly coresOf: (folder: string) => number
+}
+
+interface Mount {
+  /** The group that is mounted. */
+  readonly root: string
+  /** Where. */
+  readonly point: string
+}
+
+/**
+ * How many cores' worth of time the control groups of this process leave it, of both versions
+ * (`cpu.max`, `cpu.cfs_quota_us`): the least of its own group and of all above it that can be
+ * seen; a fraction where the quota is one, Infinity without a limit.
+ * @param root the folder that stands for `/`.
+ */
+export function cpuQuota(root = '/'): number {
+  return Math.min(Number.POSITIVE_INFINITY, ...hierarchies(root).map((one) => leastOf(one, root)))
+}
+
+function leastOf({ path, mount, coresOf }: Hierarchy, root: string): number {
+  const inside = posix.relative(mount.root, path)
+  // A group above the mount, or of another namespace: only what is mounted can be asked.
+  const names = inside.startsWith('..') ? [] : inside.split('/')
+  const folders = names.map((_, index) => posix.join(mount.point, ...names.slice(0, index + 1)))
+  return Math.min(...[mount.point, ...folders].map((folder) => coresOf(join(root, folder))))
+}
+
+function hierarchies(root: string): Hierarchy[] {
+  const mounts = readLines(join(root, 'proc/self/mountinfo'))
+  return readLines(join(root, 'proc/self/cgroup')).flatMap((line) => {
+    const [, controllers = '', path = ''] = /^\d+:([^:]*):(.*)$/.exec(line) ?? []
+    const isUnified = controllers === ''
+    if (!isUnified && !controllers.split(',').includes('cpu')) return []
+    const found = mounts.flatMap((mount) => mountOf(mount, isUnified))
+    const contains = (mount: Mount): boolean => !posix.relative(mount.root, path).startsWith('..')
+    const mount = found.find(contains) ?? found[0]
+    return mount === undefined ? [] : [{ path, mount, coresOf: isUnified ? coresOfV2 : coresOfV1 }]
+  })
+}
+
+/** From a line of `/proc/self/mountinfo`, see proc(5). */
+function mountOf(line: string, isUnified: boolean): Mount[] {
+  const [before = '', after = ''] = line.split(' - ')
+  const [type, , options = ''] = after.split(' ')
+  const isIt = isUnified ? type === 'cgroup2' : type === 'cgroup' && options.split(',').includes('cpu')
+  if (!isIt) return []
+  const [, , , root = '/', point = '/'] = before.split(' ').map(unescaped)
+  return [{ root, point }]
+}
+
+/** Blanks and the like are written in octal. */
+function unescaped(field: string): string {
+  return field.replace(/\\([0-7]{3})/g, (_, digits: string) =>
+    String.fromCharCode(Number.parseInt(digits, 8)),
+  )
+}
+
+function coresOfV2(folder: string): number {
+  const [quota, period] = (readLines(join(folder, 'cpu.max'))[0] ?? '').split(' ')
+  return coresOf(quota, period)
+}
+
+function coresOfV1(folder: string): number {
+  const [quota] = readLines(join(folder, 'cpu.cfs_quota_us'))
+  const [period] = readLines(join(folder, 'cpu.cfs_period_us'))
+  return coresOf(quota, period)
+}
+
+/** No number, or -1, is no limit. */
+function coresOf(quota: string | undefined, period: string | undefined): number {
+  const cores = Number(quota) / Number(period)
+  return cores > 0 ? cores : Number.POSITIVE_INFINITY
+}
+
+/** No lines where there is no such file. */
+function readLines(path: string): string[] {
+  try {
+    return readFileSync(path, 'latin1').split('\n')
+  } catch {
+    return []
+  }
+}

@@ -1,0 +1,41 @@
+import { describe, expect, it } from 'vitest'
+import {
+  type ModelConfig,
+  modelConfigSchema,
+  parseOptions,
+  type RuntimeConfigInput,
+  runtimeSchema,
+} from '../../src/config.js'
+import { ModelVersion } from '../../src/models/model-version.js'
+import { replicaCount } from '../../src/models/replica-count.js'
+import type { Serving } from '../../src/models/serving.js'
+
+/** Of a version with `model` in a runtime with `options` that has `cores`. */
+function countOf(cores: number, options: RuntimeConfigInput, model: Partial<ModelConfig> = {}): number {
+  const serving = { cores, config: parseOptions(runtimeSchema, options, 'x') } as unknown as Serving
+  const config = parseOptions(modelConfigSchema, model, 'x')
+  const spec = { name: 'm', version: '1', modelType: 'onnx', source: '/m.onnx', sha256: undefined, config }
+  return replicaCount(serving, new ModelVersion(spec, () => undefined))
+}
+
+describe('the replicas of a pool', () => {
+  it.each([
+    [8, {}, {}, 8],
+    [8, { intraOpNumThreads: 2 }, {}, 4],
+    [8, { intraOpNumThreads: 3 }, {}, 2],
+    [8, { intraOpNumThreads: 16 }, {}, 1],
+    [8, { intraOpNumThreads: 2 }, { intraOpNumThreads: 4 }, 2],
+    [8, { intraOpNumThreads: 2 }, { sessionOptions: { intraOpNumThreads: 8 } }, 1],
+    // Which onnxruntime takes for all cores.
+    [8, {}, { sessionOptions: { intraOpNumThreads: 0 } }, 1],
+    [1, {}, {}, 1],
+  ])('of %i cores with %j and %j are %4$i', (cores, options, model, count) => {
+    expect(countOf(cores, options, model)).toBe(count)
+  })
+
+  it('are those that were asked for, whatever the cores', () => {
+    expect(countOf(2, { replicas: 5, intraOpNumThreads: 4 })).toBe(5)
+    expect(countOf(2, { replicas: 5 }, { replicas: 3 })).toBe(3)
+    expect(countOf(2, { replicas: 5 }, { replicas: 'auto' })).toBe(2)
+  })
+})
