@@ -13,6 +13,7 @@ const name = z
     message: 'must be usable as a folder name: no slash, backslash or NUL',
   })
 export const logLevelSchema = z.enum(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'])
+const countOrAuto = z.union([count.max(1024), z.literal('auto')])
 const fileOrUrl = z.union([z.string().min(1), z.instanceof(URL)]).meta({ type: 'path or file URL' })
 const jsonRecord = z.record(z.string(), z.unknown())
 
@@ -28,10 +29,7 @@ const sample = z.strictObject({
 
 /** Settings of one model; each falls back to the runtime's setting of the same name. */
 const modelConfigSchema = z.strictObject({
-  replicas: z
-    .union([count.max(1024), z.literal('auto')])
-    .optional()
-    .describe('worker threads of each version'),
+  replicas: countOrAuto.optional().describe('worker threads of each version'),
   intraOpNumThreads: count.max(1024).optional().describe('threads inside one run'),
   sessionOptions: jsonRecord.optional().meta({
     type: 'object',
@@ -110,6 +108,7 @@ export const shutdownSchema = z.strictObject({
 })
 export const closeSchema = z.strictObject({ timeoutMs: durationMs.optional() })
 export const modelNameSchema = name
+export const resizeSchema = countOrAuto
 
 /** What the life of an application needs, with a runtime or without. */
 const lifecycleFields = {
@@ -154,12 +153,10 @@ export const runtimeSchema = z.strictObject({
     .describe(
       'what a model that cannot be loaded at the start does: reject `createRuntime`, or be logged and left out',
     ),
-  replicas: z
-    .union([count.max(1024), z.literal('auto')])
+  replicas: countOrAuto
     .default('auto')
     .describe('worker threads of each version; `auto` is as many as [the cores allow](#replicas)'),
-  processes: z
-    .union([count.max(1024), z.literal('auto')])
+  processes: countOrAuto
     .default('auto')
     .describe('processes that share the cores; `auto` counts cluster workers and pm2 instances'),
   intraOpNumThreads: count

@@ -34,7 +34,8 @@ export async function bringUp(serving: Serving, version: ModelVersion, trigger: 
   }
 }
 
-function loadError(version: ModelVersion, thrown: unknown): Error {
+/** As what a load rejects with `thrown`. */
+export function loadError(version: ModelVersion, thrown: unknown): Error {
   const { name, version: label } = version.spec
   if (!(thrown instanceof errors.ERR_REPLICA_EXITED)) {
     return asRuntimeError('ERR_MODEL_LOAD', `${name}@${label} cannot be loaded`, thrown, version.subject)

@@ -56,7 +56,11 @@ export function createPool(
       maxPackMs: spec.config.maxPackMs ?? config.maxPackMs,
       batching: batchingOf(serving, version),
     },
-    { task, warmUp: warmUpFrom(spec.config.sample, subject) },
+    {
+      task,
+      warmUp: warmUpFrom(spec.config.sample, subject),
+      inTurn: (load) => serving.loadLane.add(load),
+    },
     createHost,
     {
       replicaLost: (cause, restartInMs) => {

@@ -24,7 +24,7 @@ export function checkReplicas(catalogue: Catalogue): HealthAnswer {
     const { pool } = version
     if (pool === undefined) return []
     const stats = pool.stats()
-    const wanted = pool.settings.replicas
+    const { wanted } = pool
     return [
       ...(stats.quarantined > 0 ? [`${labelOf(version)} has ${stats.quarantined} in quarantine`] : []),
       ...(alive(stats) < wanted ? [`${labelOf(version)} has ${alive(stats)} of ${wanted}`] : []),

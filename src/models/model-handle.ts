@@ -13,17 +13,20 @@ export interface ReplicaReport {
   readonly stats: ReplicaStats | undefined
 }
 
+type Resize = (version: ModelVersion, replicas: number | 'auto') => Promise<void>
 type Predict = (name: string, input: ModelInput, options?: PredictOptions) => Promise<Outputs>
 
 /** One version of a model, whatever state it is in. */
 export class ModelHandle {
   readonly #version: ModelVersion
   readonly #predict: Predict
+  readonly #resize: Resize
   readonly #controlTimeoutMs: number
 
-  constructor(version: ModelVersion, predict: Predict, controlTimeoutMs: number) {
+  constructor(version: ModelVersion, predict: Predict, resize: Resize, controlTimeoutMs: number) {
     this.#version = version
     this.#predict = predict
+    this.#resize = resize
     this.#controlTimeoutMs = controlTimeoutMs
   }
 
@@ -47,6 +50,19 @@ export class ModelHandle {
   /** As `runtime.predict`, always of this version. */
   predict(input: ModelInput, options?: Omit<PredictOptions, 'version'>): Promise<Outputs> {
     return this.#predict(this.name, input, { ...options, version: this.version })
+  }
+
+  /**
+   * Changes the number of replicas, of a cold version that of its next pool. New ones are loaded one
+   * after another and serve when they are ready; of too many those go first that have nothing to do,
+   * then busy ones after their run. Resolves when all are there, or gone. Of calls that overlap the
+   * last one counts, and all settle with it.
+   * @throws ERR_INVALID_OPTIONS, ERR_MODEL_NOT_FOUND, ERR_VERSION_NOT_FOUND, ERR_RUNTIME_CLOSED,
+   * ERR_MODEL_UNAVAILABLE if the pool fails or is stopped meanwhile, and as a load does with the first
+   * failure: the replicas that serve go on.
+   */
+  resize(replicas: number | 'auto'): Promise<void> {
+    return this.#resize(this.#version, replicas)
   }
 
   stats(): VersionStats {

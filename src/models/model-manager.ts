@@ -28,6 +28,7 @@ import type { ModelVersion } from './model-version.js'
 import { Predictor } from './predictor.js'
 import { promote } from './promotion.js'
 import { exists, pathOf, registerRepository, registerVersion } from './registration.js'
+import { resize } from './resize.js'
 import { assertOpen, type Serving } from './serving.js'
 import type { PoolEnding } from './take-down.js'
 import type { VersionStats } from './usage.js'
@@ -306,6 +307,8 @@ export class ModelLifecycleManager {
 
   #handle(version: ModelVersion): ModelHandle {
     const predict = this.#predictor.predict.bind(this.#predictor)
-    return new ModelHandle(version, predict, this.#serving.config.controlTimeoutMs)
+    const resizeVersion = ({ spec }: ModelVersion, replicas: number | 'auto'): Promise<void> =>
+      resize(this.#serving, this.#catalogue, spec, replicas)
+    return new ModelHandle(version, predict, resizeVersion, this.#serving.config.controlTimeoutMs)
   }
 }

@@ -5,7 +5,7 @@ import type { VersionPool } from '../pools/version-pool.js'
 import type { Signature } from '../tensors/tensor.js'
 import { Usage, type VersionStats } from './usage.js'
 
-/** Where a version comes from and how it is to be served; it never changes. */
+/** Where a version comes from and how it is to be served; but for its `replicas` it never changes. */
 export interface VersionSpec {
   readonly name: string
   readonly version: string
@@ -18,7 +18,6 @@ export interface VersionSpec {
 
 /** One immutable version of a model: known, and served while it has a pool. */
 export class ModelVersion {
-  readonly spec: VersionSpec
   readonly machine: StateMachine
   readonly usage = new Usage()
   /** The threads; a new pool for each time the version is initialised. */
@@ -35,10 +34,15 @@ export class ModelVersion {
   readySinceMs = 0
   /** When its last load failed, on the same clock; undefined if it did not. */
   failedAtMs: number | undefined
+  #spec: VersionSpec
 
   constructor(spec: VersionSpec, onTransition: TransitionListener) {
-    this.spec = spec
+    this.#spec = spec
     this.machine = new StateMachine(`model ${spec.name}@${spec.version}`, onTransition)
+  }
+
+  get spec(): VersionSpec {
+    return this.#spec
   }
 
   get subject(): { model: string; version: string } {
@@ -47,6 +51,11 @@ export class ModelVersion {
 
   get isCold(): boolean {
     return this.machine.is('uninitialized', 'stopped')
+  }
+
+  /** Sets how many replicas its next pools have. */
+  setReplicas(replicas: number | 'auto'): void {
+    this.#spec = { ...this.#spec, config: { ...this.#spec.config, replicas } }
   }
 
   /** How long its pool has been there without being used. */

@@ -14,7 +14,7 @@ export interface ReplicaExit {
   readonly model: string
   readonly version: string
   readonly cause: Error
-  /** Undefined when the crash budget is spent and the replica is not replaced. */
+  /** Undefined when it is not replaced: the crash budget is spent, or it was one too many. */
   readonly restartInMs: number | undefined
 }
 

@@ -122,11 +122,6 @@ export class Dispatcher {
     return (this.#queue.size * eachMs) / replicas
   }
 
-  /** A replica is gone, and with it what its thread knew. */
-  forgetLost(): void {
-    this.#sideWork.forgetLost()
-  }
-
   /** Nothing is sent any more. */
   close(): void {
     this.#isClosed = true
@@ -286,7 +281,7 @@ export class Dispatcher {
   #miss(replica: Replica, runs: readonly ChosenRun[], error: unknown): void {
     if (error instanceof errors.ERR_REPLICA_EXITED) {
       // One that was given up as stuck has been dealt with.
-      if (replica.state === 'busy' || replica.state === 'dead') this.takeBack(replica.abandon(error), error)
+      if (replica.state !== 'quarantined') this.takeBack(replica.abandon(error), error)
       if (replica.state === 'busy') replica.state = 'dead'
       this.flush()
       return

@@ -31,10 +31,12 @@ export interface WarmUp {
 export interface PoolSource {
   readonly task: LoadTask
   readonly warmUp?: WarmUp | undefined
+  /** Waits for a place among the loads that may run at the same time; for those of a pool that grows. */
+  readonly inTurn?: ((load: () => Promise<void>) => Promise<void>) | undefined
 }
 
 export interface PoolListener {
-  /** A replica died or was given up; it is replaced after `restartInMs`, or not at all. */
+  /** A replica died or was given up; it is replaced after `restartInMs`; undefined is not at all. */
   replicaLost(cause: Error, restartInMs: number | undefined): void
   /** A run does not return; its replica is in quarantine. */
   replicaStuck(stuck: StuckReplica): void

@@ -1,15 +1,12 @@
 import { errors } from '../errors.js'
-import { decodeError } from '../protocol/error-codec.js'
-import type { Failure, RunDone, RunResult } from '../protocol/messages.js'
-import { RecycledBuffers } from '../tensors/recycled-buffers.js'
 import type { Signature } from '../tensors/tensor.js'
-import { AnswerReader } from './answers.js'
 import type { ChosenRun } from './choose-runs.js'
-import { CrashBudget } from './crash-budget.js'
-import { writePack } from './pack.js'
+import { Departures } from './departures.js'
 import type { PoolSettings, PoolSource, PoolStats } from './pool-settings.js'
+import { prepareReplica } from './prepare-replica.js'
 import { Replica, type StuckReplica } from './replica.js'
 import type { ReplicaHost } from './replica-host.js'
+import { Restarts } from './restarts.js'
 
 export interface ReplicaSetListener {
   /** The replica has loaded its model and has nothing to do. */
@@ -25,6 +22,8 @@ export interface ReplicaSetListener {
 
 /** Time for the thread of a replica that could not be started to end. */
 export const FAILED_START_MS = 1_000
+/** Time for the session of a replica that is not wanted any more to be released. */
+const RELEASE_MS = 10_000
 
 /** Keeps a pool's threads at their number: starts them, replaces the dead and the stuck, ends them. */
 export class ReplicaSet {
@@ -32,14 +31,16 @@ export class ReplicaSet {
   readonly #source: PoolSource
   readonly #createHost: () => ReplicaHost
   readonly #listener: ReplicaSetListener
-  readonly #budget: CrashBudget
+  readonly #restarts: Restarts
   readonly #replicas = new Set<Replica>()
   readonly #quarantine = new Set<Replica>()
   readonly #idle: Replica[] = []
-  readonly #restartTimers = new Set<NodeJS.Timeout>()
+  readonly #departures = new Departures((replica) => this.#dismiss(replica))
+  #wanted: number
+  #growth: Promise<void> | undefined
   #isFailed = false
   #isEnded = false
-  #restarts = 0
+  #restartCount = 0
   #watchdog: NodeJS.Timeout | undefined
 
   constructor(
@@ -49,10 +50,16 @@ export class ReplicaSet {
     listener: ReplicaSetListener,
   ) {
     this.#settings = settings
+    this.#wanted = settings.replicas
     this.#source = source
     this.#createHost = createHost
     this.#listener = listener
-    this.#budget = new CrashBudget(settings)
+    this.#restarts = new Restarts(settings)
+  }
+
+  /** How many replicas there are to be. */
+  get wanted(): number {
+    return this.#wanted
   }
 
   get hosts(): ReplicaHost[] {
@@ -64,24 +71,51 @@ export class ReplicaSet {
     return {
       replicas: replicas.length,
       idle: this.#idle.length,
-      busy: replicas.filter((replica) => replica.state === 'busy').length,
+      busy: replicas.filter(isRunning).length,
       starting: replicas.filter((replica) => replica.state === 'starting').length,
       quarantined: this.#quarantine.size,
-      restarts: this.#restarts,
+      restarts: this.#restartCount,
     }
   }
 
   /** Starts the first replica, then the others; rejects with the first failure. */
   async start(): Promise<Signature> {
     const signature = await this.#startReplica()
-    await Promise.all(Array.from({ length: this.#settings.replicas - 1 }, () => this.#startReplica()))
+    await Promise.all(Array.from({ length: this.#wanted - 1 }, () => this.#startReplica()))
     this.#watch()
     return signature
+  }
+
+  /**
+   * Changes how many replicas there are; the others are left as they are. More are started one
+   * after another and serve when they are ready; what is too much goes when it has nothing to do,
+   * those first that serve nobody now. Resolves when it is done. Rejects with the first failure:
+   * then there are to be as many as there are. Of calls that overlap the last one counts, and all
+   * settle with it. Only for a set that has started.
+   */
+  async resize(wanted: number): Promise<void> {
+    // Not in the middle of a dispatch, one of whose listeners may have called this.
+    await Promise.resolve()
+    this.#assertServing()
+    this.#wanted = wanted
+    while (this.#missing > 0 && this.#departures.recall()) {}
+    this.#shrink()
+    if (this.#missing > 0) this.#growth ??= this.#grow()
+    while (this.#growth !== undefined || !this.#departures.isOver) {
+      await this.#growth
+      await this.#departures.over()
+    }
+    this.#assertServing()
   }
 
   /** How many have nothing to do. */
   get idleCount(): number {
     return this.#idle.length
+  }
+
+  /** Whether the replica is one of them, and stays. */
+  has(replica: Replica): boolean {
+    return this.#replicas.has(replica) && !this.#departures.has(replica)
   }
 
   /** All but those in quarantine. */
@@ -105,7 +139,7 @@ export class ReplicaSet {
   /** Puts replicas in quarantine whose run has taken too long. */
   tick(nowMs: number): void {
     for (const replica of this.#replicas) {
-      const isStuck = replica.state === 'busy' && replica.runningMs(nowMs) >= this.#settings.stuckAfterMs
+      const isStuck = isRunning(replica) && replica.runningMs(nowMs) >= this.#settings.stuckAfterMs
       if (isStuck) this.#giveUp(replica, nowMs)
     }
   }
@@ -114,9 +148,11 @@ export class ReplicaSet {
   async stop(timeoutMs: number): Promise<StuckReplica[]> {
     this.#isEnded = true
     clearInterval(this.#watchdog)
-    this.#cancelRestarts()
+    this.#restarts.cancelAll()
     this.#idle.length = 0
-    await Promise.all([...this.#replicas].map((replica) => this.#end(replica, timeoutMs)))
+    this.#departures.forgetAll()
+    const ending = [...this.#replicas, ...this.#departures.ending]
+    await Promise.all(ending.map((replica) => this.#end(replica, timeoutMs)))
     this.#replicas.clear()
     // Those that were in quarantine before have been waited for long enough.
     return this.stuck()
@@ -133,62 +169,93 @@ export class ReplicaSet {
     await Promise.all([...this.#quarantine].map((replica) => replica.host.terminate()))
   }
 
+  /** How many more replicas are wanted than there are; one that is about to be replaced counts as there. */
+  get #missing(): number {
+    return this.#wanted + this.#departures.occupied - this.#replicas.size - this.#restarts.pending
+  }
+
+  #shrink(): void {
+    while (this.#missing < 0 && this.#restarts.cancelOne()) {}
+    const staying = [...this.#replicas].filter((replica) => !this.#departures.has(replica))
+    const starting = staying.filter(({ state }) => state === 'starting')
+    const busy = staying.filter(({ state }) => state === 'busy')
+    for (const replica of [...starting, ...this.#idle, ...busy]) {
+      if (this.#missing >= 0) return
+      this.#departures.add(replica)
+    }
+  }
+
+  async #grow(): Promise<void> {
+    const { inTurn = (load) => load() } = this.#source
+    try {
+      while (this.#missing > 0) {
+        await inTurn(async () => {
+          this.#assertServing()
+          if (this.#missing > 0) await this.#startReplica()
+        })
+      }
+    } catch (error) {
+      // One that is not wanted any more may fail.
+      if (this.#missing <= 0) return
+      this.#wanted = Math.max(1, this.#wanted - this.#missing)
+      throw error
+    } finally {
+      this.#growth = undefined
+    }
+  }
+
   async #startReplica(): Promise<Signature> {
-    const { model, version, loadTimeoutMs } = this.#settings
+    const { model, version } = this.#settings
     const replica = new Replica(this.#createHost(), model, version)
     this.#replicas.add(replica)
     replica.host.onExit = (cause) => this.#lose(replica, cause)
+    const isGivenUp = (): boolean => this.#isEnded || this.#departures.has(replica)
     try {
-      const reply = await replica.load(this.#source.task, loadTimeoutMs)
-      if (!reply.ok) throw decodeError(reply.error)
-      await this.#warmUp(replica, reply.signature)
-      if (this.#isEnded || this.#isFailed) throw this.#stopped()
+      const signature = await prepareReplica(replica, this.#settings, this.#source, isGivenUp)
+      this.#assertServing()
+      if (this.#departures.has(replica)) {
+        void this.#departures.letGo(replica)
+        return signature
+      }
       this.#listener.available(replica)
-      return reply.signature
+      return signature
     } catch (error) {
       // Of a set that is being stopped, `stop` ends every replica and reports on it.
       if (this.#isEnded) throw error
       this.#replicas.delete(replica)
+      this.#departures.forget(replica)
       // Not longer: a load cannot be cancelled, its thread ends when it returns.
       await this.#end(replica, FAILED_START_MS)
       throw error
     }
   }
 
-  async #warmUp(replica: Replica, signature: Signature): Promise<void> {
-    const { warmUp } = this.#source
-    if (warmUp === undefined || this.#isEnded) return
-    const { model, version, loadTimeoutMs } = this.#settings
-    const inputs = warmUp.inputs(signature)
-    const run = { requests: [{ inputs, outputs: undefined, transfer: false, rows: 1 }], keep: undefined }
-    const { task, transfer } = writePack(signature, [run], undefined, new RecycledBuffers(), 0)
-    const reply = await replica.warmUp(task, transfer, loadTimeoutMs)
-    const result = reply.ok ? (reply.results[0] as RunResult) : reply
-    if (!('answer' in result)) {
-      const cause = decodeError((result as Failure).error)
-      throw new errors.ERR_WARMUP(`the sample of ${model}@${version} could not be run: ${cause.message}`, {
-        model,
-        version,
-        cause,
-      })
-    }
-    warmUp.check(new AnswerReader(signature).single(result.answer, undefined, (reply as RunDone).buffer))
-  }
-
   #lose(replica: Replica, cause: Error): void {
     const wasStarting = replica.state === 'starting'
     replica.state = 'dead'
     // One that dies while it starts is dealt with where it is started.
-    if (wasStarting || !this.#replicas.delete(replica)) return
+    if (wasStarting || !this.#replicas.has(replica)) return
+    this.#forget(replica)
+    this.#departures.forget(replica)
+    this.#replace(cause)
+  }
+
+  #forget(replica: Replica): void {
+    this.#replicas.delete(replica)
     const index = this.#idle.indexOf(replica)
     if (index !== -1) this.#idle.splice(index, 1)
-    this.#replace(cause)
+  }
+
+  async #dismiss(replica: Replica): Promise<void> {
+    this.#forget(replica)
+    await this.#end(replica, RELEASE_MS)
   }
 
   #giveUp(replica: Replica, nowMs: number): void {
     const stuck = replica.stuck(nowMs)
     replica.state = 'quarantined'
     this.#replicas.delete(replica)
+    this.#departures.forget(replica)
     replica.host.detach()
     this.#leaveAlone(replica)
     this.#listener.stuck(stuck)
@@ -213,20 +280,19 @@ export class ReplicaSet {
 
   #replace(cause: Error): void {
     if (this.#isEnded || this.#isFailed) return
-    const delayMs = this.#budget.spend(performance.now())
-    this.#listener.lost(cause, delayMs)
-    if (delayMs === undefined) {
-      this.#isFailed = true
-      this.#cancelRestarts()
-      this.#listener.failed(cause)
+    if (this.#missing <= 0) {
+      this.#listener.lost(cause, undefined)
       return
     }
-    const timer = setTimeout(() => {
-      this.#restartTimers.delete(timer)
-      this.#restarts += 1
+    const delayMs = this.#restarts.schedule(() => {
+      this.#restartCount += 1
       this.#startReplica().catch((error: Error) => this.#replace(error))
-    }, delayMs)
-    this.#restartTimers.add(timer)
+    })
+    this.#listener.lost(cause, delayMs)
+    if (delayMs !== undefined) return
+    this.#isFailed = true
+    this.#restarts.cancelAll()
+    this.#listener.failed(cause)
   }
 
   #watch(): void {
@@ -237,13 +303,14 @@ export class ReplicaSet {
     this.#watchdog.unref()
   }
 
-  #cancelRestarts(): void {
-    for (const timer of this.#restartTimers) clearTimeout(timer)
-    this.#restartTimers.clear()
-  }
-
-  #stopped(): Error {
+  #assertServing(): void {
+    if (!this.#isEnded && !this.#isFailed) return
     const { model, version } = this.#settings
-    return new errors.ERR_MODEL_UNAVAILABLE(`the pool of ${model}@${version} was stopped`, { model, version })
+    const what = this.#isEnded ? 'was stopped' : 'keeps losing replicas'
+    throw new errors.ERR_MODEL_UNAVAILABLE(`the pool of ${model}@${version} ${what}`, { model, version })
   }
+}
+
+function isRunning({ state }: Replica): boolean {
+  return state === 'busy' || state === 'leaving'
 }

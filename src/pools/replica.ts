@@ -12,7 +12,8 @@ export interface StuckReplica {
   readonly runningMs: number
 }
 
-export type ReplicaState = 'starting' | 'idle' | 'busy' | 'quarantined' | 'dead'
+/** `leaving` is busy with its last run. */
+export type ReplicaState = 'starting' | 'idle' | 'busy' | 'leaving' | 'quarantined' | 'dead'
 
 /** Time for a session to be released and its thread to end, once its task is over. */
 const END_MS = 1_000
@@ -28,6 +29,8 @@ export class Replica {
   state: ReplicaState = 'starting'
   /** What it runs, in this order. */
   runs: readonly ChosenRun[] = NO_RUNS
+  /** How many it was given while it served. */
+  tasks = 0
   /** Whether its thread knows how batches are laid out. */
   knowsPlan = false
   /** Whether it has work to do beside the callers', and from when on it may although some wait. */
@@ -117,6 +120,11 @@ export class Replica {
     this.state = 'idle'
   }
 
+  /** Resolves when the task under way is over: with false if the thread died in it. */
+  whenFree(): Promise<boolean> {
+    return this.#task.then(isTrue, (error) => !(error instanceof errors.ERR_REPLICA_EXITED))
+  }
+
   /**
    * Waits for the task under way, `timeoutMs` at most, releases the session, ends the thread.
    * What is not over goes on in the background and no longer keeps the process alive. May be
@@ -140,6 +148,7 @@ export class Replica {
 
   #busy<T>(nowMs: number, task: Promise<T>): Promise<T> {
     this.state = 'busy'
+    this.tasks += 1
     this.#startedAtMs = nowMs
     this.#task = task
     return task

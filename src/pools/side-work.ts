@@ -33,6 +33,7 @@ export class SideWork {
   /** Whether the thread is to remember the next run. */
   wantsSampleFrom(replica: Replica): boolean {
     if (!this.#batching.isOpen) return false
+    if (this.#prover !== undefined && !this.#replicas.has(this.#prover)) this.#startOver()
     this.#prover ??= replica
     return this.#prover === replica && this.#batching.wantsSample
   }
@@ -71,20 +72,18 @@ export class SideWork {
     }
   }
 
-  /** What a thread that is gone had found out has to be found out again. */
-  forgetLost(): void {
-    const state = this.#prover?.state
-    if (state !== 'dead' && state !== 'quarantined') return
-    this.#prover = undefined
-    this.#isOrdered = false
-    this.#batching.startOver()
-  }
-
   /** A batch was answered otherwise than its requests one by one. */
   turnOff(fault: BatchFault): void {
     if (!this.#batching.turnOff(fault)) return
     this.#changed()
     this.#listener.batchingFailed(fault.reason)
+  }
+
+  /** What a thread that is gone had found out has to be found out again. */
+  #startOver(): void {
+    this.#prover = undefined
+    this.#isOrdered = false
+    this.#batching.startOver()
   }
 
   async #work(replica: Replica, nowMs: number, maxRunMs: number): Promise<void> {

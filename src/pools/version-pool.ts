@@ -50,10 +50,7 @@ export class VersionPool implements LeaseHolder {
         this.#replicas.rest(replica)
         this.#flush()
       },
-      lost: (cause, restartInMs) => {
-        this.#dispatcher.forgetLost()
-        listener.replicaLost(cause, restartInMs)
-      },
+      lost: (cause, restartInMs) => listener.replicaLost(cause, restartInMs),
       orphaned: (runs, error) => this.#dispatcher.takeBack(runs, error),
       stuck: (stuck) => listener.replicaStuck(stuck),
       failed: (cause) => this.#fail(cause),
@@ -123,6 +120,17 @@ export class VersionPool implements LeaseHolder {
       this.#willFlush = false
       this.#flush()
     })
+  }
+
+  /** How many replicas there are to be. */
+  get wanted(): number {
+    return this.#replicas.wanted
+  }
+
+  /** See `ReplicaSet.resize`; rejects unless the pool is open. */
+  async resize(replicas: number): Promise<void> {
+    if (this.#state !== 'open') throw this.#unavailable()
+    return this.#replicas.resize(replicas)
   }
 
   /** Resolves when no admitted request is left, for a moment at least. */

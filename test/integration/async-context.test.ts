@@ -66,7 +66,9 @@ describe("a caller's context", () => {
   it('is not that of the changes it asks for', async () => {
     await start()
     await store.run('caller', async () => {
-      await loadGated(runtime, '1')
+      const handle = await loadGated(runtime, '1')
+      await handle.resize(3)
+      await handle.resize(1)
       const swap = await runtime.models.hotSwapModel({ ...gated(), newVersion: '2' })
       await swap.drained
       await (await runtime.models.rollback('gated')).drained

@@ -14,6 +14,7 @@ type Move =
       readonly pick: number
     }
   | { readonly kind: 'wait'; readonly ms: number }
+  | { readonly kind: 'resize'; readonly replicas: number }
   | { readonly kind: 'drain' | 'stop' | 'reject-all' }
 
 const pick = fc.nat(50)
@@ -37,6 +38,10 @@ const moves: fc.Arbitrary<Move> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('load' as const), pick }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('fail-load' as const), pick }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.nat(400) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('resize' as const), replicas: fc.integer({ min: 1, max: 4 }) }),
+  },
 )
 const endings: fc.Arbitrary<Move> = fc.record({
   kind: fc.constantFrom('drain' as const, 'stop' as const, 'reject-all' as const),
@@ -53,9 +58,13 @@ const settings = fc.record({
 class Run {
   readonly asked: { one: Asked; controller: AbortController; x: number }[] = []
   #x = 0
+  readonly resizes: { isSettled: boolean; error?: Error & { code?: string } }[] = []
   #isStopped = false
+  #mostReplicas: number
 
-  constructor(readonly kit: PoolKit) {}
+  constructor(readonly kit: PoolKit) {
+    this.#mostReplicas = kit.settings.replicas
+  }
 
   async apply(move: Move): Promise<void> {
     const { threads, pool } = this.kit
@@ -100,6 +109,10 @@ class Run {
       case 'wait':
         await vi.advanceTimersByTimeAsync(move.ms)
         break
+      case 'resize':
+        this.#mostReplicas = Math.max(this.#mostReplicas, move.replicas)
+        this.resizes.push(follow(pool.resize(move.replicas)))
+        break
       case 'drain':
         void pool.drain()
         break
@@ -125,7 +138,7 @@ class Run {
     expect(queued).toBe(open.filter(({ one }) => one.request.stage === 'queued').length)
     // A pool that is being stopped has replicas that do none of these.
     if (!this.#isStopped) expect(idle + busy + starting).toBe(replicas)
-    expect(replicas).toBeLessThanOrEqual(this.kit.settings.replicas)
+    expect(replicas).toBeLessThanOrEqual(this.#mostReplicas)
     expect(queued).toBeLessThanOrEqual(this.kit.settings.maxQueue)
     // Nobody waits while a replica has nothing to do.
     if (idle > 0) expect(queued).toBe(0)
@@ -136,6 +149,15 @@ class Run {
       if (one.request.stage === 'in-flight' && !isBetween) expect(inThreads).toContain(x)
     }
     for (const { one } of this.asked) expect(one.settlements).toBe(one.request.isSettled ? 1 : 0)
+  }
+}
+
+/** Answers every run and ends every load, again and again, until `isOver()`. */
+async function letOut(kit: PoolKit, isOver: () => boolean): Promise<void> {
+  for (let round = 0; round < 200 && !isOver(); round += 1) {
+    for (const host of kit.threads.hosts) if (host.running !== undefined) host.answer()
+    for (const host of kit.threads.loading) host.finishLoad()
+    await vi.advanceTimersByTimeAsync(50)
   }
 }
 
@@ -161,18 +183,11 @@ describe('a pool under any order of events', () => {
           for (const move of [...before, ending, ...after]) await run.apply(move)
 
           // The end: whatever is in a thread comes out, then the pool goes.
-          const letOut = async (isOver: () => boolean): Promise<void> => {
-            for (let round = 0; round < 200 && !isOver(); round += 1) {
-              for (const host of kit.threads.hosts) if (host.running !== undefined) host.answer()
-              for (const host of kit.threads.loading) host.finishLoad()
-              await vi.advanceTimersByTimeAsync(50)
-            }
-          }
           const draining = follow(kit.pool.drain())
-          await letOut(() => draining.isSettled)
+          await letOut(kit, () => draining.isSettled)
           expect(draining.isSettled).toBe(true)
           const stopping = follow(kit.pool.stop(10_000))
-          await letOut(() => stopping.isSettled)
+          await letOut(kit, () => stopping.isSettled && run.resizes.every((one) => one.isSettled))
 
           expect(stopping.value).toEqual([])
           expect(kit.pool.leaseCount).toBe(0)
@@ -184,6 +199,46 @@ describe('a pool under any order of events', () => {
             if (error === undefined) expect(y).toBe(x)
             else if (error.message !== 'given up') expect(Object.keys(ERROR_TABLE)).toContain(error.code)
           }
+          for (const { isSettled, error } of run.resizes) {
+            expect(isSettled).toBe(true)
+            if (error !== undefined) expect(Object.keys(ERROR_TABLE)).toContain(error.code)
+          }
+          vi.clearAllTimers()
+        },
+      ),
+      { numRuns: 300 },
+    )
+  }, 60_000)
+
+  it('has as many replicas as it was last told when everything has come to rest', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        settings,
+        fc.array(moves, { maxLength: 60 }),
+        fc.integer({ min: 1, max: 4 }),
+        fc.array(
+          moves.filter(({ kind }) => kind !== 'resize'),
+          { maxLength: 20 },
+        ),
+        async (given, before, replicas, after) => {
+          // Nobody is given up: a thread in quarantine is no part of this.
+          const kit = new PoolKit({ ...given, crashBudget: 1000, stuckAfterMs: 0, loadTimeoutMs: 0 })
+          const starting = kit.pool.start()
+          await kit.load(given.replicas)
+          await starting
+          const run = new Run(kit)
+          for (const move of before) await run.apply(move)
+          await run.apply({ kind: 'resize', replicas })
+          for (const move of after) await run.apply(move)
+          const last = run.resizes.at(-1)
+          const isAtRest = (): boolean =>
+            kit.pool.leaseCount === 0 && kit.pool.stats().idle === kit.pool.wanted
+          await letOut(kit, () => last?.isSettled === true && isAtRest())
+          expect(run.resizes.filter(({ isSettled }) => !isSettled)).toEqual([])
+          // Else a load was told to fail.
+          if (last?.error === undefined) expect(kit.pool.wanted).toBe(replicas)
+          expect(kit.pool.stats()).toMatchObject({ replicas: kit.pool.wanted, idle: kit.pool.wanted })
+          expect(kit.threads.alive).toHaveLength(kit.pool.wanted)
           vi.clearAllTimers()
         },
       ),

@@ -78,6 +78,11 @@ describe('predict', () => {
     void runtime.predict('vad', { x: 1 }, { outputs: 'y' })
   })
 
+  it('of a handle resizes to a number or auto', () => {
+    expectTypeOf(handle.resize(2)).toEqualTypeOf<Promise<void>>()
+    expectTypeOf(handle.resize).parameters.toEqualTypeOf<[number | 'auto']>()
+  })
+
   it('of a handle takes no version', () => {
     // @ts-expect-error a handle is of one version
     void handle.predict({ x: 1 }, { version: '5' })

@@ -1,0 +1,38 @@
+import { errors } from '../errors.js'
+import { decodeError } from '../protocol/error-codec.js'
+import type { Failure, RunDone, RunResult } from '../protocol/messages.js'
+import { RecycledBuffers } from '../tensors/recycled-buffers.js'
+import type { Signature } from '../tensors/tensor.js'
+import { AnswerReader } from './answers.js'
+import { writePack } from './pack.js'
+import type { PoolSettings, PoolSource } from './pool-settings.js'
+import type { Replica } from './replica.js'
+
+/** Has a new replica load its model and, unless there is no sample or `isGivenUp()`, run the sample. */
+export async function prepareReplica(
+  replica: Replica,
+  { model, version, loadTimeoutMs }: PoolSettings,
+  { task, warmUp }: PoolSource,
+  isGivenUp: () => boolean,
+): Promise<Signature> {
+  const loaded = await replica.load(task, loadTimeoutMs)
+  if (!loaded.ok) throw decodeError(loaded.error)
+  const { signature } = loaded
+  if (warmUp === undefined || isGivenUp()) return signature
+  const inputs = warmUp.inputs(signature)
+  const run = { requests: [{ inputs, outputs: undefined, transfer: false, rows: 1 }], keep: undefined }
+  const pack = writePack(signature, [run], undefined, new RecycledBuffers(), 0)
+  const reply = await replica.warmUp(pack.task, pack.transfer, loadTimeoutMs)
+  const result = reply.ok ? (reply.results[0] as RunResult) : reply
+  if (!('answer' in result)) {
+    const cause = decodeError((result as Failure).error)
+    throw new errors.ERR_WARMUP(`the sample of ${model}@${version} could not be run: ${cause.message}`, {
+      model,
+      version,
+      cause,
+    })
+  }
+  const { buffer } = reply as RunDone
+  warmUp.check(new AnswerReader(signature).single(result.answer, undefined, buffer))
+  return signature
+}
