@@ -59,6 +59,7 @@ export class Predictor {
     try {
       while (!request.isSettled) {
         await this.#warm(version, isPlain)
+        request.admittedAtMs = performance.now()
         if (version.pool?.isOpen) return admit(version, version.pool, request, input)
         assertOpen(this.#serving)
       }

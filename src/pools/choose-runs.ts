@@ -24,6 +24,8 @@ export interface Choice {
 
 /** What a message to a thread and back costs: work that takes less is not worth a second one. */
 const MESSAGE_MS = 0.05
+/** So many requests are a pack of their own, however short their run. */
+const MIN_SHARE = 16
 /** A batch has to be that much faster than its requests one by one. */
 const MIN_GAIN = 0.05
 /** Rows are added to a batch until what the run itself costs is so small a part of it. */
@@ -40,7 +42,8 @@ export function chooseRuns(choice: Choice): ChosenRun[] {
   const { queue, nowMs, maxPackMs } = choice
   const runs: ChosenRun[] = []
   let share = Math.ceil(queue.size / choice.idle)
-  if (choice.idle > 1 && queue.size * (choice.costs.singleMs ?? Infinity) < MESSAGE_MS) share = queue.size
+  const isLittle = queue.size * (choice.costs.singleMs ?? Infinity) < MESSAGE_MS && share < MIN_SHARE
+  if (isLittle) share = queue.size
   let totalMs = 0
   let deadlineAtMs = Number.POSITIVE_INFINITY
   while (share > 0) {
@@ -87,8 +90,9 @@ function batchSize(
   if (perRowMs > 0) {
     const rowMs = perRowMs * rows
     const share = Math.ceil(bucket.size / idle)
-    // In parallel only where that is worth a second run.
-    if (rowMs * share >= Math.max(0, perRunMs) + MESSAGE_MS) size = Math.min(size, share)
+    // In parallel only where that is worth a second run, or where the main thread can prepare one meanwhile.
+    const isWorthIt = rowMs * share >= Math.max(0, perRunMs) + MESSAGE_MS || share >= MIN_SHARE
+    if (isWorthIt) size = Math.min(size, share)
     size = Math.min(size, Math.max(2, Math.ceil((Math.max(0, perRunMs) + MESSAGE_MS) / (RUN_SHARE * rowMs))))
     size = Math.min(size, Math.floor((deadlineAtMs - nowMs - spentMs - perRunMs) / rowMs))
   }

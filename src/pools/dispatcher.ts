@@ -248,8 +248,9 @@ export class Dispatcher {
     replica.hasSideWork = reply.hasSideWork
     for (const [index, result] of reply.results.entries()) this.#observe(runs[index] as ChosenRun, result)
     if (isFree) this.#free(replica)
+    const nowMs = performance.now()
     for (const [index, result] of reply.results.entries()) {
-      settleRun(this.#answers, runs[index] as ChosenRun, plan, result, reply.buffer)
+      settleRun(this.#answers, runs[index] as ChosenRun, plan, result, reply.buffer, nowMs)
     }
     if (reply.buffer !== undefined) this.#buffers.give(reply.buffer)
   }

@@ -38,6 +38,8 @@ export class RunRequest implements AbortFollower {
   readonly version: string
   /** These three on `performance.now()`'s clock, which is read once for all who want to know. */
   readonly startedAtMs: number
+  /** Later than that if its version had to be loaded. */
+  admittedAtMs: number
   runningAtMs = 0
   settledAtMs = 0
   readonly outputs: readonly string[] | undefined
@@ -81,6 +83,7 @@ export class RunRequest implements AbortFollower {
   ) {
     this.#tracked = tracked
     this.startedAtMs = tracked?.startedAtMs ?? performance.now()
+    this.admittedAtMs = this.startedAtMs
     this.model = model
     this.version = version
     this.onSettled = onSettled
@@ -109,7 +112,7 @@ export class RunRequest implements AbortFollower {
   /** Whoever sets it has to be done with it: listeners of the tracker run in here. */
   set stage(stage: 'waiting' | 'queued') {
     this.#stage = stage
-    if (stage === 'queued') this.#tracked?.queued(performance.now())
+    if (stage === 'queued') this.#tracked?.queued(this.admittedAtMs)
   }
 
   /** A replica gets it, at `nowMs`. */
@@ -123,13 +126,14 @@ export class RunRequest implements AbortFollower {
     return this.#stage === 'settled'
   }
 
-  resolve(outputs: Outputs): void {
-    if (!this.#settle(undefined)) return
+  /** Its answer, which was there at `nowMs`. */
+  resolve(outputs: Outputs, nowMs = performance.now()): void {
+    if (!this.#settle(undefined, nowMs)) return
     this.#resolve(outputs)
   }
 
   reject(error: unknown): void {
-    if (!this.#settle(error)) return
+    if (!this.#settle(error, performance.now())) return
     this.#reject(error)
   }
 
@@ -153,9 +157,9 @@ export class RunRequest implements AbortFollower {
     )
   }
 
-  #settle(error: unknown): boolean {
+  #settle(error: unknown, nowMs: number): boolean {
     if (this.#stage === 'settled') return false
-    this.settledAtMs = performance.now()
+    this.settledAtMs = nowMs
     this.lease?.settled(this)
     this.onSettled?.(this, error)
     this.#stage = 'settled'

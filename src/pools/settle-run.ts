@@ -12,23 +12,24 @@ export function settleRun(
   plan: BatchPlan | undefined,
   result: RunResult,
   buffer: ArrayBuffer | undefined,
+  nowMs: number,
 ): void {
   const [first] = requests as [RunRequest]
   if ('answers' in result) {
     for (const [index, each] of result.answers.entries()) {
       const request = requests[index] as RunRequest
       if ('error' in each) request.reject(decodeError(each.error))
-      else request.resolve(answers.single(each, request.outputs, buffer, cutOf(plan, request)))
+      else request.resolve(answers.single(each, request.outputs, buffer, cutOf(plan, request)), nowMs)
     }
   } else if ('error' in result) {
     const error = decodeError(result.error)
     for (const request of requests) request.reject(error)
   } else if (requests.length === 1) {
-    first.resolve(answers.single(result.answer, first.outputs, buffer))
+    first.resolve(answers.single(result.answer, first.outputs, buffer), nowMs)
   } else {
     let index = 0
     for (const outputs of answers.rows(result.answer, first.outputs, buffer, plan as BatchPlan, requests)) {
-      ;(requests[index] as RunRequest).resolve(outputs)
+      ;(requests[index] as RunRequest).resolve(outputs, nowMs)
       index += 1
     }
   }
