@@ -51,8 +51,6 @@ export class AnswerReader {
       copyElements(data, 0, viewOf(type, buffer as ArrayBuffer, found, count), 0, count)
       return cutBack({ type, dims, data }, at, cut)
     })
-    // Piscina's record of the task outlives it, and would keep the answer until a full collection.
-    answer.data = []
     return byName(names, tensors)
   }
 

@@ -97,8 +97,8 @@ export interface LoadDone {
 export interface Answer {
   /** Of each wanted output, in the order in which they were named, else in the signature's. */
   readonly dims: readonly (readonly number[])[]
-  /** Where in the pack's buffer its elements begin, or the elements themselves. Taken out by who receives it. */
-  data: (number | TensorData)[]
+  /** Where in the pack's buffer its elements begin, or the elements themselves. */
+  readonly data: readonly (number | TensorData)[]
 }
 
 /** Of one run: an answer, one for each request of a batch, or why there is none. */
