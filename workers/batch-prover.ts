@@ -4,19 +4,14 @@ import { difference, toleranceFor } from '../src/tensors/difference.js'
 import { lengthOf, paddedLength, resized } from '../src/tensors/padding.js'
 import type { Signature, Tensor } from '../src/tensors/tensor.js'
 import { candidatesOf } from './batch-candidates.js'
-import { join, split } from './batch-rows.js'
+import { join } from './batch-rows.js'
+import { compare, isSame, Refusal, type Row, rowsOf } from './proof-rows.js'
 import { unlikeRows } from './unlike-rows.js'
 
 export type RunOnce = (inputs: readonly Tensor[], wanted?: readonly string[]) => Promise<Tensor[]>
 
 /** Why requests that are batched along these axes could answer each other; undefined if nothing is known against it. */
 export type Hazards = (axes: readonly number[]) => string | undefined
-
-/** A request with the answer it has alone. */
-interface Row {
-  readonly inputs: readonly Tensor[]
-  readonly outputs: readonly Tensor[]
-}
 
 /** Sizes of batches that are tried, in requests, as far as they are allowed and affordable. */
 const SIZES = [2, 3, 8, 32, 128, 512]
@@ -26,11 +21,10 @@ const LEAST_SIZE = 3
 const MAX_SAMPLES = 8
 /** A model whose answers to so many samples are all the same cannot be told from one that mixes them up. */
 const ENOUGH_SAMPLES = 64
-/** Runs of each size for its cost: the fastest counts. */
-const TIMED_RUNS = 2
-
-/** Ends the search along one choice of axes. */
-class Refusal extends Error {}
+/** Runs of each size for its cost, of which the fastest counts: more of short ones, whose first are slow. */
+const LEAST_TURNS = 3
+const MOST_TURNS = 30
+const TIMED_MS = 3
 
 /**
  * Finds out by runs, and by what can be read of the model, along which axes requests can share a run,
@@ -150,18 +144,18 @@ export class BatchProver {
         ? { state: 'needs-samples', reason }
         : { state: 'refused', reason }
     }
-    const costs: RunCost[] = []
-    let proven = 0
     const unitRows = rowsOf(sample.inputs, inputs)
+    const costs: RunCost[] = [{ rows: unitRows, ms: yield* this.#aloneMs(sample) }]
+    let proven = 0
     const costOf = (count: number): number => {
-      const last = costs.at(-1)
-      return last === undefined ? count * this.#sampleMs : (last.ms * count * unitRows) / last.rows
+      const last = costs.at(-1) as RunCost
+      return (last.ms * count * unitRows) / last.rows
     }
     const largest = Math.max(LEAST_SIZE, Math.floor(order.maxRows / unitRows))
     for (const size of [...SIZES.filter((each) => each < largest), largest]) {
       if (costOf(size) > maxRunMs) break
       let fastestMs = Number.POSITIVE_INFINITY
-      for (let turn = 0; turn < TIMED_RUNS; turn += 1) {
+      for (let turn = 0; turn < turnsOf(costOf(size)); turn += 1) {
         yield costOf(size)
         // Other neighbours in each turn.
         const batch = Array.from({ length: size }, (_, index) => rows[(index + turn) % rows.length] as Row)
@@ -178,11 +172,22 @@ export class BatchProver {
         `a batch of ${LEAST_SIZE} is expected to take ${costOf(LEAST_SIZE).toFixed(1)} ms, longer than ${maxRunMs} ms (batching.proofBudgetMs)`,
       )
     }
-    costs.unshift({ rows: 1, ms: this.#sampleMs })
     const paddingRefusal = yield* this.#whyNotPadded(sample, order)
     const padding = paddingRefusal === undefined ? order.padding : undefined
     const plan = { inputs, outputs, padding }
     return { state: 'proven', plan, maxRows: proven * unitRows, costs, paddingRefusal }
+  }
+
+  /** What the sample takes alone, measured as batches are: its first runs may have been slow for other reasons. */
+  async *#aloneMs({ inputs }: Row): AsyncGenerator<number, number> {
+    let fastestMs = Number.POSITIVE_INFINITY
+    for (let turn = 0; turn < turnsOf(this.#sampleMs); turn += 1) {
+      yield this.#sampleMs
+      const startedAtMs = performance.now()
+      await this.#run(inputs)
+      fastestMs = Math.min(fastestMs, performance.now() - startedAtMs)
+    }
+    return fastestMs
   }
 
   /** Runs the sample filled up to greater lengths: is what is its own of the answer the same? */
@@ -266,44 +271,6 @@ export class BatchProver {
   }
 }
 
-/** @throws Refusal if a request of the batch is not answered as if it were alone. */
-function compare(
-  batch: readonly Row[],
-  answers: readonly Tensor[],
-  inputs: readonly number[],
-  outputs: readonly number[],
-  { tolerance }: ProofOrder,
-  signature: Signature,
-): void {
-  const rows = batch.map((row) => rowsOf(row.inputs, inputs))
-  const total = rows.reduce((sum, own) => sum + own, 0)
-  for (const [index, { dims }] of answers.entries()) {
-    if (dims[outputs[index] as number] !== total) {
-      throw new Refusal(`output "${signature.outputs[index]?.name}" has dims [${dims}] for ${total} rows`)
-    }
-  }
-  for (const [index, own] of split(answers, outputs, rows).entries()) {
-    for (const [at, answer] of own.entries()) {
-      const found = difference(
-        (batch[index] as Row).outputs[at] as Tensor,
-        answer,
-        toleranceFor(answer, tolerance),
-      )
-      if (found === undefined) continue
-      throw new Refusal(
-        `a request is answered otherwise in a batch of ${batch.length} than alone: output "${signature.outputs[at]?.name}" ${found}`,
-      )
-    }
-  }
-}
-
-function rowsOf(inputs: readonly Tensor[], axes: readonly number[]): number {
-  const input = axes.findIndex((axis) => axis !== SHARED)
-  return inputs[input]?.dims[axes[input] as number] as number
-}
-
-const EXACT = { rtol: 0, atol: 0 }
-
-function isSame(one: readonly Tensor[], other: readonly Tensor[]): boolean {
-  return one.every((tensor, index) => difference(tensor, other[index] as Tensor, EXACT) === undefined)
+function turnsOf(runMs: number): number {
+  return Math.min(MOST_TURNS, Math.max(LEAST_TURNS, Math.ceil(TIMED_MS / runMs)))
 }

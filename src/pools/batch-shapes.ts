@@ -119,7 +119,7 @@ export class BatchShapes {
 
   #make(key: string): Bucket<RunRequest> {
     const bucket = new Bucket<RunRequest>(key)
-    for (const { rows, ms } of this.#costs) bucket.costs.observe(rows, ms, rows > 1)
+    for (const [index, { rows, ms }] of this.#costs.entries()) bucket.costs.observe(rows, ms, index > 0)
     return bucket
   }
 

@@ -17,8 +17,8 @@ export class Bucket<Request> {
   /** By priority, highest first; those without requests stay for the next. */
   readonly levels: Level<Request>[] = []
   readonly costs = new RunCosts()
-  /** How often a batch would not have paid. */
-  passedOver = 0
+  /** How often it was chosen between a batch and its requests one by one. */
+  choices = 0
   /** Requests that wait in it. */
   size = 0
 

@@ -24,14 +24,16 @@ export interface Choice {
 
 /** What a message to a thread and back costs: work that takes less is not worth a second one. */
 const MESSAGE_MS = 0.05
+/** What a run of a pack costs beside the run itself. */
+const RUN_MS = 0.01
 /** So many requests are a pack of their own, however short their run. */
 const MIN_SHARE = 16
 /** A batch has to be that much faster than its requests one by one. */
 const MIN_GAIN = 0.05
 /** Rows are added to a batch until what the run itself costs is so small a part of it. */
 const RUN_SHARE = 0.05
-/** One in so many batches that should not pay is tried all the same, to notice when they do. */
-const TRY_EVERY = 512
+/** One in so many choices between a batch and its requests one by one goes the other way, to know its cost still. */
+const TRY_EVERY = 128
 
 /**
  * Takes from the queue what one idle replica is to do next: at least one run if anybody waits, more
@@ -97,15 +99,16 @@ function batchSize(
     size = Math.min(size, Math.floor((deadlineAtMs - nowMs - spentMs - perRunMs) / rowMs))
   }
   if (size < 2) return 1
-  if (pays(bucket, size, rows)) return size
-  bucket.passedOver += 1
-  return bucket.passedOver % TRY_EVERY === 0 ? size : 1
+  bucket.choices += 1
+  const isTry = bucket.choices % TRY_EVERY === 0
+  return pays(bucket, size, rows) !== isTry ? size : 1
 }
 
 function pays({ costs }: Bucket<RunRequest>, requests: number, rows: number): boolean {
   const aloneMs = costs.aloneMs(rows)
   const batchMs = costs.batchMs(requests * rows)
-  return aloneMs !== undefined && batchMs !== undefined && batchMs < (1 - MIN_GAIN) * requests * aloneMs
+  if (aloneMs === undefined || batchMs === undefined) return false
+  return batchMs + RUN_MS < (1 - MIN_GAIN) * requests * (aloneMs + RUN_MS)
 }
 
 function expectedMs({ costs }: Choice, { bucket, rows }: RunRequest, size: number): number | undefined {

@@ -2,7 +2,7 @@ import { newElements } from './coerce-elements.js'
 import type { TensorData, TensorType } from './tensor.js'
 
 /** Chunks of so few elements are copied in a loop: a view of them would cost more. */
-const LOOP_ELEMENTS = 128
+const LOOP_ELEMENTS = 32
 
 /** A tensor as rows along one axis: `outer` blocks of `rows` rows of `inner` elements each. */
 export interface RowLayout {

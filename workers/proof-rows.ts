@@ -1,0 +1,56 @@
+import type { ProofOrder } from '../src/protocol/messages.js'
+import { SHARED } from '../src/tensors/batch-plan.js'
+import { difference, toleranceFor } from '../src/tensors/difference.js'
+import type { Signature, Tensor } from '../src/tensors/tensor.js'
+import { split } from './batch-rows.js'
+
+/** A request with the answer it has alone. */
+export interface Row {
+  readonly inputs: readonly Tensor[]
+  readonly outputs: readonly Tensor[]
+}
+
+/** Ends the search along one choice of axes. */
+export class Refusal extends Error {}
+
+/** @throws Refusal if a request of the batch is not answered as if it were alone. */
+export function compare(
+  batch: readonly Row[],
+  answers: readonly Tensor[],
+  inputs: readonly number[],
+  outputs: readonly number[],
+  { tolerance }: ProofOrder,
+  signature: Signature,
+): void {
+  const rows = batch.map((row) => rowsOf(row.inputs, inputs))
+  const total = rows.reduce((sum, own) => sum + own, 0)
+  for (const [index, { dims }] of answers.entries()) {
+    if (dims[outputs[index] as number] !== total) {
+      throw new Refusal(`output "${signature.outputs[index]?.name}" has dims [${dims}] for ${total} rows`)
+    }
+  }
+  for (const [index, own] of split(answers, outputs, rows).entries()) {
+    for (const [at, answer] of own.entries()) {
+      const found = difference(
+        (batch[index] as Row).outputs[at] as Tensor,
+        answer,
+        toleranceFor(answer, tolerance),
+      )
+      if (found === undefined) continue
+      throw new Refusal(
+        `a request is answered otherwise in a batch of ${batch.length} than alone: output "${signature.outputs[at]?.name}" ${found}`,
+      )
+    }
+  }
+}
+
+export function rowsOf(inputs: readonly Tensor[], axes: readonly number[]): number {
+  const input = axes.findIndex((axis) => axis !== SHARED)
+  return inputs[input]?.dims[axes[input] as number] as number
+}
+
+const EXACT = { rtol: 0, atol: 0 }
+
+export function isSame(one: readonly Tensor[], other: readonly Tensor[]): boolean {
+  return one.every((tensor, index) => difference(tensor, other[index] as Tensor, EXACT) === undefined)
+}
