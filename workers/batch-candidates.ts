@@ -15,23 +15,22 @@ export function candidatesOf({ inputs }: Signature, sample: readonly Tensor[]): 
     if (!found.some((known) => known.join() === axes.join())) found.push(axes)
   }
   const sizeOf = (input: number, axis: number): number => sample[input]?.dims[axis] as number
+  const isOfOneSize = (axes: readonly number[]): boolean =>
+    new Set(axes.flatMap((axis, input) => (axis === SHARED ? [] : [sizeOf(input, axis)]))).size === 1
   const freeAxes = inputs.map(({ dims }, input) =>
     [...dims.keys()].filter((axis) => typeof dims[axis] === 'string' && sizeOf(input, axis) > 0),
   )
   const names = new Set(
     inputs.flatMap(({ dims }) => dims.filter((dim) => typeof dim === 'string' && dim !== '')),
   )
+  // A name that stands in many inputs is more likely that of the batch.
   const named = [...names]
     .map((name) => inputs.map(({ dims }) => dims.indexOf(name)))
-    .filter(
-      (axes) =>
-        new Set(axes.flatMap((axis, input) => (axis === SHARED ? [] : [sizeOf(input, axis)]))).size === 1,
-    )
+    .filter(isOfOneSize)
+    .sort((a, b) => breadth(b) - breadth(a))
   const isSingle = (axes: number[]): boolean =>
     axes.every((axis, input) => axis === SHARED || sizeOf(input, axis) === 1)
-  // A name that stands in many inputs is more likely that of the batch.
-  const breadth = (axes: number[]): number => axes.filter((axis) => axis !== SHARED).length
-  for (const axes of named.filter(isSingle).sort((a, b) => breadth(b) - breadth(a))) add(axes)
+  for (const axes of named.filter(isSingle)) add(axes)
   for (const axes of choices(
     freeAxes.map((axes, input) => axes.filter((axis) => sizeOf(input, axis) === 1)),
   )) {
@@ -39,9 +38,8 @@ export function candidatesOf({ inputs }: Signature, sample: readonly Tensor[]): 
   }
   // Requests of several rows each: the first axis of all that have it free.
   const first = freeAxes.map((axes) => (axes.includes(0) ? 0 : SHARED))
-  const sizes = new Set(first.flatMap((axis, input) => (axis === SHARED ? [] : [sizeOf(input, axis)])))
-  if (sizes.size === 1) add(first)
-  for (const axes of named.sort((a, b) => breadth(b) - breadth(a))) add(axes)
+  if (isOfOneSize(first)) add(first)
+  for (const axes of named) add(axes)
   return found.slice(0, MAX_CANDIDATES)
 }
 
@@ -53,6 +51,10 @@ function choices(axes: readonly (readonly number[])[]): number[][] {
       .flatMap((before) => [...own, SHARED].map((axis) => [...before, axis]))
       .slice(0, 4 * MAX_CANDIDATES)
   }
-  const batched = (one: readonly number[]): number => one.filter((axis) => axis !== SHARED).length
-  return combined.sort((a, b) => batched(b) - batched(a))
+  return combined.sort((a, b) => breadth(b) - breadth(a))
+}
+
+/** How many inputs are batched. */
+function breadth(axes: readonly number[]): number {
+  return axes.filter((axis) => axis !== SHARED).length
 }

@@ -1,7 +1,8 @@
 import type { Proof, ProofOrder, RunCost } from '../src/protocol/messages.js'
 import { SHARED } from '../src/tensors/batch-plan.js'
-import { difference, toleranceFor } from '../src/tensors/difference.js'
-import { lengthOf, paddedLength, resized } from '../src/tensors/padding.js'
+import { firstDifference } from '../src/tensors/difference.js'
+import { paddedLength, resized } from '../src/tensors/padding.js'
+import { commonSize } from '../src/tensors/rows.js'
 import type { Signature, Tensor } from '../src/tensors/tensor.js'
 import { candidatesOf } from './batch-candidates.js'
 import { join } from './batch-rows.js'
@@ -124,11 +125,8 @@ export class BatchProver {
     const samples = this.#comparable(inputs)
     const [sample] = samples as [Row]
     const rows: Row[] = [...samples]
-    const outputs = yield* this.#outputAxes(inputs, sample, maxRunMs)
-    for (const variant of unlikeRows(
-      samples.map((row) => row.inputs),
-      inputs,
-    )) {
+    const outputs = yield* this.#outputAxes(inputs, sample)
+    for (const variant of unlikeRows(sample.inputs, inputs)) {
       yield this.#sampleMs
       try {
         rows.push({ inputs: variant, outputs: await this.#run(variant) })
@@ -196,7 +194,7 @@ export class BatchProver {
     { padding, tolerance }: ProofOrder,
   ): AsyncGenerator<number, string | undefined> {
     if (padding === undefined) return undefined
-    const length = lengthOf(sample.inputs, padding)
+    const length = commonSize(sample.inputs, padding.inputs)
     if (length === undefined) return 'the inputs of a request have unequal lengths'
     const next = paddedLength(length + 1)
     for (const longer of [next, 2 * next]) {
@@ -205,12 +203,13 @@ export class BatchProver {
         const filled = sample.inputs.map((tensor, index) =>
           resized(tensor, padding.inputs[index] as number, longer),
         )
-        for (const [index, answer] of (await this.#run(filled)).entries()) {
-          const own = resized(answer, padding.outputs[index] as number, length)
-          const found = difference(sample.outputs[index] as Tensor, own, toleranceFor(own, tolerance))
-          if (found === undefined) continue
-          return `filled up from ${length} to ${longer}, output "${this.#signature.outputs[index]?.name}" ${found}`
-        }
+        const own = (await this.#run(filled)).map((answer, index) =>
+          resized(answer, padding.outputs[index] as number, length),
+        )
+        const differs = firstDifference(sample.outputs, own, tolerance)
+        if (differs === undefined) continue
+        const { name } = this.#signature.outputs[differs.index] as { name: string }
+        return `filled up from ${length} to ${longer}, output "${name}" ${differs.found}`
       } catch (error) {
         return `filled up from ${length} to ${longer} it fails: ${(error as Error).message}`
       }
@@ -235,12 +234,7 @@ export class BatchProver {
   }
 
   /** Of each output the one axis that grows with the rows. @throws Refusal */
-  async *#outputAxes(
-    inputs: readonly number[],
-    sample: Row,
-    maxRunMs: number,
-  ): AsyncGenerator<number, number[]> {
-    if (2 * this.#sampleMs > maxRunMs) throw new Refusal('a run takes too long to be tried twice as large')
+  async *#outputAxes(inputs: readonly number[], sample: Row): AsyncGenerator<number, number[]> {
     yield 2 * this.#sampleMs
     const answers = await this.#runBatch([sample, sample], inputs)
     const unitRows = rowsOf(sample.inputs, inputs)

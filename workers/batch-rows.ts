@@ -1,6 +1,6 @@
 import { SHARED } from '../src/tensors/batch-plan.js'
 import { newElements } from '../src/tensors/coerce-elements.js'
-import { elementCount, putRows, rowLayout, takeRows, withRows } from '../src/tensors/rows.js'
+import { elementCount, joinRows, rowLayout, takeRows, withRows } from '../src/tensors/rows.js'
 import type { Tensor } from '../src/tensors/tensor.js'
 
 /** `rows` rows of every tensor from row `at` on; what all rows share is each one's. */
@@ -45,11 +45,7 @@ export function join(requests: readonly (readonly Tensor[])[], axes: readonly nu
     const total = own.reduce((sum, tensor) => sum + (tensor.dims[axis] as number), 0)
     const joined = withRows(dims, axis, total)
     const target = newElements(type, elementCount(joined))
-    let at = 0
-    for (const tensor of own) {
-      putRows(target, total, at, tensor.data, rowLayout(tensor.dims, axis))
-      at += tensor.dims[axis] as number
-    }
+    joinRows(target, joined, own, axis)
     return { type, dims: joined, data: target }
   })
 }

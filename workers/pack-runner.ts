@@ -1,5 +1,5 @@
 import { errors } from '../src/errors.js'
-import { asRuntimeError, encodeError } from '../src/protocol/error-codec.js'
+import { asRuntimeError } from '../src/protocol/error-codec.js'
 import type { LoadedModel } from '../src/protocol/loader.js'
 import type {
   Answer,
@@ -17,6 +17,7 @@ import type { Outputs, Tensor } from '../src/tensors/tensor.js'
 import { AnswerRoom } from './answer-room.js'
 import { split } from './batch-rows.js'
 import { checkOutputs } from './check-loaded.js'
+import { failure } from './failure.js'
 import type { SideWorker } from './side-worker.js'
 
 export interface RunCounts {
@@ -80,17 +81,29 @@ export class PackRunner {
 
   /** One run; the outputs in the order in which they are named, by default the signature's. */
   async runOnce(inputs: readonly Tensor[], wanted?: readonly string[]): Promise<Tensor[]> {
+    return (await this.#timed(inputs, wanted)).outputs
+  }
+
+  async #timed(
+    inputs: readonly Tensor[],
+    wanted: readonly string[] | undefined,
+  ): Promise<{ outputs: Tensor[]; ms: number }> {
     const startedAtMs = performance.now()
+    const count = (): number => {
+      const ms = performance.now() - startedAtMs
+      this.#counts.busyMs += ms
+      return ms
+    }
     this.#counts.runs += 1
     try {
-      const outputs: Outputs = await this.#model.run(byName(this.#inputNames, inputs), wanted)
-      if (!this.#isBuiltIn) checkOutputs(outputs, this.#model.signature, wanted, this.#subject)
-      return (wanted ?? this.#outputNames).map((name) => outputs[name] as Tensor)
+      const named: Outputs = await this.#model.run(byName(this.#inputNames, inputs), wanted)
+      if (!this.#isBuiltIn) checkOutputs(named, this.#model.signature, wanted, this.#subject)
+      const outputs = (wanted ?? this.#outputNames).map((name) => named[name] as Tensor)
+      return { outputs, ms: count() }
     } catch (error) {
+      count()
       this.#counts.failedRuns += 1
       throw asRuntimeError('ERR_INFERENCE', 'the run failed', error, this.#subject)
-    } finally {
-      this.#counts.busyMs += performance.now() - startedAtMs
     }
   }
 
@@ -101,9 +114,7 @@ export class PackRunner {
     side: SideWorker,
   ): Promise<RunResult> {
     try {
-      const startedAtMs = performance.now()
-      const outputs = await this.runOnce(inputs, wanted)
-      const ms = performance.now() - startedAtMs
+      const { outputs, ms } = await this.#timed(inputs, wanted)
       if (keep === 'sample') side.offer(inputs, wanted === undefined ? outputs : undefined, ms)
       return { answer: room.put(outputs, 1), ms }
     } catch (error) {
@@ -123,9 +134,7 @@ export class PackRunner {
       (name) => plan.outputs[this.#outputNames.indexOf(name)] as number,
     )
     try {
-      const startedAtMs = performance.now()
-      const outputs = await this.runOnce(inputs, wanted)
-      const ms = performance.now() - startedAtMs
+      const { outputs, ms } = await this.#timed(inputs, wanted)
       checkRows(outputs, axes, rows)
       if (keep === 'check') side.check({ inputs, outputs, rows, plan, axes, wanted })
       if (room.isInline(outputs, rows.length)) return { answer: room.put(outputs, rows.length), ms }
@@ -165,8 +174,4 @@ function checkRows(outputs: readonly Tensor[], axes: readonly number[], rows: re
     if (dims[axes[index] as number] === total) continue
     throw new errors.ERR_INFERENCE(`output ${index} of a batch of ${total} rows has dims [${dims}]`)
   }
-}
-
-function failure(error: unknown): Failure {
-  return { ok: false, error: encodeError(error) }
 }

@@ -1,6 +1,6 @@
 import type { ProofOrder } from '../src/protocol/messages.js'
 import { SHARED } from '../src/tensors/batch-plan.js'
-import { difference, toleranceFor } from '../src/tensors/difference.js'
+import { difference, firstDifference } from '../src/tensors/difference.js'
 import type { Signature, Tensor } from '../src/tensors/tensor.js'
 import { split } from './batch-rows.js'
 
@@ -30,17 +30,11 @@ export function compare(
     }
   }
   for (const [index, own] of split(answers, outputs, rows).entries()) {
-    for (const [at, answer] of own.entries()) {
-      const found = difference(
-        (batch[index] as Row).outputs[at] as Tensor,
-        answer,
-        toleranceFor(answer, tolerance),
-      )
-      if (found === undefined) continue
-      throw new Refusal(
-        `a request is answered otherwise in a batch of ${batch.length} than alone: output "${signature.outputs[at]?.name}" ${found}`,
-      )
-    }
+    const differs = firstDifference((batch[index] as Row).outputs, own, tolerance)
+    if (differs === undefined) continue
+    throw new Refusal(
+      `a request is answered otherwise in a batch of ${batch.length} than alone: output "${signature.outputs[differs.index]?.name}" ${differs.found}`,
+    )
   }
 }
 

@@ -1,10 +1,9 @@
 import { type MessagePort, parentPort, threadId, workerData } from 'node:worker_threads'
 import { errors } from '../src/errors.js'
 import { exposeControl } from '../src/protocol/control.js'
-import { asRuntimeError, encodeError } from '../src/protocol/error-codec.js'
+import { asRuntimeError } from '../src/protocol/error-codec.js'
 import type { LoadedModel, LoadModel } from '../src/protocol/loader.js'
 import type {
-  Failure,
   LoadDone,
   LoadOrder,
   PortTask,
@@ -13,6 +12,7 @@ import type {
   ThreadTask,
 } from '../src/protocol/messages.js'
 import { checkLoaded } from './check-loaded.js'
+import { failure } from './failure.js'
 import { NativeLane } from './native-lane.js'
 import { hazardsIn } from './onnx-hazards.js'
 import { PackRunner } from './pack-runner.js'
@@ -57,10 +57,6 @@ async function answer(task: PortTask): Promise<TaskAnswer> {
   } catch (error) {
     return { reply: failure(error), transfer: [] }
   }
-}
-
-function failure(error: unknown): Failure {
-  return { ok: false, error: encodeError(error) }
 }
 
 async function load(task: LoadOrder): Promise<LoadDone> {

@@ -1,6 +1,6 @@
 import type { BatchFault, Proof, SideDone, SideTask } from '../src/protocol/messages.js'
 import type { BatchPlan, Tolerance } from '../src/tensors/batch-plan.js'
-import { difference, toleranceFor } from '../src/tensors/difference.js'
+import { firstDifference } from '../src/tensors/difference.js'
 import type { Signature, Tensor } from '../src/tensors/tensor.js'
 import { BatchProver, type Hazards, type RunOnce } from './batch-prover.js'
 import { takeAll } from './batch-rows.js'
@@ -93,17 +93,9 @@ export class SideWorker {
     const answered = takeAll(outputs, axes, at, own)
     const prefix = `request ${index} of a batch of ${rows.length} was answered otherwise than alone`
     try {
-      for (const [output, expected] of (
-        await this.#run(takeAll(inputs, plan.inputs, at, own), wanted)
-      ).entries()) {
-        const found = difference(
-          expected,
-          answered[output] as Tensor,
-          toleranceFor(expected, this.#tolerance),
-        )
-        if (found !== undefined) return `${prefix}: output ${output} ${found}`
-      }
-      return undefined
+      const alone = await this.#run(takeAll(inputs, plan.inputs, at, own), wanted)
+      const differs = firstDifference(alone, answered, this.#tolerance)
+      return differs === undefined ? undefined : `${prefix}: output ${differs.index} ${differs.found}`
     } catch (error) {
       return `${prefix}: alone it fails with ${(error as Error).message}`
     }

@@ -6,17 +6,16 @@ import type { Tensor, TensorData } from '../src/tensors/tensor.js'
 const FACTORS = [1e-5, 0, 3, -1]
 
 /**
- * Requests made from samples: numbers scaled in all batched inputs at once, and all elements of a
+ * Requests made from a sample: numbers scaled in all batched inputs at once, and all elements of a
  * request in another order. Not every one of them is valid for every model.
  */
-export function unlikeRows(samples: readonly (readonly Tensor[])[], axes: readonly number[]): Tensor[][] {
-  const [first] = samples as [readonly Tensor[]]
+export function unlikeRows(sample: readonly Tensor[], axes: readonly number[]): Tensor[][] {
   const isBatched = (index: number): boolean => axes[index] !== SHARED
   const scaled = FACTORS.map((factor) =>
-    first.map((tensor, index) => (isBatched(index) ? scale(tensor, factor) : tensor)),
+    sample.map((tensor, index) => (isBatched(index) ? scale(tensor, factor) : tensor)),
   )
-  const turned = first.map((tensor, index) => (isBatched(index) ? turn(tensor) : tensor))
-  return [...scaled.filter((row) => row.some((tensor, index) => tensor !== first[index])), turned]
+  const turned = sample.map((tensor, index) => (isBatched(index) ? turn(tensor) : tensor))
+  return [...scaled.filter((row) => row.some((tensor, index) => tensor !== sample[index])), turned]
 }
 
 function scale(tensor: Tensor, factor: number): Tensor {

@@ -1,6 +1,6 @@
 import { createRuntime, type Runtime } from 'tbcoin-engine'
 import { fulfil } from '../harness/child.js'
-import { SUBJECTS } from '../subjects/subjects.js'
+import { inputsOf } from '../subjects/subjects.js'
 import { AnswerChecker } from './answer-checker.js'
 import type { CatalogueOrder, CatalogueOutcome } from './catalogue-order.js'
 import { closedLoop } from './closed-loop.js'
@@ -13,8 +13,7 @@ const BATCH = 20
 /** Requests to one model among many that are known and cold. */
 fulfil<CatalogueOrder, CatalogueOutcome>(
   async ({ source, threads, known, callers, references, ...timing }) => {
-    const { input, inputs: count } = SUBJECTS.iris
-    const inputs = Array.from({ length: count }, (_, index) => input(index))
+    const inputs = inputsOf('iris')
     const runtime = await createRuntime({ logLevel: 'warn', replicas: threads, maxConcurrentLoads: threads })
     for (let made = 0; made < known - 1; made += BATCH) {
       await makeKnown(runtime, source, made, Math.min(made + BATCH, known - 1))

@@ -1,6 +1,6 @@
 import { createRuntime } from 'tbcoin-engine'
 import { fulfil } from '../harness/child.js'
-import { SUBJECTS } from '../subjects/subjects.js'
+import { inputsOf } from '../subjects/subjects.js'
 import { AnswerChecker } from './answer-checker.js'
 import type { IsolationOrder, IsolationOutcome } from './isolation-order.js'
 import { startNeighbour } from './neighbours.js'
@@ -18,13 +18,16 @@ fulfil<IsolationOrder, IsolationOutcome>(async (order) => {
     niceIncrement: order.niceIncrement,
     models: [{ name: MODEL, version: '1', source: order.source }],
   })
-  const { inputs: count, input } = SUBJECTS.iris
-  const inputs = Array.from({ length: count }, (_, index) => input(index))
+  const inputs = inputsOf('iris')
   const work = await startNeighbour[order.beside](runtime, order)
   const ask = (index: number) => runtime.predict(MODEL, inputs[index] ?? {})
   const startedAt = performance.now()
   const [runs, waiting] = [work.runs(), work.waiting()]
-  const figures = await openLoop(ask, { ...order, inputs: count }, new AnswerChecker(order.references))
+  const figures = await openLoop(
+    ask,
+    { ...order, inputs: inputs.length },
+    new AnswerChecker(order.references),
+  )
   const seconds = (performance.now() - startedAt) / 1_000
   const outcome = {
     ...figures,

@@ -1,5 +1,5 @@
 import type { Runtime } from 'tbcoin-engine'
-import { SUBJECTS } from '../subjects/subjects.js'
+import { inputsOf, SUBJECTS } from '../subjects/subjects.js'
 import { startBareThreads, type Work } from './bare-threads.js'
 import type { IsolationOrder, Neighbour } from './isolation-order.js'
 
@@ -32,13 +32,12 @@ async function deepQueue(runtime: Runtime, order: IsolationOrder, replicas: numb
   const { neighbour, neighbourSource, depth } = order
   const config = { replicas, maxQueue: depth }
   const handle = await runtime.models.loadModel({ name: NAME, version: '1', source: neighbourSource, config })
-  const { inputs: count, input } = SUBJECTS[neighbour]
-  const inputs = Array.from({ length: count }, (_, index) => input(index))
+  const inputs = inputsOf(neighbour)
   let runs = 0
   let isOver = false
   const ask = async (index: number): Promise<void> => {
     while (!isOver) {
-      await runtime.predict(NAME, inputs[index % count] ?? {})
+      await runtime.predict(NAME, inputs[index % inputs.length] ?? {})
       runs += 1
     }
   }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fulfil } from '../harness/child.js'
 import { LatencyLog } from '../harness/latency.js'
-import { SUBJECTS } from '../subjects/subjects.js'
+import { inputsOf, SUBJECTS } from '../subjects/subjects.js'
 import { AnswerChecker } from './answer-checker.js'
 import { startBareThreads } from './bare-threads.js'
 import { closedLoop } from './closed-loop.js'
@@ -15,8 +15,7 @@ fulfil<StretchOrder, TrafficFigures>(async (order) => {
   const { variant, traffic } = order
   if (variant === 'ceiling') return ceiling(order, order.niceIncrement)
   if (variant === 'ceiling-nice-0') return ceiling(order, 0)
-  const subject = SUBJECTS[order.subject]
-  const inputs = Array.from({ length: subject.inputs }, (_, index) => subject.input(index))
+  const inputs = inputsOf(order.subject)
   const target = await makeTarget[variant](order, inputs)
   const checker = new AnswerChecker(order.references)
   const timed = { ...order, inputs: inputs.length }

@@ -9,16 +9,6 @@ import { resized } from '../tensors/padding.js'
 import { copyElements, elementCount, rowLayout, takeRows, withRows } from '../tensors/rows.js'
 import type { Outputs, Signature, Tensor, TensorData, TensorSpec } from '../tensors/tensor.js'
 
-/** Up to where outputs of a request that was filled up are its own. */
-export interface Cut {
-  readonly padding: Padding
-  readonly length: number
-}
-
-function cutBack(tensor: Tensor, output: number, cut: Cut | undefined): Tensor {
-  return cut === undefined ? tensor : resized(tensor, cut.padding.outputs[output] as number, cut.length)
-}
-
 /** Turns what a thread has answered into what callers get: memory that nobody else can write into. */
 export class AnswerReader {
   readonly #specs: readonly TensorSpec[]
@@ -29,27 +19,28 @@ export class AnswerReader {
     this.#names = outputs.map(({ name }) => name)
   }
 
-  /** The answer to one request; `cut` is where its inputs had been filled up. */
+  /** The answer to one request; with `padding` to one that had been filled up from that length. */
   single(
     answer: Answer,
     wanted: readonly string[] | undefined,
     buffer: ArrayBuffer | undefined,
-    cut?: Cut,
+    padding?: Padding,
+    length = 0,
   ): Outputs {
     const names = wanted ?? this.#names
-    const tensors = names.map((name, index): Tensor => {
-      const at = wanted === undefined ? index : this.#names.indexOf(name)
-      const { type } = this.#specs[at] as TensorSpec
+    const tensors = names.map((_, index): Tensor => {
+      const output = this.#outputAt(index, wanted)
+      const { type } = this.#specs[output] as TensorSpec
       const dims = answer.dims[index] as number[]
       const found = answer.data[index] as number | TensorData
       if (typeof found !== 'number') {
         answerCredit.count(found)
-        return cutBack({ type, dims, data: found }, at, cut)
+        return cutBack({ type, dims, data: found }, output, padding, length)
       }
       const count = elementCount(dims)
       const data = newElements(type, count)
       copyElements(data, 0, viewOf(type, buffer as ArrayBuffer, found, count), 0, count)
-      return cutBack({ type, dims, data }, at, cut)
+      return cutBack({ type, dims, data }, output, padding, length)
     })
     return byName(names, tensors)
   }
@@ -63,22 +54,21 @@ export class AnswerReader {
     requests: readonly { readonly rows: number; readonly length: number }[],
   ): Generator<Outputs> {
     const names = wanted ?? this.#names
-    const outputs = names.map((name, index) => {
-      const { type } = this.#specOf(name, index, wanted)
+    const outputs = names.map((_, index) => {
+      const output = this.#outputAt(index, wanted)
+      const { type } = this.#specs[output] as TensorSpec
       const dims = answer.dims[index] as number[]
       const found = answer.data[index] as number | TensorData
       const all =
         typeof found === 'number' ? viewOf(type, buffer as ArrayBuffer, found, elementCount(dims)) : found
-      const output = wanted === undefined ? index : this.#names.indexOf(name)
       const axis = axes[output] as number
       return { type, dims, all, axis, output, layout: rowLayout(dims, axis) }
     })
     let at = 0
     for (const { rows, length } of requests) {
-      const cut = padding === undefined ? undefined : { padding, length }
       const tensors = outputs.map(({ type, dims, all, axis, output, layout }): Tensor => {
         const data = takeRows(type, all, layout, at, rows)
-        return cutBack({ type, dims: withRows(dims, axis, rows), data }, output, cut)
+        return cutBack({ type, dims: withRows(dims, axis, rows), data }, output, padding, length)
       })
       at += rows
       yield byName(names, tensors)
@@ -89,16 +79,20 @@ export class AnswerReader {
   bytesOf(answer: Answer, wanted: readonly string[] | undefined, rows: number): number {
     let sum = 0
     for (let index = 0; index < answer.dims.length; index += 1) {
-      const name = (wanted ?? this.#names)[index] as string
-      const { bytesPerElement } = ELEMENT_TYPES[this.#specOf(name, index, wanted).type]
+      const { type } = this.#specs[this.#outputAt(index, wanted)] as TensorSpec
+      const { bytesPerElement } = ELEMENT_TYPES[type]
       const bytes = elementCount(answer.dims[index] as number[]) * bytesPerElement
       if (bytes <= rows * INLINE_BYTES) sum += aligned(bytes)
     }
     return sum
   }
 
-  #specOf(name: string, index: number, wanted: readonly string[] | undefined): TensorSpec {
-    const at = wanted === undefined ? index : this.#names.indexOf(name)
-    return this.#specs[at] as TensorSpec
+  /** Which of the signature's outputs the wanted one at that place is. */
+  #outputAt(index: number, wanted: readonly string[] | undefined): number {
+    return wanted === undefined ? index : this.#names.indexOf(wanted[index] as string)
   }
+}
+
+function cutBack(tensor: Tensor, output: number, padding: Padding | undefined, length: number): Tensor {
+  return padding === undefined ? tensor : resized(tensor, padding.outputs[output] as number, length)
 }

@@ -1,7 +1,7 @@
 import type { RunCost } from '../protocol/messages.js'
 import { type BatchPlan, SHARED } from '../tensors/batch-plan.js'
-import { lengthOf, paddedLength } from '../tensors/padding.js'
-import { elementCount } from '../tensors/rows.js'
+import { paddedLength } from '../tensors/padding.js'
+import { commonSize, elementCount } from '../tensors/rows.js'
 import type { Tensor, TensorData } from '../tensors/tensor.js'
 import { Bucket } from './bucket.js'
 import type { RunRequest } from './run-request.js'
@@ -28,7 +28,7 @@ export class BatchShapes {
   constructor(plan: BatchPlan, costs: readonly RunCost[]) {
     this.#plan = plan
     this.#costs = costs
-    this.recent = this.#make('')
+    this.recent = this.#make()
   }
 
   /** Undefined for a request that fits no batch. */
@@ -43,7 +43,7 @@ export class BatchShapes {
     let bucket = this.#buckets.get(key)
     if (bucket === undefined) {
       this.#forgetSome()
-      bucket = this.#make(key)
+      bucket = this.#make()
       this.#buckets.set(key, bucket)
     }
     this.recent = bucket
@@ -56,26 +56,18 @@ export class BatchShapes {
 
   #rowsOf(inputs: readonly Tensor[]): number | undefined {
     const axes = this.#plan.inputs
-    let rows: number | undefined
     for (let index = 0; index < inputs.length; index += 1) {
-      const axis = axes[index] as number
-      const { dims } = inputs[index] as Tensor
-      if (axis === SHARED) {
-        if (elementCount(dims) > MAX_SHARED_ELEMENTS) return undefined
-        continue
-      }
-      const own = dims[axis]
-      if (own === undefined || own === 0 || (rows !== undefined && rows !== own)) return undefined
-      rows = own
+      const isShared = axes[index] === SHARED
+      if (isShared && elementCount((inputs[index] as Tensor).dims) > MAX_SHARED_ELEMENTS) return undefined
     }
-    return rows
+    return commonSize(inputs, axes)
   }
 
   /** Sets the length of a request; false if its inputs do not agree on one. */
   #measure(request: RunRequest, inputs: readonly Tensor[]): boolean {
     const { padding } = this.#plan
     if (padding === undefined) return true
-    const length = lengthOf(inputs, padding)
+    const length = commonSize(inputs, padding.inputs)
     if (length === undefined) return false
     request.length = length
     request.paddedTo = paddedLength(length)
@@ -117,9 +109,9 @@ export class BatchShapes {
     return JSON.stringify([parts, outputs])
   }
 
-  #make(key: string): Bucket<RunRequest> {
-    const bucket = new Bucket<RunRequest>(key)
-    for (const [index, { rows, ms }] of this.#costs.entries()) bucket.costs.observe(rows, ms, index > 0)
+  #make(): Bucket<RunRequest> {
+    const bucket = new Bucket<RunRequest>()
+    for (const { rows, ms } of this.#costs) bucket.costs.observe(rows, ms)
     return bucket
   }
 

@@ -1,5 +1,5 @@
 import type { BatchFault, Proof, ProofOrder } from '../protocol/messages.js'
-import type { BatchPlan, Padding, Tolerance } from '../tensors/batch-plan.js'
+import { type BatchPlan, type Padding, SHARED, type Tolerance } from '../tensors/batch-plan.js'
 import { byName } from '../tensors/by-name.js'
 import type { Signature } from '../tensors/tensor.js'
 import { BatchShapes } from './batch-shapes.js'
@@ -71,10 +71,6 @@ export class Batching {
     this.settings = settings
     this.#memory = memory
     if (settings === undefined) this.#reason = 'it is switched off'
-  }
-
-  get state(): BatchingState {
-    return this.#state
   }
 
   get plan(): BatchPlan | undefined {
@@ -178,7 +174,9 @@ export class Batching {
   #axes(): BatchingStats['axes'] {
     const { inputs = [], outputs = [] } = this.#signature ?? {}
     if (this.#plan === undefined) return undefined
-    const axes = [...this.#plan.inputs, ...this.#plan.outputs].map((axis) => (axis === -1 ? 'shared' : axis))
+    const axes = [...this.#plan.inputs, ...this.#plan.outputs].map((axis) =>
+      axis === SHARED ? 'shared' : axis,
+    )
     return byName(
       [...inputs, ...outputs].map(({ name }) => name),
       axes,

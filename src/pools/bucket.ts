@@ -13,7 +13,6 @@ export class Level<Request> {
 
 /** Requests of one shape, which may share a run. */
 export class Bucket<Request> {
-  readonly key: string
   /** By priority, highest first; those without requests stay for the next. */
   readonly levels: Level<Request>[] = []
   readonly costs = new RunCosts()
@@ -21,10 +20,6 @@ export class Bucket<Request> {
   choices = 0
   /** Requests that wait in it. */
   size = 0
-
-  constructor(key: string) {
-    this.key = key
-  }
 
   /** The next of its requests: of the highest priority the oldest. */
   first(): Request | undefined {

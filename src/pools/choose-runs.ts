@@ -66,9 +66,9 @@ export function chooseRuns(choice: Choice): ChosenRun[] {
 }
 
 /** Whether waiting for more could make a larger batch, as far as is known. */
-export function couldGrow({ batching }: Choice, head: RunRequest): boolean {
+export function couldGrow({ maxRows }: Batching, head: RunRequest): boolean {
   const { bucket } = head
-  return bucket !== undefined && bucket.size < batching.maxRows && pays(bucket, bucket.size + 1, head.rows)
+  return bucket !== undefined && bucket.size < maxRows && pays(bucket, bucket.size + 1, head.rows)
 }
 
 /** The request whose turn it is; those that are too late are dropped. */

@@ -1,3 +1,4 @@
+import type { AsyncResource } from 'node:async_hooks'
 import { errors } from '../errors.js'
 import { asRuntimeError, decodeError } from '../protocol/error-codec.js'
 import type { Failure, RunDone, RunResult } from '../protocol/messages.js'
@@ -6,8 +7,8 @@ import { RecycledBuffers } from '../tensors/recycled-buffers.js'
 import type { Signature, Tensor } from '../tensors/tensor.js'
 import { AnswerReader } from './answers.js'
 import type { Batching } from './batching.js'
-import { type ChosenRun, chooseRuns, couldGrow } from './choose-runs.js'
-import { checkIntact, type Packed, type PackedRun, writePack } from './pack.js'
+import { type Choice, type ChosenRun, chooseRuns, couldGrow } from './choose-runs.js'
+import { aloneRun, checkIntact, type Packed, type PackedRun, writePack } from './pack.js'
 import type { PoolListener, PoolSettings } from './pool-settings.js'
 import type { Replica } from './replica.js'
 import type { ReplicaSet } from './replica-set.js'
@@ -45,7 +46,10 @@ export class Dispatcher {
   /** Runs of packs whose replica is gone. */
   #orphans: ChosenRun[] = []
   #refusal: Error | undefined
+  #willFlush = false
   #isClosed = false
+  /** Packs are sent in here, not in the context of the request that comes or leaves. */
+  readonly #scope: AsyncResource
 
   constructor(
     settings: PoolSettings,
@@ -53,7 +57,9 @@ export class Dispatcher {
     replicas: ReplicaSet,
     batching: Batching,
     listener: PoolListener,
+    scope: AsyncResource,
   ) {
+    this.#scope = scope
     this.#settings = settings
     this.#queue = queue
     this.#replicas = replicas
@@ -74,10 +80,7 @@ export class Dispatcher {
   async proveWith(inputs: readonly Tensor[]): Promise<void> {
     const replica = this.#batching.isOpen ? this.#replicas.takeIdle() : undefined
     if (replica === undefined) return
-    const run: PackedRun = {
-      requests: [{ inputs, outputs: undefined, transfer: false, rows: 1 }],
-      keep: 'sample',
-    }
+    const run = aloneRun(inputs, 'sample')
     const { task, transfer } = writePack(this.#signature, [run], undefined, this.#buffers, this.#answerBytes)
     try {
       const reply = await replica.run([], performance.now(), task, transfer)
@@ -131,35 +134,42 @@ export class Dispatcher {
 
   /** Sends what is queued, for as long as replicas are idle. */
   flush(): void {
+    this.#scope.runInAsyncScope(this.#flush, this)
+  }
+
+  /** The same once all callers that are under way have asked. */
+  flushSoon(): void {
+    if (this.#willFlush) return
+    this.#willFlush = true
+    process.nextTick(() => {
+      this.#willFlush = false
+      this.flush()
+    })
+  }
+
+  #flush(): void {
     if (this.#isClosed) return
     while (this.#queue.size + this.#orphans.length > 0 && this.#replicas.idleCount > 0) {
       const nowMs = performance.now()
-      if (this.#orphans.length > 0) {
-        const replica = this.#replicas.takeIdle() as Replica
-        if (!this.#send(replica, this.#orphans.splice(0), nowMs)) this.#replicas.rest(replica)
-        continue
-      }
-      if (this.#waitsForMore(nowMs)) return
+      const hasOrphans = this.#orphans.length > 0
+      if (!hasOrphans && this.#waitsForMore(nowMs)) return
       const choice = this.#choice(nowMs)
       const replica = this.#replicas.takeIdle() as Replica
-      if (
-        !this.#sideWork.start(replica, false, nowMs, this.#resume) &&
-        !this.#send(replica, chooseRuns(choice), nowMs)
-      ) {
-        this.#replicas.rest(replica)
-      }
+      const isBusy = hasOrphans
+        ? this.#send(replica, this.#orphans.splice(0), nowMs)
+        : this.#sideWork.start(replica, false, nowMs, this.#resume) ||
+          this.#send(replica, chooseRuns(choice), nowMs)
+      if (!isBusy) this.#replicas.rest(replica)
     }
     if (this.#queue.size === 0) this.#sideWork.startAll(performance.now(), this.#resume)
   }
 
-  readonly #flushLater = (): void => this.flush()
-
   readonly #resume = (replica: Replica): void => {
     this.#replicas.rest(replica)
-    this.flush()
+    this.#flush()
   }
 
-  #choice(nowMs: number): Parameters<typeof chooseRuns>[0] {
+  #choice(nowMs: number): Choice {
     return {
       queue: this.#queue,
       batching: this.#batching,
@@ -178,9 +188,9 @@ export class Dispatcher {
     const runMs = head.bucket?.costs.batchMs(this.#batching.maxRows) ?? 0
     const latestAtMs = head.deadlineAtMs - runMs - TIMER_SLACK_MS
     const waitMs = Math.min(head.startedAtMs + maxDelayMs, latestAtMs) - nowMs
-    if (waitMs <= 0 || !couldGrow(this.#choice(nowMs), head)) return false
+    if (waitMs <= 0 || !couldGrow(this.#batching, head)) return false
     clearTimeout(this.#delay)
-    this.#delay = setTimeout(() => this.flush(), waitMs)
+    this.#delay = setTimeout(() => this.#flush(), waitMs)
     return true
   }
 
@@ -258,21 +268,20 @@ export class Dispatcher {
   /** The next pack is on its way before callers are told, unless what they ask next could join its batch. */
   #free(replica: Replica): void {
     const head = this.#queue.first()
-    if (head !== undefined && !couldGrow(this.#choice(0), head)) {
+    if (head !== undefined && !couldGrow(this.#batching, head)) {
       this.#resume(replica)
       return
     }
     this.#replicas.rest(replica)
-    process.nextTick(this.#flushLater)
+    this.flushSoon()
   }
 
   #observe({ requests, rows }: ChosenRun, result: RunResult): void {
     if ('fault' in result && result.fault !== undefined) this.#sideWork.turnOff(result.fault)
     if (!('ms' in result) || result.ms === undefined) return
     const [first] = requests as [RunRequest]
-    const isBatch = requests.length > 1
-    first.bucket?.costs.observe(rows, result.ms, isBatch)
-    if (!isBatch) this.#costs.observe(rows, result.ms, false)
+    first.bucket?.costs.observe(rows, result.ms)
+    if (requests.length === 1) this.#costs.observe(rows, result.ms)
     if ('answer' in result) {
       this.#answerBytes = Math.ceil(this.#answers.bytesOf(result.answer, first.outputs, rows) / rows)
     }
@@ -284,7 +293,7 @@ export class Dispatcher {
       // One that was given up as stuck has been dealt with.
       if (replica.state !== 'quarantined') this.takeBack(replica.abandon(error), error)
       if (replica.state === 'busy') replica.state = 'dead'
-      this.flush()
+      this.#flush()
       return
     }
     if (replica.state === 'busy') this.#resume(replica)

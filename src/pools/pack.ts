@@ -4,7 +4,7 @@ import { aligned, viewOf } from '../protocol/pack-layout.js'
 import { type BatchPlan, SHARED } from '../tensors/batch-plan.js'
 import { ELEMENT_TYPES } from '../tensors/element-types.js'
 import type { RecycledBuffers } from '../tensors/recycled-buffers.js'
-import { copyBlock, copyElements, elementCount, putRows, rowLayout, withRows } from '../tensors/rows.js'
+import { copyElements, elementCount, joinRows, withRows } from '../tensors/rows.js'
 import type { Signature, Tensor, TensorData, TensorSpec } from '../tensors/tensor.js'
 
 /** What of a request goes into a pack. */
@@ -22,6 +22,11 @@ export interface Packed {
 export interface PackedRun {
   readonly requests: readonly Packed[]
   readonly keep: RunShape['keep']
+}
+
+/** The run of one request by itself, with all outputs. */
+export function aloneRun(inputs: readonly Tensor[], keep?: RunShape['keep']): PackedRun {
+  return { requests: [{ inputs, outputs: undefined, transfer: false, rows: 1 }], keep }
 }
 
 export interface WrittenPack {
@@ -63,7 +68,7 @@ export function writePack(
       offset += bytesOf(inputs[index] as TensorSpec, own)
       const axis = rows === undefined ? SHARED : (plan?.inputs[index] as number)
       if (axis === SHARED) copyElements(target, 0, elementsOf(requests[0], index), 0, count)
-      else layRows(target, own, requests, index, axis)
+      else joinRows(target, own, inputsAt(requests, index), axis)
     }
   }
   return { task: { kind: 'run', buffer, runs: shapes, plan: undefined }, transfer: [buffer, ...moved] }
@@ -101,7 +106,7 @@ function shapeOf(
       axis === SHARED ? tensor.dims : batchDims(tensor.dims, axis, total, plan?.padding?.inputs[index], first)
     if (specs[index]?.type === 'string') {
       given ??= new Array(specs.length).fill(undefined)
-      given[index] = axis === SHARED ? tensor.data : joinStrings(own, requests, index, axis)
+      given[index] = axis === SHARED ? tensor.data : joinStrings(own, inputsAt(requests, index), axis)
     } else if (first.transfer && coversItsBuffer(tensor.data)) {
       given ??= new Array(specs.length).fill(undefined)
       given[index] = tensor.data
@@ -112,14 +117,9 @@ function shapeOf(
   return { dims, outputs: first.outputs, rows, given, keep }
 }
 
-function joinStrings(
-  dims: readonly number[],
-  requests: readonly Packed[],
-  index: number,
-  axis: number,
-): string[] {
-  const joined = new Array<string>(elementCount(dims))
-  layRows(joined.fill(''), dims, requests, index, axis)
+function joinStrings(dims: readonly number[], tensors: readonly Tensor[], axis: number): string[] {
+  const joined = new Array<string>(elementCount(dims)).fill('')
+  joinRows(joined, dims, tensors, axis)
   return joined
 }
 
@@ -136,35 +136,9 @@ function batchDims(
   return own
 }
 
-function layRows(
-  target: TensorData,
-  own: readonly number[],
-  requests: readonly Packed[],
-  index: number,
-  axis: number,
-): void {
-  const total = own[axis] as number
-  const step = elementCount(own.slice(axis + 1))
-  // The buffer still holds what the last pack left there.
-  if (!isFilled(own, requests, index, axis)) target.fill(0 as never)
-  let at = 0
-  for (const { inputs, rows } of requests) {
-    const { data, dims } = inputs[index] as Tensor
-    if (hasLength(dims, own, axis)) putRows(target, total, at, data, rowLayout(dims, axis))
-    else copyBlock(target, own, at * step, data, dims, 0, dims)
-    at += rows
-  }
-}
-
-/** Whether no element of the batch is left out by the requests. */
-function isFilled(own: readonly number[], requests: readonly Packed[], index: number, axis: number): boolean {
-  return requests.every(({ inputs }) => hasLength((inputs[index] as Tensor).dims, own, axis))
-}
-
-/** Whether dims agree but for the batch axis. */
-function hasLength(dims: readonly number[], own: readonly number[], axis: number): boolean {
-  for (let at = 0; at < own.length; at += 1) if (at !== axis && dims[at] !== own[at]) return false
-  return true
+/** That input of all the requests of a batch. */
+function inputsAt(requests: readonly Packed[], index: number): Tensor[] {
+  return requests.map(({ inputs }) => inputs[index] as Tensor)
 }
 
 function elementsOf(request: Packed | undefined, index: number): TensorData {

@@ -4,7 +4,7 @@ import type { Failure, RunDone, RunResult } from '../protocol/messages.js'
 import { RecycledBuffers } from '../tensors/recycled-buffers.js'
 import type { Signature } from '../tensors/tensor.js'
 import { AnswerReader } from './answers.js'
-import { writePack } from './pack.js'
+import { aloneRun, writePack } from './pack.js'
 import type { PoolSettings, PoolSource } from './pool-settings.js'
 import type { Replica } from './replica.js'
 
@@ -19,8 +19,7 @@ export async function prepareReplica(
   if (!loaded.ok) throw decodeError(loaded.error)
   const { signature } = loaded
   if (warmUp === undefined || isGivenUp()) return signature
-  const inputs = warmUp.inputs(signature)
-  const run = { requests: [{ inputs, outputs: undefined, transfer: false, rows: 1 }], keep: undefined }
+  const run = aloneRun(warmUp.inputs(signature))
   const pack = writePack(signature, [run], undefined, new RecycledBuffers(), 0)
   const reply = await replica.warmUp(pack.task, pack.transfer, loadTimeoutMs)
   const result = reply.ok ? (reply.results[0] as RunResult) : reply

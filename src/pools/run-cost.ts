@@ -48,10 +48,10 @@ export class RunCosts {
     return Math.max(0, this.#perRowMs * rows + this.#perRunMs) * this.#speed
   }
 
-  /** One run; `isBatch` is false for a request by itself. */
-  observe(rows: number, ms: number, isBatch: boolean): void {
+  /** One run; one of a single row is that of a request by itself. */
+  observe(rows: number, ms: number): void {
     const index = Math.floor(Math.log2(rows))
-    const isSingle = !isBatch && rows === 1
+    const isSingle = rows === 1
     const own = isSingle ? this.#single : this.#classes[index]
     const expectedMs = own === undefined ? 0 : own.ms * this.#speed
     const counted = expectedMs > 0 ? Math.min(ms, MAX_OUTLIER * expectedMs) : ms

@@ -1,7 +1,7 @@
 import { decodeError } from '../protocol/error-codec.js'
 import type { RunResult } from '../protocol/messages.js'
 import type { BatchPlan } from '../tensors/batch-plan.js'
-import type { AnswerReader, Cut } from './answers.js'
+import type { AnswerReader } from './answers.js'
 import type { ChosenRun } from './choose-runs.js'
 import type { RunRequest } from './run-request.js'
 
@@ -19,7 +19,8 @@ export function settleRun(
     for (const [index, each] of result.answers.entries()) {
       const request = requests[index] as RunRequest
       if ('error' in each) request.reject(decodeError(each.error))
-      else request.resolve(answers.single(each, request.outputs, buffer, cutOf(plan, request)), nowMs)
+      else
+        request.resolve(answers.single(each, request.outputs, buffer, plan?.padding, request.length), nowMs)
     }
   } else if ('error' in result) {
     const error = decodeError(result.error)
@@ -33,8 +34,4 @@ export function settleRun(
       index += 1
     }
   }
-}
-
-function cutOf(plan: BatchPlan | undefined, { length }: RunRequest): Cut | undefined {
-  return plan?.padding === undefined ? undefined : { padding: plan.padding, length }
 }

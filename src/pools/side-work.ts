@@ -1,5 +1,5 @@
 import { decodeError } from '../protocol/error-codec.js'
-import type { BatchFault, Failure, SideDone, SideTask } from '../protocol/messages.js'
+import type { BatchFault, Failure, Proof, SideDone, SideTask } from '../protocol/messages.js'
 import type { Batching, BatchingSettings } from './batching.js'
 import type { PoolListener } from './pool-settings.js'
 import type { Replica } from './replica.js'
@@ -47,7 +47,7 @@ export class SideWork {
   ): boolean {
     const isDue = replica.hasSideWork && (isNobodyWaiting || nowMs >= replica.sideWorkAtMs)
     if (!isDue) return false
-    void this.#work(replica, nowMs, (this.#batching.settings as BatchingSettings).proofBudgetMs).then(() => {
+    void this.#work(replica, nowMs).then(() => {
       if (replica.state === 'busy') free(replica)
     })
     return true
@@ -86,14 +86,16 @@ export class SideWork {
     this.#batching.startOver()
   }
 
-  async #work(replica: Replica, nowMs: number, maxRunMs: number): Promise<void> {
+  /** No run that is expected to take longer than `maxRunMs` is tried; by default as long as all of it may. */
+  async #work(replica: Replica, nowMs: number, maxRunMs?: number): Promise<void> {
+    const { proofBudgetMs, tolerance } = this.#batching.settings as BatchingSettings
     const isOrder = replica === this.#prover && !this.#isOrdered && this.#batching.isOpen
     if (isOrder) this.#isOrdered = true
     const task: SideTask = {
       kind: 'side',
-      budgetMs: (this.#batching.settings as BatchingSettings).proofBudgetMs,
-      maxRunMs,
-      tolerance: (this.#batching.settings as BatchingSettings).tolerance,
+      budgetMs: proofBudgetMs,
+      maxRunMs: maxRunMs ?? proofBudgetMs,
+      tolerance,
       prove: isOrder ? this.#batching.order : undefined,
     }
     replica.hasSideWork = false
@@ -108,21 +110,19 @@ export class SideWork {
     const endedAtMs = performance.now()
     replica.sideWorkAtMs = endedAtMs + REQUESTS_SHARE * (endedAtMs - nowMs)
     if (reply.ok) this.#take(replica, reply)
-    else this.#refuse(decodeError(reply.error).message)
+    else this.#learn({ state: 'refused', reason: decodeError(reply.error).message })
   }
 
   #take(replica: Replica, { hasSideWork, proof, checks, fault }: SideDone): void {
     replica.hasSideWork = hasSideWork
     this.#batching.countChecks(checks)
     if (fault !== undefined) this.turnOff(fault)
-    if (proof === undefined || !this.#batching.isOpen || !this.#batching.learn(proof)) return
-    this.#changed()
-    this.#listener.batchingDecided(proof.state === 'refused' ? proof.reason : undefined)
+    if (proof !== undefined) this.#learn(proof)
   }
 
-  #refuse(reason: string): void {
-    if (this.#batching.isOpen && this.#batching.learn({ state: 'refused', reason })) {
-      this.#listener.batchingDecided(reason)
-    }
+  #learn(proof: Proof): void {
+    if (!this.#batching.isOpen || !this.#batching.learn(proof)) return
+    this.#changed()
+    this.#listener.batchingDecided(proof.state === 'refused' ? proof.reason : undefined)
   }
 }

@@ -29,7 +29,6 @@ export class VersionPool implements LeaseHolder {
   readonly #scope = new AsyncResource('tbcoin-engine.pool')
   #state: PoolState = 'created'
   #leases = 0
-  #willFlush = false
   #whenEmpty: (() => void)[] = []
 
   /** `memory` is what earlier pools of the version have found out about batching. */
@@ -48,14 +47,15 @@ export class VersionPool implements LeaseHolder {
     this.#replicas = new ReplicaSet(settings, source, createHost, {
       available: (replica) => {
         this.#replicas.rest(replica)
-        this.#flush()
+        this.#dispatcher.flush()
       },
       lost: (cause, restartInMs) => listener.replicaLost(cause, restartInMs),
       orphaned: (runs, error) => this.#dispatcher.takeBack(runs, error),
       stuck: (stuck) => listener.replicaStuck(stuck),
       failed: (cause) => this.#fail(cause),
     })
-    this.#dispatcher = new Dispatcher(settings, this.#queue, this.#replicas, this.#batching, listener)
+    const [queue, replicas] = [this.#queue, this.#replicas]
+    this.#dispatcher = new Dispatcher(settings, queue, replicas, this.#batching, listener, this.#scope)
   }
 
   get isOpen(): boolean {
@@ -114,12 +114,7 @@ export class VersionPool implements LeaseHolder {
     request.lease = this
     request.bucket = this.#batching.bucketOf(request)
     this.#queue.push(request)
-    if (this.#willFlush || this.#replicas.idleCount === 0) return
-    this.#willFlush = true
-    process.nextTick(() => {
-      this.#willFlush = false
-      this.#flush()
-    })
+    if (this.#replicas.idleCount > 0) this.#dispatcher.flushSoon()
   }
 
   /** How many replicas there are to be. */
@@ -186,10 +181,6 @@ export class VersionPool implements LeaseHolder {
     this.#leases -= 1
     if (this.#leases > 0) return
     for (const resolve of this.#whenEmpty.splice(0)) resolve()
-  }
-
-  #flush(): void {
-    this.#scope.runInAsyncScope(this.#dispatcher.flush, this.#dispatcher)
   }
 
   #rejectQueued(error: unknown): void {

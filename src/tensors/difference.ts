@@ -16,6 +16,19 @@ export function difference(expected: Tensor, actual: Tensor, tolerance: Toleranc
   return undefined
 }
 
+/** The first of an answer's tensors that is not the expected one, and in which way. */
+export function firstDifference(
+  expected: readonly Tensor[],
+  actual: readonly Tensor[],
+  tolerance: Tolerance,
+): { readonly index: number; readonly found: string } | undefined {
+  for (const [index, each] of expected.entries()) {
+    const found = difference(each, actual[index] as Tensor, toleranceFor(each, tolerance))
+    if (found !== undefined) return { index, found }
+  }
+  return undefined
+}
+
 function elementOf({ type, data }: Tensor, index: number): TensorData[number] | undefined {
   return type === 'float16' ? float16Value(data[index] as number) : data[index]
 }
@@ -28,7 +41,7 @@ function isClose(want: unknown, got: unknown, { rtol, atol }: Tolerance): boolea
 }
 
 /** The last bit of a float16 is more than the usual tolerance. */
-export function toleranceFor({ type }: Tensor, { rtol, atol }: Tolerance): Tolerance {
+function toleranceFor({ type }: Tensor, { rtol, atol }: Tolerance): Tolerance {
   if (type !== 'float16') return { rtol, atol }
   return { rtol: Math.max(rtol, 2 ** -10), atol: Math.max(atol, 2 ** -14) }
 }

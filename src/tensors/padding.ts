@@ -1,4 +1,3 @@
-import type { Padding } from './batch-plan.js'
 import { SHARED } from './batch-plan.js'
 import { newElements } from './coerce-elements.js'
 import { copyBlock, elementCount, withRows } from './rows.js'
@@ -10,19 +9,6 @@ const SHORTEST = 8
 /** The length up to which a request is filled: a power of two, so that at most half of it is filling. */
 export function paddedLength(length: number): number {
   return Math.max(SHORTEST, 2 ** Math.ceil(Math.log2(length)))
-}
-
-/** The length of a request: the size all its inputs have along their padded axes; undefined if they differ. */
-export function lengthOf(inputs: readonly Tensor[], { inputs: axes }: Padding): number | undefined {
-  let length: number | undefined
-  for (let index = 0; index < inputs.length; index += 1) {
-    const axis = axes[index] as number
-    if (axis === SHARED) continue
-    const own = inputs[index]?.dims[axis]
-    if (own === undefined || own === 0 || (length !== undefined && own !== length)) return undefined
-    length = own
-  }
-  return length
 }
 
 /** The tensor with another length along the axis: filled up with zeros, or cut; in memory of its own. */

@@ -1,5 +1,6 @@
+import { SHARED } from './batch-plan.js'
 import { newElements } from './coerce-elements.js'
-import type { TensorData, TensorType } from './tensor.js'
+import type { Tensor, TensorData, TensorType } from './tensor.js'
 
 /** Chunks of so few elements are copied in a loop: a view of them would cost more. */
 const LOOP_ELEMENTS = 32
@@ -25,6 +26,19 @@ export function elementCount(dims: readonly number[]): number {
   return count
 }
 
+/** The size that all tensors have along their axes, those with a shared one aside; undefined if it is 0 or they differ. */
+export function commonSize(tensors: readonly Tensor[], axes: readonly number[]): number | undefined {
+  let size: number | undefined
+  for (let index = 0; index < tensors.length; index += 1) {
+    const axis = axes[index] as number
+    if (axis === SHARED) continue
+    const own = tensors[index]?.dims[axis]
+    if (own === undefined || own === 0 || (size !== undefined && own !== size)) return undefined
+    size = own
+  }
+  return size
+}
+
 /** `dims` with another size along `axis`, in an array of its own. */
 export function withRows(dims: readonly number[], axis: number, rows: number): number[] {
   const sized = dims.slice()
@@ -43,6 +57,29 @@ export function putRows(
   const chunk = rows * inner
   for (let block = 0; block < outer; block += 1) {
     copyElements(target, (block * total + at) * inner, source, block * chunk, chunk)
+  }
+}
+
+/**
+ * Lays tensors one after another along an axis of a batch with these dims. Those that are shorter along
+ * another axis are filled up with zeros; strings with whatever `target` holds.
+ */
+export function joinRows(
+  target: TensorData,
+  dims: readonly number[],
+  tensors: readonly Tensor[],
+  axis: number,
+): void {
+  const total = dims[axis] as number
+  const step = elementCount(dims.slice(axis + 1))
+  const isWhole = (own: readonly number[]): boolean => own.every((dim, at) => at === axis || dim === dims[at])
+  // A buffer that is used again still holds what was there before.
+  if (!Array.isArray(target) && !tensors.every((tensor) => isWhole(tensor.dims))) target.fill(0 as never)
+  let at = 0
+  for (const { data, dims: own } of tensors) {
+    if (isWhole(own)) putRows(target, total, at, data, rowLayout(own, axis))
+    else copyBlock(target, dims, at * step, data, own, 0, own)
+    at += own[axis] as number
   }
 }
 

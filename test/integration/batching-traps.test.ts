@@ -3,6 +3,7 @@ import type { ModelHandle, Outputs, Runtime, Tensor } from 'tbcoin-engine'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import * as graphs from '../fixtures/graphs.js'
 import { type TempRepository, tempRepository } from '../fixtures/temp-repository.js'
+import { batchingOf, decided } from './batching-kit.js'
 import { quietRuntime } from './kit.js'
 
 let runtime: Runtime
@@ -61,21 +62,6 @@ afterAll(async () => {
   repository.dispose()
 })
 
-function batchingOf(handle: ModelHandle) {
-  const { pool } = handle.stats()
-  if (pool === undefined) throw new Error('the version is cold')
-  return pool.batching
-}
-
-/** Asks until it is known whether requests can share runs. */
-async function decide(handle: ModelHandle, ask: (index: number) => Promise<unknown>): Promise<void> {
-  for (let index = 0; index < 2_000; index += 1) {
-    const { state } = batchingOf(handle)
-    if (state === 'proven' || state === 'refused') return
-    await ask(index)
-  }
-}
-
 const dataOf = ({ y }: Outputs): number[] => Array.from((y as Tensor<'float32'>).data)
 
 const rowOf = (index: number): number[] => [index % 10, (index * 7) % 13, index % 100, 60 - index]
@@ -87,7 +73,7 @@ describe.each(Object.entries(TRAPS))('%s', (trap, { alone, reason }) => {
   it('is found, told, and every row answered as if it were alone', async () => {
     const source = repository.path(file, '1')
     const handle = await runtime.models.loadModel({ name: file, version: '1', source })
-    await decide(handle, (index) => ask(handle, index))
+    await decided(handle, (index) => ask(handle, index))
     const answers = await Promise.all(Array.from({ length: 100 }, (_, index) => ask(handle, index)))
     for (const [index, answer] of answers.entries()) {
       const expected = alone(rowOf(index).map(Math.fround))
@@ -144,7 +130,7 @@ describe('a coupling that neither the graph nor the proof shows', () => {
     const { handle, ask } = await coupled('coupled', 'auto')
     const disabled = new Promise<unknown>((resolve) => runtime.once('batchingDisabled', resolve))
     // Below 50 also when the proof takes them three times.
-    await decide(handle, (index) => ask(index % 10))
+    await decided(handle, (index) => ask(index % 10))
     expect(batchingOf(handle).state).toBe('proven')
     // Small values share runs, and rightly.
     const small = await Promise.all(Array.from({ length: 40 }, (_, index) => ask(index)))

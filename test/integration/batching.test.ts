@@ -2,8 +2,10 @@ import fc from 'fast-check'
 import type { ModelHandle, Outputs, Runtime, RuntimeOptions, Tensor, TensorType } from 'tbcoin-engine'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { modelPath } from '../../models/catalogue.js'
+import { ARRAY_CLASSES } from '../../src/tensors/element-types.js'
 import * as graphs from '../fixtures/graphs.js'
 import { type TempRepository, tempRepository } from '../fixtures/temp-repository.js'
+import { batchingOf, decided } from './batching-kit.js'
 import { quietRuntime } from './kit.js'
 
 let runtime: Runtime
@@ -55,22 +57,6 @@ async function load(
   return runtime.models.loadModel({ name: `${name}-${names}`, version: '1', source, config })
 }
 let names = 0
-
-function batchingOf(handle: ModelHandle) {
-  const { pool } = handle.stats()
-  if (pool === undefined) throw new Error('the version is cold')
-  return pool.batching
-}
-
-/** Asks one request after another until it is known whether they can share runs. */
-async function decided(handle: ModelHandle, ask: (index: number) => Promise<unknown>): Promise<string> {
-  for (let index = 0; index < 2_000; index += 1) {
-    const { state } = batchingOf(handle)
-    if (state === 'proven' || state === 'refused' || state === 'off') return state
-    await ask(index)
-  }
-  return batchingOf(handle).state
-}
 
 const row = (index: number): number[] => [index % 7, (index * 3) % 5, index / 10, -index % 4]
 
@@ -338,20 +324,6 @@ function expectClose(actual: Outputs, expected: Outputs): void {
 }
 
 function arrayOf(type: Exclude<TensorType, 'string'>, values: readonly unknown[]): unknown {
-  const classes = {
-    float32: Float32Array,
-    float64: Float64Array,
-    float16: Uint16Array,
-    int8: Int8Array,
-    uint8: Uint8Array,
-    int16: Int16Array,
-    uint16: Uint16Array,
-    int32: Int32Array,
-    uint32: Uint32Array,
-    int64: BigInt64Array,
-    uint64: BigUint64Array,
-    bool: Uint8Array,
-  }
-  const Class = classes[type] as { from(values: readonly unknown[]): unknown }
+  const Class = ARRAY_CLASSES[type] as unknown as { from(values: readonly unknown[]): unknown }
   return Class.from(values)
 }

@@ -97,7 +97,7 @@ describe('the runs of the next pack', () => {
 
   it('are as many as take maxPackMs', () => {
     const bench = new Bench(undefined)
-    bench.costs.observe(1, 0.5, false)
+    bench.costs.observe(1, 0.5)
     bench.many(10)
     expect(bench.next()).toEqual([1, 1, 1, 1])
     expect(bench.next({ maxPackMs: 0 })).toEqual([1])
@@ -106,7 +106,7 @@ describe('the runs of the next pack', () => {
 
   it('leave their share to other idle replicas', () => {
     const bench = new Bench(undefined)
-    bench.costs.observe(1, 0.1, false)
+    bench.costs.observe(1, 0.1)
     bench.many(10)
     expect(bench.next({ idle: 2 })).toHaveLength(5)
     expect(bench.next({ idle: 1 })).toHaveLength(5)
@@ -114,7 +114,7 @@ describe('the runs of the next pack', () => {
 
   it('are all when they are too little for two messages', () => {
     const bench = new Bench(undefined)
-    bench.costs.observe(1, 0.001, false)
+    bench.costs.observe(1, 0.001)
     bench.many(10)
     expect(bench.next({ idle: 2 })).toHaveLength(10)
   })
@@ -129,7 +129,7 @@ describe('the runs of the next pack', () => {
 
   it('end before a request among them is too late', () => {
     const bench = new Bench(undefined)
-    bench.costs.observe(1, 0.5, false)
+    bench.costs.observe(1, 0.5)
     const first = bench.ask({ timeoutMs: 1_000 })
     bench.many(5)
     expect(bench.next({ nowMs: first.deadlineAtMs - 1.2 })).toEqual([1, 1])
@@ -219,9 +219,9 @@ describe('a batch', () => {
   it('could grow until it is as large as is proven', () => {
     const bench = new Bench(CHEAP)
     const head = bench.ask()
-    expect(couldGrow(bench.choice(), head)).toBe(true)
+    expect(couldGrow(bench.batching, head)).toBe(true)
     bench.many(63)
-    expect(couldGrow(bench.choice(), head)).toBe(false)
-    expect(couldGrow(new Bench(STEEP).choice(), new Bench(STEEP).ask())).toBe(false)
+    expect(couldGrow(bench.batching, head)).toBe(false)
+    expect(couldGrow(new Bench(STEEP).batching, new Bench(STEEP).ask())).toBe(false)
   })
 })

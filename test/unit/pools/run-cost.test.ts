@@ -4,7 +4,7 @@ import { RunCosts } from '../../../src/pools/run-cost.js'
 /** Runs of a model that takes `perRun + perRow * rows`, times `factor`. */
 function observe(costs: RunCosts, rows: readonly number[], times = 1, factor = 1): void {
   for (let turn = 0; turn < times; turn += 1) {
-    for (const each of rows) costs.observe(each, factor * (0.1 + 0.02 * each), each > 1)
+    for (const each of rows) costs.observe(each, factor * (0.1 + 0.02 * each))
   }
 }
 
@@ -49,13 +49,13 @@ describe('the costs of runs', () => {
   it('are not moved far by a run that was held up', () => {
     const costs = new RunCosts()
     observe(costs, [1, 8, 32], 50)
-    costs.observe(32, 10_000, true)
+    costs.observe(32, 10_000)
     expect(costs.batchMs(32)).toBeLessThan(2)
   })
 
   it('have no part for a row where a batch is no faster', () => {
     const costs = new RunCosts()
-    for (const rows of [1, 2, 4, 8]) costs.observe(rows, rows, rows > 1)
+    for (const rows of [1, 2, 4, 8]) costs.observe(rows, rows)
     expect(costs.perRowMs).toBeCloseTo(1, 6)
     expect(costs.perRunMs).toBeCloseTo(0, 6)
   })
