@@ -10,15 +10,21 @@ export interface ChosenRun {
   readonly rows: number
 }
 
-export interface Choice {
+/** What waits, and what is known of it. */
+export interface Demand {
   readonly queue: RequestQueue
   readonly batching: Batching
   /** Of requests by themselves, whatever their shape. */
   readonly costs: RunCosts
+}
+
+export interface Choice extends Demand {
   /** Replicas with nothing to do, the one that is chosen for among them. */
   readonly idle: number
+  /** All that are there. */
+  readonly replicas: number
   readonly nowMs: number
-  /** Runs are added to a pack for as long as all of it takes so long. */
+  /** Runs are added to a pack for as long as all of it takes so long; longer where much waits. */
   readonly maxPackMs: number
 }
 
@@ -28,6 +34,10 @@ const MESSAGE_MS = 0.05
 const RUN_MS = 0.01
 /** So many requests are a pack of their own, however short their run. */
 const MIN_SHARE = 16
+/** A pack may take so large a part of what each replica has to do, */
+const PACK_SHARE = 0.5
+/** but not more than so many times `maxPackMs`. */
+const MAX_STRETCH = 4
 /** A batch has to be that much faster than its requests one by one. */
 const MIN_GAIN = 0.05
 /** Rows are added to a batch until what the run itself costs is so small a part of it. */
@@ -41,7 +51,8 @@ const TRY_EVERY = 128
  * deadline has passed are dropped on the way.
  */
 export function chooseRuns(choice: Choice): ChosenRun[] {
-  const { queue, nowMs, maxPackMs } = choice
+  const { queue, nowMs } = choice
+  const maxPackMs = longestPackMs(choice)
   const runs: ChosenRun[] = []
   let share = Math.ceil(queue.size / choice.idle)
   const isLittle = queue.size * (choice.costs.singleMs ?? Infinity) < MESSAGE_MS && share < MIN_SHARE
@@ -63,6 +74,26 @@ export function chooseRuns(choice: Choice): ChosenRun[] {
     totalMs += ms
   }
   return runs
+}
+
+/** How long all that waits would keep one replica busy, as far as the next request tells. */
+export function waitingMs({ queue, batching, costs }: Demand): number {
+  const head = queue.first()
+  if (head === undefined) return 0
+  const { bucket, rows } = head
+  const size = bucket === undefined ? 1 : Math.max(1, Math.floor(batching.maxRows / rows))
+  const isBatch = bucket !== undefined && size > 1 && pays(bucket, size, rows)
+  const eachMs = isBatch
+    ? (bucket.costs.batchMs(size * rows) ?? 0) / size
+    : (bucket?.costs ?? costs).aloneMs(rows)
+  return queue.size * (eachMs ?? 0)
+}
+
+/** Whoever waits behind many others does not notice that some of them come back together. */
+function longestPackMs(choice: Choice): number {
+  const { maxPackMs, replicas } = choice
+  const shareMs = (PACK_SHARE * waitingMs(choice)) / replicas
+  return Math.min(Math.max(maxPackMs, shareMs), MAX_STRETCH * maxPackMs)
 }
 
 /** Whether waiting for more could make a larger batch, as far as is known. */

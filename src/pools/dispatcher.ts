@@ -7,7 +7,7 @@ import { RecycledBuffers } from '../tensors/recycled-buffers.js'
 import type { Signature, Tensor } from '../tensors/tensor.js'
 import { AnswerReader } from './answers.js'
 import type { Batching } from './batching.js'
-import { type Choice, type ChosenRun, chooseRuns, couldGrow } from './choose-runs.js'
+import { type Choice, type ChosenRun, chooseRuns, couldGrow, type Demand, waitingMs } from './choose-runs.js'
 import { aloneRun, checkIntact, type Packed, type PackedRun, writePack } from './pack.js'
 import type { PoolListener, PoolSettings } from './pool-settings.js'
 import type { Replica } from './replica.js'
@@ -38,6 +38,7 @@ export class Dispatcher {
   readonly #sideWork: SideWork
   readonly #buffers = new RecycledBuffers()
   readonly #costs = new RunCosts()
+  readonly #demand: Demand
   #signature: Signature = { inputs: [], outputs: [] }
   #answers = new AnswerReader(this.#signature)
   /** What answers take of a buffer for each row, as last seen. */
@@ -64,6 +65,7 @@ export class Dispatcher {
     this.#queue = queue
     this.#replicas = replicas
     this.#batching = batching
+    this.#demand = { queue, batching, costs: this.#costs }
     this.#sideWork = new SideWork(batching, replicas, listener, () => {
       queue.sort((request) => batching.bucketOf(request))
     })
@@ -117,12 +119,11 @@ export class Dispatcher {
 
   /** How long it will take to have done what is queued, in milliseconds, as far as is known. */
   backlogMs(): number {
-    const replicas = Math.max(1, this.#replicas.stats().replicas)
-    const bucket = this.#queue.first()?.bucket
-    const rows = this.#batching.maxRows
-    const batchMs = bucket?.costs.batchMs(rows)
-    const eachMs = batchMs === undefined ? (this.#costs.singleMs ?? 0) : batchMs / rows
-    return (this.#queue.size * eachMs) / replicas
+    return waitingMs(this.#demand) / this.#replicaCount
+  }
+
+  get #replicaCount(): number {
+    return Math.max(1, this.#replicas.stats().replicas)
   }
 
   /** Nothing is sent any more. */
@@ -171,9 +172,8 @@ export class Dispatcher {
 
   #choice(nowMs: number): Choice {
     return {
-      queue: this.#queue,
-      batching: this.#batching,
-      costs: this.#costs,
+      ...this.#demand,
+      replicas: this.#replicaCount,
       idle: this.#replicas.idleCount,
       nowMs,
       maxPackMs: this.#settings.maxPackMs,

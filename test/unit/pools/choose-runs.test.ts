@@ -75,7 +75,7 @@ class Bench {
 
   choice(change: Partial<Choice> = {}): Choice {
     const { queue, batching, costs, nowMs } = this
-    return { queue, batching, costs, idle: 1, nowMs, maxPackMs: 2, ...change }
+    return { queue, batching, costs, idle: 1, replicas: 2, nowMs, maxPackMs: 2, ...change }
   }
 
   /** How many requests share each run of the next pack. */
@@ -102,6 +102,16 @@ describe('the runs of the next pack', () => {
     expect(bench.next()).toEqual([1, 1, 1, 1])
     expect(bench.next({ maxPackMs: 0 })).toEqual([1])
     expect(bench.queue.size).toBe(5)
+  })
+
+  it('are as many as take half of what each replica has to do, up to four times maxPackMs', () => {
+    const bench = new Bench(undefined)
+    bench.costs.observe(1, 0.5)
+    bench.many(24)
+    expect(bench.next()).toHaveLength(6)
+    bench.many(200)
+    expect(bench.next()).toHaveLength(16)
+    expect(bench.next({ replicas: 40 })).toHaveLength(4)
   })
 
   it('leave their share to other idle replicas', () => {
