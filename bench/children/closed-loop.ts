@@ -3,6 +3,7 @@ import { LatencyLog } from '../harness/latency.js'
 import type { AnswerChecker } from './answer-checker.js'
 import type { Timing, TrafficFigures } from './stretch-order.js'
 import type { Ask } from './targets.js'
+import { warmUp } from './warm-up.js'
 import { measureWindow } from './window.js'
 
 const POLL_MS = 10
@@ -38,7 +39,7 @@ export async function closedLoop(
   }
   const loops = Array.from({ length: callers }, call)
   const measured = async (): Promise<TrafficFigures> => {
-    await sleep(warmUpMs)
+    await warmUp(() => answered, warmUpMs)
     // Before each caller has had an answer, requests have not waited as long as they will.
     while (answered < callers) await sleep(POLL_MS)
     log = new LatencyLog()

@@ -11,24 +11,25 @@ export const startLoad: Readonly<Record<Load, (order: LoadOrder) => Promise<Work
   main: startMain,
 }
 
-function startThreads({ source, threads, niceIncrement }: LoadOrder): Promise<Work> {
-  return startBareThreads({ source, input: SUBJECTS.rec.input(0), threads, niceIncrement })
+function startThreads({ subject, source, threads, niceIncrement }: LoadOrder): Promise<Work> {
+  return startBareThreads({ source, input: SUBJECTS[subject].input(0), threads, niceIncrement })
 }
 
-async function startRuntime({ source, threads, callers, niceIncrement }: LoadOrder): Promise<Work> {
+async function startRuntime(order: LoadOrder): Promise<Work> {
+  const { subject, source, threads, callers, niceIncrement } = order
   const runtime = await createRuntime({
     logLevel: 'warn',
     replicas: threads,
     niceIncrement,
-    models: [{ name: 'ocr-rec', version: '4', source }],
+    models: [{ name: subject, version: '1', source }],
   })
-  const input = SUBJECTS.rec.input(0)
-  await runtime.predict('ocr-rec', input)
+  const input = SUBJECTS[subject].input(0)
+  await runtime.predict(subject, input)
   let runs = 0
   let isOver = false
   const loops = Array.from({ length: callers }, async () => {
     while (!isOver) {
-      await runtime.predict('ocr-rec', input)
+      await runtime.predict(subject, input)
       runs += 1
     }
   })
@@ -43,11 +44,11 @@ async function startRuntime({ source, threads, callers, niceIncrement }: LoadOrd
 }
 
 /** What not to do. */
-async function startMain({ source }: LoadOrder): Promise<Work> {
+async function startMain({ subject, source }: LoadOrder): Promise<Work> {
   // Only here: onnxruntime-node has no business on this thread otherwise.
   const { feedsOf, plainSession } = await import('./plain-run.js')
   const session = await plainSession(source)
-  const feeds = feedsOf(SUBJECTS.rec.input(0))
+  const feeds = feedsOf(SUBJECTS[subject].input(0))
   await session.run(feeds)
   let runs = 0
   let isOver = false

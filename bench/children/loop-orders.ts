@@ -1,4 +1,5 @@
 import type { LatencyFigures } from '../harness/latency.js'
+import type { SubjectName } from '../subjects/subjects.js'
 
 /** What works beside the HTTP server, in the server's process. */
 export const LOADS = ['idle', 'bare', 'bare-nice', 'runtime', 'main'] as const
@@ -6,7 +7,8 @@ export type Load = (typeof LOADS)[number]
 
 export interface LoadOrder {
   readonly load: Load
-  /** Path of the PP-OCR recognition model. */
+  readonly subject: SubjectName
+  /** Path of its model. */
   readonly source: string
   readonly threads: number
   readonly callers: number

@@ -50,7 +50,8 @@ export async function openLoop(
   }
   const sendAll = async (): Promise<void> => {
     for (let intendedAt = startedAt; intendedAt < endsAt; intendedAt = startedAt + sent * everyMs) {
-      await until(intendedAt, ratePerSecond < BURSTS_FROM_PER_SECOND)
+      // Not even a microtask between requests that are due.
+      if (performance.now() < intendedAt) await until(intendedAt, ratePerSecond < BURSTS_FROM_PER_SECOND)
       send(intendedAt)
     }
   }

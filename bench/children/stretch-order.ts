@@ -23,6 +23,7 @@ export interface TargetOrder {
 }
 
 export interface Timing {
+  /** At least; callers that wait for each answer go on until their rate is stable. */
   readonly warmUpMs: number
   readonly durationMs: number
 }

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fulfil } from '../harness/child.js'
 import { LatencyLog } from '../harness/latency.js'
 import { inputsOf, SUBJECTS } from '../subjects/subjects.js'
@@ -8,7 +7,12 @@ import { closedLoop } from './closed-loop.js'
 import { openLoop } from './open-loop.js'
 import type { StretchOrder, TrafficFigures } from './stretch-order.js'
 import { makeTarget } from './targets.js'
+import { warmUp } from './warm-up.js'
 import { measureWindow } from './window.js'
+
+/** Before requests come at a rate: a rate tells nothing about whether all has warmed up. */
+const WARM_UP = { callers: 64, durationMs: 1 }
+const RATE_WARM_UP_MS = 500
 
 /** One variant under one kind of traffic. */
 fulfil<StretchOrder, TrafficFigures>(async (order) => {
@@ -19,10 +23,11 @@ fulfil<StretchOrder, TrafficFigures>(async (order) => {
   const target = await makeTarget[variant](order, inputs)
   const checker = new AnswerChecker(order.references)
   const timed = { ...order, inputs: inputs.length }
+  if ('ratePerSecond' in traffic) await closedLoop(target.ask, { ...timed, ...WARM_UP }, checker)
   const figures =
     'callers' in traffic
       ? await closedLoop(target.ask, { ...timed, ...traffic }, checker)
-      : await openLoop(target.ask, { ...timed, ...traffic }, checker)
+      : await openLoop(target.ask, { ...timed, ...traffic, warmUpMs: RATE_WARM_UP_MS }, checker)
   await target.close()
   return figures
 })
@@ -30,7 +35,7 @@ fulfil<StretchOrder, TrafficFigures>(async (order) => {
 async function ceiling(order: StretchOrder, niceIncrement: number): Promise<TrafficFigures> {
   const input = SUBJECTS[order.subject].input(0)
   const work = await startBareThreads({ ...order, input, niceIncrement })
-  await sleep(order.warmUpMs)
+  await warmUp(() => work.runs(), order.warmUpMs)
   const window = await measureWindow(() => work.runs(), order.durationMs)
   await work.stop()
   return { ...window, latency: new LatencyLog().figures(), refused: 0, checks: { compared: 0, wrong: 0 } }

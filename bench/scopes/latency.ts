@@ -20,7 +20,7 @@ export const scope: Scope = {
     const { models, seconds, warmup, ...rounds } = readOptions(args, {
       models: words(SUBJECT_NAMES),
       seconds: number(2),
-      warmup: number(1),
+      warmup: number(3),
       rounds: number(5),
       patience: number(300),
     })

@@ -1,5 +1,4 @@
 import { milliseconds } from '../../examples/speech/table.js'
-import { modelPath } from '../../models/catalogue.js'
 import {
   LOADS,
   type Load,
@@ -8,18 +7,22 @@ import {
   type PingOrder,
   type PingOutcome,
 } from '../children/loop-orders.js'
+import { NICE_INCREMENT, THREADS } from '../harness/bed.js'
 import { BenchChild } from '../harness/child.js'
-import { numberOptions } from '../harness/options.js'
+import { atMost, told } from '../harness/findings.js'
+import { number, readOptions, words } from '../harness/options.js'
 import { comparable, measureRounds, medianOf, type Sample } from '../harness/rounds.js'
-import type { Scope, ScopeResult } from '../harness/scope.js'
+import type { Finding, Scope, ScopeResult } from '../harness/scope.js'
+import { type Sources, subjectSources } from '../subjects/sources.js'
+import { SUBJECTS } from '../subjects/subjects.js'
 
-const THREADS = 2
-const CALLERS = 16
-/** The runtime's default. */
-const NICE_INCREMENT = 5
+/** Models that keep every thread busy, with how many callers wait for the runtime's answers. */
+const CALLERS = { rec: 16, vad6: 64 } as const
+type BusyModel = keyof typeof CALLERS
+const MODELS: readonly BusyModel[] = ['rec', 'vad6']
+
 const PING_EVERY_MS = 5
 const MAX_P50_MS = 2
-const PATIENCE_S = 60
 const MAX_P99_RATIO = 1.3
 
 const NAMES: Readonly<Record<Load, string>> = {
@@ -30,37 +33,49 @@ const NAMES: Readonly<Record<Load, string>> = {
   main: 'd  the main thread itself',
 }
 
+interface Cell {
+  readonly model: BusyModel
+  readonly load: Load
+}
+
 /** Of one stretch of pings beside one load. */
 interface Figures {
   readonly p50Ms: number
   readonly p90Ms: number
   readonly p99Ms: number
   readonly maxMs: number
-  readonly pings: number
   readonly failed: number
   readonly runsPerSecond: number
 }
 
-type Stretch = Sample<Load, Figures>
+type Stretch = Sample<Cell, Figures>
 type Medians = Readonly<Record<Load, Figures>>
 
 export const scope: Scope = {
   quantity:
-    'latency of an HTTP ping to a server in whose process PP-OCR rec (48 x 320) runs all the time, from the intended send time',
+    'latency of an HTTP ping to a server in whose process a model runs all the time, from the intended send time',
   async run(args) {
-    const { seconds, ...options } = numberOptions(args, { rounds: 5, seconds: 5, patience: PATIENCE_S })
-    const stretches = await measureRounds(LOADS, options, (load) => measure(load, seconds * 1_000))
-    return resultOf(stretches, options.rounds, seconds)
+    const { models, seconds, ...options } = readOptions(args, {
+      models: words(MODELS),
+      rounds: number(5),
+      seconds: number(5),
+      patience: number(60),
+    })
+    using sources = subjectSources()
+    const cells = models.flatMap((model) => LOADS.map((load): Cell => ({ model, load })))
+    const stretches = await measureRounds(cells, options, (cell) => measure(cell, sources, seconds * 1_000))
+    return resultOf(models, stretches, { ...options, seconds })
   },
 }
 
 /** Server and pinger are fresh processes, so that nothing is left over from another load. */
-async function measure(load: Load, durationMs: number): Promise<Figures> {
+async function measure({ model, load }: Cell, { paths }: Sources, durationMs: number): Promise<Figures> {
   const order: LoadOrder = {
     load,
-    source: modelPath('ocr-rec', '4'),
+    subject: model,
+    source: paths[model],
     threads: THREADS,
-    callers: CALLERS,
+    callers: CALLERS[model],
     niceIncrement: NICE_INCREMENT,
   }
   using server = new BenchChild<LoadOutcome>(new URL('../children/loop-server.js', import.meta.url), order)
@@ -70,81 +85,92 @@ async function measure(load: Load, durationMs: number): Promise<Figures> {
   const { latency, failed } = await pinger.result()
   server.tell('stop')
   const { runs, durationMs: servedMs } = await server.result()
-  const { count: pings, p50Ms, p90Ms, p99Ms, maxMs } = latency
-  return { p50Ms, p90Ms, p99Ms, maxMs, pings, failed, runsPerSecond: runs / (servedMs / 1_000) }
+  const { p50Ms, p90Ms, p99Ms, maxMs } = latency
+  return { p50Ms, p90Ms, p99Ms, maxMs, failed, runsPerSecond: runs / (servedMs / 1_000) }
 }
 
-function resultOf(stretches: readonly Stretch[], rounds: number, seconds: number): ScopeResult {
+function resultOf(
+  models: readonly BusyModel[],
+  stretches: readonly Stretch[],
+  settings: { readonly rounds: number; readonly seconds: number },
+): ScopeResult {
   const compared = comparable(stretches)
-  const medians = Object.fromEntries(LOADS.map((load) => [load, mediansOf(compared, load)])) as Medians
-  const { bare, runtime, main } = medians
-  const p99Ratio = runtime.p99Ms / bare.p99Ms
-  const caption = `a ping every ${PING_EVERY_MS} ms; ${rounds} interleaved rounds of ${seconds} s; * is disturbed by others on the machine; medians of ${compared !== stretches ? 'the others' : 'all, as some load has no other'}`
-  const failed = stretches.reduce((sum, { figures }) => sum + figures.failed, 0)
+  const which = compared === stretches ? 'all, as some load has no other' : 'the others'
+  const figures: Record<string, string[][]> = {}
+  const ratios: Finding[] = []
+  for (const model of models) {
+    const medians = Object.fromEntries(
+      LOADS.map((load) => [load, mediansOf(compared, model, load)]),
+    ) as Medians
+    const caption = `${SUBJECTS[model].title}, ${CALLERS[model]} callers; a ping every ${PING_EVERY_MS} ms; ${settings.rounds} interleaved rounds of ${settings.seconds} s; * is disturbed by others on the machine; medians of ${which}`
+    figures[caption] = [
+      ['beside', 'p50', 'p90', 'p99', 'max', 'p99 of each round', 'runs/s'],
+      ...LOADS.map((load) => rowOf(model, load, medians[load], stretches)),
+    ]
+    ratios.push(...findingsOf(model, medians))
+  }
+  const failed = stretches.reduce((sum, stretch) => sum + stretch.figures.failed, 0)
   return {
-    ratios: [
-      {
-        name: 'p99, runtime / two bare threads (c / b)',
-        value: p99Ratio.toFixed(2),
-        target: `<= ${MAX_P99_RATIO}`,
-        isMet: p99Ratio <= MAX_P99_RATIO,
-      },
-      { name: 'p50, runtime / two bare threads (c / b)', value: (runtime.p50Ms / bare.p50Ms).toFixed(2) },
-      {
-        name: "p99, runtime / two bare threads as nice (c / b')",
-        value: (runtime.p99Ms / medians['bare-nice'].p99Ms).toFixed(2),
-      },
-      { name: 'p50, main thread / runtime (d / c)', value: (main.p50Ms / runtime.p50Ms).toFixed(1) },
-      {
-        name: 'runs per second, runtime / two bare threads (c / b)',
-        value: (runtime.runsPerSecond / bare.runsPerSecond).toFixed(2),
-      },
-      {
-        name: 'p50 beside the runtime',
-        value: milliseconds(runtime.p50Ms),
-        target: `< ${milliseconds(MAX_P50_MS)}`,
-        isMet: runtime.p50Ms < MAX_P50_MS,
-      },
-    ],
-    figures: {
-      [caption]: [
-        ['beside', 'p50', 'p90', 'p99', 'max', 'p99 of each round', 'runs/s'],
-        ...LOADS.map((load) => rowOf(load, medians, stretches)),
-      ],
-    },
+    ratios,
+    figures,
     failures: failed === 0 ? [] : [`${failed} pings failed`],
     data: {
-      rounds,
-      seconds,
+      ...settings,
       everyMs: PING_EVERY_MS,
       threads: THREADS,
       callers: CALLERS,
-      medians,
       stretches: stretches.map(flat),
     },
   }
 }
 
-function mediansOf(stretches: readonly Stretch[], load: Load): Figures {
-  const of = (key: keyof Figures): number => medianOf(stretches, load, (figures) => figures[key])
+function findingsOf(model: BusyModel, medians: Medians): Finding[] {
+  const { bare, runtime, main } = medians
+  const beside = `ping beside ${SUBJECTS[model].title}`
+  const niceRatio = runtime.p99Ms / medians['bare-nice'].p99Ms
+  return [
+    atMost(`${beside}: p99, runtime / two bare threads (c / b)`, runtime.p99Ms / bare.p99Ms, MAX_P99_RATIO),
+    told(`${beside}: p50, runtime / two bare threads (c / b)`, runtime.p50Ms / bare.p50Ms),
+    told(`${beside}: p99, runtime / two bare threads as nice (c / b')`, niceRatio),
+    told(`${beside}: p50, main thread / runtime (d / c)`, main.p50Ms / runtime.p50Ms),
+    told(
+      `${beside}: runs per second, runtime / two bare threads (c / b)`,
+      runtime.runsPerSecond / bare.runsPerSecond,
+    ),
+    {
+      name: `${beside}: p50 beside the runtime`,
+      value: milliseconds(runtime.p50Ms),
+      target: `< ${milliseconds(MAX_P50_MS)}`,
+      isMet: runtime.p50Ms < MAX_P50_MS,
+    },
+  ]
+}
+
+function mediansOf(stretches: readonly Stretch[], model: BusyModel, load: Load): Figures {
+  const own = stretches.filter(({ cell }) => cell.model === model && cell.load === load)
+  const [first] = own as [Stretch]
+  const of = (key: keyof Figures): number => medianOf(own, first.cell, (figures) => figures[key])
   return {
     p50Ms: of('p50Ms'),
     p90Ms: of('p90Ms'),
     p99Ms: of('p99Ms'),
     maxMs: of('maxMs'),
-    pings: of('pings'),
     failed: of('failed'),
     runsPerSecond: of('runsPerSecond'),
   }
 }
 
 function flat({ cell, figures, isDisturbed }: Stretch): object {
-  return { load: cell, ...figures, isDisturbed }
+  return { ...cell, ...figures, isDisturbed }
 }
 
-function rowOf(load: Load, medians: Medians, stretches: readonly Stretch[]): string[] {
-  const { p50Ms, p90Ms, p99Ms, maxMs, runsPerSecond } = medians[load]
-  const own = stretches.filter(({ cell }) => cell === load)
+function rowOf(
+  model: BusyModel,
+  load: Load,
+  { p50Ms, p90Ms, p99Ms, maxMs, runsPerSecond }: Figures,
+  stretches: readonly Stretch[],
+): string[] {
+  const own = stretches.filter(({ cell }) => cell.model === model && cell.load === load)
   return [
     NAMES[load],
     ...[p50Ms, p90Ms, p99Ms, maxMs].map(milliseconds),

@@ -9,8 +9,9 @@ import { chartOf } from '../throughput/chart.js'
 import { findingsOf } from '../throughput/findings.js'
 import { closedCells, MODELS, type ModelName } from '../throughput/plan.js'
 
-/** Of the closed loop's throughput: the rates of the open loop unless told. */
+/** The rates of the open loop unless told: of what so many callers get. */
 const OPEN_SHARES = [0.5, 0.8]
+const OPEN_CALLERS = 64
 
 export const scope: Scope = {
   quantity:
@@ -22,7 +23,7 @@ export const scope: Scope = {
       callers: numbers([]),
       rate: numbers([]),
       seconds: number(2),
-      warmup: number(1),
+      warmup: number(3),
       rounds: number(5),
       patience: number(600),
     })
@@ -44,12 +45,15 @@ export const scope: Scope = {
   },
 }
 
-/** Requests to the runtime at those rates, or at shares of what it has answered at most. */
+/** Requests to the runtime at those rates, or at shares of what its callers got. */
 function ratesOf(closed: Grid, subject: ModelName, given: readonly number[]): Cell[] {
+  const own = closed.samples.filter(({ cell }) => cell.subject === subject && cell.variant === 'runtime')
+  const traffics = own.map(({ cell }) => cell.traffic)
+  const usual = traffics.filter((traffic) => 'callers' in traffic && traffic.callers === OPEN_CALLERS)
   const most = Math.max(
-    ...closed.samples
-      .filter(({ cell }) => cell.subject === subject && cell.variant === 'runtime')
-      .map(({ cell }) => closed.median(subject, 'runtime', cell.traffic, ({ perSecond }) => perSecond)),
+    ...(usual.length > 0 ? usual : traffics).map((traffic) =>
+      closed.median(subject, 'runtime', traffic, ({ perSecond }) => perSecond),
+    ),
   )
   const rates = given.length > 0 ? given : OPEN_SHARES.map((share) => Math.ceil(share * most))
   return rates.map((ratePerSecond) => ({ subject, variant: 'runtime', traffic: { ratePerSecond } }))

@@ -15,7 +15,7 @@ export type ModelName = (typeof MODELS)[number]
 
 export const CHART_MODEL = 'vad6'
 export const CHART_VARIANTS = ['runtime', 'hand', 'raw'] as const satisfies readonly Variant[]
-const CHART_CALLERS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
+const CHART_CALLERS = [1, 4, 16, 64, 256, 512]
 /** Callers of a model unless told; the chart's model has a curve. */
 const CALLERS: Partial<Record<ModelName, readonly number[]>> = {
   iris: [64, 512],
