@@ -49,6 +49,7 @@ export { type ModelInfo, ModelLifecycleManager } from './models/model-manager.js
 export type { Promotion, ReplicaExit } from './models/serving.js'
 export type { DrainReport } from './models/take-down.js'
 export type { LatencySummary, VersionStats } from './models/usage.js'
+export type { BatchingStats } from './pools/batching.js'
 export type { PoolStats } from './pools/pool-settings.js'
 export type { StuckReplica } from './pools/replica.js'
 export type { LoadedModel, LoaderContext, LoadModel } from './protocol/loader.js'

@@ -188,3 +188,40 @@ describe('feeds that may be moved', () => {
     expect(copied).toHaveLength(1)
   })
 })
+
+describe('a batch of requests of unequal length', () => {
+  const signature: Signature = {
+    inputs: [
+      { name: 'ids', type: 'int32', dims: ['batch', 'length'] },
+      { name: 'words', type: 'string', dims: ['batch', 'length'] },
+    ],
+    outputs: [],
+  }
+  const plan = { inputs: [0, 0], outputs: [], padding: { inputs: [1, 1], outputs: [] } }
+  const request = (ids: number[], words: string[]) => ({
+    inputs: [
+      tensor('int32', Int32Array.from(ids), [1, ids.length]),
+      tensor('string', words, [1, words.length]),
+    ],
+    outputs: undefined,
+    transfer: false,
+    rows: 1,
+    paddedTo: 4,
+  })
+
+  it('fills up numbers with zeros and strings with empty ones, whatever the buffer held', () => {
+    const buffers = new RecycledBuffers()
+    const used = buffers.take(64)
+    new Uint8Array(used).fill(255)
+    buffers.give(used)
+    const requests = [request([1, 2], ['a', 'b']), request([3, 4, 5, 6], ['c', 'd', 'e', 'f'])]
+    const packed = writePack(signature, [{ requests, keep: undefined }], plan, buffers, 0)
+    expect(packed.task.buffer).toBe(used)
+    const [[ids, words] = []] = inputsOf(
+      signature,
+      structuredClone(packed.task, { transfer: packed.transfer }),
+    )
+    expect(ids).toEqual(tensor('int32', Int32Array.of(1, 2, 0, 0, 3, 4, 5, 6), [2, 4]))
+    expect(words).toEqual(tensor('string', ['a', 'b', '', '', 'c', 'd', 'e', 'f'], [2, 4]))
+  })
+})
