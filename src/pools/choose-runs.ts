@@ -40,6 +40,8 @@ const PACK_SHARE = 0.5
 const MAX_STRETCH = 4
 /** A batch has to be that much faster than its requests one by one. */
 const MIN_GAIN = 0.05
+/** A batch is split among idle replicas if they are done in so much of the time. */
+const SOONER = 0.83
 /** Rows are added to a batch until what the run itself costs is so small a part of it. */
 const RUN_SHARE = 0.05
 /** One in so many choices between a batch and its requests one by one goes the other way, to know its cost still. */
@@ -52,7 +54,7 @@ const TRY_EVERY = 128
  */
 export function chooseRuns(choice: Choice): ChosenRun[] {
   const { queue, nowMs } = choice
-  const maxPackMs = longestPackMs(choice)
+  let { maxPackMs } = choice
   const runs: ChosenRun[] = []
   let share = Math.ceil(queue.size / choice.idle)
   const isLittle = queue.size * (choice.costs.singleMs ?? Infinity) < MESSAGE_MS && share < MIN_SHARE
@@ -64,6 +66,7 @@ export function chooseRuns(choice: Choice): ChosenRun[] {
     if (head === undefined) break
     const size = batchSize(choice, head, totalMs)
     const ms = expectedMs(choice, head, size) ?? Number.POSITIVE_INFINITY
+    if (totalMs + ms > maxPackMs) maxPackMs = longestPackMs(choice, totalMs)
     const endsAtMs = nowMs + totalMs + ms
     const isTooLong = totalMs + ms > maxPackMs || endsAtMs > Math.min(deadlineAtMs, head.deadlineAtMs)
     if (runs.length > 0 && isTooLong) break
@@ -90,9 +93,9 @@ export function waitingMs({ queue, batching, costs }: Demand): number {
 }
 
 /** Whoever waits behind many others does not notice that some of them come back together. */
-function longestPackMs(choice: Choice): number {
+function longestPackMs(choice: Choice, chosenMs: number): number {
   const { maxPackMs, replicas } = choice
-  const shareMs = (PACK_SHARE * waitingMs(choice)) / replicas
+  const shareMs = (PACK_SHARE * (chosenMs + waitingMs(choice))) / replicas
   return Math.min(Math.max(maxPackMs, shareMs), MAX_STRETCH * maxPackMs)
 }
 
@@ -123,9 +126,10 @@ function batchSize(
   if (perRowMs > 0) {
     const rowMs = perRowMs * rows
     const share = Math.ceil(bucket.size / idle)
-    // In parallel only where that is worth a second run, or where the main thread can prepare one meanwhile.
-    const isWorthIt = rowMs * share >= Math.max(0, perRunMs) + MESSAGE_MS || share >= MIN_SHARE
-    if (isWorthIt) size = Math.min(size, share)
+    const runMs = Math.max(0, perRunMs)
+    const isSooner = runMs + rowMs * share + MESSAGE_MS <= SOONER * (runMs + rowMs * bucket.size)
+    // In parallel where that is worth a second run, or where the main thread can prepare one meanwhile.
+    if (isSooner || share >= MIN_SHARE) size = Math.min(size, share)
     size = Math.min(size, Math.max(2, Math.ceil((Math.max(0, perRunMs) + MESSAGE_MS) / (RUN_SHARE * rowMs))))
     size = Math.min(size, Math.floor((deadlineAtMs - nowMs - spentMs - perRunMs) / rowMs))
   }

@@ -7,7 +7,7 @@ import { RecycledBuffers } from '../tensors/recycled-buffers.js'
 import type { Signature, Tensor } from '../tensors/tensor.js'
 import { AnswerReader } from './answers.js'
 import type { Batching } from './batching.js'
-import { type Choice, type ChosenRun, chooseRuns, couldGrow, type Demand, waitingMs } from './choose-runs.js'
+import { type Choice, type ChosenRun, chooseRuns, couldGrow, waitingMs } from './choose-runs.js'
 import { aloneRun, checkIntact, type Packed, type PackedRun, writePack } from './pack.js'
 import type { PoolListener, PoolSettings } from './pool-settings.js'
 import type { Replica } from './replica.js'
@@ -38,7 +38,6 @@ export class Dispatcher {
   readonly #sideWork: SideWork
   readonly #buffers = new RecycledBuffers()
   readonly #costs = new RunCosts()
-  readonly #demand: Demand
   #signature: Signature = { inputs: [], outputs: [] }
   #answers = new AnswerReader(this.#signature)
   /** What answers take of a buffer for each row, as last seen. */
@@ -65,7 +64,6 @@ export class Dispatcher {
     this.#queue = queue
     this.#replicas = replicas
     this.#batching = batching
-    this.#demand = { queue, batching, costs: this.#costs }
     this.#sideWork = new SideWork(batching, replicas, listener, () => {
       queue.sort((request) => batching.bucketOf(request))
     })
@@ -119,11 +117,9 @@ export class Dispatcher {
 
   /** How long it will take to have done what is queued, in milliseconds, as far as is known. */
   backlogMs(): number {
-    return waitingMs(this.#demand) / this.#replicaCount
-  }
-
-  get #replicaCount(): number {
-    return Math.max(1, this.#replicas.stats().replicas)
+    return (
+      waitingMs({ queue: this.#queue, batching: this.#batching, costs: this.#costs }) / this.#replicas.wanted
+    )
   }
 
   /** Nothing is sent any more. */
@@ -172,8 +168,10 @@ export class Dispatcher {
 
   #choice(nowMs: number): Choice {
     return {
-      ...this.#demand,
-      replicas: this.#replicaCount,
+      queue: this.#queue,
+      batching: this.#batching,
+      costs: this.#costs,
+      replicas: this.#replicas.wanted,
       idle: this.#replicas.idleCount,
       nowMs,
       maxPackMs: this.#settings.maxPackMs,

@@ -111,7 +111,7 @@ describe('the runs of the next pack', () => {
     expect(bench.next()).toHaveLength(6)
     bench.many(200)
     expect(bench.next()).toHaveLength(16)
-    expect(bench.next({ replicas: 40 })).toHaveLength(4)
+    expect(bench.next({ replicas: 60 })).toHaveLength(4)
   })
 
   it('leave their share to other idle replicas', () => {
