@@ -3,7 +3,7 @@ import type { SubjectName } from '../subjects/subjects.js'
 import type { Timing, TrafficFigures } from './stretch-order.js'
 
 /** What works beside the model that is asked. */
-export const NEIGHBOURS = ['nothing', 'bare-nice', 'bare', 'deep', 'deep-one'] as const
+export const NEIGHBOURS = ['nothing', 'bare-one', 'bare-nice', 'bare', 'deep', 'deep-one'] as const
 export type Neighbour = (typeof NEIGHBOURS)[number]
 
 export interface IsolationOrder extends Timing {

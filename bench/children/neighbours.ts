@@ -14,14 +14,15 @@ export const startNeighbour: Readonly<
   Record<Neighbour, (runtime: Runtime, order: IsolationOrder) => Promise<NeighbourWork>>
 > = {
   nothing: async () => ({ runs: () => 0, waiting: () => 0, stop: async () => undefined }),
-  'bare-nice': (_runtime, order) => bareThreads(order, order.niceIncrement),
-  bare: (_runtime, order) => bareThreads(order, 0),
+  'bare-one': (_runtime, order) => bareThreads({ ...order, threads: 1 }),
+  'bare-nice': (_runtime, order) => bareThreads(order),
+  bare: (_runtime, order) => bareThreads({ ...order, niceIncrement: 0 }),
   deep: (runtime, order) => deepQueue(runtime, order, order.threads),
   'deep-one': (runtime, order) => deepQueue(runtime, order, 1),
 }
 
-async function bareThreads(order: IsolationOrder, niceIncrement: number): Promise<NeighbourWork> {
-  const { neighbour, neighbourSource, threads } = order
+async function bareThreads(order: IsolationOrder): Promise<NeighbourWork> {
+  const { neighbour, neighbourSource, threads, niceIncrement } = order
   const input = SUBJECTS[neighbour].input(0)
   const work = await startBareThreads({ source: neighbourSource, input, threads, niceIncrement })
   return { ...work, waiting: () => 0 }

@@ -25,6 +25,7 @@ const MIN_WAITING_SHARE = 0.9
 
 const LABELS: Readonly<Record<Neighbour, string>> = {
   nothing: 'nothing',
+  'bare-one': `one bare thread, nice ${NICE_INCREMENT}`,
   'bare-nice': `two bare threads, nice ${NICE_INCREMENT}`,
   bare: 'two bare threads, nice 0',
   deep: 'a deep queue',
@@ -103,6 +104,8 @@ function ratiosOf(p99: (beside: Neighbour) => number): Finding[] {
     atMost(name('deep', 'bare-nice'), p99('deep') / p99('bare-nice'), MAX_BESIDE_THREADS),
     told(name('deep', 'bare'), p99('deep') / p99('bare')),
     atMost(name('deep-one', 'nothing'), p99('deep-one') / p99('nothing'), MAX_BESIDE_ONE),
+    told(name('bare-one', 'nothing'), p99('bare-one') / p99('nothing')),
+    told(name('deep-one', 'bare-one'), p99('deep-one') / p99('bare-one')),
   ]
 }
 
