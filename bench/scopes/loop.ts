@@ -147,7 +147,7 @@ function findingsOf(model: BusyModel, medians: Medians): Finding[] {
 }
 
 function mediansOf(stretches: readonly Stretch[], model: BusyModel, load: Load): Figures {
-  const own = stretches.filter(({ cell }) => cell.model === model && cell.load === load)
+  const own = stretchesOf(stretches, model, load)
   const [first] = own as [Stretch]
   const of = (key: keyof Figures): number => medianOf(own, first.cell, (figures) => figures[key])
   return {
@@ -160,6 +160,10 @@ function mediansOf(stretches: readonly Stretch[], model: BusyModel, load: Load):
   }
 }
 
+function stretchesOf(stretches: readonly Stretch[], model: BusyModel, load: Load): Stretch[] {
+  return stretches.filter(({ cell }) => cell.model === model && cell.load === load)
+}
+
 function flat({ cell, figures, isDisturbed }: Stretch): object {
   return { ...cell, ...figures, isDisturbed }
 }
@@ -170,7 +174,7 @@ function rowOf(
   { p50Ms, p90Ms, p99Ms, maxMs, runsPerSecond }: Figures,
   stretches: readonly Stretch[],
 ): string[] {
-  const own = stretches.filter(({ cell }) => cell.model === model && cell.load === load)
+  const own = stretchesOf(stretches, model, load)
   return [
     NAMES[load],
     ...[p50Ms, p90Ms, p99Ms, maxMs].map(milliseconds),

@@ -53,13 +53,13 @@ export const SUBJECTS: Readonly<Record<SubjectName, Subject>> = {
   },
 }
 
-/** Repeatable values that depend on the index everywhere. */
 /** All the inputs that are prepared of a subject. */
 export function inputsOf(name: SubjectName): PlainInput[] {
   const { inputs, input } = SUBJECTS[name]
   return Array.from({ length: inputs }, (_, index) => input(index))
 }
 
+/** Repeatable values that depend on the index everywhere. */
 function wave(dims: readonly number[], index: number, scale = 1): PlainTensor {
   const data = new Float32Array(dims.reduce((product, size) => product * size, 1))
   const step = 0.37 + index * 0.0113

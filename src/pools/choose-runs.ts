@@ -80,16 +80,14 @@ export function chooseRuns(choice: Choice): ChosenRun[] {
 }
 
 /** How long all that waits would keep one replica busy, as far as the next request tells. */
-export function waitingMs({ queue, batching, costs }: Demand): number {
+export function waitingMs(demand: Demand): number {
+  const { queue, batching } = demand
   const head = queue.first()
   if (head === undefined) return 0
   const { bucket, rows } = head
-  const size = bucket === undefined ? 1 : Math.max(1, Math.floor(batching.maxRows / rows))
-  const isBatch = bucket !== undefined && size > 1 && pays(bucket, size, rows)
-  const eachMs = isBatch
-    ? (bucket.costs.batchMs(size * rows) ?? 0) / size
-    : (bucket?.costs ?? costs).aloneMs(rows)
-  return queue.size * (eachMs ?? 0)
+  const most = Math.floor(batching.maxRows / rows)
+  const size = bucket !== undefined && most > 1 && pays(bucket, most, rows) ? most : 1
+  return (queue.size * (expectedMs(demand, head, size) ?? 0)) / size
 }
 
 /** Whoever waits behind many others does not notice that some of them come back together. */
@@ -146,7 +144,7 @@ function pays({ costs }: Bucket<RunRequest>, requests: number, rows: number): bo
   return batchMs + RUN_MS < (1 - MIN_GAIN) * requests * (aloneMs + RUN_MS)
 }
 
-function expectedMs({ costs }: Choice, { bucket, rows }: RunRequest, size: number): number | undefined {
+function expectedMs({ costs }: Demand, { bucket, rows }: RunRequest, size: number): number | undefined {
   return size === 1 ? (bucket?.costs ?? costs).aloneMs(rows) : bucket?.costs.batchMs(size * rows)
 }
 
