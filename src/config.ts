@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { batching } from './config-batching.js'
+import { memorySchema } from './config-memory.js'
 import { count, durationMs } from './config-numbers.js'
 import { errors } from './errors.js'
 
@@ -180,6 +181,10 @@ export const runtimeSchema = z.strictObject({
     type: '`auto`, `off` or [object](#batching)',
     description:
       'whether requests may share runs, once it is proven that each is answered as if alone; custom loaders only where their model asks for it',
+  }),
+  memory: memorySchema.prefault({}).meta({
+    type: '[object](#memory)',
+    description: 'what is done so that memory goes back to the system',
   }),
   stuckAfterMs: durationMs
     .default(60_000)

@@ -42,6 +42,8 @@ export {
   TRANSITIONS,
   type Transition,
 } from './lifecycle/states.js'
+export type { DatedReading, MemoryReading } from './memory/accounting.js'
+export type { AllocatorStats } from './memory/reclaim.js'
 export type { UnloadReport } from './models/eviction.js'
 export type { SwapResult } from './models/hot-swap.js'
 export { ModelHandle, type ReplicaReport } from './models/model-handle.js'
@@ -99,6 +101,7 @@ export type {
 export {
   type CloseReport,
   createRuntime,
+  type MemoryStats,
   Runtime,
   type RuntimeEvents,
   type RuntimeOptions,

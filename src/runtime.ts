@@ -13,6 +13,8 @@ import type { HealthReport } from './lifecycle/health.js'
 import { LifecycleManager } from './lifecycle/lifecycle-manager.js'
 import { checkMemory, EventLoopCheck } from './lifecycle/process-checks.js'
 import type { LifecycleState, Transition } from './lifecycle/states.js'
+import type { DatedReading } from './memory/accounting.js'
+import type { AllocatorStats } from './memory/reclaim.js'
 import { type ModelInfo, ModelLifecycleManager } from './models/model-manager.js'
 import { createServing, type Serving, type ServingEvents } from './models/serving.js'
 import type { PoolEnding } from './models/take-down.js'
@@ -38,6 +40,13 @@ export interface RuntimeStats {
   readonly state: LifecycleState
   readonly uptimeMs: number
   readonly models: readonly ModelInfo[]
+  readonly memory: MemoryStats
+}
+
+export interface MemoryStats {
+  /** The last reading of what the process holds; undefined before the first load. */
+  readonly process: DatedReading | undefined
+  readonly allocator: AllocatorStats
 }
 
 export interface CloseReport {
@@ -128,6 +137,10 @@ export class Runtime extends EventEmitter<RuntimeEvents> implements AsyncDisposa
       state: this.state,
       uptimeMs: performance.now() - this.#startedAtMs,
       models: this.models.listModels(),
+      memory: {
+        process: this.#serving.meter.last(),
+        allocator: this.#serving.reclaimer.stats(),
+      },
     }
   }
 

@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import type { z } from 'zod'
 import { lifecycleSchema, modelConfigSchema, runtimeSchema } from '../src/config.js'
 import { batchingOptionsSchema } from '../src/config-batching.js'
+import { memorySchema } from '../src/config-memory.js'
 import { healthCheckOptionsSchema } from '../src/lifecycle/health-check.js'
 import { initializeSchema, managerSchema } from '../src/resources/options.js'
 import { poolSchema } from '../src/resources/pool-options.js'
@@ -21,6 +22,7 @@ const TABLES: Readonly<Record<string, readonly OptionRow[]>> = {
   lifecycle: withLogger(lifecycleSchema),
   model: rowsOf(modelConfigSchema),
   batching: rowsOf(batchingOptionsSchema),
+  memory: rowsOf(memorySchema),
   'health-check': rowsOf(healthCheckOptionsSchema),
   resources: withLogger(managerSchema),
   resource: rowsOf(initializeSchema),

@@ -7,10 +7,41 @@ export interface MemoryReading {
   readonly anonymousBytes: number
 }
 
-/**
- * What this process holds, read off `/proc/self/smaps_rollup` (resident memory elsewhere).
- * Takes 30 ms at 2 GB, in libuv's thread pool.
- */
+/** A reading that is not of now. */
+export interface DatedReading extends MemoryReading {
+  readonly ageMs: number
+}
+
+const MAX_AGE_MS = 1_000
+
+/** What this process holds, as the kernel counts it. */
+export class MemoryMeter {
+  #last: MemoryReading | undefined
+  #readAtMs = Number.NEGATIVE_INFINITY
+  #isReading = false
+
+  /** Reads it now: 30 ms at 2 GB, in libuv's thread pool. */
+  async read(): Promise<MemoryReading> {
+    const reading = await readMemory()
+    this.#last = reading
+    this.#readAtMs = performance.now()
+    return reading
+  }
+
+  /** The last reading, at once; if it is older than a second another one is begun, for whoever asks next. */
+  last(): DatedReading | undefined {
+    const ageMs = performance.now() - this.#readAtMs
+    if (ageMs > MAX_AGE_MS && !this.#isReading) {
+      this.#isReading = true
+      void this.read().finally(() => {
+        this.#isReading = false
+      })
+    }
+    return this.#last === undefined ? undefined : { ...this.#last, ageMs }
+  }
+}
+
+/** Read off `/proc/self/smaps_rollup`; resident memory elsewhere. */
 export async function readMemory(): Promise<MemoryReading> {
   try {
     const text = await readFile('/proc/self/smaps_rollup', 'latin1')

@@ -4,7 +4,22 @@ import { createRequire } from 'node:module'
 export interface Libc {
   /** Ends the process at once with `code`: no exit handler, no teardown of threads. */
   exitNow(code: number): void
+  /**
+   * Gives what the heap holds free back to the system, on a thread of libuv's pool. Undefined where
+   * malloc has no such call (musl, macOS, Windows).
+   */
+  readonly trim: (() => Promise<void>) | undefined
+  /**
+   * Has malloc map every allocation of `mmapBytes` or more by itself, so that it goes back when it is
+   * freed, and keep up to `trimBytes` that are free at the end of each of its heaps. False if malloc
+   * refuses; undefined where it has no such settings.
+   */
+  readonly setThresholds: ((mmapBytes: number, trimBytes: number) => boolean) | undefined
 }
+
+/** Of glibc's malloc.h. */
+const M_TRIM_THRESHOLD = -1
+const M_MMAP_THRESHOLD = -3
 
 let libc: Libc | undefined
 let isTried = false
@@ -20,9 +35,34 @@ export function loadLibc(): Libc | undefined {
     const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi')
     const library = koffi.load(process.platform === 'win32' ? 'ucrtbase.dll' : null)
     const exit = library.func('void _exit(int code)')
-    libc = { exitNow: (code) => exit(code) }
+    const malloc = process.platform === 'linux' ? glibcMalloc(library) : undefined
+    libc = {
+      exitNow: (code) => exit(code),
+      trim: malloc?.trim,
+      setThresholds: malloc?.setThresholds,
+    }
   } catch {
     libc = undefined
   }
   return libc
+}
+
+/** Undefined if the C library is another one, or another malloc was put in its place. */
+function glibcMalloc(
+  library: import('koffi').LibraryHandle,
+): Required<Pick<Libc, 'trim' | 'setThresholds'>> | undefined {
+  try {
+    const trim = library.func('int malloc_trim(size_t pad)')
+    const mallopt = library.func('int mallopt(int param, int value)')
+    return {
+      trim: () =>
+        new Promise((resolve, reject) => {
+          trim.async(0, (error: unknown) => (error === null ? resolve() : reject(error)))
+        }),
+      setThresholds: (mmapBytes, trimBytes) =>
+        mallopt(M_MMAP_THRESHOLD, mmapBytes) === 1 && mallopt(M_TRIM_THRESHOLD, trimBytes) === 1,
+    }
+  } catch {
+    return undefined
+  }
 }

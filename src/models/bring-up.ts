@@ -50,10 +50,13 @@ async function startPool(serving: Serving, version: ModelVersion): Promise<void>
   assertOpen(serving)
   await checkSource(version)
   assertOpen(serving)
+  const before = await serving.meter.read()
   const pool = createPool(serving, version, (cause) => failed(serving, version, cause))
   version.pool = pool
   try {
-    version.signature = await pool.start()
+    version.signature = await serving.reclaimer.whileLoading(() => pool.start())
+    const after = await serving.meter.read()
+    version.loadedBytes = Math.max(0, after.pssBytes - before.pssBytes)
   } catch (error) {
     // It has stopped by itself, but for a load that does not return.
     void endPool(serving, pool, 0, () => error as Error)

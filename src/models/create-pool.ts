@@ -59,7 +59,7 @@ export function createPool(
     {
       task,
       warmUp: warmUpFrom(spec.config.sample, subject),
-      inTurn: (load) => serving.loadLane.add(load),
+      inTurn: (load) => serving.loadLane.add(() => serving.reclaimer.whileLoading(load)),
     },
     createHost,
     {

@@ -1,4 +1,3 @@
-import { readMemory } from '../memory/accounting.js'
 import type { StuckReplica } from '../pools/replica.js'
 import type { Catalogue } from './catalogue.js'
 import type { ModelVersion } from './model-version.js'
@@ -26,11 +25,11 @@ export async function giveBack(
   trigger: string,
 ): Promise<UnloadReport> {
   const startedAt = performance.now()
-  const before = await readMemory()
+  const before = await serving.meter.read()
   const reports = await Promise.all(
     versions.map((version) => takeDown(serving, version, trigger, drainTimeoutOf(serving, version))),
   )
-  const after = await readMemory()
+  const after = await serving.meter.read()
   return {
     name,
     versions: versions.map((version) => version.spec.version),

@@ -24,6 +24,8 @@ export class ModelVersion {
   pool: VersionPool | undefined
   /** Known from the first load on, also while the version is cold. */
   signature: Signature | undefined
+  /** How much more the process held after its last load than before; undefined before the first. */
+  loadedBytes: number | undefined
   /** What its pools have found out about sharing runs. */
   readonly batching: BatchingMemory = { proof: undefined }
   /** The load that waiting requests share. */
@@ -64,6 +66,6 @@ export class ModelVersion {
   }
 
   stats(): VersionStats {
-    return this.usage.stats(this.pool?.stats())
+    return this.usage.stats(this.pool?.stats(), this.loadedBytes)
   }
 }

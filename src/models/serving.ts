@@ -3,6 +3,8 @@ import PQueue from 'p-queue'
 import type { RuntimeConfig } from '../config.js'
 import { errors } from '../errors.js'
 import type { Transition } from '../lifecycle/states.js'
+import { MemoryMeter } from '../memory/accounting.js'
+import { Reclaimer } from '../memory/reclaim.js'
 import type { StuckReplica } from '../pools/replica.js'
 import { coresPerProcess } from '../pools/usable-cores.js'
 import type { VersionPool } from '../pools/version-pool.js'
@@ -40,12 +42,6 @@ export interface ServingEvents {
   batchingDisabled: [fault: BatchingFault]
 }
 
-export interface BatchingFault {
-  readonly model: string
-  readonly version: string
-  readonly reason: string
-}
-
 /** What the parts of this folder share. */
 export interface Serving {
   readonly config: RuntimeConfig
@@ -60,6 +56,8 @@ export interface Serving {
   readonly cores: number
   /** File URL of the loader of each model type; undefined for the built-in one. */
   readonly loaders: Map<string, string | undefined>
+  readonly meter: MemoryMeter
+  readonly reclaimer: Reclaimer
   /** Pools on their way out, until their last thread has ended. */
   readonly endingPools: Set<VersionPool>
   /** Least severe level that replicas send; those that are started later have it too. */
@@ -82,6 +80,8 @@ export function createServing(
     loadLane: new PQueue({ concurrency: config.maxConcurrentLoads }),
     cores: coresPerProcess(config.processes),
     loaders: new Map([['onnx', undefined]]),
+    meter: new MemoryMeter(),
+    reclaimer: new Reclaimer(config.memory.allocator),
     endingPools: new Set(),
     logLevel: config.logLevel,
     isOpen: true,

@@ -24,7 +24,7 @@ export interface PoolEnding {
 
 /**
  * Ends a pool: admits nothing more, waits for its requests, releases the sessions, ends the
- * threads. After `timeoutMs` what is left is rejected with `lateError` and reported; a
+ * threads, gives their memory back. After `timeoutMs` what is left is rejected with `lateError` and reported; a
  * running replica is never terminated, and its pool is among the ending ones until it returns.
  */
 export async function endPool(
@@ -42,6 +42,7 @@ export async function endPool(
   const rejected = isDrained === undefined ? pool.rejectAll(lateError()) : 0
   const remainingMs = timeoutMs - (performance.now() - startedAtMs)
   const stuck = await pool.stop(isDrained === undefined ? 0 : Math.max(0, remainingMs))
+  await serving.reclaimer.reclaim()
   void pool.quarantineOver().then(() => serving.endingPools.delete(pool))
   if (pool.leaseCount > 0) throw new Error(`a pool was stopped with ${pool.leaseCount} requests open`)
   return { rejected, stuck }

@@ -24,6 +24,11 @@ export interface VersionStats {
   /** Milliseconds since the epoch; undefined if it was never used. */
   readonly lastUsedAt: number | undefined
   readonly latency: LatencySummary
+  /**
+   * How much more the process held after the last load of the version than before (Pss), with all that
+   * went on meanwhile; undefined before the first load.
+   */
+  readonly loadedBytes: number | undefined
   /** The threads; undefined while the version is cold. */
   readonly pool: PoolStats | undefined
 }
@@ -58,7 +63,7 @@ export class Usage {
     else this.#latency.recordValue(Math.max(1, Math.round((settledAtMs - startedAtMs) * MICROSECONDS)))
   }
 
-  stats(pool: PoolStats | undefined): VersionStats {
+  stats(pool: PoolStats | undefined, loadedBytes?: number): VersionStats {
     const inFlight = pool?.inFlight ?? 0
     return {
       requests: this.requests,
@@ -67,6 +72,7 @@ export class Usage {
       queued: this.open - inFlight,
       lastUsedAt: this.lastUsedAtMs === undefined ? undefined : performance.timeOrigin + this.lastUsedAtMs,
       latency: this.#summary(),
+      loadedBytes,
       pool,
     }
   }

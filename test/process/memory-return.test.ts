@@ -1,0 +1,55 @@
+import { describe, expect, it } from 'vitest'
+import * as graphs from '../fixtures/graphs.js'
+import { fixturePath, messageOf, runChild } from '../fixtures/process/run-child.js'
+import { tempRepository } from '../fixtures/temp-repository.js'
+
+const MEGABYTES = 48
+const WEIGHTS = MEGABYTES * 2 ** 20
+const REPLICAS = 2
+
+interface Held {
+  readonly before: number
+  readonly loaded: number
+  readonly after: readonly number[]
+  readonly allocator: { isTrimmed: boolean; isThresholdSet: boolean; reason: string | undefined }
+}
+
+async function rounds(execArgv: readonly string[], memory: object = {}): Promise<Held> {
+  using models = tempRepository({ big: { '1': graphs.bigLoad(MEGABYTES) }, small: { '1': graphs.add() } })
+  const child = await runChild('load-and-unload.mjs', {
+    execArgv: [...execArgv],
+    input: {
+      source: models.path('big', '1'),
+      small: models.path('small', '1'),
+      replicas: REPLICAS,
+      rounds: 5,
+      memory,
+    },
+  })
+  expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })
+  return messageOf(child, 'memory') as unknown as Held
+}
+
+describe.runIf(process.platform === 'linux')('memory of a model that was unloaded', () => {
+  it('goes back to the system, round after round', async () => {
+    const { before, loaded, after, allocator } = await rounds([])
+    expect(allocator).toEqual({ isTrimmed: true, isThresholdSet: true })
+    // Every replica holds the weights once at least.
+    expect(loaded - before).toBeGreaterThan(0.9 * REPLICAS * WEIGHTS)
+    for (const each of after) expect(each - before).toBeLessThan(0.2 * WEIGHTS)
+  })
+
+  it('goes back without a change of the allocator too, as far as a trim gives it', async () => {
+    const { before, after, allocator } = await rounds([], { allocator: 'untouched' })
+    expect(allocator).toMatchObject({ isTrimmed: true, isThresholdSet: false })
+    expect(allocator.reason).toMatch(/untouched/)
+    for (const each of after) expect(each - before).toBeLessThan(WEIGHTS)
+  })
+
+  it('is not waited for where koffi is absent, which the stats say', async () => {
+    const { after, allocator } = await rounds(['--require', fixturePath('no-koffi.cjs')])
+    expect(allocator).toMatchObject({ isTrimmed: false, isThresholdSet: false })
+    expect(allocator.reason).toMatch(/koffi/)
+    expect(after).toHaveLength(5)
+  })
+})
