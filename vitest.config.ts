@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 
 type ProjectName = 'unit' | 'property' | 'contract' | 'integration' | 'process'
@@ -21,8 +24,13 @@ function project(name: ProjectName, groupOrder: number, testTimeout: number, fil
   }
 }
 
+/** Where runtimes keep their artifacts; begins empty. */
+const cacheHome = mkdtempSync(join(tmpdir(), 'tbcoin-test-cache-'))
+process.once('exit', () => rmSync(cacheHome, { recursive: true, force: true }))
+
 export default defineConfig({
   test: {
+    env: { XDG_CACHE_HOME: cacheHome },
     // Forks, not threads: a test file must own its process, because exit hooks
     // and native aborts are part of what is tested.
     pool: 'forks',

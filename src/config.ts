@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { artifacts, probe } from './config-artifacts.js'
 import { batching } from './config-batching.js'
 import { memorySchema } from './config-memory.js'
 import { count, durationMs } from './config-numbers.js'
@@ -60,6 +61,11 @@ const modelConfigSchema = z.strictObject({
     type: '`auto`, `off` or [object](#batching)',
     description: 'whether requests may share runs, once it is proven that each is answered as if alone',
   }),
+  probe: probe.optional().describe('whether another process loads a file first that is not known'),
+  artifacts: z
+    .enum(['auto', 'off'])
+    .optional()
+    .describe('whether the model is made into a form whose weights all replicas share'),
   sample: sample.optional().describe('what every replica runs before it serves'),
 })
 
@@ -182,6 +188,18 @@ export const runtimeSchema = z.strictObject({
     description:
       'whether requests may share runs, once it is proven that each is answered as if alone; custom loaders only where their model asks for it',
   }),
+  cacheDir: fileOrUrl
+    .optional()
+    .describe("where artifacts are kept, for all processes; by default a folder in the user's cache folder"),
+  probe: probe
+    .default('child')
+    .describe(
+      '`child`: a file that is not known is loaded by another process first, so that one that crashes onnxruntime is refused',
+    ),
+  artifacts: artifacts.default('auto').meta({
+    type: '`auto`, `off` or [object](#artifacts)',
+    description: 'whether models are made into a form whose weights all replicas share, where that is proven',
+  }),
   memory: memorySchema.prefault({}).meta({
     type: '[object](#memory)',
     description: 'what is done so that memory goes back to the system',
@@ -227,6 +245,9 @@ export const runtimeSchema = z.strictObject({
     .default(5)
     .describe('added to the niceness of replica threads, so that they do not starve the event loop'),
   replicaEntry: fileOrUrl.optional().describe('the replica entry, for [bundlers](#bundlers) that move it'),
+  builderEntry: fileOrUrl
+    .optional()
+    .describe("the artifact builder's entry, for [bundlers](#bundlers) that move it"),
   replicaExecArgv: z
     .array(z.string())
     .optional()

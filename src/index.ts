@@ -1,3 +1,4 @@
+export type { ArtifactStats } from './artifacts/artifact-stats.js'
 export type {
   HotSwapOptions,
   LoadModelOptions,

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import type { z } from 'zod'
 import { lifecycleSchema, modelConfigSchema, runtimeSchema } from '../src/config.js'
+import { artifactOptionsSchema } from '../src/config-artifacts.js'
 import { batchingOptionsSchema } from '../src/config-batching.js'
 import { memorySchema } from '../src/config-memory.js'
 import { healthCheckOptionsSchema } from '../src/lifecycle/health-check.js'
@@ -21,6 +22,7 @@ const TABLES: Readonly<Record<string, readonly OptionRow[]>> = {
   runtime: withLogger(runtimeSchema),
   lifecycle: withLogger(lifecycleSchema),
   model: rowsOf(modelConfigSchema),
+  artifacts: rowsOf(artifactOptionsSchema),
   batching: rowsOf(batchingOptionsSchema),
   memory: rowsOf(memorySchema),
   'health-check': rowsOf(healthCheckOptionsSchema),

@@ -2,7 +2,7 @@ import { type MessagePort, parentPort, threadId, workerData } from 'node:worker_
 import { errors } from '../src/errors.js'
 import { exposeControl } from '../src/protocol/control.js'
 import { asRuntimeError } from '../src/protocol/error-codec.js'
-import type { LoadedModel, LoadModel } from '../src/protocol/loader.js'
+import type { LoadedModel, LoaderContext, LoadModel } from '../src/protocol/loader.js'
 import type {
   LoadDone,
   LoadOrder,
@@ -65,15 +65,7 @@ async function load(task: LoadOrder): Promise<LoadDone> {
   const isBuiltIn = task.loader === undefined
   const loadModel = await importLoader(task.loader)
   try {
-    const made = await loadModel({
-      model: subject.model,
-      version: subject.version,
-      source: task.source,
-      sessionOptions: task.sessionOptions,
-      loaderOptions: task.loaderOptions,
-      native: (call) => lane.run(call),
-      log: (level, message, fields) => log.write(level, message, fields),
-    })
+    const made = await loadBest(loadModel, task)
     const model = isBuiltIn ? made : checkLoaded(made, names())
     const runner = new PackRunner(model, isBuiltIn, names(), counts, (index) => lane.begin(index))
     const side = new SideWorker(
@@ -85,6 +77,26 @@ async function load(task: LoadOrder): Promise<LoadDone> {
     return { ok: true, signature: model.signature }
   } catch (error) {
     throw asRuntimeError('ERR_MODEL_LOAD', `the loader of ${task.source} failed`, error, names())
+  }
+}
+
+/** The artifact if there is one; should it be damaged or gone, the original. */
+async function loadBest(loadModel: LoadModel, task: LoadOrder): Promise<LoadedModel> {
+  const context: LoaderContext = {
+    model: subject.model,
+    version: subject.version,
+    source: task.source,
+    sessionOptions: task.sessionOptions,
+    loaderOptions: task.loaderOptions,
+    native: (call) => lane.run(call),
+    log: (level, message, fields) => log.write(level, message, fields),
+  }
+  if (task.artifact === undefined) return loadModel(context)
+  try {
+    return await loadModel({ ...context, ...task.artifact })
+  } catch (error) {
+    log.write('warn', 'the artifact cannot be loaded, the original is', { reason: (error as Error).message })
+    return loadModel(context)
   }
 }
 

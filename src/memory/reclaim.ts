@@ -1,13 +1,19 @@
-import { loadLibc } from './libc.js'
+import { loadLibc } from '../protocol/libc.js'
 
 /** While a model is loaded: what is as large as weights has a mapping of its own, and goes back when it is freed. */
 const LOAD_MMAP_BYTES = 2 ** 20
 /**
- * Afterwards: what runs take and free again stays on malloc's heaps. As far as malloc would come by
+ * Else: what runs take and free again stays on malloc's heaps. As far as malloc would come by
  * itself, had it not been told anything; mapped anew for every run it costs PP-OCR 5 % of its throughput.
  */
 const SERVE_MMAP_BYTES = 32 * 2 ** 20
-const TRIM_BYTES = 2 * SERVE_MMAP_BYTES
+/**
+ * What may stay free at the end of a heap: glibc's default, which grows by itself otherwise. No trim gives
+ * that part of another thread's heap back: at 64 MiB up to 16 MB stay behind four threads that have ended.
+ */
+const TRIM_BYTES = 128 * 1024
+/** While weights are laid out for the kernels, only to find them in a file: one buffer after another. */
+const LAYOUT_TRIM_BYTES = 64 * 2 ** 20
 
 export type Allocator = 'tuned' | 'untouched'
 
@@ -30,7 +36,8 @@ export class Reclaimer {
   readonly #allocator: Allocator
   #isThresholdSet = false
   #isRefused = false
-  #loads = 0
+  /** Loads under way whose weights malloc has, and whose weights are in files. */
+  readonly #loads = { heavy: 0, mapped: 0 }
   #running: Promise<void> | undefined
   #next: Promise<void> | undefined
 
@@ -38,15 +45,19 @@ export class Reclaimer {
     this.#allocator = allocator
   }
 
-  /** Does `load`, while which large allocations are mapped by themselves; loads may overlap. */
-  async whileLoading<T>(load: () => Promise<T>): Promise<T> {
-    this.#loads += 1
-    if (this.#loads === 1) this.#setThreshold(LOAD_MMAP_BYTES)
+  /**
+   * Does `load`, which may overlap with others. Large allocations are mapped by themselves meanwhile,
+   * unless the weights are in files that are mapped (`isMapped`): then what is allocated is freed at once.
+   */
+  async whileLoading<T>(isMapped: boolean, load: () => Promise<T>): Promise<T> {
+    const kind = isMapped ? 'mapped' : 'heavy'
+    this.#loads[kind] += 1
+    this.#setThresholds()
     try {
       return await load()
     } finally {
-      this.#loads -= 1
-      if (this.#loads === 0) this.#setThreshold(SERVE_MMAP_BYTES)
+      this.#loads[kind] -= 1
+      this.#setThresholds()
     }
   }
 
@@ -78,9 +89,12 @@ export class Reclaimer {
       .catch(() => undefined)
   }
 
-  #setThreshold(mmapBytes: number): void {
+  #setThresholds(): void {
     if (this.#allocator === 'untouched') return
-    this.#isThresholdSet = loadLibc()?.setThresholds?.(mmapBytes, TRIM_BYTES) ?? false
+    const { heavy, mapped } = this.#loads
+    const mmapBytes = heavy > 0 ? LOAD_MMAP_BYTES : SERVE_MMAP_BYTES
+    const trimBytes = mapped > 0 ? LAYOUT_TRIM_BYTES : TRIM_BYTES
+    this.#isThresholdSet = loadLibc()?.setThresholds?.(mmapBytes, trimBytes) ?? false
     this.#isRefused = !this.#isThresholdSet
   }
 

@@ -1,11 +1,12 @@
 import { stat } from 'node:fs/promises'
 import { errors } from '../errors.js'
 import { asRuntimeError } from '../protocol/error-codec.js'
-import { createPool } from './create-pool.js'
 import type { ModelVersion } from './model-version.js'
+import { prepareModel } from './prepare-model.js'
+import { tryArtifactLater } from './renew-pool.js'
 import { verifyHash } from './repository.js'
 import { assertOpen, type Serving } from './serving.js'
-import { drainTimeoutOf, endPool } from './take-down.js'
+import { poolOf, startPool } from './start-pool.js'
 
 /**
  * Gives a cold or failed version a pool: it ends `ready`, or in `error` with the reason
@@ -17,10 +18,18 @@ export async function bringUp(serving: Serving, version: ModelVersion, trigger: 
   assertOpen(serving)
   machine.to('initializing', trigger)
   try {
-    await serving.loadLane.add(() => startPool(serving, version))
+    await checkSource(version)
+    assertOpen(serving)
+    const prepared = await prepareModel(serving, version)
+    await serving.loadLane.add(async () => {
+      assertOpen(serving)
+      version.pool = poolOf(serving, version, prepared)
+      version.signature = await startPool(serving, version, version.pool)
+    })
     assertOpen(serving)
     version.readySinceMs = performance.now()
     machine.to('ready', trigger)
+    tryArtifactLater(serving, version, prepared)
   } catch (thrown) {
     const error = loadError(version, thrown)
     // Else the runtime is being closed, and the version is on its way to `stopped`.
@@ -46,24 +55,6 @@ export function loadError(version: ModelVersion, thrown: unknown): Error {
   )
 }
 
-async function startPool(serving: Serving, version: ModelVersion): Promise<void> {
-  assertOpen(serving)
-  await checkSource(version)
-  assertOpen(serving)
-  const before = await serving.meter.read()
-  const pool = createPool(serving, version, (cause) => failed(serving, version, cause))
-  version.pool = pool
-  try {
-    version.signature = await serving.reclaimer.whileLoading(() => pool.start())
-    const after = await serving.meter.read()
-    version.loadedBytes = Math.max(0, after.pssBytes - before.pssBytes)
-  } catch (error) {
-    // It has stopped by itself, but for a load that does not return.
-    void endPool(serving, pool, 0, () => error as Error)
-    throw error
-  }
-}
-
 /** Before a thread is started: a missing or damaged file needs none. */
 async function checkSource(version: ModelVersion): Promise<void> {
   const { source, sha256 } = version.spec
@@ -72,14 +63,4 @@ async function checkSource(version: ModelVersion): Promise<void> {
     throw new errors.ERR_MODEL_LOAD(`${source} cannot be loaded: ${reason}`, { ...version.subject, cause })
   })
   if (sha256 !== undefined) await verifyHash(source, sha256, version.subject)
-}
-
-/** Replicas keep dying: the version goes to `error`; what still runs comes to its end. */
-function failed(serving: Serving, version: ModelVersion, cause: Error): void {
-  const { pool } = version
-  // A drain under way sees the pool off itself.
-  if (pool === undefined || version.machine.is('stopping')) return
-  version.pool = undefined
-  version.machine.to('error', 'crash budget', cause)
-  void endPool(serving, pool, drainTimeoutOf(serving, version), () => cause)
 }

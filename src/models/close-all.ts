@@ -16,6 +16,7 @@ export async function closeAll(
   catalogue: Catalogue,
   timeoutMs: number,
 ): Promise<PoolEnding> {
+  serving.artifacts.close()
   const late = `the runtime was closed and did not wait longer than ${timeoutMs} ms for this request`
   const lateError: LateError = (version) => new errors.ERR_RUNTIME_CLOSED(late, version?.subject)
   const versions = [...catalogue.versions(), ...catalogue.leaving]

@@ -1,23 +1,24 @@
-import { fileURLToPath } from 'node:url'
+import type { Prepared } from '../artifacts/artifacts.js'
 import { batchingOptionsSchema } from '../config-batching.js'
 import { errors } from '../errors.js'
 import type { BatchingSettings } from '../pools/batching.js'
 import { PiscinaHost } from '../pools/piscina-host.js'
 import { VersionPool } from '../pools/version-pool.js'
+import { ENTRY_EXEC_ARGV, ENTRY_TYPE, filePathOf } from './entries.js'
 import type { ModelVersion } from './model-version.js'
+import { artifactOf, whileLoading } from './prepare-model.js'
 import { replicaCount } from './replica-count.js'
 import { warmUpFrom } from './sample.js'
 import type { Serving } from './serving.js'
+import { sessionOptionsOf } from './session-options.js'
 
-/** The replica entry beside this build: compiled, or source under a TypeScript loader. */
-const IS_SOURCE = import.meta.url.endsWith('.ts')
-const REPLICA_ENTRY = new URL(`../../workers/replica.${IS_SOURCE ? 'ts' : 'js'}`, import.meta.url).href
-const SOURCE_EXEC_ARGV = ['--import', 'tsx']
+const REPLICA_ENTRY = new URL(`../../workers/replica.${ENTRY_TYPE}`, import.meta.url).href
 
 /** Makes the threads of one version, not started yet. */
 export function createPool(
   serving: Serving,
   version: ModelVersion,
+  prepared: Prepared,
   onFailed: (cause: Error) => void,
 ): VersionPool {
   const { config, logger } = serving
@@ -28,14 +29,15 @@ export function createPool(
     loader: loaderOf(serving, version),
     source: spec.source,
     sessionOptions: sessionOptionsOf(serving, version),
+    artifact: artifactOf(prepared, sessionOptionsOf(serving, version)),
     loaderOptions: spec.config.loaderOptions,
   }
   const env = replicaEnv(serving)
   const createHost = (): PiscinaHost =>
     new PiscinaHost({
       ...subject,
-      entry: fileUrl(config.replicaEntry ?? REPLICA_ENTRY),
-      execArgv: config.replicaExecArgv ?? (IS_SOURCE ? SOURCE_EXEC_ARGV : []),
+      entry: filePathOf(config.replicaEntry ?? REPLICA_ENTRY),
+      execArgv: config.replicaExecArgv ?? ENTRY_EXEC_ARGV,
       env,
       niceIncrement: config.niceIncrement,
       exitWaitMs: config.exitWaitMs,
@@ -59,7 +61,7 @@ export function createPool(
     {
       task,
       warmUp: warmUpFrom(spec.config.sample, subject),
-      inTurn: (load) => serving.loadLane.add(() => serving.reclaimer.whileLoading(load)),
+      inTurn: (load) => serving.loadLane.add(() => whileLoading(serving, prepared, load)),
     },
     createHost,
     {
@@ -106,28 +108,9 @@ function loaderOf(serving: Serving, version: ModelVersion): string | undefined {
   )
 }
 
-function sessionOptionsOf(serving: Serving, version: ModelVersion): Record<string, unknown> {
-  const { sessionOptions, executionProviders, intraOpNumThreads } = version.spec.config
-  const threads = intraOpNumThreads ?? serving.config.intraOpNumThreads
-  return {
-    intraOpNumThreads: threads,
-    interOpNumThreads: 1,
-    // onnxruntime writes to stderr from native code, past every logger; errors reach the caller anyway.
-    logSeverityLevel: 4,
-    ...(executionProviders === undefined ? {} : { executionProviders }),
-    // Spinning threads cost five times the CPU on sparse traffic.
-    ...(threads > 1 ? { extra: { session: { intra_op: { allow_spinning: '0' } } } } : {}),
-    ...sessionOptions,
-  }
-}
-
 /** Without NODE_OPTIONS: what a host preloads (an APM agent, say) is not for every replica. */
 function replicaEnv(serving: Serving): Record<string, string | undefined> {
   if (serving.config.replicaEnv !== undefined) return serving.config.replicaEnv
   const { NODE_OPTIONS: _, ...env } = process.env
   return env
-}
-
-function fileUrl(entry: string | URL): string {
-  return entry instanceof URL || entry.startsWith('file:') ? fileURLToPath(entry) : entry
 }

@@ -1,8 +1,11 @@
+import type PQueue from 'p-queue'
+import type { ArtifactStats } from '../artifacts/artifact-stats.js'
 import type { ModelConfig } from '../config.js'
 import { StateMachine, type TransitionListener } from '../lifecycle/states.js'
 import type { BatchingMemory } from '../pools/batching.js'
 import type { VersionPool } from '../pools/version-pool.js'
 import type { Signature } from '../tensors/tensor.js'
+import type { ArtifactTrial } from './artifact-trial.js'
 import { Usage, type VersionStats } from './usage.js'
 
 /** Where a version comes from and how it is to be served; but for its `replicas` it never changes. */
@@ -28,6 +31,12 @@ export class ModelVersion {
   loadedBytes: number | undefined
   /** What its pools have found out about sharing runs. */
   readonly batching: BatchingMemory = { proof: undefined }
+  /** In which form its last pool has loaded it; undefined before the first. */
+  artifact: ArtifactStats | undefined
+  /** Keeps requests for the proof of an artifact; undefined if none is to be built. */
+  trial: ArtifactTrial | undefined
+  /** Loads, swaps and unloads of its model happen in here, one after another. */
+  readonly lane: PQueue
   /** The load that waiting requests share. */
   warming: Promise<void> | undefined
   /** Ends the time on standby. */
@@ -38,8 +47,9 @@ export class ModelVersion {
   failedAtMs: number | undefined
   #spec: VersionSpec
 
-  constructor(spec: VersionSpec, onTransition: TransitionListener) {
+  constructor(spec: VersionSpec, lane: PQueue, onTransition: TransitionListener) {
     this.#spec = spec
+    this.lane = lane
     this.machine = new StateMachine(`model ${spec.name}@${spec.version}`, onTransition)
   }
 
@@ -66,6 +76,6 @@ export class ModelVersion {
   }
 
   stats(): VersionStats {
-    return this.usage.stats(this.pool?.stats(), this.loadedBytes)
+    return this.usage.stats(this.pool?.stats(), this.loadedBytes, this.artifact)
   }
 }

@@ -79,6 +79,7 @@ function admit(version: ModelVersion, pool: VersionPool, request: RunRequest, in
     request.reject(error)
     return
   }
+  version.trial?.offer(request)
   pool.submit(request)
 }
 

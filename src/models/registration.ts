@@ -48,11 +48,12 @@ export async function registerVersion(
 /** Makes a version known, cold. */
 export function addVersion(serving: Serving, catalogue: Catalogue, spec: VersionSpec): ModelVersion {
   const log = logTransitions(serving.logger, `model ${spec.name}@${spec.version}`)
-  const version = new ModelVersion(spec, (transition) => {
+  const entry = catalogue.ensure(spec.name)
+  const version = new ModelVersion(spec, entry.lane, (transition) => {
     log(transition)
     serving.emit('transition', transition)
   })
-  catalogue.ensure(spec.name).versions.set(spec.version, version)
+  entry.versions.set(spec.version, version)
   return version
 }
 

@@ -1,5 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import PQueue from 'p-queue'
+import type { ArtifactStats } from '../artifacts/artifact-stats.js'
+import type { Artifacts, Prepared } from '../artifacts/artifacts.js'
 import type { RuntimeConfig } from '../config.js'
 import { errors } from '../errors.js'
 import type { Transition } from '../lifecycle/states.js'
@@ -11,6 +13,7 @@ import type { VersionPool } from '../pools/version-pool.js'
 import type { LogLevel } from '../protocol/messages.js'
 import type { RequestTracker } from '../requests/request-tracker.js'
 import type { Logger } from '../telemetry/logger.js'
+import { createArtifacts } from './create-artifacts.js'
 
 export interface ReplicaExit {
   readonly model: string
@@ -32,6 +35,15 @@ export interface BatchingFault {
   readonly reason: string
 }
 
+export interface ArtifactDecision {
+  readonly model: string
+  readonly version: string
+  /** In which the version is served from now on. */
+  readonly form: ArtifactStats['form']
+  /** Why it is the original; undefined if it is not. */
+  readonly reason: string | undefined
+}
+
 /** What the parts of this folder tell the world, by name. */
 export interface ServingEvents {
   transition: [transition: Transition]
@@ -40,6 +52,8 @@ export interface ServingEvents {
   replicaStuck: [stuck: StuckReplica]
   /** A check has found a batch that was answered otherwise than its requests alone. */
   batchingDisabled: [fault: BatchingFault]
+  /** A version that was served as it is has got an artifact from its first requests, or will get none. */
+  artifactDecided: [decision: ArtifactDecision]
 }
 
 /** What the parts of this folder share. */
@@ -56,6 +70,9 @@ export interface Serving {
   readonly cores: number
   /** File URL of the loader of each model type; undefined for the built-in one. */
   readonly loaders: Map<string, string | undefined>
+  readonly artifacts: Artifacts
+  /** Of each pool how its model was loaded. */
+  readonly prepared: WeakMap<VersionPool, Prepared>
   readonly meter: MemoryMeter
   readonly reclaimer: Reclaimer
   /** Pools on their way out, until their last thread has ended. */
@@ -80,6 +97,8 @@ export function createServing(
     loadLane: new PQueue({ concurrency: config.maxConcurrentLoads }),
     cores: coresPerProcess(config.processes),
     loaders: new Map([['onnx', undefined]]),
+    artifacts: createArtifacts(config, logger),
+    prepared: new WeakMap(),
     meter: new MemoryMeter(),
     reclaimer: new Reclaimer(config.memory.allocator),
     endingPools: new Set(),

@@ -43,7 +43,11 @@ export async function endPool(
   const remainingMs = timeoutMs - (performance.now() - startedAtMs)
   const stuck = await pool.stop(isDrained === undefined ? 0 : Math.max(0, remainingMs))
   await serving.reclaimer.reclaim()
-  void pool.quarantineOver().then(() => serving.endingPools.delete(pool))
+  void pool.quarantineOver().then(() => {
+    serving.endingPools.delete(pool)
+    const prepared = serving.prepared.get(pool)
+    if (prepared !== undefined) void serving.artifacts.release(prepared)
+  })
   if (pool.leaseCount > 0) throw new Error(`a pool was stopped with ${pool.leaseCount} requests open`)
   return { rejected, stuck }
 }
@@ -58,6 +62,8 @@ export async function takeDown(
 ): Promise<DrainReport> {
   const startedAtMs = performance.now()
   const { pool } = version
+  version.trial?.cancel()
+  version.trial = undefined
   const { rejected, stuck } =
     pool === undefined
       ? NOTHING_LEFT

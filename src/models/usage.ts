@@ -1,4 +1,5 @@
 import { build, type Histogram } from 'hdr-histogram-js'
+import type { ArtifactStats } from '../artifacts/artifact-stats.js'
 import type { PoolStats } from '../pools/pool-settings.js'
 import type { RunRequest } from '../pools/run-request.js'
 
@@ -29,6 +30,8 @@ export interface VersionStats {
    * went on meanwhile; undefined before the first load.
    */
   readonly loadedBytes: number | undefined
+  /** In which form it was loaded last; undefined before the first load. */
+  readonly artifact: ArtifactStats | undefined
   /** The threads; undefined while the version is cold. */
   readonly pool: PoolStats | undefined
 }
@@ -63,7 +66,7 @@ export class Usage {
     else this.#latency.recordValue(Math.max(1, Math.round((settledAtMs - startedAtMs) * MICROSECONDS)))
   }
 
-  stats(pool: PoolStats | undefined, loadedBytes?: number): VersionStats {
+  stats(pool: PoolStats | undefined, loadedBytes?: number, artifact?: ArtifactStats): VersionStats {
     const inFlight = pool?.inFlight ?? 0
     return {
       requests: this.requests,
@@ -73,6 +76,7 @@ export class Usage {
       lastUsedAt: this.lastUsedAtMs === undefined ? undefined : performance.timeOrigin + this.lastUsedAtMs,
       latency: this.#summary(),
       loadedBytes,
+      artifact,
       pool,
     }
   }

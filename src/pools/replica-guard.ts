@@ -1,8 +1,8 @@
 import { writeSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { isMainThread } from 'node:worker_threads'
-import { loadLibc } from '../memory/libc.js'
 import { CELL_COUNT, INSIDE_NATIVE, NONE, RUN, SENT, STATE, STOP } from '../protocol/guard-cells.js'
+import { loadLibc } from '../protocol/libc.js'
 
 /** The part of the process's guard that all copies of this library share. */
 interface GuardRegistry {

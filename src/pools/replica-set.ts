@@ -78,10 +78,12 @@ export class ReplicaSet {
     }
   }
 
-  /** Starts the first replica, then the others; rejects with the first failure. */
+  /** Starts the first replica, then the others, with an artifact all at once; rejects with the first failure. */
   async start(): Promise<Signature> {
-    const signature = await this.#startReplica()
-    await Promise.all(Array.from({ length: this.#wanted - 1 }, () => this.#startReplica()))
+    const first = this.#startReplica()
+    if (this.#source.task.artifact === undefined) await first
+    const others = Array.from({ length: this.#wanted - 1 }, () => this.#startReplica())
+    const [signature] = await Promise.all([first, ...others])
     this.#watch()
     return signature
   }

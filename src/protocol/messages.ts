@@ -21,7 +21,14 @@ export interface LoadTask {
   readonly loader: string | undefined
   readonly source: string
   readonly sessionOptions: Readonly<Record<string, unknown>>
+  /** To be loaded instead of the source; undefined if there is none. */
+  readonly artifact: ArtifactSource | undefined
   readonly loaderOptions: unknown
+}
+
+export interface ArtifactSource {
+  readonly source: string
+  readonly sessionOptions: Readonly<Record<string, unknown>>
 }
 
 /** One run of a pack: a request by itself, or a batch of several. */

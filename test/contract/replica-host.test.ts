@@ -50,7 +50,7 @@ function floats(...data: number[]): Float32Array<ArrayBuffer> {
 }
 
 function loadTask(loader: string | undefined, source: string, loaderOptions: unknown = undefined): LoadTask {
-  return { kind: 'load', loader, source, sessionOptions: {}, loaderOptions }
+  return { kind: 'load', loader, source, sessionOptions: {}, artifact: undefined, loaderOptions }
 }
 
 const gatedSignature: Signature = {

@@ -182,6 +182,7 @@ describe('the README', () => {
       replicaExited: ['src/models/serving.ts', 'ReplicaExit'],
       replicaStuck: ['src/pools/replica.ts', 'StuckReplica'],
       batchingDisabled: ['src/models/serving.ts', 'BatchingFault'],
+      artifactDecided: ['src/models/serving.ts', 'ArtifactDecision'],
       closed: ['src/runtime.ts', 'CloseReport'],
     }
     expect(rows.map((row) => codeOf(row.event))).toEqual(events)

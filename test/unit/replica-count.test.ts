@@ -1,3 +1,4 @@
+import PQueue from 'p-queue'
 import { describe, expect, it } from 'vitest'
 import {
   type ModelConfig,
@@ -15,7 +16,7 @@ function countOf(cores: number, options: RuntimeConfigInput, model: Partial<Mode
   const serving = { cores, config: parseOptions(runtimeSchema, options, 'x') } as unknown as Serving
   const config = parseOptions(modelConfigSchema, model, 'x')
   const spec = { name: 'm', version: '1', modelType: 'onnx', source: '/m.onnx', sha256: undefined, config }
-  return replicaCount(serving, new ModelVersion(spec, () => undefined))
+  return replicaCount(serving, new ModelVersion(spec, new PQueue(), () => undefined))
 }
 
 describe('the replicas of a pool', () => {

@@ -16,6 +16,8 @@ export interface GraphTensor {
   readonly type: number
   /** Of a small int32 or int64 tensor that lies in the model; integers above 2^53 are rounded. */
   readonly values: readonly number[] | undefined
+  /** The file beside the model in which its data lies; undefined if that is in the model. */
+  readonly location?: string | undefined
 }
 
 /** An attribute, as far as it is kept. */

@@ -10,7 +10,8 @@ const isExternal = 1
 export function readTensor(cursor: ProtoCursor, tensor: ProtoField): GraphTensor {
   let name = ''
   let type = 0
-  let location = 0
+  let place = 0
+  let location: string | undefined
   let raw: ProtoField | undefined
   const dims: number[] = []
   const lists: ProtoField[] = []
@@ -19,13 +20,15 @@ export function readTensor(cursor: ProtoCursor, tensor: ProtoField): GraphTensor
     else if (field.number === 2) type = field.value
     else if (field.number === 8) name = cursor.text(field)
     else if (field.number === 9) raw = field
-    else if (field.number === 14) location = field.value
+    else if (field.number === 13) location = readLocation(cursor, field) ?? location
+    else if (field.number === 14) place = field.value
     // int32_data and int64_data; one field for each value where a writer does not pack them.
     else if ((field.number === 5 || field.number === 7) && lists.length <= maxValues) lists.push(field)
   }
   const count = dims.reduce((product, dim) => product * dim, 1)
   const isKept = (type === types.int32 || type === types.int64) && count <= maxValues
-  if (!isKept || location === isExternal) return { name, dims, type, values: undefined }
+  if (place === isExternal) return { name, dims, type, values: undefined, location }
+  if (!isKept) return { name, dims, type, values: undefined }
   const values =
     raw === undefined ? listed(cursor, lists) : unpacked(cursor.bytes(raw), type === types.int64 ? 8 : 4)
   if (values.length !== count) throw new Error(`not a valid ONNX file: tensor "${name}" lacks data`)
@@ -40,7 +43,19 @@ export function readSparseTensor(cursor: ProtoCursor, sparse: ProtoField): Graph
     if (field.number === 1) values = readTensor(cursor, field)
     else if (field.number === 3) for (const dim of cursor.varints(field)) dims.push(dim)
   }
-  return { name: values?.name ?? '', dims, type: values?.type ?? 0, values: undefined }
+  const { name = '', type = 0, location } = values ?? {}
+  return { name, dims, type, values: undefined, location }
+}
+
+/** Of a StringStringEntryProto that says where external data lies: the file. */
+function readLocation(cursor: ProtoCursor, entry: ProtoField): string | undefined {
+  let key = ''
+  let value: string | undefined
+  for (const field of cursor.message(entry)) {
+    if (field.number === 1) key = cursor.text(field)
+    else if (field.number === 2) value = cursor.text(field)
+  }
+  return key === 'location' ? value : undefined
 }
 
 function listed(cursor: ProtoCursor, lists: readonly ProtoField[]): number[] {

@@ -6,7 +6,14 @@ import { VersionPool } from '../../../src/pools/version-pool.js'
 import { FakeThreads, yOf } from '../../fixtures/fake-host.js'
 
 export const source: PoolSource = {
-  task: { kind: 'load', loader: undefined, source: '/m.onnx', sessionOptions: {}, loaderOptions: undefined },
+  task: {
+    kind: 'load',
+    loader: undefined,
+    source: '/m.onnx',
+    sessionOptions: {},
+    artifact: undefined,
+    loaderOptions: undefined,
+  },
 }
 
 const defaults: PoolSettings = {

@@ -4,6 +4,8 @@ import { createRequire } from 'node:module'
 export interface Libc {
   /** Ends the process at once with `code`: no exit handler, no teardown of threads. */
   exitNow(code: number): void
+  /** Has the kernel kill this process when the thread that made it ends. False where it cannot (Linux can). */
+  dieWithParent(): boolean
   /**
    * Gives what the heap holds free back to the system, on a thread of libuv's pool. Undefined where
    * malloc has no such call (musl, macOS, Windows).
@@ -17,6 +19,9 @@ export interface Libc {
   readonly setThresholds: ((mmapBytes: number, trimBytes: number) => boolean) | undefined
 }
 
+/** Of Linux's prctl.h and signal.h. */
+const PR_SET_PDEATHSIG = 1
+const SIGKILL = 9
 /** Of glibc's malloc.h. */
 const M_TRIM_THRESHOLD = -1
 const M_MMAP_THRESHOLD = -3
@@ -38,6 +43,7 @@ export function loadLibc(): Libc | undefined {
     const malloc = process.platform === 'linux' ? glibcMalloc(library) : undefined
     libc = {
       exitNow: (code) => exit(code),
+      dieWithParent: () => process.platform === 'linux' && askForDeathSignal(library),
       trim: malloc?.trim,
       setThresholds: malloc?.setThresholds,
     }
@@ -45,6 +51,14 @@ export function loadLibc(): Libc | undefined {
     libc = undefined
   }
   return libc
+}
+
+function askForDeathSignal(library: import('koffi').LibraryHandle): boolean {
+  try {
+    return library.func('int prctl(int option, unsigned long value)')(PR_SET_PDEATHSIG, SIGKILL) === 0
+  } catch {
+    return false
+  }
 }
 
 /** Undefined if the C library is another one, or another malloc was put in its place. */

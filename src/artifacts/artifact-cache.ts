@@ -1,0 +1,245 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { mkdir, readdir, rename, rm, stat, statfs, utimes } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { ARTIFACT_FORMS, type FileHash } from '../protocol/builder-messages.js'
+import type { Signature } from '../tensors/tensor.js'
+import { CacheUses } from './cache-uses.js'
+import { type FileStamp, stampOf, stampsOf } from './file-stamp.js'
+import { isAlive, ownIdentity } from './process-identity.js'
+import { readRecord, writeRecord } from './record-file.js'
+
+/** Of the layout below; another one has its own folder. */
+const FORMAT = 'v1'
+const MANIFEST = 'manifest'
+const DAY_MS = 86_400_000
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
+const rejectedForms = z.array(z.strictObject({ form: z.enum(ARTIFACT_FORMS), reason: z.string() }))
+
+const digestSchema = z.strictObject({
+  source: z.string(),
+  files: z.array(z.strictObject({ path: z.string(), sha256, stamp: z.string() })).min(1),
+})
+const probeSchema = z.strictObject({ signature: z.unknown() })
+const manifestSchema = z.strictObject({
+  /** The original where no form could be proven. */
+  form: z.enum([...ARTIFACT_FORMS, 'original']),
+  files: z.array(z.strictObject({ name: z.string(), sha256, stamp: z.string(), bytes: z.number() })),
+  rejected: rejectedForms,
+})
+
+export type ArtifactManifest = z.output<typeof manifestSchema>
+
+export interface ArtifactEntry extends ArtifactManifest {
+  readonly key: string
+  /** Absolute path of its folder. */
+  readonly folder: string
+}
+
+/** Has the content of files read, at length. */
+export type HashFiles = (files: readonly string[]) => Promise<readonly FileHash[]>
+
+/**
+ * A folder of artifacts by the content that they were made of, shared by processes:
+ * `entries/<key>/` is put in place whole, by a rename, and never changed; `probes/<key>` tells that
+ * a model was loaded without harm, `files/<path's hash>` what a file held, `uses/` who has
+ * mapped what. What is damaged counts as absent.
+ */
+export class ArtifactCache {
+  readonly #root: string
+  readonly #maxBytes: number
+  readonly #hashFiles: HashFiles
+  readonly #uses: CacheUses
+  /** Stamps of files, by path, that were read here because the manifest has others. */
+  readonly #verified = new Map<string, string>()
+
+  constructor(cacheDir: string, maxBytes: number, hashFiles: HashFiles) {
+    this.#root = join(cacheDir, FORMAT)
+    this.#maxBytes = maxBytes
+    this.#hashFiles = hashFiles
+    this.#uses = new CacheUses(join(this.#root, 'uses'))
+  }
+
+  /** Makes the folders. @throws Error where nothing can be written. */
+  async open(): Promise<void> {
+    for (const name of ['entries', 'probes', 'files', 'uses', 'tmp']) {
+      await mkdir(join(this.#root, name), { recursive: true, mode: 0o700 })
+    }
+    await this.#sweep()
+  }
+
+  /** What the model's files are known to hold; undefined unless none has been touched since. */
+  async digest(source: string): Promise<readonly FileHash[] | undefined> {
+    const known = await readRecord(this.#digestPath(source), digestSchema)
+    if (known?.source !== source) return undefined
+    const stamps = await stampsOf(known.files.map(({ path }) => path))
+    if (stamps === undefined) return undefined
+    return known.files.every(({ stamp }, index) => stamp === stamps[index]?.text) ? known.files : undefined
+  }
+
+  async saveDigest(source: string, files: readonly (FileHash & { stamp: string })[]): Promise<void> {
+    await writeRecord(this.#digestPath(source), { source, files })
+  }
+
+  async probe(key: string): Promise<Signature | undefined> {
+    const record = await readRecord(join(this.#root, 'probes', key), probeSchema)
+    return record?.signature as Signature | undefined
+  }
+
+  async saveProbe(key: string, signature: Signature): Promise<void> {
+    await writeRecord(join(this.#root, 'probes', key), { signature })
+  }
+
+  /** A damaged entry is removed. */
+  async find(key: string): Promise<ArtifactEntry | undefined> {
+    const folder = join(this.#root, 'entries', key)
+    const manifest = await readRecord(join(folder, MANIFEST), manifestSchema)
+    if (manifest !== undefined && (await this.#isWhole(folder, manifest))) {
+      // What is used last is removed last.
+      const now = new Date()
+      await utimes(join(folder, MANIFEST), now, now).catch(() => undefined)
+      return { ...manifest, key, folder }
+    }
+    const isThere = await stat(folder).then(
+      () => true,
+      () => false,
+    )
+    if (isThere) await this.#remove(key)
+    return undefined
+  }
+
+  /** A folder to build in, on the same disk as the entries. */
+  async newFolder(): Promise<string> {
+    const folder = join(this.#root, 'tmp', `${ownIdentity}.${randomUUID()}`)
+    await mkdir(folder, { mode: 0o700 })
+    return folder
+  }
+
+  discard(folder: string): Promise<void> {
+    return rm(folder, { recursive: true, force: true })
+  }
+
+  /** How much the disk has room for. */
+  async freeBytes(): Promise<number> {
+    const { bavail, bsize } = await statfs(this.#root)
+    return bavail * bsize
+  }
+
+  /** Puts a folder in place as the entry of that key; if somebody else was faster, theirs stays. */
+  async publish(
+    key: string,
+    folder: string,
+    { form, rejected }: Pick<ArtifactManifest, 'form' | 'rejected'>,
+    hashes: readonly FileHash[],
+  ): Promise<ArtifactEntry | undefined> {
+    const files = await Promise.all(
+      hashes.map(async ({ path: name, sha256 }) => {
+        const { text: stamp, bytes } = await stampOf(join(folder, name))
+        return { name, sha256, stamp, bytes }
+      }),
+    )
+    await writeRecord(join(folder, MANIFEST), { form, files, rejected })
+    try {
+      await rename(folder, join(this.#root, 'entries', key))
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && code !== 'EPERM') throw error
+      await rm(folder, { recursive: true, force: true })
+    }
+    const entry = await this.find(key)
+    await this.#makeRoom(key)
+    return entry
+  }
+
+  /** Keeps the entry from being removed until `leave`, here and in other processes. */
+  use(key: string): Promise<void> {
+    return this.#uses.join(key)
+  }
+
+  leave(key: string): Promise<void> {
+    return this.#uses.leave(key)
+  }
+
+  async #isWhole(folder: string, { form, files }: ArtifactManifest): Promise<boolean> {
+    if (form === 'original') return true
+    const paths = files.map(({ name }) => join(folder, name))
+    const stamps = await stampsOf(paths)
+    if (stamps === undefined || files.length === 0) return false
+    if (files.some(({ bytes }, index) => bytes !== stamps[index]?.bytes)) return false
+    const isKnown = ({ stamp }: (typeof files)[number], index: number): boolean => {
+      const found = stamps[index]?.text
+      return found === stamp || found === this.#verified.get(paths[index] as string)
+    }
+    if (files.every(isKnown)) return true
+    // Touched or moved: what they hold counts.
+    const hashes = await this.#hashFiles(paths)
+    if (!files.every(({ sha256 }, index) => sha256 === hashes[index]?.sha256)) return false
+    for (const [index, path] of paths.entries()) {
+      const { isSettled, text } = stamps[index] as FileStamp
+      if (isSettled) this.#verified.set(path, text)
+    }
+    return true
+  }
+
+  /** Removes entries that were not used for long until the others fit; none that is mapped. */
+  async #makeRoom(kept: string): Promise<void> {
+    const entries = await this.#entries()
+    let total = entries.reduce((sum, { bytes }) => sum + bytes, 0)
+    for (const { key, bytes } of entries.sort((a, b) => a.usedAtMs - b.usedAtMs)) {
+      if (total <= this.#maxBytes) return
+      if (key === kept || (await this.#uses.isUsed(key))) continue
+      await this.#remove(key)
+      total -= bytes
+    }
+  }
+
+  async #entries(): Promise<{ key: string; bytes: number; usedAtMs: number }[]> {
+    const keys = await readdir(join(this.#root, 'entries'))
+    return Promise.all(
+      keys.map(async (key) => {
+        const folder = join(this.#root, 'entries', key)
+        const names = await readdir(folder).catch(() => [])
+        const stats = await Promise.all(names.map((name) => stat(join(folder, name)).catch(() => undefined)))
+        const usedAtMs = await stat(join(folder, MANIFEST)).then(
+          ({ mtimeMs }) => mtimeMs,
+          () => 0,
+        )
+        return { key, bytes: stats.reduce((sum, each) => sum + (each?.size ?? 0), 0), usedAtMs }
+      }),
+    )
+  }
+
+  /** In one step for whoever looks for it. */
+  async #remove(key: string): Promise<void> {
+    const trash = join(this.#root, 'tmp', `${ownIdentity}.${randomUUID()}`)
+    try {
+      await rename(join(this.#root, 'entries', key), trash)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+      throw error
+    }
+    await rm(trash, { recursive: true, force: true })
+  }
+
+  /** What processes have left behind that are gone. */
+  async #sweep(): Promise<void> {
+    const folder = join(this.#root, 'tmp')
+    for (const name of await readdir(folder)) {
+      const path = join(folder, name)
+      const alive = isAlive(name) ?? (await isYoung(path))
+      if (!alive) await rm(path, { recursive: true, force: true })
+    }
+  }
+
+  #digestPath(source: string): string {
+    return join(this.#root, 'files', createHash('sha256').update(source).digest('hex'))
+  }
+}
+
+async function isYoung(path: string): Promise<boolean> {
+  return stat(path).then(
+    ({ mtimeMs }) => Date.now() - mtimeMs < DAY_MS,
+    () => true,
+  )
+}

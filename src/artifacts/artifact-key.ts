@@ -1,0 +1,60 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { cpus } from 'node:os'
+import type { FileHash } from '../protocol/builder-messages.js'
+
+/**
+ * What an artifact depends on: the content of the model's files, onnxruntime's version, what the
+ * processor can do, since kernels are chosen by it, and how the model is loaded.
+ */
+export function keyOf(files: readonly FileHash[], sessionOptions: Readonly<Record<string, unknown>>): string {
+  const parts = [files.map(({ sha256 }) => sha256), platform(), inOrder(sessionOptions)]
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex')
+}
+
+/** Why a model that is loaded so has no artifact. */
+export function whyNoArtifact({
+  executionProviders,
+  optimizedModelFilePath,
+}: Readonly<Record<string, unknown>>): string | undefined {
+  if (optimizedModelFilePath !== undefined) return '`sessionOptions.optimizedModelFilePath` is set'
+  const others = ((executionProviders ?? []) as readonly (string | { name?: string })[])
+    .map((provider) => (typeof provider === 'string' ? provider : provider.name))
+    .filter((name) => name !== 'cpu')
+  return others.length === 0 ? undefined : `it is run by ${others.join(', ')}, not by the CPU`
+}
+
+let known: readonly string[] | undefined
+
+function platform(): readonly string[] {
+  known ??= [process.platform, process.arch, onnxRuntimeVersion(), cpuFeatures()]
+  return known
+}
+
+/** The one that replicas load is found from here, too. */
+function onnxRuntimeVersion(): string {
+  const { version } = createRequire(import.meta.url)('onnxruntime-node/package.json') as { version: string }
+  return version
+}
+
+function cpuFeatures(): string {
+  try {
+    const text = readFileSync('/proc/cpuinfo', 'latin1')
+    return /^(?:flags|Features)\s*:\s*(.*)$/m.exec(text)?.[1] ?? cpuModel()
+  } catch {
+    return cpuModel()
+  }
+}
+
+function cpuModel(): string {
+  return cpus()[0]?.model ?? ''
+}
+
+/** With the fields of objects in the order of their names. */
+function inOrder(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(inOrder)
+  if (typeof value !== 'object' || value === null) return value
+  const fields = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  return fields.map(([name, field]) => [name, inOrder(field)])
+}

@@ -1,0 +1,297 @@
+import { stat } from 'node:fs/promises'
+import type { ArtifactOptions } from '../config-artifacts.js'
+import { errors } from '../errors.js'
+import type { BuilderSubject, FileHash, RejectedForm } from '../protocol/builder-messages.js'
+import type { Logger } from '../telemetry/logger.js'
+import type { Tolerance } from '../tensors/batch-plan.js'
+import type { Signature, Tensor } from '../tensors/tensor.js'
+import { ArtifactCache, type ArtifactEntry } from './artifact-cache.js'
+import { keyOf, whyNoArtifact } from './artifact-key.js'
+import { whileLocked } from './build-lock.js'
+import {
+  type BuilderEntry,
+  BuilderFailure,
+  type BuilderLimits,
+  BuilderProcess,
+  NoBuilder,
+} from './builder-process.js'
+import { stampsOf } from './file-stamp.js'
+import { probe } from './probe.js'
+import { done } from './reply.js'
+import { tryForms } from './try-forms.js'
+
+/** As for a batch: what the same kernels answer differs by less. */
+const TOLERANCE: Tolerance = { rtol: 1e-4, atol: 1e-6 }
+/** A form may hold the weights twice. */
+const DISK_FACTOR = 3
+const SPARE_DISK_BYTES = 64 * 2 ** 20
+const MEMORY_FACTOR = 6
+const SPARE_MEMORY_BYTES = 2 ** 30
+
+export interface ArtifactsSettings {
+  readonly cacheDir: string
+  readonly builder: BuilderEntry
+  readonly options: ArtifactOptions
+}
+
+export interface PrepareOrder extends BuilderSubject {
+  /** Whether a file that is not known is loaded by another process first. */
+  readonly isProbed: boolean
+  /** Whether it shall have an artifact. */
+  readonly isBuilt: boolean
+  /** 0 is never. */
+  readonly loadTimeoutMs: number
+  /** Makes inputs that are known to be valid; undefined if none are. */
+  readonly samples: ((signature: Signature) => readonly (readonly Tensor[])[]) | undefined
+}
+
+/** How a model is to be loaded. */
+export interface Prepared {
+  /** In use until `release`; undefined is as it is. */
+  readonly entry: ArtifactEntry | undefined
+  /** Why it has no artifact; undefined if it has one. */
+  readonly reason: string | undefined
+  /** Builds the artifact from inputs that are known to be valid; undefined if it needs none. */
+  readonly build: ((samples: readonly (readonly Tensor[])[]) => Promise<Prepared>) | undefined
+}
+
+/** Has models tried and made into artifacts by another process, once for each content and machine. */
+export class Artifacts {
+  readonly #settings: ArtifactsSettings
+  readonly #log: Logger
+  readonly #builder: BuilderProcess
+  readonly #cache: ArtifactCache
+  #opening: Promise<boolean> | undefined
+  #isWarned = false
+  /** Known in this process, whether or not there is a cache: signatures by files, their stamps and options. */
+  readonly #probed = new Map<string, Signature>()
+  readonly #building = new Map<string, Promise<ArtifactEntry | string>>()
+
+  constructor(settings: ArtifactsSettings, log: Logger) {
+    this.#settings = settings
+    this.#log = log
+    this.#builder = new BuilderProcess(settings.builder)
+    this.#cache = new ArtifactCache(settings.cacheDir, settings.options.maxBytes, (files) =>
+      this.#hash(files),
+    )
+  }
+
+  /**
+   * To be awaited before a model is loaded.
+   * @throws ERR_MODEL_LOAD if it cannot be loaded, or is the end of a process that tries.
+   */
+  async prepare(order: PrepareOrder): Promise<Prepared> {
+    if ((!order.isProbed && !order.isBuilt) || order.sessionOptions.externalData !== undefined) {
+      return plain('neither a probe nor an artifact is wanted')
+    }
+    try {
+      return await this.#prepare(order)
+    } catch (error) {
+      if (!(error instanceof BuilderFailure)) throw error
+      this.#warn(
+        error,
+        'the process that tries models and builds artifacts fails; models are served as they are',
+      )
+      return plain(`the builder fails: ${error.message}`)
+    }
+  }
+
+  /** Ends what is under way. */
+  close(): void {
+    this.#builder.close()
+  }
+
+  /** The entry is not needed any more. */
+  async release({ entry }: Prepared): Promise<void> {
+    if (entry !== undefined) await this.#cache.leave(entry.key)
+  }
+
+  async #prepare(order: PrepareOrder): Promise<Prepared> {
+    const hasCache = await this.#open()
+    const files = hasCache ? await this.#digest(order.source) : undefined
+    if (files === undefined) {
+      await this.#probe(order, undefined)
+      return plain('there is no cache to keep it in')
+    }
+    const key = keyOf(files, order.sessionOptions)
+    const why = order.isBuilt ? whyNoArtifact(order.sessionOptions) : 'artifacts are off'
+    const found = why === undefined ? await this.#find(key) : undefined
+    if (found !== undefined) return found
+    const signature = await this.#probe(order, key)
+    if (why !== undefined) return plain(why)
+    const bytes = await sizeOf(files)
+    if (bytes < this.#settings.options.minBytes) return plain(`it has ${bytes} bytes (artifacts.minBytes)`)
+    const build = (samples: readonly (readonly Tensor[])[]): Promise<Prepared> =>
+      this.#build(order, key, bytes, samples)
+    if (order.samples === undefined) return { entry: undefined, reason: 'no valid input is known yet', build }
+    return build(order.samples(signature ?? (await this.#load(order, key))))
+  }
+
+  /** As it is in the cache; undefined if it is not. */
+  async #find(key: string): Promise<Prepared | undefined> {
+    // Before it is looked at, so that it stays what it is found to be.
+    await this.#cache.use(key)
+    const entry = await this.#guarded(() => this.#cache.find(key))
+    if (entry !== undefined && entry.form !== 'original')
+      return { entry, reason: undefined, build: undefined }
+    await this.#cache.leave(key)
+    return entry === undefined ? undefined : plain(reasonOf(entry.rejected))
+  }
+
+  /** Nothing if it is known to do no harm, or must not be tried. */
+  async #probe(order: PrepareOrder, key: string | undefined): Promise<Signature | undefined> {
+    const local = await localKey(order)
+    const known = this.#probed.get(local) ?? (key === undefined ? undefined : await this.#cache.probe(key))
+    if (known !== undefined || !order.isProbed) return known
+    const signature = await this.#load(order, key)
+    this.#probed.set(local, signature)
+    return signature
+  }
+
+  /** Has it loaded by the builder. */
+  async #load(order: PrepareOrder, key: string | undefined): Promise<Signature> {
+    const limits = await this.#limits(order.source, order.loadTimeoutMs)
+    const signature = await probe(this.#builder, subjectOf(order), limits)
+    if (key !== undefined) await this.#guarded(() => this.#cache.saveProbe(key, signature))
+    return signature
+  }
+
+  async #build(
+    order: PrepareOrder,
+    key: string,
+    bytes: number,
+    samples: readonly (readonly Tensor[])[],
+  ): Promise<Prepared> {
+    let building = this.#building.get(key)
+    if (building === undefined) {
+      const { timeoutMs } = this.#settings.options
+      const waitMs = timeoutMs === 0 ? Number.POSITIVE_INFINITY : timeoutMs
+      building = whileLocked(`${this.#settings.cacheDir} ${key}`, waitMs, () =>
+        this.#buildAlone(order, key, bytes, samples),
+      ).finally(() => this.#building.delete(key))
+      this.#building.set(key, building)
+    }
+    const built = await building
+    if (typeof built === 'string') return plain(built)
+    return (await this.#find(key)) ?? plain('its artifact was removed at once')
+  }
+
+  /** An entry, or why there is none; nothing is thrown but that the runtime was closed. */
+  async #buildAlone(
+    order: PrepareOrder,
+    key: string,
+    bytes: number,
+    samples: readonly (readonly Tensor[])[],
+  ): Promise<ArtifactEntry | string> {
+    const cache = this.#cache
+    const built = await this.#guarded(async () => {
+      const found = await cache.find(key)
+      if (found !== undefined) return found
+      const needed = DISK_FACTOR * bytes + SPARE_DISK_BYTES
+      const free = await cache.freeBytes()
+      if (free < needed) throw new Error(`the disk has ${free} bytes left, ${needed} are needed`)
+      const folder = await cache.newFolder()
+      try {
+        const limits = { timeoutMs: this.#settings.options.timeoutMs, maxBytes: this.#maxBuilderBytes(bytes) }
+        const build = { ...subjectOf(order), folder, samples, tolerance: TOLERANCE }
+        const { form, files, rejected } = await tryForms(this.#builder, build, limits)
+        if (form === undefined && (await cache.freeBytes()) < SPARE_DISK_BYTES)
+          throw new Error('the disk is full')
+        for (const { form: failed, reason } of rejected) {
+          this.#log.info({ form: failed, reason }, 'a form of the artifact cannot be used')
+        }
+        this.#log.info({ source: order.source, form: form ?? 'original' }, 'an artifact was built')
+        const from = form === undefined ? await cache.newFolder() : `${folder}/${form}`
+        return await cache.publish(key, from, { form: form ?? 'original', rejected: [...rejected] }, files)
+      } finally {
+        await cache.discard(folder)
+      }
+    })
+    return built ?? 'it could not be built or kept'
+  }
+
+  /** Of the files of a model, from the cache if they have not been touched; undefined if they cannot be read. */
+  async #digest(source: string): Promise<readonly FileHash[] | undefined> {
+    const known = await this.#cache.digest(source)
+    if (known !== undefined) return known
+    const before = await stampsOf([source])
+    const limits = await this.#limits(source, this.#settings.options.timeoutMs)
+    const reply = await this.#builder.run({ kind: 'digest', source }, limits)
+    if (!reply.ok) return undefined
+    const { files } = reply
+    const stamps = await stampsOf(files.map(({ path }) => path))
+    const isSteady = stamps?.every(({ isSettled }) => isSettled) && stamps[0]?.text === before?.[0]?.text
+    if (stamps !== undefined && isSteady) {
+      const dated = files.map((file, index) => ({ ...file, stamp: stamps[index]?.text as string }))
+      await this.#guarded(() => this.#cache.saveDigest(source, dated))
+    }
+    return files
+  }
+
+  async #hash(files: readonly string[]): Promise<readonly FileHash[]> {
+    const limits = { timeoutMs: this.#settings.options.timeoutMs, maxBytes: SPARE_MEMORY_BYTES }
+    return done(await this.#builder.run({ kind: 'hash', files }, limits)).files
+  }
+
+  async #limits(source: string, timeoutMs: number): Promise<BuilderLimits> {
+    const { size } = await stat(source)
+    return { timeoutMs, maxBytes: this.#maxBuilderBytes(size) }
+  }
+
+  #maxBuilderBytes(modelBytes: number): number {
+    return this.#settings.options.maxBuilderBytes ?? SPARE_MEMORY_BYTES + MEMORY_FACTOR * modelBytes
+  }
+
+  /** Whether there is a cache. */
+  #open(): Promise<boolean> {
+    this.#opening ??= this.#cache.open().then(
+      () => true,
+      (error) => {
+        this.#warn(error, 'the artifact cache cannot be used; models are served as they are')
+        return false
+      },
+    )
+    return this.#opening
+  }
+
+  /** Undefined if it fails for a reason that is the cache's: then there is none, with one warning. */
+  async #guarded<T>(work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await work()
+    } catch (error) {
+      if (error instanceof errors.ERR_RUNTIME_CLOSED || error instanceof NoBuilder) throw error
+      // Not the cache's: the original itself.
+      if (error instanceof errors.ERR_MODEL_LOAD) throw error
+      this.#warn(error, 'an artifact cannot be built or kept; the model is served as it is')
+      return undefined
+    }
+  }
+
+  #warn(err: unknown, message: string): void {
+    const { cacheDir } = this.#settings
+    this.#log[this.#isWarned ? 'debug' : 'warn']({ err, cacheDir }, message)
+    this.#isWarned = true
+  }
+}
+
+function plain(reason: string): Prepared {
+  return { entry: undefined, reason, build: undefined }
+}
+
+function reasonOf(rejected: readonly RejectedForm[]): string {
+  return rejected.map(({ form, reason }) => `${form}: ${reason}`).join('; ')
+}
+
+function subjectOf({ model, version, source, sessionOptions }: PrepareOrder): BuilderSubject {
+  return { model, version, source, sessionOptions }
+}
+
+async function localKey({ source, sessionOptions }: PrepareOrder): Promise<string> {
+  const stamps = await stampsOf([source])
+  return JSON.stringify([source, stamps?.[0]?.text, sessionOptions])
+}
+
+async function sizeOf(files: readonly FileHash[]): Promise<number> {
+  const stamps = await stampsOf(files.map(({ path }) => path))
+  return (stamps ?? []).reduce((sum, { bytes }) => sum + bytes, 0)
+}

@@ -1,0 +1,75 @@
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+
+/**
+ * Does `work` while no other process that uses the same name does; after `waitMs` it no longer waits.
+ * The lock is a local socket that is listened to: the kernel takes it away when its process ends, in
+ * whichever way, and whoever waits is told at once. Its worth is that the same is not done twice at
+ * the same time; nothing goes wrong without it (macOS has no such sockets).
+ */
+export async function whileLocked<T>(name: string, waitMs: number, work: () => Promise<T>): Promise<T> {
+  const path = addressOf(name)
+  if (path === undefined) return work()
+  const endsAtMs = performance.now() + waitMs
+  for (;;) {
+    const lock = await listen(path)
+    const leftMs = endsAtMs - performance.now()
+    if (lock !== 'taken' || leftMs <= 0) {
+      try {
+        return await work()
+      } finally {
+        if (lock !== 'taken') lock?.release()
+      }
+    }
+    await ended(path, leftMs)
+  }
+}
+
+interface Lock {
+  release(): void
+}
+
+/** Undefined where sockets leave files behind. */
+function addressOf(name: string): string | undefined {
+  const id = createHash('sha256')
+    .update(`${process.getuid?.() ?? ''} ${name}`)
+    .digest('hex')
+  if (process.platform === 'linux') return `\0tbcoin-engine.${id}`
+  return process.platform === 'win32' ? `\\\\.\\pipe\\tbcoin-engine.${id}` : undefined
+}
+
+/** Undefined where that is not allowed. */
+async function listen(path: string): Promise<Lock | 'taken' | undefined> {
+  const waiting = new Set<Socket>()
+  const server: Server = createServer((socket) => {
+    waiting.add(socket)
+    socket.unref()
+    socket.on('error', () => undefined)
+    socket.once('close', () => waiting.delete(socket))
+  })
+  server.unref()
+  server.listen(path)
+  try {
+    await once(server, 'listening')
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EADDRINUSE' ? 'taken' : undefined
+  }
+  return {
+    release: () => {
+      server.close()
+      for (const socket of waiting) socket.destroy()
+    },
+  }
+}
+
+/** Resolves when the process that listens has stopped. */
+async function ended(path: string, waitMs: number): Promise<void> {
+  const socket = connect(path)
+  const timer = setTimeout(() => socket.destroy(), waitMs)
+  // One that is refused closes too.
+  socket.on('error', () => undefined)
+  socket.resume()
+  await once(socket, 'close').catch(() => undefined)
+  clearTimeout(timer)
+}

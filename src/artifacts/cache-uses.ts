@@ -1,0 +1,57 @@
+import { readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { isAlive, ownIdentity } from './process-identity.js'
+
+/** So long the mark of a process that cannot be seen from here is believed. */
+const BELIEVED_MS = 7 * 86_400_000
+
+/** How often each mark of this process, by its path, is needed: runtimes may share a cache. */
+const counts = new Map<string, number>()
+
+/** Which entries of a cache are in use, told to other processes by a file each: `<key>.<process>`. */
+export class CacheUses {
+  readonly #folder: string
+
+  constructor(folder: string) {
+    this.#folder = folder
+  }
+
+  async join(key: string): Promise<void> {
+    const mark = this.#mark(key)
+    const count = counts.get(mark) ?? 0
+    counts.set(mark, count + 1)
+    // Where nothing can be written, nothing can be removed either.
+    if (count === 0) await writeFile(mark, '').catch(() => undefined)
+  }
+
+  async leave(key: string): Promise<void> {
+    const mark = this.#mark(key)
+    const count = (counts.get(mark) ?? 0) - 1
+    if (count > 0) counts.set(mark, count)
+    else if (counts.delete(mark)) await rm(mark, { force: true }).catch(() => undefined)
+  }
+
+  /** Removes the marks of processes that are gone. */
+  async isUsed(key: string): Promise<boolean> {
+    let used = counts.has(this.#mark(key))
+    for (const name of await readdir(this.#folder)) {
+      if (!name.startsWith(`${key}.`)) continue
+      const path = join(this.#folder, name)
+      const alive = isAlive(name.slice(key.length + 1)) ?? (await isBelieved(path))
+      if (alive) used = true
+      else await rm(path, { force: true })
+    }
+    return used
+  }
+
+  #mark(key: string): string {
+    return join(this.#folder, `${key}.${ownIdentity}`)
+  }
+}
+
+async function isBelieved(path: string): Promise<boolean> {
+  return stat(path).then(
+    ({ mtimeMs }) => Date.now() - mtimeMs < BELIEVED_MS,
+    () => false,
+  )
+}

@@ -1,0 +1,33 @@
+import { errors } from '../errors.js'
+import type { BuilderSubject } from '../protocol/builder-messages.js'
+import type { Signature } from '../tensors/tensor.js'
+import { BuilderDeath, type BuilderLimits, type BuilderProcess } from './builder-process.js'
+import { done } from './reply.js'
+
+/**
+ * Has a model loaded, and run on inputs that are made up, by the builder.
+ * @throws ERR_MODEL_LOAD if it cannot be loaded, or is the end of the builder.
+ */
+export async function probe(
+  builder: BuilderProcess,
+  subject: BuilderSubject,
+  limits: BuilderLimits,
+): Promise<Signature> {
+  try {
+    return done(await builder.run({ kind: 'probe', ...subject }, limits)).signature
+  } catch (error) {
+    if (!(error instanceof BuilderDeath)) throw error
+    // That what was made up takes too long, or too much, says nothing about what callers will ask.
+    if (error.signature !== undefined && error.kind !== 'fault') return error.signature
+    throw refusal(subject, error)
+  }
+}
+
+/** As what the load of a model rejects that was the end of the builder. */
+export function refusal({ source, model, version }: BuilderSubject, cause: BuilderDeath): Error {
+  const what = cause.signature === undefined && cause.step !== 'original' ? 'loaded' : 'loaded and run'
+  return new errors.ERR_MODEL_LOAD(
+    `${source} was ${what} in a process of its own first (probe), and ${cause.message}; it is refused, since it would have been the end of this process`,
+    { model, version, cause },
+  )
+}

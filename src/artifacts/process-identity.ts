@@ -1,0 +1,45 @@
+import { createHash } from 'node:crypto'
+import { readFileSync, readlinkSync } from 'node:fs'
+import { hostname } from 'node:os'
+
+/** This boot of the machine and this space of process numbers: each container has its own. */
+const host = createHash('sha256').update(hostText()).digest('hex').slice(0, 12)
+
+/**
+ * Tells processes that share a folder apart: where its number means something, the number, and when it
+ * was started, since numbers are used again.
+ */
+export const ownIdentity: string = `${host}.${process.pid}.${startOf(process.pid) ?? 0}`
+
+/** Whether that process may still run; undefined if that cannot be told from here. */
+export function isAlive(identity: string): boolean | undefined {
+  const [where, pid, start] = identity.split('.')
+  if (where !== host) return undefined
+  const startedAt = startOf(Number(pid))
+  if (startedAt !== undefined) return String(startedAt) === start
+  if (process.platform === 'linux') return false
+  try {
+    return process.kill(Number(pid), 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+function hostText(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1') + readlinkSync('/proc/self/ns/pid')
+  } catch {
+    return hostname()
+  }
+}
+
+/** Ticks since the boot, field 22 of proc_pid_stat(5); undefined if there is no such process. */
+function startOf(pid: number): number | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    // The name in brackets may have anything in it.
+    return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[19])
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,37 @@
+import {
+  ARTIFACT_FORMS,
+  type BuildDone,
+  type BuildOrder,
+  type RejectedForm,
+} from '../protocol/builder-messages.js'
+import { BuilderDeath, type BuilderLimits, type BuilderProcess } from './builder-process.js'
+import { refusal } from './probe.js'
+import { done } from './reply.js'
+
+/**
+ * Has forms built, best first, until one is proven; goes on behind a form that is the end of the builder.
+ * @throws BuilderDeath where that says nothing about the model: it was killed, or came to a limit;
+ * ERR_MODEL_LOAD where the original is the end of the builder.
+ */
+export async function tryForms(
+  builder: BuilderProcess,
+  order: Omit<BuildOrder, 'kind' | 'forms'>,
+  limits: BuilderLimits,
+): Promise<BuildDone> {
+  const rejected: RejectedForm[] = []
+  for (;;) {
+    const forms = ARTIFACT_FORMS.filter((form) => rejected.every((each) => each.form !== form))
+    if (forms.length === 0) return { ok: true, form: undefined, files: [], rejected }
+    try {
+      const built = done(await builder.run({ kind: 'build', ...order, forms }, limits))
+      return { ...built, rejected: [...rejected, ...built.rejected] }
+    } catch (error) {
+      if (!(error instanceof BuilderDeath) || error.kind !== 'fault') throw error
+      rejected.push(...error.rejected)
+      const culprit = forms.find((form) => form === error.step)
+      // What the original does here it would do there.
+      if (culprit === undefined) throw refusal(order, error)
+      rejected.push({ form: culprit, reason: error.message })
+    }
+  }
+}

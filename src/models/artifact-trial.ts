@@ -1,0 +1,65 @@
+import type { RunRequest } from '../pools/run-request.js'
+import type { Tensor } from '../tensors/tensor.js'
+
+/** So many requests are kept, or as many as have been answered so long after the first. */
+const ENOUGH = 3
+const WAIT_MS = 1_000
+/** Larger inputs are not kept. */
+const MAX_BYTES = 32 * 2 ** 20
+
+/** Keeps the inputs of the first requests that are answered: they are known to be valid. */
+export class ArtifactTrial {
+  readonly #onReady: (samples: readonly (readonly Tensor[])[]) => void
+  readonly #samples: (readonly Tensor[])[] = []
+  /** Kept, whether answered yet or not. */
+  #kept = 0
+  #bytes = 0
+  #timer: NodeJS.Timeout | undefined
+  #isOver = false
+
+  /** `onReady` is called once, with one sample at least, unless `cancel` comes before. */
+  constructor(onReady: (samples: readonly (readonly Tensor[])[]) => void) {
+    this.#onReady = onReady
+  }
+
+  /** A request whose input has been checked, before it goes to a pool. */
+  offer(request: RunRequest): void {
+    const inputs = request.inputs as readonly Tensor[]
+    if (this.#isOver || this.#kept === ENOUGH || this.#bytes + bytesOf(inputs) > MAX_BYTES) return
+    this.#kept += 1
+    this.#bytes += bytesOf(inputs)
+    const copies = inputs.map(({ type, dims, data }) => ({ type, dims, data: data.slice() }) as Tensor)
+    request.promise.then(
+      () => this.#answered(copies),
+      () => {
+        this.#kept -= 1
+        this.#bytes -= bytesOf(copies)
+      },
+    )
+  }
+
+  cancel(): void {
+    this.#isOver = true
+    clearTimeout(this.#timer)
+  }
+
+  #answered(inputs: readonly Tensor[]): void {
+    if (this.#isOver) return
+    this.#samples.push(inputs)
+    if (this.#samples.length === ENOUGH) this.#end()
+    else this.#timer ??= setTimeout(() => this.#end(), WAIT_MS).unref()
+  }
+
+  #end(): void {
+    if (this.#isOver) return
+    this.cancel()
+    this.#onReady(this.#samples)
+  }
+}
+
+function bytesOf(inputs: readonly Tensor[]): number {
+  return inputs.reduce(
+    (sum, { data }) => sum + (ArrayBuffer.isView(data) ? data.byteLength : 16 * data.length),
+    0,
+  )
+}

@@ -1,0 +1,47 @@
+import { artifactStatsOf } from '../artifacts/artifact-stats.js'
+import type { Prepared } from '../artifacts/artifacts.js'
+import type { VersionPool } from '../pools/version-pool.js'
+import type { Signature } from '../tensors/tensor.js'
+import { createPool } from './create-pool.js'
+import type { ModelVersion } from './model-version.js'
+import { whileLoading } from './prepare-model.js'
+import type { Serving } from './serving.js'
+import { drainTimeoutOf, endPool } from './take-down.js'
+
+/** A pool for the version, not started yet. */
+export function poolOf(serving: Serving, version: ModelVersion, prepared: Prepared): VersionPool {
+  const pool: VersionPool = createPool(serving, version, prepared, (cause) =>
+    failed(serving, version, pool, cause),
+  )
+  serving.prepared.set(pool, prepared)
+  version.artifact = artifactStatsOf(prepared)
+  return pool
+}
+
+/** Starts its threads, and measures what they take. To be called in the lane of loads. */
+export async function startPool(
+  serving: Serving,
+  version: ModelVersion,
+  pool: VersionPool,
+): Promise<Signature> {
+  const before = await serving.meter.read()
+  try {
+    const signature = await whileLoading(serving, serving.prepared.get(pool), () => pool.start())
+    const after = await serving.meter.read()
+    version.loadedBytes = Math.max(0, after.pssBytes - before.pssBytes)
+    return signature
+  } catch (error) {
+    // It has stopped by itself, but for a load that does not return.
+    void endPool(serving, pool, 0, () => error as Error)
+    throw error
+  }
+}
+
+/** Replicas keep dying: the version goes to `error`; what still runs comes to its end. */
+function failed(serving: Serving, version: ModelVersion, pool: VersionPool, cause: Error): void {
+  // A drain under way sees the pool off itself, and so does what has put another in its place.
+  if (version.pool !== pool || version.machine.is('stopping')) return
+  version.pool = undefined
+  version.machine.to('error', 'crash budget', cause)
+  void endPool(serving, pool, drainTimeoutOf(serving, version), () => cause)
+}

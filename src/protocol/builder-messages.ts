@@ -1,0 +1,105 @@
+import type { Tolerance } from '../tensors/batch-plan.js'
+import type { Signature, Tensor } from '../tensors/tensor.js'
+import type { Failure } from './messages.js'
+
+/**
+ * The forms that a model's artifact can have, best first. `external`: optimised, with the weights in a
+ * file that is mapped and so shared. `prepacked`: the same with the weights also laid out as the
+ * kernels want them, which each session would do for itself otherwise.
+ */
+export const ARTIFACT_FORMS = ['prepacked', 'external'] as const
+export type ArtifactForm = (typeof ARTIFACT_FORMS)[number]
+
+/** Names inside an artifact's folder; there is no second one if no weights are large enough. */
+export const ARTIFACT_MODEL = 'model.onnx'
+export const ARTIFACT_WEIGHTS = 'weights.bin'
+
+/** What to load: as a replica would. */
+export interface BuilderSubject {
+  readonly model: string
+  readonly version: string
+  readonly source: string
+  readonly sessionOptions: Readonly<Record<string, unknown>>
+}
+
+/** Asks for the content of a model and of the files that it names. */
+export interface DigestOrder {
+  readonly kind: 'digest'
+  readonly source: string
+}
+
+/** Asks for the content of files. */
+export interface HashOrder {
+  readonly kind: 'hash'
+  readonly files: readonly string[]
+}
+
+/** Has the model loaded and run, to see whether that ends well. */
+export interface ProbeOrder extends BuilderSubject {
+  readonly kind: 'probe'
+}
+
+/** Has an artifact built and proven. */
+export interface BuildOrder extends BuilderSubject {
+  readonly kind: 'build'
+  /** To write into: `<folder>/<form>/`. */
+  readonly folder: string
+  /** To be tried in this order. */
+  readonly forms: readonly ArtifactForm[]
+  /** Inputs that are known to be valid, in the signature's order; one at least. */
+  readonly samples: readonly (readonly Tensor[])[]
+  readonly tolerance: Tolerance
+}
+
+export type BuilderOrder = DigestOrder | HashOrder | ProbeOrder | BuildOrder
+
+export interface FileHash {
+  readonly path: string
+  readonly sha256: string
+}
+
+export interface DigestDone {
+  readonly ok: true
+  /** The model's file, then those it names, in the order of their names. */
+  readonly files: readonly FileHash[]
+}
+
+export interface HashDone {
+  readonly ok: true
+  readonly files: readonly FileHash[]
+}
+
+export interface ProbeDone {
+  readonly ok: true
+  readonly signature: Signature
+}
+
+/** Why a form cannot be used for this model. */
+export interface RejectedForm {
+  readonly form: ArtifactForm
+  readonly reason: string
+}
+
+export interface BuildDone {
+  readonly ok: true
+  /** The first that was proven; undefined if none was. */
+  readonly form: ArtifactForm | undefined
+  readonly files: readonly FileHash[]
+  readonly rejected: readonly RejectedForm[]
+}
+
+/** The reply that belongs to each kind of order. */
+export interface BuilderReplies {
+  digest: DigestDone
+  hash: HashDone
+  probe: ProbeDone
+  build: BuildDone
+}
+
+/** What the builder sends: what it is about to do, since that may be the end of it, and replies. */
+export type BuilderMessage =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'step'; readonly step: string }
+  | { readonly kind: 'loaded'; readonly signature: Signature }
+  | { readonly kind: 'rejected'; readonly rejected: RejectedForm }
+  | { readonly kind: 'reply'; readonly reply: BuilderReplies[keyof BuilderReplies] | Failure }

@@ -1,0 +1,167 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { modelPath } from '../../models/catalogue.js'
+import * as graphs from '../fixtures/graphs.js'
+import { messageOf, runChild, startChild, tries } from '../fixtures/process/run-child.js'
+import { tempFolder } from '../fixtures/temp-folder.js'
+import { tempRepository } from '../fixtures/temp-repository.js'
+
+const models = tempRepository({
+  answer: { '1': graphs.constantAnswer(1) },
+  big: { '1': graphs.bigLoad(8), '2': graphs.bigLoad(12), '3': graphs.bigLoad(48) },
+})
+afterAll(() => models.dispose())
+const big = (version: string): string => models.path('big', version)
+
+const isRunning = (pid: number): boolean => existsSync(`/proc/${pid}`)
+
+describe('a file that is the end of the process that loads it', () => {
+  it('is refused, and the host serves on', async () => {
+    using folder = tempFolder()
+    const written = await runChild('write-prepacked.mjs', {
+      input: { source: modelPath('ocr-rec', '4'), folder: folder.path },
+    })
+    expect(written).toMatchObject({ code: 0, signal: null })
+    const crasher = join(folder.path, 'model.onnx')
+    const input = { crasher, answer: models.path('answer', '1'), cacheDir: join(folder.path, 'cache') }
+    // It is one: what happens without a probe.
+    const unprobed = await runChild('load-crasher.mjs', {
+      input: { ...input, probe: 'off', artifacts: 'off' },
+    })
+    expect(unprobed).toMatchObject({ code: null, signal: 'SIGSEGV' })
+    const probed = await runChild('load-crasher.mjs', { input: { ...input, probe: 'child' } })
+    expect(probed).toMatchObject({ code: 0, signal: null, stderr: '' })
+    const { errors, answer } = messageOf(probed, 'done')
+    expect(answer).toBe('ok')
+    const refusal = {
+      code: 'ERR_MODEL_LOAD',
+      message: expect.stringMatching(/died of SIGSEGV; it is refused/),
+    }
+    expect(errors).toEqual([expect.objectContaining(refusal), expect.objectContaining(refusal)])
+  })
+})
+
+describe('a builder', () => {
+  it('that is killed at any moment costs nothing but its artifact', async () => {
+    using folder = tempFolder()
+    const count = 4 * tries
+    const delaysMs = Array.from({ length: count }, (_, index) =>
+      Math.round(((index + Math.random()) / count) * 500),
+    )
+    const child = await runChild('kill-builders.mjs', {
+      input: { source: big('1'), folder: folder.path, delaysMs },
+      limitMs: 110_000,
+    })
+    expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })
+    const done = messageOf(child, 'done')
+    expect(done).toMatchObject({ errors: [], answers: 1, counts: { loads: count } })
+    const { killed, original, prepacked } = done.counts as Record<string, number>
+    expect((original as number) + (prepacked as number)).toBe(count)
+    expect(killed).toBeGreaterThan(0)
+  })
+
+  it.each([
+    ['exit', { code: 3, signal: null }],
+    ['throw', { code: 1, signal: null }],
+  ])('ends with its parent: %s', async (end, ending) => {
+    using folder = tempFolder()
+    for (const step of ['load', 'original', 'prepacked']) {
+      const input = { source: big('3'), cacheDir: join(folder.path, step), step, end }
+      const child = await runChild('end-while-building.mjs', { input })
+      expect(child).toMatchObject(ending)
+      const { pid } = messageOf(child, 'building')
+      await expect.poll(() => isRunning(pid as number), { timeout: 10_000 }).toBe(false)
+    }
+  })
+
+  it.runIf(process.platform === 'linux')(
+    'ends with a parent that is killed, in the middle of native code',
+    async () => {
+      using folder = tempFolder()
+      for (const step of ['load', 'original', 'prepacked']) {
+        const input = { source: big('3'), cacheDir: join(folder.path, step), step }
+        const child = startChild('end-while-building.mjs', { input })
+        const { pid } = await child.message('building')
+        child.kill('SIGKILL')
+        await child.result
+        // Not only when it comes back to JavaScript.
+        await expect.poll(() => isRunning(pid as number), { timeout: 10_000, interval: 5 }).toBe(false)
+      }
+    },
+  )
+})
+
+describe('a cache', () => {
+  it('that two processes fill at the same time has every artifact once', async () => {
+    using folder = tempFolder()
+    const sources = [big('1'), big('2')]
+    const children = await Promise.all(
+      [sources, [...sources].reverse()].map((order) =>
+        runChild('load-with-cache.mjs', { input: { cacheDir: folder.path, sources: order } }),
+      ),
+    )
+    for (const child of children) expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })
+    const done = children.map((child) => messageOf(child, 'done'))
+    for (const each of done) {
+      expect(each).toMatchObject({ forms: ['prepacked', 'prepacked'], errors: [], warnings: [] })
+    }
+    const [one, other] = done.map(({ answers }) => answers as unknown[])
+    expect(one?.toReversed()).toEqual(other)
+    expect(done.reduce((sum, { built }) => sum + (built as number), 0)).toBe(2)
+    expect(readdirSync(join(folder.path, 'v1', 'tmp'))).toEqual([])
+  })
+
+  it.runIf(canMount())('on a disk that is full has models served as they are, with one warning', async () => {
+    using folder = tempFolder()
+    const disk = join(folder.path, 'disk')
+    mkdirSync(disk)
+    for (const size of ['64k', '1m', '20m']) {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', disk])
+      try {
+        const child = await runChild('load-with-cache.mjs', {
+          input: { cacheDir: join(disk, 'cache'), sources: [big('1'), big('2')] },
+        })
+        expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })
+        const done = messageOf(child, 'done')
+        expect(done).toMatchObject({ forms: ['original', 'original'], errors: [] })
+        expect(done.warnings).toHaveLength(1)
+        expect(readdirSync(join(disk, 'cache', 'v1', 'tmp'))).toEqual([])
+      } finally {
+        execFileSync('umount', [disk])
+      }
+    }
+  })
+
+  it.runIf(canMount())('that cannot be written is used as far as it is filled', async () => {
+    using folder = tempFolder()
+    const cacheDir = join(folder.path, 'cache')
+    const input = { cacheDir, sources: [big('1')] }
+    expect(messageOf(await runChild('load-with-cache.mjs', { input }), 'done')).toMatchObject({ built: 1 })
+    execFileSync('mount', ['--bind', '-o', 'ro', cacheDir, cacheDir])
+    try {
+      const child = await runChild('load-with-cache.mjs', {
+        input: { cacheDir, sources: [big('1'), big('2')] },
+      })
+      expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })
+      const done = messageOf(child, 'done')
+      expect(done).toMatchObject({ forms: ['prepacked', 'original'], errors: [], built: 0 })
+      expect(done.warnings).toEqual([expect.objectContaining({ code: 'EROFS' })])
+    } finally {
+      execFileSync('umount', [cacheDir])
+    }
+  })
+})
+
+/** Whether this user may: in a container that is root he often may not. */
+function canMount(): boolean {
+  using folder = tempFolder()
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', folder.path], { stdio: 'ignore' })
+    execFileSync('umount', [folder.path])
+    return true
+  } catch {
+    return false
+  }
+}

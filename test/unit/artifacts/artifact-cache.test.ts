@@ -1,0 +1,217 @@
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { ArtifactCache, type ArtifactEntry } from '../../../src/artifacts/artifact-cache.js'
+import type { FileHash } from '../../../src/protocol/builder-messages.js'
+import { tempFolder } from '../../fixtures/temp-folder.js'
+
+const MODEL = 'model.onnx'
+const WEIGHTS = 'weights.bin'
+
+function hashOf(path: string): string {
+  return createHash('sha256').update(readFileSync(path)).digest('hex')
+}
+
+function keyOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}
+
+interface Bed {
+  readonly cache: ArtifactCache
+  readonly root: string
+  /** How often files had to be read whole. */
+  readonly hashed: string[][]
+  publish(key: string, weights?: string): Promise<ArtifactEntry | undefined>
+}
+
+async function openCache(folder: string, maxBytes = 2 ** 30): Promise<Bed> {
+  const hashed: string[][] = []
+  const cache = new ArtifactCache(folder, maxBytes, async (files) => {
+    hashed.push([...files])
+    return files.map((path) => ({ path, sha256: hashOf(path) }))
+  })
+  await cache.open()
+  return {
+    cache,
+    hashed,
+    root: join(folder, 'v1'),
+    async publish(key, weights = 'w'.repeat(100)) {
+      const built = await cache.newFolder()
+      writeFileSync(join(built, MODEL), `the graph of ${key}`)
+      writeFileSync(join(built, WEIGHTS), weights)
+      const files: FileHash[] = [MODEL, WEIGHTS].map((path) => ({ path, sha256: hashOf(join(built, path)) }))
+      return cache.publish(key, built, { form: 'prepacked', rejected: [] }, files)
+    },
+  }
+}
+
+describe('an entry of the cache', () => {
+  it('is found as it was published, without its files being read', async () => {
+    using folder = tempFolder()
+    const { cache, root, hashed, publish } = await openCache(folder.path)
+    const key = keyOf('a')
+    const published = await publish(key)
+    expect(published).toMatchObject({ key, form: 'prepacked', folder: join(root, 'entries', key) })
+    expect(await cache.find(key)).toEqual(published)
+    expect(hashed).toEqual([])
+    expect(readdirSync(join(root, 'tmp'))).toEqual([])
+    expect(await cache.find(keyOf('b'))).toBeUndefined()
+  })
+
+  it.each([MODEL, WEIGHTS, 'manifest'])(
+    'is none, and gone, after any byte of its %s has changed',
+    async (name) => {
+      using folder = tempFolder()
+      const { cache, root, publish } = await openCache(folder.path)
+      const key = keyOf('a')
+      const { folder: entry } = (await publish(key, 'weights')) as ArtifactEntry
+      const length = readFileSync(join(entry, name)).length
+      for (let index = 0; index < length; index += 1) {
+        await publish(key, 'weights')
+        const bytes = readFileSync(join(entry, name))
+        bytes[index] = (bytes[index] as number) ^ 1
+        writeFileSync(join(entry, name), bytes)
+        expect(await cache.find(key)).toBeUndefined()
+        expect(existsSync(entry)).toBe(false)
+      }
+      expect(readdirSync(join(root, 'tmp'))).toEqual([])
+    },
+  )
+
+  it.each([MODEL, WEIGHTS, 'manifest'])('is none if its %s is cut short, longer or missing', async (name) => {
+    using folder = tempFolder()
+    const { cache, publish } = await openCache(folder.path)
+    const key = keyOf('a')
+    for (const damage of [
+      (whole: Buffer) => whole.subarray(0, -1),
+      (whole: Buffer) => Buffer.concat([whole, whole]),
+      () => Buffer.alloc(0),
+    ]) {
+      const { folder: entry } = (await publish(key)) as ArtifactEntry
+      writeFileSync(join(entry, name), damage(readFileSync(join(entry, name))))
+      expect(await cache.find(key)).toBeUndefined()
+    }
+  })
+
+  it('stays what it is when only its times have changed, which is read once', async () => {
+    using folder = tempFolder()
+    const { cache, hashed, publish } = await openCache(folder.path)
+    const key = keyOf('a')
+    const entry = (await publish(key)) as ArtifactEntry
+    utimesSync(join(entry.folder, WEIGHTS), 1, 1)
+    expect(await cache.find(key)).toEqual(entry)
+    expect(hashed).toHaveLength(1)
+  })
+
+  it('is not replaced by another one of the same key', async () => {
+    using folder = tempFolder()
+    const { cache, root, publish } = await openCache(folder.path)
+    const key = keyOf('a')
+    const first = await publish(key, 'first')
+    const second = await publish(key, 'second')
+    expect(second).toEqual(first)
+    expect(await cache.find(key)).toEqual(first)
+    expect(readdirSync(join(root, 'tmp'))).toEqual([])
+  })
+
+  it('that is half written is never seen', async () => {
+    using folder = tempFolder()
+    const { cache, root } = await openCache(folder.path)
+    const key = keyOf('a')
+    mkdirSync(join(root, 'entries', key))
+    writeFileSync(join(root, 'entries', key, MODEL), 'the graph')
+    expect(await cache.find(key)).toBeUndefined()
+    expect(existsSync(join(root, 'entries', key))).toBe(false)
+  })
+})
+
+describe('a cache that is too large', () => {
+  const keys = ['a', 'b', 'c', 'd'].map(keyOf)
+  const age = (root: string, key: string, seconds: number): void =>
+    utimesSync(join(root, 'entries', key, 'manifest'), seconds, seconds)
+
+  it('loses what was not used for longest', async () => {
+    using folder = tempFolder()
+    const { cache, root, publish } = await openCache(folder.path, 25_000)
+    const [a, b, c, d] = keys as [string, string, string, string]
+    for (const [index, key] of [a, b, c].entries()) {
+      await publish(key, 'w'.repeat(7_000))
+      age(root, key, index + 1)
+    }
+    // Used now.
+    await cache.find(a)
+    await publish(d, 'w'.repeat(7_000))
+    expect(readdirSync(join(root, 'entries')).sort()).toEqual([a, c, d].sort())
+  })
+
+  it('keeps what is in use, here or in another process that lives', async () => {
+    using folder = tempFolder()
+    const { cache, root, publish } = await openCache(folder.path, 10_000)
+    const [a, b, c, d] = keys as [string, string, string, string]
+    await publish(a, 'w'.repeat(7_000))
+    await cache.use(a)
+    await publish(b, 'w'.repeat(7_000))
+    const uses = join(root, 'uses')
+    const [own] = readdirSync(uses) as [string]
+    // Of a process that was: the number of this one, started at another time.
+    const identity = own.slice(a.length + 1)
+    writeFileSync(join(uses, `${b}.${identity.replace(/\.\d+$/, '.1')}`), '')
+    await publish(c, 'w'.repeat(7_000))
+    expect(readdirSync(join(root, 'entries')).sort()).toEqual([a, c].sort())
+    expect(readdirSync(uses)).toEqual([own])
+    await cache.leave(a)
+    expect(readdirSync(uses)).toEqual([])
+    await publish(d, 'w'.repeat(7_000))
+    expect(readdirSync(join(root, 'entries'))).toEqual([d])
+  })
+
+  it('believes the mark of a process on another machine', async () => {
+    using folder = tempFolder()
+    const { root, publish } = await openCache(folder.path, 10_000)
+    const [a, b] = keys as [string, string]
+    await publish(a, 'w'.repeat(7_000))
+    writeFileSync(join(root, 'uses', `${a}.elsewhere.1.1`), '')
+    await publish(b, 'w'.repeat(7_000))
+    expect(readdirSync(join(root, 'entries')).sort()).toEqual([a, b].sort())
+  })
+})
+
+describe('a cache that is opened', () => {
+  it('loses what builders that are gone have left behind, and only that', async () => {
+    using folder = tempFolder()
+    const { cache, root } = await openCache(folder.path)
+    const mine = await cache.newFolder()
+    const gone = mine.replace(/\.\d+\.([^.]+)$/, '.1.$1')
+    mkdirSync(gone)
+    await openCache(folder.path)
+    expect(readdirSync(join(root, 'tmp')).map((name) => join(root, 'tmp', name))).toEqual([mine])
+  })
+
+  it('says why it cannot be used', async () => {
+    using folder = tempFolder()
+    const path = join(folder.path, 'a-file')
+    writeFileSync(path, '')
+    await expect(openCache(path)).rejects.toMatchObject({ code: 'ENOTDIR' })
+  })
+})
+
+describe('what a file is known to hold', () => {
+  it('is forgotten when one of the files of the model changes', async () => {
+    using folder = tempFolder()
+    const { cache } = await openCache(join(folder.path, 'cache'))
+    const source = join(folder.path, 'm.onnx')
+    const data = join(folder.path, 'm.data')
+    writeFileSync(source, 'model')
+    writeFileSync(data, 'data')
+    const { stampOf } = await import('../../../src/artifacts/file-stamp.js')
+    const files = await Promise.all(
+      [source, data].map(async (path) => ({ path, sha256: hashOf(path), stamp: (await stampOf(path)).text })),
+    )
+    expect(await cache.digest(source)).toBeUndefined()
+    await cache.saveDigest(source, files)
+    expect(await cache.digest(source)).toMatchObject(files)
+    writeFileSync(data, 'other')
+    expect(await cache.digest(source)).toBeUndefined()
+  })
+})

@@ -1,0 +1,46 @@
+import { expect, it } from 'vitest'
+import { whileLocked } from '../../../src/artifacts/build-lock.js'
+
+const name = (): string => `test ${process.pid} ${Math.random()}`
+
+it.runIf(process.platform !== 'darwin')('what is done under one name is done one after another', async () => {
+  const lock = name()
+  let inside = 0
+  let most = 0
+  const done: number[] = []
+  const work = async (index: number): Promise<void> => {
+    inside += 1
+    most = Math.max(most, inside)
+    await new Promise((resolve) => setImmediate(resolve))
+    inside -= 1
+    done.push(index)
+  }
+  await Promise.all([1, 2, 3, 4, 5].map((index) => whileLocked(lock, 60_000, () => work(index))))
+  expect(most).toBe(1)
+  expect(done.sort()).toEqual([1, 2, 3, 4, 5])
+})
+
+it('what fails lets the next one in', async () => {
+  const lock = name()
+  const failing = whileLocked(lock, 60_000, async () => {
+    throw new Error('no')
+  })
+  await expect(failing).rejects.toThrow('no')
+  expect(await whileLocked(lock, 60_000, async () => 'yes')).toBe('yes')
+})
+
+it('nobody waits for longer than he wants to', async () => {
+  const lock = name()
+  let end = (): void => undefined
+  const first = whileLocked(
+    lock,
+    60_000,
+    () =>
+      new Promise<void>((resolve) => {
+        end = resolve
+      }),
+  )
+  expect(await whileLocked(lock, 1, async () => 'done')).toBe('done')
+  end()
+  await first
+})

@@ -1,0 +1,48 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, it } from 'vitest'
+import { z } from 'zod'
+import { readRecord, writeRecord } from '../../../src/artifacts/record-file.js'
+import { tempFolder } from '../../fixtures/temp-folder.js'
+
+const schema = z.strictObject({ answer: z.number() })
+
+it('a record is read as it was written, and leaves no other file behind', async () => {
+  using folder = tempFolder()
+  const path = join(folder.path, 'record')
+  await writeRecord(path, { answer: 42 })
+  await writeRecord(path, { answer: 43 })
+  expect(await readRecord(path, schema)).toEqual({ answer: 43 })
+  expect(readdirSync(folder.path)).toEqual(['record'])
+})
+
+it('a record of which any byte has changed, or that ends anywhere before its end, is none', async () => {
+  using folder = tempFolder()
+  const path = join(folder.path, 'record')
+  await writeRecord(path, { answer: 42 })
+  const whole = readFileSync(path)
+  for (const index of whole.keys()) {
+    const damaged = Buffer.from(whole)
+    damaged[index] = (damaged[index] as number) ^ 1
+    writeFileSync(path, damaged)
+    expect(await readRecord(path, schema)).toBeUndefined()
+    writeFileSync(path, whole.subarray(0, index))
+    expect(await readRecord(path, schema)).toBeUndefined()
+  }
+})
+
+it('a record that is not there, or of another kind, is none', async () => {
+  using folder = tempFolder()
+  const path = join(folder.path, 'record')
+  expect(await readRecord(path, schema)).toBeUndefined()
+  await writeRecord(path, { answer: 'forty-two' })
+  expect(await readRecord(path, schema)).toBeUndefined()
+})
+
+it('a record that cannot be written leaves nothing behind and says why', async () => {
+  using folder = tempFolder()
+  await expect(writeRecord(join(folder.path, 'missing', 'record'), {})).rejects.toMatchObject({
+    code: 'ENOENT',
+  })
+  expect(readdirSync(folder.path)).toEqual([])
+})

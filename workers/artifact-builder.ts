@@ -1,0 +1,75 @@
+import { writeFileSync } from 'node:fs'
+import { constants, getPriority, setPriority } from 'node:os'
+import type { BuilderMessage, BuilderOrder, BuilderReplies } from '../src/protocol/builder-messages.js'
+import { loadLibc } from '../src/protocol/libc.js'
+import { buildArtifact, whileLoaded } from './build-artifact.js'
+import { failure } from './failure.js'
+import { digestOf, hashOf } from './file-hash.js'
+import { tryRuns } from './probe-model.js'
+
+// A process of its own: it does with a model file what could be the end of a process, one order after
+// another.
+
+const parent = Number(process.argv[2])
+
+loadLibc()?.dieWithParent()
+// It may have ended before that.
+if (process.ppid !== parent) process.exit(0)
+process.once('disconnect', () => process.exit(0))
+setPriority(Math.max(getPriority(), constants.priority.PRIORITY_BELOW_NORMAL))
+offerToBeKilledFirst()
+
+let turn: Promise<void> = Promise.resolve()
+process.on('message', (order: BuilderOrder) => {
+  turn = turn.then(() => carryOut(order))
+})
+
+void send({ kind: 'ready' })
+
+async function carryOut(order: BuilderOrder): Promise<void> {
+  try {
+    await send({ kind: 'reply', reply: await done(order) })
+  } catch (error) {
+    await send({ kind: 'reply', reply: failure(error) })
+  }
+}
+
+async function done(order: BuilderOrder): Promise<BuilderReplies[keyof BuilderReplies]> {
+  switch (order.kind) {
+    case 'digest':
+      return { ok: true, files: digestOf(order.source) }
+    case 'hash':
+      return { ok: true, files: order.files.map((path) => ({ path, sha256: hashOf(path) })) }
+    case 'probe':
+      await step('load')
+      return whileLoaded(order, async (model) => {
+        const { signature } = model
+        await send({ kind: 'loaded', signature })
+        await step('run')
+        await tryRuns(model)
+        return { ok: true, signature }
+      })
+    case 'build':
+      return buildArtifact(order, { step, rejected: (rejected) => send({ kind: 'rejected', rejected }) })
+  }
+}
+
+function step(name: string): Promise<void> {
+  return send({ kind: 'step', step: name })
+}
+
+/** Resolves when it is on its way: what follows may end this process. */
+function send(message: BuilderMessage): Promise<void> {
+  return new Promise((resolve) => {
+    process.send?.(message, undefined, undefined, () => resolve())
+  })
+}
+
+/** When memory runs out, the kernel shall take this process and not the one that serves. */
+function offerToBeKilledFirst(): void {
+  try {
+    writeFileSync('/proc/self/oom_score_adj', '1000')
+  } catch {
+    // Not on Linux, or not allowed.
+  }
+}
