@@ -1,6 +1,15 @@
 import { z } from 'zod'
 
 export const memorySchema = z.strictObject({
+  budgetBytes: z
+    .number()
+    .int()
+    .min(0)
+    .optional()
+    .meta({ type: 'bytes' })
+    .describe(
+      "what the process may hold: loads that do not fit evict what nobody uses, or are refused; 0 is without a limit; by default nine tenths of the control group's limit, or of the machine's memory, which processes that share it had better be told their part of",
+    ),
   allocator: z
     .enum(['tuned', 'untouched'])
     .default('tuned')

@@ -2,7 +2,8 @@ import { z } from 'zod'
 import { artifacts, probe } from './config-artifacts.js'
 import { batching } from './config-batching.js'
 import { memorySchema } from './config-memory.js'
-import { count, durationMs } from './config-numbers.js'
+import { modelConfigSchema, swapStrategy } from './config-model.js'
+import { count, countOrAuto, durationMs } from './config-numbers.js'
 import { errors } from './errors.js'
 
 export { durationMs, MAX_TIMER_MS } from './config-numbers.js'
@@ -15,59 +16,7 @@ const name = z
     message: 'must be usable as a folder name: no slash, backslash or NUL',
   })
 export const logLevelSchema = z.enum(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'])
-const countOrAuto = z.union([count.max(1024), z.literal('auto')])
 const fileOrUrl = z.union([z.string().min(1), z.instanceof(URL)]).meta({ type: 'path or file URL' })
-const jsonRecord = z.record(z.string(), z.unknown())
-
-const sample = z.strictObject({
-  input: jsonRecord.meta({ type: 'object, as for `predict`', description: 'a valid input' }),
-  output: jsonRecord.optional().meta({
-    type: 'object, by output',
-    description: 'the expected answer; outputs that are not named are not compared',
-  }),
-  rtol: z.number().min(0).default(1e-3).describe('tolerance for numbers, relative to the expected value'),
-  atol: z.number().min(0).default(1e-5).describe('absolute tolerance, added to that'),
-})
-
-/** Settings of one model; each falls back to the runtime's setting of the same name. */
-const modelConfigSchema = z.strictObject({
-  replicas: countOrAuto.optional().describe('worker threads of each version'),
-  intraOpNumThreads: count.max(1024).optional().describe('threads inside one run'),
-  sessionOptions: jsonRecord.optional().meta({
-    type: 'object',
-    description: "passed to `InferenceSession.create`, over this library's defaults",
-  }),
-  executionProviders: z
-    .array(z.unknown())
-    .min(1)
-    .optional()
-    .describe("onnxruntime's execution providers, best first"),
-  loaderOptions: z.unknown().optional().meta({
-    type: 'anything that can be cloned',
-    description: 'handed to a custom loader as it is',
-  }),
-  maxQueue: z.number().int().min(0).optional().describe('requests that may wait for one version'),
-  stuckAfterMs: durationMs.optional().describe('a run that takes longer puts its replica in quarantine'),
-  modelIdleMs: durationMs.optional().describe('a version that is unused for so long is evicted'),
-  standbyMs: durationMs.optional().describe('how long this version keeps its pool after it is replaced'),
-  drainTimeoutMs: durationMs
-    .optional()
-    .describe('how long this version waits for its requests when it is stopped'),
-  maxPackMs: durationMs
-    .max(10_000)
-    .optional()
-    .describe('requests that run one after another travel together for as long as they take so long'),
-  batching: batching.optional().meta({
-    type: '`auto`, `off` or [object](#batching)',
-    description: 'whether requests may share runs, once it is proven that each is answered as if alone',
-  }),
-  probe: probe.optional().describe('whether another process loads a file first that is not known'),
-  artifacts: z
-    .enum(['auto', 'off'])
-    .optional()
-    .describe('whether the model is made into a form whose weights all replicas share'),
-  sample: sample.optional().describe('what every replica runs before it serves'),
-})
 
 export const loadModelSchema = z.strictObject({
   name,
@@ -214,6 +163,11 @@ export const runtimeSchema = z.strictObject({
     .default(3_600_000)
     .describe('how often idle versions are looked for; 0 is never'),
   modelIdleMs: durationMs.default(0).describe('a version that is unused for so long is evicted; 0 is never'),
+  swapStrategy: swapStrategy
+    .default('parallel')
+    .describe(
+      '`parallel`: the old version serves until the new one is loaded; `resource-preserving`: it is drained first, so that both are never in memory, and requests [wait](#hot-swap)',
+    ),
   standbyMs: durationMs.default(0).describe('how long a replaced version keeps its pool'),
   drainTimeoutMs: durationMs
     .default(30_000)

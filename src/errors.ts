@@ -136,6 +136,9 @@ export interface RuntimeErrorFields {
   stage?: 'queued' | 'in-flight' | undefined
   /** `ERR_OVERLOADED`: how long to wait before another try, in milliseconds. */
   retryAfterMs?: number | undefined
+  /** `ERR_INSUFFICIENT_MEMORY`: what the load is expected to take, and what it may, in bytes. */
+  neededBytes?: number | undefined
+  freeBytes?: number | undefined
 }
 
 /**
@@ -155,7 +158,7 @@ export class RuntimeError extends Error {
     super(message, fields.cause === undefined ? undefined : { cause: fields.cause })
     this.code = code
     this.retryable = ERROR_TABLE[code].retryable
-    for (const key of ['model', 'version', 'stage', 'retryAfterMs'] as const) {
+    for (const key of ['model', 'version', 'stage', 'retryAfterMs', 'neededBytes', 'freeBytes'] as const) {
       if (fields[key] !== undefined)
         Object.defineProperty(this, key, { value: fields[key], enumerable: true })
     }

@@ -44,6 +44,7 @@ export {
   type Transition,
 } from './lifecycle/states.js'
 export type { DatedReading, MemoryReading } from './memory/accounting.js'
+export type { BudgetStats } from './memory/governor.js'
 export type { AllocatorStats } from './memory/reclaim.js'
 export type { UnloadReport } from './models/eviction.js'
 export type { SwapResult } from './models/hot-swap.js'

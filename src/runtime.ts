@@ -14,6 +14,7 @@ import { LifecycleManager } from './lifecycle/lifecycle-manager.js'
 import { checkMemory, EventLoopCheck } from './lifecycle/process-checks.js'
 import type { LifecycleState, Transition } from './lifecycle/states.js'
 import type { DatedReading } from './memory/accounting.js'
+import type { BudgetStats } from './memory/governor.js'
 import type { AllocatorStats } from './memory/reclaim.js'
 import { type ModelInfo, ModelLifecycleManager } from './models/model-manager.js'
 import { createServing, type Serving, type ServingEvents } from './models/serving.js'
@@ -47,6 +48,7 @@ export interface MemoryStats {
   /** The last reading of what the process holds; undefined before the first load. */
   readonly process: DatedReading | undefined
   readonly allocator: AllocatorStats
+  readonly budget: BudgetStats
 }
 
 export interface CloseReport {
@@ -140,6 +142,7 @@ export class Runtime extends EventEmitter<RuntimeEvents> implements AsyncDisposa
       memory: {
         process: this.#serving.meter.last(),
         allocator: this.#serving.reclaimer.stats(),
+        budget: this.#serving.governor.stats(),
       },
     }
   }

@@ -49,6 +49,8 @@ export interface PrepareOrder extends BuilderSubject {
 export interface Prepared {
   /** In use until `release`; undefined is as it is. */
   readonly entry: ArtifactEntry | undefined
+  /** Of its files; undefined if they were not looked at. */
+  readonly bytes: number | undefined
   /** Why it has no artifact; undefined if it has one. */
   readonly reason: string | undefined
   /** Builds the artifact from inputs that are known to be valid; undefined if it needs none. */
@@ -113,6 +115,10 @@ export class Artifacts {
       await this.#probe(order, undefined)
       return plain('there is no cache to keep it in')
     }
+    return { ...(await this.#prepareKnown(order, files)), bytes: await sizeOf(files) }
+  }
+
+  async #prepareKnown(order: PrepareOrder, files: readonly FileHash[]): Promise<Prepared> {
     const key = keyOf(files, order.sessionOptions)
     const why = order.isBuilt ? whyNoArtifact(order.sessionOptions) : 'artifacts are off'
     const found = why === undefined ? await this.#find(key) : undefined
@@ -123,7 +129,7 @@ export class Artifacts {
     if (bytes < this.#settings.options.minBytes) return plain(`it has ${bytes} bytes (artifacts.minBytes)`)
     const build = (samples: readonly (readonly Tensor[])[]): Promise<Prepared> =>
       this.#build(order, key, bytes, samples)
-    if (order.samples === undefined) return { entry: undefined, reason: 'no valid input is known yet', build }
+    if (order.samples === undefined) return { ...plain('no valid input is known yet'), build }
     return build(order.samples(signature ?? (await this.#load(order, key))))
   }
 
@@ -133,7 +139,7 @@ export class Artifacts {
     await this.#cache.use(key)
     const entry = await this.#guarded(() => this.#cache.find(key))
     if (entry !== undefined && entry.form !== 'original')
-      return { entry, reason: undefined, build: undefined }
+      return { entry, bytes: undefined, reason: undefined, build: undefined }
     await this.#cache.leave(key)
     return entry === undefined ? undefined : plain(reasonOf(entry.rejected))
   }
@@ -275,7 +281,7 @@ export class Artifacts {
 }
 
 function plain(reason: string): Prepared {
-  return { entry: undefined, reason, build: undefined }
+  return { entry: undefined, bytes: undefined, reason, build: undefined }
 }
 
 function reasonOf(rejected: readonly RejectedForm[]): string {

@@ -1,6 +1,6 @@
-import { totalmem } from 'node:os'
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
 import { getHeapStatistics } from 'node:v8'
+import { memoryLimit } from '../memory/memory-limit.js'
 import type { HealthAnswer } from './health-check.js'
 
 /** Beyond that an allocation may fail, or the kernel choose this process. */
@@ -13,8 +13,7 @@ const NS_PER_MS = 1e6
 /** Resident memory against what the process may use, and V8's heap against its limit. */
 export function checkMemory(): HealthAnswer {
   const residentBytes = process.memoryUsage.rss()
-  const constrainedBytes = process.constrainedMemory()
-  const limitBytes = constrainedBytes > 0 ? Math.min(constrainedBytes, totalmem()) : totalmem()
+  const limitBytes = memoryLimit()
   const { used_heap_size: heapBytes, heap_size_limit: heapLimitBytes } = getHeapStatistics()
   const detail = { residentBytes, limitBytes, heapBytes, heapLimitBytes }
   const full = [

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { errors } from '../errors.js'
 import { asRuntimeError } from '../protocol/error-codec.js'
+import { reserveRoom } from './memory-room.js'
 import type { ModelVersion } from './model-version.js'
 import { prepareModel } from './prepare-model.js'
 import { tryArtifactLater } from './renew-pool.js'
@@ -21,11 +22,16 @@ export async function bringUp(serving: Serving, version: ModelVersion, trigger: 
     await checkSource(version)
     assertOpen(serving)
     const prepared = await prepareModel(serving, version)
-    await serving.loadLane.add(async () => {
-      assertOpen(serving)
-      version.pool = poolOf(serving, version, prepared)
-      version.signature = await startPool(serving, version, version.pool)
-    })
+    const room = await reserveRoom(serving, version, prepared)
+    try {
+      await serving.loadLane.add(async () => {
+        assertOpen(serving)
+        version.pool = poolOf(serving, version, prepared)
+        version.signature = await startPool(serving, version, version.pool)
+      })
+    } finally {
+      room.release()
+    }
     assertOpen(serving)
     version.readySinceMs = performance.now()
     machine.to('ready', trigger)
@@ -34,7 +40,11 @@ export async function bringUp(serving: Serving, version: ModelVersion, trigger: 
     const error = loadError(version, thrown)
     // Else the runtime is being closed, and the version is on its way to `stopped`.
     if (!machine.is('initializing')) assertOpen(serving)
-    else {
+    else if (error instanceof errors.ERR_INSUFFICIENT_MEMORY) {
+      // Nothing is wrong with it: it stays cold.
+      machine.to('stopping', trigger, error)
+      machine.to('stopped', trigger, error)
+    } else {
       version.pool = undefined
       version.failedAtMs = performance.now()
       machine.to('error', trigger, error)

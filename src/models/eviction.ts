@@ -1,3 +1,4 @@
+import type PQueue from 'p-queue'
 import type { StuckReplica } from '../pools/replica.js'
 import type { Catalogue } from './catalogue.js'
 import type { ModelVersion } from './model-version.js'
@@ -30,10 +31,15 @@ export async function giveBack(
     versions.map((version) => takeDown(serving, version, trigger, drainTimeoutOf(serving, version))),
   )
   const after = await serving.meter.read()
+  const bytesReturned = Math.max(0, before.pssBytes - after.pssBytes)
+  const [only, ...others] = versions
+  if (only !== undefined && others.length === 0) {
+    only.measuredBytes = Math.max(bytesReturned, only.loadedBytes ?? 0)
+  }
   return {
     name,
     versions: versions.map((version) => version.spec.version),
-    bytesReturned: Math.max(0, before.pssBytes - after.pssBytes),
+    bytesReturned,
     durationMs: performance.now() - startedAt,
     rejected: reports.reduce((sum, report) => sum + report.rejected, 0),
     stuck: reports.flatMap((report) => report.stuck),
@@ -42,7 +48,8 @@ export async function giveBack(
 
 /**
  * Takes the pools of versions away that nobody has used for `maxAgeMs(version)`; undefined
- * is never. They stay known, cold, and come back with the next request.
+ * is never. They stay known, cold, and come back with the next request; those that are to keep some
+ * replicas keep them.
  */
 export async function evictIdle(
   serving: Serving,
@@ -52,19 +59,56 @@ export async function evictIdle(
 ): Promise<UnloadReport[]> {
   const isIdle = (version: ModelVersion): boolean => {
     const limitMs = maxAgeMs(version)
-    if (limitMs === undefined || !version.machine.is('ready', 'running')) return false
-    return version.usage.open === 0 && version.idleMs(performance.now()) >= limitMs
+    return limitMs !== undefined && isUnused(version) && version.idleMs(performance.now()) >= limitMs
   }
   const reports: UnloadReport[] = []
   for (const candidate of catalogue.versions().filter(isIdle)) {
-    const report = await catalogue.get(candidate.spec.name)?.lane.add(async () => {
-      // Asked again at the last moment: nothing comes between this and `stopping`.
-      if (!isIdle(candidate)) return undefined
-      clearTimeout(candidate.standbyTimer)
-      candidate.machine.to('stopping', trigger)
-      return giveBack(serving, candidate.spec.name, [candidate], trigger)
-    })
+    const { minReplicas } = candidate.spec.config
+    if (minReplicas !== undefined) {
+      candidate.shrink(minReplicas)
+      continue
+    }
+    const report = await evict(serving, candidate, () => isIdle(candidate), trigger)
     if (report !== undefined) reports.push(report)
   }
   return reports
+}
+
+/** Evicts what nobody uses and was not used for longest, of other models; false if there is nothing. */
+export async function evictLeastRecentlyUsed(serving: Serving, model: string): Promise<boolean> {
+  const nowMs = performance.now()
+  // Not one whose model is being changed: to wait for that could be to wait for oneself.
+  const isFree = (version: ModelVersion): boolean =>
+    isUnused(version) && version.spec.config.minReplicas === undefined && isQuiet(version.lane)
+  const [oldest] = serving.catalogue
+    .versions()
+    .filter((version) => version.spec.name !== model && isFree(version))
+    .sort((a, b) => b.idleMs(nowMs) - a.idleMs(nowMs))
+  if (oldest === undefined) return false
+  await evict(serving, oldest, () => isUnused(oldest), 'memory')
+  return true
+}
+
+/** Unless `mayGo()` at the last moment: nothing comes between that and `stopping`. */
+async function evict(
+  serving: Serving,
+  version: ModelVersion,
+  mayGo: () => boolean,
+  trigger: string,
+): Promise<UnloadReport | undefined> {
+  return version.lane.add(async () => {
+    if (!mayGo()) return undefined
+    clearTimeout(version.standbyTimer)
+    version.machine.to('stopping', trigger)
+    return giveBack(serving, version.spec.name, [version], trigger)
+  })
+}
+
+/** It has a pool, no request, and is not to stay. */
+function isUnused({ machine, usage, spec }: ModelVersion): boolean {
+  return machine.is('ready', 'running') && usage.open === 0 && spec.config.pinned !== true
+}
+
+function isQuiet({ size, pending }: PQueue): boolean {
+  return size + pending === 0
 }

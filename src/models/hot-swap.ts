@@ -6,7 +6,7 @@ import type { ModelVersion } from './model-version.js'
 import { promote, retire } from './promotion.js'
 import { assertOpen, type Serving } from './serving.js'
 import { SwapTicket } from './swap-ticket.js'
-import type { DrainReport } from './take-down.js'
+import { type DrainReport, drainTimeoutOf, takeDown } from './take-down.js'
 
 export interface SwapResult {
   readonly name: string
@@ -60,11 +60,12 @@ async function perform(
     check()
     const next = await order.find()
     check()
+    if (isDrainedFirst(serving, entry, next)) return await swapInPlace(serving, entry, next, order)
     const wasReady = next.machine.is('ready')
     if (!wasReady) await bringUp(serving, next, order.trigger)
     try {
       check()
-      checkSignature(entry, next)
+      if (entry.active !== undefined) checkSignatures(entry.active, next)
     } catch (error) {
       // What was ready before stays so; what was loaded for this swap is not needed.
       if (!wasReady) void retire(serving, entry, next, 'swap not promoted')
@@ -75,6 +76,73 @@ async function perform(
     return { name: entry.name, from, to: order.newVersion, drained }
   } finally {
     if (entry.ticket === ticket) entry.ticket = undefined
+  }
+}
+
+/** Whether there shall never be room for both; what is ready has its room already. */
+function isDrainedFirst(serving: Serving, { active }: ModelEntry, next: ModelVersion): boolean {
+  if (active === undefined || active === next || next.machine.is('ready')) return false
+  return (next.spec.config.swapStrategy ?? serving.config.swapStrategy) === 'resource-preserving'
+}
+
+/**
+ * Ends the old version before the new one is loaded. New requests are the new one's from the beginning:
+ * they wait for its load. If that fails the old one is loaded again. What supersedes it comes after it,
+ * since there is nothing to go back to meanwhile.
+ */
+async function swapInPlace(
+  serving: Serving,
+  entry: ModelEntry,
+  next: ModelVersion,
+  { trigger, newVersion }: SwapOrder,
+): Promise<SwapResult> {
+  const old = entry.active as ModelVersion
+  const { previous } = entry
+  serving.logger.info({ ...next.subject, from: old.spec.version }, 'the old version is drained first')
+  const drained = await vacate(serving, entry, old, next, trigger)
+  try {
+    await bringUp(serving, next, trigger)
+    assertOpen(serving)
+    checkSignatures(old, next)
+    next.machine.to('starting', trigger)
+    next.machine.to('running', trigger)
+    serving.emit('promoted', { model: entry.name, from: old.spec.version, to: newVersion })
+    return { name: entry.name, from: old.spec.version, to: newVersion, drained: Promise.resolve(drained) }
+  } catch (error) {
+    entry.active = old
+    entry.previous = previous
+    if (next.machine.is('ready')) await retire(serving, entry, next, 'swap not promoted')
+    if (serving.isOpen && old.isCold) await serveAgain(serving, old, trigger)
+    throw error
+  }
+}
+
+/** Makes `next` what requests go to, and waits until nothing is left of the old version. */
+async function vacate(
+  serving: Serving,
+  entry: ModelEntry,
+  old: ModelVersion,
+  next: ModelVersion,
+  trigger: string,
+): Promise<DrainReport | undefined> {
+  const isServing = old.machine.is('ready', 'running')
+  clearTimeout(old.standbyTimer)
+  if (isServing) old.machine.to('stopping', trigger)
+  entry.active = next
+  entry.previous = old.spec.version
+  if (isServing) return takeDown(serving, old, trigger, drainTimeoutOf(serving, old))
+  if (old.machine.is('stopping')) await old.machine.waitFor('stopped')
+  return undefined
+}
+
+/** What the next request would do; a failure is told then. */
+async function serveAgain(serving: Serving, old: ModelVersion, trigger: string): Promise<void> {
+  try {
+    await bringUp(serving, old, trigger)
+    old.machine.to('starting', trigger)
+    old.machine.to('running', trigger)
+  } catch (err) {
+    serving.logger.error({ err, ...old.subject }, 'the old version cannot be loaded again')
   }
 }
 
@@ -95,13 +163,13 @@ function checkActive(entry: ModelEntry, { newVersion, oldVersion }: SwapOrder, i
   }
 }
 
-function checkSignature(entry: ModelEntry, next: ModelVersion): void {
-  const from = entry.active?.signature
-  if (from === undefined || next.signature === undefined) return
-  const problems = signatureProblems(from, next.signature)
+/** @throws ERR_SIGNATURE_MISMATCH if `next` does not accept what `from` accepts. */
+function checkSignatures(from: ModelVersion, next: ModelVersion): void {
+  if (from.signature === undefined || next.signature === undefined) return
+  const problems = signatureProblems(from.signature, next.signature)
   if (problems.length === 0) return
   throw new errors.ERR_SIGNATURE_MISMATCH(
-    `${entry.name}@${next.spec.version} cannot replace ${entry.active?.spec.version}: ${problems.join('; ')}`,
+    `${next.spec.name}@${next.spec.version} cannot replace ${from.spec.version}: ${problems.join('; ')}`,
     next.subject,
   )
 }

@@ -17,7 +17,7 @@ import { within } from '../pools/within.js'
 import type { LogLevel } from '../protocol/messages.js'
 import type { ModelInput, Outputs, Signature } from '../tensors/tensor.js'
 import { bringUp } from './bring-up.js'
-import { Catalogue, type ModelEntry } from './catalogue.js'
+import type { Catalogue, ModelEntry } from './catalogue.js'
 import { closeAll } from './close-all.js'
 import { coldStart } from './cold-start.js'
 import { evictIdle, giveBack, type UnloadReport } from './eviction.js'
@@ -52,12 +52,13 @@ export interface ModelInfo {
 /** Loads, swaps, unloads and evicts model versions, and takes requests for them. */
 export class ModelLifecycleManager {
   readonly #serving: Serving
-  readonly #catalogue = new Catalogue()
+  readonly #catalogue: Catalogue
   readonly #predictor: Predictor
   readonly #idleTimer: NodeJS.Timeout | undefined
 
   constructor(serving: Serving) {
     this.#serving = serving
+    this.#catalogue = serving.catalogue
     this.#predictor = new Predictor(serving, this.#catalogue, (version, isPlain) =>
       coldStart(serving, this.#catalogue, version, isPlain),
     )

@@ -31,8 +31,12 @@ export class ModelVersion {
   loadedBytes: number | undefined
   /** What its pools have found out about sharing runs. */
   readonly batching: BatchingMemory = { proof: undefined }
+  /** What a pool of it was seen to hold, as soon as one has been; undefined after its replicas have changed. */
+  measuredBytes: number | undefined
   /** In which form its last pool has loaded it; undefined before the first. */
   artifact: ArtifactStats | undefined
+  /** How many replicas it had before some were taken for it was unused; undefined if none were. */
+  fullReplicas: number | undefined
   /** Keeps requests for the proof of an artifact; undefined if none is to be built. */
   trial: ArtifactTrial | undefined
   /** Loads, swaps and unloads of its model happen in here, one after another. */
@@ -68,6 +72,22 @@ export class ModelVersion {
   /** Sets how many replicas its next pools have. */
   setReplicas(replicas: number | 'auto'): void {
     this.#spec = { ...this.#spec, config: { ...this.#spec.config, replicas } }
+    this.measuredBytes = undefined
+  }
+
+  /** Leaves so many replicas of its pool, until the next request. */
+  shrink(replicas: number): void {
+    const { pool } = this
+    if (pool === undefined || !pool.isOpen || pool.wanted <= replicas) return
+    this.fullReplicas ??= pool.wanted
+    pool.resize(replicas).catch(() => undefined)
+  }
+
+  /** Gives it back the replicas that it was left without. */
+  grow(): void {
+    const { fullReplicas, pool } = this
+    this.fullReplicas = undefined
+    if (fullReplicas !== undefined && pool?.isOpen) pool.resize(fullReplicas).catch(() => undefined)
   }
 
   /** How long its pool has been there without being used. */

@@ -80,6 +80,7 @@ function admit(version: ModelVersion, pool: VersionPool, request: RunRequest, in
     return
   }
   version.trial?.offer(request)
+  if (version.fullReplicas !== undefined) version.grow()
   pool.submit(request)
 }
 

@@ -2,6 +2,7 @@ import { artifactStatsOf } from '../artifacts/artifact-stats.js'
 import type { Prepared } from '../artifacts/artifacts.js'
 import type { Tensor } from '../tensors/tensor.js'
 import { ArtifactTrial } from './artifact-trial.js'
+import { reserveRoom } from './memory-room.js'
 import type { ModelVersion } from './model-version.js'
 import type { Serving } from './serving.js'
 import { poolOf, startPool } from './start-pool.js'
@@ -37,10 +38,13 @@ export function tryArtifactLater(serving: Serving, version: ModelVersion, prepar
     serving.isOpen && version.pool === pool && version.machine.is('ready', 'running')
   const renew = async (built: Prepared): Promise<void> => {
     if (pool === undefined || !isAsBefore()) return serving.artifacts.release(built)
+    const room = await reserveRoom(serving, version, built)
     const next = poolOf(serving, version, built)
     // Until it serves, a close has to see it off.
     serving.endingPools.add(next)
-    version.signature = await serving.loadLane.add(() => startPool(serving, version, next))
+    version.signature = await serving.loadLane
+      .add(() => startPool(serving, version, next))
+      .finally(() => room.release())
     const cause = new Error('it was replaced')
     if (!isAsBefore()) {
       await endPool(serving, next, 0, () => cause)

@@ -6,6 +6,8 @@ import type { RuntimeConfig } from '../config.js'
 import { errors } from '../errors.js'
 import type { Transition } from '../lifecycle/states.js'
 import { MemoryMeter } from '../memory/accounting.js'
+import { MemoryGovernor } from '../memory/governor.js'
+import { memoryLimit } from '../memory/memory-limit.js'
 import { Reclaimer } from '../memory/reclaim.js'
 import type { StuckReplica } from '../pools/replica.js'
 import { coresPerProcess } from '../pools/usable-cores.js'
@@ -13,7 +15,10 @@ import type { VersionPool } from '../pools/version-pool.js'
 import type { LogLevel } from '../protocol/messages.js'
 import type { RequestTracker } from '../requests/request-tracker.js'
 import type { Logger } from '../telemetry/logger.js'
+import { Catalogue } from './catalogue.js'
 import { createArtifacts } from './create-artifacts.js'
+
+const BUDGET_SHARE = 0.9
 
 export interface ReplicaExit {
   readonly model: string
@@ -74,6 +79,9 @@ export interface Serving {
   /** Of each pool how its model was loaded. */
   readonly prepared: WeakMap<VersionPool, Prepared>
   readonly meter: MemoryMeter
+  readonly governor: MemoryGovernor
+  /** Every model that is known. */
+  readonly catalogue: Catalogue
   readonly reclaimer: Reclaimer
   /** Pools on their way out, until their last thread has ended. */
   readonly endingPools: Set<VersionPool>
@@ -89,6 +97,7 @@ export function createServing(
   requests: RequestTracker,
   emit: Serving['emit'],
 ): Serving {
+  const meter = new MemoryMeter()
   return {
     config,
     logger,
@@ -99,13 +108,20 @@ export function createServing(
     loaders: new Map([['onnx', undefined]]),
     artifacts: createArtifacts(config, logger),
     prepared: new WeakMap(),
-    meter: new MemoryMeter(),
+    meter,
+    governor: new MemoryGovernor(budgetOf(config), async () => (await meter.read()).pssBytes),
+    catalogue: new Catalogue(),
     reclaimer: new Reclaimer(config.memory.allocator),
     endingPools: new Set(),
     logLevel: config.logLevel,
     isOpen: true,
     emit,
   }
+}
+
+/** By default what this process may use, less some for what no load asks for. */
+function budgetOf({ memory }: RuntimeConfig): number {
+  return memory.budgetBytes ?? Math.floor(BUDGET_SHARE * memoryLimit())
 }
 
 /** @throws ERR_RUNTIME_CLOSED */

@@ -29,6 +29,8 @@ export async function startPool(
     const signature = await whileLoading(serving, serving.prepared.get(pool), () => pool.start())
     const after = await serving.meter.read()
     version.loadedBytes = Math.max(0, after.pssBytes - before.pssBytes)
+    // Weights that are mapped come in with the runs that read them.
+    if (serving.prepared.get(pool)?.entry === undefined) version.measuredBytes = version.loadedBytes
     return signature
   } catch (error) {
     // It has stopped by itself, but for a load that does not return.

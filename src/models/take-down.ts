@@ -64,6 +64,7 @@ export async function takeDown(
   const { pool } = version
   version.trial?.cancel()
   version.trial = undefined
+  version.fullReplicas = undefined
   const { rejected, stuck } =
     pool === undefined
       ? NOTHING_LEFT

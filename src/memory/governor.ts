@@ -1,0 +1,73 @@
+/** The budget has no room, and nothing is left to be evicted. */
+export class NoRoom extends Error {
+  readonly neededBytes: number
+  readonly freeBytes: number
+
+  constructor(neededBytes: number, freeBytes: number) {
+    super(`${neededBytes} bytes are needed, ${freeBytes} are free`)
+    this.neededBytes = neededBytes
+    this.freeBytes = freeBytes
+  }
+}
+
+/** Room that a load may take until it is measured what it has taken. */
+export interface Reservation {
+  /** Idempotent. */
+  release(): void
+}
+
+/** What the process may hold, and what of it is promised. */
+export interface BudgetStats {
+  /** 0 is without a limit. */
+  readonly budgetBytes: number
+  /** For loads under way. */
+  readonly reservedBytes: number
+}
+
+/** Keeps what the process holds, and what loads under way will take, within a budget. */
+export class MemoryGovernor {
+  readonly #budgetBytes: number
+  readonly #heldBytes: () => Promise<number>
+  #reservedBytes = 0
+  #turn: Promise<unknown> = Promise.resolve()
+
+  /** @param heldBytes measures what the process holds now. */
+  constructor(budgetBytes: number, heldBytes: () => Promise<number>) {
+    this.#budgetBytes = budgetBytes
+    this.#heldBytes = heldBytes
+  }
+
+  stats(): BudgetStats {
+    return { budgetBytes: this.#budgetBytes, reservedBytes: this.#reservedBytes }
+  }
+
+  /**
+   * Reserves room, one after another, so that nobody is promised what somebody else is about to take.
+   * @param makeRoom gives something up that nobody uses; false if there is nothing left.
+   * @throws NoRoom
+   */
+  reserve(neededBytes: number, makeRoom: () => Promise<boolean>): Promise<Reservation> {
+    const result = this.#turn.then(() => this.#reserve(neededBytes, makeRoom))
+    this.#turn = result.catch(() => undefined)
+    return result
+  }
+
+  async #reserve(neededBytes: number, makeRoom: () => Promise<boolean>): Promise<Reservation> {
+    if (this.#budgetBytes > 0) {
+      for (;;) {
+        const freeBytes = this.#budgetBytes - (await this.#heldBytes()) - this.#reservedBytes
+        if (neededBytes <= freeBytes) break
+        if (!(await makeRoom())) throw new NoRoom(neededBytes, Math.max(0, freeBytes))
+      }
+    }
+    this.#reservedBytes += neededBytes
+    let isReleased = false
+    return {
+      release: () => {
+        if (isReleased) return
+        isReleased = true
+        this.#reservedBytes -= neededBytes
+      },
+    }
+  }
+}

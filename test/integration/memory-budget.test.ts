@@ -1,0 +1,196 @@
+import { readFileSync } from 'node:fs'
+import type { ModelInput, Runtime } from 'tbcoin-engine'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import * as graphs from '../fixtures/graphs.js'
+import { tempRepository } from '../fixtures/temp-repository.js'
+import { runtime, start } from './bed.js'
+import { codeOf, errorOf, inState, movesOf, stateOf } from './kit.js'
+
+const MIB = 2 ** 20
+/** A pool of one replica is expected to take 2 x 48 + 12 MiB, and takes about 60. */
+const models = tempRepository(
+  Object.fromEntries(
+    ['a', 'b', 'c'].map((name) => [name, { '1': graphs.bigLoad(48), '2': graphs.bigLoad(48) }]),
+  ),
+)
+afterAll(() => models.dispose())
+/** What is only ever taken once shall not be taken from a budget. */
+beforeAll(async () => {
+  await start({ artifacts: 'off' })
+  await load('a')
+  await runtime.predict('a', rows(4_096))
+  await runtime.close()
+})
+
+function heldBytes(): number {
+  const text = readFileSync('/proc/self/smaps_rollup', 'latin1')
+  return Number(/^Pss:\s+(\d+) kB$/m.exec(text)?.[1]) * 1024
+}
+
+function rows(count: number): ModelInput {
+  return { x: { type: 'float32', dims: [count, 1024], data: new Float32Array(count * 1024).fill(0.01) } }
+}
+
+/** With a budget that has room for `bytes` more. */
+async function withRoom(bytes: number, options: object = {}): Promise<Runtime> {
+  return start({ artifacts: 'off', memory: { budgetBytes: heldBytes() + bytes }, ...options })
+}
+
+const load = (name: string, version = '1', config: object = {}) =>
+  runtime.models.loadModel({ name, version, source: models.path(name, version), config })
+
+describe.runIf(process.platform === 'linux')('a memory budget', () => {
+  it('has what nobody uses evicted for a load, the least recently used first', async () => {
+    await withRoom(250 * MIB)
+    await load('a')
+    await load('b')
+    await runtime.predict('a', rows(1))
+    expect([stateOf(runtime, 'a', '1'), stateOf(runtime, 'b', '1')]).toEqual(['running', 'running'])
+    // About 130 MiB are left, and 168 are needed.
+    await load('c', '1', { replicas: 2 })
+    expect(stateOf(runtime, 'c', '1')).toBe('running')
+    expect(stateOf(runtime, 'b', '1')).toBe('stopped')
+    expect(stateOf(runtime, 'a', '1')).toBe('running')
+    // It is known, and comes back.
+    await runtime.predict('b', rows(1))
+    expect(stateOf(runtime, 'b', '1')).toBe('running')
+  })
+
+  it('refuses a load that nothing can be evicted for, and says what is needed and free', async () => {
+    await withRoom(140 * MIB)
+    await load('a', '1', { pinned: true })
+    const error = await errorOf(load('b'))
+    expect(error).toMatchObject({
+      code: 'ERR_INSUFFICIENT_MEMORY',
+      retryable: true,
+      model: 'b',
+      version: '1',
+      neededBytes: expect.closeTo(108 * MIB, -6),
+      freeBytes: expect.any(Number),
+    })
+    const { neededBytes, freeBytes } = error as unknown as { neededBytes: number; freeBytes: number }
+    expect(freeBytes).toBeLessThan(neededBytes)
+    expect(stateOf(runtime, 'a', '1')).toBe('running')
+    // Nothing is wrong with it: it is cold.
+    expect(runtime.models.listModels().find(({ name }) => name === 'b')?.state).toBe('stopped')
+    expect(runtime.stats().memory.budget.reservedBytes).toBe(0)
+    await runtime.models.unloadModel('a')
+    await load('b')
+    expect(stateOf(runtime, 'b', '1')).toBe('running')
+  })
+
+  it('leaves a version alone that has a request', async () => {
+    await withRoom(140 * MIB)
+    await load('a')
+    const answer = runtime.predict('a', rows(4_096))
+    expect(await codeOf(load('b'))).toBe('ERR_INSUFFICIENT_MEMORY')
+    await answer
+    await load('b')
+    expect(stateOf(runtime, 'a', '1')).toBe('stopped')
+  })
+
+  it('holds for loads that a request begins, and for those at the same time', async () => {
+    await withRoom(140 * MIB)
+    const outcomes = await Promise.allSettled([load('a'), load('b'), load('c')])
+    const served = runtime.models.listModels().filter(({ state }) => state === 'running')
+    // Each finds the others idle, or still being loaded.
+    expect(outcomes.some(({ status }) => status === 'fulfilled')).toBe(true)
+    for (const outcome of outcomes) {
+      if (outcome.status === 'rejected') expect(outcome.reason.code).toBe('ERR_INSUFFICIENT_MEMORY')
+    }
+    expect(served).toHaveLength(1)
+    for (const name of ['a', 'b', 'c']) {
+      if (outcomes[['a', 'b', 'c'].indexOf(name)]?.status === 'fulfilled')
+        await runtime.predict(name, rows(1))
+    }
+    expect(runtime.stats().memory.budget.reservedBytes).toBe(0)
+  })
+
+  it('needs room for both versions of a swap', async () => {
+    await withRoom(140 * MIB)
+    await load('a')
+    const swap = { name: 'a', newVersion: '2', source: models.path('a', '2') }
+    expect(await codeOf(runtime.models.hotSwapModel(swap))).toBe('ERR_INSUFFICIENT_MEMORY')
+    expect(stateOf(runtime, 'a', '1')).toBe('running')
+    await runtime.predict('a', rows(1))
+    const config = { swapStrategy: 'resource-preserving' as const, artifacts: 'off' as const }
+    const { from, to, drained } = await runtime.models.hotSwapModel({ ...swap, config })
+    expect([from, to]).toEqual(['1', '2'])
+    expect(await drained).toMatchObject({ version: '1', rejected: 0 })
+    expect(stateOf(runtime, 'a', '2')).toBe('running')
+  })
+})
+
+describe('a swap that preserves resources', () => {
+  async function served(): Promise<string[]> {
+    const repository = tempRepository({ m: { '1': graphs.constantAnswer(1), '2': graphs.constantAnswer(2) } })
+    await start({ modelDir: repository.dir, swapStrategy: 'resource-preserving' })
+    return movesOf(runtime)
+  }
+
+  it('ends the old version before it loads the new one, and loses no request', async () => {
+    const moves = await served()
+    if (runtime.models.getModel('m')?.version === '2')
+      await runtime.models.hotSwapModel({ name: 'm', newVersion: '1' })
+    moves.length = 0
+    let isOver = false
+    const answers: number[] = []
+    const callers = Array.from({ length: 8 }, async () => {
+      while (!isOver) answers.push(Number((await runtime.predict('m', { x: [0] })).y?.data[0]))
+    })
+    const { drained } = await runtime.models.hotSwapModel({ name: 'm', newVersion: '2' })
+    expect(await drained).toMatchObject({ version: '1', rejected: 0 })
+    isOver = true
+    await Promise.all(callers)
+    expect(moves.indexOf('m@1 stopping>stopped')).toBeGreaterThan(-1)
+    expect(moves.indexOf('m@1 stopping>stopped')).toBeLessThan(moves.indexOf('m@2 stopped>initializing'))
+    expect(new Set(answers).size).toBeLessThanOrEqual(2)
+    expect(answers.at(-1)).toBe(2)
+    // All of the first come before all of the second.
+    expect(answers).toEqual([...answers].sort())
+    await expect(runtime.models.rollback('m')).resolves.toMatchObject({ from: '2', to: '1' })
+  })
+
+  it('loads the old version again if the new one cannot be loaded', async () => {
+    await served()
+    const { version } = runtime.models.getModel('m') as { version: string }
+    const broken = { name: 'm', newVersion: '3', source: '/nowhere/model.onnx' }
+    expect(await codeOf(runtime.models.hotSwapModel(broken))).toBe('ERR_MODEL_LOAD')
+    expect(runtime.models.getModel('m')?.version).toBe(version)
+    await inState(runtime, 'm', version, 'running')
+    expect(Number((await runtime.predict('m', { x: [0] })).y?.data[0])).toBe(Number(version))
+  })
+})
+
+describe('a model that keeps some replicas', () => {
+  it('is left with them when it is unused, and has all of them back after a request', async () => {
+    const repository = tempRepository({ m: { '1': graphs.constantAnswer(1) } })
+    await start({ replicas: 3 })
+    const config = { minReplicas: 1 }
+    const handle = await runtime.models.loadModel({
+      name: 'm',
+      version: '1',
+      source: repository.path('m', '1'),
+      config,
+    })
+    expect(await runtime.models.cleanupUnusedModels({ maxAgeMs: 0 })).toEqual([])
+    await expect.poll(() => handle.stats().pool?.replicas).toBe(1)
+    expect(handle.state).toBe('running')
+    expect(Number((await handle.predict({ x: [0] })).y?.data[0])).toBe(1)
+    await expect.poll(() => handle.stats().pool?.replicas).toBe(3)
+  })
+
+  it('is not evicted when it is pinned', async () => {
+    const repository = tempRepository({ m: { '1': graphs.constantAnswer(1) } })
+    await start()
+    const config = { pinned: true }
+    const handle = await runtime.models.loadModel({
+      name: 'm',
+      version: '1',
+      source: repository.path('m', '1'),
+      config,
+    })
+    expect(await runtime.models.cleanupUnusedModels({ maxAgeMs: 0 })).toEqual([])
+    expect(handle.state).toBe('running')
+  })
+})

@@ -1,0 +1,92 @@
+import { describe, expect, it } from 'vitest'
+import { MemoryGovernor, NoRoom } from '../../src/memory/governor.js'
+import { estimateBytes } from '../../src/models/memory-room.js'
+
+const nothing = async (): Promise<boolean> => false
+
+/** A process that holds `held`, and the models that can be evicted. */
+function bed(budget: number, held: number, evictable: number[] = []) {
+  const process = { held }
+  const governor = new MemoryGovernor(budget, async () => process.held)
+  const makeRoom = async (): Promise<boolean> => {
+    const bytes = evictable.shift()
+    if (bytes === undefined) return false
+    process.held -= bytes
+    return true
+  }
+  return { governor, process, makeRoom, evictable }
+}
+
+describe('the memory governor', () => {
+  it('reserves what fits and counts it until it is released, once', async () => {
+    const { governor } = bed(100, 40)
+    const first = await governor.reserve(50, nothing)
+    expect(governor.stats()).toEqual({ budgetBytes: 100, reservedBytes: 50 })
+    await expect(governor.reserve(11, nothing)).rejects.toMatchObject({ neededBytes: 11, freeBytes: 10 })
+    const second = await governor.reserve(10, nothing)
+    first.release()
+    first.release()
+    expect(governor.stats().reservedBytes).toBe(10)
+    second.release()
+    expect(governor.stats().reservedBytes).toBe(0)
+  })
+
+  it('has no more evicted than it takes', async () => {
+    const { governor, makeRoom, evictable, process } = bed(100, 90, [20, 30, 40])
+    await governor.reserve(50, makeRoom)
+    expect(evictable).toEqual([40])
+    expect(process.held).toBe(40)
+  })
+
+  it('refuses what does not fit when everything is evicted, with what is needed and free', async () => {
+    const { governor, makeRoom } = bed(100, 90, [20])
+    const refusal = await governor.reserve(80, makeRoom).catch((error) => error)
+    expect(refusal).toBeInstanceOf(NoRoom)
+    expect(refusal).toMatchObject({ neededBytes: 80, freeBytes: 30 })
+    expect(governor.stats().reservedBytes).toBe(0)
+    await governor.reserve(30, makeRoom)
+  })
+
+  it('promises nothing twice, however many ask at once', async () => {
+    const { governor, makeRoom } = bed(100, 60, [30])
+    const results = await Promise.allSettled([1, 2, 3, 4].map(() => governor.reserve(35, makeRoom)))
+    // 40 are free, and 70 after the one eviction: room for two.
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'rejected'])
+    expect(governor.stats().reservedBytes).toBe(70)
+  })
+
+  it('says that more is held than the budget allows as nothing that is free', async () => {
+    const { governor } = bed(100, 130)
+    await expect(governor.reserve(1, nothing)).rejects.toMatchObject({ freeBytes: 0 })
+  })
+
+  it('goes on after a measurement that fails', async () => {
+    let isBroken = true
+    const governor = new MemoryGovernor(100, async () => {
+      if (isBroken) throw new Error('no /proc')
+      return 0
+    })
+    await expect(governor.reserve(1, nothing)).rejects.toThrow('no /proc')
+    isBroken = false
+    await governor.reserve(1, nothing)
+  })
+
+  it('without a budget refuses nothing and measures nothing', async () => {
+    const governor = new MemoryGovernor(0, async () => {
+      throw new Error('measured')
+    })
+    await governor.reserve(2 ** 50, nothing)
+  })
+})
+
+it('a pool is expected to hold the weights once for each replica, or once if they are mapped', () => {
+  const weights = 200 * 2 ** 20
+  const [one, four] = [1, 4].map((replicas) => estimateBytes(weights, replicas, false)) as [number, number]
+  expect(four - one).toBeGreaterThan(3 * weights)
+  const [mappedOne, mappedFour] = [1, 4].map((replicas) => estimateBytes(weights, replicas, true)) as [
+    number,
+    number,
+  ]
+  expect(mappedFour - mappedOne).toBeLessThan(0.3 * weights)
+  expect(mappedFour).toBeLessThan(one)
+})
