@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import type { Outputs } from 'tbcoin-engine'
 import { describe, expect, it } from 'vitest'
 import { firstDifference } from '../../src/tensors/difference.js'
+import { catalogueCases } from '../fixtures/catalogue-cases.js'
 import * as graphs from '../fixtures/graphs.js'
 import { tempRepository } from '../fixtures/temp-repository.js'
 import { type Line, listLogger } from '../fixtures/test-logger.js'
 import {
-  catalogueCases,
   flipByte,
   formOf,
   onlyEntry,

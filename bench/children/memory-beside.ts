@@ -1,0 +1,73 @@
+import { setImmediate } from 'node:timers/promises'
+import { createRuntime } from 'tbcoin-engine'
+import { fulfil } from '../harness/child.js'
+import { AnswerChecker } from './answer-checker.js'
+import { startBareThreads } from './bare-threads.js'
+import { makeKeeper } from './memory-keepers.js'
+import type { Beside, BesideOrder, BesideOutcome } from './memory-order.js'
+import { openLoop } from './open-loop.js'
+
+const WARM_UP_MS = 1_000
+const NICE = 5
+/** One core is left free. */
+const REPLICAS = 1
+
+interface Company {
+  changes(): number
+  stop(): Promise<void>
+}
+
+/** Asks a small model while a large one is loaded and swapped beside it, or threads are busy. */
+fulfil<BesideOrder, BesideOutcome>(async (order) => {
+  const { small, smallInput, cacheDir, ratePerSecond, durationMs } = order
+  const models = [{ name: 'small', version: '1', source: small, config: { replicas: REPLICAS } }]
+  await using runtime = await createRuntime({ logLevel: 'warn', cacheDir, models })
+  const company = await startCompany[order.beside](order)
+  const { latency, refused } = await openLoop(
+    () => runtime.predict('small', smallInput),
+    { ratePerSecond, durationMs, warmUpMs: WARM_UP_MS, inputs: 1 },
+    new AnswerChecker([]),
+  )
+  const changes = company.changes()
+  await company.stop()
+  return { latency, refused, changes }
+})
+
+const startCompany: Readonly<Record<Beside, (order: BesideOrder) => Promise<Company>>> = {
+  nothing: async () => ({ changes: () => 0, stop: async () => undefined }),
+  bare: (order) => bareThreads(order, 0),
+  'bare-nice': (order) => bareThreads(order, NICE),
+  runtime: (order) => changing('runtime', order),
+  naive: (order) => changing('naive', order),
+}
+
+async function bareThreads({ sources, input }: BesideOrder, niceIncrement: number): Promise<Company> {
+  const work = await startBareThreads({ source: sources[0], input, threads: REPLICAS, niceIncrement })
+  return { changes: () => 0, stop: () => work.stop() }
+}
+
+/** Loads, swaps, unloads, without a pause. */
+async function changing(kind: 'runtime' | 'naive', { cacheDir, sources }: BesideOrder): Promise<Company> {
+  const keeper = await makeKeeper[kind](cacheDir)
+  let isOver = false
+  let changes = 0
+  const change = async (): Promise<void> => {
+    while (!isOver) {
+      await keeper.load(sources[0], REPLICAS)
+      await keeper.swap(sources[1])
+      await keeper.swap(sources[0])
+      await keeper.unload()
+      changes += 3
+      await setImmediate()
+    }
+    await keeper.close()
+  }
+  const running = change()
+  return {
+    changes: () => changes,
+    stop: () => {
+      isOver = true
+      return running
+    },
+  }
+}

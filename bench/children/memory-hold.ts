@@ -1,0 +1,53 @@
+import { readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { readMemory } from '../../examples/speech/memory.js'
+import { fulfil } from '../harness/child.js'
+import { type ModelKeeper, makeKeeper } from './memory-keepers.js'
+import type { HoldOrder, HoldOutcome } from './memory-order.js'
+
+const REQUESTS_PER_REPLICA = 4
+const SETTLE_MS = 1_000
+
+/** Loads a model, asks every replica, unloads it, again and again. */
+fulfil<HoldOrder, HoldOutcome>(async (order) => {
+  const keeper = await makeKeeper[order.keeper](order.cacheDir)
+  // What is only ever taken once: libraries, the heap's first growth.
+  await round(keeper, order)
+  await sleep(SETTLE_MS)
+  const privateBytesBefore = await privateBytes()
+  const readyMs: number[] = []
+  const privateBytesAfter: number[] = []
+  let heldPssBytes = 0
+  for (let index = 0; index < order.rounds; index += 1) {
+    const held = await round(keeper, order)
+    readyMs.push(held.readyMs)
+    if (index === 0) heldPssBytes = held.pssBytes
+    await sleep(SETTLE_MS)
+    privateBytesAfter.push(await privateBytes())
+  }
+  await keeper.close()
+  return { readyMs, heldPssBytes, privateBytesBefore, privateBytesAfter }
+})
+
+async function round(
+  keeper: ModelKeeper,
+  { source, replicas, input }: HoldOrder,
+): Promise<{ readyMs: number; pssBytes: number }> {
+  const startedAt = performance.now()
+  await keeper.load(source, replicas)
+  const readyMs = performance.now() - startedAt
+  // As many at a time as there are replicas, so that each has to run.
+  for (let turn = 0; turn < REQUESTS_PER_REPLICA; turn += 1) {
+    await Promise.all(Array.from({ length: replicas }, () => keeper.ask(input)))
+  }
+  const { pssBytes } = await readMemory()
+  await keeper.unload()
+  return { readyMs, pssBytes }
+}
+
+async function privateBytes(): Promise<number> {
+  await readMemory()
+  const text = await readFile('/proc/self/smaps_rollup', 'latin1')
+  const of = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(text)?.[1] ?? 0)
+  return (of('Private_Clean') + of('Private_Dirty')) * 1024
+}
