@@ -161,7 +161,9 @@ export const runtimeSchema = z.strictObject({
     .describe('a load, or a warm-up, that takes longer fails; 0 is never'),
   modelCleanupIntervalMs: durationMs
     .default(3_600_000)
-    .describe('how often idle versions are looked for; 0 is never'),
+    .describe(
+      'how often all versions are looked through for idle ones, beside the time at which each becomes so; 0 is neither',
+    ),
   modelIdleMs: durationMs.default(0).describe('a version that is unused for so long is evicted; 0 is never'),
   swapStrategy: swapStrategy
     .default('parallel')

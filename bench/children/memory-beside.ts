@@ -1,16 +1,15 @@
+import { availableParallelism } from 'node:os'
 import { setImmediate } from 'node:timers/promises'
 import { createRuntime } from 'tbcoin-engine'
 import { fulfil } from '../harness/child.js'
 import { AnswerChecker } from './answer-checker.js'
 import { startBareThreads } from './bare-threads.js'
 import { makeKeeper } from './memory-keepers.js'
-import type { Beside, BesideOrder, BesideOutcome } from './memory-order.js'
+import type { Beside, BesideOrder, BesideOutcome, Keeper } from './memory-order.js'
 import { openLoop } from './open-loop.js'
 
 const WARM_UP_MS = 1_000
-const NICE = 5
-/** One core is left free. */
-const REPLICAS = 1
+const CORES = availableParallelism()
 
 interface Company {
   changes(): number
@@ -20,7 +19,7 @@ interface Company {
 /** Asks a small model while a large one is loaded and swapped beside it, or threads are busy. */
 fulfil<BesideOrder, BesideOutcome>(async (order) => {
   const { small, smallInput, cacheDir, ratePerSecond, durationMs } = order
-  const models = [{ name: 'small', version: '1', source: small, config: { replicas: REPLICAS } }]
+  const models = [{ name: 'small', version: '1', source: small, config: { replicas: 1 } }]
   await using runtime = await createRuntime({ logLevel: 'warn', cacheDir, models })
   const company = await startCompany[order.beside](order)
   const { latency, refused } = await openLoop(
@@ -35,25 +34,31 @@ fulfil<BesideOrder, BesideOutcome>(async (order) => {
 
 const startCompany: Readonly<Record<Beside, (order: BesideOrder) => Promise<Company>>> = {
   nothing: async () => ({ changes: () => 0, stop: async () => undefined }),
-  bare: (order) => bareThreads(order, 0),
-  'bare-nice': (order) => bareThreads(order, NICE),
-  runtime: (order) => changing('runtime', order),
-  naive: (order) => changing('naive', order),
+  bare: (order) => bareThreads(order, CORES),
+  'bare-one': (order) => bareThreads(order, 1),
+  runtime: (order) => changing('runtime', CORES, order),
+  'runtime-one': (order) => changing('runtime', 1, order),
+  naive: (order) => changing('naive', CORES, order),
+  'naive-one': (order) => changing('naive', 1, order),
 }
 
-async function bareThreads({ sources, input }: BesideOrder, niceIncrement: number): Promise<Company> {
-  const work = await startBareThreads({ source: sources[0], input, threads: REPLICAS, niceIncrement })
+async function bareThreads({ sources, input }: BesideOrder, threads: number): Promise<Company> {
+  const work = await startBareThreads({ source: sources[0], input, threads, niceIncrement: 0 })
   return { changes: () => 0, stop: () => work.stop() }
 }
 
 /** Loads, swaps, unloads, without a pause. */
-async function changing(kind: 'runtime' | 'naive', { cacheDir, sources }: BesideOrder): Promise<Company> {
+async function changing(
+  kind: Keeper,
+  replicas: number,
+  { cacheDir, sources }: BesideOrder,
+): Promise<Company> {
   const keeper = await makeKeeper[kind](cacheDir)
   let isOver = false
   let changes = 0
   const change = async (): Promise<void> => {
     while (!isOver) {
-      await keeper.load(sources[0], REPLICAS)
+      await keeper.load(sources[0], replicas)
       await keeper.swap(sources[1])
       await keeper.swap(sources[0])
       await keeper.unload()

@@ -19,7 +19,9 @@ export interface HoldOrder extends MemoryOrder {
 }
 
 export interface HoldOutcome {
-  /** From the call to where every replica can answer, of each round. */
+  /** From the call to where every replica can answer, when the process has loaded nothing yet. */
+  readonly firstReadyMs: number
+  /** And of each round after that. */
   readonly readyMs: readonly number[]
   /** With every replica having run, in the first round. */
   readonly heldPssBytes: number
@@ -43,10 +45,11 @@ export interface SwapsOutcome {
   readonly lost: number
 }
 
-export const BESIDE = ['nothing', 'bare', 'bare-nice', 'runtime', 'naive'] as const
+/** What is done beside a small model: by as many threads as there are cores, or by one, so that a core is free. */
+export const BESIDE = ['nothing', 'bare', 'bare-one', 'runtime', 'runtime-one', 'naive', 'naive-one'] as const
 export type Beside = (typeof BESIDE)[number]
 
-/** Asks a small model while something is done beside it. */
+/** Asks a small model while that is done. */
 export interface BesideOrder extends Omit<MemoryOrder, 'keeper'> {
   readonly beside: Beside
   readonly small: string

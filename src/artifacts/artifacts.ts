@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import type { ArtifactOptions } from '../config-artifacts.js'
+import { MAX_TIMER_MS } from '../config-numbers.js'
 import { errors } from '../errors.js'
 import type { BuilderSubject, FileHash, RejectedForm } from '../protocol/builder-messages.js'
 import type { Logger } from '../telemetry/logger.js'
@@ -65,6 +66,7 @@ export class Artifacts {
   readonly #cache: ArtifactCache
   #opening: Promise<boolean> | undefined
   #isWarned = false
+  readonly #closing = new AbortController()
   /** Known in this process, whether or not there is a cache: signatures by files, their stamps and options. */
   readonly #probed = new Map<string, Signature>()
   readonly #building = new Map<string, Promise<ArtifactEntry | string>>()
@@ -100,6 +102,7 @@ export class Artifacts {
 
   /** Ends what is under way. */
   close(): void {
+    this.#closing.abort()
     this.#builder.close()
   }
 
@@ -171,8 +174,9 @@ export class Artifacts {
     let building = this.#building.get(key)
     if (building === undefined) {
       const { timeoutMs } = this.#settings.options
-      const waitMs = timeoutMs === 0 ? Number.POSITIVE_INFINITY : timeoutMs
-      building = whileLocked(`${this.#settings.cacheDir} ${key}`, waitMs, () =>
+      const waitMs = timeoutMs === 0 ? MAX_TIMER_MS : timeoutMs
+      const name = `${this.#settings.cacheDir} ${key}`
+      building = whileLocked(name, waitMs, this.#closing.signal, () =>
         this.#buildAlone(order, key, bytes, samples),
       ).finally(() => this.#building.delete(key))
       this.#building.set(key, building)

@@ -3,26 +3,32 @@ import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 
 /**
- * Does `work` while no other process that uses the same name does; after `waitMs` it no longer waits.
+ * Does `work` while no other process that uses the same name does; after `waitMs`, or when `signal`
+ * aborts, it no longer waits.
  * The lock is a local socket that is listened to: the kernel takes it away when its process ends, in
  * whichever way, and whoever waits is told at once. Its worth is that the same is not done twice at
  * the same time; nothing goes wrong without it (macOS has no such sockets).
  */
-export async function whileLocked<T>(name: string, waitMs: number, work: () => Promise<T>): Promise<T> {
+export async function whileLocked<T>(
+  name: string,
+  waitMs: number,
+  signal: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T> {
   const path = addressOf(name)
   if (path === undefined) return work()
   const endsAtMs = performance.now() + waitMs
   for (;;) {
     const lock = await listen(path)
     const leftMs = endsAtMs - performance.now()
-    if (lock !== 'taken' || leftMs <= 0) {
+    if (lock !== 'taken' || leftMs <= 0 || signal.aborted) {
       try {
         return await work()
       } finally {
         if (lock !== 'taken') lock?.release()
       }
     }
-    await ended(path, leftMs)
+    await ended(path, leftMs, signal)
   }
 }
 
@@ -64,8 +70,8 @@ async function listen(path: string): Promise<Lock | 'taken' | undefined> {
 }
 
 /** Resolves when the process that listens has stopped. */
-async function ended(path: string, waitMs: number): Promise<void> {
-  const socket = connect(path)
+async function ended(path: string, waitMs: number, signal: AbortSignal): Promise<void> {
+  const socket = connect({ path, signal })
   const timer = setTimeout(() => socket.destroy(), waitMs)
   // One that is refused closes too.
   socket.on('error', () => undefined)

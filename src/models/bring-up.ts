@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { errors } from '../errors.js'
 import { asRuntimeError } from '../protocol/error-codec.js'
+import { watchIdle } from './eviction.js'
 import { reserveRoom } from './memory-room.js'
 import type { ModelVersion } from './model-version.js'
 import { prepareModel } from './prepare-model.js'
@@ -36,6 +37,7 @@ export async function bringUp(serving: Serving, version: ModelVersion, trigger: 
     version.readySinceMs = performance.now()
     machine.to('ready', trigger)
     tryArtifactLater(serving, version, prepared)
+    watchIdle(serving, version)
   } catch (thrown) {
     const error = loadError(version, thrown)
     // Else the runtime is being closed, and the version is on its way to `stopped`.

@@ -5,6 +5,9 @@ import type { ModelVersion } from './model-version.js'
 import type { Serving } from './serving.js'
 import { drainTimeoutOf, takeDown } from './take-down.js'
 
+/** Until it is looked again. */
+const MIN_IDLE_MS = 10
+
 export interface UnloadReport {
   readonly name: string
   /** The versions that gave up their pool. */
@@ -72,6 +75,29 @@ export async function evictIdle(
     if (report !== undefined) reports.push(report)
   }
   return reports
+}
+
+/** How long a version may be unused before it is evicted; undefined is for good. */
+export function idleLimitOf({ config }: Serving, { spec }: ModelVersion): number | undefined {
+  const limitMs = spec.config.modelIdleMs ?? config.modelIdleMs
+  return limitMs === 0 ? undefined : limitMs
+}
+
+/** Has a version evicted as soon as it is unused for so long, not only when all are looked through. */
+export function watchIdle(serving: Serving, version: ModelVersion): void {
+  clearTimeout(version.idleTimer)
+  const limitMs = idleLimitOf(serving, version)
+  if (limitMs === undefined || serving.config.modelCleanupIntervalMs === 0) return
+  const leftMs = limitMs - (version.usage.open > 0 ? 0 : version.idleMs(performance.now()))
+  version.idleTimer = setTimeout(
+    () => {
+      const maxAgeMs = (other: ModelVersion): number | undefined => (other === version ? limitMs : undefined)
+      void evictIdle(serving, serving.catalogue, maxAgeMs, 'idle').then(() => {
+        if (version.machine.is('ready', 'running')) watchIdle(serving, version)
+      })
+    },
+    Math.max(MIN_IDLE_MS, leftMs),
+  ).unref()
 }
 
 /** Evicts what nobody uses and was not used for longest, of other models; false if there is nothing. */

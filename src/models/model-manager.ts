@@ -20,7 +20,7 @@ import { bringUp } from './bring-up.js'
 import type { Catalogue, ModelEntry } from './catalogue.js'
 import { closeAll } from './close-all.js'
 import { coldStart } from './cold-start.js'
-import { evictIdle, giveBack, type UnloadReport } from './eviction.js'
+import { evictIdle, giveBack, idleLimitOf, type UnloadReport } from './eviction.js'
 import { checkModels, checkReplicas } from './health.js'
 import { hotSwap, type SwapOrder, type SwapResult } from './hot-swap.js'
 import { ModelHandle } from './model-handle.js'
@@ -298,12 +298,7 @@ export class ModelLifecycleManager {
   }
 
   async #evictIdle(): Promise<void> {
-    const { modelIdleMs: defaultMs } = this.#serving.config
-    const limitOf = ({ spec }: ModelVersion): number | undefined => {
-      const limitMs = spec.config.modelIdleMs ?? defaultMs
-      return limitMs === 0 ? undefined : limitMs
-    }
-    await evictIdle(this.#serving, this.#catalogue, limitOf, 'idle')
+    await evictIdle(this.#serving, this.#catalogue, (version) => idleLimitOf(this.#serving, version), 'idle')
   }
 
   #handle(version: ModelVersion): ModelHandle {

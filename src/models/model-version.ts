@@ -43,6 +43,8 @@ export class ModelVersion {
   readonly lane: PQueue
   /** The load that waiting requests share. */
   warming: Promise<void> | undefined
+  /** Evicts it when it is unused for long enough. */
+  idleTimer: NodeJS.Timeout | undefined
   /** Ends the time on standby. */
   standbyTimer: NodeJS.Timeout | undefined
   /** When it last got a pool, on `performance.now()`'s clock. */

@@ -65,6 +65,7 @@ export async function takeDown(
   version.trial?.cancel()
   version.trial = undefined
   version.fullReplicas = undefined
+  clearTimeout(version.idleTimer)
   const { rejected, stuck } =
     pool === undefined
       ? NOTHING_LEFT

@@ -149,6 +149,17 @@ describe('an idle version', () => {
     await inState(runtime, 'm', '1', 'stopped')
   })
 
+  it('is evicted when its time has come, not only when all are looked through', async () => {
+    const repository = tempRepository({ m: { '1': graphs.constantAnswer(1) } })
+    await start({ modelDir: repository.dir, modelIdleMs: 100 })
+    // Every hour.
+    await inState(runtime, 'm', '1', 'stopped')
+    const startedAtMs = performance.now()
+    await runtime.predict('m', { x: 1 })
+    await inState(runtime, 'm', '1', 'stopped')
+    expect(performance.now() - startedAtMs).toBeGreaterThanOrEqual(100)
+  })
+
   it('is never taken while a request is in flight', async () => {
     await start({ ...everyMs, modelIdleMs: 1 })
     const held = gate()

@@ -1,6 +1,8 @@
 import { expect, it } from 'vitest'
 import { whileLocked } from '../../../src/artifacts/build-lock.js'
 
+const open = new AbortController().signal
+
 const name = (): string => `test ${process.pid} ${Math.random()}`
 
 it.runIf(process.platform !== 'darwin')('what is done under one name is done one after another', async () => {
@@ -15,18 +17,18 @@ it.runIf(process.platform !== 'darwin')('what is done under one name is done one
     inside -= 1
     done.push(index)
   }
-  await Promise.all([1, 2, 3, 4, 5].map((index) => whileLocked(lock, 60_000, () => work(index))))
+  await Promise.all([1, 2, 3, 4, 5].map((index) => whileLocked(lock, 60_000, open, () => work(index))))
   expect(most).toBe(1)
   expect(done.sort()).toEqual([1, 2, 3, 4, 5])
 })
 
 it('what fails lets the next one in', async () => {
   const lock = name()
-  const failing = whileLocked(lock, 60_000, async () => {
+  const failing = whileLocked(lock, 60_000, open, async () => {
     throw new Error('no')
   })
   await expect(failing).rejects.toThrow('no')
-  expect(await whileLocked(lock, 60_000, async () => 'yes')).toBe('yes')
+  expect(await whileLocked(lock, 60_000, open, async () => 'yes')).toBe('yes')
 })
 
 it('nobody waits for longer than he wants to', async () => {
@@ -35,12 +37,17 @@ it('nobody waits for longer than he wants to', async () => {
   const first = whileLocked(
     lock,
     60_000,
+    open,
     () =>
       new Promise<void>((resolve) => {
         end = resolve
       }),
   )
-  expect(await whileLocked(lock, 1, async () => 'done')).toBe('done')
+  expect(await whileLocked(lock, 1, open, async () => 'done')).toBe('done')
+  const aborted = new AbortController()
+  const second = whileLocked(lock, 60_000, aborted.signal, async () => 'aborted')
+  aborted.abort()
+  expect(await second).toBe('aborted')
   end()
   await first
 })
