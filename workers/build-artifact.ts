@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   ARTIFACT_MODEL,
@@ -22,6 +22,8 @@ import { load } from './onnx-loader.js'
 const LEAST_EXTERNAL_BYTES = 1024
 
 const MAX_REASON_LENGTH = 500
+/** With less left, a write may have failed for that. */
+const SPARE_DISK_BYTES = 16 * 2 ** 20
 
 const EXACT = { rtol: 0, atol: 0 }
 
@@ -54,6 +56,7 @@ export async function buildArtifact(order: BuildOrder, listener: BuildListener):
       await prove(order, folder, answers)
       return { ok: true, form, files: sealed(folder), rejected }
     } catch (error) {
+      if (isPassing(error, order.folder)) throw error
       rmSync(folder, { recursive: true, force: true })
       const reason = reasonOf(error, order.folder)
       rejected.push({ form, reason })
@@ -61,6 +64,14 @@ export async function buildArtifact(order: BuildOrder, listener: BuildListener):
     }
   }
   return { ok: true, form: undefined, files: [], rejected }
+}
+
+/** Whether it may be otherwise another time: then it says nothing about the form. */
+function isPassing(error: unknown, folder: string): boolean {
+  const { bavail, bsize } = statfsSync(folder)
+  return (
+    bavail * bsize < SPARE_DISK_BYTES || /ENOSPC|EDQUOT|No space left|quota|bad_alloc/i.test(String(error))
+  )
 }
 
 /** Without the folder, which says nothing to anybody later. */

@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises'
 import type { ArtifactOptions } from '../config-artifacts.js'
 import { MAX_TIMER_MS } from '../config-numbers.js'
 import { errors } from '../errors.js'
@@ -10,9 +9,9 @@ import { ArtifactCache, type ArtifactEntry } from './artifact-cache.js'
 import { keyOf, whyNoArtifact } from './artifact-key.js'
 import { whileLocked } from './build-lock.js'
 import {
+  BuilderDeath,
   type BuilderEntry,
   BuilderFailure,
-  type BuilderLimits,
   BuilderProcess,
   NoBuilder,
 } from './builder-process.js'
@@ -115,8 +114,8 @@ export class Artifacts {
     const hasCache = await this.#open()
     const files = hasCache ? await this.#digest(order.source) : undefined
     if (files === undefined) {
-      await this.#probe(order, undefined)
-      return plain('there is no cache to keep it in')
+      await this.#probe(order, undefined, undefined)
+      return plain('there is no cache, or its files cannot be read')
     }
     return { ...(await this.#prepareKnown(order, files)), bytes: await sizeOf(files) }
   }
@@ -126,21 +125,24 @@ export class Artifacts {
     const why = order.isBuilt ? whyNoArtifact(order.sessionOptions) : 'artifacts are off'
     const found = why === undefined ? await this.#find(key) : undefined
     if (found !== undefined) return found
-    const signature = await this.#probe(order, key)
-    if (why !== undefined) return plain(why)
     const bytes = await sizeOf(files)
+    const signature = await this.#probe(order, key, bytes)
+    if (why !== undefined) return plain(why)
     if (bytes < this.#settings.options.minBytes) return plain(`it has ${bytes} bytes (artifacts.minBytes)`)
     const build = (samples: readonly (readonly Tensor[])[]): Promise<Prepared> =>
       this.#build(order, key, bytes, samples)
     if (order.samples === undefined) return { ...plain('no valid input is known yet'), build }
-    return build(order.samples(signature ?? (await this.#load(order, key))))
+    return build(order.samples(signature ?? (await this.#load(order, key, bytes))))
   }
 
   /** As it is in the cache; undefined if it is not. */
   async #find(key: string): Promise<Prepared | undefined> {
     // Before it is looked at, so that it stays what it is found to be.
     await this.#cache.use(key)
-    const entry = await this.#guarded(() => this.#cache.find(key))
+    const entry = await this.#guarded(() => this.#cache.find(key)).catch(async (error) => {
+      await this.#cache.leave(key)
+      throw error
+    })
     if (entry !== undefined && entry.form !== 'original')
       return { entry, bytes: undefined, reason: undefined, build: undefined }
     await this.#cache.leave(key)
@@ -148,18 +150,24 @@ export class Artifacts {
   }
 
   /** Nothing if it is known to do no harm, or must not be tried. */
-  async #probe(order: PrepareOrder, key: string | undefined): Promise<Signature | undefined> {
+  async #probe(
+    order: PrepareOrder,
+    key: string | undefined,
+    bytes: number | undefined,
+  ): Promise<Signature | undefined> {
     const local = await localKey(order)
     const known = this.#probed.get(local) ?? (key === undefined ? undefined : await this.#cache.probe(key))
     if (known !== undefined || !order.isProbed) return known
-    const signature = await this.#load(order, key)
+    const signature = await this.#load(order, key, bytes)
     this.#probed.set(local, signature)
     return signature
   }
 
   /** Has it loaded by the builder. */
-  async #load(order: PrepareOrder, key: string | undefined): Promise<Signature> {
-    const limits = await this.#limits(order.source, order.loadTimeoutMs)
+  async #load(order: PrepareOrder, key: string | undefined, bytes: number | undefined): Promise<Signature> {
+    // Without a cache nobody knows which files belong to it, and how large they are.
+    const maxBytes = bytes === undefined ? Number.POSITIVE_INFINITY : this.#maxBuilderBytes(bytes)
+    const limits = { timeoutMs: order.loadTimeoutMs, maxBytes }
     const signature = await probe(this.#builder, subjectOf(order), limits)
     if (key !== undefined) await this.#guarded(() => this.#cache.saveProbe(key, signature))
     return signature
@@ -183,7 +191,7 @@ export class Artifacts {
     }
     const built = await building
     if (typeof built === 'string') return plain(built)
-    return (await this.#find(key)) ?? plain('its artifact was removed at once')
+    return { ...((await this.#find(key)) ?? plain('its artifact was removed at once')), bytes }
   }
 
   /** An entry, or why there is none; nothing is thrown but that the runtime was closed. */
@@ -205,8 +213,6 @@ export class Artifacts {
         const limits = { timeoutMs: this.#settings.options.timeoutMs, maxBytes: this.#maxBuilderBytes(bytes) }
         const build = { ...subjectOf(order), folder, samples, tolerance: TOLERANCE }
         const { form, files, rejected } = await tryForms(this.#builder, build, limits)
-        if (form === undefined && (await cache.freeBytes()) < SPARE_DISK_BYTES)
-          throw new Error('the disk is full')
         for (const { form: failed, reason } of rejected) {
           this.#log.info({ form: failed, reason }, 'a form of the artifact cannot be used')
         }
@@ -225,9 +231,14 @@ export class Artifacts {
     const known = await this.#cache.digest(source)
     if (known !== undefined) return known
     const before = await stampsOf([source])
-    const limits = await this.#limits(source, this.#settings.options.timeoutMs)
-    const reply = await this.#builder.run({ kind: 'digest', source }, limits)
-    if (!reply.ok) return undefined
+    const limits = { timeoutMs: this.#settings.options.timeoutMs, maxBytes: SPARE_MEMORY_BYTES }
+    const reply = await this.#builder.run({ kind: 'digest', source }, limits).catch((error) => {
+      // A file that cannot be read in time can be tried all the same.
+      if (!(error instanceof BuilderDeath)) throw error
+      this.#warn(error, 'a model file cannot be read in time; it has no artifact')
+      return undefined
+    })
+    if (reply?.ok !== true) return undefined
     const { files } = reply
     const stamps = await stampsOf(files.map(({ path }) => path))
     const isSteady = stamps?.every(({ isSettled }) => isSettled) && stamps[0]?.text === before?.[0]?.text
@@ -241,11 +252,6 @@ export class Artifacts {
   async #hash(files: readonly string[]): Promise<readonly FileHash[]> {
     const limits = { timeoutMs: this.#settings.options.timeoutMs, maxBytes: SPARE_MEMORY_BYTES }
     return done(await this.#builder.run({ kind: 'hash', files }, limits)).files
-  }
-
-  async #limits(source: string, timeoutMs: number): Promise<BuilderLimits> {
-    const { size } = await stat(source)
-    return { timeoutMs, maxBytes: this.#maxBuilderBytes(size) }
   }
 
   #maxBuilderBytes(modelBytes: number): number {

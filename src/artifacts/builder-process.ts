@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
-import { errors } from '../errors.js'
+import { errors, messageOf } from '../errors.js'
 import type {
   BuilderMessage,
   BuilderOrder,
@@ -98,8 +98,8 @@ export class BuilderProcess {
   async #exchange(order: BuilderOrder, limits: BuilderLimits): Promise<unknown> {
     clearTimeout(this.#idleTimer)
     this.#assertOpen()
-    this.#child ??= this.#start()
-    const child = this.#child
+    const child = this.#child ?? this.#start()
+    this.#child = child
     setAwake(child, true)
     try {
       const reply = await converse(child, order, limits)
@@ -119,7 +119,7 @@ export class BuilderProcess {
 
   #start(): ChildProcess {
     const { NODE_OPTIONS: _, ...env } = process.env
-    const child = fork(this.#entry.path, [String(process.pid)], {
+    const child = forked(this.#entry.path, [String(process.pid)], {
       execArgv: [...this.#entry.execArgv],
       env,
       serialization: 'advanced',
@@ -153,6 +153,15 @@ export class BuilderProcess {
 
 function wasKilled(error: unknown): boolean {
   return error instanceof BuilderDeath && error.kind === 'killed'
+}
+
+/** @throws NoBuilder where no process may be started. */
+function forked(...args: Parameters<typeof fork>): ChildProcess {
+  try {
+    return fork(...args)
+  } catch (error) {
+    throw new NoBuilder(messageOf(error))
+  }
 }
 
 /** Whether the process, and the channel to it, keep this one alive. */
@@ -214,9 +223,14 @@ function converse(child: ChildProcess, order: BuilderOrder, limits: BuilderLimit
         die('limit', `it took more than ${Math.round(limits.maxBytes / 2 ** 20)} MiB of memory`)
     }, WATCH_MS)
     child.on('message', onMessage).on('exit', onExit).on('error', onError)
-    child.send(order, (error) => {
-      if (error !== null) die('killed', error.message)
-    })
+    try {
+      child.send(order, (error) => {
+        if (error !== null) die('killed', error.message)
+      })
+    } catch (error) {
+      // It has no channel, since it could not be started.
+      die('killed', messageOf(error))
+    }
   })
 }
 

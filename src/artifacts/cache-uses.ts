@@ -21,14 +21,19 @@ export class CacheUses {
     const count = counts.get(mark) ?? 0
     counts.set(mark, count + 1)
     // Where nothing can be written, nothing can be removed either.
-    if (count === 0) await writeFile(mark, '').catch(() => undefined)
+    if (count === 0) await inTurn(mark, () => writeFile(mark, ''))
   }
 
   async leave(key: string): Promise<void> {
     const mark = this.#mark(key)
     const count = (counts.get(mark) ?? 0) - 1
     if (count > 0) counts.set(mark, count)
-    else if (counts.delete(mark)) await rm(mark, { force: true }).catch(() => undefined)
+    else if (counts.delete(mark)) {
+      // Unless somebody has joined meanwhile.
+      await inTurn(mark, async () => {
+        if (!counts.has(mark)) await rm(mark, { force: true })
+      })
+    }
   }
 
   /** Removes the marks of processes that are gone. */
@@ -47,6 +52,19 @@ export class CacheUses {
   #mark(key: string): string {
     return join(this.#folder, `${key}.${ownIdentity}`)
   }
+}
+
+/** What is being done to each mark. */
+const turns = new Map<string, Promise<void>>()
+
+/** One after another; what fails has no consequence. */
+function inTurn(mark: string, work: () => Promise<void>): Promise<void> {
+  const turn = (turns.get(mark) ?? Promise.resolve()).then(work).catch(() => undefined)
+  turns.set(mark, turn)
+  void turn.then(() => {
+    if (turns.get(mark) === turn) turns.delete(mark)
+  })
+  return turn
 }
 
 async function isBelieved(path: string): Promise<boolean> {

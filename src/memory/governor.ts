@@ -29,6 +29,7 @@ export class MemoryGovernor {
   readonly #budgetBytes: number
   readonly #heldBytes: () => Promise<number>
   #reservedBytes = 0
+  #whenReleased: (() => void)[] = []
   #turn: Promise<unknown> = Promise.resolve()
 
   /** @param heldBytes measures what the process holds now. */
@@ -43,6 +44,7 @@ export class MemoryGovernor {
 
   /**
    * Reserves room, one after another, so that nobody is promised what somebody else is about to take.
+   * What does not fit beside a load under way waits for its end.
    * @param makeRoom gives something up that nobody uses; false if there is nothing left.
    * @throws NoRoom
    */
@@ -52,11 +54,22 @@ export class MemoryGovernor {
     return result
   }
 
+  #released(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#whenReleased.push(resolve)
+    })
+  }
+
   async #reserve(neededBytes: number, makeRoom: () => Promise<boolean>): Promise<Reservation> {
     if (this.#budgetBytes > 0) {
       for (;;) {
         const freeBytes = this.#budgetBytes - (await this.#heldBytes()) - this.#reservedBytes
         if (neededBytes <= freeBytes) break
+        if (neededBytes <= this.#budgetBytes && this.#reservedBytes > 0) {
+          // What a load has taken so far counts twice; afterwards it is known.
+          await this.#released()
+          continue
+        }
         if (!(await makeRoom())) throw new NoRoom(neededBytes, Math.max(0, freeBytes))
       }
     }
@@ -67,6 +80,7 @@ export class MemoryGovernor {
         if (isReleased) return
         isReleased = true
         this.#reservedBytes -= neededBytes
+        for (const resolve of this.#whenReleased.splice(0)) resolve()
       },
     }
   }

@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises'
+import { artifactStatsOf } from '../artifacts/artifact-stats.js'
 import { errors } from '../errors.js'
 import { asRuntimeError } from '../protocol/error-codec.js'
 import { watchIdle } from './eviction.js'
@@ -23,12 +24,16 @@ export async function bringUp(serving: Serving, version: ModelVersion, trigger: 
     await checkSource(version)
     assertOpen(serving)
     const prepared = await prepareModel(serving, version)
-    const room = await reserveRoom(serving, version, prepared)
+    const room = await reserveRoom(serving, version, prepared).catch((error) => {
+      void serving.artifacts.release(prepared)
+      throw error
+    })
     try {
       await serving.loadLane.add(async () => {
         assertOpen(serving)
         version.pool = poolOf(serving, version, prepared)
-        version.signature = await startPool(serving, version, version.pool)
+        version.artifact = artifactStatsOf(prepared)
+        await startPool(serving, version, version.pool)
       })
     } finally {
       room.release()

@@ -38,6 +38,9 @@ async function inLane(
   await entry.lane.add(async () => {
     const { machine } = version
     if (entry.versions.get(version.spec.version) !== version) throw unavailable(version, 'it was unloaded')
+    const { refusal } = version
+    version.refusal = undefined
+    if (refusal !== undefined) throw unavailable(version, 'the swap to it failed', refusal)
     if (machine.is('ready', 'running')) return
     if (machine.is('error') && !mayTryAgain(serving, version)) throw unavailable(version, 'it is in error')
     await bringUp(serving, version, 'predict')
@@ -57,9 +60,8 @@ function mayTryAgain(serving: Serving, { machine, failedAtMs }: ModelVersion): b
   return performance.now() - failedAtMs >= serving.config.maxRestartBackoffMs
 }
 
-function unavailable(version: ModelVersion, why: string): Error {
+function unavailable(version: ModelVersion, why: string, cause: unknown = version.machine.cause): Error {
   const { name, version: label } = version.spec
-  const { cause } = version.machine
   const detail = cause instanceof Error ? `: ${cause.message}` : ''
   return new errors.ERR_MODEL_UNAVAILABLE(`${name}@${label} cannot answer, ${why}${detail}`, {
     ...version.subject,

@@ -5,9 +5,6 @@ import type { ModelVersion } from './model-version.js'
 import type { Serving } from './serving.js'
 import { drainTimeoutOf, takeDown } from './take-down.js'
 
-/** Until it is looked again. */
-const MIN_IDLE_MS = 10
-
 export interface UnloadReport {
   readonly name: string
   /** The versions that gave up their pool. */
@@ -29,6 +26,7 @@ export async function giveBack(
   trigger: string,
 ): Promise<UnloadReport> {
   const startedAt = performance.now()
+  const change = serving.overlap.begin()
   const before = await serving.meter.read()
   const reports = await Promise.all(
     versions.map((version) => takeDown(serving, version, trigger, drainTimeoutOf(serving, version))),
@@ -36,7 +34,8 @@ export async function giveBack(
   const after = await serving.meter.read()
   const bytesReturned = Math.max(0, before.pssBytes - after.pssBytes)
   const [only, ...others] = versions
-  if (only !== undefined && others.length === 0) {
+  const isAlone = change.end()
+  if (isAlone && only !== undefined && others.length === 0) {
     only.measuredBytes = Math.max(bytesReturned, only.loadedBytes ?? 0)
   }
   return {
@@ -96,7 +95,8 @@ export function watchIdle(serving: Serving, version: ModelVersion): void {
         if (version.machine.is('ready', 'running')) watchIdle(serving, version)
       })
     },
-    Math.max(MIN_IDLE_MS, leftMs),
+    // One that stays although it is unused is looked at again when it could have been used.
+    leftMs > 0 ? leftMs : limitMs,
   ).unref()
 }
 

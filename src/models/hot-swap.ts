@@ -111,6 +111,8 @@ async function swapInPlace(
   } catch (error) {
     entry.active = old
     entry.previous = previous
+    // They would load it once more, beside the old one.
+    if (next.warming !== undefined) next.refusal = error
     if (next.machine.is('ready')) await retire(serving, entry, next, 'swap not promoted')
     if (serving.isOpen && old.isCold) await serveAgain(serving, old, trigger)
     throw error

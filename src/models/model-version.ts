@@ -41,6 +41,8 @@ export class ModelVersion {
   trial: ArtifactTrial | undefined
   /** Loads, swaps and unloads of its model happen in here, one after another. */
   readonly lane: PQueue
+  /** Why the requests that wait for it now are not to be answered by it. */
+  refusal: unknown
   /** The load that waiting requests share. */
   warming: Promise<void> | undefined
   /** Evicts it when it is unused for long enough. */
@@ -75,6 +77,7 @@ export class ModelVersion {
   setReplicas(replicas: number | 'auto'): void {
     this.#spec = { ...this.#spec, config: { ...this.#spec.config, replicas } }
     this.measuredBytes = undefined
+    this.fullReplicas = undefined
   }
 
   /** Leaves so many replicas of its pool, until the next request. */

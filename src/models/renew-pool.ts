@@ -1,12 +1,13 @@
 import { artifactStatsOf } from '../artifacts/artifact-stats.js'
 import type { Prepared } from '../artifacts/artifacts.js'
+import { MAX_TIMER_MS } from '../config.js'
 import type { Tensor } from '../tensors/tensor.js'
 import { ArtifactTrial } from './artifact-trial.js'
 import { reserveRoom } from './memory-room.js'
 import type { ModelVersion } from './model-version.js'
-import type { Serving } from './serving.js'
+import { assertOpen, type Serving } from './serving.js'
 import { poolOf, startPool } from './start-pool.js'
-import { drainTimeoutOf, endPool } from './take-down.js'
+import { endPool } from './take-down.js'
 
 /**
  * Where no valid input was known when a version was loaded: builds its artifact from the first requests
@@ -24,35 +25,43 @@ export function tryArtifactLater(serving: Serving, version: ModelVersion, prepar
     const log = serving.logger.child({ component: 'artifacts', ...version.subject })
     try {
       const built = await build(samples)
-      if (built.entry === undefined) version.artifact = artifactStatsOf(built)
-      else await version.lane.add(() => renew(built))
-      if (version.artifact !== undefined) {
-        serving.emit('artifactDecided', { ...version.subject, ...version.artifact })
-      }
+      if (built.entry !== undefined) await version.lane.add(() => renew(built))
+      else version.artifact = artifactStatsOf(built)
+      const { artifact } = version
+      if (artifact !== undefined && isServed())
+        serving.emit('artifactDecided', { ...version.subject, ...artifact })
     } catch (err) {
       if (serving.isOpen)
         log.warn({ err }, 'the version is served without its artifact until it is loaded again')
     }
   }
-  const isAsBefore = (): boolean =>
-    serving.isOpen && version.pool === pool && version.machine.is('ready', 'running')
+  const isServed = (): boolean => serving.isOpen && version.machine.is('ready', 'running')
+  const isAsBefore = (): boolean => isServed() && version.pool === pool
   const renew = async (built: Prepared): Promise<void> => {
-    if (pool === undefined || !isAsBefore()) return serving.artifacts.release(built)
-    const room = await reserveRoom(serving, version, built)
+    const room = isAsBefore() ? await reserveRoom(serving, version, built).catch(() => undefined) : undefined
+    if (pool === undefined || room === undefined || !isAsBefore()) {
+      room?.release()
+      return serving.artifacts.release(built)
+    }
     const next = poolOf(serving, version, built)
+    const cause = new Error('it was replaced')
     // Until it serves, a close has to see it off.
     serving.endingPools.add(next)
-    version.signature = await serving.loadLane
-      .add(() => startPool(serving, version, next))
-      .finally(() => room.release())
-    const cause = new Error('it was replaced')
-    if (!isAsBefore()) {
-      await endPool(serving, next, 0, () => cause)
-      return
+    try {
+      await serving.loadLane.add(async () => {
+        assertOpen(serving)
+        await startPool(serving, version, next)
+      })
+    } finally {
+      room.release()
+      if (!isAsBefore() || !next.isOpen) void endPool(serving, next, 0, () => cause)
     }
+    if (!isAsBefore() || !next.isOpen) return
     serving.endingPools.delete(next)
     version.pool = next
-    await endPool(serving, pool, drainTimeoutOf(serving, version), () => cause)
+    version.artifact = artifactStatsOf(built)
+    // Its requests have all the time they want: nobody waits for its end.
+    void endPool(serving, pool, MAX_TIMER_MS, () => cause)
   }
   version.trial = new ArtifactTrial((samples) => {
     void serving.scope.runInAsyncScope(() => adopt(samples))

@@ -8,6 +8,7 @@ import type { Transition } from '../lifecycle/states.js'
 import { MemoryMeter } from '../memory/accounting.js'
 import { MemoryGovernor } from '../memory/governor.js'
 import { memoryLimit } from '../memory/memory-limit.js'
+import { Overlap } from '../memory/overlap.js'
 import { Reclaimer } from '../memory/reclaim.js'
 import type { StuckReplica } from '../pools/replica.js'
 import { coresPerProcess } from '../pools/usable-cores.js'
@@ -80,6 +81,8 @@ export interface Serving {
   readonly prepared: WeakMap<VersionPool, Prepared>
   readonly meter: MemoryMeter
   readonly governor: MemoryGovernor
+  /** Of loads and ends of pools. */
+  readonly overlap: Overlap
   /** Every model that is known. */
   readonly catalogue: Catalogue
   readonly reclaimer: Reclaimer
@@ -110,6 +113,7 @@ export function createServing(
     prepared: new WeakMap(),
     meter,
     governor: new MemoryGovernor(budgetOf(config), async () => (await meter.read()).pssBytes),
+    overlap: new Overlap(),
     catalogue: new Catalogue(),
     reclaimer: new Reclaimer(config.memory.allocator),
     endingPools: new Set(),

@@ -1,7 +1,5 @@
-import { artifactStatsOf } from '../artifacts/artifact-stats.js'
 import type { Prepared } from '../artifacts/artifacts.js'
 import type { VersionPool } from '../pools/version-pool.js'
-import type { Signature } from '../tensors/tensor.js'
 import { createPool } from './create-pool.js'
 import type { ModelVersion } from './model-version.js'
 import { whileLoading } from './prepare-model.js'
@@ -14,25 +12,26 @@ export function poolOf(serving: Serving, version: ModelVersion, prepared: Prepar
     failed(serving, version, pool, cause),
   )
   serving.prepared.set(pool, prepared)
-  version.artifact = artifactStatsOf(prepared)
   return pool
 }
 
-/** Starts its threads, and measures what they take. To be called in the lane of loads. */
-export async function startPool(
-  serving: Serving,
-  version: ModelVersion,
-  pool: VersionPool,
-): Promise<Signature> {
+/** Starts its threads, and measures what they take; its signature is the version's then. To be called in the lane of loads. */
+export async function startPool(serving: Serving, version: ModelVersion, pool: VersionPool): Promise<void> {
+  const change = serving.overlap.begin()
   const before = await serving.meter.read()
   try {
-    const signature = await whileLoading(serving, serving.prepared.get(pool), () => pool.start())
+    await whileLoading(serving, serving.prepared.get(pool), () =>
+      pool.start((signature) => {
+        version.signature = signature
+      }),
+    )
     const after = await serving.meter.read()
     version.loadedBytes = Math.max(0, after.pssBytes - before.pssBytes)
     // Weights that are mapped come in with the runs that read them.
-    if (serving.prepared.get(pool)?.entry === undefined) version.measuredBytes = version.loadedBytes
-    return signature
+    const isOwn = change.end()
+    if (isOwn && serving.prepared.get(pool)?.entry === undefined) version.measuredBytes = version.loadedBytes
   } catch (error) {
+    change.end()
     // It has stopped by itself, but for a load that does not return.
     void endPool(serving, pool, 0, () => error as Error)
     throw error

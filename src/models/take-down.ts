@@ -46,7 +46,7 @@ export async function endPool(
   void pool.quarantineOver().then(() => {
     serving.endingPools.delete(pool)
     const prepared = serving.prepared.get(pool)
-    if (prepared !== undefined) void serving.artifacts.release(prepared)
+    if (serving.prepared.delete(pool) && prepared !== undefined) void serving.artifacts.release(prepared)
   })
   if (pool.leaseCount > 0) throw new Error(`a pool was stopped with ${pool.leaseCount} requests open`)
   return { rejected, stuck }

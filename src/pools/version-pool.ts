@@ -81,8 +81,8 @@ export class VersionPool implements LeaseHolder {
     }
   }
 
-  /** Starts the replicas and opens the pool. If one of them fails the pool is stopped and the reason thrown. */
-  async start(): Promise<Signature> {
+  /** Starts the replicas, tells the signature and opens the pool. If one of them fails the pool is stopped and the reason thrown. */
+  async start(onSignature: (signature: Signature) => void = () => undefined): Promise<Signature> {
     try {
       const signature = await this.#replicas.start()
       this.#dispatcher.open(signature)
@@ -90,6 +90,7 @@ export class VersionPool implements LeaseHolder {
         await this.#dispatcher.proveWith(this.#source.warmUp.inputs(signature))
       }
       if (this.#state !== 'created') throw this.#unavailable()
+      onSignature(signature)
       this.#state = 'open'
       return signature
     } catch (error) {

@@ -22,13 +22,34 @@ describe('the memory governor', () => {
     const { governor } = bed(100, 40)
     const first = await governor.reserve(50, nothing)
     expect(governor.stats()).toEqual({ budgetBytes: 100, reservedBytes: 50 })
-    await expect(governor.reserve(11, nothing)).rejects.toMatchObject({ neededBytes: 11, freeBytes: 10 })
     const second = await governor.reserve(10, nothing)
     first.release()
     first.release()
     expect(governor.stats().reservedBytes).toBe(10)
     second.release()
     expect(governor.stats().reservedBytes).toBe(0)
+  })
+
+  it('has what does not fit beside a load wait for its end, and evicts nothing before', async () => {
+    const { governor, process, makeRoom, evictable } = bed(100, 40, [10])
+    const first = await governor.reserve(50, makeRoom)
+    // It has taken what it was promised, which counts twice as long as it is under way.
+    process.held = 85
+    let isReserved = false
+    const waiting = governor.reserve(15, makeRoom).then(() => {
+      isReserved = true
+    })
+    await new Promise((resolve) => setImmediate(resolve))
+    expect({ isReserved, evictable }).toEqual({ isReserved: false, evictable: [10] })
+    first.release()
+    await waiting
+    expect(evictable).toEqual([10])
+  })
+
+  it('refuses at once what no budget of that size has room for', async () => {
+    const { governor } = bed(100, 40)
+    await governor.reserve(50, nothing)
+    await expect(governor.reserve(101, nothing)).rejects.toMatchObject({ neededBytes: 101 })
   })
 
   it('has no more evicted than it takes', async () => {
@@ -48,11 +69,19 @@ describe('the memory governor', () => {
   })
 
   it('promises nothing twice, however many ask at once', async () => {
-    const { governor, makeRoom } = bed(100, 60, [30])
-    const results = await Promise.allSettled([1, 2, 3, 4].map(() => governor.reserve(35, makeRoom)))
-    // 40 are free, and 70 after the one eviction: room for two.
+    const { governor, process } = bed(100, 0)
+    let most = 0
+    const load = async (): Promise<void> => {
+      const room = await governor.reserve(35, nothing)
+      most = Math.max(most, governor.stats().reservedBytes)
+      await new Promise((resolve) => setImmediate(resolve))
+      process.held += 35
+      room.release()
+    }
+    const results = await Promise.allSettled([1, 2, 3, 4].map(load))
+    // Room for two; the others see it taken.
     expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'rejected'])
-    expect(governor.stats().reservedBytes).toBe(70)
+    expect(most).toBe(70)
   })
 
   it('says that more is held than the budget allows as nothing that is free', async () => {
