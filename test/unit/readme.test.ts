@@ -108,7 +108,7 @@ describe('the README', () => {
   it('has a part for what benches publish, and their charts are those of the published figures', () => {
     const files = existsSync(`${root}bench/published`) ? readdirSync(`${root}bench/published`) : []
     const scopes = benchScopes(readme)
-    expect(scopes).toEqual(['throughput', 'latency', 'isolation', 'catalogue', 'loop'])
+    expect(scopes).toEqual(['throughput', 'latency', 'isolation', 'catalogue', 'loop', 'memory'])
     for (const file of files) expect(scopes).toContain(file.replace(/\.json$/, ''))
     for (const scope of scopes) {
       const chart = chartOf(readPublished(scope))
