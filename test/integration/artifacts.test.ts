@@ -1,4 +1,4 @@
-import { truncateSync, writeFileSync } from 'node:fs'
+import { statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Outputs } from 'tbcoin-engine'
 import { describe, expect, it } from 'vitest'
@@ -263,6 +263,8 @@ describe('the probe of a file', () => {
   it('is done once for what is known, also in another runtime', async () => {
     using cache = tempFolder()
     using models = tempRepository({ m: { '1': graphs.constantAnswer(1) } })
+    // What was written a moment ago could be written again without a trace.
+    await expect.poll(() => Date.now() - statSync(models.path('m', '1')).ctimeMs).toBeGreaterThan(100)
     await start({ cacheDir: cache.path })
     await runtime.models.loadModel({ name: 'm', version: '1', source: models.path('m', '1') })
     await runtime.close()
