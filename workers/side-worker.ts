@@ -1,5 +1,6 @@
 import type { BatchFault, Proof, SideDone, SideTask } from '../src/protocol/messages.js'
 import type { BatchPlan, Tolerance } from '../src/tensors/batch-plan.js'
+import { bytesOf, copyOf } from '../src/tensors/copies.js'
 import { firstDifference } from '../src/tensors/difference.js'
 import type { Signature, Tensor } from '../src/tensors/tensor.js'
 import { BatchProver, type Hazards, type RunOnce } from './batch-prover.js'
@@ -45,15 +46,15 @@ export class SideWorker {
 
   /** A run of one request, as it was answered: an input that is known to be valid. */
   offer(inputs: readonly Tensor[], outputs: readonly Tensor[] | undefined, ms: number): void {
-    if (outputs !== undefined) this.#prover.offer(inputs.map(copied), outputs.map(copied), ms)
+    if (outputs !== undefined) this.#prover.offer(inputs.map(copyOf), outputs.map(copyOf), ms)
   }
 
   /** A batch that is to be run again, request by request. */
   check(batch: CheckedBatch): void {
-    const bytes = bytesOf(batch)
+    const bytes = bytesOf([...batch.inputs, ...batch.outputs])
     if (this.#checkBytes + bytes > MAX_CHECK_BYTES) return
     this.#checkBytes += bytes
-    const own = { ...batch, inputs: batch.inputs.map(copied), outputs: batch.outputs.map(copied) }
+    const own = { ...batch, inputs: batch.inputs.map(copyOf), outputs: batch.outputs.map(copyOf) }
     this.#checks.push({ batch: own, next: 0 })
   }
 
@@ -75,7 +76,7 @@ export class SideWorker {
       const reason = await this.#checkNext(check)
       if (reason !== undefined || check.next === check.batch.rows.length) {
         this.#checks.shift()
-        this.#checkBytes -= bytesOf(check.batch)
+        this.#checkBytes -= bytesOf([...check.batch.inputs, ...check.batch.outputs])
         checks += 1
       }
       if (reason !== undefined) return { checks, fault: { reason } }
@@ -100,15 +101,4 @@ export class SideWorker {
       return `${prefix}: alone it fails with ${(error as Error).message}`
     }
   }
-}
-
-function copied({ type, dims, data }: Tensor): Tensor {
-  return { type, dims, data: data.slice() }
-}
-
-function bytesOf({ inputs, outputs }: CheckedBatch): number {
-  return [...inputs, ...outputs].reduce(
-    (sum, { data }) => sum + (ArrayBuffer.isView(data) ? data.byteLength : 16 * data.length),
-    0,
-  )
 }

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readMemory } from '../../examples/speech/memory.js'
 import { fulfil } from '../harness/child.js'
@@ -14,7 +13,7 @@ fulfil<HoldOrder, HoldOutcome>(async (order) => {
   // What is only ever taken once: libraries, the heap's first growth.
   const { readyMs: firstReadyMs } = await round(keeper, order)
   await sleep(SETTLE_MS)
-  const privateBytesBefore = await privateBytes()
+  const { privateBytes: privateBytesBefore } = await readMemory()
   const readyMs: number[] = []
   const privateBytesAfter: number[] = []
   let heldPssBytes = 0
@@ -23,7 +22,7 @@ fulfil<HoldOrder, HoldOutcome>(async (order) => {
     readyMs.push(held.readyMs)
     if (index === 0) heldPssBytes = held.pssBytes
     await sleep(SETTLE_MS)
-    privateBytesAfter.push(await privateBytes())
+    privateBytesAfter.push((await readMemory()).privateBytes)
   }
   await keeper.close()
   return { firstReadyMs, readyMs, heldPssBytes, privateBytesBefore, privateBytesAfter }
@@ -43,11 +42,4 @@ async function round(
   const { pssBytes } = await readMemory()
   await keeper.unload()
   return { readyMs, pssBytes }
-}
-
-async function privateBytes(): Promise<number> {
-  await readMemory()
-  const text = await readFile('/proc/self/smaps_rollup', 'latin1')
-  const of = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(text)?.[1] ?? 0)
-  return (of('Private_Clean') + of('Private_Dirty')) * 1024
 }

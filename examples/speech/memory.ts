@@ -7,6 +7,8 @@ export interface MemoryReading {
   readonly pssBytes: number
   /** Memory behind no file; resident memory likewise. */
   readonly anonymousBytes: number
+  /** Nobody else's, with or without a file behind it; resident memory likewise. */
+  readonly privateBytes: number
   readonly isResident: boolean
 }
 
@@ -15,10 +17,15 @@ export async function readMemory(): Promise<MemoryReading> {
   await collectGarbage()
   try {
     const text = await readFile('/proc/self/smaps_rollup', 'latin1')
-    return { pssBytes: field(text, 'Pss'), anonymousBytes: field(text, 'Anonymous'), isResident: false }
+    return {
+      pssBytes: field(text, 'Pss'),
+      anonymousBytes: field(text, 'Anonymous'),
+      privateBytes: field(text, 'Private_Clean') + field(text, 'Private_Dirty'),
+      isResident: false,
+    }
   } catch {
     const { rss } = process.memoryUsage()
-    return { pssBytes: rss, anonymousBytes: rss, isResident: true }
+    return { pssBytes: rss, anonymousBytes: rss, privateBytes: rss, isResident: true }
   }
 }
 

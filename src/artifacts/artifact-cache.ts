@@ -6,7 +6,7 @@ import { ARTIFACT_FORMS, type FileHash } from '../protocol/builder-messages.js'
 import type { Signature } from '../tensors/tensor.js'
 import { CacheUses } from './cache-uses.js'
 import { type FileStamp, stampOf, stampsOf } from './file-stamp.js'
-import { isAlive, ownIdentity } from './process-identity.js'
+import { mayBeAlive, ownIdentity } from './process-identity.js'
 import { readRecord, writeRecord } from './record-file.js'
 
 /** Of the layout below; another one has its own folder. */
@@ -111,7 +111,7 @@ export class ArtifactCache {
 
   /** A folder to build in, on the same disk as the entries. */
   async newFolder(): Promise<string> {
-    const folder = join(this.#root, 'tmp', `${ownIdentity}.${randomUUID()}`)
+    const folder = this.#unfinished()
     await mkdir(folder, { mode: 0o700 })
     return folder
   }
@@ -145,7 +145,7 @@ export class ArtifactCache {
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
       if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && code !== 'EPERM') throw error
-      await rm(folder, { recursive: true, force: true })
+      await this.discard(folder)
     }
     const entry = await this.find(key)
     await this.#makeRoom(key)
@@ -212,14 +212,14 @@ export class ArtifactCache {
 
   /** In one step for whoever looks for it. */
   async #remove(key: string): Promise<void> {
-    const trash = join(this.#root, 'tmp', `${ownIdentity}.${randomUUID()}`)
+    const trash = this.#unfinished()
     try {
       await rename(join(this.#root, 'entries', key), trash)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
       throw error
     }
-    await rm(trash, { recursive: true, force: true })
+    await this.discard(trash)
   }
 
   /** What processes have left behind that are gone. */
@@ -227,19 +227,16 @@ export class ArtifactCache {
     const folder = join(this.#root, 'tmp')
     for (const name of await readdir(folder)) {
       const path = join(folder, name)
-      const alive = isAlive(name) ?? (await isYoung(path))
-      if (!alive) await rm(path, { recursive: true, force: true })
+      if (!(await mayBeAlive(name, path, DAY_MS))) await this.discard(path)
     }
+  }
+
+  /** A name for what is not in place, or not any more. */
+  #unfinished(): string {
+    return join(this.#root, 'tmp', `${ownIdentity}.${randomUUID()}`)
   }
 
   #digestPath(source: string): string {
     return join(this.#root, 'files', createHash('sha256').update(source).digest('hex'))
   }
-}
-
-async function isYoung(path: string): Promise<boolean> {
-  return stat(path).then(
-    ({ mtimeMs }) => Date.now() - mtimeMs < DAY_MS,
-    () => true,
-  )
 }

@@ -117,15 +117,15 @@ export class Artifacts {
       await this.#probe(order, undefined, undefined)
       return plain('there is no cache, or its files cannot be read')
     }
-    return { ...(await this.#prepareKnown(order, files)), bytes: await sizeOf(files) }
+    const bytes = await sizeOf(files)
+    return { ...(await this.#prepareKnown(order, files, bytes)), bytes }
   }
 
-  async #prepareKnown(order: PrepareOrder, files: readonly FileHash[]): Promise<Prepared> {
+  async #prepareKnown(order: PrepareOrder, files: readonly FileHash[], bytes: number): Promise<Prepared> {
     const key = keyOf(files, order.sessionOptions)
     const why = order.isBuilt ? whyNoArtifact(order.sessionOptions) : 'artifacts are off'
     const found = why === undefined ? await this.#find(key) : undefined
     if (found !== undefined) return found
-    const bytes = await sizeOf(files)
     const signature = await this.#probe(order, key, bytes)
     if (why !== undefined) return plain(why)
     if (bytes < this.#settings.options.minBytes) return plain(`it has ${bytes} bytes (artifacts.minBytes)`)

@@ -1,6 +1,6 @@
-import { readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isAlive, ownIdentity } from './process-identity.js'
+import { mayBeAlive, ownIdentity } from './process-identity.js'
 
 /** So long the mark of a process that cannot be seen from here is believed. */
 const BELIEVED_MS = 7 * 86_400_000
@@ -42,8 +42,7 @@ export class CacheUses {
     for (const name of await readdir(this.#folder)) {
       if (!name.startsWith(`${key}.`)) continue
       const path = join(this.#folder, name)
-      const alive = isAlive(name.slice(key.length + 1)) ?? (await isBelieved(path))
-      if (alive) used = true
+      if (await mayBeAlive(name.slice(key.length + 1), path, BELIEVED_MS)) used = true
       else await rm(path, { force: true })
     }
     return used
@@ -65,11 +64,4 @@ function inTurn(mark: string, work: () => Promise<void>): Promise<void> {
     if (turns.get(mark) === turn) turns.delete(mark)
   })
   return turn
-}
-
-async function isBelieved(path: string): Promise<boolean> {
-  return stat(path).then(
-    ({ mtimeMs }) => Date.now() - mtimeMs < BELIEVED_MS,
-    () => false,
-  )
 }

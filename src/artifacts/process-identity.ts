@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, readlinkSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 
 /** This boot of the machine and this space of process numbers: each container has its own. */
@@ -11,8 +12,21 @@ const host = createHash('sha256').update(hostText()).digest('hex').slice(0, 12)
  */
 export const ownIdentity: string = `${host}.${process.pid}.${startOf(process.pid) ?? 0}`
 
-/** Whether that process may still run; undefined if that cannot be told from here. */
-export function isAlive(identity: string): boolean | undefined {
+/**
+ * Whether that process may still run. Where that cannot be told from here, it is believed for so long
+ * after it has written `path`.
+ */
+export async function mayBeAlive(identity: string, path: string, believedMs: number): Promise<boolean> {
+  const alive = isAlive(identity)
+  if (alive !== undefined) return alive
+  return stat(path).then(
+    ({ mtimeMs }) => Date.now() - mtimeMs < believedMs,
+    () => false,
+  )
+}
+
+/** Undefined if that cannot be told from here. */
+function isAlive(identity: string): boolean | undefined {
   const [where, pid, start] = identity.split('.')
   if (where !== host) return undefined
   const startedAt = startOf(Number(pid))

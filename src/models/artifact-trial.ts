@@ -1,4 +1,5 @@
 import type { RunRequest } from '../pools/run-request.js'
+import { bytesOf, copyOf } from '../tensors/copies.js'
 import type { Tensor } from '../tensors/tensor.js'
 
 /** So many requests are kept, or as many as have been answered so long after the first. */
@@ -28,7 +29,7 @@ export class ArtifactTrial {
     if (this.#isOver || this.#kept === ENOUGH || this.#bytes + bytesOf(inputs) > MAX_BYTES) return
     this.#kept += 1
     this.#bytes += bytesOf(inputs)
-    const copies = inputs.map(({ type, dims, data }) => ({ type, dims, data: data.slice() }) as Tensor)
+    const copies = inputs.map(copyOf)
     request.promise.then(
       () => this.#answered(copies),
       () => {
@@ -55,11 +56,4 @@ export class ArtifactTrial {
     this.cancel()
     this.#onReady(this.#samples)
   }
-}
-
-function bytesOf(inputs: readonly Tensor[]): number {
-  return inputs.reduce(
-    (sum, { data }) => sum + (ArrayBuffer.isView(data) ? data.byteLength : 16 * data.length),
-    0,
-  )
 }

@@ -45,8 +45,7 @@ async function inLane(
     if (machine.is('error') && !mayTryAgain(serving, version)) throw unavailable(version, 'it is in error')
     await bringUp(serving, version, 'predict')
     if (entry.active === version) {
-      machine.to('starting', 'predict')
-      machine.to('running', 'predict')
+      version.run('predict')
     } else if (isPlain) {
       // After the waiting requests have been admitted, which happens in microtasks.
       setImmediate(() => void retire(serving, entry, version, 'no longer active'))

@@ -24,12 +24,13 @@ export function createPool(
   const { config, logger } = serving
   const { spec, subject } = version
   const log = logger.child({ component: 'pool', ...subject })
+  const sessionOptions = sessionOptionsOf(serving, version)
   const task = {
     kind: 'load' as const,
     loader: loaderOf(serving, version),
     source: spec.source,
-    sessionOptions: sessionOptionsOf(serving, version),
-    artifact: artifactOf(prepared, sessionOptionsOf(serving, version)),
+    sessionOptions,
+    artifact: artifactOf(prepared, sessionOptions),
     loaderOptions: spec.config.loaderOptions,
   }
   const env = replicaEnv(serving)

@@ -104,8 +104,7 @@ async function swapInPlace(
     await bringUp(serving, next, trigger)
     assertOpen(serving)
     checkSignatures(old, next)
-    next.machine.to('starting', trigger)
-    next.machine.to('running', trigger)
+    next.run(trigger)
     serving.emit('promoted', { model: entry.name, from: old.spec.version, to: newVersion })
     return { name: entry.name, from: old.spec.version, to: newVersion, drained: Promise.resolve(drained) }
   } catch (error) {
@@ -141,8 +140,7 @@ async function vacate(
 async function serveAgain(serving: Serving, old: ModelVersion, trigger: string): Promise<void> {
   try {
     await bringUp(serving, old, trigger)
-    old.machine.to('starting', trigger)
-    old.machine.to('running', trigger)
+    old.run(trigger)
   } catch (err) {
     serving.logger.error({ err, ...old.subject }, 'the old version cannot be loaded again')
   }

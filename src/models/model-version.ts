@@ -95,6 +95,12 @@ export class ModelVersion {
     if (fullReplicas !== undefined && pool?.isOpen) pool.resize(fullReplicas).catch(() => undefined)
   }
 
+  /** From ready to running, for one that is active already. */
+  run(trigger: string): void {
+    this.machine.to('starting', trigger)
+    this.machine.to('running', trigger)
+  }
+
   /** How long its pool has been there without being used. */
   idleMs(nowMs: number): number {
     return nowMs - Math.max(this.usage.lastUsedAtMs ?? 0, this.readySinceMs)

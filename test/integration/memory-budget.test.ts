@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import type { ModelInput, Runtime } from 'tbcoin-engine'
+import type { ModelHandle, ModelInput, Runtime } from 'tbcoin-engine'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import * as graphs from '../fixtures/graphs.js'
 import { tempRepository } from '../fixtures/temp-repository.js'
@@ -184,16 +184,14 @@ describe('a swap that preserves resources', () => {
 })
 
 describe('a model that keeps some replicas', () => {
-  it('is left with them when it is unused, and has all of them back after a request', async () => {
+  async function served(config: object): Promise<ModelHandle> {
     const repository = tempRepository({ m: { '1': graphs.constantAnswer(1) } })
-    await start({ replicas: 3 })
-    const config = { minReplicas: 1 }
-    const handle = await runtime.models.loadModel({
-      name: 'm',
-      version: '1',
-      source: repository.path('m', '1'),
-      config,
-    })
+    await start()
+    return runtime.models.loadModel({ name: 'm', version: '1', source: repository.path('m', '1'), config })
+  }
+
+  it('is left with them when it is unused, and has all of them back after a request', async () => {
+    const handle = await served({ replicas: 3, minReplicas: 1 })
     expect(await runtime.models.cleanupUnusedModels({ maxAgeMs: 0 })).toEqual([])
     await expect.poll(() => handle.stats().pool?.replicas).toBe(1)
     expect(handle.state).toBe('running')
@@ -206,15 +204,7 @@ describe('a model that keeps some replicas', () => {
   })
 
   it('is not evicted when it is pinned', async () => {
-    const repository = tempRepository({ m: { '1': graphs.constantAnswer(1) } })
-    await start()
-    const config = { pinned: true }
-    const handle = await runtime.models.loadModel({
-      name: 'm',
-      version: '1',
-      source: repository.path('m', '1'),
-      config,
-    })
+    const handle = await served({ pinned: true })
     expect(await runtime.models.cleanupUnusedModels({ maxAgeMs: 0 })).toEqual([])
     expect(handle.state).toBe('running')
   })
