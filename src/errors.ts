@@ -141,6 +141,9 @@ export interface RuntimeErrorFields {
   freeBytes?: number | undefined
 }
 
+/** Marks an error of this library, also one that another copy of it has made. */
+const BRAND = Symbol.for('tbcoin-engine.RuntimeError')
+
 /**
  * Base class of every error this library creates. `code` is stable and part of
  * the contract, the message is not.
@@ -162,6 +165,10 @@ export class RuntimeError extends Error {
       if (fields[key] !== undefined)
         Object.defineProperty(this, key, { value: fields[key], enumerable: true })
     }
+  }
+
+  get [BRAND](): true {
+    return true
   }
 }
 
@@ -202,9 +209,9 @@ export const errors = Object.fromEntries(
 /** Union of every error, so that `switch (error.code)` narrows. */
 export type AnyRuntimeError = { [C in ErrorCode]: ErrorOf<C> }[ErrorCode]
 
-/** Narrows an unknown value to an error of this library. */
+/** Narrows an unknown value to an error of this library, whichever copy of it has made it (a replica has its own). */
 export function isRuntimeError(value: unknown): value is AnyRuntimeError {
-  return value instanceof RuntimeError
+  return value instanceof Error && BRAND in value
 }
 
 /** What an error says; anything can be thrown. */

@@ -29,6 +29,7 @@ export interface BuilderLimits {
 export interface BuilderEntry {
   readonly path: string
   readonly execArgv: readonly string[]
+  readonly env: Readonly<Record<string, string | undefined>>
 }
 
 /** By itself, of an order that took too long or too much, or at the hand of somebody else. */
@@ -118,10 +119,9 @@ export class BuilderProcess {
   }
 
   #start(): ChildProcess {
-    const { NODE_OPTIONS: _, ...env } = process.env
     const child = forked(this.#entry.path, [String(process.pid)], {
       execArgv: [...this.#entry.execArgv],
-      env,
+      env: { ...this.#entry.env },
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     })

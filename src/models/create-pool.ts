@@ -4,7 +4,7 @@ import { errors } from '../errors.js'
 import type { BatchingSettings } from '../pools/batching.js'
 import { PiscinaHost } from '../pools/piscina-host.js'
 import { VersionPool } from '../pools/version-pool.js'
-import { ENTRY_EXEC_ARGV, ENTRY_TYPE, filePathOf } from './entries.js'
+import { ENTRY_EXEC_ARGV, entryOf, environment, filePathOf } from './entries.js'
 import type { ModelVersion } from './model-version.js'
 import { artifactOf, whileLoading } from './prepare-model.js'
 import { replicaCount } from './replica-count.js'
@@ -12,7 +12,8 @@ import { warmUpFrom } from './sample.js'
 import type { Serving } from './serving.js'
 import { sessionOptionsOf } from './session-options.js'
 
-const REPLICA_ENTRY = new URL(`../../workers/replica.${ENTRY_TYPE}`, import.meta.url).href
+/** Compiled it is CommonJS: a thread that ends while an ES module is `require()`d aborts the process. */
+const REPLICA_ENTRY = entryOf({ compiled: 'replica.cjs', source: 'replica.ts' })
 
 /** Makes the threads of one version, not started yet. */
 export function createPool(
@@ -33,7 +34,7 @@ export function createPool(
     artifact: artifactOf(prepared, sessionOptions),
     loaderOptions: spec.config.loaderOptions,
   }
-  const env = replicaEnv(serving)
+  const env = config.replicaEnv ?? environment()
   const createHost = (): PiscinaHost =>
     new PiscinaHost({
       ...subject,
@@ -107,11 +108,4 @@ function loaderOf(serving: Serving, version: ModelVersion): string | undefined {
     `there is no loader for model type ${JSON.stringify(modelType)}; known: ${[...serving.loaders.keys()].join(', ')}. Register one with registerModelLoader(type, module)`,
     version.subject,
   )
-}
-
-/** Without NODE_OPTIONS: what a host preloads (an APM agent, say) is not for every replica. */
-function replicaEnv(serving: Serving): Record<string, string | undefined> {
-  if (serving.config.replicaEnv !== undefined) return serving.config.replicaEnv
-  const { NODE_OPTIONS: _, ...env } = process.env
-  return env
 }

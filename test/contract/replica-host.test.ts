@@ -24,7 +24,7 @@ import { tempRepository } from '../fixtures/temp-repository.js'
 import { Gate } from '../integration/gate.js'
 
 const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
-const REPLICA_ENTRY = file('../../dist/workers/replica.js')
+const REPLICA_ENTRY = file('../../dist/workers/replica.cjs')
 const GATED_LOADER = new URL('../integration/loaders/gated-loader.mjs', import.meta.url).href
 const subject = { model: 'contract', version: '1' }
 

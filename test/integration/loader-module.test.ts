@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import type { Runtime } from 'tbcoin-engine'
+import { errors, type Runtime } from 'tbcoin-engine'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ask, codeOf, errorOf, gated, gatedLoader, loadGated, quietRuntime } from './kit.js'
 
@@ -127,6 +127,13 @@ describe('a model of a custom loader', () => {
     })
     expect((await errorOf(ask(runtime, 1, 'throw-text'))).message).toContain('just words')
     expect(await ask(runtime, 2)).toBe(2)
+  })
+
+  it('whose run throws an error of this library rejects with that one', async () => {
+    await loadGated(runtime, '1')
+    const error = await errorOf(ask(runtime, 1, 'throw-ours'))
+    expect(error).toMatchObject({ code: 'ERR_UNSUPPORTED_MODEL', message: 'not that one' })
+    expect(error).toBeInstanceOf(errors.ERR_UNSUPPORTED_MODEL)
   })
 
   it('whose answer cannot be sent rejects that request and keeps its thread', async () => {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { ERROR_TABLE, type ErrorCode, errors, isRuntimeError, RuntimeError } from '../../src/errors.js'
 
 const codes = Object.keys(ERROR_TABLE) as ErrorCode[]
@@ -86,6 +86,14 @@ describe('an error', () => {
     expect(isRuntimeError(new errors.ERR_ABORTED(''))).toBe(true)
     const others = [new Error('x'), { code: 'ERR_ABORTED' }, 'ERR_ABORTED', undefined, null]
     for (const other of others) expect(isRuntimeError(other)).toBe(false)
+  })
+
+  it('is told also where another copy of the library has made it', async () => {
+    vi.resetModules()
+    const copy = await import('../../src/errors.js')
+    const error = new copy.errors.ERR_ABORTED('')
+    expect(error).not.toBeInstanceOf(RuntimeError)
+    expect(isRuntimeError(error)).toBe(true)
   })
 })
 

@@ -55,6 +55,8 @@ export async function load({ loaderOptions, native, log }) {
           break
         case 'throw':
           throw Object.assign(new RangeError('out of range'), { code: 'E_RANGE', size: 3 })
+        case 'throw-ours':
+          throw new (await import('tbcoin-engine')).errors.ERR_UNSUPPORTED_MODEL('not that one')
         case 'throw-text':
           throw 'just words'
         case 'hold-exit':
