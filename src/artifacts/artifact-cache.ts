@@ -132,7 +132,7 @@ export class ArtifactCache {
     folder: string,
     { form, rejected }: Pick<ArtifactManifest, 'form' | 'rejected'>,
     hashes: readonly FileHash[],
-  ): Promise<ArtifactEntry | undefined> {
+  ): Promise<void> {
     const files = await Promise.all(
       hashes.map(async ({ path: name, sha256 }) => {
         const { text: stamp, bytes } = await stampOf(join(folder, name))
@@ -147,9 +147,7 @@ export class ArtifactCache {
       if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && code !== 'EPERM') throw error
       await this.discard(folder)
     }
-    const entry = await this.find(key)
     await this.#makeRoom(key)
-    return entry
   }
 
   /** Keeps the entry from being removed until `leave`, here and in other processes. */

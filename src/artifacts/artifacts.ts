@@ -68,7 +68,7 @@ export class Artifacts {
   readonly #closing = new AbortController()
   /** Known in this process, whether or not there is a cache: signatures by files, their stamps and options. */
   readonly #probed = new Map<string, Signature>()
-  readonly #building = new Map<string, Promise<ArtifactEntry | string>>()
+  readonly #building = new Map<string, Promise<string | undefined>>()
 
   constructor(settings: ArtifactsSettings, log: Logger) {
     this.#settings = settings
@@ -132,7 +132,8 @@ export class Artifacts {
     const build = (samples: readonly (readonly Tensor[])[]): Promise<Prepared> =>
       this.#build(order, key, bytes, samples)
     if (order.samples === undefined) return { ...plain('no valid input is known yet'), build }
-    return build(order.samples(signature ?? (await this.#load(order, key, bytes))))
+    const known = signature ?? (await this.#load(order, key, bytes).catch(raiseLimit))
+    return build(order.samples(known))
   }
 
   /** As it is in the cache; undefined if it is not. */
@@ -189,22 +190,21 @@ export class Artifacts {
       ).finally(() => this.#building.delete(key))
       this.#building.set(key, building)
     }
-    const built = await building
-    if (typeof built === 'string') return plain(built)
+    const failure = await building
+    if (failure !== undefined) return plain(failure)
     return { ...((await this.#find(key)) ?? plain('its artifact was removed at once')), bytes }
   }
 
-  /** An entry, or why there is none; nothing is thrown but that the runtime was closed. */
+  /** Why there is none, if so; nothing is thrown but that the runtime was closed. */
   async #buildAlone(
     order: PrepareOrder,
     key: string,
     bytes: number,
     samples: readonly (readonly Tensor[])[],
-  ): Promise<ArtifactEntry | string> {
+  ): Promise<string | undefined> {
     const cache = this.#cache
-    const built = await this.#guarded(async () => {
-      const found = await cache.find(key)
-      if (found !== undefined) return found
+    const isThere = await this.#guarded(async () => {
+      if ((await cache.find(key)) !== undefined) return true
       const needed = DISK_FACTOR * bytes + SPARE_DISK_BYTES
       const free = await cache.freeBytes()
       if (free < needed) throw new Error(`the disk has ${free} bytes left, ${needed} are needed`)
@@ -218,12 +218,13 @@ export class Artifacts {
         }
         this.#log.info({ source: order.source, form: form ?? 'original' }, 'an artifact was built')
         const from = form === undefined ? await cache.newFolder() : `${folder}/${form}`
-        return await cache.publish(key, from, { form: form ?? 'original', rejected: [...rejected] }, files)
+        await cache.publish(key, from, { form: form ?? 'original', rejected: [...rejected] }, files)
+        return true
       } finally {
         await cache.discard(folder)
       }
     })
-    return built ?? 'it could not be built or kept'
+    return isThere ? undefined : 'it could not be built or kept'
   }
 
   /** Of the files of a model, from the cache if they have not been touched; undefined if they cannot be read. */
@@ -300,6 +301,12 @@ function reasonOf(rejected: readonly RejectedForm[]): string {
 
 function subjectOf({ model, version, source, sessionOptions }: PrepareOrder): BuilderSubject {
   return { model, version, source, sessionOptions }
+}
+
+/** That the builder came to a limit is no reason to refuse a model that is not to be tried. */
+function raiseLimit(error: unknown): never {
+  const { cause } = error as Error
+  throw cause instanceof BuilderDeath && cause.kind === 'limit' ? cause : error
 }
 
 async function localKey({ source, sessionOptions }: PrepareOrder): Promise<string> {

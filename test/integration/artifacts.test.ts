@@ -259,6 +259,27 @@ describe('where no artifact can be kept', () => {
   })
 })
 
+describe('a builder that takes more memory than it may', () => {
+  it('is ended: what was not loaded yet is refused, what was to be built is served as it is', async () => {
+    using cache = tempFolder()
+    using models = tempRepository({ m: { '1': graphs.bigLoad(300) } })
+    const lines: Line[] = []
+    const artifacts = { maxBuilderBytes: 2 ** 28 }
+    await start({ cacheDir: cache.path, artifacts, logger: listLogger(lines) })
+    const load = { name: 'm', version: '1', source: models.path('m', '1') }
+    const error = await errorOf(runtime.models.loadModel(load))
+    expect(error).toMatchObject({ code: 'ERR_MODEL_LOAD', model: 'm', version: '1' })
+    expect(error.message).toMatch(/took more than 256 MiB of memory; it is refused/)
+    expect(warnings(lines)).toEqual([])
+    await runtime.models.loadModel({ ...load, config: { probe: 'off', sample: { input: wide } } })
+    expect(formOf(runtime, 'm')?.form).toBe('original')
+    expect(warnings(lines).map(({ fields }) => String(fields.err))).toEqual([
+      expect.stringContaining('took more than 256 MiB of memory'),
+    ])
+    expect(unfinished(cache.path)).toEqual([])
+  })
+})
+
 describe('the probe of a file', () => {
   it('is done once for what is known, also in another runtime', async () => {
     using cache = tempFolder()

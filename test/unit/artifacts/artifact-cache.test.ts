@@ -41,7 +41,8 @@ async function openCache(folder: string, maxBytes = 2 ** 30): Promise<Bed> {
       writeFileSync(join(built, MODEL), `the graph of ${key}`)
       writeFileSync(join(built, WEIGHTS), weights)
       const files: FileHash[] = [MODEL, WEIGHTS].map((path) => ({ path, sha256: hashOf(join(built, path)) }))
-      return cache.publish(key, built, { form: 'prepacked', rejected: [] }, files)
+      await cache.publish(key, built, { form: 'prepacked', rejected: [] }, files)
+      return cache.find(key)
     },
   }
 }
