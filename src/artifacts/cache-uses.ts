@@ -4,9 +4,11 @@ import { mayBeAlive, ownIdentity } from './process-identity.js'
 
 /** So long the mark of a process that cannot be seen from here is believed. */
 const BELIEVED_MS = 7 * 86_400_000
+const RENEWAL_MS = 86_400_000
 
 /** How often each mark of this process, by its path, is needed: runtimes may share a cache. */
 const counts = new Map<string, number>()
+let renewal: NodeJS.Timeout | undefined
 
 /** Which entries of a cache are in use, told to other processes by a file each: `<key>.<process>`. */
 export class CacheUses {
@@ -20,8 +22,8 @@ export class CacheUses {
     const mark = this.#mark(key)
     const count = counts.get(mark) ?? 0
     counts.set(mark, count + 1)
-    // Where nothing can be written, nothing can be removed either.
-    if (count === 0) await inTurn(mark, () => writeFile(mark, ''))
+    renewal ??= setInterval(renew, RENEWAL_MS).unref()
+    if (count === 0) await write(mark)
   }
 
   async leave(key: string): Promise<void> {
@@ -29,6 +31,10 @@ export class CacheUses {
     const count = (counts.get(mark) ?? 0) - 1
     if (count > 0) counts.set(mark, count)
     else if (counts.delete(mark)) {
+      if (counts.size === 0) {
+        clearInterval(renewal)
+        renewal = undefined
+      }
       // Unless somebody has joined meanwhile.
       await inTurn(mark, async () => {
         if (!counts.has(mark)) await rm(mark, { force: true })
@@ -51,6 +57,17 @@ export class CacheUses {
   #mark(key: string): string {
     return join(this.#folder, `${key}.${ownIdentity}`)
   }
+}
+
+function renew(): void {
+  for (const mark of counts.keys()) void write(mark)
+}
+
+/** Where nothing can be written, nothing can be removed either. */
+function write(mark: string): Promise<void> {
+  return inTurn(mark, async () => {
+    if (counts.has(mark)) await writeFile(mark, '')
+  })
 }
 
 /** What is being done to each mark. */

@@ -1,7 +1,15 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { ArtifactCache, type ArtifactEntry } from '../../../src/artifacts/artifact-cache.js'
 import type { FileHash } from '../../../src/protocol/builder-messages.js'
 import { tempFolder } from '../../fixtures/temp-folder.js'
@@ -165,6 +173,26 @@ describe('a cache that is too large', () => {
     expect(readdirSync(uses)).toEqual([])
     await publish(d, 'w'.repeat(7_000))
     expect(readdirSync(join(root, 'entries'))).toEqual([d])
+  })
+
+  it('tells others every day what is in use', async () => {
+    using folder = tempFolder()
+    const { cache, root } = await openCache(folder.path)
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    try {
+      await cache.use(keyOf('a'))
+      const mark = join(root, 'uses', readdirSync(join(root, 'uses'))[0] as string)
+      const isRecent = (): boolean => statSync(mark).mtimeMs > 1_000
+      utimesSync(mark, 1, 1)
+      expect(isRecent()).toBe(false)
+      vi.advanceTimersByTime(86_400_000)
+      await expect.poll(isRecent).toBe(true)
+      await cache.leave(keyOf('a'))
+      expect(vi.getTimerCount()).toBe(0)
+      expect(existsSync(mark)).toBe(false)
+    } finally {
+      vi.useRealTimers()
+    }
   })
 
   it('believes the mark of a process on another machine', async () => {
