@@ -1,6 +1,5 @@
 import { errors } from '../errors.js'
 import { within } from '../pools/within.js'
-import type { Catalogue } from './catalogue.js'
 import type { ModelVersion } from './model-version.js'
 import type { Serving } from './serving.js'
 import { endPool, type PoolEnding, takeDown } from './take-down.js'
@@ -11,14 +10,11 @@ type LateError = (version?: ModelVersion) => Error
  * Ends every pool, whatever its version is doing; requests that are not answered within
  * `timeoutMs` are rejected with ERR_RUNTIME_CLOSED. Reports every thread that is left.
  */
-export async function closeAll(
-  serving: Serving,
-  catalogue: Catalogue,
-  timeoutMs: number,
-): Promise<PoolEnding> {
+export async function closeAll(serving: Serving, timeoutMs: number): Promise<PoolEnding> {
   serving.artifacts.close()
   const late = `the runtime was closed and did not wait longer than ${timeoutMs} ms for this request`
   const lateError: LateError = (version) => new errors.ERR_RUNTIME_CLOSED(late, version?.subject)
+  const { catalogue } = serving
   const versions = [...catalogue.versions(), ...catalogue.leaving]
   // A version that is stopping sees its pool off itself.
   const others = [...serving.endingPools].filter((pool) => !versions.some((one) => one.pool === pool))

@@ -1,6 +1,5 @@
 import { errors } from '../errors.js'
 import { bringUp } from './bring-up.js'
-import type { Catalogue } from './catalogue.js'
 import type { ModelVersion } from './model-version.js'
 import { retire } from './promotion.js'
 import type { Serving } from './serving.js'
@@ -10,30 +9,20 @@ import type { Serving } from './serving.js'
  * wait share the one load. `isPlain` tells that the caller did not name the version: then
  * it is served to the end even if another one has become active meanwhile, and retired.
  */
-export function coldStart(
-  serving: Serving,
-  catalogue: Catalogue,
-  version: ModelVersion,
-  isPlain: boolean,
-): Promise<void> {
+export function coldStart(serving: Serving, version: ModelVersion, isPlain: boolean): Promise<void> {
   if (version.machine.is('error') && !mayTryAgain(serving, version)) {
     return Promise.reject(unavailable(version, 'it is in error'))
   }
   version.warming ??= serving.scope
-    .runInAsyncScope(() => inLane(serving, catalogue, version, isPlain))
+    .runInAsyncScope(() => inLane(serving, version, isPlain))
     .finally(() => {
       version.warming = undefined
     })
   return version.warming
 }
 
-async function inLane(
-  serving: Serving,
-  catalogue: Catalogue,
-  version: ModelVersion,
-  isPlain: boolean,
-): Promise<void> {
-  const entry = catalogue.get(version.spec.name)
+async function inLane(serving: Serving, version: ModelVersion, isPlain: boolean): Promise<void> {
+  const entry = serving.catalogue.get(version.spec.name)
   if (entry === undefined) throw unavailable(version, 'it was unloaded')
   await entry.lane.add(async () => {
     const { machine } = version

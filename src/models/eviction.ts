@@ -1,6 +1,5 @@
 import type PQueue from 'p-queue'
 import type { StuckReplica } from '../pools/replica.js'
-import type { Catalogue } from './catalogue.js'
 import type { ModelVersion } from './model-version.js'
 import type { Serving } from './serving.js'
 import { drainTimeoutOf, takeDown } from './take-down.js'
@@ -55,7 +54,6 @@ export async function giveBack(
  */
 export async function evictIdle(
   serving: Serving,
-  catalogue: Catalogue,
   maxAgeMs: (version: ModelVersion) => number | undefined,
   trigger: string,
 ): Promise<UnloadReport[]> {
@@ -64,7 +62,7 @@ export async function evictIdle(
     return limitMs !== undefined && isUnused(version) && version.idleMs(performance.now()) >= limitMs
   }
   const reports: UnloadReport[] = []
-  for (const candidate of catalogue.versions().filter(isIdle)) {
+  for (const candidate of serving.catalogue.versions().filter(isIdle)) {
     const { minReplicas } = candidate.spec.config
     if (minReplicas !== undefined) {
       candidate.shrink(minReplicas)
@@ -91,7 +89,7 @@ export function watchIdle(serving: Serving, version: ModelVersion): void {
   version.idleTimer = setTimeout(
     () => {
       const maxAgeMs = (other: ModelVersion): number | undefined => (other === version ? limitMs : undefined)
-      void evictIdle(serving, serving.catalogue, maxAgeMs, 'idle').then(() => {
+      void evictIdle(serving, maxAgeMs, 'idle').then(() => {
         if (version.machine.is('ready', 'running')) watchIdle(serving, version)
       })
     },

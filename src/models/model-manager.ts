@@ -59,9 +59,7 @@ export class ModelLifecycleManager {
   constructor(serving: Serving) {
     this.#serving = serving
     this.#catalogue = serving.catalogue
-    this.#predictor = new Predictor(serving, this.#catalogue, (version, isPlain) =>
-      coldStart(serving, this.#catalogue, version, isPlain),
-    )
+    this.#predictor = new Predictor(serving, (version, isPlain) => coldStart(serving, version, isPlain))
     const everyMs = serving.config.modelCleanupIntervalMs
     if (everyMs > 0) {
       this.#idleTimer = serving.scope.runInAsyncScope(() =>
@@ -121,7 +119,7 @@ export class ModelLifecycleManager {
     const find = async (): Promise<ModelVersion> => {
       const known = this.#catalogue.find(name, label)
       if (known?.machine.is('ready', 'running')) throw exists(known)
-      return registerVersion(this.#serving, this.#catalogue, { ...request, config })
+      return registerVersion(this.#serving, { ...request, config })
     }
     const entry = this.#catalogue.ensure(name)
     if (isPromoted && entry.active?.spec.version !== label) {
@@ -146,13 +144,7 @@ export class ModelLifecycleManager {
       newVersion,
       oldVersion,
       trigger: 'hotSwapModel',
-      find: () =>
-        registerVersion(
-          this.#serving,
-          this.#catalogue,
-          { ...request, version: newVersion },
-          entry.active?.spec,
-        ),
+      find: () => registerVersion(this.#serving, { ...request, version: newVersion }, entry.active?.spec),
     })
   }
 
@@ -208,9 +200,7 @@ export class ModelLifecycleManager {
     const { maxAgeMs } = parseOptions(cleanupSchema, options, 'cleanupUnusedModels')
     assertOpen(this.#serving)
     const { scope } = this.#serving
-    return scope.runInAsyncScope(() =>
-      evictIdle(this.#serving, this.#catalogue, () => maxAgeMs, 'cleanupUnusedModels'),
-    )
+    return scope.runInAsyncScope(() => evictIdle(this.#serving, () => maxAgeMs, 'cleanupUnusedModels'))
   }
 
   /** That version, by default the active one; undefined if there is none. */
@@ -260,7 +250,7 @@ export class ModelLifecycleManager {
    * @internal
    */
   async loadRepository(modelDir: string | URL): Promise<PromiseSettledResult<unknown>[]> {
-    const { latest, problems } = await registerRepository(this.#serving, this.#catalogue, pathOf(modelDir))
+    const { latest, problems } = await registerRepository(this.#serving, pathOf(modelDir))
     const loads: Promise<unknown>[] = problems.map((problem) => Promise.reject(problem))
     for (const [name, version] of latest) loads.push(this.loadModel({ name, version }))
     return Promise.allSettled(loads)
@@ -275,7 +265,7 @@ export class ModelLifecycleManager {
     clearInterval(this.#idleTimer)
     // Not in the middle of a promotion, one of whose listeners may have called this.
     await Promise.resolve()
-    return closeAll(this.#serving, this.#catalogue, timeoutMs)
+    return closeAll(this.#serving, timeoutMs)
   }
 
   async #load(entry: ModelEntry, find: () => Promise<ModelVersion>): Promise<void> {
@@ -298,13 +288,13 @@ export class ModelLifecycleManager {
   }
 
   async #evictIdle(): Promise<void> {
-    await evictIdle(this.#serving, this.#catalogue, (version) => idleLimitOf(this.#serving, version), 'idle')
+    await evictIdle(this.#serving, (version) => idleLimitOf(this.#serving, version), 'idle')
   }
 
   #handle(version: ModelVersion): ModelHandle {
     const predict = this.#predictor.predict.bind(this.#predictor)
     const resizeVersion = ({ spec }: ModelVersion, replicas: number | 'auto'): Promise<void> =>
-      resize(this.#serving, this.#catalogue, spec, replicas)
+      resize(this.#serving, spec, replicas)
     return new ModelHandle(version, predict, resizeVersion, this.#serving.config.controlTimeoutMs)
   }
 }

@@ -5,7 +5,6 @@ import { RunRequest } from '../pools/run-request.js'
 import type { VersionPool } from '../pools/version-pool.js'
 import { prepareInputs } from '../tensors/prepare-feeds.js'
 import type { ModelInput, Outputs, Signature } from '../tensors/tensor.js'
-import type { Catalogue } from './catalogue.js'
 import type { ModelVersion } from './model-version.js'
 import { assertOpen, type Serving } from './serving.js'
 
@@ -14,17 +13,11 @@ const NO_OPTIONS: PredictOptions = Object.freeze({})
 /** A request's way from the caller to a pool. */
 export class Predictor {
   readonly #serving: Serving
-  readonly #catalogue: Catalogue
   readonly #warm: (version: ModelVersion, isPlain: boolean) => Promise<void>
 
   /** `warm` gives a cold version a pool; callers share one load. */
-  constructor(
-    serving: Serving,
-    catalogue: Catalogue,
-    warm: (version: ModelVersion, isPlain: boolean) => Promise<void>,
-  ) {
+  constructor(serving: Serving, warm: (version: ModelVersion, isPlain: boolean) => Promise<void>) {
     this.#serving = serving
-    this.#catalogue = catalogue
     this.#warm = warm
   }
 
@@ -34,7 +27,7 @@ export class Predictor {
       const checked =
         options === undefined ? NO_OPTIONS : parseOptions(predictOptionsSchema, options, 'predict')
       assertOpen(this.#serving)
-      const version = this.#catalogue.resolve(name, checked.version)
+      const version = this.#serving.catalogue.resolve(name, checked.version)
       tracked.version = version.spec.version
       const { pool } = version
       if (!pool?.isOpen) assertRoom(this.#serving, version)

@@ -3,7 +3,6 @@ import { fileURLToPath } from 'node:url'
 import type { ModelConfig } from '../config.js'
 import { errors } from '../errors.js'
 import { logTransitions } from '../lifecycle/log-transitions.js'
-import type { Catalogue } from './catalogue.js'
 import { ModelVersion, type VersionSpec } from './model-version.js'
 import { findInRepository, scanRepository } from './repository.js'
 import type { Serving } from './serving.js'
@@ -25,30 +24,30 @@ export interface VersionRequest {
  */
 export async function registerVersion(
   serving: Serving,
-  catalogue: Catalogue,
   request: VersionRequest,
   model?: VersionSpec,
 ): Promise<ModelVersion> {
   const { name, version: label } = request
+  const { catalogue } = serving
   const known = catalogue.find(name, label)
   // One on its way out is cold in a moment.
   if (known?.machine.is('stopping')) await known.machine.waitFor('stopped', 'error')
   if (known !== undefined && isPlain(request) && !known.machine.is('error')) return known
-  const spec = await specOf(serving, catalogue, inherited(request, known?.spec ?? model), known?.spec)
+  const spec = await specOf(serving, inherited(request, known?.spec ?? model), known?.spec)
   if (known !== undefined) {
     const isUsable = !known.machine.is('error')
     if (isUsable && (known.spec.source !== spec.source || !known.isCold)) throw exists(known)
   }
-  const version = addVersion(serving, catalogue, spec)
+  const version = addVersion(serving, spec)
   const entry = catalogue.ensure(name)
   if (known !== undefined && entry.active === known) entry.active = version
   return version
 }
 
 /** Makes a version known, cold. */
-export function addVersion(serving: Serving, catalogue: Catalogue, spec: VersionSpec): ModelVersion {
+export function addVersion(serving: Serving, spec: VersionSpec): ModelVersion {
   const log = logTransitions(serving.logger, `model ${spec.name}@${spec.version}`)
-  const entry = catalogue.ensure(spec.name)
+  const entry = serving.catalogue.ensure(spec.name)
   const version = new ModelVersion(spec, entry.lane, (transition) => {
     log(transition)
     serving.emit('transition', transition)
@@ -63,7 +62,6 @@ export function addVersion(serving: Serving, catalogue: Catalogue, spec: Version
  */
 export async function registerRepository(
   serving: Serving,
-  catalogue: Catalogue,
   modelDir: string,
 ): Promise<{ latest: Map<string, string>; problems: Error[] }> {
   const { found, problems } = await scanRepository(modelDir)
@@ -72,10 +70,10 @@ export async function registerRepository(
     const versions = found.filter((one) => one.name === name)
     for (const one of versions) {
       // What was loaded by an option of its own stays as it is.
-      if (catalogue.find(name, one.version) !== undefined) continue
-      addVersion(serving, catalogue, { ...one, modelType: 'onnx' })
+      if (serving.catalogue.find(name, one.version) !== undefined) continue
+      addVersion(serving, { ...one, modelType: 'onnx' })
     }
-    if (catalogue.get(name)?.active !== undefined) continue
+    if (serving.catalogue.get(name)?.active !== undefined) continue
     latest.set(name, latestVersion(versions.map((one) => one.version)) as string)
   }
   return { latest, problems }
@@ -109,7 +107,6 @@ function isPlain(request: VersionRequest): boolean {
 
 async function specOf(
   serving: Serving,
-  catalogue: Catalogue,
   request: VersionRequest,
   known: VersionSpec | undefined,
 ): Promise<VersionSpec> {
@@ -129,7 +126,7 @@ async function specOf(
     )
   }
   const where = `${pathOf(modelDir)}/${name}/${version}/model.onnx`
-  const isModelKnown = (catalogue.get(name)?.versions.size ?? 0) > 0
+  const isModelKnown = (serving.catalogue.get(name)?.versions.size ?? 0) > 0
   if (isModelKnown) {
     throw new errors.ERR_VERSION_NOT_FOUND(`model ${name} has no version ${version}: there is no ${where}`, {
       model: name,

@@ -1,7 +1,6 @@
 import { parseOptions, resizeSchema } from '../config.js'
 import { errors } from '../errors.js'
 import { loadError } from './bring-up.js'
-import type { Catalogue } from './catalogue.js'
 import type { ModelVersion, VersionSpec } from './model-version.js'
 import { replicaCount } from './replica-count.js'
 import { assertOpen, type Serving } from './serving.js'
@@ -13,17 +12,16 @@ import { assertOpen, type Serving } from './serving.js'
  */
 export async function resize(
   serving: Serving,
-  catalogue: Catalogue,
   { name, version: label }: Pick<VersionSpec, 'name' | 'version'>,
   replicas: number | 'auto',
 ): Promise<void> {
   const wanted = parseOptions(resizeSchema, replicas, 'resize')
   assertOpen(serving)
-  const { lane } = catalogue.require(name)
+  const { lane } = serving.catalogue.require(name)
   await serving.scope.runInAsyncScope(async () => {
     const begin = async (): Promise<{ resized: Promise<void> }> => {
       assertOpen(serving)
-      const resized = resizeVersion(serving, catalogue.requireVersion(name, label), wanted)
+      const resized = resizeVersion(serving, serving.catalogue.requireVersion(name, label), wanted)
       resized.catch(() => undefined)
       return { resized }
     }
