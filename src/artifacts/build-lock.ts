@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
+import { once, setMaxListeners } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 
 /**
@@ -17,6 +17,8 @@ export async function whileLocked<T>(
 ): Promise<T> {
   const path = addressOf(name)
   if (path === undefined) return work()
+  // As many may wait as there are models.
+  setMaxListeners(0, signal)
   const endsAtMs = performance.now() + waitMs
   for (;;) {
     const lock = await listen(path)
@@ -71,11 +73,15 @@ async function listen(path: string): Promise<Lock | 'taken' | undefined> {
 
 /** Resolves when the process that listens has stopped. */
 async function ended(path: string, waitMs: number, signal: AbortSignal): Promise<void> {
-  const socket = connect({ path, signal })
-  const timer = setTimeout(() => socket.destroy(), waitMs)
+  const socket = connect({ path })
+  const stop = (): void => void socket.destroy()
+  // Not by the option of that name, which leaves a listener behind for every socket.
+  signal.addEventListener('abort', stop)
+  const timer = setTimeout(stop, waitMs)
   // One that is refused closes too.
   socket.on('error', () => undefined)
   socket.resume()
   await once(socket, 'close').catch(() => undefined)
   clearTimeout(timer)
+  signal.removeEventListener('abort', stop)
 }
