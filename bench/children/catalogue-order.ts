@@ -4,6 +4,8 @@ import type { Timing, TrafficFigures } from './stretch-order.js'
 export interface CatalogueOrder extends Timing {
   /** Path of the model that all names have. */
   readonly source: string
+  /** Folder of artifacts. */
+  readonly cacheDir: string
   readonly threads: number
   /** Models that the runtime knows, the one in use among them. */
   readonly known: number

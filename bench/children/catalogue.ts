@@ -12,9 +12,14 @@ const BATCH = 20
 
 /** Requests to one model among many that are known and cold. */
 fulfil<CatalogueOrder, CatalogueOutcome>(
-  async ({ source, threads, known, callers, references, ...timing }) => {
+  async ({ source, cacheDir, threads, known, callers, references, ...timing }) => {
     const inputs = inputsOf('iris')
-    const runtime = await createRuntime({ logLevel: 'warn', replicas: threads, maxConcurrentLoads: threads })
+    const runtime = await createRuntime({
+      logLevel: 'warn',
+      cacheDir,
+      replicas: threads,
+      maxConcurrentLoads: threads,
+    })
     for (let made = 0; made < known - 1; made += BATCH) {
       await makeKnown(runtime, source, made, Math.min(made + BATCH, known - 1))
     }

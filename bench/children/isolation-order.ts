@@ -14,6 +14,8 @@ export interface IsolationOrder extends Timing {
   readonly ratePerSecond: number
   readonly neighbour: SubjectName
   readonly neighbourSource: string
+  /** Folder of artifacts. */
+  readonly cacheDir: string
   /** Requests that wait for the neighbour at all times. */
   readonly depth: number
   readonly threads: number

@@ -15,6 +15,7 @@ fulfil<IsolationOrder, IsolationOutcome>(async (order) => {
     // That its drain is cut short is meant.
     logLevel: 'error',
     replicas: order.threads,
+    cacheDir: order.cacheDir,
     niceIncrement: order.niceIncrement,
     models: [{ name: MODEL, version: '1', source: order.source }],
   })

@@ -16,11 +16,12 @@ function startThreads({ subject, source, threads, niceIncrement }: LoadOrder): P
 }
 
 async function startRuntime(order: LoadOrder): Promise<Work> {
-  const { subject, source, threads, callers, niceIncrement } = order
+  const { subject, source, cacheDir, threads, callers, niceIncrement } = order
   const runtime = await createRuntime({
     logLevel: 'warn',
     replicas: threads,
     niceIncrement,
+    cacheDir,
     models: [{ name: subject, version: '1', source }],
   })
   const input = SUBJECTS[subject].input(0)

@@ -10,6 +10,8 @@ export interface LoadOrder {
   readonly subject: SubjectName
   /** Path of its model. */
   readonly source: string
+  /** Folder of artifacts, of the runtime. */
+  readonly cacheDir: string
   readonly threads: number
   readonly callers: number
   /** Added to the niceness of the threads, except for the plain bare ones. */

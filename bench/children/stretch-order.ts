@@ -13,6 +13,8 @@ export interface TargetOrder {
   readonly subject: SubjectName
   /** Path of the model. */
   readonly source: string
+  /** Folder of artifacts, of the runtime. */
+  readonly cacheDir: string
   readonly variant: Variant
   /** Threads of a pool, and of the ceiling. */
   readonly threads: number

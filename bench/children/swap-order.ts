@@ -14,6 +14,8 @@ export interface SwapQuestion {
 export interface SwapOrder {
   readonly model: string
   readonly models: Readonly<Record<Version, string>>
+  /** Folder of artifacts. */
+  readonly cacheDir: string
   readonly questions: readonly SwapQuestion[]
   /** What plain onnxruntime-node answers to each question, by version. */
   readonly references: ReplayReply

@@ -13,6 +13,7 @@ const MEMORY_EVERY = 10
 fulfil<SwapOrder, SwapOutcome>(async (order, parent) => {
   await using runtime = await createRuntime({
     logLevel: 'warn',
+    cacheDir: order.cacheDir,
     models: [{ name: order.model, version: '5', source: order.models['5'] }],
   })
   const callers = new SwapCallers(runtime, order)

@@ -45,12 +45,13 @@ async function raw({ source }: TargetOrder, inputs: readonly PlainInput[]): Prom
 
 /** With all its defaults. */
 async function runtime(
-  { subject, source, threads }: TargetOrder,
+  { subject, source, cacheDir, threads }: TargetOrder,
   inputs: readonly PlainInput[],
 ): Promise<Target> {
   const engine = await createRuntime({
     logLevel: 'warn',
     replicas: threads,
+    cacheDir,
     models: [{ name: subject, version: '1', source }],
   })
   return {

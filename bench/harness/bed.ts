@@ -2,7 +2,8 @@ import type { ReferenceOrder } from '../children/references.js'
 import type { StretchOrder, Timing, Traffic, TrafficFigures, Variant } from '../children/stretch-order.js'
 import type { PlainOutputs } from '../subjects/plain.js'
 import { type Sources, subjectSources } from '../subjects/sources.js'
-import type { SubjectName } from '../subjects/subjects.js'
+import { SUBJECTS, type SubjectName } from '../subjects/subjects.js'
+import { BenchCache } from './bench-cache.js'
 import { BenchChild } from './child.js'
 
 export const THREADS = 2
@@ -31,11 +32,21 @@ export function cellName({ subject, variant, traffic }: Cell): string {
 /** Measures cells, each stretch in a fresh process, with the models and reference answers they need. */
 export class Bed implements Disposable {
   readonly #sources: Sources = subjectSources()
+  readonly #cache = new BenchCache()
+  readonly #caches = new Map<SubjectName, Promise<string>>()
   readonly #references = new Map<SubjectName, Promise<readonly PlainOutputs[]>>()
   readonly #tasksPerWorker = new Map<SubjectName, Promise<number>>()
 
   sourceOf(subject: SubjectName): string {
     return this.#sources.paths[subject]
+  }
+
+  /** The folder of artifacts, which has that of the subject. */
+  cacheOf(subject: SubjectName): Promise<string> {
+    return once(this.#caches, subject, async () => {
+      await this.#cache.prepare(this.sourceOf(subject), SUBJECTS[subject].input(0))
+      return this.#cache.path
+    })
   }
 
   async measure(cell: Cell, timing: Timing): Promise<TrafficFigures> {
@@ -70,6 +81,7 @@ export class Bed implements Disposable {
 
   [Symbol.dispose](): void {
     this.#sources[Symbol.dispose]()
+    this.#cache[Symbol.dispose]()
   }
 
   async #measure(cell: Cell, timing: Timing, tasksPerWorker: number): Promise<TrafficFigures> {
@@ -77,6 +89,7 @@ export class Bed implements Disposable {
       ...cell,
       ...timing,
       source: this.sourceOf(cell.subject),
+      cacheDir: await this.cacheOf(cell.subject),
       threads: THREADS,
       niceIncrement: NICE_INCREMENT,
       tasksPerWorker,

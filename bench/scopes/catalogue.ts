@@ -27,10 +27,11 @@ export const scope: Scope = {
     using bed = new Bed()
     const timing = { warmUpMs: warmup * 1_000, durationMs: seconds * 1_000 }
     const source = bed.sourceOf('iris')
+    const cacheDir = await bed.cacheOf('iris')
     const references = await bed.referencesOf('iris')
     const counts = [1, models]
     const samples = await measureRounds(counts, rounds, (known) =>
-      measure({ ...timing, source, references, known, threads: THREADS, callers: CALLERS }),
+      measure({ ...timing, source, cacheDir, references, known, threads: THREADS, callers: CALLERS }),
     )
     const compared = comparable(samples)
     const of = (known: number, loop: number, figure: (figures: TrafficFigures) => number): number =>

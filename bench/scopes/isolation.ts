@@ -51,6 +51,7 @@ export const scope: Scope = {
       references: await bed.referencesOf('iris'),
       neighbour,
       neighbourSource: bed.sourceOf(neighbour),
+      cacheDir: await bed.cacheOf(neighbour),
       depth,
       ratePerSecond: rate,
       threads: THREADS,

@@ -7,13 +7,12 @@ import {
   type PingOrder,
   type PingOutcome,
 } from '../children/loop-orders.js'
-import { NICE_INCREMENT, THREADS } from '../harness/bed.js'
+import { Bed, NICE_INCREMENT, THREADS } from '../harness/bed.js'
 import { BenchChild } from '../harness/child.js'
 import { atMost, told } from '../harness/findings.js'
 import { number, readOptions, words } from '../harness/options.js'
 import { comparable, measureRounds, medianOf, type Sample } from '../harness/rounds.js'
 import type { Finding, Scope, ScopeResult } from '../harness/scope.js'
-import { type Sources, subjectSources } from '../subjects/sources.js'
 import { SUBJECTS } from '../subjects/subjects.js'
 
 /** Models that keep every thread busy, with how many callers wait for the runtime's answers. */
@@ -61,19 +60,20 @@ export const scope: Scope = {
       seconds: number(5),
       patience: number(60),
     })
-    using sources = subjectSources()
+    using bed = new Bed()
     const cells = models.flatMap((model) => LOADS.map((load): Cell => ({ model, load })))
-    const stretches = await measureRounds(cells, options, (cell) => measure(cell, sources, seconds * 1_000))
+    const stretches = await measureRounds(cells, options, (cell) => measure(cell, bed, seconds * 1_000))
     return resultOf(models, stretches, { ...options, seconds })
   },
 }
 
 /** Server and pinger are fresh processes, so that nothing is left over from another load. */
-async function measure({ model, load }: Cell, { paths }: Sources, durationMs: number): Promise<Figures> {
+async function measure({ model, load }: Cell, bed: Bed, durationMs: number): Promise<Figures> {
   const order: LoadOrder = {
     load,
     subject: model,
-    source: paths[model],
+    source: bed.sourceOf(model),
+    cacheDir: await bed.cacheOf(model),
     threads: THREADS,
     callers: CALLERS[model],
     niceIncrement: NICE_INCREMENT,

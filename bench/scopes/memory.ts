@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { catalogueCases } from '../../test/fixtures/catalogue-cases.js'
 import { bigLoad } from '../../test/fixtures/graphs.js'
+import { tempFolder } from '../../test/fixtures/temp-folder.js'
 import {
   BESIDE,
   type Beside,
@@ -17,6 +17,7 @@ import {
   type SwapsOrder,
   type SwapsOutcome,
 } from '../children/memory-order.js'
+import { BenchCache } from '../harness/bench-cache.js'
 import { BenchChild } from '../harness/child.js'
 import { atLeast, atMost, told } from '../harness/findings.js'
 import { median } from '../harness/latency.js'
@@ -44,17 +45,17 @@ export const scope: Scope = {
     'memory of replicas and after unloads, cost of loads and swaps, beside threads that each load the file',
   async run(args) {
     const options = numberOptions(args, { rounds: 5, unloads: 20, swaps: 50, seconds: 10, turns: 5 })
-    const folder = mkdtempSync(join(tmpdir(), 'tbcoin-bench-memory-'))
+    using folder = tempFolder()
     using sources = subjectSources()
-    try {
-      return await measure(writeModels(folder), sources.paths.iris, options)
-    } finally {
-      rmSync(folder, { recursive: true, force: true })
-    }
+    using cache = new BenchCache()
+    const files = { ...writeModels(folder.path), cacheDir: cache.path }
+    for (const name of HEAVY_NAMES) await cache.prepare(files.heavy[name], HEAVY[name].input)
+    await cache.prepare(files.other, HEAVY.matmul.input)
+    return await measure(files, sources.paths.iris, options)
   },
 }
 
-function writeModels(folder: string): Files {
+function writeModels(folder: string): Omit<Files, 'cacheDir'> {
   const write = (name: string, content: Uint8Array): string => {
     const path = join(folder, `${name}.onnx`)
     writeFileSync(path, content)
@@ -62,7 +63,6 @@ function writeModels(folder: string): Files {
   }
   const heavy = Object.fromEntries(HEAVY_NAMES.map((name) => [name, write(name, HEAVY[name].model())]))
   return {
-    cacheDir: join(folder, 'cache'),
     heavy: heavy as Record<HeavyName, string>,
     // Other bytes, and so another artifact.
     other: write('other', bigLoad(204)),
@@ -72,7 +72,6 @@ function writeModels(folder: string): Files {
 type Options = Readonly<Record<'rounds' | 'unloads' | 'swaps' | 'seconds' | 'turns', number>>
 
 async function measure(files: Files, small: string, options: Options): Promise<ScopeResult> {
-  await buildArtifacts(files)
   const holds = await measureHolds(files, options)
   const swaps = await measureSwaps(files, options)
   const beside = await measureBeside(files, small, options)
@@ -110,19 +109,6 @@ async function measure(files: Files, small: string, options: Options): Promise<S
         .map(({ name }) => `${name}: the artifact answers otherwise`),
     ],
     data: { options, holds, swaps, beside, rates },
-  }
-}
-
-/** So that what is measured later finds them. */
-async function buildArtifacts({ cacheDir, heavy, other }: Files): Promise<void> {
-  const models = [
-    ...HEAVY_NAMES.map((name) => [heavy[name], HEAVY[name].input] as const),
-    [other, HEAVY.matmul.input] as const,
-  ]
-  for (const [source, input] of models) {
-    const order: RateOrder = { source, cacheDir, inputs: [input], callers: 1, turns: 1, turnMs: 1 }
-    const { form } = await child<RateOutcome>('memory-rate', order)
-    process.stderr.write(`${source}: ${form}\n`)
   }
 }
 

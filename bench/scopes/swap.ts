@@ -4,10 +4,12 @@ import { type ReplayReply, replay } from '../../examples/speech/replay.js'
 import { megabytes, milliseconds } from '../../examples/speech/table.js'
 import { modelPath, sampleData } from '../../models/catalogue.js'
 import type { MemoryAt, SwapOrder, SwapOutcome, SwapQuestion } from '../children/swap-order.js'
+import { BenchCache } from '../harness/bench-cache.js'
 import { BenchChild, type Ending, isAbort } from '../harness/child.js'
 import type { LatencyFigures } from '../harness/latency.js'
 import { numberOptions } from '../harness/options.js'
 import type { Finding, Scope, ScopeResult } from '../harness/scope.js'
+import { SUBJECTS } from '../subjects/subjects.js'
 
 const MODEL = 'vad'
 /** Memory may have grown by that since the tenth swap. */
@@ -21,7 +23,10 @@ export const scope: Scope = {
     const { swaps, callers } = numberOptions(args, { swaps: 200, callers: 32 })
     const models = { '5': modelPath(MODEL, '5'), '6': modelPath(MODEL, '6') }
     const { questions, references } = await prepare(models)
-    const order: SwapOrder = { model: MODEL, models, questions, references, swaps, callers }
+    using cache = new BenchCache()
+    for (const source of Object.values(models)) await cache.prepare(source, SUBJECTS.vad6.input(0))
+    const cacheDir = cache.path
+    const order: SwapOrder = { model: MODEL, models, cacheDir, questions, references, swaps, callers }
     const script = new URL('../children/swap.js', import.meta.url)
     using child = new BenchChild<SwapOutcome>(script, order, (_kind, count) => {
       process.stderr.write(`swap ${count} of ${swaps}\n`)

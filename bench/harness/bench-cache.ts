@@ -1,0 +1,25 @@
+import { tempFolder } from '../../test/fixtures/temp-folder.js'
+import type { PrepareOrder } from '../children/prepare.js'
+import { BenchChild } from './child.js'
+
+const LIMIT_MS = 300_000
+
+/** The artifacts of one run of the bench, deleted with it. */
+export class BenchCache implements Disposable {
+  readonly #folder = tempFolder()
+
+  get path(): string {
+    return this.#folder.path
+  }
+
+  /** Has the artifact of a model built, so that it is not built while something is measured. */
+  async prepare(source: string, input: PrepareOrder['input']): Promise<void> {
+    const order: PrepareOrder = { source, cacheDir: this.path, input }
+    using child = new BenchChild<string>(new URL('../children/prepare.js', import.meta.url), order)
+    process.stderr.write(`${source}: ${await child.result(LIMIT_MS)}\n`)
+  }
+
+  [Symbol.dispose](): void {
+    this.#folder[Symbol.dispose]()
+  }
+}
