@@ -1,4 +1,3 @@
-import type * as Ort from 'onnxruntime-node'
 import { errors } from '../src/errors.js'
 import type { LoadedModel, LoaderContext } from '../src/protocol/loader.js'
 import {
@@ -8,6 +7,7 @@ import {
   TENSOR_TYPES,
   type TensorSpec,
 } from '../src/tensors/tensor.js'
+import type Ort from './onnxruntime.cjs'
 
 /** The built-in loader: an ONNX file becomes an onnxruntime-node session. */
 export async function load(context: LoaderContext): Promise<LoadedModel> {
@@ -31,8 +31,7 @@ export async function load(context: LoaderContext): Promise<LoadedModel> {
 async function importOnnxRuntime(context: LoaderContext): Promise<typeof Ort> {
   const subject = { model: context.model, version: context.version }
   try {
-    const module = (await import('onnxruntime-node')) as typeof Ort & { default?: typeof Ort }
-    const ort = module.default ?? module
+    const { default: ort } = await import('./onnxruntime.cjs')
     ort.env.logLevel = 'fatal'
     return ort
   } catch (cause) {

@@ -2,9 +2,9 @@ import { Artifacts } from '../artifacts/artifacts.js'
 import type { RuntimeConfig } from '../config.js'
 import { artifactOptionsSchema, userCacheDir } from '../config-artifacts.js'
 import type { Logger } from '../telemetry/logger.js'
-import { ENTRY_EXEC_ARGV, entryOf, environment, filePathOf } from './entries.js'
+import { ENTRY_EXEC_ARGV, ENTRY_TYPE, environment, filePathOf } from './entries.js'
 
-const BUILDER_ENTRY = entryOf({ compiled: 'artifact-builder.js', source: 'artifact-builder.ts' })
+const BUILDER_ENTRY = new URL(`../../workers/artifact-builder.${ENTRY_TYPE}`, import.meta.url).href
 
 export function createArtifacts(config: RuntimeConfig, logger: Logger): Artifacts {
   const { artifacts, cacheDir, builderEntry } = config

@@ -4,7 +4,7 @@ import { errors } from '../errors.js'
 import type { BatchingSettings } from '../pools/batching.js'
 import { PiscinaHost } from '../pools/piscina-host.js'
 import { VersionPool } from '../pools/version-pool.js'
-import { ENTRY_EXEC_ARGV, entryOf, environment, filePathOf } from './entries.js'
+import { BUNDLE_TYPE, ENTRY_EXEC_ARGV, environment, filePathOf } from './entries.js'
 import type { ModelVersion } from './model-version.js'
 import { artifactOf, whileLoading } from './prepare-model.js'
 import { replicaCount } from './replica-count.js'
@@ -12,8 +12,8 @@ import { warmUpFrom } from './sample.js'
 import type { Serving } from './serving.js'
 import { sessionOptionsOf } from './session-options.js'
 
-/** Compiled it is CommonJS: a thread that ends while an ES module is `require()`d aborts the process. */
-const REPLICA_ENTRY = entryOf({ compiled: 'replica.cjs', source: 'replica.ts' })
+/** Bundled it is CommonJS: a thread that ends while an ES module is `require()`d aborts the process. */
+const REPLICA_ENTRY = new URL(`../../workers/replica.${BUNDLE_TYPE}`, import.meta.url).href
 
 /** Makes the threads of one version, not started yet. */
 export function createPool(

@@ -2,12 +2,11 @@ import { fileURLToPath } from 'node:url'
 
 const IS_SOURCE = import.meta.url.endsWith('.ts')
 
+/** Entries of threads and processes lie beside this build: compiled, or source under a TypeScript loader. */
+export const ENTRY_TYPE: 'ts' | 'js' = IS_SOURCE ? 'ts' : 'js'
+/** Of those that are bundled. */
+export const BUNDLE_TYPE: 'ts' | 'cjs' = IS_SOURCE ? 'ts' : 'cjs'
 export const ENTRY_EXEC_ARGV: readonly string[] = IS_SOURCE ? ['--import', 'tsx'] : []
-
-/** The entry of a thread or process lies beside this build: compiled, or source under a TypeScript loader. */
-export function entryOf(names: { readonly compiled: string; readonly source: string }): string {
-  return fileURLToPath(new URL(`../../workers/${IS_SOURCE ? names.source : names.compiled}`, import.meta.url))
-}
 
 export function filePathOf(entry: string | URL): string {
   return entry instanceof URL || entry.startsWith('file:') ? fileURLToPath(entry) : entry

@@ -10,7 +10,7 @@ const maxLines = 320
 function sourcesUnder(folder: string): string[] {
   return readdirSync(`${root}${folder}`, { recursive: true, encoding: 'utf8' })
     .map((file) => `${folder}/${file.replaceAll('\\', '/')}`)
-    .filter((file) => file.endsWith('.ts'))
+    .filter((file) => /\.c?ts$/.test(file))
     .sort()
 }
 
@@ -76,7 +76,8 @@ describe('the checker', () => {
       'src/config.ts': './errors.js',
       'src/errors.ts': [],
       'workers/replica.ts': ['../src/tensors/tensor.js', '../src/errors.js', './onnx-loader.js'],
-      'workers/onnx-loader.ts': 'onnxruntime-node',
+      'workers/onnx-loader.ts': './onnxruntime.cjs',
+      'workers/onnxruntime.cts': 'onnxruntime-node',
     })
     expect(problems(map, 'onnxruntime-node')).toEqual([])
     expect(findCycles(map)).toEqual([])
@@ -119,7 +120,7 @@ describe('the checker', () => {
   it.each([
     ['piscina', 'src/pools/version-pool.ts', 'src/pools/piscina-host.ts'],
     ['comlink', 'workers/replica.ts', 'src/protocol/control.ts'],
-    ['onnxruntime-node', 'src/tensors/tensor.ts', 'workers/onnx-loader.ts'],
+    ['onnxruntime-node', 'src/tensors/tensor.ts', 'workers/onnxruntime.cts'],
     ['pino', 'src/runtime.ts', 'src/telemetry/logger.ts'],
     ['fastify', 'src/runtime.ts', 'src/http/plugin.ts'],
     ['@fastify/static', 'src/runtime.ts', 'src/http/plugin.ts'],
