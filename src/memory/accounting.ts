@@ -13,6 +13,8 @@ export interface DatedReading extends MemoryReading {
 }
 
 const MAX_AGE_MS = 1_000
+/** So old a reading may be to tell what was before something. */
+const RECENT_MS = 10
 
 /** What this process holds, as the kernel counts it. */
 export class MemoryMeter {
@@ -26,6 +28,12 @@ export class MemoryMeter {
     this.#last = reading
     this.#readAtMs = performance.now()
     return reading
+  }
+
+  /** Of a moment ago, or of now: what there was before a change, which then need not be read twice. */
+  async recent(): Promise<MemoryReading> {
+    const isRecent = performance.now() - this.#readAtMs <= RECENT_MS
+    return this.#last !== undefined && isRecent ? this.#last : this.read()
   }
 
   /** The last reading, at once; if it is older than a second another one is begun, for whoever asks next. */

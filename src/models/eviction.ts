@@ -26,7 +26,7 @@ export async function giveBack(
 ): Promise<UnloadReport> {
   const startedAt = performance.now()
   const change = serving.overlap.begin()
-  const before = await serving.meter.read()
+  const before = await serving.meter.recent()
   const reports = await Promise.all(
     versions.map((version) => takeDown(serving, version, trigger, drainTimeoutOf(serving, version))),
   )

@@ -112,7 +112,7 @@ export function createServing(
     artifacts: createArtifacts(config, logger),
     prepared: new WeakMap(),
     meter,
-    governor: new MemoryGovernor(budgetOf(config), async () => (await meter.read()).pssBytes),
+    governor: new MemoryGovernor(budgetOf(config), async () => (await meter.recent()).pssBytes),
     overlap: new Overlap(),
     catalogue: new Catalogue(),
     reclaimer: new Reclaimer(config.memory.allocator),

@@ -18,7 +18,7 @@ export function poolOf(serving: Serving, version: ModelVersion, prepared: Prepar
 /** Starts its threads, and measures what they take; its signature is the version's then. To be called in the lane of loads. */
 export async function startPool(serving: Serving, version: ModelVersion, pool: VersionPool): Promise<void> {
   const change = serving.overlap.begin()
-  const before = await serving.meter.read()
+  const before = await serving.meter.recent()
   try {
     await whileLoading(serving, serving.prepared.get(pool), () =>
       pool.start((signature) => {
