@@ -10,6 +10,7 @@ const SETTLE_MS = 1_000
 /** Loads a model, asks every replica, unloads it, again and again. */
 fulfil<HoldOrder, HoldOutcome>(async (order) => {
   const keeper = await makeKeeper[order.keeper](order.cacheDir)
+  const { anonymousBytes: anonymousBytesAtStart } = await readMemory()
   // What is only ever taken once: libraries, the heap's first growth.
   const { readyMs: firstReadyMs } = await round(keeper, order)
   await sleep(SETTLE_MS)
@@ -17,15 +18,26 @@ fulfil<HoldOrder, HoldOutcome>(async (order) => {
   const readyMs: number[] = []
   const privateBytesAfter: number[] = []
   let heldPssBytes = 0
+  let anonymousBytesAtEnd = Number.NaN
   for (let index = 0; index < order.rounds; index += 1) {
     const held = await round(keeper, order)
     readyMs.push(held.readyMs)
     if (index === 0) heldPssBytes = held.pssBytes
     await sleep(SETTLE_MS)
-    privateBytesAfter.push((await readMemory()).privateBytes)
+    const left = await readMemory()
+    privateBytesAfter.push(left.privateBytes)
+    anonymousBytesAtEnd = left.anonymousBytes
   }
   await keeper.close()
-  return { firstReadyMs, readyMs, heldPssBytes, privateBytesBefore, privateBytesAfter }
+  return {
+    firstReadyMs,
+    readyMs,
+    heldPssBytes,
+    anonymousBytesAtStart,
+    anonymousBytesAtEnd,
+    privateBytesBefore,
+    privateBytesAfter,
+  }
 })
 
 async function round(

@@ -25,6 +25,10 @@ export interface HoldOutcome {
   readonly readyMs: readonly number[]
   /** With every replica having run, in the first round. */
   readonly heldPssBytes: number
+  /** Behind no file, before anything was loaded: what one load or another takes once and for all is not in it. */
+  readonly anonymousBytesAtStart: number
+  /** The same one second after the end of the last round. */
+  readonly anonymousBytesAtEnd: number
   /** Behind no file, or nobody else's: before the first round. */
   readonly privateBytesBefore: number
   /** The same one second after the end of each round. */
