@@ -31,6 +31,7 @@ const LIMIT_MS = 300_000
 const MANY = 4
 const SETTLED_SWAPS = 5
 const RATE_CALLERS = 4
+const TURN_MS = 1_000
 const RATE_PER_SECOND = 100
 
 interface Files {
@@ -44,7 +45,7 @@ export const scope: Scope = {
   quantity:
     'memory of replicas and after unloads, cost of loads and swaps, beside threads that each load the file',
   async run(args) {
-    const options = numberOptions(args, { rounds: 5, unloads: 20, swaps: 50, seconds: 10, turns: 5 })
+    const options = numberOptions(args, { rounds: 5, unloads: 20, swaps: 50, seconds: 10, turns: 15 })
     using folder = tempFolder()
     using sources = subjectSources()
     using cache = new BenchCache()
@@ -291,7 +292,7 @@ function besideFindings(beside: AllBeside): Finding[] {
 
 async function measureRates(
   { cacheDir, heavy }: Files,
-  { turns, seconds }: Options,
+  { turns }: Options,
 ): Promise<{ name: string; outcome: RateOutcome }[]> {
   const rates: { name: string; outcome: RateOutcome }[] = []
   const models = [
@@ -313,7 +314,7 @@ async function measureRates(
       inputs,
       callers: RATE_CALLERS,
       turns,
-      turnMs: (seconds * 1_000) / 10,
+      turnMs: TURN_MS,
     }
     const outcome = await child<RateOutcome>('memory-rate', order)
     process.stderr.write(`${name}, ${outcome.form}: ${rateOf(outcome).toFixed(3)}\n`)
@@ -322,8 +323,9 @@ async function measureRates(
   return rates
 }
 
+/** Of turns that were taken one after the other, so that what a machine does in the long run is the same to both. */
 function rateOf({ original, artifact }: RateOutcome): number {
-  return median(artifact) / median(original)
+  return median(artifact.map((rate, turn) => rate / (original[turn] ?? Number.NaN)))
 }
 
 function rateFinding(name: string, outcome: RateOutcome): Finding {
