@@ -132,8 +132,7 @@ export class Artifacts {
     const build = (samples: readonly (readonly Tensor[])[]): Promise<Prepared> =>
       this.#build(order, key, bytes, samples)
     if (order.samples === undefined) return { ...plain('no valid input is known yet'), build }
-    const known = signature ?? (await this.#load(order, key, bytes).catch(raiseLimit))
-    return build(order.samples(known))
+    return build(order.samples(signature ?? (await this.#load(order, key, bytes))))
   }
 
   /** As it is in the cache; undefined if it is not. */
@@ -169,7 +168,7 @@ export class Artifacts {
     // Without a cache nobody knows which files belong to it, and how large they are.
     const maxBytes = bytes === undefined ? Number.POSITIVE_INFINITY : this.#maxBuilderBytes(bytes)
     const limits = { timeoutMs: order.loadTimeoutMs, maxBytes }
-    const signature = await probe(this.#builder, subjectOf(order), limits)
+    const signature = await probe(this.#builder, subjectOf(order), limits, order.isProbed)
     if (key !== undefined) await this.#guarded(() => this.#cache.saveProbe(key, signature))
     return signature
   }
@@ -301,12 +300,6 @@ function reasonOf(rejected: readonly RejectedForm[]): string {
 
 function subjectOf({ model, version, source, sessionOptions }: PrepareOrder): BuilderSubject {
   return { model, version, source, sessionOptions }
-}
-
-/** That the builder came to a limit is no reason to refuse a model that is not to be tried. */
-function raiseLimit(error: unknown): never {
-  const { cause } = error as Error
-  throw cause instanceof BuilderDeath && cause.kind === 'limit' ? cause : error
 }
 
 async function localKey({ source, sessionOptions }: PrepareOrder): Promise<string> {

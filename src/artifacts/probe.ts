@@ -6,12 +6,14 @@ import { done } from './reply.js'
 
 /**
  * Has a model loaded, and run on inputs that are made up, by the builder.
- * @throws ERR_MODEL_LOAD if it cannot be loaded, or is the end of the builder.
+ * @throws ERR_MODEL_LOAD if it cannot be loaded, or is the end of the builder; BuilderDeath if that came to
+ * a limit with a model that need not pass (`isProbed`).
  */
 export async function probe(
   builder: BuilderProcess,
   subject: BuilderSubject,
   limits: BuilderLimits,
+  isProbed: boolean,
 ): Promise<Signature> {
   try {
     return done(await builder.run({ kind: 'probe', ...subject }, limits)).signature
@@ -19,6 +21,7 @@ export async function probe(
     if (!(error instanceof BuilderDeath)) throw error
     // That what was made up takes too long, or too much, says nothing about what callers will ask.
     if (error.signature !== undefined && error.kind !== 'fault') return error.signature
+    if (error.kind === 'limit' && !isProbed) throw error
     throw refusal(subject, error)
   }
 }
