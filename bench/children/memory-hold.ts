@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { readMemory } from '../../examples/speech/memory.js'
+import { type MemoryReading, readMemory } from '../../examples/speech/memory.js'
 import { fulfil } from '../harness/child.js'
 import { type ModelKeeper, makeKeeper } from './memory-keepers.js'
 import type { HoldOrder, HoldOutcome } from './memory-order.js'
@@ -16,17 +16,14 @@ fulfil<HoldOrder, HoldOutcome>(async (order) => {
   await sleep(SETTLE_MS)
   const { privateBytes: privateBytesBefore } = await readMemory()
   const readyMs: number[] = []
-  const privateBytesAfter: number[] = []
+  const after: MemoryReading[] = []
   let heldPssBytes = 0
-  let anonymousBytesAtEnd = Number.NaN
   for (let index = 0; index < order.rounds; index += 1) {
     const held = await round(keeper, order)
     readyMs.push(held.readyMs)
     if (index === 0) heldPssBytes = held.pssBytes
     await sleep(SETTLE_MS)
-    const left = await readMemory()
-    privateBytesAfter.push(left.privateBytes)
-    anonymousBytesAtEnd = left.anonymousBytes
+    after.push(await readMemory())
   }
   await keeper.close()
   return {
@@ -34,9 +31,9 @@ fulfil<HoldOrder, HoldOutcome>(async (order) => {
     readyMs,
     heldPssBytes,
     anonymousBytesAtStart,
-    anonymousBytesAtEnd,
+    anonymousBytesAtEnd: after.at(-1)?.anonymousBytes ?? Number.NaN,
     privateBytesBefore,
-    privateBytesAfter,
+    privateBytesAfter: after.map(({ privateBytes }) => privateBytes),
   }
 })
 

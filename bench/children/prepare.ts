@@ -1,17 +1,19 @@
-import { createRuntime, type ModelInput } from 'tbcoin-engine'
+import { createRuntime } from 'tbcoin-engine'
 import { fulfil } from '../harness/child.js'
+import type { PlainInput } from '../subjects/plain.js'
 
 export interface PrepareOrder {
   /** Path of the model. */
   readonly source: string
   readonly cacheDir: string
-  readonly input: Readonly<Record<string, unknown>>
+  /** A valid one. */
+  readonly input: PlainInput
 }
 
 /** Has the runtime decide in which form it serves a model, and tells it. */
 fulfil<PrepareOrder, string>(async ({ source, cacheDir, input }) => {
   await using runtime = await createRuntime({ logLevel: 'warn', cacheDir })
-  const config = { replicas: 1, batching: 'off' as const, sample: { input: input as ModelInput } }
+  const config = { replicas: 1, batching: 'off' as const, sample: { input } }
   const handle = await runtime.models.loadModel({ name: 'model', version: '1', source, config })
   return handle.stats().artifact?.form ?? 'original'
 })

@@ -1,5 +1,6 @@
 import { tempFolder } from '../../test/fixtures/temp-folder.js'
 import type { PrepareOrder } from '../children/prepare.js'
+import type { PlainInput } from '../subjects/plain.js'
 import { BenchChild } from './child.js'
 
 const LIMIT_MS = 300_000
@@ -13,7 +14,7 @@ export class BenchCache implements Disposable {
   }
 
   /** Has the artifact of a model built, so that it is not built while something is measured. */
-  async prepare(source: string, input: PrepareOrder['input']): Promise<void> {
+  async prepare(source: string, input: PlainInput): Promise<void> {
     const order: PrepareOrder = { source, cacheDir: this.path, input }
     using child = new BenchChild<string>(new URL('../children/prepare.js', import.meta.url), order)
     process.stderr.write(`${source}: ${await child.result(LIMIT_MS)}\n`)

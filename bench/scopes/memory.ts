@@ -161,7 +161,6 @@ function holdFindings(name: HeavyName, { one, many, unloads }: Holds): Finding[]
     const { anonymousBytesAtStart, anonymousBytesAtEnd } = unloads[keeper]
     return (anonymousBytesAtEnd - anonymousBytesAtStart) / weightBytes
   }
-  const fromStart = 'the same with what onnxruntime takes once'
   const first = ({ privateBytesAfter }: HoldOutcome): number => privateBytesAfter[0] ?? Number.NaN
   const last = ({ privateBytesAfter }: HoldOutcome): number => privateBytesAfter.at(-1) ?? Number.NaN
   return [
@@ -173,7 +172,7 @@ function holdFindings(name: HeavyName, { one, many, unloads }: Holds): Finding[]
       leftOf('runtime', last),
       0.05,
     ),
-    told(`${title}: ${fromStart}`, sinceStartOf('runtime')),
+    told(`${title}: the same with what onnxruntime takes once`, sinceStartOf('runtime')),
     told(`${title}: the same, naive`, sinceStartOf('naive')),
     atMost(
       `${title}: load of ${MANY} replicas from the cache / naive, first of a process`,
