@@ -8,7 +8,7 @@ import {
   type RuntimeConfigInput,
 } from './config.js'
 import { LifecycleConfig } from './config-sources.js'
-import { errors } from './errors.js'
+import { errors, isRuntimeError } from './errors.js'
 import type { HealthReport } from './lifecycle/health.js'
 import { LifecycleManager } from './lifecycle/lifecycle-manager.js'
 import { checkMemory, EventLoopCheck } from './lifecycle/process-checks.js'
@@ -235,10 +235,13 @@ export class Runtime extends EventEmitter<RuntimeEvents> implements AsyncDisposa
     const loads = config.models.map((model) => this.models.loadModel(model))
     const results: PromiseSettledResult<unknown>[] = await Promise.allSettled(loads)
     if (config.modelDir !== undefined) results.push(...(await this.models.loadRepository(config.modelDir)))
-    for (const result of results) {
+    for (const [index, result] of results.entries()) {
       if (result.status === 'fulfilled') continue
-      if (config.onLoadError === 'throw') throw result.reason
-      logger.error({ err: result.reason }, 'a model could not be loaded and is left out')
+      const { reason } = result
+      if (config.onLoadError === 'throw') throw reason
+      logger.error({ err: reason }, 'a model could not be loaded and is left out')
+      const name = config.models[index]?.name ?? (isRuntimeError(reason) ? reason.model : undefined)
+      if (name !== undefined) this.#serving.catalogue.miss(name, reason)
     }
   }
 

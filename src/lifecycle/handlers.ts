@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { z } from 'zod'
 import { durationMs, parseOptions } from '../config.js'
 import { errors } from '../errors.js'
@@ -97,7 +98,9 @@ export class Handlers {
   }
 
   #next(what: string, run: unknown): number {
-    if (typeof run !== 'function') throw new errors.ERR_INVALID_OPTIONS(`${what}: the handler is a function`)
+    if (typeof run !== 'function') {
+      throw new errors.ERR_INVALID_OPTIONS(`${what}: the handler must be a function, not ${inspect(run)}`)
+    }
     this.#registered += 1
     return this.#registered
   }

@@ -3,18 +3,22 @@ import { durationMs } from '../config.js'
 import { messageOf } from '../errors.js'
 import { within } from '../pools/within.js'
 
-export type HealthStatus = 'healthy' | 'unhealthy'
+/** `degraded`: it works in part, so the application stays ready. */
+export type HealthStatus = 'healthy' | 'degraded' | 'unhealthy'
 
 /** What a check may answer in so many words. */
 export interface HealthAnswer {
   readonly status: HealthStatus
-  /** Why it is unhealthy. */
+  /** The reason why it is not healthy. */
   readonly reason?: string | undefined
   /** Whatever else there is to say. */
   readonly detail?: unknown
 }
 
-/** Unhealthy is what throws, answers with `false` or an error, or with a `HealthAnswer` that says so. */
+/**
+ * A check is unhealthy if it throws, or answers with `false`, an error or a `HealthAnswer` that says so; it
+ * is degraded if it answers with one that says that.
+ */
 export type HealthCheck = (context: { signal: AbortSignal }) => unknown
 
 export const healthCheckOptionsSchema = z.strictObject({
@@ -47,7 +51,7 @@ export interface CheckReport {
   readonly checkedAt: number
   /** Since when the status is what it is, in milliseconds since the epoch. */
   readonly since: number
-  /** Why it is unhealthy. */
+  /** The reason why it is not healthy. */
   readonly reason: string | undefined
   /** The last failure, also when it is healthy again. */
   readonly lastError: { readonly reason: string; readonly at: number } | undefined
@@ -141,17 +145,22 @@ export class RegisteredCheck {
   }
 }
 
-/** Unhealthy if there are problems, which are the reason. */
-export function healthOf(problems: readonly string[], detail: unknown): HealthAnswer {
+/** Returns `status` if there are problems, with the problems as the reason. */
+export function healthOf(
+  problems: readonly string[],
+  detail: unknown,
+  status: HealthStatus = 'unhealthy',
+): HealthAnswer {
   if (problems.length === 0) return { status: 'healthy', detail }
-  return { status: 'unhealthy', reason: problems.join('; '), detail }
+  return { status, reason: problems.join('; '), detail }
 }
 
-/** Unhealthy is `false`, an error, or an answer that says so; everything else is healthy. */
+/** Reads what a check answered with: everything that does not say otherwise is healthy. */
 export function healthAnswerOf(answer: unknown): HealthAnswer {
   if (answer === false) return { status: 'unhealthy', reason: 'it answered false' }
   if (answer instanceof Error) return { status: 'unhealthy', reason: answer.message }
   const { status, reason, detail } = (answer ?? {}) as Partial<HealthAnswer>
-  if (status === 'unhealthy') return { status, reason: reason ?? 'it says so', detail }
+  if (status === 'unhealthy' || status === 'degraded')
+    return { status, reason: reason ?? 'it says so', detail }
   return status === 'healthy' ? { status, detail } : { status: 'healthy' }
 }

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { parseOptions } from '../config.js'
 import { errors } from '../errors.js'
 import {
@@ -18,7 +19,10 @@ export type {
 } from './health-check.js'
 
 export interface HealthReport {
-  /** `unhealthy` while a critical check fails or the application does not run, `degraded` while another fails. */
+  /**
+   * `unhealthy` while a critical check fails or the application does not run; `degraded` while another
+   * check fails, or one is degraded.
+   */
   readonly status: 'healthy' | 'degraded' | 'unhealthy'
   /** Whether the process should go on; false in the state `error`, or while a critical check on it fails. */
   readonly isLive: boolean
@@ -45,10 +49,14 @@ export class HealthMonitor {
   add(name: string, check: HealthCheck, options: HealthCheckOptions): void {
     const parsed = parseOptions(healthCheckOptionsSchema, options, 'addHealthCheck')
     if (typeof name !== 'string' || name === '') {
-      throw new errors.ERR_INVALID_OPTIONS('addHealthCheck: the name is a non-empty string')
+      throw new errors.ERR_INVALID_OPTIONS(
+        `addHealthCheck: the name must be a non-empty string, not ${inspect(name)}`,
+      )
     }
     if (typeof check !== 'function') {
-      throw new errors.ERR_INVALID_OPTIONS(`addHealthCheck: the check "${name}" is a function`)
+      throw new errors.ERR_INVALID_OPTIONS(
+        `addHealthCheck: the check "${name}" must be a function, not ${inspect(check)}`,
+      )
     }
     if (this.#checks.has(name)) {
       throw new errors.ERR_INVALID_OPTIONS(`addHealthCheck: there is a check named "${name}" already`)
@@ -65,12 +73,12 @@ export class HealthMonitor {
     const entries = await Promise.all(
       [...this.#checks].map(async ([name, check]) => [name, await check.report()] as const),
     )
-    const failing = entries.map(([, report]) => report).filter(({ status }) => status === 'unhealthy')
-    const critical = failing.filter((report) => report.critical)
+    const impaired = entries.map(([, report]) => report).filter(({ status }) => status !== 'healthy')
+    const critical = impaired.filter((report) => report.critical && report.status === 'unhealthy')
     const isLive = !this.#machine.is('error') && critical.every(({ affects }) => affects !== 'liveness')
     const isReady = this.#machine.is('running') && critical.length === 0
     return {
-      status: isReady ? (failing.length === 0 ? 'healthy' : 'degraded') : 'unhealthy',
+      status: isReady ? (impaired.length === 0 ? 'healthy' : 'degraded') : 'unhealthy',
       isLive,
       isReady,
       state: this.#machine.state,

@@ -24,6 +24,8 @@ export class ModelEntry {
 /** All models known to a runtime, by name. */
 export class Catalogue {
   readonly #entries = new Map<string, ModelEntry>()
+  /** Models that were to be served from the start, by name, with the reason why their load failed. */
+  readonly #missing = new Map<string, unknown>()
   /** Forgotten, but not stopped yet. */
   readonly #leaving = new Set<ModelVersion>()
 
@@ -85,7 +87,19 @@ export class Catalogue {
       this.#leaving.add(version)
       void version.machine.waitFor('stopped', 'error').then(() => this.#leaving.delete(version))
     }
-    if (entry.active === version) entry.active = undefined
+    if (entry.active !== version) return
+    entry.active = undefined
+    this.#missing.delete(name)
+  }
+
+  /** Records that a model that is to be served could not be loaded at the start. */
+  miss(name: string, cause: unknown): void {
+    if (!this.#missing.has(name)) this.#missing.set(name, cause)
+  }
+
+  /** Returns the models that are to be served and still have no active version, with the reasons. */
+  missing(): [name: string, cause: unknown][] {
+    return [...this.#missing].filter(([name]) => this.#entries.get(name)?.active === undefined)
   }
 
   get(name: string): ModelEntry | undefined {

@@ -1,9 +1,13 @@
+import { messageOf } from '../errors.js'
 import { type HealthAnswer, healthOf } from '../lifecycle/health-check.js'
 import type { PoolStats } from '../pools/pool-settings.js'
 import type { Catalogue } from './catalogue.js'
 import type { ModelVersion } from './model-version.js'
 
-/** Every model has an active version that can answer; a cold one can, after its load. */
+/**
+ * Checks that every model has an active version that can answer; a cold one can, after its load. It is
+ * degraded while some models cannot answer, and unhealthy while none can.
+ */
 export function checkModels(catalogue: Catalogue): HealthAnswer {
   const active = catalogue
     .versions()
@@ -12,9 +16,12 @@ export function checkModels(catalogue: Catalogue): HealthAnswer {
     const why = whyUnable(version)
     return why === undefined ? [] : [`${labelOf(version)} ${why}`]
   })
-  return healthOf(problems, {
-    active: active.map((version) => ({ ...version.subject, state: version.machine.state })),
-  })
+  for (const [name, cause] of catalogue.missing()) {
+    problems.push(`${name} is not served: ${messageOf(cause)}`)
+  }
+  const expected = active.length + catalogue.missing().length
+  const detail = { active: active.map((version) => ({ ...version.subject, state: version.machine.state })) }
+  return healthOf(problems, detail, problems.length < expected ? 'degraded' : 'unhealthy')
 }
 
 /** Every replica is there and comes back from its runs. */

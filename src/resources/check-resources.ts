@@ -4,9 +4,11 @@ import type { ResourceLifecycleManager } from './resource-manager.js'
 /** All resources in one answer of a health check. */
 export async function checkResources(resources: ResourceLifecycleManager): Promise<HealthAnswer> {
   const all = await resources.checkAllResourcesHealth()
-  const failing = all.filter(({ status }) => status === 'unhealthy')
+  const impaired = all.filter(({ status }) => status !== 'healthy')
+  const isFailing = impaired.some(({ status }) => status === 'unhealthy')
   return healthOf(
-    failing.map(({ name, error }) => `${name}: ${error}`),
+    impaired.map(({ name, error }) => `${name}: ${error}`),
     { resources: all.map(({ name, status, durationMs }) => ({ name, status, durationMs })) },
+    isFailing ? 'unhealthy' : 'degraded',
   )
 }

@@ -48,7 +48,9 @@ function startCheck(name: string, held: Held, limitMs: number): Promise<Resource
 async function ask(name: string, { type, value }: Held, signal: AbortSignal): Promise<Outcome> {
   try {
     const { status, reason } = healthAnswerOf(await type.healthChecker?.(value, { name, signal }))
-    return status === 'healthy' ? HEALTHY : { status, error: `its health check failed: ${reason}` }
+    if (status === 'healthy') return HEALTHY
+    const what = status === 'degraded' ? 'it is degraded' : 'its health check failed'
+    return { status, error: `${what}: ${reason}` }
   } catch (cause) {
     return { status: 'unhealthy', error: messageOf(cause), cause }
   }

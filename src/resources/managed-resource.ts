@@ -1,3 +1,4 @@
+import type { HealthStatus } from '../lifecycle/health-check.js'
 import { type LifecycleState, StateMachine, type TransitionListener } from '../lifecycle/states.js'
 import type { ResourceType } from './resource-type.js'
 
@@ -11,7 +12,7 @@ export interface RunningCheck {
 /** What a health check found. */
 export interface ResourceHealth {
   readonly name: string
-  readonly status: 'healthy' | 'unhealthy'
+  readonly status: HealthStatus
   /** How long the check took, or has been going on. */
   readonly durationMs: number
   /** What is wrong, in a sentence. */

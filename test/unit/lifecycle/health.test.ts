@@ -119,6 +119,16 @@ describe('a health report', () => {
     expect(await manager.healthCheck()).toMatchObject({ status: 'degraded', isReady: true, isLive: true })
   })
 
+  it('is degraded, and ready, while a critical check says that it is', async () => {
+    const manager = await running()
+    manager.addHealthCheck('models', () => ({ status: 'degraded', reason: 'one of two is away' }))
+    const report = await manager.healthCheck()
+    expect(report).toMatchObject({ status: 'degraded', isReady: true, isLive: true })
+    expect(report.checks.models).toMatchObject({ status: 'degraded', reason: 'one of two is away' })
+    manager.addHealthCheck('database', () => false)
+    expect(await manager.healthCheck()).toMatchObject({ status: 'unhealthy', isReady: false })
+  })
+
   it('is not live while a critical check on that fails', async () => {
     const manager = await running()
     manager.addHealthCheck('loop', () => false, { affects: 'liveness' })
@@ -266,7 +276,9 @@ describe('a check', () => {
     manager.addHealthCheck('database', () => true)
     expect(() => manager.addHealthCheck('database', () => true)).toThrow(/"database" already/)
     expect(() => manager.addHealthCheck('', () => true)).toThrow(/non-empty/)
-    expect(() => manager.addHealthCheck('cache', true as never)).toThrow(/"cache" is a function/)
+    expect(() => manager.addHealthCheck('cache', true as never)).toThrow(
+      'the check "cache" must be a function, not true',
+    )
     expect(() => manager.addHealthCheck('cache', () => true, { every: 5 } as never)).toThrow(/`every`/)
     expect(() => manager.addHealthCheck('cache', () => true, { timeoutMs: 0 })).toThrow(/`timeoutMs` is 0/)
   })

@@ -36,6 +36,15 @@ describe('the health of a resource', () => {
     expect(c).toMatchObject({ status: 'unhealthy', error: 'plain' })
   })
 
+  it('is degraded when its check says so', async () => {
+    const kit = new ResourceKit()
+    await kit.init('db', { check: () => ({ status: 'degraded', reason: 'a replica is away' }) })
+    expect(await kit.manager.checkResourceHealth('db')).toMatchObject({
+      status: 'degraded',
+      error: 'it is degraded: a replica is away',
+    })
+  })
+
   it('without a check is good while the resource is running', async () => {
     const { manager } = new ResourceKit()
     manager.registerResourceType('plain', () => 1)
