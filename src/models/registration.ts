@@ -6,7 +6,7 @@ import { logTransitions } from '../lifecycle/log-transitions.js'
 import { ModelVersion, type VersionSpec } from './model-version.js'
 import { findInRepository, scanRepository } from './repository.js'
 import type { Serving } from './serving.js'
-import { latestVersion } from './version-order.js'
+import { newestVersions } from './version-order.js'
 
 /** What a caller says of a version that is to be known. */
 export interface VersionRequest {
@@ -65,6 +65,10 @@ export async function registerRepository(
   modelDir: string,
 ): Promise<{ latest: Map<string, string>; problems: Error[] }> {
   const { found, problems } = await scanRepository(modelDir)
+  if (found.length + problems.length === 0) {
+    const expected = `${modelDir}/<name>/<version>/model.onnx`
+    serving.logger.warn({ modelDir, expected }, 'no models found in the model directory')
+  }
   const latest = new Map<string, string>()
   for (const name of new Set(found.map((one) => one.name))) {
     const versions = found.filter((one) => one.name === name)
@@ -74,9 +78,19 @@ export async function registerRepository(
       addVersion(serving, { ...one, modelType: 'onnx' })
     }
     if (serving.catalogue.get(name)?.active !== undefined) continue
-    latest.set(name, latestVersion(versions.map((one) => one.version)) as string)
+    const newest = newestVersions(versions.map((one) => one.version))
+    if (newest.length === 1) latest.set(name, newest[0] as string)
+    else problems.push(noLatest(name, newest))
   }
   return { latest, problems }
+}
+
+function noLatest(name: string, newest: readonly string[]): Error {
+  const [example] = newest as [string]
+  return new errors.ERR_VERSION_NOT_FOUND(
+    `the latest version of ${name} cannot be told from the labels ${newest.join(', ')}; name the one to serve in the option \`models\`, for example { name: ${JSON.stringify(name)}, version: ${JSON.stringify(example)} }, or use labels with an order, such as 1, 2, 3`,
+    { model: name },
+  )
 }
 
 export function exists({ spec, machine, subject }: ModelVersion): Error {

@@ -1,38 +1,87 @@
 import semver from 'semver'
 
+/** `2`, `2.10`, `v9`, `1.5-rc.1`: numbers with dots between, and a pre-release at most. */
+const NUMBERED = /^v?(\d+(?:\.\d+)*)(-(?:alpha|beta|canary|dev|next|pre|preview|rc|snapshot)[0-9.-]*)?$/i
+/** Labels of this form are hashes of something; they have no order. */
+const HASH = /^(?=.*[a-f])(?=.*\d)[0-9a-f]{7,}$/i
+
+/** A label of numbers, with the pre-release behind them as text. */
+interface Numbered {
+  readonly numbers: readonly bigint[]
+  readonly preRelease: string
+}
+
 /**
- * Order of versions, oldest first: as semver where both parse, else number by number
- * where both are numbers with dots between, else by code unit.
+ * Compares two version labels: negative if `a` is the older one, positive if `b` is, undefined if it
+ * cannot be told. Semantic versions compare as such; labels of numbers (`9`, `v10`, `2.10`) number by
+ * number; others (`release-10`, `2024-02-01`) by the first number that differs, provided that the text
+ * before it is the same.
  */
-export function compareVersions(a: string, b: string): number {
-  const semverA = semver.parse(a)
-  const semverB = semver.parse(b)
-  if (semverA !== null && semverB !== null) return semver.compareBuild(semverA, semverB) || byCodeUnit(a, b)
-  if (areNumbers(a) && areNumbers(b)) return byNumbers(a, b) || byCodeUnit(a, b)
-  return byCodeUnit(a, b)
+export function compareVersions(a: string, b: string): number | undefined {
+  if (a === b) return 0
+  const [semverA, semverB] = [semver.parse(a), semver.parse(b)]
+  if (semverA !== null && semverB !== null) return semver.compareBuild(semverA, semverB) || undefined
+  const [numberedA, numberedB] = [numberedOf(a), numberedOf(b)]
+  if (numberedA !== undefined && numberedB !== undefined) return byNumbers(numberedA, numberedB) || undefined
+  return naturally(tokensOf(a), tokensOf(b))
 }
 
-/** The newest of `versions`, undefined if there is none. */
-export function latestVersion(versions: Iterable<string>): string | undefined {
-  return [...versions].sort(byCodeUnit).reduce<string | undefined>((latest, version) => {
-    return latest === undefined || compareVersions(version, latest) > 0 ? version : latest
-  }, undefined)
+/**
+ * Returns the versions that are not known to be older than another one: a single one is the latest.
+ * Labels that are no versions, such as `backup` or `current`, are left out where there are others.
+ */
+export function newestVersions(labels: Iterable<string>): string[] {
+  const all = [...labels]
+  const versions = all.filter(isVersion)
+  const candidates = versions.length > 0 ? versions : all
+  return candidates.filter((label) => !candidates.some((other) => (compareVersions(label, other) ?? 0) < 0))
 }
 
-function areNumbers(version: string): boolean {
-  return /^\d+(\.\d+)*$/.test(version)
+function isVersion(label: string): boolean {
+  return /\d/.test(label) && !HASH.test(label)
 }
 
-/** "2.10" is newer than "2.9". */
-function byNumbers(a: string, b: string): number {
-  const [left, right] = [a.split('.').map(Number), b.split('.').map(Number)]
-  for (let i = 0; i < Math.max(left.length, right.length); i += 1) {
-    const difference = (left[i] ?? -1) - (right[i] ?? -1)
-    if (difference !== 0) return difference
+function numberedOf(label: string): Numbered | undefined {
+  const parsed = semver.parse(label)
+  if (parsed !== null) {
+    const { major, minor, patch, prerelease } = parsed
+    const preRelease = prerelease.length === 0 ? '' : `-${prerelease.join('.')}`
+    return { numbers: [major, minor, patch].map(BigInt), preRelease }
   }
-  return 0
+  const match = NUMBERED.exec(label)
+  if (match === null) return undefined
+  const [, numbers = '', preRelease = ''] = match
+  return { numbers: numbers.split('.').map(BigInt), preRelease }
 }
 
-function byCodeUnit(a: string, b: string): number {
-  return a < b ? -1 : Number(a > b)
+/** "2.10" is newer than "2.9", "2.0" than "2" and "2" than "2-rc.1". */
+function byNumbers(a: Numbered, b: Numbered): number {
+  for (let index = 0; index < Math.max(a.numbers.length, b.numbers.length); index += 1) {
+    const [left, right] = [a.numbers[index] ?? 0n, b.numbers[index] ?? 0n]
+    if (left !== right) return left < right ? -1 : 1
+  }
+  if (a.preRelease !== b.preRelease) {
+    const [left, right] = [semver.parse(`0.0.0${a.preRelease}`), semver.parse(`0.0.0${b.preRelease}`)]
+    return left === null || right === null ? 0 : semver.compare(left, right)
+  }
+  return a.numbers.length - b.numbers.length
+}
+
+/** The numbers of a label, and the texts between them. */
+function tokensOf(label: string): string[] {
+  return label.match(/\d+|\D+/g) ?? []
+}
+
+function naturally(a: readonly string[], b: readonly string[]): number | undefined {
+  for (let index = 0; index < Math.min(a.length, b.length); index += 1) {
+    const [left, right] = [a[index] as string, b[index] as string]
+    if (left === right) continue
+    if (!/^\d/.test(left) || !/^\d/.test(right)) return undefined
+    const difference = BigInt(left) - BigInt(right)
+    if (difference !== 0n) return difference < 0n ? -1 : 1
+  }
+  const longer = a.length > b.length ? a : b
+  // "release-2.1" goes on where "release-2" ends; of "release-2-small" nobody knows.
+  const rest = longer.slice(Math.min(a.length, b.length)).join('')
+  return /^([._-]\d+)+$/.test(rest) ? a.length - b.length : undefined
 }

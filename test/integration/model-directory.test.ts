@@ -4,7 +4,7 @@ import type { Runtime } from 'tbcoin-engine'
 import { describe, expect, it } from 'vitest'
 import * as graphs from '../fixtures/graphs.js'
 import { tempRepository } from '../fixtures/temp-repository.js'
-import { testLogger } from '../fixtures/test-logger.js'
+import { type Line, listLogger, testLogger } from '../fixtures/test-logger.js'
 import { codeOf, errorOf, movesOf, quietRuntime, stateOf, yOf } from './kit.js'
 
 const states = (runtime: Runtime): string[] =>
@@ -38,6 +38,33 @@ describe('a model directory', () => {
     expect(await y(runtime, 'released')).toBe(20)
   })
 
+  it.each([
+    ['numbers behind a v', { v9: 9, v10: 10 }, 10],
+    ['numbers behind a text', { 'release-2': 2, 'release-10': 10 }, 10],
+    ['numbers beside folders that are no versions', { '9': 9, '10': 10, backup: 0, current: 0 }, 10],
+    ['the only one, whatever its name', { production: 7 }, 7],
+  ])('is served by the latest of %s', async (_, labels, latest) => {
+    const versions = Object.entries(labels).map(([label, answer]) => [label, graphs.constantAnswer(answer)])
+    await using repository = tempRepository({ m: Object.fromEntries(versions) })
+    await using runtime = await quietRuntime({ modelDir: repository.dir })
+    expect(await y(runtime, 'm')).toBe(latest)
+  })
+
+  it.each([[['release-2', 'v9']], [['alpha', 'beta']]])(
+    'refuses to guess the latest of %j, unless one is named',
+    async (labels) => {
+      const versions = labels.map((label, index) => [label, graphs.constantAnswer(index)])
+      await using repository = tempRepository({ m: Object.fromEntries(versions) })
+      const error = await errorOf(quietRuntime({ modelDir: repository.dir }))
+      expect(error).toMatchObject({ code: 'ERR_VERSION_NOT_FOUND', model: 'm' })
+      for (const label of labels) expect(error.message).toContain(label)
+      expect(error.message).toContain('name the one to serve in the option `models`')
+      const [, version = ''] = labels
+      await using runtime = await quietRuntime({ modelDir: repository.dir, models: [{ name: 'm', version }] })
+      expect(await y(runtime, 'm')).toBe(1)
+    },
+  )
+
   it('gives a cold version to who asks for it by name, and the active one stays', async () => {
     await using repository = tempRepository({
       m: { '1': graphs.constantAnswer(1), '2': graphs.constantAnswer(2) },
@@ -48,11 +75,20 @@ describe('a model directory', () => {
     expect(states(runtime)).toEqual(['m@1 ready', 'm@2 running active'])
   })
 
-  it('may be a file URL, and empty', async () => {
+  it('may be a file URL, and empty, which the log says with the path of a model', async () => {
     await using repository = tempRepository()
-    await using runtime = await quietRuntime({ modelDir: pathToFileURL(repository.dir) })
+    const lines: Line[] = []
+    const modelDir = pathToFileURL(repository.dir)
+    await using runtime = await quietRuntime({ modelDir, logger: listLogger(lines) })
     expect(runtime.state).toBe('running')
     expect(runtime.models.listModels()).toEqual([])
+    expect(lines.filter(({ level }) => level === 'warn')).toMatchObject([
+      {
+        message: 'no models found in the model directory',
+        fields: { modelDir: repository.dir, expected: `${repository.dir}/<name>/<version>/model.onnx` },
+      },
+    ])
+    expect(await runtime.health()).toMatchObject({ status: 'healthy', isReady: true })
   })
 
   it('gives loadModel and hotSwapModel their sources, also such that came later', async () => {
@@ -191,6 +227,41 @@ describe('a model that cannot be loaded at the start', () => {
     repository.write('bad', '2', graphs.constantAnswer(2))
     await runtime.models.loadModel({ name: 'bad', version: '2' })
     expect(await y(runtime, 'bad')).toBe(2)
+  })
+
+  it('makes the runtime degraded, until it is served or unloaded', async () => {
+    await using repository = withBad()
+    await using runtime = await quietRuntime({ modelDir: repository.dir, onLoadError: 'degrade' })
+    const report = await runtime.health()
+    expect(report).toMatchObject({ status: 'degraded', isReady: true })
+    expect(report.checks.models).toMatchObject({
+      status: 'degraded',
+      reason: expect.stringMatching(/^bad is not served: /),
+    })
+    repository.write('bad', '2', graphs.constantAnswer(2))
+    await runtime.models.loadModel({ name: 'bad', version: '2' })
+    expect(await runtime.health()).toMatchObject({ status: 'healthy', isReady: true })
+    await runtime.models.unloadModel('bad')
+    expect(await runtime.health()).toMatchObject({ status: 'healthy', isReady: true })
+  })
+
+  it.each([
+    ['whose file is damaged', { '1': graphs.constantAnswer(1).subarray(0, 50) }, {}],
+    ['whose manifest is not valid', { '1': graphs.constantAnswer(1) }, { replicas: 0 }],
+    ['whose latest version cannot be told', { a: graphs.constantAnswer(1), b: graphs.constantAnswer(2) }, {}],
+  ])('makes the runtime not ready if it is the only one, %s', async (_, versions, manifest) => {
+    await using repository = tempRepository({ m: versions })
+    repository.writeManifest('m', manifest)
+    await using runtime = await quietRuntime({ modelDir: repository.dir, onLoadError: 'degrade' })
+    const report = await runtime.health()
+    expect(report).toMatchObject({ status: 'unhealthy', isReady: false, isLive: true })
+    expect(report.checks.models?.reason).toMatch(/^m is not served: /)
+  })
+
+  it('of the `models` option makes the runtime not ready if it is the only one', async () => {
+    const models = [{ name: 'm', version: '1', source: '/no/such/file' }]
+    await using runtime = await quietRuntime({ models, onLoadError: 'degrade' })
+    expect(await runtime.health()).toMatchObject({ status: 'unhealthy', isReady: false })
   })
 
   it('of the `models` option is treated the same way', async () => {
