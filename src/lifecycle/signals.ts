@@ -16,12 +16,24 @@ export interface SignalHandled {
   reportFatal(error: unknown): void
 }
 
+/** The signals that shut the process down. */
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const
 /**
- * Left to the system. A handler for a fault would run in a process that is broken, and on a worker's
- * fault never: it hangs instead of dying. SIGUSR2 is others' (nodemon, heap snapshots). `beforeExit`
- * is handled here, since close-with-grace would end the process with code 0 whatever the host has set.
+ * One Ctrl-C can arrive as several signals: the terminal signals the whole process group, and a parent
+ * such as `node --watch`, tsx or npm passes its own on.
+ */
+const REPEATED_SIGNALS: readonly string[] = ['SIGTERM', 'SIGINT']
+/** A repeated signal that comes within this time of the first one, in milliseconds, is the same one. */
+const REPEAT_MS = 500
+
+/**
+ * Events that close-with-grace does not handle. A handler for a fault would run in a broken process, and
+ * for a worker's fault it never runs: the process hangs instead of dying. SIGUSR2 belongs to others
+ * (nodemon, heap snapshots). The signals of a shutdown and `beforeExit` are handled here, since
+ * close-with-grace ends the process at every second signal, and with code 0 whatever the host has set.
  */
 const SKIPPED: closeWithGrace.AllEvents[] = [
+  ...SIGNALS,
   'SIGSEGV',
   'SIGBUS',
   'SIGFPE',
@@ -40,10 +52,11 @@ let uninstall: (() => void) | undefined
 let isEnding = false
 
 /**
- * From now on SIGTERM, SIGINT, SIGHUP, SIGQUIT, an uncaught exception and an unhandled rejection shut
- * `one` down, and then end the process: with code 0 after a signal, 1 after an error, a failed
- * shutdown, or a second signal, which waits for nothing. So does a process with nothing left to do,
- * which ends with its own code. The returned function ends that.
+ * Shuts `one` down at SIGTERM, SIGINT, SIGHUP, SIGQUIT, an uncaught exception or an unhandled rejection,
+ * and then ends the process: with code 0 after a signal, 1 after an error, a failed shutdown, or a second
+ * signal, which waits for nothing. A SIGTERM or SIGINT within 500 ms of the first signal is no second one.
+ * A process with nothing left to do is shut down too, and ends with its own code. The returned function
+ * removes the handlers.
  */
 export function handleSignals(one: SignalHandled): () => void {
   handled.add(one)
@@ -68,13 +81,12 @@ function reinstall(): void {
       delay: Math.min(budgetMs, MAX_TIMER_MS),
       skip: SKIPPED,
       logger: { error: (error: unknown) => logger.error({ err: error }, 'the shutdown failed') },
-      onSecondSignal: (signal) => logger.error({ signal }, 'a second signal; the process ends at once'),
       onSecondError: (error) => logger.fatal({ err: error }, 'another error while the process was ending'),
       onTimeout: (delay) => logger.error({ delay }, 'the shutdown has taken too long; the process ends'),
     },
-    async ({ signal, err }) => {
+    async ({ manual, err }) => {
       isEnding = true
-      if (signal !== undefined) return shutdownAll(signal)
+      if (manual) return shutdownAll(firstSignal as string)
       // Anything can be thrown, also what is no error.
       first.reportFatal(err)
       await shutdownAll('uncaught error')
@@ -82,6 +94,21 @@ function reinstall(): void {
       if (!err) throw new Error(`the error was ${inspect(err)}`)
     },
   )
+  let firstSignal: string | undefined
+  let firstSignalAtMs = Number.NEGATIVE_INFINITY
+  const onSignal = (signal: string): void => {
+    if (!isEnding) {
+      firstSignal = signal
+      firstSignalAtMs = performance.now()
+      grace.close()
+      return
+    }
+    const isRepeated = performance.now() - firstSignalAtMs < REPEAT_MS
+    if (isRepeated && REPEATED_SIGNALS.includes(signal)) return
+    logger.error({ signal }, 'a second signal; the process ends at once')
+    process.exit(1)
+  }
+  for (const signal of SIGNALS) process.on(signal, onSignal)
   const onBeforeExit = (): void => {
     shutdownAll('nothing left to do').catch(() => {
       process.exitCode ??= 1
@@ -90,6 +117,7 @@ function reinstall(): void {
   process.once('beforeExit', onBeforeExit)
   uninstall = () => {
     grace.uninstall()
+    for (const signal of SIGNALS) process.off(signal, onSignal)
     process.off('beforeExit', onBeforeExit)
   }
 }

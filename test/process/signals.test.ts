@@ -59,19 +59,45 @@ describe('a manager that handles signals, while every replica is inside a run,',
     expect(statesOf(child).at(-1)).toBe('error (SIGTERM)')
   })
 
-  it('ends the process at once, with code 1, at a second signal', repeats, async () => {
-    const child = startChild('managed.mjs', {
-      input: { ...input, shutdown: 'hangs', gracefulShutdownTimeoutMs: 60_000 },
-    })
+  it.each([
+    ['SIGINT, SIGTERM', ['SIGINT', 'SIGTERM']],
+    ['SIGTERM, SIGINT', ['SIGTERM', 'SIGINT']],
+    ['SIGINT, SIGINT, SIGTERM', ['SIGINT', 'SIGINT', 'SIGTERM']],
+    ['SIGHUP, SIGTERM', ['SIGHUP', 'SIGTERM']],
+  ] as const)('takes %s in quick succession for one signal, and answers all', repeats, async (_, signals) => {
+    const child = startChild('managed.mjs', { input })
     await child.message('ready')
-    child.kill('SIGTERM')
+    const [first, ...repeated] = signals
+    child.kill(first)
     await child.message('state', ({ to }) => to === 'stopping')
-    child.kill('SIGINT')
+    for (const signal of repeated) child.kill(signal)
     const result = await child.result
-    expect(result).toMatchObject({ code: 1, signal: null, isOverdue: false })
-    expect(result.stderr).not.toMatch(abortMarks)
-    expect(result.endingMs).toBeLessThan(10_000)
+    expect(result).toMatchObject({ code: 0, signal: null, stderr: '' })
+    expect(messageOf(result, 'books')).toMatchObject(answered)
+    expect(statesOf(result).slice(-2)).toEqual([`stopping (${first})`, `stopped (${first})`])
   })
+
+  it.each([
+    ['SIGINT later than the same one can', 'late', 'SIGINT'],
+    ['SIGTERM later than the same one can', 'late', 'SIGTERM'],
+    ['SIGQUIT, however soon', 'state', 'SIGQUIT'],
+  ] as const)(
+    'ends the process at once, with code 1, at a second signal: %s',
+    repeats,
+    async (_, kind, signal) => {
+      const child = startChild('managed.mjs', {
+        input: { ...input, shutdown: 'hangs', gracefulShutdownTimeoutMs: 60_000 },
+      })
+      await child.message('ready')
+      child.kill('SIGTERM')
+      await child.message(kind, ({ to }) => kind === 'late' || to === 'stopping')
+      child.kill(signal)
+      const result = await child.result
+      expect(result).toMatchObject({ code: 1, signal: null, isOverdue: false })
+      expect(result.stderr).not.toMatch(abortMarks)
+      expect(result.endingMs).toBeLessThan(10_000)
+    },
+  )
 
   it.each([
     ['an uncaught exception', 'throw'],
