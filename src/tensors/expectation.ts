@@ -8,6 +8,8 @@ export interface Expectation extends TensorSpec {
   /** Product of the fixed dims. */
   readonly fixedCount: number
   readonly freeDims: number
+  /** The free axes other than the first, which is that of the batch. */
+  readonly openAxes: readonly number[]
   /** Index of the last free dim, -1 when all are fixed. */
   readonly lastFree: number
   /** `dims` with 1 for each free one. */
@@ -62,6 +64,7 @@ function expectInput(
     element: ELEMENT_TYPES[spec.type],
     fixedCount: singleDims.reduce((product, dim) => product * dim, 1),
     freeDims,
+    openAxes: [...spec.dims.keys()].filter((axis) => axis > 0 && isFree(spec.dims[axis] as number | string)),
     lastFree: spec.dims.findLastIndex(isFree),
     singleDims,
     nameSlots: spec.dims.map((dim) => (typeof dim === 'string' ? (slotOf.get(dim) ?? -1) : -1)),

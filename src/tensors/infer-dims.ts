@@ -1,10 +1,11 @@
-import type { Expectation, SignatureExpectation } from './expectation.js'
+import { describeValue } from './describe.js'
+import { type Expectation, mismatch, type SignatureExpectation } from './expectation.js'
 import type { Tensor } from './tensor.js'
 
 /**
- * Dims of `count` elements that come without a shape: fixed dims as they are, free ones 1 except
- * the last free one, which takes what remains (one unbatched item, the common case of a bare
- * array). Undefined when the count does not divide.
+ * Returns the dims of `count` elements that come without a shape: fixed dims as they are, free ones 1
+ * except the last free one, which takes what remains (one unbatched item, the common case of a bare
+ * array). Returns undefined when the count does not divide.
  */
 export function inferDims(expected: Expectation, count: number): readonly number[] | undefined {
   const { fixedCount, lastFree, singleDims } = expected
@@ -18,9 +19,24 @@ export function inferDims(expected: Expectation, count: number): readonly number
 }
 
 /**
- * Second look at bare arrays with several free dims: a free dim whose name another input has takes
- * the size it has there, if the count allows; else the first inference stays. `unsure` lists
+ * Refuses a bare array that fits several shapes: more than one of the free axes besides the batch is
+ * still open, and they hold more than one element.
+ * @throws InputProblem
+ */
+export function refuseAmbiguous(expected: Expectation, data: Tensor['data'], axes: readonly number[]): void {
+  if (axes.length < 2) return
+  throw mismatch(
+    expected,
+    describeValue(data),
+    `the sizes of axes ${axes.slice(0, -1).join(', ')} and ${axes.at(-1)} cannot be told from the length; pass { type, dims, data }`,
+  )
+}
+
+/**
+ * Takes a second look at bare arrays with several free dims: a free dim whose name another input has
+ * takes the size it has there, if the count allows; otherwise the first inference stays. `unsure` lists
  * these inputs in the signature's order; each one settled may settle the next.
+ * @throws InputProblem if an array still fits several shapes.
  */
 export function settleByNames(
   signature: SignatureExpectation,
@@ -33,8 +49,11 @@ export function settleByNames(
   }
   for (const expected of unsure) {
     const tensor = tensors[signature.inputs.indexOf(expected)] as Tensor
+    const isOpen = (axis: number): boolean => (sizes[expected.nameSlots[axis] as number] ?? -1) === -1
     const dims = dimsWithSizes(expected, tensor.data.length, sizes)
     if (dims !== undefined) (tensor as { dims: readonly number[] }).dims = dims
+    const open = dims === undefined ? expected.openAxes : expected.openAxes.filter(isOpen)
+    if (open.some((axis) => tensor.dims[axis] !== 1)) refuseAmbiguous(expected, tensor.data, open)
     bindNames(expected, tensor, sizes)
   }
 }

@@ -4,7 +4,7 @@ import { byName } from './by-name.js'
 import { describeValue } from './describe.js'
 import { type Expectation, expectationOf, InputProblem, mismatch } from './expectation.js'
 import { fromTensor } from './explicit-tensor.js'
-import { inferDims, settleByNames } from './infer-dims.js'
+import { inferDims, refuseAmbiguous, settleByNames } from './infer-dims.js'
 import { checkInputNames } from './input-names.js'
 import { fromNestedArrays, fromScalar } from './nested-arrays.js'
 import type { Feeds, Signature, Tensor, TensorData } from './tensor.js'
@@ -19,8 +19,8 @@ import { type AnyTypedArray, asElements, typedArrayName } from './typed-arrays.j
  *   dims multiply to `data.length`. A scalar input also takes one element of any rank.
  * - a typed array of the class that holds the type, without a shape: fixed dims are taken from the
  *   signature; one free dim follows from the length; of several, those whose name another input of
- *   this call has take its size, the last other one takes the rest and all others are 1 (so a bare
- *   array is one unbatched item; pass `{ type, dims, data }` for any other shape).
+ *   this call has take its size, a leading one is 1 (a bare array is one unbatched item) and the other
+ *   one takes the rest. An array with more open dims is refused; pass `{ type, dims, data }`.
  * - nested arrays of numbers, bigints, booleans or strings; innermost rows may be typed arrays.
  * - one number, bigint, boolean or string, where the dims are none, or all 1 or free.
  *
@@ -94,6 +94,9 @@ function fromTypedArray(expected: Expectation, name: string, array: AnyTypedArra
     const multiple = expected.freeDims > 0 ? 'a multiple of ' : ''
     throw mismatch(expected, describeValue(array), `${multiple}${expected.fixedCount} elements are needed`)
   }
+  const isAmbiguous =
+    expected.openAxes.length > 1 && !expected.canAskOthers && data.length !== expected.fixedCount
+  if (isAmbiguous) refuseAmbiguous(expected, data as TensorData, expected.openAxes)
   return { type: expected.type, dims, data: data as TensorData }
 }
 

@@ -67,10 +67,31 @@ describe('a bare typed array', () => {
       sr: { type: 'int64', dims: [], data: BigInt64Array.of(16000n) },
     })
     expect(feeds.input?.data).toBe(input)
-    expect(prepare(spec('x', 'float32', 'batch', 3, 'h', 'w'), new Float32Array(12)).dims).toEqual([
-      1, 3, 1, 4,
-    ])
     expect(prepare(spec('x', 'float32', '', 6, ''), new Float32Array(6)).dims).toEqual([1, 6, 1])
+    expect(prepare(spec('past', 'float32', 'batch', 2, 'length', 4), new Float32Array(0)).dims).toEqual([
+      1, 2, 0, 4,
+    ])
+  })
+
+  it.each([
+    [['batch', 3, 'h', 'w'], 12, 'axes 2 and 3'],
+    [['', 3, '', ''], 12, 'axes 2 and 3'],
+    [[1, 3, 'h', 'w'], 12, 'axes 2 and 3'],
+    [['', '', '', 4], 16, 'axes 1 and 2'],
+    [['', '', '', ''], 5, 'axes 1, 2 and 3'],
+    [['batch', 2, 'length', 'width'], 0, 'axes 2 and 3'],
+  ])('is refused where it fits several shapes: %j of %d elements', (dims, count, axes) => {
+    const message = refusalOf(spec('x', 'float32', ...dims), new Float32Array(count))
+    expect(message).toContain(
+      `got Float32Array(${count}); the sizes of ${axes} cannot be told from the length`,
+    )
+    expect(message).toContain('pass { type, dims, data }')
+  })
+
+  it('of as many elements as the fixed dims has one shape only', () => {
+    expect(prepare(spec('x', 'float32', 'batch', 3, 'h', 'w'), new Float32Array(3)).dims).toEqual([
+      1, 3, 1, 1,
+    ])
   })
 
   it('of one element is a scalar where the signature has no dims', () => {
@@ -180,10 +201,26 @@ describe('several bare arrays whose free dims share names', () => {
     )
     const input = { x: new Float32Array(2 * 4 * 5), lengths: new Int32Array(2), y: [[1], [2], [3], [4], [5]] }
     expect(prepareFeeds(signature, input, SUBJECT).x?.dims).toEqual([2, 4, 5, 1])
-    expect(prepareFeeds(signature, { ...input, y: new Float32Array(6) }, SUBJECT)).toMatchObject({
-      x: { dims: [2, 4, 1, 5] },
-      y: { dims: [1, 6] },
-    })
+  })
+
+  it('are refused where the sizes of the others leave several shapes', () => {
+    const image = (name: string) => spec(name, 'float32', 'batch', 'h', 'w')
+    const signature = signatureOf(image('x'), image('y'), spec('lengths', 'int32', 'batch'))
+    const lengths = new Int32Array(2)
+    const refusal = (y: unknown): string => {
+      try {
+        prepareFeeds(signature, { x: new Float32Array(24), y, lengths }, SUBJECT)
+      } catch (error) {
+        return (error as Error).message
+      }
+      return 'accepted'
+    }
+    expect(refusal(new Float32Array(24))).toContain('axes 1 and 2 cannot be told')
+    // The sizes of the other do not divide the length.
+    expect(refusal({ type: 'float32', dims: [2, 5, 5], data: new Float32Array(50) })).toContain(
+      'axes 1 and 2 cannot be told',
+    )
+    expect(refusal({ type: 'float32', dims: [2, 4, 3], data: new Float32Array(24) })).toBe('accepted')
   })
 
   it('do not take anonymous dims for the same', () => {
