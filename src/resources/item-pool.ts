@@ -18,6 +18,17 @@ export interface Slot<T> {
   isNew: boolean
 }
 
+/** The failure of an attempt to make an item. */
+export class CreationFailure extends Error {
+  /** When the attempt began, on the clock of `performance.now()`. */
+  readonly startedAtMs: number
+
+  constructor(cause: unknown, startedAtMs: number) {
+    super(messageOf(cause), { cause })
+    this.startedAtMs = startedAtMs
+  }
+}
+
 export interface ItemFunctions<T> {
   create(signal: AbortSignal): T | PromiseLike<T>
   destroy(item: T): unknown
@@ -71,7 +82,10 @@ export class ItemPool<T> {
     return this.#live.size
   }
 
-  /** A valid item, made now if there is none; rejects with what `create` threw. */
+  /**
+   * Resolves with a valid item, made now if there is none. Rejects with a CreationFailure, which may be
+   * that of an item whose making began before the call.
+   */
   async acquire(): Promise<Slot<T>> {
     const slot = await this.#pool.acquire().promise
     slot.uses += 1
@@ -121,6 +135,7 @@ export class ItemPool<T> {
 
   async #create(): Promise<Slot<T>> {
     const controller = new AbortController()
+    const startedAtMs = performance.now()
     const { createTimeoutMs } = this.#settings
     this.#creating.add(controller)
     try {
@@ -144,6 +159,8 @@ export class ItemPool<T> {
       }
       slot.isNew = true
       return slot
+    } catch (cause) {
+      throw new CreationFailure(cause, startedAtMs)
     } finally {
       this.#creating.delete(controller)
     }

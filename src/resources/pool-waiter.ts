@@ -1,9 +1,23 @@
 import { errors } from '../errors.js'
 import { type AbortFollower, follow, unfollow } from '../pools/abort-followers.js'
 
+/** An attempt to get an item, begun for one caller. */
+export interface Attempt<T> {
+  /** When the making of an item began that has failed it; until then when the attempt began. */
+  startedAtMs: number
+  /** The caller that hears of its failure; undefined once that caller has an item or has left. */
+  waiter: PoolWaiter<T> | undefined
+}
+
 /** One caller of `acquire`; settled once, by an item, its deadline, its signal or the end of the pool. */
 export class PoolWaiter<T> implements AbortFollower {
   readonly promise: Promise<T>
+  /** The attempt that is under way for this caller; undefined while there is no room for one. */
+  attempt: Attempt<T> | undefined
+  /** When it came, on the clock of `performance.now()`. */
+  readonly sinceMs = performance.now()
+  /** Attempts that have failed and were tried again. */
+  retries = 0
   readonly #pool: string
   readonly #signal: AbortSignal | undefined
   readonly #onSettled: (waiter: PoolWaiter<T>) => void
@@ -59,6 +73,7 @@ export class PoolWaiter<T> implements AbortFollower {
   #settle(): void {
     clearTimeout(this.#timer)
     if (this.#signal !== undefined) unfollow(this.#signal, this)
+    if (this.attempt !== undefined) this.attempt.waiter = undefined
     this.#onSettled(this)
   }
 }

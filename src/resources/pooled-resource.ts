@@ -4,7 +4,7 @@ import { errors, messageOf } from '../errors.js'
 import { within } from '../pools/within.js'
 import type { Logger } from '../telemetry/logger.js'
 import { summarize } from './cleanup.js'
-import { type ItemFunctions, ItemPool, type Slot } from './item-pool.js'
+import { CreationFailure, type ItemFunctions, ItemPool, type Slot } from './item-pool.js'
 import {
   type AcquireOptions,
   acquireSchema,
@@ -12,8 +12,13 @@ import {
   type ReleaseOptions,
   releaseSchema,
 } from './pool-options.js'
-import { PoolWaiter } from './pool-waiter.js'
+import { type Attempt, PoolWaiter } from './pool-waiter.js'
 import { untilAborted } from './until-aborted.js'
+
+/** An attempt that fails within this time tells how the server is now, in milliseconds. */
+const TIMELY_MS = 200
+/** How often an attempt that failed later is repeated for a caller. */
+const MAX_RETRIES = 1
 
 export interface PooledResourceStats {
   readonly min: number
@@ -41,8 +46,6 @@ export class PooledResource<T> {
   readonly #scope = new AsyncResource('tbcoin-engine.pool')
   /** Items that are being fetched, for callers or for a health check. */
   #fetching = 0
-  /** Those of them that are for callers. */
-  #serving = 0
   /** Why no item could be fetched the last time that was tried. */
   #failure: Error | undefined
   #onAllBack: (() => void) | undefined
@@ -70,9 +73,7 @@ export class PooledResource<T> {
     )
     if (this.#closing !== undefined) throw this.#closed()
     const waiter = new PoolWaiter<T>(this.#name, timeoutMs, signal, (settled) => this.#queue.delete(settled))
-    if (!signal?.aborted) this.#queue.add(waiter)
-    this.#serve()
-    return waiter.promise
+    return this.#wait(waiter, signal)
   }
 
   /**
@@ -117,7 +118,15 @@ export class PooledResource<T> {
 
   /** @internal Makes the `min` items. */
   async fill(signal: AbortSignal): Promise<void> {
-    const wanted = Array.from({ length: this.#settings.min }, () => this.acquire({ signal }))
+    const wanted = Array.from({ length: this.#settings.min }, () => {
+      const { acquireTimeoutMs } = this.#settings
+      const waiter = new PoolWaiter<T>(this.#name, acquireTimeoutMs, signal, (left) =>
+        this.#queue.delete(left),
+      )
+      // A start that fails is repeated by the resource's own `retry`.
+      waiter.retries = MAX_RETRIES
+      return this.#wait(waiter, signal)
+    })
     const results = await Promise.allSettled(wanted)
     for (const result of results) if (result.status === 'fulfilled') this.release(result.value)
     const failed = results.find((result) => result.status === 'rejected')
@@ -136,7 +145,16 @@ export class PooledResource<T> {
         if (this.#failure === undefined) return true
         throw this.#failure
       }
-      const slot = await this.#fetch().finally(() => this.#serve())
+      const sinceMs = performance.now()
+      const attempt: Attempt<T> = { startedAtMs: sinceMs, waiter: undefined }
+      const slot = await this.#fetch(attempt)
+        .catch((error: Error) => {
+          if (attempt.startedAtMs < sinceMs && !signal.aborted) return undefined
+          throw error
+        })
+        .finally(() => this.#serve())
+      // The failure of an item whose making began earlier tells nothing of the server now.
+      if (slot === undefined) continue
       const isLast = (): boolean => slot.uses === 1 || signal.aborted || this.#closing !== undefined
       try {
         const isHealthy = (await untilAborted(signal, async () => check(slot.item))) !== false
@@ -159,34 +177,58 @@ export class PooledResource<T> {
     return this.#used.size + this.#fetching < this.#settings.max
   }
 
-  /** Fetches an item for every caller that waits, as far as there is room. */
+  #wait(waiter: PoolWaiter<T>, signal: AbortSignal | undefined): Promise<T> {
+    if (!signal?.aborted) this.#queue.add(waiter)
+    this.#serve()
+    return waiter.promise
+  }
+
+  /** Begins an attempt for every caller that waits without one, as far as there is room. */
   #serve(): void {
-    while (this.#serving < this.#queue.size && this.#hasRoom) {
-      this.#serving += 1
-      void this.#fetch().then(
-        (slot) => {
-          this.#serving -= 1
-          const first = this.#first
-          if (first === undefined) this.#giveBack(slot, true)
-          else first.resolve(slot.item)
-        },
-        (error: Error) => {
-          this.#serving -= 1
-          this.#first?.reject(error)
-          this.#serve()
-        },
+    for (const waiter of this.#queue) {
+      if (!this.#hasRoom) return
+      if (waiter.attempt !== undefined) continue
+      const attempt: Attempt<T> = { startedAtMs: performance.now(), waiter }
+      waiter.attempt = attempt
+      void this.#fetch(attempt).then(
+        (slot) => this.#hand(slot, attempt),
+        (error: Error) => this.#fail(error, attempt),
       )
     }
   }
 
-  /** Whoever has waited longest; not always the one the item was fetched for, which may have left. */
-  get #first(): PoolWaiter<T> | undefined {
+  /** Gives an item to the caller that has waited longest, whose own attempt goes to the one it was made for. */
+  #hand(slot: Slot<T>, { waiter }: Attempt<T>): void {
     const [first] = this.#queue
-    return first
+    if (first === undefined) {
+      this.#giveBack(slot, true)
+      return
+    }
+    const { attempt } = first
+    first.resolve(slot.item)
+    if (waiter === undefined || waiter === first) return
+    waiter.attempt = attempt
+    if (attempt !== undefined) attempt.waiter = waiter
+    this.#serve()
+  }
+
+  /**
+   * Rejects the caller of an attempt that failed, unless the server may be back since: an attempt that
+   * began before the caller came, or that took long to fail, tells nothing of it.
+   */
+  #fail(error: Error, { startedAtMs, waiter }: Attempt<T>): void {
+    if (waiter !== undefined) {
+      waiter.attempt = undefined
+      const isOlder = startedAtMs < waiter.sinceMs
+      const isTimely = performance.now() - startedAtMs < TIMELY_MS
+      if (!isOlder && (isTimely || waiter.retries >= MAX_RETRIES)) waiter.reject(error)
+      else if (!isOlder) waiter.retries += 1
+    }
+    this.#serve()
   }
 
   /** An item, in use from now on; `#hasRoom` has been asked. */
-  async #fetch(): Promise<Slot<T>> {
+  async #fetch(attempt?: Attempt<T>): Promise<Slot<T>> {
     this.#fetching += 1
     try {
       const slot = await this.#scope.runInAsyncScope(() => this.#items.acquire())
@@ -194,8 +236,11 @@ export class PooledResource<T> {
       this.#failure = undefined
       this.#used.set(slot.item, slot)
       return slot
-    } catch (cause) {
+    } catch (error) {
       this.#fetching -= 1
+      const isCreation = error instanceof CreationFailure
+      if (isCreation && attempt !== undefined) attempt.startedAtMs = error.startedAtMs
+      const cause = isCreation ? error.cause : error
       this.#failure = new errors.ERR_RESOURCE_INIT(
         `pool ${this.#name} could not make an item: ${messageOf(cause)}`,
         { cause },

@@ -395,6 +395,89 @@ describe('a caller that waits for an item', () => {
   })
 })
 
+describe('a pool whose server hangs and comes back', () => {
+  /** A pool with one item, made while the server was up, on a server that hangs now. */
+  async function hanging(options: Options = {}) {
+    let isUp = true
+    const never = new Promise<never>(() => undefined)
+    const kit = await ItemKit.open({
+      create: () => (isUp ? kit.make() : never),
+      validate: () => isUp || never,
+      validateTimeoutMs: 300,
+      createTimeoutMs: 1_000,
+      ...options,
+    })
+    await kit.pool.use(() => 1)
+    isUp = false
+    const comeBack = (): void => {
+      isUp = true
+    }
+    return { kit, comeBack }
+  }
+
+  it.each([1, 3])('serves callers that come afterwards, with room for %d', async (max) => {
+    const { kit, comeBack } = await hanging({ max })
+    const during = follow(kit.pool.use(() => 1, { timeoutMs: 500 }))
+    await vi.advanceTimersByTimeAsync(500)
+    expect(during.error?.code).toBe('ERR_DEADLINE_EXCEEDED')
+    comeBack()
+    const after = Array.from({ length: 5 }, () => follow(kit.pool.use(() => 2)))
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(after.map(({ value, error }) => error ?? value)).toEqual([2, 2, 2, 2, 2])
+    expect(kit.pool.stats()).toMatchObject({ used: 0, pending: 0 })
+  })
+
+  it('serves callers at once that come while an earlier attempt still hangs', async () => {
+    const { kit, comeBack } = await hanging()
+    follow(kit.pool.use(() => 1, { timeoutMs: 400 }))
+    await vi.advanceTimersByTimeAsync(400)
+    comeBack()
+    const after = follow(kit.pool.use(() => 2))
+    await turn()
+    expect(after.value).toBe(2)
+  })
+
+  it('serves a caller that has waited all the time, whose own attempt hung', async () => {
+    const { kit, comeBack } = await hanging()
+    const waiting = follow(kit.pool.use(() => 1))
+    await vi.advanceTimersByTimeAsync(700)
+    comeBack()
+    await vi.advanceTimersByTimeAsync(2_000)
+    expect(waiting.error ?? waiting.value).toBe(1)
+  })
+
+  it('is healthy as soon as the server is back', async () => {
+    const { kit, comeBack } = await hanging({ max: 2 })
+    follow(kit.pool.use(() => 1, { timeoutMs: 500 }))
+    await vi.advanceTimersByTimeAsync(500)
+    comeBack()
+    const health = kit.health()
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(await health).toBe('healthy')
+  })
+
+  it('refuses a caller after its second attempt while the server goes on hanging', async () => {
+    const { kit } = await hanging()
+    const waiting = follow(kit.pool.use(() => 1))
+    await vi.advanceTimersByTimeAsync(2_200)
+    expect(waiting.error).toBeUndefined()
+    await vi.advanceTimersByTimeAsync(200)
+    expect(waiting.error).toMatchObject({
+      code: 'ERR_RESOURCE_INIT',
+      message: expect.stringContaining('`create` has not returned within 1000 ms'),
+      cause: { code: 'ERR_DEADLINE_EXCEEDED' },
+    })
+  })
+
+  it('refuses a start after its first attempt', async () => {
+    const starting = follow(
+      ItemKit.open({ min: 2, createTimeoutMs: 1_000, create: () => new Promise(() => undefined) }),
+    )
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(starting.error?.message).toContain('`create` has not returned within 1000 ms')
+  })
+})
+
 describe('an item that is not valid from the start', () => {
   it.each([
     ['says no', () => false],
