@@ -7,12 +7,12 @@ const folder = new URL('./scopes/', import.meta.url)
 const PUBLISH = '--publish'
 
 /**
- * `npm run bench -- <scope>... [options]`: every file of `scopes/` is one. With `--publish` the
- * medians are kept for the README as well.
+ * Runs `npm run bench -- <scope>... [files] [options]`: every file of `scopes/` is a scope, and the files
+ * and options go to each. With `--publish` the medians are kept for the README as well.
  */
 async function main(args: readonly string[]): Promise<void> {
-  const firstOption = args.findIndex((arg) => arg.startsWith('-'))
-  const chosen = firstOption === -1 ? args : args.slice(0, firstOption)
+  const firstOther = args.findIndex((arg) => !/^[a-z]+(-[a-z]+)*$/.test(arg))
+  const chosen = firstOther === -1 ? args : args.slice(0, firstOther)
   const options = args.slice(chosen.length)
   const known = await scopeNames()
   const unknown = chosen.find((name) => !known.includes(name))

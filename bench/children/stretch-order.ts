@@ -15,6 +15,8 @@ export interface TargetOrder {
   readonly source: string
   /** Folder of artifacts, of the runtime. */
   readonly cacheDir: string
+  /** What the runtime is imported from. */
+  readonly library: string
   readonly variant: Variant
   /** Threads of a pool, and of the ceiling. */
   readonly threads: number

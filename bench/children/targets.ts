@@ -1,4 +1,3 @@
-import { createRuntime } from 'tbcoin-engine'
 import type { PlainInput, PlainOutputs } from '../subjects/plain.js'
 import { handPool } from './hand-pool.js'
 import { handWorker } from './hand-worker.js'
@@ -45,9 +44,10 @@ async function raw({ source }: TargetOrder, inputs: readonly PlainInput[]): Prom
 
 /** With all its defaults. */
 async function runtime(
-  { subject, source, cacheDir, threads }: TargetOrder,
+  { subject, source, cacheDir, library, threads }: TargetOrder,
   inputs: readonly PlainInput[],
 ): Promise<Target> {
+  const { createRuntime } = (await import(library)) as typeof import('tbcoin-engine')
   const engine = await createRuntime({
     logLevel: 'warn',
     replicas: threads,

@@ -3,7 +3,7 @@ import type { StretchOrder, Timing, Traffic, TrafficFigures, Variant } from '../
 import type { PlainOutputs } from '../subjects/plain.js'
 import { type Sources, subjectSources } from '../subjects/sources.js'
 import { SUBJECTS, type SubjectName } from '../subjects/subjects.js'
-import { BenchCache } from './bench-cache.js'
+import { BenchCache, LIBRARY } from './bench-cache.js'
 import { BenchChild } from './child.js'
 
 export const THREADS = 2
@@ -32,10 +32,17 @@ export function cellName({ subject, variant, traffic }: Cell): string {
 /** Measures cells, each stretch in a fresh process, with the models and reference answers they need. */
 export class Bed implements Disposable {
   readonly #sources: Sources = subjectSources()
-  readonly #cache = new BenchCache()
+  readonly #library: string
+  readonly #cache: BenchCache
   readonly #caches = new Map<SubjectName, Promise<string>>()
   readonly #references = new Map<SubjectName, Promise<readonly PlainOutputs[]>>()
   readonly #tasksPerWorker = new Map<SubjectName, Promise<number>>()
+
+  /** @param library the module that the runtime is imported from, by default that of this checkout. */
+  constructor(library = LIBRARY) {
+    this.#library = library
+    this.#cache = new BenchCache(library)
+  }
 
   sourceOf(subject: SubjectName): string {
     return this.#sources.paths[subject]
@@ -90,6 +97,7 @@ export class Bed implements Disposable {
       ...timing,
       source: this.sourceOf(cell.subject),
       cacheDir: await this.cacheOf(cell.subject),
+      library: this.#library,
       threads: THREADS,
       niceIncrement: NICE_INCREMENT,
       tasksPerWorker,
