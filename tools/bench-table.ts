@@ -21,8 +21,11 @@ export function chartOf(published: Published | undefined): string | undefined {
   return published?.chart === undefined ? undefined : lineChart(published.chart)
 }
 
-/** The README's part on one scope: findings with their targets, what they were taken on, the chart. */
-export function benchPart({ scope, measuredAt, machine, ratios, chart }: Published): string {
+/** Returns the part on one scope: findings with their targets, the machine, and the figures if they are asked for. */
+export function benchPart(
+  { scope, measuredAt, machine, ratios, figures, chart }: Published,
+  hasFigures = false,
+): string {
   const table = markdownTable([
     ['median of the rounds', 'value', 'target', 'met'],
     ...ratios.map(({ name, value, target, isMet }) => [
@@ -39,24 +42,29 @@ export function benchPart({ scope, measuredAt, machine, ratios, chart }: Publish
     const titles = chart.panels.map(({ title }) => title).join('; ')
     parts.push(`![${chart.title}: ${titles}](bench/${scope}.svg)`)
   }
+  if (hasFigures) for (const rows of Object.values(figures)) parts.push(markdownTable(rows))
   return parts.join('\n\n')
 }
 
-/** `readme` with what was published between marks like `<!-- bench: throughput -->`; nothing where nothing was. */
+/**
+ * Returns a page with what was published between marks like `<!-- bench: throughput -->`, or
+ * `<!-- bench: soak with figures -->`; nothing where nothing was published.
+ */
 export function withBenchParts(
-  readme: string,
+  page: string,
   read: (scope: string) => Published | undefined = readPublished,
 ): string {
-  return readme.replace(
-    /(<!-- bench: ([\w-]+) -->\n).*?(<!-- end -->)/gs,
-    (_, begin: string, scope: string, end: string) => {
+  return page.replace(
+    /(<!-- bench: ([\w-]+)( with figures)? -->\n).*?(<!-- end -->)/gs,
+    (_, begin: string, scope: string, figures: string | undefined, end: string) => {
       const published = read(scope)
-      return published === undefined ? `${begin}${end}` : `${begin}\n${benchPart(published)}\n\n${end}`
+      if (published === undefined) return `${begin}${end}`
+      return `${begin}\n${benchPart(published, figures !== undefined)}\n\n${end}`
     },
   )
 }
 
-/** The scopes that have a part in `readme`. */
-export function benchScopes(readme: string): string[] {
-  return [...readme.matchAll(/<!-- bench: ([\w-]+) -->/g)].map((match) => match[1] as string)
+/** Returns the scopes that have a part in a page. */
+export function benchScopes(page: string): string[] {
+  return [...page.matchAll(/<!-- bench: ([\w-]+)(?: with figures)? -->/g)].map((match) => match[1] as string)
 }

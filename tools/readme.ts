@@ -55,12 +55,17 @@ export function withGeneratedParts(readme: string): string {
   return withBenchParts(withOptionTables(readme))
 }
 
+/** The pages with generated parts, from the root of the repository. */
+export const PAGES = ['README.md', 'docs/soak.md'] as const
+
 if (process.argv[1]?.endsWith('readme.ts')) {
-  const path = new URL('../README.md', import.meta.url)
-  const readme = readFileSync(path, 'utf8')
-  writeFileSync(path, withGeneratedParts(readme))
-  for (const scope of benchScopes(readme)) {
-    const chart = chartOf(readPublished(scope))
-    if (chart !== undefined) writeFileSync(chartFile(scope), chart)
+  for (const page of PAGES) {
+    const path = new URL(`../${page}`, import.meta.url)
+    const text = readFileSync(path, 'utf8')
+    writeFileSync(path, withGeneratedParts(text))
+    for (const scope of benchScopes(text)) {
+      const chart = chartOf(readPublished(scope))
+      if (chart !== undefined) writeFileSync(chartFile(scope), chart)
+    }
   }
 }

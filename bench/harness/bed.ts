@@ -35,7 +35,8 @@ export class Bed implements Disposable {
   readonly #library: string
   readonly #cache: BenchCache
   readonly #caches = new Map<SubjectName, Promise<string>>()
-  readonly #references = new Map<SubjectName, Promise<readonly PlainOutputs[]>>()
+  /** By the path of the model. */
+  readonly #references = new Map<string, Promise<readonly PlainOutputs[]>>()
   readonly #tasksPerWorker = new Map<SubjectName, Promise<number>>()
 
   /** @param library the module that the runtime is imported from, by default that of this checkout. */
@@ -63,11 +64,11 @@ export class Bed implements Disposable {
     return figures
   }
 
-  /** What plain onnxruntime-node answers to the inputs of a subject, out of a process of its own. */
-  referencesOf(subject: SubjectName): Promise<readonly PlainOutputs[]> {
-    return once(this.#references, subject, async () => {
+  /** Resolves with what plain onnxruntime-node answers to the inputs of a subject, in a process of its own. */
+  referencesOf(subject: SubjectName, source = this.sourceOf(subject)): Promise<readonly PlainOutputs[]> {
+    return once(this.#references, source, async () => {
       const script = new URL('../children/references.js', import.meta.url)
-      const order: ReferenceOrder = { subject, source: this.sourceOf(subject) }
+      const order: ReferenceOrder = { subject, source }
       using child = new BenchChild<readonly PlainOutputs[]>(script, order)
       return await child.result(MARGIN_MS)
     })

@@ -25,7 +25,7 @@ import { ELEMENT_TYPES } from '../../src/tensors/element-types.js'
 import { TENSOR_TYPES } from '../../src/tensors/tensor.js'
 import { benchScopes, chartFile, chartOf, readPublished } from '../../tools/bench-table.js'
 import { rowsOf } from '../../tools/option-table.js'
-import { withGeneratedParts } from '../../tools/readme.js'
+import { PAGES, withGeneratedParts } from '../../tools/readme.js'
 import { arrowsOf, codeBlocks, codeOf, sectionOf, tableOf } from '../fixtures/markdown.js'
 import { tempRepository } from '../fixtures/temp-repository.js'
 
@@ -88,7 +88,10 @@ describe('the README', () => {
   })
 
   it('has its generated parts as `npm run readme` makes them', () => {
-    expect(readme).toBe(withGeneratedParts(readme))
+    for (const page of PAGES) {
+      const text = readFileSync(`${root}${page}`, 'utf8')
+      expect(text).toBe(withGeneratedParts(text))
+    }
     for (const table of [
       'runtime',
       'lifecycle',
@@ -107,8 +110,8 @@ describe('the README', () => {
 
   it('has a part for what benches publish, and their charts are those of the published figures', () => {
     const files = existsSync(`${root}bench/published`) ? readdirSync(`${root}bench/published`) : []
-    const scopes = benchScopes(readme)
-    expect(scopes).toEqual(['throughput', 'latency', 'isolation', 'catalogue', 'loop', 'memory'])
+    const scopes = PAGES.flatMap((page) => benchScopes(readFileSync(`${root}${page}`, 'utf8')))
+    expect(scopes).toEqual(['throughput', 'latency', 'isolation', 'catalogue', 'loop', 'memory', 'soak'])
     for (const file of files) expect(scopes).toContain(file.replace(/\.json$/, ''))
     for (const scope of scopes) {
       const chart = chartOf(readPublished(scope))

@@ -41,6 +41,15 @@ describe('the part of the README on a bench', () => {
     expect(filled).toMatch(/\nafter\n$/)
   })
 
+  it('has the figures where they are asked for', () => {
+    const page = empty.replace('throughput', 'throughput with figures')
+    const figures = { 'over time': [['minute'], ['1.0']] }
+    const withFigures = withBenchParts(page, () => ({ ...published, figures }))
+    expect(withFigures).toContain('| minute |\n| ------ |\n| 1.0    |')
+    expect(benchScopes(withFigures)).toEqual(['throughput'])
+    expect(withBenchParts(withFigures, () => ({ ...published, figures }))).toBe(withFigures)
+  })
+
   it('is made once: again it is the same', () => {
     expect(withBenchParts(filled, () => published)).toBe(filled)
     expect(benchScopes(filled)).toEqual(['throughput'])
