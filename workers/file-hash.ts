@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path'
 import type { FileHash } from '../src/protocol/builder-messages.js'
 import { externalFiles } from './onnx-graph/external-files.js'
 import { readGraph } from './onnx-graph/read-graph.js'
+import { openRegular } from './regular-file.js'
 
 const CHUNK_BYTES = 4 * 2 ** 20
 
@@ -12,36 +13,41 @@ export function digestOf(source: string): FileHash[] {
   return [source, ...filesNamedIn(source)].map((path) => ({ path, sha256: hashOf(path) }))
 }
 
+/** @throws Error for anything but a regular file. */
 export function hashOf(path: string): string {
-  return withFile(path, (file) => {
+  const { file, bytes } = openRegular(path)
+  try {
     const hash = createHash('sha256')
     const chunk = Buffer.allocUnsafe(CHUNK_BYTES)
-    for (let read = readSync(file, chunk); read > 0; read = readSync(file, chunk)) {
+    // Not beyond the size that it was opened with: a file that grows would never be over.
+    for (let left = bytes; left > 0; ) {
+      const read = readSync(file, chunk, 0, Math.min(left, CHUNK_BYTES), null)
+      if (read === 0) break
       hash.update(chunk.subarray(0, read))
+      left -= read
     }
     return hash.digest('hex')
-  })
+  } finally {
+    closeSync(file)
+  }
 }
 
 /** Has the file, or the folder's list of files, written to the disk. */
 export function flush(path: string): void {
-  withFile(path, fsyncSync)
+  const file = openSync(path, 'r')
+  try {
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
 }
 
-function filesNamedIn(source: string): string[] {
+/** Absolute paths of the files that a model names; none if it cannot be read. */
+export function filesNamedIn(source: string): string[] {
   try {
     return externalFiles(readGraph(source)).map((name) => resolve(dirname(source), name))
   } catch {
     // What is wrong with it, onnxruntime says better.
     return []
-  }
-}
-
-function withFile<T>(path: string, use: (file: number) => T): T {
-  const file = openSync(path, 'r')
-  try {
-    return use(file)
-  } finally {
-    closeSync(file)
   }
 }

@@ -8,6 +8,7 @@ import {
   type TensorSpec,
 } from '../src/tensors/tensor.js'
 import type Ort from './onnxruntime.cjs'
+import { refuseSpecialFile } from './regular-file.js'
 
 /** The built-in loader: an ONNX file becomes an onnxruntime-node session. */
 export async function load(context: LoaderContext): Promise<LoadedModel> {
@@ -57,6 +58,7 @@ function isMusl(): boolean {
 
 async function createSession(ort: typeof Ort, context: LoaderContext): Promise<Ort.InferenceSession> {
   try {
+    refuseSpecialFile(context.source)
     return await context.native(() =>
       ort.InferenceSession.create(
         context.source,

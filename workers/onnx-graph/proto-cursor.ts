@@ -1,4 +1,5 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, readSync } from 'node:fs'
+import { openRegular } from '../regular-file.js'
 
 const windowBytes = 16 * 1024
 const two32 = 2 ** 32
@@ -29,9 +30,9 @@ export class ProtoCursor implements Disposable {
   #bytesRead = 0
 
   constructor(path: string) {
-    this.#fd = openSync(path, 'r')
-    const stats = fstatSync(this.#fd)
-    this.size = stats.isFile() ? stats.size : 0
+    const { file, bytes } = openRegular(path)
+    this.#fd = file
+    this.size = bytes
   }
 
   /** How much has been read from the file so far. */
