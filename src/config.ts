@@ -119,7 +119,11 @@ export const runtimeSchema = z.strictObject({
     .max(1024)
     .default(1)
     .describe('threads inside one run; `replicas` that are `auto` are fewer by that factor'),
-  maxConcurrentLoads: count.default(1).describe('loads that may run at the same time'),
+  maxConcurrentLoads: count
+    .default(1)
+    .describe(
+      'loads that may run at the same time; one that takes longer than the size of its model explains is not counted any more',
+    ),
   maxQueue: z
     .number()
     .int()

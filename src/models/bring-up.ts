@@ -34,7 +34,7 @@ export async function bringUp(serving: Serving, version: ModelVersion, trigger: 
         version.pool = poolOf(serving, version, prepared)
         version.artifact = artifactStatsOf(prepared)
         await startPool(serving, version, version.pool)
-      })
+      }, prepared.bytes)
     } finally {
       room.release()
     }

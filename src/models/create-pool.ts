@@ -63,7 +63,7 @@ export function createPool(
     {
       task,
       warmUp: warmUpFrom(spec.config.sample, subject),
-      inTurn: (load) => serving.loadLane.add(() => whileLoading(serving, prepared, load)),
+      inTurn: (load) => serving.loadLane.add(() => whileLoading(serving, prepared, load), prepared.bytes),
     },
     createHost,
     {

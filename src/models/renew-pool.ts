@@ -51,7 +51,7 @@ export function tryArtifactLater(serving: Serving, version: ModelVersion, prepar
       await serving.loadLane.add(async () => {
         assertOpen(serving)
         await startPool(serving, version, next)
-      })
+      }, built.bytes)
     } finally {
       room.release()
       if (!isAsBefore() || !next.isOpen) void endPool(serving, next, 0, () => cause)

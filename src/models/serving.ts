@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
-import PQueue from 'p-queue'
 import type { ArtifactStats } from '../artifacts/artifact-stats.js'
 import type { Artifacts, Prepared } from '../artifacts/artifacts.js'
+import { Lane } from '../async/lane.js'
 import type { RuntimeConfig } from '../config.js'
 import { errors } from '../errors.js'
 import type { Transition } from '../lifecycle/states.js'
@@ -71,7 +71,7 @@ export interface Serving {
   /** Shared work runs in here, never in the context of the request that happened to start it. */
   readonly scope: AsyncResource
   /** Limits how many loads run at once. */
-  readonly loadLane: PQueue
+  readonly loadLane: Lane
   /** What `auto` replicas are counted by. */
   readonly cores: number
   /** File URL of the loader of each model type; undefined for the built-in one. */
@@ -106,7 +106,7 @@ export function createServing(
     logger,
     requests,
     scope: new AsyncResource('tbcoin-engine.runtime'),
-    loadLane: new PQueue({ concurrency: config.maxConcurrentLoads }),
+    loadLane: new Lane(config.maxConcurrentLoads),
     cores: coresPerProcess(config.processes),
     loaders: new Map([['onnx', undefined]]),
     artifacts: createArtifacts(config, logger),

@@ -1,0 +1,44 @@
+const PATIENCE_MS = 250
+/** Disks and networks that are slower than 50 MB/s are rare. */
+const PATIENCE_MS_PER_MIB = 20
+const MIB = 2 ** 20
+
+/**
+ * Lets a number of tasks run at the same time, in the order in which they were added. A task that takes
+ * longer than the size of its files explains gives its place to the next one and goes on beside it, so
+ * that a task that hangs delays no other for long.
+ */
+export class Lane {
+  readonly #width: number
+  readonly #waiting: (() => void)[] = []
+  #taken = 0
+
+  constructor(width: number) {
+    this.#width = width
+  }
+
+  /** Runs `task` when there is a place. `bytes` is the size of the files that it reads, as far as it is known. */
+  async add<T>(task: () => Promise<T>, bytes = 0): Promise<T> {
+    if (this.#taken < this.#width) this.#taken += 1
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    let hasPlace = true
+    const leave = (): void => {
+      clearTimeout(timer)
+      if (hasPlace) this.#pass()
+      hasPlace = false
+    }
+    const timer = setTimeout(leave, PATIENCE_MS + (bytes / MIB) * PATIENCE_MS_PER_MIB)
+    try {
+      return await task()
+    } finally {
+      leave()
+    }
+  }
+
+  /** Hands a place to the first that waits. */
+  #pass(): void {
+    const next = this.#waiting.shift()
+    if (next === undefined) this.#taken -= 1
+    else next()
+  }
+}
