@@ -1,6 +1,11 @@
 import { createHash } from 'node:crypto'
 import { once, setMaxListeners } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** Errors of a connection to a process that has just stopped, or stops. */
+const STOPPED: readonly string[] = ['ECONNREFUSED', 'ENOENT', 'ECONNRESET', 'EPIPE']
+const RETRY_MS = 20
 
 /**
  * Does `work` while no other process that uses the same name does; after `waitMs`, or when `signal`
@@ -30,7 +35,10 @@ export async function whileLocked<T>(
         if (lock !== 'taken') lock?.release()
       }
     }
-    await ended(path, leftMs, signal)
+    const refusal = await ended(path, leftMs, signal)
+    if (refusal === undefined) continue
+    if (!STOPPED.includes(refusal)) return work()
+    await sleep(RETRY_MS)
   }
 }
 
@@ -56,6 +64,8 @@ async function listen(path: string): Promise<Lock | 'taken' | undefined> {
     socket.on('error', () => undefined)
     socket.once('close', () => waiting.delete(socket))
   })
+  // A connection that cannot be accepted, for want of descriptors, say, waits no longer.
+  server.on('error', () => undefined)
   server.unref()
   server.listen(path)
   try {
@@ -71,17 +81,20 @@ async function listen(path: string): Promise<Lock | 'taken' | undefined> {
   }
 }
 
-/** Resolves when the process that listens has stopped. */
-async function ended(path: string, waitMs: number, signal: AbortSignal): Promise<void> {
+/** Resolves when the process that listens has stopped; with the error's code if it cannot be waited for. */
+async function ended(path: string, waitMs: number, signal: AbortSignal): Promise<string | undefined> {
   const socket = connect({ path })
   const stop = (): void => void socket.destroy()
   // Not by the option of that name, which leaves a listener behind for every socket.
   signal.addEventListener('abort', stop)
   const timer = setTimeout(stop, waitMs)
-  // One that is refused closes too.
-  socket.on('error', () => undefined)
+  let code: string | undefined
+  socket.on('error', (error: NodeJS.ErrnoException) => {
+    code = error.code
+  })
   socket.resume()
   await once(socket, 'close').catch(() => undefined)
   clearTimeout(timer)
   signal.removeEventListener('abort', stop)
+  return code
 }
