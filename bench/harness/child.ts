@@ -70,7 +70,8 @@ export class BenchChild<Result> implements Disposable {
 
   /** Ends the process if it has not ended: SIGKILL, since a handler could not end threads inside a run. */
   [Symbol.dispose](): void {
-    this.#process.kill('SIGKILL')
+    // One that could not be started has no number: the signal would reach an arbitrary process.
+    if (this.#process.pid !== undefined) this.#process.kill('SIGKILL')
   }
 
   async #endedWithin(timeoutMs: number): Promise<Ending> {

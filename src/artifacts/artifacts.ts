@@ -8,13 +8,9 @@ import type { Signature, Tensor } from '../tensors/tensor.js'
 import { ArtifactCache, type ArtifactEntry } from './artifact-cache.js'
 import { keyOf, whyNoArtifact } from './artifact-key.js'
 import { whileLocked } from './build-lock.js'
-import {
-  BuilderDeath,
-  type BuilderEntry,
-  BuilderFailure,
-  BuilderProcess,
-  NoBuilder,
-} from './builder-process.js'
+import { BuilderDeath, BuilderFailure, NoBuilder } from './builder-failure.js'
+import { BuilderProcess } from './builder-process.js'
+import type { BuilderEntry } from './child-processes.js'
 import { stampsOf } from './file-stamp.js'
 import { probe } from './probe.js'
 import { done } from './reply.js'
@@ -167,7 +163,7 @@ export class Artifacts {
   async #load(order: PrepareOrder, key: string | undefined, bytes: number | undefined): Promise<Signature> {
     // Without a cache nobody knows which files belong to it, and how large they are.
     const maxBytes = bytes === undefined ? Number.POSITIVE_INFINITY : this.#maxBuilderBytes(bytes)
-    const limits = { timeoutMs: order.loadTimeoutMs, maxBytes }
+    const limits = { timeoutMs: order.loadTimeoutMs, maxBytes, fileBytes: bytes }
     const signature = await probe(this.#builder, subjectOf(order), limits, order.isProbed)
     if (key !== undefined) await this.#guarded(() => this.#cache.saveProbe(key, signature))
     return signature
@@ -209,7 +205,8 @@ export class Artifacts {
       if (free < needed) throw new Error(`the disk has ${free} bytes left, ${needed} are needed`)
       const folder = await cache.newFolder()
       try {
-        const limits = { timeoutMs: this.#settings.options.timeoutMs, maxBytes: this.#maxBuilderBytes(bytes) }
+        const { timeoutMs } = this.#settings.options
+        const limits = { timeoutMs, maxBytes: this.#maxBuilderBytes(bytes), fileBytes: bytes }
         const build = { ...subjectOf(order), folder, samples, tolerance: TOLERANCE }
         const { form, files, rejected } = await tryForms(this.#builder, build, limits)
         for (const { form: failed, reason } of rejected) {

@@ -1,148 +1,100 @@
-import { type ChildProcess, fork } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
-import { errors, messageOf } from '../errors.js'
-import type {
-  BuilderMessage,
-  BuilderOrder,
-  BuilderReplies,
-  RejectedForm,
-} from '../protocol/builder-messages.js'
+import type { ChildProcess } from 'node:child_process'
+import { Lane } from '../async/lane.js'
+import { errors } from '../errors.js'
+import type { BuilderOrder, BuilderReplies } from '../protocol/builder-messages.js'
 import type { Failure } from '../protocol/messages.js'
-import type { Signature } from '../tensors/tensor.js'
+import { BuilderDeath } from './builder-failure.js'
+import { type BuilderEntry, endChild, setAwake, startChild } from './child-processes.js'
+import { type BuilderLimits, converse, memoryOf } from './converse.js'
 
-/** Without an order the process ends after so long. */
+/** Without an order a process ends after this time. */
 const IDLE_MS = 2_000
-const WATCH_MS = 100
-/** To come up. */
-const START_MS = 30_000
-/** Signals that no fault of its own gives a process. */
-const FROM_OUTSIDE: readonly NodeJS.Signals[] = ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP']
+/** A process that holds more than that after an order gets no other one. */
+const KEPT_BYTES = 128 * 2 ** 20
 
-export interface BuilderLimits {
-  /** 0 is never. */
-  readonly timeoutMs: number
-  /** Memory behind no file that the process may take. */
-  readonly maxBytes: number
-}
-
-/** How the process is started. */
-export interface BuilderEntry {
-  readonly path: string
-  readonly execArgv: readonly string[]
-  readonly env: Readonly<Record<string, string | undefined>>
-}
-
-/** By itself, of an order that took too long or too much, or at the hand of somebody else. */
-export type DeathCause = 'fault' | 'limit' | 'killed'
-
-/** The builder does not do what it is told. */
-export class BuilderFailure extends Error {}
-
-/** The builder has died, or was killed, over an order. */
-export class BuilderDeath extends BuilderFailure {
-  readonly kind: DeathCause
-  /** What it was doing. */
-  readonly step: string
-  readonly rejected: readonly RejectedForm[]
-  /** Of the model that it was to try, if it could be loaded. */
-  readonly signature: Signature | undefined
-
-  constructor(
-    kind: DeathCause,
-    why: string,
-    { step, rejected, signature }: Pick<BuilderDeath, 'step' | 'rejected' | 'signature'>,
-  ) {
-    super(why)
-    this.name = 'BuilderDeath'
-    this.kind = kind
-    this.step = step
-    this.rejected = rejected
-    this.signature = signature
-  }
-}
-
-/** There is no builder: it cannot be started here. */
-export class NoBuilder extends BuilderFailure {}
-
-/** Gives orders to the builder, one after another; starts it when there is one, and again after its death. */
+/**
+ * Gives orders to builder processes: one after another to the same one, as long as none takes longer than
+ * the size of its model explains; then the next goes to a process of its own.
+ */
 export class BuilderProcess {
   readonly #entry: BuilderEntry
-  #child: ChildProcess | undefined
-  #turn: Promise<unknown> = Promise.resolve()
+  readonly #lane = new Lane(1)
+  readonly #busy = new Set<ChildProcess>()
+  #idle: ChildProcess | undefined
   #idleTimer: NodeJS.Timeout | undefined
   #isClosed = false
-  readonly #onExit = (): void => void this.#child?.kill('SIGKILL')
 
   constructor(entry: BuilderEntry) {
     this.#entry = entry
   }
 
   /**
-   * Once more if somebody else ends the process meanwhile.
+   * Has an order carried out; once more if somebody else ends the process meanwhile.
    * @throws BuilderDeath, NoBuilder, ERR_RUNTIME_CLOSED
    */
   run<T extends BuilderOrder>(order: T, limits: BuilderLimits): Promise<BuilderReplies[T['kind']] | Failure> {
     const exchange = (): Promise<unknown> => this.#exchange(order, limits)
-    const result = this.#turn.then(() =>
-      exchange().catch((error) => (wasKilled(error) ? exchange() : Promise.reject(error))),
+    const result = this.#lane.add(
+      () => exchange().catch((error) => (wasKilled(error) ? exchange() : Promise.reject(error))),
+      limits.fileBytes,
     )
-    this.#turn = result.catch(() => undefined)
     return result as Promise<BuilderReplies[T['kind']] | Failure>
   }
 
-  /** Ends the process, whatever it is doing. */
+  /** Ends the processes, whatever they are doing. */
   close(): void {
     this.#isClosed = true
-    this.#end()
+    this.#endIdle()
+    for (const child of this.#busy) endChild(child)
   }
 
   async #exchange(order: BuilderOrder, limits: BuilderLimits): Promise<unknown> {
-    clearTimeout(this.#idleTimer)
     this.#assertOpen()
-    const child = this.#child ?? this.#start()
-    this.#child = child
-    setAwake(child, true)
+    const child = this.#takeIdle() ?? (await this.#start())
+    this.#busy.add(child)
     try {
+      this.#assertOpen()
+      setAwake(child, true)
       const reply = await converse(child, order, limits)
-      // What it took is not to be kept.
-      if (order.kind === 'build') this.#end()
+      const mayStay = order.kind !== 'build' && (await memoryOf(child)) <= KEPT_BYTES
+      if (mayStay && !this.#isClosed) this.#keep(child)
+      else endChild(child)
       return reply
     } catch (error) {
-      this.#end()
+      endChild(child)
       this.#assertOpen()
       throw error
     } finally {
+      this.#busy.delete(child)
       setAwake(child, false)
-      this.#idleTimer = setTimeout(() => this.#end(), IDLE_MS)
-      this.#idleTimer.unref()
     }
   }
 
-  #start(): ChildProcess {
-    const child = forked(this.#entry.path, [String(process.pid)], {
-      execArgv: [...this.#entry.execArgv],
-      env: { ...this.#entry.env },
-      serialization: 'advanced',
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-    })
-    // Its end is noticed by whoever waits for it.
-    child.on('error', () => undefined)
-    process.on('exit', this.#onExit)
+  async #start(): Promise<ChildProcess> {
+    const child = await startChild(this.#entry)
     child.once('exit', () => {
-      if (this.#child === child) this.#forget()
+      if (this.#idle === child) this.#takeIdle()
     })
     return child
   }
 
-  #end(): void {
+  #takeIdle(): ChildProcess | undefined {
+    const child = this.#idle
     clearTimeout(this.#idleTimer)
-    this.#child?.kill('SIGKILL')
-    this.#forget()
+    this.#idle = undefined
+    return child
   }
 
-  #forget(): void {
-    this.#child = undefined
-    process.off('exit', this.#onExit)
+  #keep(child: ChildProcess): void {
+    this.#endIdle()
+    this.#idle = child
+    this.#idleTimer = setTimeout(() => this.#endIdle(), IDLE_MS)
+    this.#idleTimer.unref()
+  }
+
+  #endIdle(): void {
+    const child = this.#takeIdle()
+    if (child !== undefined) endChild(child)
   }
 
   #assertOpen(): void {
@@ -153,92 +105,4 @@ export class BuilderProcess {
 
 function wasKilled(error: unknown): boolean {
   return error instanceof BuilderDeath && error.kind === 'killed'
-}
-
-/** @throws NoBuilder where no process may be started. */
-function forked(...args: Parameters<typeof fork>): ChildProcess {
-  try {
-    return fork(...args)
-  } catch (error) {
-    throw new NoBuilder(messageOf(error))
-  }
-}
-
-/** Whether the process, and the channel to it, keep this one alive. */
-function setAwake(child: ChildProcess, isAwake: boolean): void {
-  if (isAwake) {
-    child.ref()
-    child.channel?.ref()
-  } else {
-    child.unref()
-    child.channel?.unref()
-  }
-}
-
-function converse(child: ChildProcess, order: BuilderOrder, limits: BuilderLimits): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    let step = 'start'
-    let signature: Signature | undefined
-    let isReady = readyChildren.has(child)
-    const rejected: RejectedForm[] = []
-    const settle = (): void => {
-      clearTimeout(timer)
-      clearInterval(watch)
-      child.off('message', onMessage).off('exit', onExit).off('error', onError)
-    }
-    const die = (kind: DeathCause, why: string): void => {
-      settle()
-      reject(isReady ? new BuilderDeath(kind, why, { step, rejected, signature }) : new NoBuilder(why))
-    }
-    const onMessage = (message: BuilderMessage): void => {
-      if (message.kind === 'ready') {
-        isReady = true
-        readyChildren.add(child)
-        clearTimeout(timer)
-        timer = begin()
-      } else if (message.kind === 'step') step = message.step
-      else if (message.kind === 'loaded') signature = message.signature
-      else if (message.kind === 'rejected') rejected.push(message.rejected)
-      else {
-        settle()
-        resolve(message.reply)
-      }
-    }
-    const onExit = (code: number | null, signal: NodeJS.Signals | null): void => {
-      if (signal === null) die('fault', `the process that tried it exited with code ${code}`)
-      else
-        die(FROM_OUTSIDE.includes(signal) ? 'killed' : 'fault', `the process that tried it died of ${signal}`)
-    }
-    const onError = (error: Error): void => die('killed', error.message)
-    const begin = (): NodeJS.Timeout | undefined =>
-      limits.timeoutMs === 0
-        ? undefined
-        : setTimeout(() => die('limit', `it did not return within ${limits.timeoutMs} ms`), limits.timeoutMs)
-    let timer = isReady
-      ? begin()
-      : setTimeout(() => die('limit', `it did not come up within ${START_MS} ms`), START_MS)
-    const watch = setInterval(async () => {
-      const bytes = await memoryOf(child.pid)
-      if (bytes > limits.maxBytes)
-        die('limit', `it took more than ${Math.round(limits.maxBytes / 2 ** 20)} MiB of memory`)
-    }, WATCH_MS)
-    child.on('message', onMessage).on('exit', onExit).on('error', onError)
-    try {
-      child.send(order, (error) => {
-        if (error !== null) die('killed', error.message)
-      })
-    } catch (error) {
-      // It has no channel, since it could not be started.
-      die('killed', messageOf(error))
-    }
-  })
-}
-
-/** Those that have come up. */
-const readyChildren = new WeakSet<ChildProcess>()
-
-/** Memory of a process behind no file; 0 where that is not told. */
-async function memoryOf(pid: number | undefined): Promise<number> {
-  const text = await readFile(`/proc/${pid}/status`, 'latin1').catch(() => '')
-  return Number(/^RssAnon:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0) * 1024
 }

@@ -1,8 +1,13 @@
 import { errors } from '../errors.js'
 import type { BuilderSubject } from '../protocol/builder-messages.js'
 import type { Signature } from '../tensors/tensor.js'
-import { BuilderDeath, type BuilderLimits, type BuilderProcess } from './builder-process.js'
+import { BuilderDeath } from './builder-failure.js'
+import type { BuilderProcess } from './builder-process.js'
+import type { BuilderLimits } from './converse.js'
 import { done } from './reply.js'
+
+/** Inputs that are made up may well keep a sound model busy for ever. */
+const MADE_UP_MS = 5_000
 
 /**
  * Has a model loaded, and run on inputs that are made up, by the builder.
@@ -16,7 +21,9 @@ export async function probe(
   isProbed: boolean,
 ): Promise<Signature> {
   try {
-    return done(await builder.run({ kind: 'probe', ...subject }, limits)).signature
+    return done(
+      await builder.run({ kind: 'probe', ...subject }, { ...limits, stepTimeoutMs: { run: MADE_UP_MS } }),
+    ).signature
   } catch (error) {
     if (!(error instanceof BuilderDeath)) throw error
     // That what was made up takes too long, or too much, says nothing about what callers will ask.

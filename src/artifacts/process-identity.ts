@@ -32,6 +32,8 @@ function isAlive(identity: string): boolean | undefined {
   const startedAt = startOf(Number(pid))
   if (startedAt !== undefined) return String(startedAt) === start
   if (process.platform === 'linux') return false
+  // Zero and negative numbers are groups of processes.
+  if (!(Number(pid) > 0)) return false
   try {
     return process.kill(Number(pid), 0)
   } catch (error) {

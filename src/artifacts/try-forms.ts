@@ -4,7 +4,9 @@ import {
   type BuildOrder,
   type RejectedForm,
 } from '../protocol/builder-messages.js'
-import { BuilderDeath, type BuilderLimits, type BuilderProcess } from './builder-process.js'
+import { BuilderDeath } from './builder-failure.js'
+import type { BuilderProcess } from './builder-process.js'
+import type { BuilderLimits } from './converse.js'
 import { refusal } from './probe.js'
 import { done } from './reply.js'
 

@@ -1,0 +1,34 @@
+import type { RejectedForm } from '../protocol/builder-messages.js'
+import type { Signature } from '../tensors/tensor.js'
+
+/** A fault of the process itself, an order that took too much time or memory, or a signal from outside. */
+export type DeathCause = 'fault' | 'limit' | 'killed'
+
+/** The builder does not do what it is told. */
+export class BuilderFailure extends Error {}
+
+/** The builder has died, or was killed, over an order. */
+export class BuilderDeath extends BuilderFailure {
+  readonly kind: DeathCause
+  /** What it was doing. */
+  readonly step: string
+  readonly rejected: readonly RejectedForm[]
+  /** Of the model that it was to try, if it could be loaded. */
+  readonly signature: Signature | undefined
+
+  constructor(
+    kind: DeathCause,
+    why: string,
+    { step, rejected, signature }: Pick<BuilderDeath, 'step' | 'rejected' | 'signature'>,
+  ) {
+    super(why)
+    this.name = 'BuilderDeath'
+    this.kind = kind
+    this.step = step
+    this.rejected = rejected
+    this.signature = signature
+  }
+}
+
+/** There is no builder: it cannot be started here. */
+export class NoBuilder extends BuilderFailure {}

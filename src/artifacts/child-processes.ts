@@ -1,0 +1,70 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { setImmediate } from 'node:timers/promises'
+import { messageOf } from '../errors.js'
+import { NoBuilder } from './builder-failure.js'
+
+/** How a builder is started. */
+export interface BuilderEntry {
+  readonly path: string
+  readonly execArgv: readonly string[]
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
+/** The children of all runtimes; one listener ends them with this process. */
+const running = new Set<ChildProcess>()
+
+/** @throws NoBuilder where no process can be started, with the reason. */
+export async function startChild({ path, execArgv, env }: BuilderEntry): Promise<ChildProcess> {
+  const child = forked(path, [String(process.pid)], {
+    execArgv: [...execArgv],
+    env: { ...env },
+    serialization: 'advanced',
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+  })
+  // Its end is noticed by the order that waits for it.
+  child.on('error', () => undefined)
+  if (child.pid === undefined) {
+    const why = await Promise.race([once(child, 'error'), setImmediate(['it has no process number'])])
+    if (child.connected) child.disconnect()
+    throw new NoBuilder(messageOf(why[0]))
+  }
+  if (running.size === 0) process.on('exit', endAll)
+  running.add(child)
+  child.once('exit', () => forget(child))
+  return child
+}
+
+/** Ends the process at once, whatever it is doing. */
+export function endChild(child: ChildProcess): void {
+  // Without a number, as of a process that could not be started, libuv signals an arbitrary process.
+  if (child.pid !== undefined) child.kill('SIGKILL')
+  forget(child)
+}
+
+/** Sets whether the process, and the channel to it, keep this one alive. */
+export function setAwake(child: ChildProcess, isAwake: boolean): void {
+  if (isAwake) {
+    child.ref()
+    child.channel?.ref()
+  } else {
+    child.unref()
+    child.channel?.unref()
+  }
+}
+
+function endAll(): void {
+  for (const child of running) endChild(child)
+}
+
+function forget(child: ChildProcess): void {
+  if (running.delete(child) && running.size === 0) process.off('exit', endAll)
+}
+
+function forked(...args: Parameters<typeof fork>): ChildProcess {
+  try {
+    return fork(...args)
+  } catch (error) {
+    throw new NoBuilder(messageOf(error))
+  }
+}

@@ -1,0 +1,106 @@
+import type { ChildProcess } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { messageOf } from '../errors.js'
+import type { BuilderMessage, BuilderOrder, RejectedForm } from '../protocol/builder-messages.js'
+import type { Signature } from '../tensors/tensor.js'
+import { BuilderDeath, type DeathCause, NoBuilder } from './builder-failure.js'
+
+const WATCH_MS = 100
+/** Time for a process to come up. */
+const START_MS = 30_000
+/** Signals that no fault of its own gives a process. */
+const FROM_OUTSIDE: readonly NodeJS.Signals[] = ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP']
+
+/** What one order may take. */
+export interface BuilderLimits {
+  /** 0 is never. */
+  readonly timeoutMs: number
+  /** Less time for single steps, by their name. */
+  readonly stepTimeoutMs?: Readonly<Record<string, number>>
+  /** Memory behind no file that the process may take. */
+  readonly maxBytes: number
+  /** Size of the files that the order reads, if it is known: large ones may keep others waiting for longer. */
+  readonly fileBytes?: number | undefined
+}
+
+/** Those that have come up. */
+const readyChildren = new WeakSet<ChildProcess>()
+
+/**
+ * Gives a process an order and resolves with its reply.
+ * @throws BuilderDeath; NoBuilder if it has not come up. It is to be ended then.
+ */
+export function converse(child: ChildProcess, order: BuilderOrder, limits: BuilderLimits): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    let step = 'start'
+    let signature: Signature | undefined
+    let isReady = readyChildren.has(child)
+    const rejected: RejectedForm[] = []
+    const settle = (): void => {
+      clearTimeout(timer)
+      clearTimeout(stepTimer)
+      clearInterval(watch)
+      child.off('message', onMessage).off('exit', onExit).off('error', onError)
+    }
+    const die = (kind: DeathCause, why: string): void => {
+      settle()
+      reject(isReady ? new BuilderDeath(kind, why, { step, rejected, signature }) : new NoBuilder(why))
+    }
+    const within = (limitMs: number, what: string): NodeJS.Timeout =>
+      setTimeout(() => die('limit', `it did not ${what} within ${limitMs} ms`), limitMs)
+    const begin = (): void => {
+      isReady = true
+      readyChildren.add(child)
+      clearTimeout(timer)
+      timer = limits.timeoutMs === 0 ? undefined : within(limits.timeoutMs, 'return')
+    }
+    const enter = (name: string): void => {
+      step = name
+      clearTimeout(stepTimer)
+      const limitMs = limits.stepTimeoutMs?.[name]
+      stepTimer = limitMs === undefined ? undefined : within(limitMs, `return from the step "${name}"`)
+    }
+    const onMessage = (message: BuilderMessage): void => {
+      if (message?.kind === 'ready') begin()
+      // What another program sends is not for this one.
+      else if (!isReady) return
+      else if (message?.kind === 'step') enter(message.step)
+      else if (message?.kind === 'loaded') signature = message.signature
+      else if (message?.kind === 'rejected') rejected.push(message.rejected)
+      else if (message?.kind === 'reply') {
+        settle()
+        resolve(message.reply)
+      }
+    }
+    const onExit = (code: number | null, signal: NodeJS.Signals | null): void => {
+      if (signal === null) die('fault', `the process that tried it exited with code ${code}`)
+      else
+        die(FROM_OUTSIDE.includes(signal) ? 'killed' : 'fault', `the process that tried it died of ${signal}`)
+    }
+    const onError = (error: Error): void => die('killed', error.message)
+    let timer: NodeJS.Timeout | undefined
+    let stepTimer: NodeJS.Timeout | undefined
+    if (isReady) begin()
+    else timer = within(START_MS, 'come up')
+    const watch = setInterval(async () => {
+      const bytes = await memoryOf(child)
+      if (bytes > limits.maxBytes)
+        die('limit', `it took more than ${Math.round(limits.maxBytes / 2 ** 20)} MiB of memory`)
+    }, WATCH_MS)
+    child.on('message', onMessage).on('exit', onExit).on('error', onError)
+    try {
+      child.send(order, (error) => {
+        if (error !== null) die('killed', error.message)
+      })
+    } catch (error) {
+      // It has no channel any more.
+      die('killed', messageOf(error))
+    }
+  })
+}
+
+/** Memory of a process behind no file; 0 where that is not told. */
+export async function memoryOf({ pid }: ChildProcess): Promise<number> {
+  const text = await readFile(`/proc/${pid}/status`, 'latin1').catch(() => '')
+  return Number(/^RssAnon:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0) * 1024
+}

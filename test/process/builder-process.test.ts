@@ -1,0 +1,102 @@
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { BuilderDeath } from '../../src/artifacts/builder-failure.js'
+import { BuilderProcess } from '../../src/artifacts/builder-process.js'
+import type { BuilderLimits } from '../../src/artifacts/converse.js'
+import type { BuilderOrder } from '../../src/protocol/builder-messages.js'
+import { bigLoad, constantAnswer } from '../fixtures/graphs.js'
+import { squaresUntilFive } from '../fixtures/hostile-graphs.js'
+import { tempFolder } from '../fixtures/temp-folder.js'
+
+const folder = tempFolder()
+afterAll(() => folder[Symbol.dispose]())
+
+const entry = {
+  path: fileURLToPath(new URL('../../dist/workers/artifact-builder.js', import.meta.url)),
+  execArgv: [],
+  env: process.env,
+}
+let builder: BuilderProcess
+beforeEach(() => {
+  builder = new BuilderProcess(entry)
+})
+afterEach(() => builder.close())
+
+function file(name: string, bytes: Uint8Array): string {
+  const path = join(folder.path, name)
+  writeFileSync(path, bytes)
+  return path
+}
+
+const sound = file('sound.onnx', constantAnswer(1))
+const endless = file('endless.onnx', squaresUntilFive())
+const large = file('large.onnx', bigLoad(96))
+
+const unlimited: BuilderLimits = { timeoutMs: 0, maxBytes: Number.POSITIVE_INFINITY }
+const probe = (source: string): BuilderOrder => ({
+  kind: 'probe',
+  model: 'm',
+  version: '1',
+  source,
+  sessionOptions: { intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 4 },
+})
+const hash: BuilderOrder = { kind: 'hash', files: [sound] }
+
+/** What ended the builder over that order. */
+async function deathOver(order: BuilderOrder, limits: Partial<BuilderLimits>): Promise<BuilderDeath> {
+  const error = await builder.run(order, { ...unlimited, ...limits }).catch((thrown: unknown) => thrown)
+  expect(error).toBeInstanceOf(BuilderDeath)
+  return error as BuilderDeath
+}
+
+describe('a builder', () => {
+  it('carries out orders beside any number of others that are never done', async () => {
+    const hung = Array.from({ length: 3 }, () =>
+      builder.run(probe(endless), unlimited).catch((error: unknown) => error),
+    )
+    expect(await builder.run(hash, unlimited)).toMatchObject({ ok: true })
+    expect(await builder.run(probe(sound), unlimited)).toMatchObject({ ok: true })
+    builder.close()
+    for (const each of hung) expect(await each).toMatchObject({ code: 'ERR_RUNTIME_CLOSED' })
+    await expect(builder.run(hash, unlimited)).rejects.toMatchObject({ code: 'ERR_RUNTIME_CLOSED' })
+  })
+
+  it('is ended by an order that takes longer than it may, and carries out the next', async () => {
+    const death = await deathOver(probe(endless), { timeoutMs: 2_000 })
+    expect(death).toMatchObject({ kind: 'limit', message: 'it did not return within 2000 ms' })
+    expect(await builder.run(hash, unlimited)).toMatchObject({ ok: true })
+  })
+
+  it('is ended by a step that takes longer than that step may, and tells which', async () => {
+    const death = await deathOver(probe(endless), { stepTimeoutMs: { load: 60_000, run: 50 } })
+    const message = 'it did not return from the step "run" within 50 ms'
+    expect(death).toMatchObject({ kind: 'limit', step: 'run', message })
+    expect(death.signature?.inputs).toHaveLength(1)
+  })
+
+  it.runIf(existsSync('/proc/self/status'))('has for each order the memory that it may take', async () => {
+    // Much, but what it holds afterwards is not the next order's.
+    expect(await builder.run(probe(large), unlimited)).toMatchObject({ ok: true })
+    const limits = { ...unlimited, maxBytes: 2 ** 27 }
+    for (const order of [hash, probe(sound)]) {
+      expect(await builder.run(order, limits)).toMatchObject({ ok: true })
+    }
+    const death = await deathOver(probe(endless), { maxBytes: 2 ** 20 })
+    expect(death).toMatchObject({ kind: 'limit', message: 'it took more than 1 MiB of memory' })
+  })
+
+  it('keeps no listeners on a process that it gives many orders', async () => {
+    const listeners = process.listenerCount('exit')
+    const warnings: Error[] = []
+    const note = (warning: Error): void => void warnings.push(warning)
+    process.on('warning', note)
+    for (let count = 0; count < 24; count++) await builder.run(hash, unlimited)
+    builder.close()
+    await new Promise((resolve) => setImmediate(resolve))
+    process.off('warning', note)
+    expect(warnings).toEqual([])
+    expect(process.listenerCount('exit')).toBe(listeners)
+  })
+})
