@@ -208,6 +208,11 @@ export const runtimeSchema = z.strictObject({
   builderEntry: fileOrUrl
     .optional()
     .describe("the artifact builder's entry, for [bundlers](#bundlers) that move it"),
+  builderExecPath: fileOrUrl
+    .optional()
+    .describe(
+      'the Node that runs the artifact builder, for [single executables](#single-executables); by default the one that runs this process',
+    ),
   replicaExecArgv: z
     .array(z.string())
     .optional()

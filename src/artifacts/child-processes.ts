@@ -4,9 +4,14 @@ import { setImmediate } from 'node:timers/promises'
 import { messageOf } from '../errors.js'
 import { NoBuilder } from './builder-failure.js'
 
+/** Names the process that has started this one as its builder. */
+export const PARENT_VARIABLE = '_TBCOIN_ENGINE_BUILDER_OF'
+
 /** How a builder is started. */
 export interface BuilderEntry {
   readonly path: string
+  /** The Node that runs it, or why there is none. */
+  readonly node: { readonly path: string } | { readonly reason: string }
   readonly execArgv: readonly string[]
   readonly env: Readonly<Record<string, string | undefined>>
 }
@@ -15,10 +20,13 @@ export interface BuilderEntry {
 const running = new Set<ChildProcess>()
 
 /** @throws NoBuilder where no process can be started, with the reason. */
-export async function startChild({ path, execArgv, env }: BuilderEntry): Promise<ChildProcess> {
-  const child = forked(path, [String(process.pid)], {
+export async function startChild({ path, node, execArgv, env }: BuilderEntry): Promise<ChildProcess> {
+  if ('reason' in node) throw new NoBuilder(node.reason)
+  const parent = String(process.pid)
+  const child = forked(path, [parent], {
+    execPath: node.path,
     execArgv: [...execArgv],
-    env: { ...env },
+    env: { ...env, [PARENT_VARIABLE]: parent },
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   })

@@ -1,19 +1,32 @@
 import { Artifacts } from '../artifacts/artifacts.js'
+import { builderNode } from '../artifacts/builder-node.js'
+import { PARENT_VARIABLE } from '../artifacts/child-processes.js'
 import type { RuntimeConfig } from '../config.js'
 import { artifactOptionsSchema, userCacheDir } from '../config-artifacts.js'
+import { errors } from '../errors.js'
 import type { Logger } from '../telemetry/logger.js'
 import { ENTRY_EXEC_ARGV, ENTRY_TYPE, environment, filePathOf } from './entries.js'
 
 const BUILDER_ENTRY = new URL(`../../workers/artifact-builder.${ENTRY_TYPE}`, import.meta.url).href
+/** Electron is Node then, if its fuse for that is on. */
+const ELECTRON_AS_NODE = process.versions.electron === undefined ? {} : { ELECTRON_RUN_AS_NODE: '1' }
 
+/** @throws ERR_INVALID_OPTIONS in a process that another runtime has started as its builder. */
 export function createArtifacts(config: RuntimeConfig, logger: Logger): Artifacts {
-  const { artifacts, cacheDir, builderEntry } = config
+  const { artifacts, cacheDir, builderEntry, builderExecPath } = config
+  const parent = process.env[PARENT_VARIABLE]
+  if (parent !== undefined) {
+    throw new errors.ERR_INVALID_OPTIONS(
+      `createRuntime: process ${parent} has started this one to try its models, and ${process.execPath} runs the application instead; set \`builderExecPath\` to a Node executable`,
+    )
+  }
   const settings = {
     cacheDir: cacheDir === undefined ? userCacheDir() : filePathOf(cacheDir),
     builder: {
       path: filePathOf(builderEntry ?? BUILDER_ENTRY),
+      node: builderNode(builderExecPath === undefined ? undefined : filePathOf(builderExecPath)),
       execArgv: ENTRY_EXEC_ARGV,
-      env: environment(),
+      env: { ...environment(), ...ELECTRON_AS_NODE },
     },
     options: typeof artifacts === 'object' ? artifacts : artifactOptionsSchema.parse({}),
   }

@@ -15,6 +15,7 @@ afterAll(() => folder[Symbol.dispose]())
 
 const entry = {
   path: fileURLToPath(new URL('../../dist/workers/artifact-builder.js', import.meta.url)),
+  node: { path: process.execPath },
   execArgv: [],
   env: process.env,
 }

@@ -1,0 +1,36 @@
+import { basename } from 'node:path'
+import type { BuilderEntry } from './child-processes.js'
+
+/** What Node's own binaries are called: node, nodejs, node-22, node20.exe. */
+const NODE_NAME = /^node(js)?([-_.]?v?\d+(\.\d+)*)?(\.exe)?$/i
+
+/** What tells a Node of its own from an application that has Node inside. */
+export interface HostProcess {
+  readonly execPath: string
+  readonly versions: Readonly<Record<string, string | undefined>>
+  readonly getBuiltinModule?: (id: string) => unknown
+  /** Set by pkg, nexe and boxednode in the executables that they make. */
+  readonly pkg?: unknown
+  readonly __nexe?: unknown
+  readonly boxednode?: unknown
+}
+
+/**
+ * The Node in which a builder is started: `wanted`, or the executable of this process if that is Node.
+ * An executable that holds an application would start the application again.
+ */
+export function builderNode(wanted: string | undefined, host: HostProcess = process): BuilderEntry['node'] {
+  if (wanted !== undefined) return { path: wanted }
+  if (isNode(host)) return { path: host.execPath }
+  return {
+    reason: `${host.execPath} is not known to be Node, and it could be this application that it starts; set \`builderExecPath\` to a Node executable`,
+  }
+}
+
+function isNode(host: HostProcess): boolean {
+  const { electron, nw, bun, deno } = host.versions
+  const others = [electron, nw, bun, deno, host.pkg, host.__nexe, host.boxednode]
+  if (!NODE_NAME.test(basename(host.execPath)) || others.some((other) => other !== undefined)) return false
+  const sea = host.getBuiltinModule?.('node:sea') as { isSea(): boolean } | undefined
+  return sea?.isSea() !== true
+}
