@@ -85,7 +85,7 @@ export class Dispatcher {
     try {
       const reply = await replica.run([], performance.now(), task, transfer)
       if (reply.ok) replica.hasSideWork = reply.hasSideWork
-      await this.#sideWork.finish(replica)
+      await this.#sideWork.finish(replica, () => this.#isClosed)
     } finally {
       if (replica.state === 'busy') this.#replicas.rest(replica)
     }

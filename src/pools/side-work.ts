@@ -62,11 +62,13 @@ export class SideWork {
     }
   }
 
-  /** Works on a replica until nothing is left to do, before there are callers. */
-  async finish(replica: Replica): Promise<void> {
+  /** Works on a replica until nothing is left to do or `isClosed()`, before there are callers. */
+  async finish(replica: Replica, isClosed: () => boolean): Promise<void> {
     this.#prover = replica
     const endsAtMs = performance.now() + START_MS
     for (let nowMs = performance.now(); replica.hasSideWork && nowMs < endsAtMs; nowMs = performance.now()) {
+      // Its session is about to be released: nothing may be sent beside that.
+      if (isClosed()) return
       await this.#work(replica, nowMs, START_RUN_MS)
       if (replica.state !== 'busy') return
     }

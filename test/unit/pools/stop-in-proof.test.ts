@@ -1,0 +1,60 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { batchingOptionsSchema } from '../../../src/config-batching.js'
+import type { PoolSource } from '../../../src/pools/pool-settings.js'
+import type { SideDone } from '../../../src/protocol/messages.js'
+import type { Signature, TensorSpec } from '../../../src/tensors/tensor.js'
+import { follow, PoolKit, source, turn } from './pool-kit.js'
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+const sampled: PoolSource = {
+  ...source,
+  warmUp: {
+    inputs: () => [{ type: 'float32', dims: [1], data: Float32Array.of(5) }],
+    check: () => undefined,
+  },
+}
+
+const rows: TensorSpec = { name: 'x', type: 'float32', dims: ['batch'] }
+const batched: Signature = { inputs: [rows], outputs: [{ ...rows, name: 'y' }] }
+
+const stretch: SideDone = { ok: true, hasSideWork: true, proof: undefined, checks: 0, fault: undefined }
+
+describe('a pool that is stopped during the proof before it has callers', () => {
+  it.each([0, 1, 2])(
+    'gives the thread no more work after %d stretches, then releases it, and the start rejects',
+    async (stretches) => {
+      const kit = new PoolKit({ batching: batchingOptionsSchema.parse({}) }, sampled)
+      const starting = follow(kit.pool.start())
+      kit.threads.hosts[0]?.finishLoad(batched)
+      await turn()
+      await kit.answer(5)
+      const [host] = kit.threads.hosts
+      // The sample that the thread remembers.
+      const run = host?.task
+      expect(run?.message.kind).toBe('run')
+      const answerRun = (): void => {
+        const results = [{ answer: { dims: [[1]], data: [Float32Array.of(5)] }, ms: 1 }]
+        run?.reply({ ok: true, buffer: new ArrayBuffer(8), results, hasSideWork: true })
+      }
+      if (stretches > 0) answerRun()
+      await turn()
+      for (let done = 1; done < stretches; done += 1) {
+        host?.task?.reply(stretch)
+        await turn()
+      }
+      const stopping = follow(kit.pool.stop(10_000))
+      await turn()
+      if (stretches === 0) answerRun()
+      else host?.task?.reply(stretch)
+      await turn()
+      const kinds = host?.tasks.map(({ kind }) => kind)
+      expect(kinds).toEqual(['load', 'run', 'run', ...Array(stretches).fill('side'), 'release'])
+      await vi.advanceTimersByTimeAsync(1_000)
+      expect(starting.error).toMatchObject({ code: 'ERR_MODEL_UNAVAILABLE' })
+      expect(stopping.value).toEqual([])
+      expect(kit.threads.alive).toEqual([])
+    },
+  )
+})
