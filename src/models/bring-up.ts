@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { artifactStatsOf } from '../artifacts/artifact-stats.js'
 import { errors } from '../errors.js'
+import type { VersionPool } from '../pools/version-pool.js'
 import { asRuntimeError } from '../protocol/error-codec.js'
 import { watchIdle } from './eviction.js'
 import { reserveRoom } from './memory-room.js'
@@ -8,43 +9,45 @@ import type { ModelVersion } from './model-version.js'
 import { prepareModel } from './prepare-model.js'
 import { tryArtifactLater } from './renew-pool.js'
 import { verifyHash } from './repository.js'
-import { assertOpen, type Serving } from './serving.js'
+import { assertOpen, inBackground, type Serving } from './serving.js'
 import { poolOf, startPool } from './start-pool.js'
+import { endPool } from './take-down.js'
 
 /**
- * Gives a cold or failed version a pool: it ends `ready`, or in `error` with the reason
- * thrown. To be called in the model's lane.
+ * Gives a cold or failed version a pool: it ends `ready`, with one replica that serves and the others
+ * on their way, or in `error` with the reason thrown. To be called in the model's lane.
  */
 export async function bringUp(serving: Serving, version: ModelVersion, trigger: string): Promise<void> {
   const { machine } = version
   if (machine.is('stopping')) await machine.waitFor('stopped')
   assertOpen(serving)
   machine.to('initializing', trigger)
+  let pool: VersionPool | undefined
   try {
     await checkSource(version)
     assertOpen(serving)
     const prepared = await prepareModel(serving, version)
-    const room = await reserveRoom(serving, version, prepared).catch((error) => {
-      void serving.artifacts.release(prepared)
-      throw error
-    })
-    try {
-      await serving.loadLane.add(async () => {
-        assertOpen(serving)
-        version.pool = poolOf(serving, version, prepared)
-        version.artifact = artifactStatsOf(prepared)
-        await startPool(serving, version, version.pool)
-      }, prepared.bytes)
-    } finally {
-      room.release()
-    }
+    pool = poolOf(serving, version, prepared)
     assertOpen(serving)
+    version.pool = pool
+    const room = await reserveRoom(serving, version, prepared)
+    await startPool(serving, version, pool, prepared, room)
+    assertOpen(serving)
+    version.artifact = artifactStatsOf(prepared)
     version.readySinceMs = performance.now()
     machine.to('ready', trigger)
     tryArtifactLater(serving, version, prepared)
     watchIdle(serving, version)
   } catch (thrown) {
     const error = loadError(version, thrown)
+    if (pool !== undefined) {
+      if (version.pool === pool) version.pool = undefined
+      inBackground(
+        serving,
+        endPool(serving, pool, 0, () => error),
+        'the end of a pool',
+      )
+    }
     // Else the runtime is being closed, and the version is on its way to `stopped`.
     if (!machine.is('initializing')) assertOpen(serving)
     else if (error instanceof errors.ERR_INSUFFICIENT_MEMORY) {
@@ -52,7 +55,6 @@ export async function bringUp(serving: Serving, version: ModelVersion, trigger: 
       machine.to('stopping', trigger, error)
       machine.to('stopped', trigger, error)
     } else {
-      version.pool = undefined
       version.failedAtMs = performance.now()
       machine.to('error', trigger, error)
     }

@@ -48,9 +48,11 @@ async function closeVersion(
     return waiting + (await takeDown(serving, version, 'close', timeoutMs, lateError)).rejected
   }
   // It is being drained already, perhaps with more time than there is now.
-  if ((await within(machine.waitFor('stopped'), timeoutMs)) !== undefined) return 0
-  const rejected = pool?.rejectAll(lateError(version)) ?? 0
-  await pool?.stop(0)
-  await machine.waitFor('stopped')
-  return rejected
+  const rejectedBefore = pool?.rejected ?? 0
+  if ((await within(machine.waitFor('stopped'), timeoutMs)) === undefined) {
+    pool?.rejectAll(lateError(version))
+    await pool?.stop(0)
+    await machine.waitFor('stopped')
+  }
+  return (pool?.rejected ?? 0) - rejectedBefore
 }

@@ -2,7 +2,7 @@ import { errors } from '../errors.js'
 import { bringUp } from './bring-up.js'
 import type { ModelVersion } from './model-version.js'
 import { retire } from './promotion.js'
-import type { Serving } from './serving.js'
+import { assertOpen, inBackground, type Serving } from './serving.js'
 
 /**
  * Gives a version that a request has found without a pool one again. All requests that
@@ -33,11 +33,14 @@ async function inLane(serving: Serving, version: ModelVersion, isPlain: boolean)
     if (machine.is('ready', 'running')) return
     if (machine.is('error') && !mayTryAgain(serving, version)) throw unavailable(version, 'it is in error')
     await bringUp(serving, version, 'predict')
+    assertOpen(serving)
     if (entry.active === version) {
       version.run('predict')
     } else if (isPlain) {
       // After the waiting requests have been admitted, which happens in microtasks.
-      setImmediate(() => void retire(serving, entry, version, 'no longer active'))
+      setImmediate(() =>
+        inBackground(serving, retire(serving, entry, version, 'no longer active'), 'the end of a version'),
+      )
     }
   })
 }

@@ -15,7 +15,7 @@ import { sessionOptionsOf } from './session-options.js'
 /** Bundled it is CommonJS: a thread that ends while an ES module is `require()`d aborts the process. */
 const REPLICA_ENTRY = new URL(`../../workers/replica.${BUNDLE_TYPE}`, import.meta.url).href
 
-/** Makes the threads of one version, not started yet. */
+/** Makes the threads of one version, not started yet; they own `prepared` from now on. */
 export function createPool(
   serving: Serving,
   version: ModelVersion,
@@ -64,6 +64,7 @@ export function createPool(
       task,
       warmUp: warmUpFrom(spec.config.sample, subject),
       inTurn: (load) => serving.loadLane.add(() => whileLoading(serving, prepared, load), prepared.bytes),
+      dispose: () => serving.artifacts.release(prepared),
     },
     createHost,
     {

@@ -1,7 +1,7 @@
 import type PQueue from 'p-queue'
 import type { StuckReplica } from '../pools/replica.js'
 import type { ModelVersion } from './model-version.js'
-import type { Serving } from './serving.js'
+import { inBackground, type Serving } from './serving.js'
 import { drainTimeoutOf, takeDown } from './take-down.js'
 
 export interface UnloadReport {
@@ -17,14 +17,31 @@ export interface UnloadReport {
   readonly stuck: readonly StuckReplica[]
 }
 
-/** Ends the pools of `versions` at once; what else happens to the versions is the caller's. */
+/**
+ * Ends the pools of `versions`, which are `stopping`. Resolves when they have no request left: then the
+ * lane of the model is free again. The report follows when their threads are gone, or are given up.
+ */
 export async function giveBack(
+  serving: Serving,
+  name: string,
+  versions: readonly ModelVersion[],
+  trigger: string,
+): Promise<{ report: Promise<UnloadReport> }> {
+  const report = endAll(serving, name, versions, trigger)
+  // Before it is awaited it may have failed.
+  report.catch(() => undefined)
+  await Promise.all(versions.map(({ pool }) => pool?.drain()))
+  return { report }
+}
+
+async function endAll(
   serving: Serving,
   name: string,
   versions: readonly ModelVersion[],
   trigger: string,
 ): Promise<UnloadReport> {
   const startedAt = performance.now()
+  const isWhole = versions.every(({ pool }) => pool === undefined || pool.servingCount >= pool.wanted)
   const change = serving.overlap.begin()
   const before = await serving.meter.recent()
   const reports = await Promise.all(
@@ -34,7 +51,7 @@ export async function giveBack(
   const bytesReturned = Math.max(0, before.pssBytes - after.pssBytes)
   const [only, ...others] = versions
   const isAlone = change.end()
-  if (isAlone && only !== undefined && others.length === 0) {
+  if (isAlone && isWhole && only !== undefined && others.length === 0) {
     only.measuredBytes = Math.max(bytesReturned, only.loadedBytes ?? 0)
   }
   return {
@@ -89,9 +106,10 @@ export function watchIdle(serving: Serving, version: ModelVersion): void {
   version.idleTimer = setTimeout(
     () => {
       const maxAgeMs = (other: ModelVersion): number | undefined => (other === version ? limitMs : undefined)
-      void evictIdle(serving, maxAgeMs, 'idle').then(() => {
+      const looked = evictIdle(serving, maxAgeMs, 'idle').then(() => {
         if (version.machine.is('ready', 'running')) watchIdle(serving, version)
       })
+      inBackground(serving, looked, 'an eviction')
     },
     // One that stays although it is unused is looked at again when it could have been used.
     leftMs > 0 ? leftMs : limitMs,
@@ -113,19 +131,20 @@ export async function evictLeastRecentlyUsed(serving: Serving, model: string): P
   return true
 }
 
-/** Unless `mayGo()` at the last moment: nothing comes between that and `stopping`. */
+/** Evicts the version if `mayGo()` at the last moment: nothing comes between that and `stopping`. */
 async function evict(
   serving: Serving,
   version: ModelVersion,
   mayGo: () => boolean,
   trigger: string,
 ): Promise<UnloadReport | undefined> {
-  return version.lane.add(async () => {
-    if (!mayGo()) return undefined
+  const { report } = await version.lane.add(async () => {
+    if (!mayGo()) return { report: undefined }
     clearTimeout(version.standbyTimer)
     version.machine.to('stopping', trigger)
     return giveBack(serving, version.spec.name, [version], trigger)
   })
+  return report
 }
 
 /** It has a pool, no request, and is not to stay. */

@@ -31,10 +31,13 @@ export function checkReplicas(catalogue: Catalogue): HealthAnswer {
     const { pool } = version
     if (pool === undefined) return []
     const stats = pool.stats()
-    const { wanted } = pool
+    const { wanted, isGrowing, fault } = stats
+    const why = fault === undefined ? '' : `, the last could not be started: ${fault}`
     return [
       ...(stats.quarantined > 0 ? [`${labelOf(version)} has ${stats.quarantined} in quarantine`] : []),
-      ...(alive(stats) < wanted ? [`${labelOf(version)} has ${alive(stats)} of ${wanted}`] : []),
+      ...(alive(stats) < wanted && !isGrowing
+        ? [`${labelOf(version)} has ${alive(stats)} of ${wanted}${why}`]
+        : []),
     ]
   })
   return healthOf(problems, {

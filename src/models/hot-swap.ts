@@ -1,10 +1,10 @@
 import { errors } from '../errors.js'
 import { signatureProblems } from '../tensors/same-signature.js'
-import { bringUp } from './bring-up.js'
+import { bringUp, loadError } from './bring-up.js'
 import type { ModelEntry } from './catalogue.js'
 import type { ModelVersion } from './model-version.js'
 import { promote, retire } from './promotion.js'
-import { assertOpen, type Serving } from './serving.js'
+import { assertOpen, inBackground, type Serving } from './serving.js'
 import { SwapTicket } from './swap-ticket.js'
 import { type DrainReport, drainTimeoutOf, takeDown } from './take-down.js'
 
@@ -31,9 +31,9 @@ export interface SwapOrder {
 }
 
 /**
- * Loads `newVersion` beside the active one, checks it, flips, drains the old one. Until
- * the flip a failure leaves everything as it was. A later swap of the same model
- * supersedes this one as long as it is not promoted.
+ * Loads `newVersion` beside the active one, checks it, waits until as many replicas of it serve as of
+ * the active one, flips, drains the old one. Until the flip a failure leaves everything as it was. A
+ * later swap of the same model supersedes this one as long as it is not promoted.
  */
 export function hotSwap(serving: Serving, entry: ModelEntry, order: SwapOrder): Promise<SwapResult> {
   const ticket = new SwapTicket(entry.name, order.newVersion)
@@ -60,23 +60,48 @@ async function perform(
     check()
     const next = await order.find()
     check()
-    if (isDrainedFirst(serving, entry, next)) return await swapInPlace(serving, entry, next, order)
+    if (isDrainedFirst(serving, entry, next)) {
+      ticket.decide()
+      return await swapInPlace(serving, entry, next, order)
+    }
     const wasReady = next.machine.is('ready')
     if (!wasReady) await bringUp(serving, next, order.trigger)
     try {
       check()
       if (entry.active !== undefined) checkSignatures(entry.active, next)
+      await Promise.race([enoughReplicas(serving, entry.active, next), ticket.superseded])
+      check()
+      if (!next.machine.is('ready'))
+        throw loadError(next, next.machine.cause ?? new Error('it was stopped meanwhile'))
     } catch (error) {
       // What was ready before stays so; what was loaded for this swap is not needed.
-      if (!wasReady) void retire(serving, entry, next, 'swap not promoted')
+      if (!wasReady) {
+        inBackground(serving, retire(serving, entry, next, 'swap not promoted'), 'the end of a swap')
+      }
       throw error
     }
+    // Before a listener hears of the promotion, who may ask for the next swap.
+    ticket.decide()
     const from = entry.active?.spec.version
     const drained = promote(serving, entry, next, order.trigger)
     return { name: entry.name, from, to: order.newVersion, drained }
   } finally {
     if (entry.ticket === ticket) entry.ticket = undefined
   }
+}
+
+/** Waits until as many replicas serve as those of the active version, or as many as there are to be. */
+async function enoughReplicas(
+  serving: Serving,
+  active: ModelVersion | undefined,
+  next: ModelVersion,
+): Promise<void> {
+  const { pool } = next
+  const count = active?.machine.is('running') ? (active.pool?.servingCount ?? 0) : 0
+  await pool?.whenServing(count).catch((error) => {
+    assertOpen(serving)
+    throw loadError(next, error)
+  })
 }
 
 /** Whether there shall never be room for both; what is ready has its room already. */
@@ -140,8 +165,10 @@ async function vacate(
 async function serveAgain(serving: Serving, old: ModelVersion, trigger: string): Promise<void> {
   try {
     await bringUp(serving, old, trigger)
+    assertOpen(serving)
     old.run(trigger)
   } catch (err) {
+    if (!serving.isOpen) return
     serving.logger.error({ err, ...old.subject }, 'the old version cannot be loaded again')
   }
 }

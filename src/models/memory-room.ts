@@ -30,7 +30,7 @@ export async function reserveRoom(
       entry !== undefined,
     )
   try {
-    return await governor.reserve(neededBytes, () => evictLeastRecentlyUsed(serving, version.spec.name))
+    return await governor.reserve(neededBytes, () => makeRoom(serving, version.spec.name))
   } catch (cause) {
     if (!(cause instanceof NoRoom)) throw cause
     const { freeBytes } = cause
@@ -40,6 +40,14 @@ export async function reserveRoom(
       { ...version.subject, neededBytes, freeBytes },
     )
   }
+}
+
+/** Waits for memory that is about to come back, else evicts; false if there is nothing to do either with. */
+async function makeRoom(serving: Serving, model: string): Promise<boolean> {
+  if (serving.departures.size === 0) return evictLeastRecentlyUsed(serving, model)
+  await Promise.race(serving.departures)
+  await serving.meter.read()
+  return true
 }
 
 /** What a pool will take, before anybody has measured it. */

@@ -29,7 +29,7 @@ import { Predictor } from './predictor.js'
 import { promote } from './promotion.js'
 import { exists, pathOf, registerRepository, registerVersion } from './registration.js'
 import { resize } from './resize.js'
-import { assertOpen, type Serving } from './serving.js'
+import { assertOpen, inBackground, type Serving } from './serving.js'
 import type { PoolEnding } from './take-down.js'
 import type { VersionStats } from './usage.js'
 
@@ -63,7 +63,7 @@ export class ModelLifecycleManager {
     const everyMs = serving.config.modelCleanupIntervalMs
     if (everyMs > 0) {
       this.#idleTimer = serving.scope.runInAsyncScope(() =>
-        setInterval(() => void this.#evictIdle(), everyMs),
+        setInterval(() => inBackground(serving, this.#evictIdle(), 'an eviction'), everyMs),
       )
       this.#idleTimer.unref()
     }
@@ -102,7 +102,7 @@ export class ModelLifecycleManager {
 
   /**
    * Loads a version. It becomes active if the model has no active one or `promote` is
-   * set, else it stays `ready`.
+   * set, else it stays `ready`. Resolves when its first replica serves; the others follow.
    * @throws ERR_VERSION_EXISTS, ERR_MODEL_LOAD, ERR_UNSUPPORTED_MODEL, ERR_WARMUP and, with
    * `promote`, what `hotSwapModel` throws.
    */
@@ -116,10 +116,12 @@ export class ModelLifecycleManager {
       )
     }
     const config = options.config === undefined ? undefined : request.config
+    let version: ModelVersion | undefined
     const find = async (): Promise<ModelVersion> => {
       const known = this.#catalogue.find(name, label)
       if (known?.machine.is('ready', 'running')) throw exists(known)
-      return registerVersion(this.#serving, { ...request, config })
+      version = await registerVersion(this.#serving, { ...request, config })
+      return version
     }
     const entry = this.#catalogue.ensure(name)
     if (isPromoted && entry.active?.spec.version !== label) {
@@ -127,7 +129,8 @@ export class ModelLifecycleManager {
     } else {
       await this.#inLane(entry, () => this.#load(entry, find))
     }
-    return this.#handle(this.#catalogue.requireVersion(name, label))
+    // It is not looked up: a listener may have had it unloaded meanwhile.
+    return this.#handle(version ?? this.#catalogue.requireVersion(name, label))
   }
 
   /**
@@ -175,7 +178,7 @@ export class ModelLifecycleManager {
     parseOptions(modelNameSchema, name, 'unloadModel')
     const entry = this.#catalogue.require(name)
     if (version !== undefined) this.#catalogue.requireVersion(name, version)
-    return this.#inLane(entry, async () => {
+    const { report, targets } = await this.#inLane(entry, async () => {
       const targets =
         version === undefined ? [...entry.versions.values()] : [this.#catalogue.requireVersion(name, version)]
       const served: ModelVersion[] = []
@@ -189,10 +192,10 @@ export class ModelLifecycleManager {
         }
         this.#catalogue.forget(target)
       }
-      const report = await giveBack(this.#serving, name, served, 'unloadModel')
-      await Promise.all(targets.map((target) => target.machine.waitFor('stopped')))
-      return report
+      return { ...(await giveBack(this.#serving, name, served, 'unloadModel')), targets }
     })
+    await Promise.all(targets.map((target) => target.machine.waitFor('stopped')))
+    return report
   }
 
   /** Takes the pools of all versions away that nobody has used for `maxAgeMs`; they stay known, cold. */
@@ -272,6 +275,7 @@ export class ModelLifecycleManager {
     assertOpen(this.#serving)
     const version = await find()
     await bringUp(this.#serving, version, 'loadModel')
+    assertOpen(this.#serving)
     const { active } = entry
     if (active === undefined || active === version || active.machine.is('error')) {
       await promote(this.#serving, entry, version, 'loadModel')

@@ -1,6 +1,6 @@
 import type { ModelEntry } from './catalogue.js'
 import type { ModelVersion } from './model-version.js'
-import type { Serving } from './serving.js'
+import { inBackground, type Serving } from './serving.js'
 import { type DrainReport, drainTimeoutOf, takeDown } from './take-down.js'
 
 /**
@@ -38,7 +38,7 @@ async function settled(old: ModelVersion): Promise<undefined> {
 
 function keepOnStandby(serving: Serving, entry: ModelEntry, old: ModelVersion, standbyMs: number): void {
   old.standbyTimer = setTimeout(() => {
-    void retire(serving, entry, old, 'standby is over')
+    inBackground(serving, retire(serving, entry, old, 'standby is over'), 'the end of a standby')
   }, standbyMs)
   old.standbyTimer.unref()
 }

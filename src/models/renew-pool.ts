@@ -1,11 +1,12 @@
 import { artifactStatsOf } from '../artifacts/artifact-stats.js'
 import type { Prepared } from '../artifacts/artifacts.js'
 import { MAX_TIMER_MS } from '../config.js'
+import type { VersionPool } from '../pools/version-pool.js'
 import type { Tensor } from '../tensors/tensor.js'
 import { ArtifactTrial } from './artifact-trial.js'
 import { reserveRoom } from './memory-room.js'
 import type { ModelVersion } from './model-version.js'
-import { assertOpen, type Serving } from './serving.js'
+import { inBackground, type Serving } from './serving.js'
 import { poolOf, startPool } from './start-pool.js'
 import { endPool } from './take-down.js'
 
@@ -38,32 +39,38 @@ export function tryArtifactLater(serving: Serving, version: ModelVersion, prepar
   const isServed = (): boolean => serving.isOpen && version.machine.is('ready', 'running')
   const isAsBefore = (): boolean => isServed() && version.pool === pool
   const renew = async (built: Prepared): Promise<void> => {
-    const room = isAsBefore() ? await reserveRoom(serving, version, built).catch(() => undefined) : undefined
-    if (pool === undefined || room === undefined || !isAsBefore()) {
-      room?.release()
-      return serving.artifacts.release(built)
-    }
     const next = poolOf(serving, version, built)
-    const cause = new Error('it was replaced')
     // Until it serves, a close has to see it off.
     serving.endingPools.add(next)
     try {
-      await serving.loadLane.add(async () => {
-        assertOpen(serving)
-        await startPool(serving, version, next)
-      }, built.bytes)
+      if (pool === undefined || !isAsBefore()) return
+      const room = await reserveRoom(serving, version, built).catch(() => undefined)
+      if (room === undefined) return
+      await startPool(serving, version, next, built, room)
+      await next.whenServing(pool.servingCount)
+      if (!isAsBefore() || !next.isOpen) return
+      serving.endingPools.delete(next)
+      version.pool = next
+      version.artifact = artifactStatsOf(built)
+      // Its requests have all the time they want: nobody waits for its end.
+      end(pool, MAX_TIMER_MS)
     } finally {
-      room.release()
-      if (!isAsBefore() || !next.isOpen) void endPool(serving, next, 0, () => cause)
+      if (version.pool !== next) end(next, 0)
     }
-    if (!isAsBefore() || !next.isOpen) return
-    serving.endingPools.delete(next)
-    version.pool = next
-    version.artifact = artifactStatsOf(built)
-    // Its requests have all the time they want: nobody waits for its end.
-    void endPool(serving, pool, MAX_TIMER_MS, () => cause)
+  }
+  const end = (replaced: VersionPool, timeoutMs: number): void => {
+    const cause = new Error('it was replaced')
+    inBackground(
+      serving,
+      endPool(serving, replaced, timeoutMs, () => cause),
+      'the end of a pool',
+    )
   }
   version.trial = new ArtifactTrial((samples) => {
-    void serving.scope.runInAsyncScope(() => adopt(samples))
+    inBackground(
+      serving,
+      serving.scope.runInAsyncScope(() => adopt(samples)),
+      'the use of a new artifact',
+    )
   })
 }

@@ -1,6 +1,6 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { ArtifactStats } from '../artifacts/artifact-stats.js'
-import type { Artifacts, Prepared } from '../artifacts/artifacts.js'
+import type { Artifacts } from '../artifacts/artifacts.js'
 import { Lane } from '../async/lane.js'
 import type { RuntimeConfig } from '../config.js'
 import { errors } from '../errors.js'
@@ -77,8 +77,6 @@ export interface Serving {
   /** File URL of the loader of each model type; undefined for the built-in one. */
   readonly loaders: Map<string, string | undefined>
   readonly artifacts: Artifacts
-  /** Of each pool how its model was loaded. */
-  readonly prepared: WeakMap<VersionPool, Prepared>
   readonly meter: MemoryMeter
   readonly governor: MemoryGovernor
   /** Of loads and ends of pools. */
@@ -88,6 +86,8 @@ export interface Serving {
   readonly reclaimer: Reclaimer
   /** Pools on their way out, until their last thread has ended. */
   readonly endingPools: Set<VersionPool>
+  /** Ends of pools that have no request left; each resolves when their memory is given back. */
+  readonly departures: Set<Promise<unknown>>
   /** Least severe level that replicas send; those that are started later have it too. */
   logLevel: LogLevel
   isOpen: boolean
@@ -110,13 +110,13 @@ export function createServing(
     cores: coresPerProcess(config.processes),
     loaders: new Map([['onnx', undefined]]),
     artifacts: createArtifacts(config, logger),
-    prepared: new WeakMap(),
     meter,
     governor: new MemoryGovernor(budgetOf(config), async () => (await meter.recent()).pssBytes),
     overlap: new Overlap(),
     catalogue: new Catalogue(),
     reclaimer: new Reclaimer(config.memory.allocator),
     endingPools: new Set(),
+    departures: new Set(),
     logLevel: config.logLevel,
     isOpen: true,
     emit,
@@ -133,4 +133,9 @@ export function assertOpen(serving: Serving): void {
   if (!serving.isOpen) {
     throw new errors.ERR_RUNTIME_CLOSED('the runtime is closing or closed; create another one to go on')
   }
+}
+
+/** Lets `work` go on without a caller who awaits it: a failure becomes a log line, not an unhandled rejection. */
+export function inBackground(serving: Serving, work: Promise<unknown>, what: string): void {
+  work.catch((err: unknown) => serving.logger.error({ err }, `${what} failed`))
 }

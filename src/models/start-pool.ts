@@ -1,40 +1,90 @@
 import type { Prepared } from '../artifacts/artifacts.js'
+import type { MemoryReading } from '../memory/accounting.js'
+import type { Reservation } from '../memory/governor.js'
+import type { Change } from '../memory/overlap.js'
 import type { VersionPool } from '../pools/version-pool.js'
 import { createPool } from './create-pool.js'
 import type { ModelVersion } from './model-version.js'
 import { whileLoading } from './prepare-model.js'
-import type { Serving } from './serving.js'
+import { assertOpen, inBackground, type Serving } from './serving.js'
 import { drainTimeoutOf, endPool } from './take-down.js'
 
-/** A pool for the version, not started yet. */
+/** A pool for the version, not started yet. It owns `prepared`, and is to be ended in any case. */
 export function poolOf(serving: Serving, version: ModelVersion, prepared: Prepared): VersionPool {
-  const pool: VersionPool = createPool(serving, version, prepared, (cause) =>
-    failed(serving, version, pool, cause),
-  )
-  serving.prepared.set(pool, prepared)
-  return pool
+  try {
+    const pool: VersionPool = createPool(serving, version, prepared, (cause) =>
+      failed(serving, version, pool, cause),
+    )
+    return pool
+  } catch (error) {
+    inBackground(serving, serving.artifacts.release(prepared), 'the release of an artifact')
+    throw error
+  }
 }
 
-/** Starts its threads, and measures what they take; its signature is the version's then. To be called in the lane of loads. */
-export async function startPool(serving: Serving, version: ModelVersion, pool: VersionPool): Promise<void> {
-  const change = serving.overlap.begin()
-  const before = await serving.meter.recent()
+/**
+ * Opens the pool with its first replica; its signature is the version's then. The others follow in the
+ * background, which is measured, and keeps `room` until they serve or one of them cannot be started.
+ */
+export async function startPool(
+  serving: Serving,
+  version: ModelVersion,
+  pool: VersionPool,
+  prepared: Prepared,
+  room: Reservation,
+): Promise<void> {
+  const { meter } = serving
+  let load: Load | undefined
   try {
-    await whileLoading(serving, serving.prepared.get(pool), () =>
-      pool.start((signature) => {
-        version.signature = signature
-      }),
-    )
-    const after = await serving.meter.read()
-    version.loadedBytes = Math.max(0, after.pssBytes - before.pssBytes)
+    load = await serving.loadLane.add(async () => {
+      assertOpen(serving)
+      load = { change: serving.overlap.begin(), before: await meter.recent() }
+      await whileLoading(serving, prepared, () =>
+        pool.start((signature) => {
+          version.signature = signature
+        }),
+      )
+      return load
+    }, prepared.bytes)
+  } catch (error) {
+    load?.change.end()
+    room.release()
+    throw error
+  }
+  const completed = complete(serving, version, pool, prepared, load).finally(() => room.release())
+  if (pool.servingCount >= pool.wanted) await completed
+  else inBackground(serving, completed, 'the measurement of a load')
+}
+
+interface Load {
+  readonly change: Change
+  readonly before: MemoryReading
+}
+
+/** Measures what the replicas take, when the first one serves and when all of them do. */
+async function complete(
+  serving: Serving,
+  version: ModelVersion,
+  pool: VersionPool,
+  prepared: Prepared,
+  { change, before }: Load,
+): Promise<void> {
+  const measure = async (): Promise<number> => {
+    const { pssBytes } = await serving.meter.read()
+    return Math.max(0, pssBytes - before.pssBytes)
+  }
+  try {
+    version.loadedBytes = await measure()
+    if (pool.servingCount < pool.wanted) {
+      await pool.whenServing(Number.POSITIVE_INFINITY)
+      version.loadedBytes = await measure()
+    }
     // Weights that are mapped come in with the runs that read them.
     const isOwn = change.end()
-    if (isOwn && serving.prepared.get(pool)?.entry === undefined) version.measuredBytes = version.loadedBytes
-  } catch (error) {
+    if (isOwn && prepared.entry === undefined) version.measuredBytes = version.loadedBytes
+  } catch {
+    // A replica could not be started, which the pool tells, or the pool was stopped.
     change.end()
-    // It has stopped by itself, but for a load that does not return.
-    void endPool(serving, pool, 0, () => error as Error)
-    throw error
   }
 }
 
@@ -43,6 +93,7 @@ function failed(serving: Serving, version: ModelVersion, pool: VersionPool, caus
   // A drain under way sees the pool off itself, and so does what has put another in its place.
   if (version.pool !== pool || version.machine.is('stopping')) return
   version.pool = undefined
+  const ending = endPool(serving, pool, drainTimeoutOf(serving, version), () => cause)
+  inBackground(serving, ending, 'the end of a pool')
   version.machine.to('error', 'crash budget', cause)
-  void endPool(serving, pool, drainTimeoutOf(serving, version), () => cause)
 }

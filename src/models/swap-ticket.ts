@@ -7,6 +7,7 @@ export class SwapTicket {
   readonly #model: string
   readonly #version: string
   #error: Error | undefined
+  #isDecided = false
   #reject!: (error: Error) => void
 
   constructor(model: string, version: string) {
@@ -18,7 +19,13 @@ export class SwapTicket {
     this.superseded.catch(() => undefined)
   }
 
+  /** The swap is past the point where a newer one could supersede it. */
+  decide(): void {
+    this.#isDecided = true
+  }
+
   supersede(newer: string): void {
+    if (this.#isDecided) return
     this.#error = new errors.ERR_SWAP_SUPERSEDED(
       `the swap of ${this.#model} to ${this.#version} was superseded by one to ${newer}`,
       { model: this.#model, version: this.#version },

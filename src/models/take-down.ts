@@ -3,7 +3,7 @@ import type { StuckReplica } from '../pools/replica.js'
 import type { VersionPool } from '../pools/version-pool.js'
 import { within } from '../pools/within.js'
 import type { ModelVersion } from './model-version.js'
-import type { Serving } from './serving.js'
+import { inBackground, type Serving } from './serving.js'
 
 export interface DrainReport {
   readonly name: string
@@ -35,21 +35,33 @@ export async function endPool(
 ): Promise<PoolEnding> {
   const startedAtMs = performance.now()
   serving.endingPools.add(pool)
+  const rejectedBefore = pool.rejected
   const isDrained = await within(
     pool.drain().then(() => true),
     timeoutMs,
   )
-  const rejected = isDrained === undefined ? pool.rejectAll(lateError()) : 0
+  if (isDrained === undefined) pool.rejectAll(lateError())
   const remainingMs = timeoutMs - (performance.now() - startedAtMs)
-  const stuck = await pool.stop(isDrained === undefined ? 0 : Math.max(0, remainingMs))
+  const departure = stopPool(serving, pool, isDrained === undefined ? 0 : Math.max(0, remainingMs))
+  serving.departures.add(departure)
+  const stuck = await departure.finally(() => serving.departures.delete(departure))
+  return { rejected: pool.rejected - rejectedBefore, stuck }
+}
+
+async function stopPool(
+  serving: Serving,
+  pool: VersionPool,
+  timeoutMs: number,
+): Promise<readonly StuckReplica[]> {
+  const stuck = await pool.stop(timeoutMs)
+  const gone = pool.gone().then(() => serving.endingPools.delete(pool))
+  inBackground(serving, gone, 'the end of a pool')
   await serving.reclaimer.reclaim()
-  void pool.quarantineOver().then(() => {
-    serving.endingPools.delete(pool)
-    const prepared = serving.prepared.get(pool)
-    if (serving.prepared.delete(pool) && prepared !== undefined) void serving.artifacts.release(prepared)
-  })
-  if (pool.leaseCount > 0) throw new Error(`a pool was stopped with ${pool.leaseCount} requests open`)
-  return { rejected, stuck }
+  if (stuck.length === 0) await gone.catch(() => undefined)
+  if (pool.leaseCount > 0) {
+    serving.logger.error({ requests: pool.leaseCount }, 'a pool was stopped with requests open')
+  }
+  return stuck
 }
 
 /** Takes the pool of a version that is `stopping` away: it ends `stopped`. */

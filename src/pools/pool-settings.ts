@@ -31,8 +31,10 @@ export interface WarmUp {
 export interface PoolSource {
   readonly task: LoadTask
   readonly warmUp?: WarmUp | undefined
-  /** Waits for a place among the loads that may run at the same time; for those of a pool that grows. */
+  /** Waits for a place among the loads that may run at the same time; for all replicas but the first. */
   readonly inTurn?: ((load: () => Promise<void>) => Promise<void>) | undefined
+  /** Gives back what the replicas have loaded; called once, when the last thread has ended. */
+  readonly dispose?: (() => Promise<void>) | undefined
 }
 
 export interface PoolListener {
@@ -49,6 +51,8 @@ export interface PoolListener {
 }
 
 export interface PoolStats {
+  /** How many replicas there are to be. */
+  readonly wanted: number
   readonly replicas: number
   readonly idle: number
   readonly busy: number
@@ -59,5 +63,9 @@ export interface PoolStats {
   readonly inFlight: number
   /** Replacements of dead or stuck replicas so far. */
   readonly restarts: number
+  /** Whether replicas that are wanted are just being started, of which none has failed. */
+  readonly isGrowing: boolean
+  /** Why the last replica could not be started, until all that are wanted serve. */
+  readonly fault: string | undefined
   readonly batching: BatchingStats
 }

@@ -2,11 +2,13 @@ import { errors } from '../errors.js'
 import type { Signature } from '../tensors/tensor.js'
 import type { ChosenRun } from './choose-runs.js'
 import { Departures } from './departures.js'
+import { type GrowingSet, Growth } from './growth.js'
 import type { PoolSettings, PoolSource, PoolStats } from './pool-settings.js'
 import { prepareReplica } from './prepare-replica.js'
-import { Replica, type StuckReplica } from './replica.js'
+import { Quarantine } from './quarantine.js'
+import { RELEASE_MS, Replica, type StuckReplica } from './replica.js'
 import type { ReplicaHost } from './replica-host.js'
-import { Restarts } from './restarts.js'
+import { type ReplacingSet, Restarts } from './restarts.js'
 
 export interface ReplicaSetListener {
   /** The replica has loaded its model and has nothing to do. */
@@ -22,25 +24,23 @@ export interface ReplicaSetListener {
 
 /** Time for the thread of a replica that could not be started to end. */
 export const FAILED_START_MS = 1_000
-/** Time for the session of a replica that is not wanted any more to be released. */
-const RELEASE_MS = 10_000
 
 /** Keeps a pool's threads at their number: starts them, replaces the dead and the stuck, ends them. */
-export class ReplicaSet {
+export class ReplicaSet implements GrowingSet, ReplacingSet {
   readonly #settings: PoolSettings
   readonly #source: PoolSource
   readonly #createHost: () => ReplicaHost
   readonly #listener: ReplicaSetListener
   readonly #restarts: Restarts
   readonly #replicas = new Set<Replica>()
-  readonly #quarantine = new Set<Replica>()
+  readonly #quarantine = new Quarantine()
   readonly #idle: Replica[] = []
   readonly #departures = new Departures((replica) => this.#dismiss(replica))
   #wanted: number
-  #growth: Promise<void> | undefined
-  #isFailed = false
+  readonly #growth: Growth
+  /** Why the last replica could not be started, until all that are wanted serve. */
+  #fault: Error | undefined
   #isEnded = false
-  #restartCount = 0
   #watchdog: NodeJS.Timeout | undefined
 
   constructor(
@@ -54,10 +54,10 @@ export class ReplicaSet {
     this.#source = source
     this.#createHost = createHost
     this.#listener = listener
-    this.#restarts = new Restarts(settings)
+    this.#restarts = new Restarts(this, settings)
+    this.#growth = new Growth(this, { ...settings, inTurn: source.inTurn })
   }
 
-  /** How many replicas there are to be. */
   get wanted(): number {
     return this.#wanted
   }
@@ -69,23 +69,37 @@ export class ReplicaSet {
   stats(): Omit<PoolStats, 'queued' | 'inFlight' | 'batching'> {
     const replicas = [...this.#replicas]
     return {
+      wanted: this.#wanted,
       replicas: replicas.length,
       idle: this.#idle.length,
       busy: replicas.filter(isRunning).length,
       starting: replicas.filter((replica) => replica.state === 'starting').length,
       quarantined: this.#quarantine.size,
-      restarts: this.#restartCount,
+      restarts: this.#restarts.count,
+      isGrowing: this.#growth.running !== undefined && this.#fault === undefined,
+      fault: this.#fault?.message,
     }
   }
 
-  /** Starts the first replica, then the others, with an artifact all at once; rejects with the first failure. */
+  /** Starts the first replica, alone: nothing else is to slow it down. */
   async start(): Promise<Signature> {
-    const first = this.#startReplica()
-    if (this.#source.task.artifact === undefined) await first
-    const others = Array.from({ length: this.#wanted - 1 }, () => this.#startReplica())
-    const [signature] = await Promise.all([first, ...others])
+    const signature = await this.startReplica()
     this.#watch()
     return signature
+  }
+
+  /** Starts the others in the background; one that fails is tried again for as long as another one serves. */
+  fill(): void {
+    this.#growth.fill()
+  }
+
+  get servingCount(): number {
+    return [...this.#replicas].filter(({ state }) => state === 'idle' || state === 'busy').length
+  }
+
+  /** See `Growth.whenServing`. */
+  whenServing(count: number): Promise<void> {
+    return this.#growth.whenServing(count)
   }
 
   /**
@@ -98,19 +112,19 @@ export class ReplicaSet {
   async resize(wanted: number): Promise<void> {
     // Not in the middle of a dispatch, one of whose listeners may have called this.
     await Promise.resolve()
-    this.#assertServing()
+    this.assertServing()
     this.#wanted = wanted
-    while (this.#missing > 0 && this.#departures.recall()) {}
+    while (this.missing > 0 && this.#departures.recall()) {}
     this.#shrink()
-    if (this.#missing > 0) this.#growth ??= this.#grow()
-    while (this.#growth !== undefined || !this.#departures.isOver) {
-      await this.#growth
+    this.#growth.changed()
+    this.#growth.begin()
+    while (this.#growth.running !== undefined || !this.#departures.isOver) {
+      await this.#growth.running
       await this.#departures.over()
     }
-    this.#assertServing()
+    this.assertServing()
   }
 
-  /** How many have nothing to do. */
   get idleCount(): number {
     return this.#idle.length
   }
@@ -151,6 +165,7 @@ export class ReplicaSet {
     this.#isEnded = true
     clearInterval(this.#watchdog)
     this.#restarts.cancelAll()
+    this.#growth.changed()
     this.#idle.length = 0
     this.#departures.forgetAll()
     const ending = [...this.#replicas, ...this.#departures.ending]
@@ -160,53 +175,59 @@ export class ReplicaSet {
     return this.stuck()
   }
 
-  /** The replicas in quarantine. */
   stuck(): StuckReplica[] {
-    const now = performance.now()
-    return [...this.#quarantine].map((replica) => replica.stuck(now))
+    return this.#quarantine.stuck()
   }
 
-  /** Resolves when the threads of all replicas in quarantine have ended. */
-  async quarantineOver(): Promise<void> {
-    await Promise.all([...this.#quarantine].map((replica) => replica.host.terminate()))
+  quarantineOver(): Promise<void> {
+    return this.#quarantine.over()
   }
 
   /** How many more replicas are wanted than there are; one that is about to be replaced counts as there. */
-  get #missing(): number {
+  get missing(): number {
     return this.#wanted + this.#departures.occupied - this.#replicas.size - this.#restarts.pending
   }
 
   #shrink(): void {
-    while (this.#missing < 0 && this.#restarts.cancelOne()) {}
+    while (this.missing < 0 && this.#restarts.cancelOne()) {}
     const staying = [...this.#replicas].filter((replica) => !this.#departures.has(replica))
     const starting = staying.filter(({ state }) => state === 'starting')
     const busy = staying.filter(({ state }) => state === 'busy')
     for (const replica of [...starting, ...this.#idle, ...busy]) {
-      if (this.#missing >= 0) return
+      if (this.missing >= 0) return
       this.#departures.add(replica)
     }
   }
 
-  async #grow(): Promise<void> {
-    const { inTurn = (load) => load() } = this.#source
-    try {
-      while (this.#missing > 0) {
-        await inTurn(async () => {
-          this.#assertServing()
-          if (this.#missing > 0) await this.#startReplica()
-        })
-      }
-    } catch (error) {
-      // One that is not wanted any more may fail.
-      if (this.#missing <= 0) return
-      this.#wanted = Math.max(1, this.#wanted - this.#missing)
-      throw error
-    } finally {
-      this.#growth = undefined
-    }
+  get isOver(): boolean {
+    return this.#isEnded || this.#restarts.isSpent
   }
 
-  async #startReplica(): Promise<Signature> {
+  curtail(): void {
+    this.#wanted = Math.max(1, this.#wanted - this.missing)
+    this.#growth.changed()
+  }
+
+  startFailed(cause: Error, retryInMs: number): void {
+    this.#fault = cause
+    this.#listener.lost(cause, retryInMs)
+  }
+
+  lost(cause: Error, restartInMs: number | undefined): void {
+    this.#listener.lost(cause, restartInMs)
+  }
+
+  retryLater(cause: Error): void {
+    this.#growth.retryLater(cause)
+  }
+
+  failed(cause: Error): void {
+    this.#growth.changed()
+    this.#listener.failed(cause)
+  }
+
+  async startReplica(): Promise<Signature> {
+    this.assertServing()
     const { model, version } = this.#settings
     const replica = new Replica(this.#createHost(), model, version)
     this.#replicas.add(replica)
@@ -214,12 +235,14 @@ export class ReplicaSet {
     const isGivenUp = (): boolean => this.#isEnded || this.#departures.has(replica)
     try {
       const signature = await prepareReplica(replica, this.#settings, this.#source, isGivenUp)
-      this.#assertServing()
+      this.assertServing()
       if (this.#departures.has(replica)) {
         void this.#departures.letGo(replica)
         return signature
       }
       this.#listener.available(replica)
+      if (this.servingCount >= this.#wanted) this.#fault = undefined
+      this.#growth.changed()
       return signature
     } catch (error) {
       // Of a set that is being stopped, `stop` ends every replica and reports on it.
@@ -239,7 +262,7 @@ export class ReplicaSet {
     if (wasStarting || !this.#replicas.has(replica)) return
     this.#forget(replica)
     this.#departures.forget(replica)
-    this.#replace(cause)
+    this.#restarts.replace(cause)
   }
 
   #forget(replica: Replica): void {
@@ -259,7 +282,7 @@ export class ReplicaSet {
     this.#replicas.delete(replica)
     this.#departures.forget(replica)
     replica.host.detach()
-    this.#leaveAlone(replica)
+    this.#quarantine.add(replica)
     this.#listener.stuck(stuck)
     const { model, version } = stuck
     const error = new errors.ERR_REPLICA_STUCK(
@@ -267,34 +290,11 @@ export class ReplicaSet {
       { model, version },
     )
     this.#listener.orphaned(replica.abandon(error), error)
-    this.#replace(error)
+    this.#restarts.replace(error)
   }
 
   async #end(replica: Replica, timeoutMs: number): Promise<void> {
-    if ((await replica.end(timeoutMs)) === 'stuck') this.#leaveAlone(replica)
-  }
-
-  /** Its thread ends if the task returns one day; until then it counts. */
-  #leaveAlone(replica: Replica): void {
-    this.#quarantine.add(replica)
-    void replica.host.terminate().then(() => this.#quarantine.delete(replica))
-  }
-
-  #replace(cause: Error): void {
-    if (this.#isEnded || this.#isFailed) return
-    if (this.#missing <= 0) {
-      this.#listener.lost(cause, undefined)
-      return
-    }
-    const delayMs = this.#restarts.schedule(() => {
-      this.#restartCount += 1
-      this.#startReplica().catch((error: Error) => this.#replace(error))
-    })
-    this.#listener.lost(cause, delayMs)
-    if (delayMs !== undefined) return
-    this.#isFailed = true
-    this.#restarts.cancelAll()
-    this.#listener.failed(cause)
+    if ((await replica.end(timeoutMs)) === 'stuck') this.#quarantine.add(replica)
   }
 
   #watch(): void {
@@ -305,8 +305,8 @@ export class ReplicaSet {
     this.#watchdog.unref()
   }
 
-  #assertServing(): void {
-    if (!this.#isEnded && !this.#isFailed) return
+  assertServing(): void {
+    if (!this.isOver) return
     const { model, version } = this.#settings
     const what = this.#isEnded ? 'was stopped' : 'keeps losing replicas'
     throw new errors.ERR_MODEL_UNAVAILABLE(`the pool of ${model}@${version} ${what}`, { model, version })

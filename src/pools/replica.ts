@@ -15,8 +15,10 @@ export interface StuckReplica {
 /** `leaving` is busy with its last run. */
 export type ReplicaState = 'starting' | 'idle' | 'busy' | 'leaving' | 'quarantined' | 'dead'
 
-/** Time for a session to be released and its thread to end, once its task is over. */
+/** Time that a session always has to be released and its thread to end, once its task is over. */
 const END_MS = 1_000
+/** Time that they have at most: what the callers of a release wait for must not depend on a loader that hangs. */
+export const RELEASE_MS = 5_000
 
 const NO_TASK = Promise.resolve()
 const NO_RUNS: readonly ChosenRun[] = Object.freeze([])
@@ -126,8 +128,8 @@ export class Replica {
   }
 
   /**
-   * Waits for the task under way, `timeoutMs` at most, releases the session, ends the thread.
-   * What is not over goes on in the background and no longer keeps the process alive. May be
+   * Waits for the task under way, `timeoutMs` at most, releases the session, which has a limit of its
+   * own, and ends the thread. What is not over goes on in the background and no longer keeps the process alive. May be
    * called again, with another limit.
    */
   async end(timeoutMs: number): Promise<'ended' | 'stuck'> {
@@ -136,7 +138,7 @@ export class Replica {
     const endsAtMs = performance.now() + timeoutMs
     const isTaskOver = this.#task.then(isTrue, isTrue)
     if (await within(Promise.race([isTaskOver, this.#givenUp]), timeoutMs)) {
-      const restMs = Math.max(END_MS, endsAtMs - performance.now())
+      const restMs = Math.max(END_MS, Math.min(RELEASE_MS, endsAtMs - performance.now()))
       if (await within(Promise.race([this.#ending, this.#givenUp]), restMs)) return 'ended'
     }
     // Whoever has more time waits no longer either.

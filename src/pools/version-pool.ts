@@ -29,6 +29,8 @@ export class VersionPool implements LeaseHolder {
   readonly #scope = new AsyncResource('tbcoin-engine.pool')
   #state: PoolState = 'created'
   #leases = 0
+  #rejected = 0
+  #disposing: Promise<void> | undefined
   #whenEmpty: (() => void)[] = []
 
   /** `memory` is what earlier pools of the version have found out about batching. */
@@ -67,6 +69,11 @@ export class VersionPool implements LeaseHolder {
     return this.#leases
   }
 
+  /** How many admitted requests were rejected by `rejectAll` so far. */
+  get rejected(): number {
+    return this.#rejected
+  }
+
   get hosts(): ReplicaHost[] {
     return this.#replicas.hosts
   }
@@ -81,7 +88,10 @@ export class VersionPool implements LeaseHolder {
     }
   }
 
-  /** Starts the replicas, tells the signature and opens the pool. If one of them fails the pool is stopped and the reason thrown. */
+  /**
+   * Starts the first replica, tells the signature and opens the pool; the other replicas follow. If the
+   * first one fails the pool is stopped and the reason thrown.
+   */
   async start(onSignature: (signature: Signature) => void = () => undefined): Promise<Signature> {
     try {
       const signature = await this.#replicas.start()
@@ -92,6 +102,7 @@ export class VersionPool implements LeaseHolder {
       if (this.#state !== 'created') throw this.#unavailable()
       onSignature(signature)
       this.#state = 'open'
+      this.#replicas.fill()
       return signature
     } catch (error) {
       await this.stop(FAILED_START_MS)
@@ -123,6 +134,16 @@ export class VersionPool implements LeaseHolder {
     return this.#replicas.wanted
   }
 
+  /** How many replicas serve. */
+  get servingCount(): number {
+    return this.#replicas.servingCount
+  }
+
+  /** See `Growth.whenServing`. */
+  whenServing(count: number): Promise<void> {
+    return this.#replicas.whenServing(count)
+  }
+
   /** See `ReplicaSet.resize`; rejects unless the pool is open. */
   async resize(replicas: number): Promise<void> {
     if (this.#state !== 'open') throw this.#unavailable()
@@ -148,6 +169,7 @@ export class VersionPool implements LeaseHolder {
     const leases = this.#leases
     this.#rejectQueued(error)
     for (const request of this.#dispatcher.inFlight()) request.reject(error)
+    this.#rejected += leases - this.#leases
     return leases - this.#leases
   }
 
@@ -171,9 +193,11 @@ export class VersionPool implements LeaseHolder {
     return this.#replicas.stuck()
   }
 
-  /** Resolves when the threads that `stop` left to themselves have ended too. */
-  quarantineOver(): Promise<void> {
-    return this.#replicas.quarantineOver()
+  /** Resolves when the threads that `stop` left to themselves have ended too, and what they had loaded is given back. */
+  async gone(): Promise<void> {
+    await this.#replicas.quarantineOver()
+    this.#disposing ??= this.#source.dispose?.() ?? Promise.resolve()
+    await this.#disposing
   }
 
   /** @internal A request has its answer, or none. */

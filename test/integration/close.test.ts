@@ -146,12 +146,10 @@ describe('close', () => {
   it('rejects loads that wait for their turn', async () => {
     await start()
     const held = gate()
-    const loads = [
-      loadGated(runtime, '1', { name: 'a', gate: held, hold: ['load'] }),
-      loadGated(runtime, '1', { name: 'b' }),
-      loadGated(runtime, '1', { name: 'c' }),
-    ].map(codeOf)
+    const loads = [codeOf(loadGated(runtime, '1', { name: 'a', gate: held, hold: ['load'] }))]
     await held.arrival('load')
+    for (const name of ['b', 'c']) loads.push(codeOf(loadGated(runtime, '1', { name })))
+    await settle()
     const closing = runtime.close({ timeoutMs: 60_000 })
     held.open('load')
     await closing

@@ -273,6 +273,59 @@ describe('a hot swap', () => {
   })
 })
 
+describe('a swap that is promoted, whatever its listeners do,', () => {
+  it.each([
+    ['parallel', 'promoted'],
+    ['parallel', 'transition'],
+    ['resource-preserving', 'promoted'],
+    ['resource-preserving', 'transition'],
+  ] as const)('resolves when they ask for the next swap (%s, %s)', async (swapStrategy, event) => {
+    await shifts(3, { swapStrategy })
+    const next: Promise<SwapResult>[] = []
+    const listen = (told: { to: string; component?: string }): void => {
+      const isPromotion = event === 'promoted' || (told.component === 'model m@2' && told.to === 'running')
+      if (isPromotion && next.length === 0) next.push(swapTo('3'))
+    }
+    runtime.on(event, listen)
+    const swap = await swapTo('2')
+    expect(swap).toMatchObject({ from: '1', to: '2' })
+    expect(await next[0]).toMatchObject({ from: '2', to: '3' })
+    await swap.drained
+    expect(yOf(await runtime.predict('m', { x: 0 }))).toBe(3000)
+  })
+
+  it('in place resolves when it is asked for another one before it is promoted', async () => {
+    await shifts(3, { swapStrategy: 'resource-preserving' })
+    const first = swapTo('2')
+    await inState(runtime, 'm', '2', 'initializing')
+    const second = swapTo('3')
+    expect(await first).toMatchObject({ from: '1', to: '2' })
+    expect(await second).toMatchObject({ from: '2', to: '3' })
+  })
+
+  it('resolves when they close the runtime', async () => {
+    await shifts(2)
+    let closing: Promise<unknown> | undefined
+    runtime.once('promoted', () => {
+      closing = runtime.close()
+    })
+    const swap = await swapTo('2')
+    expect(swap).toMatchObject({ from: '1', to: '2' })
+    expect(await swap.drained).toMatchObject({ version: '1', rejected: 0 })
+    await closing
+  })
+
+  it('resolves when they unload the model, also where it is a load', async () => {
+    await start()
+    const unloads: Promise<unknown>[] = []
+    runtime.on('promoted', () => unloads.push(runtime.models.unloadModel('gated')))
+    const handle = await loadGated(runtime, '1')
+    expect(handle.version).toBe('1')
+    await unloads[0]
+    expect(handle.state).toBe('stopped')
+  })
+})
+
 describe('a swap that is refused', () => {
   it('because its version is active says so', async () => {
     await shifts(2)

@@ -47,14 +47,26 @@ export function gated(
   }
 }
 
-export function loadGated(
+/** Loads a version; resolves when all its replicas serve. */
+export async function loadGated(
   runtime: Runtime,
   version: string,
   options: GatedOptions = {},
   config: GatedConfig = {},
 ): Promise<ModelHandle> {
   runtime.models.registerModelLoader('gated', gatedLoader)
-  return runtime.models.loadModel({ ...gated(options, config), version })
+  const handle = await runtime.models.loadModel({ ...gated(options, config), version })
+  await allServing(handle)
+  return handle
+}
+
+/** Resolves when all replicas of a version serve, of which a load awaits only the first. */
+export async function allServing(handle: ModelHandle): Promise<void> {
+  for (;;) {
+    const { pool } = handle.stats()
+    if (pool === undefined || pool.idle + pool.busy >= pool.wanted) return
+    await new Promise((resolve) => setImmediate(resolve))
+  }
 }
 
 /** One request to the gated model; `action` is what its thread does on the way. */

@@ -5,7 +5,7 @@ import { constantAnswer } from '../fixtures/graphs.js'
 import { tempRepository } from '../fixtures/temp-repository.js'
 import { testLogger } from '../fixtures/test-logger.js'
 import { gate, runtime, start } from './bed.js'
-import { ask, Callers, codeOf, errorOf, gated, inState, loadGated, settle } from './kit.js'
+import { allServing, ask, Callers, codeOf, errorOf, gated, inState, loadGated, settle } from './kit.js'
 
 async function threadsOf(handle: ModelHandle): Promise<(number | undefined)[]> {
   return (await handle.replicas()).map(({ threadId }) => threadId)
@@ -217,6 +217,7 @@ describe('the number of replicas', () => {
     await handle.resize(3)
     expect(poolOf(handle)).toBeUndefined()
     expect(await ask(runtime, 1)).toBe(1)
+    await allServing(handle)
     expect(poolOf(handle)).toMatchObject({ replicas: 3 })
   })
 
@@ -226,6 +227,7 @@ describe('the number of replicas', () => {
     await handle.resize(2)
     await runtime.models.cleanupUnusedModels({ maxAgeMs: 0 })
     expect(await ask(runtime, 1)).toBe(1)
+    await allServing(handle)
     expect(poolOf(handle)).toMatchObject({ replicas: 2 })
   })
 

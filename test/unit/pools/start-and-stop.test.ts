@@ -9,27 +9,26 @@ beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
 describe('a pool that starts', () => {
-  it('loads one replica first and the others together', async () => {
+  it('opens with its first replica', async () => {
     const kit = new PoolKit({ replicas: 3 })
     const starting = follow(kit.pool.start())
     expect(kit.threads.loading).toHaveLength(1)
-    await kit.load()
-    expect(kit.threads.loading).toHaveLength(2)
-    await kit.load()
-    expect(starting.isSettled).toBe(false)
     expect(kit.pool.isOpen).toBe(false)
     await kit.load()
     expect(starting.value).toEqual(fakeSignature)
     expect(kit.pool.isOpen).toBe(true)
     expect(kit.pool.stats()).toEqual({
-      replicas: 3,
-      idle: 3,
+      wanted: 3,
+      replicas: 2,
+      idle: 1,
       busy: 0,
-      starting: 0,
+      starting: 1,
       quarantined: 0,
       queued: 0,
       inFlight: 0,
       restarts: 0,
+      isGrowing: true,
+      fault: undefined,
       batching: expect.objectContaining({ state: 'off' }),
     })
   })
@@ -48,33 +47,6 @@ describe('a pool that starts', () => {
     expect(kit.threads.hosts).toHaveLength(1)
     await vi.runAllTimersAsync()
     expect(kit.threads.alive).toEqual([])
-  })
-
-  it('fails with the error of the second replica, and ends the first and the third', async () => {
-    const kit = new PoolKit({ replicas: 3 })
-    const starting = follow(kit.pool.start())
-    await kit.load()
-    const [, second, third] = kit.threads.hosts
-    second?.failLoad(new errors.ERR_MODEL_LOAD('no memory'))
-    await turn()
-    expect(third?.isTerminated).toBe(false)
-    third?.finishLoad()
-    await turn()
-    expect(starting.error).toMatchObject({ code: 'ERR_MODEL_LOAD', message: 'no memory' })
-    expect(kit.threads.alive).toEqual([])
-    expect(kit.ask(1).request.isSettled).toBe(true)
-  })
-
-  it('does not wait for ever for the others when one has failed', async () => {
-    const kit = new PoolKit({ replicas: 2, loadTimeoutMs: 0 })
-    const starting = follow(kit.pool.start())
-    await kit.load()
-    const [first, second] = kit.threads.hosts
-    second?.failLoad()
-    if (first !== undefined) first.onTask = () => undefined
-    await vi.advanceTimersByTimeAsync(2 * FAILED_START_MS)
-    expect(starting.error).toMatchObject({ code: 'ERR_MODEL_LOAD' })
-    expect(first).toMatchObject({ isTerminated: true, isDetached: true })
   })
 
   it('fails when a replica dies while it loads', async () => {
@@ -109,36 +81,6 @@ describe('a pool that starts', () => {
     await kit.load()
     expect(starting.value).toEqual(fakeSignature)
   })
-
-  it('opens although an idle replica has died meanwhile, and replaces it', async () => {
-    const kit = new PoolKit({ replicas: 2 })
-    const starting = follow(kit.pool.start())
-    await kit.load()
-    kit.threads.hosts[0]?.exit()
-    await turn()
-    await kit.load()
-    expect(starting.value).toEqual(fakeSignature)
-    const one = kit.ask(1)
-    expect(kit.threads.hosts[1]?.running).toBe(1)
-    await kit.answer(1)
-    expect(one.y).toBe(1)
-    await vi.advanceTimersByTimeAsync(100)
-    await kit.load()
-    expect(kit.pool.stats()).toMatchObject({ replicas: 2, idle: 2, restarts: 1 })
-  })
-
-  it('does not open when an idle replica has died meanwhile and there is no budget', async () => {
-    const kit = new PoolKit({ replicas: 2, crashBudget: 0 })
-    const starting = follow(kit.pool.start())
-    await kit.load()
-    kit.threads.hosts[0]?.exit()
-    await turn()
-    await kit.load()
-    await vi.runAllTimersAsync()
-    expect(starting.error?.code).toMatch(/ERR_MODEL_UNAVAILABLE|ERR_CIRCUIT_OPEN/)
-    expect(kit.failed.length).toBeLessThanOrEqual(1)
-    expect(kit.threads.alive).toEqual([])
-  })
 })
 
 describe('a warm-up', () => {
@@ -151,15 +93,15 @@ describe('a warm-up', () => {
   }
   const warm: PoolSource = { ...source, warmUp }
 
-  it('is run on every replica before the pool opens', async () => {
+  it('is run on every replica before it serves', async () => {
     const kit = new PoolKit({ replicas: 2 }, warm)
     const starting = follow(kit.pool.start())
-    for (let i = 0; i < 2; i += 1) {
+    for (let serving = 0; serving < 2; serving += 1) {
       await kit.load()
-      expect(starting.isSettled).toBe(false)
+      expect(kit.pool.stats()).toMatchObject({ idle: serving, starting: 1 })
       await kit.answer(5)
+      expect(starting.value).toEqual(fakeSignature)
     }
-    expect(starting.value).toEqual(fakeSignature)
     for (const host of kit.threads.hosts) {
       expect(host.tasks.map((task) => task.kind)).toEqual(['load', 'run'])
     }
@@ -404,10 +346,9 @@ describe('a stop', () => {
   it('during start rejects the start, and ends every thread as its load returns', async () => {
     const kit = new PoolKit({ replicas: 3 })
     const starting = follow(kit.pool.start())
-    await kit.load()
     const stopping = follow(kit.pool.stop(1000))
     await turn()
-    expect(kit.threads.alive).toHaveLength(2)
+    expect(kit.threads.alive).toHaveLength(1)
     for (const host of kit.threads.loading) host.finishLoad()
     await vi.advanceTimersByTimeAsync(1000)
     expect(starting.error).toMatchObject({ code: 'ERR_MODEL_UNAVAILABLE', model: 'fake' })

@@ -1,0 +1,25 @@
+import type { Replica, StuckReplica } from './replica.js'
+
+/** The replicas that are left to themselves; a thread ends if its task returns one day, until then it counts. */
+export class Quarantine {
+  readonly #replicas = new Set<Replica>()
+
+  get size(): number {
+    return this.#replicas.size
+  }
+
+  add(replica: Replica): void {
+    this.#replicas.add(replica)
+    void replica.host.terminate().then(() => this.#replicas.delete(replica))
+  }
+
+  stuck(): StuckReplica[] {
+    const now = performance.now()
+    return [...this.#replicas].map((replica) => replica.stuck(now))
+  }
+
+  /** Resolves when the threads of all that are in it now have ended. */
+  async over(): Promise<void> {
+    await Promise.all([...this.#replicas].map((replica) => replica.host.terminate()))
+  }
+}
