@@ -2,6 +2,7 @@ import { errors } from '../errors.js'
 import type { RunShape, RunTask } from '../protocol/messages.js'
 import { aligned, viewOf } from '../protocol/pack-layout.js'
 import { type BatchPlan, SHARED } from '../tensors/batch-plan.js'
+import { newElements } from '../tensors/coerce-elements.js'
 import { ELEMENT_TYPES } from '../tensors/element-types.js'
 import type { RecycledBuffers } from '../tensors/recycled-buffers.js'
 import { copyElements, elementCount, joinRows, withRows } from '../tensors/rows.js'
@@ -118,7 +119,7 @@ function shapeOf(
 }
 
 function joinStrings(dims: readonly number[], tensors: readonly Tensor[], axis: number): string[] {
-  const joined = new Array<string>(elementCount(dims)).fill('')
+  const joined = newElements('string', elementCount(dims)) as string[]
   joinRows(joined, dims, tensors, axis)
   return joined
 }

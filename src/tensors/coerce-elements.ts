@@ -3,9 +3,9 @@ import { ARRAY_CLASSES, type ElementType } from './element-types.js'
 import { float16Bits } from './float16.js'
 import type { TensorData, TensorType } from './tensor.js'
 
-/** Fresh storage for `count` elements. */
+/** Fresh storage for `count` elements, which are zeros or empty strings. */
 export function newElements(type: TensorType, count: number): TensorData {
-  return type === 'string' ? new Array<string>(count) : new ARRAY_CLASSES[type](count)
+  return type === 'string' ? new Array<string>(count).fill('') : new ARRAY_CLASSES[type](count)
 }
 
 /**

@@ -10,6 +10,8 @@ export interface ElementType {
   /** Range of the integer kinds, inclusive; unused by the others. */
   readonly min: number | bigint
   readonly max: number | bigint
+  /** What a tensor is filled up with. */
+  readonly zero: number | bigint | string
 }
 
 const element = (
@@ -18,7 +20,14 @@ const element = (
   bytesPerElement: number,
   min: number | bigint = 0,
   max: number | bigint = 0,
-): ElementType => ({ arrayName, kind, bytesPerElement, min, max })
+): ElementType => ({
+  arrayName,
+  kind,
+  bytesPerElement,
+  min,
+  max,
+  zero: kind === 'bigint' ? 0n : kind === 'string' ? '' : 0,
+})
 
 /** bool is held as bytes of 0 or 1, float16 as its bits: the Float16Array path of onnxruntime-node is broken (microsoft/onnxruntime#32323). */
 export const ELEMENT_TYPES: { readonly [T in TensorType]: ElementType } = {

@@ -1,5 +1,6 @@
 import { SHARED } from './batch-plan.js'
 import { newElements } from './coerce-elements.js'
+import { ELEMENT_TYPES } from './element-types.js'
 import type { Tensor, TensorData, TensorType } from './tensor.js'
 
 /** Chunks of so few elements are copied in a loop: a view of them would cost more. */
@@ -62,7 +63,7 @@ export function putRows(
 
 /**
  * Lays tensors one after another along an axis of a batch with these dims. Those that are shorter along
- * another axis are filled up with zeros; strings with whatever `target` holds.
+ * another axis are filled up with zeros, or with empty strings.
  */
 export function joinRows(
   target: TensorData,
@@ -74,13 +75,18 @@ export function joinRows(
   const step = elementCount(dims.slice(axis + 1))
   const isWhole = (own: readonly number[]): boolean => own.every((dim, at) => at === axis || dim === dims[at])
   // A buffer that is used again still holds what was there before.
-  if (!Array.isArray(target) && !tensors.every((tensor) => isWhole(tensor.dims))) target.fill(0 as never)
+  if (!tensors.every((tensor) => isWhole(tensor.dims))) clear(target, (tensors[0] as Tensor).type)
   let at = 0
   for (const { data, dims: own } of tensors) {
     if (isWhole(own)) putRows(target, total, at, data, rowLayout(own, axis))
     else copyBlock(target, dims, at * step, data, own, 0, own)
     at += own[axis] as number
   }
+}
+
+function clear(target: TensorData, type: TensorType): void {
+  const elements = target as { fill(value: unknown): unknown }
+  elements.fill(ELEMENT_TYPES[type].zero)
 }
 
 /** The `rows` rows from row `at` on, in memory of their own. */

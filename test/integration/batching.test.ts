@@ -1,8 +1,9 @@
 import fc from 'fast-check'
-import type { ModelHandle, Outputs, Runtime, RuntimeOptions, Tensor, TensorType } from 'tbcoin-engine'
+import type { ModelHandle, Outputs, Runtime, RuntimeOptions, Tensor } from 'tbcoin-engine'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { modelPath } from '../../models/catalogue.js'
-import { ARRAY_CLASSES } from '../../src/tensors/element-types.js'
+import { TENSOR_TYPES } from '../../src/tensors/tensor.js'
+import { tensorOf } from '../fixtures/element-values.js'
 import * as graphs from '../fixtures/graphs.js'
 import { type TempRepository, tempRepository } from '../fixtures/temp-repository.js'
 import { batchingOf, decided } from './batching-kit.js'
@@ -11,30 +12,13 @@ import { quietRuntime } from './kit.js'
 let runtime: Runtime
 let repository: TempRepository
 
-const DTYPES: { readonly [T in TensorType]: (value: number) => unknown } = {
-  float32: (value) => Math.fround(value * 1.5),
-  float64: (value) => value / 3,
-  float16: (value) => 0x3c00 + (value % 512),
-  int8: (value) => (value % 200) - 100,
-  uint8: (value) => value % 256,
-  int16: (value) => value * -7,
-  uint16: (value) => value * 11,
-  int32: (value) => value * -100_000,
-  uint32: (value) => value * 100_000,
-  int64: (value) => BigInt(value) * -(2n ** 50n),
-  uint64: (value) => BigInt(value) * 2n ** 50n,
-  bool: (value) => value % 2,
-  string: (value) => `${value} é`,
-}
-
 beforeAll(async () => {
-  const types = Object.keys(DTYPES) as TensorType[]
   repository = tempRepository({
     mlp: { '1': graphs.mlp() },
     table: { '1': graphs.lookup() },
     wide: { '1': graphs.identity('float32', ['batch', 'width']) },
     ...Object.fromEntries(
-      types.map((type) => [`same-${type}`, { '1': graphs.identity(type, ['batch', 3]) }]),
+      TENSOR_TYPES.map((type) => [`same-${type}`, { '1': graphs.identity(type, ['batch', 3]) }]),
     ),
   })
   runtime = await quietRuntime()
@@ -257,18 +241,18 @@ describe('batches of real models', () => {
 })
 
 describe('rows of different callers', () => {
-  it.each(Object.keys(DTYPES) as TensorType[])('of %s keep their values', async (type) => {
+  it.each(TENSOR_TYPES)('of %s keep their values', async (type) => {
     const handle = await load(`same-${type}`)
-    const valuesOf = (index: number): unknown[] => [1, 2, 3].map((value) => DTYPES[type](index * 3 + value))
-    const tensorOf = (index: number): Tensor => {
-      const values = valuesOf(index)
-      const data = type === 'string' ? values : arrayOf(type, values)
-      return { type, dims: [1, 3], data } as Tensor
-    }
-    const ask = (index: number): Promise<Outputs> => handle.predict({ x: tensorOf(index) })
+    const rowOf = (index: number): Tensor =>
+      tensorOf(
+        type,
+        [1, 3],
+        [1, 2, 3].map((value) => index * 3 + value),
+      )
+    const ask = (index: number): Promise<Outputs> => handle.predict({ x: rowOf(index) })
     expect(await decided(handle, ask)).toBe('proven')
     const answers = await Promise.all(Array.from({ length: 60 }, (_, index) => ask(index)))
-    for (const [index, { y }] of answers.entries()) expect(y).toEqual(tensorOf(index))
+    for (const [index, { y }] of answers.entries()) expect(y).toEqual(rowOf(index))
     expect(batchingOf(handle).batches).toBeGreaterThan(0)
   })
 
@@ -321,9 +305,4 @@ function expectClose(actual: Outputs, expected: Outputs): void {
       expect(Math.abs((own[at] as number) - value)).toBeLessThanOrEqual(1e-6 + 1e-4 * Math.abs(value))
     }
   }
-}
-
-function arrayOf(type: Exclude<TensorType, 'string'>, values: readonly unknown[]): unknown {
-  const Class = ARRAY_CLASSES[type] as unknown as { from(values: readonly unknown[]): unknown }
-  return Class.from(values)
 }

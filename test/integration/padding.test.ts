@@ -1,8 +1,11 @@
 import fc from 'fast-check'
 import type { LoadModelOptions, ModelHandle, Outputs, Runtime, Tensor } from 'tbcoin-engine'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { TENSOR_TYPES } from '../../src/tensors/tensor.js'
+import { tensorOf } from '../fixtures/element-values.js'
 import * as graphs from '../fixtures/graphs.js'
 import { type TempRepository, tempRepository } from '../fixtures/temp-repository.js'
+import { batchingOf, decided } from './batching-kit.js'
 import { errorOf, quietRuntime } from './kit.js'
 
 let runtime: Runtime
@@ -10,7 +13,13 @@ let repository: TempRepository
 let names = 0
 
 beforeAll(async () => {
-  repository = tempRepository({ peak: { '1': graphs.maskedPeak() }, mean: { '1': graphs.unmaskedMean() } })
+  repository = tempRepository({
+    peak: { '1': graphs.maskedPeak() },
+    mean: { '1': graphs.unmaskedMean() },
+    ...Object.fromEntries(
+      TENSOR_TYPES.map((type) => [`same-${type}`, { '1': graphs.identity(type, ['batch', 'length']) }]),
+    ),
+  })
   runtime = await quietRuntime()
 })
 
@@ -93,6 +102,32 @@ describe('requests of unequal length', () => {
     const handle = await load('peak', { sample })
     await Promise.all([1, 2, 3, 4, 5].map((length) => ask(handle, new Array(length).fill(1))))
     expect(handle.stats().pool?.batching).toMatchObject({ state: 'proven', batches: 0 })
+  })
+})
+
+describe('rows of unequal length', () => {
+  it.each(TENSOR_TYPES)('of %s keep their values and their length', async (type) => {
+    const batching: Batching = { padding: { inputs: { x: 1 }, outputs: { y: 1 }, mask: 'x' } }
+    const handle = await load(`same-${type}`, { batching })
+    const rowOf = (index: number): Tensor => {
+      const length = 1 + (index % 40)
+      return tensorOf(
+        type,
+        [1, length],
+        Array.from({ length }, (_, at) => 1 + ((index + at) % 100)),
+      )
+    }
+    const ask = (index: number): Promise<Outputs> => handle.predict({ x: rowOf(index) })
+    // Of one length, so that they are unlike rows of the same shape.
+    const same = (index: number): Promise<Outputs> => ask(4 + 40 * index)
+    expect(await decided(handle, same)).toBe('proven')
+    expect(batchingOf(handle).paddingRefusal).toBeUndefined()
+    for (let round = 0; round < 4; round += 1) {
+      const answers = await Promise.all(Array.from({ length: 80 }, (_, index) => ask(index)))
+      for (const [index, { y }] of answers.entries()) expect(y).toEqual(rowOf(index))
+    }
+    expect(batchingOf(handle)).toMatchObject({ state: 'proven' })
+    expect(batchingOf(handle).batches).toBeGreaterThan(0)
   })
 })
 
