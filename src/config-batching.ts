@@ -33,7 +33,8 @@ export const batchingOptionsSchema = z.strictObject({
     .prefault({})
     .meta({
       type: 'object of `rtol` and `atol`',
-      description: 'how far numbers in a batch may be from those of a request alone',
+      description:
+        'how far floats in a batch may be from those of a request alone; all other elements have to be equal',
     }),
   padding: padding.optional().describe('lets requests of unequal length share runs, where that is proven'),
   proofBudgetMs: z

@@ -12,7 +12,11 @@ const sample = z.strictObject({
     type: 'object, by output',
     description: 'the expected answer; outputs that are not named are not compared',
   }),
-  rtol: z.number().min(0).default(1e-3).describe('tolerance for numbers, relative to the expected value'),
+  rtol: z
+    .number()
+    .min(0)
+    .default(1e-3)
+    .describe('tolerance for floats, relative to the expected value; all other elements have to be equal'),
   atol: z.number().min(0).default(1e-5).describe('absolute tolerance, added to that'),
 })
 

@@ -1,16 +1,24 @@
 import type { Tolerance } from './batch-plan.js'
+import { ELEMENT_TYPES } from './element-types.js'
 import { float16Value } from './float16.js'
 import type { Tensor, TensorData } from './tensor.js'
 
-/** In which way a tensor is not the expected one, as the end of a sentence; undefined if it is. */
+const EXACT: Tolerance = { rtol: 0, atol: 0 }
+
+/**
+ * In which way a tensor is not the expected one, as the end of a sentence; undefined if it is. Only
+ * floats have a tolerance: an integer that is off by one may be another class, index or token.
+ */
 export function difference(expected: Tensor, actual: Tensor, tolerance: Tolerance): string | undefined {
   if (expected.dims.join() !== actual.dims.join()) {
     return `has dims [${actual.dims}], expected [${expected.dims}]`
   }
+  const { kind } = ELEMENT_TYPES[expected.type]
+  const own = kind === 'float' || kind === 'half' ? tolerance : EXACT
   for (let index = 0; index < expected.data.length; index += 1) {
     const want = elementOf(expected, index)
     const got = elementOf(actual, index)
-    if (want === got || isClose(want, got, tolerance)) continue
+    if (want === got || isClose(want, got, own)) continue
     return `is ${got} at ${index}, expected ${want}`
   }
   return undefined
