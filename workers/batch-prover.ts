@@ -6,10 +6,9 @@ import { commonSize } from '../src/tensors/rows.js'
 import type { Signature, Tensor } from '../src/tensors/tensor.js'
 import { candidatesOf } from './batch-candidates.js'
 import { join } from './batch-rows.js'
-import { compare, isSame, Refusal, type Row, rowsOf } from './proof-rows.js'
+import { compare, isSame, Refusal, type Row, type RunOnce, rowsOf } from './proof-rows.js'
+import { isStrange, ProofSamples } from './proof-samples.js'
 import { unlikeRows } from './unlike-rows.js'
-
-export type RunOnce = (inputs: readonly Tensor[], wanted?: readonly string[]) => Promise<Tensor[]>
 
 /** Why requests that are batched along these axes could answer each other; undefined if nothing is known against it. */
 export type Hazards = (axes: readonly number[]) => string | undefined
@@ -18,10 +17,6 @@ export type Hazards = (axes: readonly number[]) => string | undefined
 const SIZES = [2, 3, 8, 32, 128, 512]
 /** The largest that must be: below that nothing is proven. */
 const LEAST_SIZE = 3
-/** Samples that are kept. */
-const MAX_SAMPLES = 8
-/** A model whose answers to so many samples are all the same cannot be told from one that mixes them up. */
-const ENOUGH_SAMPLES = 64
 /** Runs of each size for its cost, of which the fastest counts: more of short ones, whose first are slow. */
 const LEAST_TURNS = 3
 const MOST_TURNS = 30
@@ -36,12 +31,13 @@ export class BatchProver {
   readonly #signature: Signature
   readonly #run: RunOnce
   readonly #hazards: Hazards
-  readonly #samples: Row[] = []
-  #offered = 0
-  /** Of a sample alone, the fastest. */
-  #sampleMs = Number.POSITIVE_INFINITY
+  readonly #samples = new ProofSamples()
+  /** Axes along which sound samples have changed each other's answers, with the reason: no other sample can mend that. */
+  readonly #refusedAxes = new Map<string, string>()
   #order: ProofOrder | undefined
   #proof: Proof = { state: 'needs-samples', reason: 'no request has been answered yet' }
+  /** Why the last try has failed. */
+  #reason = ''
   /** Yields what the next run is expected to take. */
   #search: AsyncGenerator<number, Proof> | undefined
   #nextRunMs: number | undefined
@@ -54,17 +50,27 @@ export class BatchProver {
 
   /** Whether there is a sample to work with. */
   get hasWork(): boolean {
-    return this.#samples.length > 0 && this.#proof.state === 'proving'
+    return (this.#samples.isReady || this.#samples.isSpent) && this.#proof.state === 'proving'
   }
 
-  /** Takes an input that is known to be valid, with its answer and the time that took. */
-  offer(inputs: readonly Tensor[], outputs: readonly Tensor[], ms: number): void {
-    if (this.#search !== undefined || this.#proof.state === 'refused' || this.#proof.state === 'proven')
-      return
-    this.#offered += 1
-    this.#sampleMs = Math.min(this.#sampleMs, ms)
-    if (this.#samples.length === MAX_SAMPLES) this.#samples.shift()
-    this.#samples.push({ inputs, outputs })
+  /** Whether an input that is known to be valid is to be offered. */
+  wants(inputs: readonly Tensor[]): boolean {
+    const { state } = this.#proof
+    if (this.#search !== undefined || state === 'refused' || state === 'proven') return false
+    if (this.#samples.wants(inputs)) return true
+    // The last try was left to a sample of a shape that is refused.
+    if (this.#samples.isSpent) this.#proof = { state: 'proving' }
+    return false
+  }
+
+  /** Takes an input that is wanted, with its answer, if all outputs were asked for, and the time that took. */
+  offer(
+    inputs: readonly Tensor[],
+    outputs: readonly Tensor[] | undefined,
+    ms: number,
+    isTypical: boolean,
+  ): void {
+    this.#samples.add({ inputs, outputs }, ms, isTypical)
     this.#proof = { state: 'proving' }
   }
 
@@ -92,42 +98,66 @@ export class BatchProver {
   }
 
   async *#prove(order: ProofOrder, maxRunMs: number): AsyncGenerator<number, Proof> {
-    const reasons: string[] = []
-    const [sample] = this.#samples as [Row]
-    if (2 * this.#sampleMs > maxRunMs) {
-      const reason = `a run takes ${this.#sampleMs.toFixed(1)} ms, so one of two requests is expected to take longer than ${maxRunMs} ms (batching.proofBudgetMs); raise it, or give a \`sample\``
-      // A first run is slow for other reasons.
-      return this.#offered < 4 ? { state: 'needs-samples', reason } : { state: 'refused', reason }
+    const samples = this.#samples
+    if (samples.isSpent) return { state: 'refused', reason: this.#reason }
+    if (2 * samples.fastestMs > maxRunMs) {
+      const reason = `a run takes ${samples.fastestMs.toFixed(1)} ms, so one of two requests is expected to take longer than ${maxRunMs} ms (batching.proofBudgetMs); raise it, or give a \`sample\``
+      return this.#failed(reason, samples.others())
     }
+    let rows: Row[]
+    try {
+      rows = yield* samples.rows(this.#run)
+    } catch (error) {
+      const reason = `a request that was answered fails with all outputs: ${(error as Error).message}`
+      return this.#failed(reason, samples.others())
+    }
+    return yield* this.#tryRows(rows, order, maxRunMs)
+  }
+
+  async *#tryRows(rows: readonly Row[], order: ProofOrder, maxRunMs: number): AsyncGenerator<number, Proof> {
+    const [sample] = rows as [Row]
+    const isSound = !rows.some(isStrange)
+    const reasons: string[] = []
+    /** Refusals that other samples may not meet. */
+    const open: Refusal[] = []
     for (const inputs of candidatesOf(this.#signature, sample.inputs)) {
-      const hazard = this.#hazards(inputs)
-      if (hazard !== undefined) {
-        reasons.push(hazard)
+      const known = this.#refusedAxes.get(inputs.join()) ?? this.#hazards(inputs)
+      if (known !== undefined) {
+        reasons.push(known)
         continue
       }
       try {
-        return yield* this.#tryAxes(inputs, order, maxRunMs)
+        return yield* this.#tryAxes(inputs, rows, order, maxRunMs)
       } catch (error) {
         if (!(error instanceof Refusal)) throw error
         reasons.push(error.message)
+        if (isSound && error.about === 'answers') this.#refusedAxes.set(inputs.join(), error.message)
+        else open.push(error)
       }
     }
-    const [first = 'no input has a free axis that could be the batch'] = reasons
-    return { state: 'refused', reason: first }
+    const [reason = 'no input has a free axis that could be the batch'] = reasons
+    if (reasons.length > 0 && open.length === 0) return { state: 'refused', reason }
+    const isShape = isSound && open.every(({ about }) => about === 'shape')
+    return this.#failed(reason, isShape ? this.#samples.otherShapes() : this.#samples.others())
+  }
+
+  #failed(reason: string, isTriedAgain: boolean): Proof {
+    this.#reason = reason
+    return { state: isTriedAgain ? 'needs-samples' : 'refused', reason }
   }
 
   /** @throws Refusal */
   async *#tryAxes(
     inputs: readonly number[],
+    samples: readonly Row[],
     order: ProofOrder,
     maxRunMs: number,
   ): AsyncGenerator<number, Proof> {
-    const samples = this.#comparable(inputs)
-    const [sample] = samples as [Row]
-    const rows: Row[] = [...samples]
+    const rows = comparable(samples, inputs)
+    const [sample] = rows as [Row]
     const outputs = yield* this.#outputAxes(inputs, sample)
     for (const variant of unlikeRows(sample.inputs, inputs)) {
-      yield this.#sampleMs
+      yield this.#samples.fastestMs
       try {
         rows.push({ inputs: variant, outputs: await this.#run(variant) })
       } catch {
@@ -138,9 +168,8 @@ export class BatchProver {
     if (unlike.length === 0) {
       const reason =
         'all inputs seen so far have the same answer, which would hide that answers were mixed up'
-      return this.#offered < ENOUGH_SAMPLES
-        ? { state: 'needs-samples', reason }
-        : { state: 'refused', reason }
+      this.#samples.more()
+      return { state: 'needs-samples', reason }
     }
     const unitRows = rowsOf(sample.inputs, inputs)
     const costs: RunCost[] = [{ rows: unitRows, ms: yield* this.#aloneMs(sample) }]
@@ -168,6 +197,7 @@ export class BatchProver {
     if (proven < LEAST_SIZE) {
       throw new Refusal(
         `a batch of ${LEAST_SIZE} is expected to take ${costOf(LEAST_SIZE).toFixed(1)} ms, longer than ${maxRunMs} ms (batching.proofBudgetMs)`,
+        'cost',
       )
     }
     const paddingRefusal = yield* this.#whyNotPadded(sample, order)
@@ -179,8 +209,8 @@ export class BatchProver {
   /** What the sample takes alone, measured as batches are: its first runs may have been slow for other reasons. */
   async *#aloneMs({ inputs }: Row): AsyncGenerator<number, number> {
     let fastestMs = Number.POSITIVE_INFINITY
-    for (let turn = 0; turn < turnsOf(this.#sampleMs); turn += 1) {
-      yield this.#sampleMs
+    for (let turn = 0; turn < turnsOf(this.#samples.fastestMs); turn += 1) {
+      yield this.#samples.fastestMs
       const startedAtMs = performance.now()
       await this.#run(inputs)
       fastestMs = Math.min(fastestMs, performance.now() - startedAtMs)
@@ -198,7 +228,7 @@ export class BatchProver {
     if (length === undefined) return 'the inputs of a request have unequal lengths'
     const next = paddedLength(length + 1)
     for (const longer of [next, 2 * next]) {
-      yield (this.#sampleMs * longer) / length
+      yield (this.#samples.fastestMs * longer) / length
       try {
         const filled = sample.inputs.map((tensor, index) =>
           resized(tensor, padding.inputs[index] as number, longer),
@@ -217,25 +247,9 @@ export class BatchProver {
     return undefined
   }
 
-  /** The samples that could share a run with the first along these axes. */
-  #comparable(axes: readonly number[]): Row[] {
-    const [first] = this.#samples as [Row]
-    return this.#samples
-      .filter(({ inputs }) =>
-        inputs.every((tensor, index) => {
-          const axis = axes[index] as number
-          const like = first.inputs[index] as Tensor
-          if (tensor.dims.length !== like.dims.length) return false
-          if (axis === SHARED) return isSame([tensor], [like])
-          return tensor.dims.every((dim, at) => at === axis || dim === like.dims[at])
-        }),
-      )
-      .filter(({ inputs }) => rowsOf(inputs, axes) === rowsOf(first.inputs, axes))
-  }
-
   /** Of each output the one axis that grows with the rows. @throws Refusal */
   async *#outputAxes(inputs: readonly number[], sample: Row): AsyncGenerator<number, number[]> {
-    yield 2 * this.#sampleMs
+    yield 2 * this.#samples.fastestMs
     const answers = await this.#runBatch([sample, sample], inputs)
     const unitRows = rowsOf(sample.inputs, inputs)
     return answers.map(({ dims }, index) => {
@@ -246,7 +260,10 @@ export class BatchProver {
       if (dims.length === alone.length && grown.length === 1 && axis !== undefined) {
         if (alone[axis] === unitRows && dims[axis] === 2 * unitRows) return axis
       }
-      throw new Refusal(`output "${name}" has dims [${dims}] for two requests and [${alone}] for one`)
+      throw new Refusal(
+        `output "${name}" has dims [${dims}] for two requests and [${alone}] for one`,
+        'shape',
+      )
     })
   }
 
@@ -260,11 +277,27 @@ export class BatchProver {
         ),
       )
     } catch (error) {
-      throw new Refusal(`a batch of ${batch.length} fails: ${(error as Error).message}`)
+      throw new Refusal(`a batch of ${batch.length} fails: ${(error as Error).message}`, 'shape')
     }
   }
 }
 
 function turnsOf(runMs: number): number {
   return Math.min(MOST_TURNS, Math.max(LEAST_TURNS, Math.ceil(TIMED_MS / runMs)))
+}
+
+/** The samples that could share a run with the first along these axes. */
+function comparable(samples: readonly Row[], axes: readonly number[]): Row[] {
+  const [first] = samples as [Row]
+  return samples
+    .filter(({ inputs }) =>
+      inputs.every((tensor, index) => {
+        const axis = axes[index] as number
+        const like = first.inputs[index] as Tensor
+        if (tensor.dims.length !== like.dims.length) return false
+        if (axis === SHARED) return isSame([tensor], [like])
+        return tensor.dims.every((dim, at) => at === axis || dim === like.dims[at])
+      }),
+    )
+    .filter(({ inputs }) => rowsOf(inputs, axes) === rowsOf(first.inputs, axes))
 }

@@ -115,7 +115,9 @@ export class PackRunner {
   ): Promise<RunResult> {
     try {
       const { outputs, ms } = await this.#timed(inputs, wanted)
-      if (keep === 'sample') side.offer(inputs, wanted === undefined ? outputs : undefined, ms)
+      if (keep === 'sample' || keep === 'typical') {
+        side.offer(inputs, wanted === undefined ? outputs : undefined, ms, keep === 'typical')
+      }
       return { answer: room.put(outputs, 1), ms }
     } catch (error) {
       return failure(error)

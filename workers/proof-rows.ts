@@ -10,8 +10,20 @@ export interface Row {
   readonly outputs: readonly Tensor[]
 }
 
-/** Ends the search along one choice of axes. */
-export class Refusal extends Error {}
+export type RunOnce = (inputs: readonly Tensor[], wanted?: readonly string[]) => Promise<Tensor[]>
+
+/**
+ * Ends the search along one choice of axes. It is about `answers` where a request has changed that of
+ * another, about the `shape` where there were none to compare, and about `cost` where none were made.
+ */
+export class Refusal extends Error {
+  readonly about: 'answers' | 'shape' | 'cost'
+
+  constructor(message: string, about: Refusal['about']) {
+    super(message)
+    this.about = about
+  }
+}
 
 /** @throws Refusal if a request of the batch is not answered as if it were alone. */
 export function compare(
@@ -26,7 +38,10 @@ export function compare(
   const total = rows.reduce((sum, own) => sum + own, 0)
   for (const [index, { dims }] of answers.entries()) {
     if (dims[outputs[index] as number] !== total) {
-      throw new Refusal(`output "${signature.outputs[index]?.name}" has dims [${dims}] for ${total} rows`)
+      throw new Refusal(
+        `output "${signature.outputs[index]?.name}" has dims [${dims}] for ${total} rows`,
+        'answers',
+      )
     }
   }
   for (const [index, own] of split(answers, outputs, rows).entries()) {
@@ -34,6 +49,7 @@ export function compare(
     if (differs === undefined) continue
     throw new Refusal(
       `a request is answered otherwise in a batch of ${batch.length} than alone: output "${signature.outputs[differs.index]?.name}" ${differs.found}`,
+      'answers',
     )
   }
 }

@@ -3,8 +3,9 @@ import type { BatchPlan, Tolerance } from '../src/tensors/batch-plan.js'
 import { bytesOf, copyOf } from '../src/tensors/copies.js'
 import { firstDifference } from '../src/tensors/difference.js'
 import type { Signature, Tensor } from '../src/tensors/tensor.js'
-import { BatchProver, type Hazards, type RunOnce } from './batch-prover.js'
+import { BatchProver, type Hazards } from './batch-prover.js'
 import { takeAll } from './batch-rows.js'
+import type { RunOnce } from './proof-rows.js'
 
 /** Batches that wait for their check, in bytes; more are not checked. */
 const MAX_CHECK_BYTES = 64 * 2 ** 20
@@ -33,7 +34,7 @@ export class SideWorker {
   readonly #checks: Check[] = []
   #checkBytes = 0
   #tolerance: Tolerance = { rtol: 0, atol: 0 }
-  #told: Proof['state'] | undefined
+  #told: Proof | undefined
 
   constructor(signature: Signature, run: RunOnce, hazards: Hazards) {
     this.#run = run
@@ -44,9 +45,15 @@ export class SideWorker {
     return this.#prover.hasWork || this.#checks.length > 0
   }
 
-  /** A run of one request, as it was answered: an input that is known to be valid. */
-  offer(inputs: readonly Tensor[], outputs: readonly Tensor[] | undefined, ms: number): void {
-    if (outputs !== undefined) this.#prover.offer(inputs.map(copyOf), outputs.map(copyOf), ms)
+  /** Offers a run of one request, as it was answered, to the proof; without outputs if not all were asked for. */
+  offer(
+    inputs: readonly Tensor[],
+    outputs: readonly Tensor[] | undefined,
+    ms: number,
+    isTypical: boolean,
+  ): void {
+    if (!this.#prover.wants(inputs)) return
+    this.#prover.offer(inputs.map(copyOf), outputs?.map(copyOf), ms, isTypical)
   }
 
   /** A batch that is to be run again, request by request. */
@@ -64,8 +71,8 @@ export class SideWorker {
     const { checks, fault } = await this.#check(endsAtMs)
     if (prove !== undefined) this.#prover.start(prove)
     const proof = await this.#prover.advance(endsAtMs, maxRunMs)
-    const news = proof !== undefined && proof.state !== this.#told ? proof : undefined
-    this.#told = proof?.state
+    const news = isNews(proof, this.#told) ? proof : undefined
+    this.#told = proof
     return { ok: true, hasSideWork: this.hasWork, proof: news, checks, fault }
   }
 
@@ -101,4 +108,12 @@ export class SideWorker {
       return `${prefix}: alone it fails with ${(error as Error).message}`
     }
   }
+}
+
+function isNews(proof: Proof | undefined, told: Proof | undefined): boolean {
+  return proof?.state !== told?.state || reasonOf(proof) !== reasonOf(told)
+}
+
+function reasonOf(proof: Proof | undefined): string | undefined {
+  return proof !== undefined && 'reason' in proof ? proof.reason : undefined
 }

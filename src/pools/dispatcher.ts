@@ -80,7 +80,7 @@ export class Dispatcher {
   async proveWith(inputs: readonly Tensor[]): Promise<void> {
     const replica = this.#batching.isOpen ? this.#replicas.takeIdle() : undefined
     if (replica === undefined) return
-    const run = aloneRun(inputs, 'sample')
+    const run = aloneRun(inputs, 'typical')
     const { task, transfer } = writePack(this.#signature, [run], undefined, this.#buffers, this.#answerBytes)
     try {
       const reply = await replica.run([], performance.now(), task, transfer)

@@ -41,8 +41,11 @@ export interface RunShape {
   readonly rows: readonly number[] | undefined
   /** Elements that are not in the buffer, by input: strings, and arrays that moved. */
   readonly given: readonly (TensorData | undefined)[] | undefined
-  /** What the thread remembers of it: as an input known to be valid, or to check the batch row by row. */
-  readonly keep: 'sample' | 'check' | undefined
+  /**
+   * What the thread remembers of it: a `sample` is an input known to be valid, a `typical` one is that by
+   * the user's word, and of a batch to `check` each request is run again.
+   */
+  readonly keep: 'sample' | 'typical' | 'check' | undefined
 }
 
 /** A pack: runs that travel together and are done one after another. */
