@@ -56,6 +56,10 @@ export const modelConfigSchema = z.strictObject({
     .max(10_000)
     .optional()
     .describe('requests that run one after another travel together for as long as they take so long'),
+  maxPackBytes: count
+    .optional()
+    .meta({ type: 'bytes' })
+    .describe('and not more of them than have so many bytes'),
   batching: batching.optional().meta({
     type: '`auto`, `off` or [object](#batching)',
     description: 'whether requests may share runs, once it is proven that each is answered as if alone',

@@ -58,6 +58,7 @@ export function createPool(
       restartBackoffMs: config.restartBackoffMs,
       maxRestartBackoffMs: config.maxRestartBackoffMs,
       maxPackMs: spec.config.maxPackMs ?? config.maxPackMs,
+      maxPackBytes: spec.config.maxPackBytes ?? config.maxPackBytes,
       batching: batchingOf(serving, version),
     },
     {

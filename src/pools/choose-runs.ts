@@ -1,3 +1,5 @@
+import { ELEMENT_TYPES } from '../tensors/element-types.js'
+import { elementCount } from '../tensors/rows.js'
 import type { Batching } from './batching.js'
 import type { Bucket } from './bucket.js'
 import type { RequestQueue } from './request-queue.js'
@@ -16,6 +18,10 @@ export interface Demand {
   readonly batching: Batching
   /** Of requests by themselves, whatever their shape. */
   readonly costs: RunCosts
+  /** A pack with more bytes of inputs and answers is one of a single run, unless that is a batch. */
+  readonly maxPackBytes: number
+  /** What the answer of a row takes of a pack, as far as is known. */
+  readonly answerBytes: number
 }
 
 export interface Choice extends Demand {
@@ -38,6 +44,8 @@ const MIN_SHARE = 16
 const PACK_SHARE = 0.5
 /** but not more than so many times `maxPackMs`. */
 const MAX_STRETCH = 4
+/** A batch is faster than its requests one by one, so it may be so many times larger than a pack of those. */
+const BATCH_STRETCH = 8
 /** A batch has to be that much faster than its requests one by one. */
 const MIN_GAIN = 0.05
 /** A batch is split among idle replicas if they are done in so much of the time. */
@@ -60,6 +68,7 @@ export function chooseRuns(choice: Choice): ChosenRun[] {
   const isLittle = queue.size * (choice.costs.singleMs ?? Infinity) < MESSAGE_MS && share < MIN_SHARE
   if (isLittle) share = queue.size
   let totalMs = 0
+  let totalBytes = 0
   let deadlineAtMs = Number.POSITIVE_INFINITY
   while (share > 0) {
     const head = nextInTime(queue, nowMs)
@@ -69,9 +78,11 @@ export function chooseRuns(choice: Choice): ChosenRun[] {
     if (totalMs + ms > maxPackMs) maxPackMs = longestPackMs(choice, totalMs)
     const endsAtMs = nowMs + totalMs + ms
     const isTooLong = totalMs + ms > maxPackMs || endsAtMs > Math.min(deadlineAtMs, head.deadlineAtMs)
-    if (runs.length > 0 && isTooLong) break
+    const isTooLarge = totalBytes + size * bytesOf(choice, head) > choice.maxPackBytes
+    if (runs.length > 0 && (isTooLong || isTooLarge)) break
     const run = takeRun(choice, head, size)
     for (const request of run.requests) deadlineAtMs = Math.min(deadlineAtMs, request.deadlineAtMs)
+    totalBytes += run.bytes
     runs.push(run)
     share -= run.requests.length
     totalMs += ms
@@ -81,11 +92,11 @@ export function chooseRuns(choice: Choice): ChosenRun[] {
 
 /** How long all that waits would keep one replica busy, as far as the next request tells. */
 export function waitingMs(demand: Demand): number {
-  const { queue, batching } = demand
+  const { queue } = demand
   const head = queue.first()
   if (head === undefined) return 0
   const { bucket, rows } = head
-  const most = Math.floor(batching.maxRows / rows)
+  const most = mostRequests(demand, head)
   const size = bucket !== undefined && most > 1 && pays(bucket, most, rows) ? most : 1
   return (queue.size * (expectedMs(demand, head, size) ?? 0)) / size
 }
@@ -98,9 +109,32 @@ function longestPackMs(choice: Choice, chosenMs: number): number {
 }
 
 /** Whether waiting for more could make a larger batch, as far as is known. */
-export function couldGrow({ maxRows }: Batching, head: RunRequest): boolean {
-  const { bucket } = head
-  return bucket !== undefined && bucket.size < maxRows && pays(bucket, bucket.size + 1, head.rows)
+export function couldGrow(demand: Demand, head: RunRequest): boolean {
+  const { bucket, rows } = head
+  if (bucket === undefined || bucket.size >= mostRequests(demand, head)) return false
+  return pays(bucket, bucket.size + 1, rows)
+}
+
+/** How many requests like this one a batch may have. */
+function mostRequests(demand: Demand, request: RunRequest): number {
+  const { batching, maxPackBytes } = demand
+  const mostBytes = BATCH_STRETCH * maxPackBytes
+  return Math.floor(Math.min(batching.maxRows / request.rows, mostBytes / bytesOf(demand, request)))
+}
+
+/** What a request takes of a pack. The declared dims are asked, not the caller's arrays. */
+function bytesOf({ answerBytes }: Demand, request: RunRequest): number {
+  request.inputBytes ??= inputBytes(request)
+  return request.inputBytes + request.rows * answerBytes
+}
+
+function inputBytes({ inputs, transfer }: RunRequest): number {
+  let bytes = 0
+  if (transfer) return bytes
+  for (const { type, dims } of inputs ?? []) {
+    bytes += elementCount(dims) * ELEMENT_TYPES[type].bytesPerElement
+  }
+  return bytes
 }
 
 /** The request whose turn it is; those that are too late are dropped. */
@@ -113,14 +147,12 @@ function nextInTime(queue: RequestQueue, nowMs: number): RunRequest | undefined 
 }
 
 /** How many requests of the head's bucket are to share its run; 1 is none. */
-function batchSize(
-  { batching, idle, nowMs }: Choice,
-  { bucket, rows, deadlineAtMs }: RunRequest,
-  spentMs: number,
-): number {
+function batchSize(choice: Choice, head: RunRequest, spentMs: number): number {
+  const { idle, nowMs } = choice
+  const { bucket, rows, deadlineAtMs } = head
   if (bucket === undefined || bucket.size < 2) return 1
   const { perRowMs, perRunMs } = bucket.costs
-  let size = Math.min(bucket.size, Math.floor(batching.maxRows / rows))
+  let size = Math.min(bucket.size, mostRequests(choice, head))
   if (perRowMs > 0) {
     const rowMs = perRowMs * rows
     const share = Math.ceil(bucket.size / idle)
@@ -149,14 +181,18 @@ function expectedMs({ costs }: Demand, { bucket, rows }: RunRequest, size: numbe
 }
 
 /** Takes the head and, of its bucket, the next that fit. */
-function takeRun({ queue, batching, nowMs }: Choice, head: RunRequest, size: number): ChosenRun {
+function takeRun(choice: Choice, head: RunRequest, size: number): ChosenRun & { readonly bytes: number } {
+  const { queue, batching, nowMs } = choice
   queue.take(head)
   const requests = [head]
   let { rows } = head
+  let bytes = bytesOf(choice, head)
   const bucket = head.bucket
   while (requests.length < size && bucket !== undefined) {
     const next = bucket.first()
     if (next === undefined || rows + next.rows > batching.maxRows) break
+    const nextBytes = bytesOf(choice, next)
+    if (bytes + nextBytes > BATCH_STRETCH * choice.maxPackBytes) break
     if (next.deadlineAtMs <= nowMs) {
       next.expire()
       continue
@@ -164,6 +200,7 @@ function takeRun({ queue, batching, nowMs }: Choice, head: RunRequest, size: num
     queue.take(next)
     requests.push(next)
     rows += next.rows
+    bytes += nextBytes
   }
-  return { requests, rows }
+  return { requests, rows, bytes }
 }

@@ -7,7 +7,7 @@ import { RecycledBuffers } from '../tensors/recycled-buffers.js'
 import type { Signature, Tensor } from '../tensors/tensor.js'
 import { AnswerReader } from './answers.js'
 import type { Batching } from './batching.js'
-import { type Choice, type ChosenRun, chooseRuns, couldGrow, waitingMs } from './choose-runs.js'
+import { type Choice, type ChosenRun, chooseRuns, couldGrow, type Demand, waitingMs } from './choose-runs.js'
 import { aloneRun, checkIntact, type Packed, type PackedRun, writePack } from './pack.js'
 import type { PoolListener, PoolSettings } from './pool-settings.js'
 import type { Replica } from './replica.js'
@@ -117,9 +117,7 @@ export class Dispatcher {
 
   /** How long it will take to have done what is queued, in milliseconds, as far as is known. */
   backlogMs(): number {
-    return (
-      waitingMs({ queue: this.#queue, batching: this.#batching, costs: this.#costs }) / this.#replicas.wanted
-    )
+    return waitingMs(this.#demand()) / this.#replicas.wanted
   }
 
   /** Nothing is sent any more. */
@@ -166,11 +164,19 @@ export class Dispatcher {
     this.#flush()
   }
 
-  #choice(nowMs: number): Choice {
+  #demand(): Demand {
     return {
       queue: this.#queue,
       batching: this.#batching,
       costs: this.#costs,
+      maxPackBytes: this.#settings.maxPackBytes,
+      answerBytes: this.#answerBytes,
+    }
+  }
+
+  #choice(nowMs: number): Choice {
+    return {
+      ...this.#demand(),
       replicas: this.#replicas.wanted,
       idle: this.#replicas.idleCount,
       nowMs,
@@ -186,7 +192,7 @@ export class Dispatcher {
     const runMs = head.bucket?.costs.batchMs(this.#batching.maxRows) ?? 0
     const latestAtMs = head.deadlineAtMs - runMs - TIMER_SLACK_MS
     const waitMs = Math.min(head.startedAtMs + maxDelayMs, latestAtMs) - nowMs
-    if (waitMs <= 0 || !couldGrow(this.#batching, head)) return false
+    if (waitMs <= 0 || !couldGrow(this.#demand(), head)) return false
     clearTimeout(this.#delay)
     this.#delay = setTimeout(() => this.#flush(), waitMs)
     return true
@@ -266,7 +272,7 @@ export class Dispatcher {
   /** The next pack is on its way before callers are told, unless what they ask next could join its batch. */
   #free(replica: Replica): void {
     const head = this.#queue.first()
-    if (head !== undefined && !couldGrow(this.#batching, head)) {
+    if (head !== undefined && !couldGrow(this.#demand(), head)) {
       this.#resume(replica)
       return
     }

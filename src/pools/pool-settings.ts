@@ -16,6 +16,8 @@ export interface PoolSettings {
   readonly maxRestartBackoffMs: number
   /** Requests that are run one after another travel together for as long as they take so long. */
   readonly maxPackMs: number
+  /** And not more bytes of inputs and answers than that. */
+  readonly maxPackBytes: number
   /** Absent if requests never share a run. */
   readonly batching: BatchingSettings | undefined
 }

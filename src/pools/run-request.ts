@@ -55,6 +55,8 @@ export class RunRequest implements AbortFollower {
   bucket: Bucket<RunRequest> | undefined = undefined
   /** How many rows it brings to a batch. */
   rows = 1
+  /** What its inputs take of a pack; undefined until that is asked for. */
+  inputBytes: number | undefined = undefined
   /** Its length, and to which it is filled up in a batch; both 0 for one that is not. */
   length = 0
   paddedTo = 0

@@ -75,7 +75,8 @@ class Bench {
 
   choice(change: Partial<Choice> = {}): Choice {
     const { queue, batching, costs, nowMs } = this
-    return { queue, batching, costs, idle: 1, replicas: 2, nowMs, maxPackMs: 2, ...change }
+    const limits = { maxPackMs: 2, maxPackBytes: 2 ** 20, answerBytes: 0 }
+    return { queue, batching, costs, idle: 1, replicas: 2, nowMs, ...limits, ...change }
   }
 
   /** How many requests share each run of the next pack. */
@@ -112,6 +113,24 @@ describe('the runs of the next pack', () => {
     bench.many(200)
     expect(bench.next()).toHaveLength(16)
     expect(bench.next({ replicas: 60 })).toHaveLength(4)
+  })
+
+  it('are as many as have maxPackBytes, and one that has more', () => {
+    const bench = new Bench(undefined)
+    bench.costs.observe(1, 0.01)
+    // 2,000 bytes of x and 4 of the rate.
+    bench.many(10, { width: 500 })
+    expect(bench.next({ maxPackBytes: 8_016 })).toEqual([1, 1, 1, 1])
+    expect(bench.next({ maxPackBytes: 8_015 })).toEqual([1, 1, 1])
+    expect(bench.next({ maxPackBytes: 100 })).toEqual([1])
+    expect(bench.next({ maxPackBytes: 5_000, answerBytes: 300 })).toEqual([1, 1])
+  })
+
+  it('may have more bytes that move, which cost nothing', () => {
+    const bench = new Bench(undefined)
+    bench.costs.observe(1, 0.01)
+    bench.many(10, { width: 500, transfer: true })
+    expect(bench.next({ maxPackBytes: 100 })).toHaveLength(10)
   })
 
   it('leave their share to other idle replicas', () => {
@@ -208,6 +227,25 @@ describe('a batch', () => {
     expect(run?.requests).toHaveLength(3)
   })
 
+  it('has up to eight times maxPackBytes', () => {
+    const bench = new Bench(CHEAP)
+    const [head] = bench.many(40, { width: 500 }) as [RunRequest]
+    const limits = { maxPackMs: 0, maxPackBytes: 5_000 }
+    expect(couldGrow(bench.choice(limits), head)).toBe(false)
+    expect(bench.next(limits)).toEqual([19])
+    // Of requests that are unlike in size, too.
+    const other = new Bench(CHEAP)
+    other.many(1, { width: 500 })
+    other.many(30, { width: 500, rows: 2 })
+    expect(other.next(limits)).toEqual([10])
+  })
+
+  it('and what comes beside it have maxPackBytes together', () => {
+    const bench = new Bench(CHEAP, { maxRows: 4 })
+    bench.many(12, { width: 500 })
+    expect(bench.next({ maxPackMs: 1_000, maxPackBytes: 17_000 })).toEqual([4, 4])
+  })
+
   it('is never joined by a request that is to be alone, or has more rows than are proven', () => {
     const bench = new Bench(CHEAP)
     bench.many(3, { batch: false })
@@ -229,9 +267,10 @@ describe('a batch', () => {
   it('could grow until it is as large as is proven', () => {
     const bench = new Bench(CHEAP)
     const head = bench.ask()
-    expect(couldGrow(bench.batching, head)).toBe(true)
+    expect(couldGrow(bench.choice(), head)).toBe(true)
     bench.many(63)
-    expect(couldGrow(bench.batching, head)).toBe(false)
-    expect(couldGrow(new Bench(STEEP).batching, new Bench(STEEP).ask())).toBe(false)
+    expect(couldGrow(bench.choice(), head)).toBe(false)
+    const steep = new Bench(STEEP)
+    expect(couldGrow(steep.choice(), steep.ask())).toBe(false)
   })
 })

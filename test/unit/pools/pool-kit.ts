@@ -28,6 +28,7 @@ const defaults: PoolSettings = {
   restartBackoffMs: 100,
   maxRestartBackoffMs: 5_000,
   maxPackMs: 0,
+  maxPackBytes: 2 ** 20,
   batching: undefined,
 }
 
