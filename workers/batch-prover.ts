@@ -202,8 +202,16 @@ export class BatchProver {
     }
     const paddingRefusal = yield* this.#whyNotPadded(sample, order)
     const padding = paddingRefusal === undefined ? order.padding : undefined
-    const plan = { inputs, outputs, padding }
-    return { state: 'proven', plan, maxRows: proven * unitRows, costs, paddingRefusal }
+    return {
+      state: 'proven',
+      plan: { inputs, outputs, padding },
+      maxRows: proven * unitRows,
+      costs,
+      sample: sample.inputs.map(({ type, dims, data }, index): Tensor => {
+        return { type, dims, data: inputs[index] === SHARED ? data : [] } as Tensor
+      }),
+      paddingRefusal,
+    }
   }
 
   /** What the sample takes alone, measured as batches are: its first runs may have been slow for other reasons. */

@@ -16,6 +16,7 @@ import { byName } from '../src/tensors/by-name.js'
 import type { Outputs, Tensor } from '../src/tensors/tensor.js'
 import { AnswerRoom } from './answer-room.js'
 import { split } from './batch-rows.js'
+import { type TriedBatch, tryBatch } from './batch-trial.js'
 import { checkOutputs } from './check-loaded.js'
 import { failure } from './failure.js'
 import type { SideWorker } from './side-worker.js'
@@ -132,6 +133,7 @@ export class PackRunner {
     side: SideWorker,
   ): Promise<RunResult> {
     const plan = this.#plan as BatchPlan
+    if (typeof keep === 'object') return this.#trial({ inputs, rows, plan, order: keep }, wanted, room)
     const axes = (wanted ?? this.#outputNames).map(
       (name) => plan.outputs[this.#outputNames.indexOf(name)] as number,
     )
@@ -144,6 +146,20 @@ export class PackRunner {
     } catch (error) {
       return this.#oneByOne(inputs, plan, rows, wanted, room, error)
     }
+  }
+
+  /** Answers requests one by one, and tells whether a batch would have answered the same. */
+  async #trial(
+    batch: Omit<TriedBatch, 'wanted'>,
+    wanted: readonly string[] | undefined,
+    room: AnswerRoom,
+  ): Promise<SplitAnswers> {
+    const places = (wanted ?? this.#outputNames).map((name) => this.#outputNames.indexOf(name))
+    const { alone, ms, result } = await tryBatch({ ...batch, wanted: places }, (inputs) =>
+      this.runOnce(inputs, wanted),
+    )
+    const answers = alone.map((each) => (each instanceof Error ? failure(each) : room.put(each, 1)))
+    return { answers, ms, fault: undefined, trial: result }
   }
 
   /** A batch has failed: only the requests that fail by themselves shall. */

@@ -1,4 +1,4 @@
-import type { RunCost } from '../protocol/messages.js'
+import type { Proven, RunCost } from '../protocol/messages.js'
 import { type BatchPlan, SHARED } from '../tensors/batch-plan.js'
 import { paddedLength } from '../tensors/padding.js'
 import { commonSize, elementCount } from '../tensors/rows.js'
@@ -18,6 +18,8 @@ const MAX_BUCKETS = 1_000
 export class BatchShapes {
   readonly #plan: BatchPlan
   readonly #costs: readonly RunCost[]
+  /** The shape that is proven by the proof itself; undefined if batches of it are padded, as that was not tried. */
+  readonly #provenShape: string | undefined
   readonly #buckets = new Map<string, Bucket<RunRequest>>()
   /** The last one asked for; most traffic has one shape. */
   recent: Bucket<RunRequest>
@@ -25,9 +27,10 @@ export class BatchShapes {
   #recentOutputs: readonly string[] | undefined
   #recentLength = 0
 
-  constructor(plan: BatchPlan, costs: readonly RunCost[]) {
+  constructor({ plan, costs, sample }: Proven) {
     this.#plan = plan
     this.#costs = costs
+    this.#provenShape = plan.padding === undefined ? this.#shapeOf(sample, 0) : undefined
     this.recent = this.#make()
   }
 
@@ -39,11 +42,13 @@ export class BatchShapes {
     if (!this.#measure(request, inputs)) return undefined
     request.rows = rows
     if (this.#isLikeRecent(inputs, request)) return this.recent
-    const key = this.#keyOf(inputs, request)
+    const shape = this.#shapeOf(inputs, request.paddedTo)
+    const key = JSON.stringify([shape, request.outputs])
     let bucket = this.#buckets.get(key)
     if (bucket === undefined) {
       this.#forgetSome()
       bucket = this.#make()
+      if (shape === this.#provenShape) bucket.proof.provenRows = Number.POSITIVE_INFINITY
       this.#buckets.set(key, bucket)
     }
     this.recent = bucket
@@ -99,14 +104,14 @@ export class BatchShapes {
     return { type: tensor.type, dims: tensor.dims.slice(), data } as Tensor
   }
 
-  #keyOf(inputs: readonly Tensor[], { outputs, paddedTo }: RunRequest): string {
+  #shapeOf(inputs: readonly Tensor[], paddedTo: number): string {
     const parts = inputs.map(({ dims, data }, index) => {
       const axis = this.#plan.inputs[index] as number
       const pad = this.#plan.padding?.inputs[index]
       const sizes = dims.map((dim, at) => (at === axis ? '*' : at === pad ? paddedTo : dim)).join()
       return axis === SHARED ? [sizes, Array.from(data as ArrayLike<unknown>, exactly)] : sizes
     })
-    return JSON.stringify([parts, outputs])
+    return JSON.stringify(parts)
   }
 
   #make(): Bucket<RunRequest> {

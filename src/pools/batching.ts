@@ -1,4 +1,4 @@
-import type { BatchFault, Proof, ProofOrder } from '../protocol/messages.js'
+import type { BatchFault, Proof, ProofOrder, TrialOrder, TrialResult } from '../protocol/messages.js'
 import { type BatchPlan, type Padding, SHARED, type Tolerance } from '../tensors/batch-plan.js'
 import { byName } from '../tensors/by-name.js'
 import type { Signature } from '../tensors/tensor.js'
@@ -39,7 +39,9 @@ export interface BatchingStats {
   readonly batchedRequests: number
   /** Why requests of unequal length share no runs although `padding` is set; undefined if they do, or it is not. */
   readonly paddingRefusal: string | undefined
-  /** Batches that were run again request by request. */
+  /** Why requests of some shape share no runs although others do, as last found; undefined if all may. */
+  readonly shapeRefusal: string | undefined
+  /** Batches that were compared with their requests one by one. */
   readonly checks: number
   /** What a run takes, as last measured: a part for each row and one for the run. */
   readonly perRowMs: number | undefined
@@ -60,6 +62,7 @@ export class Batching {
   #plan: BatchPlan | undefined
   #padding: Padding | undefined
   #paddingRefusal: string | undefined
+  #shapeRefusal: string | undefined
   #maxRows = 0
   #shapes: BatchShapes | undefined
   #batches = 0
@@ -114,7 +117,7 @@ export class Batching {
       this.#plan = proof.plan
       this.#paddingRefusal = proof.paddingRefusal
       this.#maxRows = Math.min(proof.maxRows, this.settings.maxRows)
-      this.#shapes = new BatchShapes(proof.plan, proof.costs)
+      this.#shapes = new BatchShapes(proof)
     }
     if (proof.state !== 'proven' && proof.state !== 'refused') return false
     this.#memory.proof = proof
@@ -151,6 +154,21 @@ export class Batching {
     return true
   }
 
+  /** How a batch of these requests is tried; undefined if it may answer them. */
+  trialOf(requests: readonly RunRequest[], rows: number): TrialOrder | undefined {
+    const { bucket } = requests[0] as RunRequest
+    if (requests.length < 2 || bucket === undefined || rows <= bucket.proof.provenRows) return undefined
+    const lengths = this.#plan?.padding === undefined ? undefined : requests.map(({ length }) => length)
+    return { tolerance: (this.settings as BatchingSettings).tolerance, lengths }
+  }
+
+  /** Takes what a trial of a batch of that shape has shown. */
+  learnShape(bucket: Bucket<RunRequest> | undefined, rows: number, trial: TrialResult): void {
+    this.#checks += 1
+    bucket?.proof.learn(rows, trial)
+    this.#shapeRefusal = trial.reason ?? this.#shapeRefusal
+  }
+
   countChecks(checks: number): void {
     this.#checks += checks
   }
@@ -165,6 +183,7 @@ export class Batching {
       batches: this.#batches,
       batchedRequests: this.#batchedRequests,
       paddingRefusal: this.#paddingRefusal,
+      shapeRefusal: this.#shapeRefusal,
       checks: this.#checks,
       perRowMs: costs?.perRowMs,
       perRunMs: costs?.perRunMs,

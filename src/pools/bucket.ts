@@ -1,4 +1,5 @@
 import { RunCosts } from './run-cost.js'
+import { ShapeProof } from './shape-proof.js'
 
 /** Requests of one priority, linked through themselves. */
 export class Level<Request> {
@@ -16,6 +17,7 @@ export class Bucket<Request> {
   /** By priority, highest first; those without requests stay for the next. */
   readonly levels: Level<Request>[] = []
   readonly costs = new RunCosts()
+  readonly proof = new ShapeProof()
   /** How often it was chosen between a batch and its requests one by one. */
   choices = 0
   /** Requests that wait in it. */

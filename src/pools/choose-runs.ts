@@ -118,8 +118,9 @@ export function couldGrow(demand: Demand, head: RunRequest): boolean {
 /** How many requests like this one a batch may have. */
 function mostRequests(demand: Demand, request: RunRequest): number {
   const { batching, maxPackBytes } = demand
-  const mostBytes = BATCH_STRETCH * maxPackBytes
-  return Math.floor(Math.min(batching.maxRows / request.rows, mostBytes / bytesOf(demand, request)))
+  const { bucket, rows } = request
+  const mostRows = Math.min(batching.maxRows, bucket?.proof.mostRows(rows) ?? 0)
+  return Math.floor(Math.min(mostRows / rows, (BATCH_STRETCH * maxPackBytes) / bytesOf(demand, request)))
 }
 
 /** What a request takes of a pack. The declared dims are asked, not the caller's arrays. */
@@ -151,6 +152,7 @@ function batchSize(choice: Choice, head: RunRequest, spentMs: number): number {
   const { idle, nowMs } = choice
   const { bucket, rows, deadlineAtMs } = head
   if (bucket === undefined || bucket.size < 2) return 1
+  bucket.proof.choose()
   const { perRowMs, perRunMs } = bucket.costs
   let size = Math.min(bucket.size, mostRequests(choice, head))
   if (perRowMs > 0) {
@@ -166,7 +168,19 @@ function batchSize(choice: Choice, head: RunRequest, spentMs: number): number {
   if (size < 2) return 1
   bucket.choices += 1
   const isTry = bucket.choices % TRY_EVERY === 0
-  return pays(bucket, size, rows) !== isTry ? size : 1
+  if (pays(bucket, size, rows) === isTry) return 1
+  const isTooLate = isTrial(head, size) && nowMs + spentMs + trialMs(head, size) > deadlineAtMs
+  return isTooLate ? 1 : size
+}
+
+/** Whether a batch of so many requests is of a shape that is not proven. */
+function isTrial({ bucket, rows }: RunRequest, size: number): boolean {
+  return size > 1 && bucket !== undefined && size * rows > bucket.proof.provenRows
+}
+
+/** What the batch takes and its requests one by one, as far as is known. */
+function trialMs({ bucket, rows }: RunRequest, size: number): number {
+  return (bucket?.costs.batchMs(size * rows) ?? 0) + size * (bucket?.costs.aloneMs(rows) ?? 0)
 }
 
 function pays({ costs }: Bucket<RunRequest>, requests: number, rows: number): boolean {
@@ -176,7 +190,9 @@ function pays({ costs }: Bucket<RunRequest>, requests: number, rows: number): bo
   return batchMs + RUN_MS < (1 - MIN_GAIN) * requests * (aloneMs + RUN_MS)
 }
 
-function expectedMs({ costs }: Demand, { bucket, rows }: RunRequest, size: number): number | undefined {
+function expectedMs({ costs }: Demand, head: RunRequest, size: number): number | undefined {
+  const { bucket, rows } = head
+  if (isTrial(head, size)) return trialMs(head, size)
   return size === 1 ? (bucket?.costs ?? costs).aloneMs(rows) : bucket?.costs.batchMs(size * rows)
 }
 
@@ -188,9 +204,10 @@ function takeRun(choice: Choice, head: RunRequest, size: number): ChosenRun & { 
   let { rows } = head
   let bytes = bytesOf(choice, head)
   const bucket = head.bucket
+  const mostRows = Math.min(batching.maxRows, bucket?.proof.mostRows(rows) ?? 0)
   while (requests.length < size && bucket !== undefined) {
     const next = bucket.first()
-    if (next === undefined || rows + next.rows > batching.maxRows) break
+    if (next === undefined || rows + next.rows > mostRows) break
     const nextBytes = bytesOf(choice, next)
     if (bytes + nextBytes > BATCH_STRETCH * choice.maxPackBytes) break
     if (next.deadlineAtMs <= nowMs) {

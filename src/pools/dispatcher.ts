@@ -207,13 +207,7 @@ export class Dispatcher {
       plan !== undefined && !replica.knowsPlan && runs.some(({ requests }) => requests.length > 1)
     if (isFirstBatch) replica.knowsPlan = true
     const packed = runs.map((run, index): PackedRun => {
-      const isBatch = run.requests.length > 1
-      const isSample = !isBatch && index === 0 && this.#sideWork.wantsSampleFrom(replica)
-      const isChecked = isBatch && this.#batching.countBatch(run.requests.length)
-      return {
-        requests: run.requests as readonly Packed[],
-        keep: isSample ? 'sample' : isChecked ? 'check' : undefined,
-      }
+      return { requests: run.requests as readonly Packed[], keep: this.#keep(replica, run, index === 0) }
     })
     const rows = runs.reduce((sum, run) => sum + run.rows, 0)
     const { task, transfer } = writePack(
@@ -228,6 +222,15 @@ export class Dispatcher {
       (error: unknown) => this.#miss(replica, runs, error),
     )
     return true
+  }
+
+  /** What the thread is to remember of a run. */
+  #keep(replica: Replica, { requests, rows }: ChosenRun, isFirst: boolean): PackedRun['keep'] {
+    if (requests.length === 1) {
+      return isFirst && this.#sideWork.wantsSampleFrom(replica) ? 'sample' : undefined
+    }
+    const trial = this.#batching.trialOf(requests, rows)
+    return trial ?? (this.#batching.countBatch(requests.length) ? 'check' : undefined)
   }
 
   /** The run with the requests of it that can be sent. */
@@ -282,8 +285,9 @@ export class Dispatcher {
 
   #observe({ requests, rows }: ChosenRun, result: RunResult): void {
     if ('fault' in result && result.fault !== undefined) this.#sideWork.turnOff(result.fault)
-    if (!('ms' in result) || result.ms === undefined) return
     const [first] = requests as [RunRequest]
+    if ('trial' in result) this.#batching.learnShape(first.bucket, rows, result.trial)
+    if (!('ms' in result) || result.ms === undefined) return
     first.bucket?.costs.observe(rows, result.ms)
     if (requests.length === 1) this.#costs.observe(rows, result.ms)
     if ('answer' in result) {

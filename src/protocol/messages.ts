@@ -1,6 +1,6 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { BatchPlan, Padding, Tolerance } from '../tensors/batch-plan.js'
-import type { Signature, TensorData } from '../tensors/tensor.js'
+import type { Signature, Tensor, TensorData } from '../tensors/tensor.js'
 import type { EncodedError } from './error-codec.js'
 
 export const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
@@ -43,9 +43,23 @@ export interface RunShape {
   readonly given: readonly (TensorData | undefined)[] | undefined
   /**
    * What the thread remembers of it: a `sample` is an input known to be valid, a `typical` one is that by
-   * the user's word, and of a batch to `check` each request is run again.
+   * the user's word, and of a batch to `check` each request is run again. A batch on trial answers nobody.
    */
-  readonly keep: 'sample' | 'typical' | 'check' | undefined
+  readonly keep: 'sample' | 'typical' | 'check' | TrialOrder | undefined
+}
+
+/** A batch of a shape that is not proven: its requests are answered by runs of their own, with which it is compared. */
+export interface TrialOrder {
+  readonly tolerance: Tolerance
+  /** Of a padded batch the length of each request. */
+  readonly lengths: readonly number[] | undefined
+}
+
+export interface TrialResult {
+  /** Whether answers that are mixed up would have shown. */
+  readonly isTelling: boolean
+  /** Reason why requests of this shape must share no runs. */
+  readonly reason: string | undefined
 }
 
 /** A pack: runs that travel together and are done one after another. */
@@ -124,6 +138,8 @@ export interface SplitAnswers {
   /** Absent if the batch failed and its requests were run one by one. */
   readonly ms: number | undefined
   readonly fault: BatchFault | undefined
+  /** Present if the batch was on trial. */
+  readonly trial?: TrialResult
 }
 
 /** Why requests of this version must not share runs any more. */
@@ -161,6 +177,8 @@ export interface Proven {
   readonly plan: BatchPlan
   readonly maxRows: number
   readonly costs: readonly RunCost[]
+  /** The inputs it was found with; without elements, but for those that all rows share. */
+  readonly sample: readonly Tensor[]
   /** Why requests of unequal length share no runs although they are meant to. */
   readonly paddingRefusal: string | undefined
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Batching, type BatchingSettings } from '../../../src/pools/batching.js'
+import type { Bucket } from '../../../src/pools/bucket.js'
 import { type Choice, chooseRuns, couldGrow } from '../../../src/pools/choose-runs.js'
 import { RequestQueue } from '../../../src/pools/request-queue.js'
 import { RunCosts } from '../../../src/pools/run-cost.js'
@@ -37,7 +38,8 @@ class Bench {
   readonly costs = new RunCosts()
   nowMs = performance.now()
 
-  constructor(costs: RunCost[] | undefined, options: Partial<BatchingSettings> = {}) {
+  /** Requests of that width, and of rate 1, are those of the proof. */
+  constructor(costs: RunCost[] | undefined, options: Partial<BatchingSettings> = {}, width = 2) {
     const proof =
       costs === undefined
         ? ({ state: 'refused', reason: 'no' } as const)
@@ -46,6 +48,10 @@ class Bench {
             plan: { inputs: [0, -1], outputs: [0], padding: undefined },
             maxRows: 64,
             costs,
+            sample: [
+              { type: 'float32', dims: [1, width], data: [] as never },
+              { type: 'float32', dims: [], data: Float32Array.of(1) },
+            ],
             paddingRefusal: undefined,
           } as const)
     this.batching = new Batching({ ...settings, ...options }, { proof })
@@ -215,7 +221,8 @@ describe('a batch', () => {
     const kinds: Asked[] = [{}, { width: 3 }, { rate: 2 }, { rate: -0 }, { rate: 0 }, { outputs: ['y'] }]
     for (let turn = 0; turn < 5; turn += 1) for (const kind of kinds) bench.ask(kind)
     const runs = chooseRuns(bench.choice({ maxPackMs: 1_000 }))
-    expect(runs.map(({ requests }) => requests.length)).toEqual(kinds.map(() => 5))
+    // Four of a shape that is not proven are a trial.
+    expect(runs.map(({ requests }) => requests.length)).toEqual([5, 4, 4, 4, 4, 5, 1, 1, 1, 1])
     for (const { requests } of runs) expect(new Set(requests.map(({ bucket }) => bucket)).size).toBe(1)
   })
 
@@ -228,20 +235,20 @@ describe('a batch', () => {
   })
 
   it('has up to eight times maxPackBytes', () => {
-    const bench = new Bench(CHEAP)
+    const bench = new Bench(CHEAP, {}, 500)
     const [head] = bench.many(40, { width: 500 }) as [RunRequest]
     const limits = { maxPackMs: 0, maxPackBytes: 5_000 }
     expect(couldGrow(bench.choice(limits), head)).toBe(false)
     expect(bench.next(limits)).toEqual([19])
     // Of requests that are unlike in size, too.
-    const other = new Bench(CHEAP)
+    const other = new Bench(CHEAP, {}, 500)
     other.many(1, { width: 500 })
     other.many(30, { width: 500, rows: 2 })
     expect(other.next(limits)).toEqual([10])
   })
 
   it('and what comes beside it have maxPackBytes together', () => {
-    const bench = new Bench(CHEAP, { maxRows: 4 })
+    const bench = new Bench(CHEAP, { maxRows: 4 }, 500)
     bench.many(12, { width: 500 })
     expect(bench.next({ maxPackMs: 1_000, maxPackBytes: 17_000 })).toEqual([4, 4])
   })
@@ -272,5 +279,106 @@ describe('a batch', () => {
     expect(couldGrow(bench.choice(), head)).toBe(false)
     const steep = new Bench(STEEP)
     expect(couldGrow(steep.choice(), steep.ask())).toBe(false)
+  })
+})
+
+describe('a batch of a shape that is not proven', () => {
+  const OTHER: Asked = { width: 3 }
+  const passed = { isTelling: true, reason: undefined }
+  const silent = { isTelling: false, reason: undefined }
+  const refused = { isTelling: true, reason: 'it answers otherwise' }
+
+  /** A bench with 400 requests of such a shape. */
+  function waiting(): { bench: Bench; bucket: Bucket<RunRequest>; next: () => number | undefined } {
+    const bench = new Bench(CHEAP)
+    const [head] = bench.many(400, OTHER) as [RunRequest]
+    return {
+      bench,
+      bucket: head.bucket as Bucket<RunRequest>,
+      next: () => bench.next({ maxPackMs: 0 })[0],
+    }
+  }
+
+  it('is a trial of four requests, then of four times as many as have passed', () => {
+    const { bench, bucket, next } = waiting()
+    for (const size of [4, 16, 64]) {
+      const requests = bench.many(2, OTHER)
+      expect(bench.batching.trialOf(requests, size)).toEqual({
+        tolerance: settings.tolerance,
+        lengths: undefined,
+      })
+      expect(next()).toBe(size)
+      bench.batching.learnShape(bucket, size, passed)
+      expect(bench.batching.trialOf(requests, size)).toBeUndefined()
+    }
+    expect(next()).toBe(64)
+    expect(bench.batching.stats()).toMatchObject({ checks: 3, shapeRefusal: undefined })
+  })
+
+  it('is not made any more when one is answered otherwise, and others are', () => {
+    const { bench, bucket, next } = waiting()
+    expect(next()).toBe(4)
+    bench.batching.learnShape(bucket, 4, refused)
+    // One that was under way on another replica.
+    bench.batching.learnShape(bucket, 4, passed)
+    for (let turn = 0; turn < 50; turn += 1) expect(next()).toBe(1)
+    expect(bench.batching.stats()).toMatchObject({ state: 'proven', shapeRefusal: 'it answers otherwise' })
+    const proven = new Bench(CHEAP)
+    proven.many(5)
+    expect(proven.next({ maxPackMs: 0 })).toEqual([5])
+  })
+
+  it('is tried ever more seldom while trials show nothing', () => {
+    const { bench, bucket, next } = waiting()
+    const sizes = Array.from({ length: 100 }, () => {
+      const size = next() as number
+      if (size > 1) bench.batching.learnShape(bucket, size, silent)
+      return size
+    })
+    const trials = sizes.flatMap((size, turn) => (size > 1 ? [turn] : []))
+    expect(trials.length).toBeGreaterThan(2)
+    expect(trials.length).toBeLessThan(6)
+    const gaps = trials.slice(1).map((turn, index) => turn - (trials[index] as number))
+    expect(gaps).toEqual(gaps.toSorted((a, b) => a - b))
+  })
+
+  it('stays as large as has passed while larger ones show nothing', () => {
+    const { bench, bucket, next } = waiting()
+    next()
+    bench.batching.learnShape(bucket, 4, passed)
+    expect(next()).toBe(16)
+    bench.batching.learnShape(bucket, 16, silent)
+    expect([next(), next()]).toEqual([4, 4])
+  })
+
+  it('is not made where it would be too late with its requests one by one', () => {
+    const bench = new Bench(CHEAP)
+    // Alone 0.12 ms each, together 0.18 ms.
+    const [first] = bench.many(4, { ...OTHER, timeoutMs: 1_000 }) as [RunRequest]
+    expect(bench.next({ nowMs: first.deadlineAtMs - 0.5, maxPackMs: 0 })).toEqual([1])
+    expect(bench.next({ nowMs: first.deadlineAtMs - 0.6, maxPackMs: 0 })).toEqual([3])
+  })
+
+  it('is one of another shared value, another number of axes, or no elements', () => {
+    const bench = new Bench(CHEAP)
+    const requests = [
+      bench.many(2, { rate: 2 }),
+      bench.many(2, { width: 0 }),
+      [[1, 2, 1], [1]].map((dims) => {
+        const request = new RunRequest('m', '1', {})
+        request.promise.catch(() => undefined)
+        request.inputs = [
+          { type: 'float32', dims, data: new Float32Array(2) },
+          { type: 'float32', dims: [], data: Float32Array.of(1) },
+        ]
+        request.bucket = bench.batching.bucketOf(request)
+        return request
+      }),
+    ]
+    for (const [first] of requests) {
+      expect(bench.batching.trialOf([first as RunRequest, first as RunRequest], 2)).toBeDefined()
+    }
+    const [own] = bench.many(2) as [RunRequest]
+    expect(bench.batching.trialOf([own, own], 2)).toBeUndefined()
   })
 })
