@@ -121,4 +121,5 @@ export {
   type TensorDataMap,
   type TensorSpec,
   type TensorType,
+  type UnsupportedOutput,
 } from './tensors/tensor.js'

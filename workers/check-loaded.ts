@@ -2,7 +2,13 @@ import { inspect } from 'node:util'
 import { errors } from '../src/errors.js'
 import type { LoadedModel } from '../src/protocol/loader.js'
 import { ARRAY_CLASSES } from '../src/tensors/element-types.js'
-import { type Outputs, type Signature, TENSOR_TYPES, type TensorSpec } from '../src/tensors/tensor.js'
+import {
+  type Outputs,
+  type Signature,
+  TENSOR_TYPES,
+  type TensorSpec,
+  type UnsupportedOutput,
+} from '../src/tensors/tensor.js'
 
 interface Subject {
   readonly model: string
@@ -17,6 +23,7 @@ export function checkLoaded(loaded: unknown, subject: Subject): LoadedModel {
   const { signature, run, release } = (loaded ?? {}) as { [K in keyof LoadedModel]?: unknown }
   const problem =
     signatureProblem(signature) ??
+    unsupportedProblem((signature as Signature).unsupported) ??
     (typeof run === 'function' ? undefined : `\`run\` is ${inspect(run)}, a function is expected`) ??
     (release === undefined || typeof release === 'function'
       ? undefined
@@ -64,6 +71,17 @@ function signatureProblem(signature: unknown): string | undefined {
     }
   }
   return undefined
+}
+
+function unsupportedProblem(unsupported: unknown): string | undefined {
+  const isWellFormed = (each: unknown): boolean => {
+    const { name, reason } = (each ?? {}) as { [K in keyof UnsupportedOutput]?: unknown }
+    return typeof name === 'string' && typeof reason === 'string'
+  }
+  if (unsupported === undefined || (Array.isArray(unsupported) && unsupported.every(isWellFormed))) {
+    return undefined
+  }
+  return `\`signature.unsupported\` is ${inspect(unsupported)}, an array of names and reasons is expected`
 }
 
 function isDim(dim: unknown): boolean {

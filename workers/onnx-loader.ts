@@ -6,25 +6,43 @@ import {
   type Signature,
   TENSOR_TYPES,
   type TensorSpec,
+  type TensorType,
+  type UnsupportedOutput,
 } from '../src/tensors/tensor.js'
 import type Ort from './onnxruntime.cjs'
 import { refuseSpecialFile } from './regular-file.js'
+
+/** Element types that onnxruntime-node refuses to load, by their numbers in ONNX. */
+const REFUSED_TYPES: Readonly<Record<number, string>> = {
+  14: 'complex64',
+  15: 'complex128',
+  16: 'bfloat16',
+  17: 'float8e4m3fn',
+  18: 'float8e4m3fnuz',
+  19: 'float8e5m2',
+  20: 'float8e5m2fnuz',
+  23: 'float4e2m1',
+}
 
 /** The built-in loader: an ONNX file becomes an onnxruntime-node session. */
 export async function load(context: LoaderContext): Promise<LoadedModel> {
   const ort = await context.native(() => importOnnxRuntime(context))
   const session = await createSession(ort, context)
-  const signature: Signature = {
-    inputs: session.inputMetadata.map((value) => specOf(value, 'input', context)),
-    outputs: session.outputMetadata.map((value) => specOf(value, 'output', context)),
-  }
-  return {
-    signature,
-    async run(feeds, wanted) {
-      const results = await context.native(() => session.run(ortFeeds(feeds), wanted ?? session.outputNames))
-      return fromOrt(results)
-    },
-    release: () => context.native(() => session.release()),
+  const release = (): Promise<void> => context.native(() => session.release())
+  try {
+    const signature = signatureOf(session, context)
+    const outputNames = signature.outputs.map(({ name }) => name)
+    return {
+      signature,
+      async run(feeds, wanted) {
+        const results = await context.native(() => session.run(ortFeeds(feeds), wanted ?? outputNames))
+        return fromOrt(results)
+      },
+      release,
+    }
+  } catch (error) {
+    await release()
+    throw error
   }
 }
 
@@ -68,9 +86,11 @@ async function createSession(ort: typeof Ort, context: LoaderContext): Promise<O
   } catch (cause) {
     const subject = { model: context.model, version: context.version, cause }
     const reason = cause instanceof Error ? cause.message : String(cause)
-    if (/Unsupported data type/i.test(reason)) {
+    const refused = /Unsupported data type: (\d+)/.exec(reason)
+    if (refused !== null) {
+      const type = REFUSED_TYPES[Number(refused[1])] ?? `number ${refused[1]}`
       throw new errors.ERR_UNSUPPORTED_MODEL(
-        `${context.source} has an input or output of an element type that onnxruntime-node cannot pass (${reason}); convert it, for example to float32`,
+        `${context.source} has an input or output of element type ${type}; onnxruntime-node loads no such model, whether or not anybody asks for the output: remove it, or convert it, for example to float32`,
         subject,
       )
     }
@@ -78,26 +98,38 @@ async function createSession(ort: typeof Ort, context: LoaderContext): Promise<O
   }
 }
 
-function specOf(
-  value: Ort.InferenceSession.ValueMetadata,
-  role: 'input' | 'output',
-  context: LoaderContext,
-): TensorSpec {
-  const subject = { model: context.model, version: context.version }
+/** @throws ERR_UNSUPPORTED_MODEL if an input, or every output, cannot be passed. */
+function signatureOf(session: Ort.InferenceSession, { model, version }: LoaderContext): Signature {
+  const inputs = session.inputMetadata.map((value): TensorSpec => {
+    const reason = whyUnsupported(value)
+    if (reason === undefined) return specOf(value)
+    throw new errors.ERR_UNSUPPORTED_MODEL(`input "${value.name}" ${reason}`, { model, version })
+  })
+  const outputs: TensorSpec[] = []
+  const unsupported: UnsupportedOutput[] = []
+  for (const value of session.outputMetadata) {
+    const reason = whyUnsupported(value)
+    if (reason === undefined) outputs.push(specOf(value))
+    else unsupported.push({ name: value.name, reason })
+  }
+  if (unsupported.length === 0) return { inputs, outputs }
+  if (outputs.length > 0) return { inputs, outputs, unsupported }
+  const told = unsupported.map(({ name, reason }) => `output "${name}" ${reason}`).join('; ')
+  throw new errors.ERR_UNSUPPORTED_MODEL(`no output can be passed: ${told}`, { model, version })
+}
+
+/** Tells why a value cannot be passed; undefined if it can. */
+function whyUnsupported(value: Ort.InferenceSession.ValueMetadata): string | undefined {
   if (!value.isTensor) {
-    throw new errors.ERR_UNSUPPORTED_MODEL(
-      `${role} "${value.name}" is a sequence, map or optional value, which onnxruntime-node cannot pass; export the model with tensors only`,
-      subject,
-    )
+    return 'is a sequence, map or optional value, which onnxruntime-node cannot pass; export the model with tensors only'
   }
-  const type = TENSOR_TYPES.find((known) => known === value.type)
-  if (type === undefined) {
-    throw new errors.ERR_UNSUPPORTED_MODEL(
-      `${role} "${value.name}" has element type ${value.type}, which cannot be served; convert it, for example to int8`,
-      subject,
-    )
-  }
-  return { name: value.name, type, dims: [...value.shape] }
+  if (TENSOR_TYPES.some((known) => known === value.type)) return undefined
+  return `has element type ${value.type}, which cannot be passed; convert it, for example to int8`
+}
+
+function specOf(value: Ort.InferenceSession.ValueMetadata): TensorSpec {
+  const { name, type, shape } = value as Ort.InferenceSession.TensorValueMetadata
+  return { name, type: type as TensorType, dims: [...shape] }
 }
 
 /** Plain objects, since ort.Tensor breaks float16 on Node 24 (microsoft/onnxruntime#32323) and checks again. */

@@ -3,8 +3,9 @@ import { parseOptions, predictOptionsSchema } from '../config.js'
 import { errors } from '../errors.js'
 import { RunRequest } from '../pools/run-request.js'
 import type { VersionPool } from '../pools/version-pool.js'
+import { quote } from '../tensors/describe.js'
 import { prepareInputs } from '../tensors/prepare-feeds.js'
-import type { ModelInput, Outputs, Signature } from '../tensors/tensor.js'
+import type { ModelInput, Outputs, Signature, UnsupportedOutput } from '../tensors/tensor.js'
 import type { ModelVersion } from './model-version.js'
 import { assertOpen, type Serving } from './serving.js'
 
@@ -68,6 +69,7 @@ function admit(version: ModelVersion, pool: VersionPool, request: RunRequest, in
   try {
     request.inputs = prepareInputs(signature, input, version.subject)
     if (request.outputs !== undefined) checkOutputs(request.outputs, signature, version)
+    else if (signature.unsupported !== undefined) throw unsupported(signature.unsupported, signature, version)
   } catch (error) {
     request.reject(error)
     return
@@ -91,9 +93,25 @@ function assertRoom(serving: Serving, version: ModelVersion): void {
 function checkOutputs(names: readonly string[], signature: Signature, version: ModelVersion): void {
   for (const name of names) {
     if (signature.outputs.some((spec) => spec.name === name)) continue
+    const output = signature.unsupported?.find((each) => each.name === name)
+    if (output !== undefined) throw unsupported([output], signature, version)
     throw new errors.ERR_INVALID_OPTIONS(
       `predict: \`outputs\` names ${JSON.stringify(name)}; ${version.spec.name}@${version.spec.version} has ${signature.outputs.map((spec) => spec.name).join(', ')}`,
       version.subject,
     )
   }
+}
+
+/** Returns what a request rejects with that asks for `outputs`, by name or as it names none. */
+function unsupported(
+  outputs: readonly UnsupportedOutput[],
+  signature: Signature,
+  { spec, subject }: ModelVersion,
+): Error {
+  const told = outputs.map(({ name, reason }) => `output ${quote(name)} ${reason}`).join('; ')
+  const others = signature.outputs.map(({ name }) => quote(name)).join(', ')
+  return new errors.ERR_UNSUPPORTED_MODEL(
+    `${spec.name}@${spec.version} cannot be asked for everything: ${told}. Name the outputs to compute: \`outputs: [${others}]\``,
+    subject,
+  )
 }

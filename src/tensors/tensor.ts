@@ -72,8 +72,18 @@ export interface TensorSpec {
   readonly dims: readonly (number | string)[]
 }
 
+/** An output that cannot be passed to a caller, such as a map. */
+export interface UnsupportedOutput {
+  readonly name: string
+  /** Completes "the output ...", as in "is a sequence". */
+  readonly reason: string
+}
+
 /** Names, element types and shapes of what a model takes and gives. */
 export interface Signature {
   readonly inputs: readonly TensorSpec[]
+  /** The outputs that can be asked for, one at least unless the model has none. */
   readonly outputs: readonly TensorSpec[]
+  /** The model's other outputs; absent if there are none. A request has to name outputs then. */
+  readonly unsupported?: readonly UnsupportedOutput[] | undefined
 }

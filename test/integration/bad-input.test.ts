@@ -56,6 +56,7 @@ describe('a model file', () => {
     ['with an operator that does not exist', graphs.unknownOperator, 'ERR_MODEL_LOAD', /NoSuchOperator/],
     ['whose weights are not beside it', () => graphs.externalData().model, 'ERR_MODEL_LOAD', /weights\.bin/],
     ['that gives a sequence', graphs.sequenceOutput, 'ERR_UNSUPPORTED_MODEL', /output "parts" is a sequence/],
+    ['with a bfloat16 output', graphs.bfloat16Output, 'ERR_UNSUPPORTED_MODEL', /element type bfloat16/],
     ['that takes an optional', graphs.optionalInput, 'ERR_UNSUPPORTED_MODEL', /input "x" is a sequence/],
   ])('%s is refused, by name', async (_, bytes, code, told) => {
     const error = await errorOf(load(bytes()))

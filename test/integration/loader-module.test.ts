@@ -74,6 +74,7 @@ describe('a loader that is odd', () => {
     ['no outputs', /`signature.outputs` is undefined, an array/],
     ['a type that is none', /`signature.inputs\[0\].type` is 'float'; known: float32/],
     ['a dim that is none', /`signature.outputs\[0\].dims` is \[ -1 \]/],
+    ['odd unsupported outputs', /`signature.unsupported` is \[ 'z' \], an array of names and reasons/],
     ['no run', /`run` is undefined, a function/],
     ['an odd release', /`release` is 3/],
   ])('and resolves with %s fails its load, and says why', async (loads, message) => {

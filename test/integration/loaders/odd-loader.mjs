@@ -9,6 +9,7 @@ const loads = {
   'no outputs': { signature: { inputs: [] }, run },
   'a type that is none': { signature: { inputs: [spec('x', 'float')], outputs: [] }, run },
   'a dim that is none': { signature: { inputs: [], outputs: [spec('y', 'float32', [-1])] }, run },
+  'odd unsupported outputs': { signature: { ...signature, unsupported: ['z'] }, run },
   'no run': { signature },
   'an odd release': { signature, run, release: 3 },
 }
