@@ -2,7 +2,7 @@ import { writeSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { isMainThread } from 'node:worker_threads'
 import { CELL_COUNT, INSIDE_NATIVE, NONE, RUN, SENT, STATE, STOP } from '../protocol/guard-cells.js'
-import { loadLibc } from '../protocol/libc.js'
+import { endAtOnce } from './end-at-once.js'
 
 /** The part of the process's guard that all copies of this library share. */
 interface GuardRegistry {
@@ -163,9 +163,6 @@ function endProcess(stuck: readonly GuardSlot[], code: number, uncaught: unknown
     // A closed stderr must not keep the process from ending.
   }
   // Off the main thread that would be the end of the host: then this thread just stays.
-  if (isMainThread) {
-    loadLibc()?.exitNow(code)
-    process.kill(process.pid, 'SIGKILL')
-  }
+  if (isMainThread) endAtOnce(code)
   for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
 }
