@@ -29,10 +29,13 @@ export const modelConfigSchema = z.strictObject({
     description: "passed to `InferenceSession.create`, over this library's defaults",
   }),
   executionProviders: z
-    .array(z.unknown())
+    .array(z.union([z.string().min(1), z.looseObject({ name: z.string().min(1) })]))
     .min(1)
     .optional()
-    .describe("onnxruntime's execution providers, best first"),
+    .meta({
+      type: 'array of names or objects',
+      description: "onnxruntime's [execution providers](#execution-providers), best first",
+    }),
   loaderOptions: z.unknown().optional().meta({
     type: 'anything that can be cloned',
     description: 'handed to a custom loader as it is',

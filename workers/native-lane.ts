@@ -1,4 +1,6 @@
+import { errors } from '../src/errors.js'
 import { CELL_COUNT, INSIDE_NATIVE, OUTSIDE_NATIVE, RUN, STATE, STOP } from '../src/protocol/guard-cells.js'
+import { type Seat, Turn } from '../src/protocol/turn.js'
 
 /**
  * The worker's half of the guard: one chain for all native calls of this thread.
@@ -6,11 +8,17 @@ import { CELL_COUNT, INSIDE_NATIVE, OUTSIDE_NATIVE, RUN, STATE, STOP } from '../
  * flag while the second is still to come (`session.run` only starts in a later tick).
  */
 export class NativeLane {
+  /** Whether calls wait for their turn among the threads of the process that take turns. */
+  takesTurns: boolean
   readonly #cells: Int32Array
+  readonly #turn: Turn | undefined
   #tail: Promise<unknown> = Promise.resolve()
 
-  constructor(guard: SharedArrayBuffer) {
+  /** `seat` is that of a thread that may have to take turns, and does so until it is told otherwise. */
+  constructor(guard: SharedArrayBuffer, seat: Seat | undefined) {
     this.#cells = new Int32Array(guard, 0, CELL_COUNT)
+    this.#turn = seat === undefined ? undefined : new Turn(seat)
+    this.takesTurns = seat !== undefined
     // A thread that dies between two calls must not look busy to the exit hook for its whole budget.
     process.on('exit', () => this.#leave())
   }
@@ -28,13 +36,38 @@ export class NativeLane {
   }
 
   async #guarded<T>(call: () => T | Promise<T>): Promise<T> {
-    Atomics.store(this.#cells, STATE, INSIDE_NATIVE)
-    if (Atomics.load(this.#cells, STOP) !== 0) this.#park()
+    const turn = this.takesTurns ? this.#turn : undefined
+    if (turn === undefined) this.#enter()
+    else await this.#enterInTurn(turn)
     try {
       return await call()
     } finally {
+      // Before the thread is outside: it must not be terminated in the middle of it.
+      turn?.pass()
       this.#leave()
       if (Atomics.load(this.#cells, STOP) !== 0) this.#park()
+    }
+  }
+
+  #enter(): void {
+    Atomics.store(this.#cells, STATE, INSIDE_NATIVE)
+    if (Atomics.load(this.#cells, STOP) !== 0) this.#park()
+  }
+
+  /** Waits outside, where the thread can be terminated and its event loop goes on. */
+  async #enterInTurn(turn: Turn): Promise<void> {
+    turn.ask()
+    for (;;) {
+      this.#enter()
+      const outcome = turn.tryTake()
+      if (outcome === 'taken') return
+      this.#leave()
+      if (outcome === 'held-up') {
+        throw new errors.ERR_MODEL_UNAVAILABLE(
+          'another run on an execution provider that runs one at a time in a process has not returned, and may never; restart the process if it does not',
+        )
+      }
+      await turn.changed(outcome)
     }
   }
 
@@ -45,6 +78,7 @@ export class NativeLane {
 
   /** Waits to be terminated: a thread in Atomics.wait is in JavaScript, where that is safe. */
   #park(): never {
+    this.#turn?.pass()
     this.#leave()
     for (;;) Atomics.wait(this.#cells, STOP, 1)
   }

@@ -9,31 +9,21 @@ import {
   type TensorType,
   type UnsupportedOutput,
 } from '../src/tensors/tensor.js'
+import { createSession } from './onnx-session.js'
 import type Ort from './onnxruntime.cjs'
-import { refuseSpecialFile } from './regular-file.js'
-
-/** Element types that onnxruntime-node refuses to load, by their numbers in ONNX. */
-const REFUSED_TYPES: Readonly<Record<number, string>> = {
-  14: 'complex64',
-  15: 'complex128',
-  16: 'bfloat16',
-  17: 'float8e4m3fn',
-  18: 'float8e4m3fnuz',
-  19: 'float8e5m2',
-  20: 'float8e5m2fnuz',
-  23: 'float4e2m1',
-}
 
 /** The built-in loader: an ONNX file becomes an onnxruntime-node session. */
 export async function load(context: LoaderContext): Promise<LoadedModel> {
   const ort = await context.native(() => importOnnxRuntime(context))
-  const session = await createSession(ort, context)
+  const { session, providers, skipped } = await createSession(ort, context)
   const release = (): Promise<void> => context.native(() => session.release())
   try {
     const signature = signatureOf(session, context)
     const outputNames = signature.outputs.map(({ name }) => name)
     return {
       signature,
+      providers,
+      skipped,
       async run(feeds, wanted) {
         const results = await context.native(() => session.run(ortFeeds(feeds), wanted ?? outputNames))
         return fromOrt(results)
@@ -72,30 +62,6 @@ function isMusl(): boolean {
   if (process.platform !== 'linux') return false
   const report = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } }
   return report.header.glibcVersionRuntime === undefined
-}
-
-async function createSession(ort: typeof Ort, context: LoaderContext): Promise<Ort.InferenceSession> {
-  try {
-    refuseSpecialFile(context.source)
-    return await context.native(() =>
-      ort.InferenceSession.create(
-        context.source,
-        context.sessionOptions as Ort.InferenceSession.SessionOptions,
-      ),
-    )
-  } catch (cause) {
-    const subject = { model: context.model, version: context.version, cause }
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    const refused = /Unsupported data type: (\d+)/.exec(reason)
-    if (refused !== null) {
-      const type = REFUSED_TYPES[Number(refused[1])] ?? `number ${refused[1]}`
-      throw new errors.ERR_UNSUPPORTED_MODEL(
-        `${context.source} has an input or output of element type ${type}; onnxruntime-node loads no such model, whether or not anybody asks for the output: remove it, or convert it, for example to float32`,
-        subject,
-      )
-    }
-    throw new errors.ERR_MODEL_LOAD(`${context.source} cannot be loaded: ${reason}`, subject)
-  }
 }
 
 /** @throws ERR_UNSUPPORTED_MODEL if an input, or every output, cannot be passed. */

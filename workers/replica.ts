@@ -11,6 +11,7 @@ import type {
   ReplicaMessage,
   ThreadTask,
 } from '../src/protocol/messages.js'
+import { takesTurns } from '../src/protocol/providers.js'
 import { checkLoaded } from './check-loaded.js'
 import { failure } from './failure.js'
 import { NativeLane } from './native-lane.js'
@@ -23,7 +24,7 @@ import { type TaskAnswer, TaskLoop } from './task-loop.js'
 // Nothing here may throw while it is imported: Piscina would never settle the first task.
 
 const subject = workerData as ReplicaData
-const lane = new NativeLane(subject.guard)
+const lane = new NativeLane(subject.guard, subject.seat)
 const log = new ReplicaLog(subject.logLevel, send)
 const counts = { runs: 0, failedRuns: 0, busyMs: 0 }
 let serving: Serving | undefined
@@ -74,7 +75,9 @@ async function load(task: LoadOrder): Promise<LoadDone> {
       isBuiltIn ? hazardsIn(task.source, model.signature) : () => undefined,
     )
     serving = { model, runner, side }
-    return { ok: true, signature: model.signature }
+    if (isBuiltIn) lane.takesTurns &&= takesTurns(model.providers ?? [])
+    const { signature, providers, skipped } = model
+    return { ok: true, signature, ...(isBuiltIn ? { providers, skipped } : {}) }
   } catch (error) {
     throw asRuntimeError('ERR_MODEL_LOAD', `the loader of ${task.source} failed`, error, names())
   }

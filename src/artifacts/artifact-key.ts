@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { cpus } from 'node:os'
 import type { FileHash } from '../protocol/builder-messages.js'
+import { isOnCpu, providersIn, servingProvider } from '../protocol/providers.js'
 
 /**
  * What an artifact depends on: the content of the model's files, onnxruntime's version, what the
@@ -14,15 +15,12 @@ export function keyOf(files: readonly FileHash[], sessionOptions: Readonly<Recor
 }
 
 /** Why a model that is loaded so has no artifact. */
-export function whyNoArtifact({
-  executionProviders,
-  optimizedModelFilePath,
-}: Readonly<Record<string, unknown>>): string | undefined {
-  if (optimizedModelFilePath !== undefined) return '`sessionOptions.optimizedModelFilePath` is set'
-  const others = ((executionProviders ?? []) as readonly (string | { name?: string })[])
-    .map((provider) => (typeof provider === 'string' ? provider : provider.name))
-    .filter((name) => name !== 'cpu')
-  return others.length === 0 ? undefined : `it is run by ${others.join(', ')}, not by the CPU`
+export function whyNoArtifact(sessionOptions: Readonly<Record<string, unknown>>): string | undefined {
+  if (sessionOptions.optimizedModelFilePath !== undefined) {
+    return '`sessionOptions.optimizedModelFilePath` is set'
+  }
+  const providers = providersIn(sessionOptions)
+  return isOnCpu(providers) ? undefined : `it is to be run by ${servingProvider(providers)}, not by the CPU`
 }
 
 let known: readonly string[] | undefined

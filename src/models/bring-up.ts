@@ -8,6 +8,7 @@ import { reserveRoom } from './memory-room.js'
 import type { ModelVersion } from './model-version.js'
 import { prepareModel } from './prepare-model.js'
 import { tryArtifactLater } from './renew-pool.js'
+import { checkReplicas } from './replica-count.js'
 import { verifyHash } from './repository.js'
 import { assertOpen, inBackground, type Serving } from './serving.js'
 import { poolOf, startPool } from './start-pool.js'
@@ -24,6 +25,7 @@ export async function bringUp(serving: Serving, version: ModelVersion, trigger: 
   machine.to('initializing', trigger)
   let pool: VersionPool | undefined
   try {
+    checkReplicas(serving, version)
     await checkSource(version)
     assertOpen(serving)
     const prepared = await prepareModel(serving, version)

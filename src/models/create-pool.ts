@@ -4,6 +4,9 @@ import { errors } from '../errors.js'
 import type { BatchingSettings } from '../pools/batching.js'
 import { PiscinaHost } from '../pools/piscina-host.js'
 import { VersionPool } from '../pools/version-pool.js'
+import type { LoadDone } from '../protocol/messages.js'
+import { providersIn, servingProvider, takesTurns } from '../protocol/providers.js'
+import type { Logger } from '../telemetry/logger.js'
 import { BUNDLE_TYPE, ENTRY_EXEC_ARGV, environment, filePathOf } from './entries.js'
 import type { ModelVersion } from './model-version.js'
 import { artifactOf, whileLoading } from './prepare-model.js'
@@ -26,6 +29,7 @@ export function createPool(
   const { spec, subject } = version
   const log = logger.child({ component: 'pool', ...subject })
   const sessionOptions = sessionOptionsOf(serving, version)
+  const asked = providersIn(sessionOptions)
   const task = {
     kind: 'load' as const,
     loader: loaderOf(serving, version),
@@ -43,13 +47,14 @@ export function createPool(
       env,
       niceIncrement: config.niceIncrement,
       exitWaitMs: config.exitWaitMs,
+      takesTurns: takesTurns(asked),
       logLevel: serving.logLevel,
       onLog: ({ level, message, fields }) => log[level](fields, message),
     })
   return new VersionPool(
     {
       ...subject,
-      replicas: replicaCount(serving, version),
+      replicas: replicaCount(serving, version, asked),
       maxQueue: spec.config.maxQueue ?? config.maxQueue,
       stuckAfterMs: spec.config.stuckAfterMs ?? config.stuckAfterMs,
       loadTimeoutMs: config.loadTimeoutMs,
@@ -64,6 +69,7 @@ export function createPool(
     {
       task,
       warmUp: warmUpFrom(spec.config.sample, subject),
+      onLoaded: providersListener(version, log),
       inTurn: (load) => serving.loadLane.add(() => whileLoading(serving, prepared, load), prepared.bytes),
       dispose: () => serving.artifacts.release(prepared),
     },
@@ -92,6 +98,21 @@ export function createPool(
     },
     version.batching,
   )
+}
+
+/** Returns what notes which execution providers serve, and warns once of those that do not. */
+function providersListener(version: ModelVersion, log: Logger): (loaded: LoadDone) => void {
+  let isTold = false
+  return ({ providers, skipped = [] }) => {
+    version.providers = providers
+    if (isTold || providers === undefined || skipped.length === 0) return
+    isTold = true
+    const names = skipped.map(({ name }) => name).join(', ')
+    log.warn(
+      { skipped },
+      `execution providers that cannot be used: ${names}; ${servingProvider(providers)} serves`,
+    )
+  }
 }
 
 /** Runs of a custom loader may have effects, so none is repeated or joined unless its model asks for it. */

@@ -4,6 +4,7 @@ import type { ModelConfig } from '../config.js'
 import { StateMachine, type TransitionListener } from '../lifecycle/states.js'
 import type { BatchingMemory } from '../pools/batching.js'
 import type { VersionPool } from '../pools/version-pool.js'
+import { servingProvider } from '../protocol/providers.js'
 import type { Signature } from '../tensors/tensor.js'
 import type { ArtifactTrial } from './artifact-trial.js'
 import { Usage, type VersionStats } from './usage.js'
@@ -33,6 +34,8 @@ export class ModelVersion {
   readonly batching: BatchingMemory = { proof: undefined }
   /** What a pool of it was seen to hold, as soon as one has been; undefined after its replicas have changed. */
   measuredBytes: number | undefined
+  /** Names of the execution providers of its last pool, best first; undefined before the first, or if its loader knows none. */
+  providers: readonly string[] | undefined
   /** In which form its last pool has loaded it; undefined before the first. */
   artifact: ArtifactStats | undefined
   /** How many replicas it had before some were taken for it was unused; undefined if none were. */
@@ -107,6 +110,7 @@ export class ModelVersion {
   }
 
   stats(): VersionStats {
-    return this.usage.stats(this.pool?.stats(), this.loadedBytes, this.artifact)
+    const provider = this.providers === undefined ? undefined : servingProvider(this.providers)
+    return this.usage.stats(this.pool?.stats(), this.loadedBytes, this.artifact, provider)
   }
 }

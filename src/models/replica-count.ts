@@ -1,11 +1,47 @@
+import { errors } from '../errors.js'
+import { isOnCpu, providersIn, servingProvider } from '../protocol/providers.js'
 import type { ModelVersion } from './model-version.js'
 import type { Serving } from './serving.js'
+import { sessionOptionsOf } from './session-options.js'
 
-/** How many replicas a pool of the version has; `auto` is as many as keep the cores busy with all their threads. */
-export function replicaCount(serving: Serving, version: ModelVersion): number {
+/**
+ * Returns how many replicas a pool of the version has. `auto` is as many as keep the cores busy with all
+ * their threads, and one where `providers`, by default those that serve it, are not the CPU's alone.
+ */
+export function replicaCount(
+  serving: Serving,
+  version: ModelVersion,
+  providers: readonly string[] = version.providers ?? askedProviders(serving, version),
+): number {
   const setting = version.spec.config.replicas ?? serving.config.replicas
   if (setting !== 'auto') return setting
+  if (!isOnCpu(providers)) return 1
   return Math.max(1, Math.floor(serving.cores / threadsOfRun(serving, version)))
+}
+
+/**
+ * @throws ERR_INVALID_OPTIONS if the version is to have more than one replica, by its settings or by
+ * `wanted`, and asks for an execution provider other than the CPU's.
+ */
+export function checkReplicas(serving: Serving, version: ModelVersion, wanted?: number | 'auto'): void {
+  const asked = askedProviders(serving, version)
+  if (isOnCpu(asked)) return
+  const { config, name, version: label } = version.spec
+  const settings = {
+    replicas: wanted ?? config.replicas ?? serving.config.replicas,
+    minReplicas: config.minReplicas,
+  }
+  for (const [setting, value] of Object.entries(settings)) {
+    if (value === undefined || value === 'auto' || value === 1) continue
+    throw new errors.ERR_INVALID_OPTIONS(
+      `${name}@${label}: \`${setting}\` is ${value}, but a model that is to run on ${servingProvider(asked)} has one replica: each one would hold its own copy of the weights on the device, whose runs do not go side by side; set \`${setting}\` of the model to 1, or leave \`executionProviders\` to the CPU`,
+      version.subject,
+    )
+  }
+}
+
+function askedProviders(serving: Serving, version: ModelVersion): readonly string[] {
+  return providersIn(sessionOptionsOf(serving, version))
 }
 
 /** Threads inside one run; onnxruntime takes 0 for all cores. */

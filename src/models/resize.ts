@@ -2,7 +2,7 @@ import { parseOptions, resizeSchema } from '../config.js'
 import { errors } from '../errors.js'
 import { loadError } from './bring-up.js'
 import type { ModelVersion, VersionSpec } from './model-version.js'
-import { replicaCount } from './replica-count.js'
+import { checkReplicas, replicaCount } from './replica-count.js'
 import { assertOpen, type Serving } from './serving.js'
 
 /**
@@ -42,6 +42,7 @@ async function resizeVersion(
       { ...version.subject, cause },
     )
   }
+  checkReplicas(serving, version, replicas)
   version.setReplicas(replicas)
   if (!pool?.isOpen) return
   const from = pool.wanted

@@ -6,6 +6,7 @@ import type { VersionPool } from '../pools/version-pool.js'
 import { createPool } from './create-pool.js'
 import type { ModelVersion } from './model-version.js'
 import { whileLoading } from './prepare-model.js'
+import { replicaCount } from './replica-count.js'
 import { assertOpen, inBackground, type Serving } from './serving.js'
 import { drainTimeoutOf, endPool } from './take-down.js'
 
@@ -51,6 +52,7 @@ export async function startPool(
     room.release()
     throw error
   }
+  growOnCpu(serving, version, pool)
   const completed = complete(serving, version, pool, prepared, load).finally(() => room.release())
   if (pool.servingCount >= pool.wanted) await completed
   else inBackground(serving, completed, 'the measurement of a load')
@@ -86,6 +88,19 @@ async function complete(
     // A replica could not be started, which the pool tells, or the pool was stopped.
     change.end()
   }
+}
+
+/**
+ * Starts the other replicas of a version that was to run on another execution provider, which has one, and
+ * runs on the CPU. Not waited for: their loads wait for the end of this one.
+ */
+function growOnCpu(serving: Serving, version: ModelVersion, pool: VersionPool): void {
+  const wanted = replicaCount(serving, version)
+  if (wanted <= pool.wanted) return
+  pool.resize(wanted).catch((err: unknown) => {
+    if (!pool.isOpen) return
+    serving.logger.warn({ err, ...version.subject }, 'the other replicas cannot be started')
+  })
 }
 
 /** Replicas keep dying: the version goes to `error`; what still runs comes to its end. */

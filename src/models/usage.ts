@@ -32,6 +32,8 @@ export interface VersionStats {
   readonly loadedBytes: number | undefined
   /** In which form it was loaded last; undefined before the first load. */
   readonly artifact: ArtifactStats | undefined
+  /** The execution provider that serves it, as it was loaded last; undefined before, or if its loader knows none. */
+  readonly provider: string | undefined
   /** The threads; undefined while the version is cold. */
   readonly pool: PoolStats | undefined
 }
@@ -66,7 +68,12 @@ export class Usage {
     else this.#latency.recordValue(Math.max(1, Math.round((settledAtMs - startedAtMs) * MICROSECONDS)))
   }
 
-  stats(pool: PoolStats | undefined, loadedBytes?: number, artifact?: ArtifactStats): VersionStats {
+  stats(
+    pool: PoolStats | undefined,
+    loadedBytes?: number,
+    artifact?: ArtifactStats,
+    provider?: string,
+  ): VersionStats {
     const inFlight = pool?.inFlight ?? 0
     return {
       requests: this.requests,
@@ -77,6 +84,7 @@ export class Usage {
       latency: this.#summary(),
       loadedBytes,
       artifact,
+      provider,
       pool,
     }
   }

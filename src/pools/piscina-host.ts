@@ -13,6 +13,7 @@ import type {
   SideTask,
   ThreadTask,
 } from '../protocol/messages.js'
+import { Turn } from '../protocol/turn.js'
 import { GuardSlot } from './replica-guard.js'
 import type { ExitListener, ReplicaHost } from './replica-host.js'
 import { TaskPort } from './task-port.js'
@@ -26,6 +27,8 @@ export interface PiscinaHostOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly niceIncrement: number
   readonly exitWaitMs: number
+  /** Whether its native calls may have to take turns with those of other threads. */
+  readonly takesTurns?: boolean
   readonly logLevel: LogLevel
   readonly onLog: (message: Extract<ReplicaMessage, { kind: 'log' }>) => void
 }
@@ -56,12 +59,14 @@ export class PiscinaHost implements ReplicaHost {
 
   constructor(options: PiscinaHostOptions) {
     this.#options = options
-    this.#slot = new GuardSlot(options.model, options.version, options.exitWaitMs)
+    const turn = options.takesTurns ? claimTurn(options) : undefined
+    this.#slot = new GuardSlot(options.model, options.version, options.exitWaitMs, turn)
     const workerData: ReplicaData = {
       guard: this.#slot.memory,
       model: options.model,
       version: options.version,
       logLevel: options.logLevel,
+      seat: turn?.seat,
     }
     this.#pool = new Piscina({
       filename: options.entry,
@@ -99,6 +104,10 @@ export class PiscinaHost implements ReplicaHost {
     return this.#slot.run
   }
 
+  get isWaiting(): boolean {
+    return this.#slot.isWaiting
+  }
+
   get control(): ControlClient | undefined {
     return this.#control
   }
@@ -129,6 +138,7 @@ export class PiscinaHost implements ReplicaHost {
 
   detach(): void {
     this.#isDetached = true
+    this.#slot.holdUp()
     this.#keepAlive?.unref()
     this.#workerInfo?.unref()
     this.#worker?.unref()
@@ -229,4 +239,13 @@ export class PiscinaHost implements ReplicaHost {
       cause: this.#lastError,
     })
   }
+}
+
+function claimTurn({ model, version }: PiscinaHostOptions): Turn {
+  const turn = Turn.claim()
+  if (turn !== undefined) return turn
+  throw new errors.ERR_MODEL_LOAD(
+    `too many threads of this process use an execution provider that runs one at a time; unload some before ${model}@${version}`,
+    { model, version },
+  )
 }

@@ -1,4 +1,4 @@
-import type { LoadTask } from '../protocol/messages.js'
+import type { LoadDone, LoadTask } from '../protocol/messages.js'
 import type { Outputs, Signature, Tensor } from '../tensors/tensor.js'
 import type { BatchingSettings, BatchingStats } from './batching.js'
 import type { StuckReplica } from './replica.js'
@@ -33,6 +33,8 @@ export interface WarmUp {
 export interface PoolSource {
   readonly task: LoadTask
   readonly warmUp?: WarmUp | undefined
+  /** Called with what each replica says of its load. */
+  readonly onLoaded?: ((loaded: LoadDone) => void) | undefined
   /** Waits for a place among the loads that may run at the same time; for all replicas but the first. */
   readonly inTurn?: ((load: () => Promise<void>) => Promise<void>) | undefined
   /** Gives back what the replicas have loaded; called once, when the last thread has ended. */

@@ -12,11 +12,12 @@ import type { Replica } from './replica.js'
 export async function prepareReplica(
   replica: Replica,
   { model, version, loadTimeoutMs }: PoolSettings,
-  { task, warmUp }: PoolSource,
+  { task, warmUp, onLoaded }: PoolSource,
   isGivenUp: () => boolean,
 ): Promise<Signature> {
   const loaded = await replica.load(task, loadTimeoutMs)
   if (!loaded.ok) throw decodeError(loaded.error)
+  onLoaded?.(loaded)
   const { signature } = loaded
   if (warmUp === undefined || isGivenUp()) return signature
   const run = aloneRun(warmUp.inputs(signature))

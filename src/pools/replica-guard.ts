@@ -2,6 +2,7 @@ import { writeSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { isMainThread } from 'node:worker_threads'
 import { CELL_COUNT, INSIDE_NATIVE, NONE, RUN, SENT, STATE, STOP } from '../protocol/guard-cells.js'
+import { sharedTurns, type Turn } from '../protocol/turn.js'
 import { endAtOnce } from './end-at-once.js'
 
 /** The part of the process's guard that all copies of this library share. */
@@ -24,8 +25,11 @@ export class GuardSlot {
   /** When the task under way was sent, on `performance.now()`'s clock. */
   busySinceMs: number | undefined
   readonly #cells = new Int32Array(this.memory)
+  #turn: Turn | undefined
 
-  constructor(model: string, version: string, exitWaitMs: number) {
+  /** `turn` is that of a thread whose native calls may have to take turns with others. */
+  constructor(model: string, version: string, exitWaitMs: number, turn?: Turn) {
+    this.#turn = turn
     this.model = model
     this.version = version
     this.exitWaitMs = exitWaitMs
@@ -34,6 +38,16 @@ export class GuardSlot {
 
   get isInsideNative(): boolean {
     return Atomics.load(this.#cells, STATE) === INSIDE_NATIVE
+  }
+
+  /** Whether the thread waits for its turn. */
+  get isWaiting(): boolean {
+    return this.#turn?.isWaiting === true
+  }
+
+  /** Tells the threads that take turns with this one not to wait for it. */
+  holdUp(): void {
+    this.#turn?.holdUp()
   }
 
   /** Which run of its pack the thread has begun last. */
@@ -79,6 +93,8 @@ export class GuardSlot {
   /** To be called when the thread has exited: a dead thread must not hold up the exit. */
   free(): void {
     registry().slots.delete(this)
+    this.#turn?.leave()
+    this.#turn = undefined
   }
 }
 
@@ -88,6 +104,8 @@ function registry(): GuardRegistry {
   if (shared === undefined) {
     shared = { slots: new Set() }
     holder[REGISTRY] = shared
+    // Before the host starts threads that may have runtimes of their own.
+    sharedTurns()
     installExitHook(shared.slots)
   }
   return shared

@@ -16,6 +16,8 @@ export interface ReplicaHost {
   readonly control: ControlClient | undefined
   /** Index of the run that it has begun last of the pack it was given last; -1 before the first. */
   readonly runIndex: number
+  /** Whether it waits for its turn to enter native code: that is no time of its run. */
+  readonly isWaiting?: boolean
   /** Called once if the thread ends without `terminate`. */
   onExit: ExitListener | undefined
   /** Starts the thread and loads the model. Rejects with ERR_REPLICA_EXITED if the thread dies. */

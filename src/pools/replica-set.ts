@@ -155,6 +155,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
   /** Puts replicas in quarantine whose run has taken too long. */
   tick(nowMs: number): void {
     for (const replica of this.#replicas) {
+      replica.discountWait(nowMs)
       const isStuck = isRunning(replica) && replica.runningMs(nowMs) >= this.#settings.stuckAfterMs
       if (isStuck) this.#giveUp(replica, nowMs)
     }

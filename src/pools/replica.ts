@@ -68,6 +68,11 @@ export class Replica {
     return nowMs - this.#startedAtMs
   }
 
+  /** Counts the time of a run from now on if it still waits for its turn. */
+  discountWait(nowMs: number): void {
+    if (this.host.isWaiting) this.#startedAtMs = nowMs
+  }
+
   stuck(nowMs: number): StuckReplica {
     return {
       model: this.#model,

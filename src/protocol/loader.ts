@@ -20,9 +20,18 @@ export interface LoaderContext {
   log(level: 'debug' | 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>): void
 }
 
+/** An execution provider that was asked for and cannot be used. */
+export interface SkippedProvider {
+  readonly name: string
+  readonly reason: string
+}
+
 /** What a loader makes of a source: something that runs. */
 export interface LoadedModel {
   readonly signature: Signature
+  /** Names of the execution providers that run it, best first; absent if it knows none. */
+  readonly providers?: readonly string[]
+  readonly skipped?: readonly SkippedProvider[]
   /**
    * Runs once. `feeds` match the signature. `outputs` names the wanted outputs, all if
    * absent. The buffers of what it returns are transferred away: they must not be kept.

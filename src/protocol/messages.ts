@@ -2,6 +2,8 @@ import type { MessagePort } from 'node:worker_threads'
 import type { BatchPlan, Padding, Tolerance } from '../tensors/batch-plan.js'
 import type { Signature, Tensor, TensorData } from '../tensors/tensor.js'
 import type { EncodedError } from './error-codec.js'
+import type { SkippedProvider } from './loader.js'
+import type { Seat } from './turn.js'
 
 export const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -13,6 +15,8 @@ export interface ReplicaData {
   readonly model: string
   readonly version: string
   readonly logLevel: LogLevel
+  /** Of a thread whose native calls may have to take turns with others. */
+  readonly seat: Seat | undefined
 }
 
 export interface LoadTask {
@@ -115,6 +119,10 @@ export interface Failure {
 export interface LoadDone {
   readonly ok: true
   readonly signature: Signature
+  /** Names of the execution providers that run it, best first; absent if its loader knows none. */
+  readonly providers?: readonly string[] | undefined
+  /** Providers that were asked for and cannot be used. */
+  readonly skipped?: readonly SkippedProvider[] | undefined
 }
 
 /** What one request is answered with, or all of a batch together. */

@@ -30,6 +30,11 @@ describe('the replicas of a pool', () => {
     // Which onnxruntime takes for all cores.
     [8, {}, { sessionOptions: { intraOpNumThreads: 0 } }, 1],
     [1, {}, {}, 1],
+    [8, {}, { executionProviders: ['cpu'] }, 8],
+    [8, {}, { executionProviders: ['webgpu'] }, 1],
+    [8, {}, { executionProviders: [{ name: 'cuda', deviceId: 1 }, 'cpu'] }, 1],
+    [8, {}, { executionProviders: ['cpu', 'coreml'] }, 1],
+    [8, {}, { sessionOptions: { executionProviders: ['dml'] } }, 1],
   ])('of %i cores with %j and %j are %4$i', (cores, options, model, count) => {
     expect(countOf(cores, options, model)).toBe(count)
   })

@@ -59,6 +59,9 @@ export async function load({ loaderOptions, native, log }) {
           throw new (await import('tbcoin-engine')).errors.ERR_UNSUPPORTED_MODEL('not that one')
         case 'throw-text':
           throw 'just words'
+        case 'exit-inside':
+          await native(() => process.exit(7))
+          break
         case 'hold-exit':
           await native(() => pass(gate, 'run'))
           process.exit(7)

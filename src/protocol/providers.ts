@@ -1,0 +1,41 @@
+/** The provider that runs whatever no other does. */
+const CPU = 'cpu'
+
+/**
+ * Execution providers whose sessions end the process where two of them are created, run or released at the
+ * same time.
+ */
+const ONE_AT_A_TIME: ReadonlySet<string> = new Set(['webgpu'])
+
+/** An execution provider as session options name it: by a name, or by an object with one and options. */
+export type ProviderEntry = string | { readonly name?: unknown }
+
+/** Returns the execution providers that session options list; undefined if they list none. */
+export function providerEntries({
+  executionProviders,
+}: Readonly<Record<string, unknown>>): readonly ProviderEntry[] | undefined {
+  return Array.isArray(executionProviders) && executionProviders.length > 0 ? executionProviders : undefined
+}
+
+export function providerName(entry: ProviderEntry): string {
+  return typeof entry === 'string' ? entry : String(entry?.name)
+}
+
+/** Returns the names of the execution providers that session options ask for. */
+export function providersIn(sessionOptions: Readonly<Record<string, unknown>>): readonly string[] {
+  return providerEntries(sessionOptions)?.map(providerName) ?? [CPU]
+}
+
+/** Returns the provider that serves: the CPU's takes what the others leave, wherever it is listed. */
+export function servingProvider(providers: readonly string[]): string {
+  return providers.find((name) => name !== CPU) ?? CPU
+}
+
+export function isOnCpu(providers: readonly string[]): boolean {
+  return servingProvider(providers) === CPU
+}
+
+/** Tells whether threads have to take turns with these providers. */
+export function takesTurns(providers: readonly string[]): boolean {
+  return providers.some((name) => ONE_AT_A_TIME.has(name))
+}
