@@ -117,6 +117,17 @@ export const catalogue: readonly CatalogueEntry[] = [
   ),
 ]
 
+/** Vulkan on the processor, for the tests of WebGPU on a machine without a GPU. Only of use on Linux x64. */
+export const softwareGpu: CatalogueEntry = {
+  name: 'software-gpu',
+  version: '138.0.2',
+  package: '@sparticuz/chromium@138.0.2',
+  path: 'bin/swiftshader.tar.br',
+  sha256: '71af55ca8ad04fc2b43495f41591a40fd8468e4ce9a62b732c9296285cd7c06e',
+  licence: 'Apache-2.0',
+  file: '.cache/software-gpu/swiftshader.tar.br',
+}
+
 /** Walks up to package.json, so that the same module works from models/ and from dist/models/. */
 function findPackageRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url))

@@ -3,7 +3,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { mkdir, mkdtemp, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
-import { type CatalogueEntry, catalogue, modelsFolder, packageRoot } from './catalogue.js'
+import { type CatalogueEntry, catalogue, modelsFolder, packageRoot, softwareGpu } from './catalogue.js'
 
 /** A failure the user can act on: printed without a stack. */
 class FetchError extends Error {}
@@ -25,16 +25,17 @@ function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 
-/** What the arguments name: `vad` is every version of it, `vad/5` one, no argument everything. */
+/** What the arguments name: `vad` is every version of it, `vad/5` one, no argument every model. */
 function select(names: readonly string[]): readonly CatalogueEntry[] {
   const fits = (entry: CatalogueEntry, name: string): boolean =>
     entry.name === name || `${entry.name}/${entry.version}` === name
+  const known = [...catalogue, softwareGpu]
   for (const name of names) {
-    if (catalogue.some((entry) => fits(entry, name))) continue
-    const known = catalogue.map((entry) => `${entry.name}/${entry.version}`).join(', ')
-    throw new FetchError(`There is no model '${name}'. Known are: ${known}`)
+    if (known.some((entry) => fits(entry, name))) continue
+    const labels = known.map((entry) => `${entry.name}/${entry.version}`).join(', ')
+    throw new FetchError(`There is no model '${name}'. Known are: ${labels}`)
   }
-  return names.length === 0 ? catalogue : catalogue.filter((entry) => names.some((name) => fits(entry, name)))
+  return names.length === 0 ? catalogue : known.filter((entry) => names.some((name) => fits(entry, name)))
 }
 
 /** Runs npm: the one this script was started by, else the one on the PATH. */
@@ -141,7 +142,9 @@ async function fetchPackage(spec: string, entries: readonly CatalogueEntry[]): P
 }
 
 async function main(names: readonly string[]): Promise<void> {
-  const selected = select(names)
+  const isOfUse = (entry: CatalogueEntry): boolean =>
+    entry !== softwareGpu || (process.platform === 'linux' && process.arch === 'x64')
+  const selected = select(names).filter(isOfUse)
   const inPlace = await Promise.all(selected.map(isInPlace))
   const missing = selected.filter((_, index) => !inPlace[index])
   for (const spec of new Set(missing.map((entry) => entry.package))) {
