@@ -1,0 +1,19 @@
+import { describe, expect, it } from 'vitest'
+import { runChild, tries } from '../fixtures/process/run-child.js'
+
+const repeats = { repeats: tries - 1 }
+
+describe('a host that ends while a thread has the turn and another waits for it', () => {
+  it('ends with its own exit code once the run has returned', repeats, async () => {
+    const child = await runChild('takes-turns.mjs', { input: { isReturning: true } })
+    expect(child).toMatchObject({ code: 3, signal: null, stderr: '', isOverdue: false })
+  })
+
+  it('waits no longer than exitWaitMs for one that does not, and names it alone', repeats, async () => {
+    const child = await runChild('takes-turns.mjs', { input: { isReturning: false } })
+    expect(child).toMatchObject({ code: 3, signal: null, isOverdue: false })
+    expect(child.stderr).toMatch(
+      /^tbcoin-engine: exit with code 3 without waiting longer: holder@1 has been running for \d+\.\d s\n$/,
+    )
+  })
+})
