@@ -10,10 +10,10 @@ export class BuilderFailure extends Error {}
 /** The builder has died, or was killed, over an order. */
 export class BuilderDeath extends BuilderFailure {
   readonly kind: DeathCause
-  /** What it was doing. */
+  /** The step that it was in. */
   readonly step: string
   readonly rejected: readonly RejectedForm[]
-  /** Of the model that it was to try, if it could be loaded. */
+  /** Signature of the model that it was to try, if that could be loaded. */
   readonly signature: Signature | undefined
 
   constructor(

@@ -1,10 +1,10 @@
 import { basename } from 'node:path'
 import type { BuilderEntry } from './child-processes.js'
 
-/** What Node's own binaries are called: node, nodejs, node-22, node20.exe. */
+/** Names of Node's own binaries: node, nodejs, node-22, node20.exe. */
 const NODE_NAME = /^node(js)?([-_.]?v?\d+(\.\d+)*)?(\.exe)?$/i
 
-/** What tells a Node of its own from an application that has Node inside. */
+/** The traits of a process that tell Node from an application that has Node inside. */
 export interface HostProcess {
   readonly execPath: string
   readonly versions: Readonly<Record<string, string | undefined>>

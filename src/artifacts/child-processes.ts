@@ -4,10 +4,10 @@ import { setImmediate } from 'node:timers/promises'
 import { messageOf } from '../errors.js'
 import { NoBuilder } from './builder-failure.js'
 
-/** Names the process that has started this one as its builder. */
+/** Environment variable that names the process that has started this one as its builder. */
 export const PARENT_VARIABLE = '_TBCOIN_ENGINE_BUILDER_OF'
 
-/** How a builder is started. */
+/** The program that is a builder, and its surroundings. */
 export interface BuilderEntry {
   readonly path: string
   /** The Node that runs it, or why there is none. */

@@ -11,11 +11,11 @@ const START_MS = 30_000
 /** Signals that no fault of its own gives a process. */
 const FROM_OUTSIDE: readonly NodeJS.Signals[] = ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP']
 
-/** What one order may take. */
+/** The time and memory that one order may take. */
 export interface BuilderLimits {
-  /** 0 is never. */
+  /** Time for the whole order; 0 is without a limit. */
   readonly timeoutMs: number
-  /** Less time for single steps, by their name. */
+  /** Shorter times for single steps, by the name of the step. */
   readonly stepTimeoutMs?: Readonly<Record<string, number>>
   /** Memory behind no file that the process may take. */
   readonly maxBytes: number
@@ -23,7 +23,7 @@ export interface BuilderLimits {
   readonly fileBytes?: number | undefined
 }
 
-/** Those that have come up. */
+/** Processes that have come up. */
 const readyChildren = new WeakSet<ChildProcess>()
 
 /**
@@ -62,7 +62,7 @@ export function converse(child: ChildProcess, order: BuilderOrder, limits: Build
     }
     const onMessage = (message: BuilderMessage): void => {
       if (message?.kind === 'ready') begin()
-      // What another program sends is not for this one.
+      // Messages of another program are not for this one.
       else if (!isReady) return
       else if (message?.kind === 'step') enter(message.step)
       else if (message?.kind === 'loaded') signature = message.signature

@@ -6,7 +6,7 @@ import type { BuilderProcess } from './builder-process.js'
 import type { BuilderLimits } from './converse.js'
 import { done } from './reply.js'
 
-/** Inputs that are made up may well keep a sound model busy for ever. */
+/** Time for runs on made-up inputs, which may well keep a sound model busy for ever. */
 const MADE_UP_MS = 5_000
 
 /**

@@ -8,7 +8,7 @@ import type { Logger } from '../telemetry/logger.js'
 import { ENTRY_EXEC_ARGV, ENTRY_TYPE, environment, filePathOf } from './entries.js'
 
 const BUILDER_ENTRY = new URL(`../../workers/artifact-builder.${ENTRY_TYPE}`, import.meta.url).href
-/** Electron is Node then, if its fuse for that is on. */
+/** Makes Electron behave as Node, if its fuse for that is on. */
 const ELECTRON_AS_NODE = process.versions.electron === undefined ? {} : { ELECTRON_RUN_AS_NODE: '1' }
 
 /** @throws ERR_INVALID_OPTIONS in a process that another runtime has started as its builder. */

@@ -45,7 +45,7 @@ const probe = (source: string): BuilderOrder => ({
 })
 const hash: BuilderOrder = { kind: 'hash', files: [sound] }
 
-/** What ended the builder over that order. */
+/** The end of a builder over that order. */
 async function deathOver(order: BuilderOrder, limits: Partial<BuilderLimits>): Promise<BuilderDeath> {
   const error = await builder.run(order, { ...unlimited, ...limits }).catch((thrown: unknown) => thrown)
   expect(error).toBeInstanceOf(BuilderDeath)
@@ -78,7 +78,7 @@ describe('a builder', () => {
   })
 
   it.runIf(existsSync('/proc/self/status'))('has for each order the memory that it may take', async () => {
-    // Much, but what it holds afterwards is not the next order's.
+    // Its process holds much afterwards, which must not count for the next order.
     expect(await builder.run(probe(large), unlimited)).toMatchObject({ ok: true })
     const limits = { ...unlimited, maxBytes: 2 ** 27 }
     for (const order of [hash, probe(sound)]) {

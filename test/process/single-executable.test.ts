@@ -7,7 +7,7 @@ import { constantAnswer } from '../fixtures/graphs.js'
 import { fixturePath, messageOf, runProgram } from '../fixtures/process/run-child.js'
 import { tempFolder } from '../fixtures/temp-folder.js'
 
-/** Of Node's documentation of single executable applications. */
+/** The mark that Node's documentation of single executable applications names. */
 const SENTINEL = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2'
 
 const application = fixturePath('count-starts.cjs')

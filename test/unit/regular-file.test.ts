@@ -74,7 +74,7 @@ it('the content of a model is that of its file and of those it names', () => {
 })
 
 it.runIf(process.platform === 'linux')('no more of a file is read than its size when it was opened', () => {
-  // Of size 0, with content all the same.
+  // Its size is 0, and it has content all the same.
   expect(readFileSync('/proc/self/status').length).toBeGreaterThan(0)
   using folder = tempFolder()
   const empty = join(folder.path, 'empty')

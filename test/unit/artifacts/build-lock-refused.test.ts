@@ -17,7 +17,7 @@ it.runIf(process.platform !== 'darwin')('a lock that cannot be waited for is not
   const name = `test ${process.pid} ${Math.random()}`
   let end = (): void => undefined
   const first = whileLocked(name, 60_000, signal, () => new Promise<void>((resolve) => (end = resolve)))
-  // The process may have stopped in two of the cases; in the third there are no descriptors.
+  // The first two may mean that the process has just stopped; the third means that there are no descriptors.
   refusals.push('ECONNREFUSED', 'ENOENT', 'EMFILE', 'never asked for')
   expect(await whileLocked(name, 60_000, signal, async () => 'done')).toBe('done')
   expect(refusals).toEqual(['never asked for'])
