@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import type { z } from 'zod'
 import { describeIssue, type RuntimeConfig, type RuntimeConfigInput, runtimeSchema } from './config.js'
 import { errors, messageOf } from './errors.js'
+import { parseJson } from './json-text.js'
 
 /** Where settings come from beside the options object. */
 export interface ConfigSources {
@@ -31,15 +32,14 @@ interface Layer {
 export const LifecycleConfig = {
   /**
    * Settings from an options object, over which go those of a JSON file, over which go environment
-   * variables: `TBCOIN_MODEL_DIR` is `modelDir`. What is no text in JSON is written in JSON there:
+   * variables that are not empty: `TBCOIN_MODEL_DIR` is `modelDir`. What is no text in JSON is written in JSON there:
    * `TBCOIN_MODELS='[{"name":"vad","version":"6"}]'`. Of a setting that two of them have, the
    * stronger one has it whole.
    * @throws ERR_INVALID_OPTIONS naming for every mistake in any of them where it is, the value and the rule.
    */
   load(options: RuntimeConfigInput = {}, sources: ConfigSources = {}): LifecycleConfig {
     const env = sources.env ?? process.env
-    const named = env[FILE_VARIABLE]
-    const file = sources.file ?? (named === '' ? undefined : named)
+    const file = sources.file ?? textOf(env[FILE_VARIABLE])
     const layers: Layer[] = [{ values: options as Record<string, unknown>, what: 'the options' }]
     if (file !== undefined) layers.push(fileLayer(file))
     layers.push(environmentLayer(env))
@@ -64,7 +64,7 @@ function fileLayer(file: string | URL): Layer {
   const path = file instanceof URL || file.startsWith('file:') ? fileURLToPath(file) : file
   const what = `the file ${path}`
   try {
-    const values: unknown = JSON.parse(readFileSync(path, 'utf8'))
+    const values: unknown = parseJson(readFileSync(path))
     return { values: values as Record<string, unknown>, what }
   } catch (cause) {
     throw new errors.ERR_INVALID_OPTIONS(`${what} cannot be read as JSON: ${messageOf(cause)}`, { cause })
@@ -75,8 +75,10 @@ function environmentLayer(env: Readonly<Record<string, string | undefined>>): La
   const values: Record<string, unknown> = {}
   const unknown: string[] = []
   const keys = new Map(Object.keys(runtimeSchema.shape).map((key) => [variableOf(key), key]))
-  for (const [variable, text] of Object.entries(env)) {
-    if (!variable.startsWith(PREFIX) || variable === FILE_VARIABLE || text === undefined) continue
+  for (const [variable, value] of Object.entries(env)) {
+    if (!variable.startsWith(PREFIX) || variable === FILE_VARIABLE) continue
+    const text = textOf(value)
+    if (text === undefined) continue
     const key = keys.get(variable)
     if (key !== undefined) values[key] = settingOf(key, text)
     // Not its value, which may be somebody's secret.
@@ -90,19 +92,35 @@ function environmentLayer(env: Readonly<Record<string, string | undefined>>): La
   return { values, what: 'the environment', nameOf: variableOf }
 }
 
+/**
+ * The text of a variable; undefined for one that is empty, which is how Compose files and shells pass a
+ * variable that is not set. Blanks and line ends around it come from the file that it was written in.
+ */
+function textOf(value: string | undefined): string | undefined {
+  const text = value?.trim()
+  return text === '' ? undefined : text
+}
+
 /** `modelDir` is TBCOIN_MODEL_DIR. */
 function variableOf(key: string): string {
   return PREFIX + key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
 }
 
-/** The text itself where the setting takes it, else what it means in JSON. */
+/** The text itself where the setting takes it, else what it means in JSON, in lower case if need be. */
 function settingOf(key: string, text: string): unknown {
   const schema = (runtimeSchema.shape as Record<string, z.ZodType>)[key]
-  if (schema?.safeParse(text).success) return text
+  const lower = text.toLowerCase()
+  const meanings = [text, jsonOf(text), lower, jsonOf(lower)]
+  const accepted = meanings.find((value) => value !== undefined && schema?.safeParse(value).success)
+  return accepted ?? jsonOf(text) ?? text
+}
+
+/** Undefined if it is not JSON. */
+function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text) as unknown
   } catch {
-    return text
+    return undefined
   }
 }
 

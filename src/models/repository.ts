@@ -6,11 +6,14 @@ import { pipeline } from 'node:stream/promises'
 import { z } from 'zod'
 import { describeIssue, type ModelConfig, modelConfigSchema } from '../config.js'
 import { errors } from '../errors.js'
+import { parseJson } from '../json-text.js'
 
 const versionManifestSchema = z.strictObject({
   /** Hash of model.onnx, checked before it is loaded. */
   sha256: z
     .string()
+    .trim()
+    .toLowerCase()
     .regex(/^[0-9a-f]{64}$/, 'must be 64 hexadecimal digits')
     .optional(),
   /** Settings of this version, over those of model.json. */
@@ -118,20 +121,20 @@ async function readManifest<T extends z.ZodType>(
   schema: T,
   subject: { name: string; version?: string },
 ): Promise<z.output<T> | undefined> {
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
-    throw error
-  })
-  if (text === undefined) return undefined
   const refuse = (why: string, cause?: unknown): Error =>
     new errors.ERR_INVALID_MANIFEST(`${path}: ${why}`, {
       model: subject.name,
       version: subject.version,
       cause,
     })
+  const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw refuse(`it cannot be read (${error.message})`, error)
+  })
+  if (bytes === undefined) return undefined
   let json: unknown
   try {
-    json = JSON.parse(text)
+    json = parseJson(bytes)
   } catch (cause) {
     throw refuse(`not JSON (${(cause as Error).message})`, cause)
   }

@@ -9,7 +9,7 @@ const folder = mkdtempSync(join(tmpdir(), 'tbcoin-config-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
 let files = 0
-function fileOf(text: string): string {
+function fileOf(text: string | Uint8Array): string {
   files += 1
   const path = join(folder, `${files}.json`)
   writeFileSync(path, text)
@@ -55,6 +55,14 @@ describe('a configuration', () => {
     expect(LifecycleConfig.load({}, { file, env }).maxQueue).toBe(7)
   })
 
+  it.each([
+    ['UTF-8', Buffer.from('\ufeff{"appName": "Zürich"}')],
+    ['UTF-16 of a small machine', Buffer.from('\ufeff{"appName": "Zürich"}', 'utf16le')],
+    ['UTF-16 of a big one', Buffer.from('\ufeff{"appName": "Zürich"}', 'utf16le').swap16()],
+  ])('reads a file that begins with a byte order mark: %s', (_, bytes) => {
+    expect(LifecycleConfig.load({}, { file: fileOf(bytes), env }).appName).toBe('Zürich')
+  })
+
   it('reads the file that TBCOIN_CONFIG_FILE names, unless another is given', () => {
     const [one, other] = [fileOf('{"maxQueue": 1}'), fileOf('{"maxQueue": 2}')]
     expect(LifecycleConfig.load({}, { env: { TBCOIN_CONFIG_FILE: one } }).maxQueue).toBe(1)
@@ -70,8 +78,25 @@ describe('a configuration', () => {
     ['TBCOIN_INTRA_OP_NUM_THREADS', '2', 'intraOpNumThreads', 2],
     ['TBCOIN_REPLICA_EXEC_ARGV', '["--no-warnings"]', 'replicaExecArgv', ['--no-warnings']],
     ['TBCOIN_LOADERS', '{"tree":"/tree.js"}', 'loaders', { tree: '/tree.js' }],
+    ['TBCOIN_HANDLE_SIGNALS', 'True', 'handleSignals', true],
+    ['TBCOIN_LOG_LEVEL', 'WARN', 'logLevel', 'warn'],
+    ['TBCOIN_LOG_LEVEL', 'warn\r', 'logLevel', 'warn'],
+    ['TBCOIN_MODEL_DIR', ' /srv/Models\n', 'modelDir', '/srv/Models'],
   ])('takes %s=%s from the environment', (variable, text, key, value) => {
     expect(LifecycleConfig.load({}, { env: { [variable]: text } })).toMatchObject({ [key]: value })
+  })
+
+  it.each(['', ' ', '\r\n'])('takes a variable that holds %j as one that is not set', (text) => {
+    const variables = {
+      TBCOIN_REPLICAS: text,
+      TBCOIN_MODEL_DIR: text,
+      TBCOIN_LOG_LEVEL: text,
+      TBCOIN_MODELS: text,
+      TBCOIN_CONFIG_FILE: text,
+      TBCOIN_NO_SUCH_SETTING: text,
+    }
+    const options = { replicas: 3, modelDir: '/models' }
+    expect(LifecycleConfig.load(options, { env: variables })).toEqual(LifecycleConfig.load(options, { env }))
   })
 
   it('takes models from the environment, with the defaults of what is left out', () => {
@@ -158,7 +183,6 @@ describe('a mistake', () => {
     ],
     ['of the whole file', { file: '[1]' }, /^the file .*: the value is an array of 1: /],
     ['of syntax', { file: '{"a": }' }, /^the file .* cannot be read as JSON: /],
-    ['in an empty variable', { env: { TBCOIN_MODEL_DIR: '' } }, /`modelDir` is "": /],
   ])(
     '%s is refused with the place, the value and the rule',
     (_, {

@@ -125,6 +125,26 @@ describe('the manifests of a model directory', () => {
     })
   })
 
+  it('may begin with a byte order mark, and name the hash in upper case', async () => {
+    const version = { sha256: SHA256.toUpperCase(), config: { replicas: 3 } }
+    using repository = tempRepository({
+      vad: { '5': { model: MODEL, files: { 'version.json': `\ufeff${JSON.stringify(version)}` } } },
+    })
+    const manifest = Buffer.from(`\ufeff${JSON.stringify({ maxQueue: 7 })}`, 'utf16le')
+    writeFileSync(join(repository.dir, 'vad', 'model.json'), manifest)
+    expect(await findInRepository(repository.dir, 'vad', '5')).toMatchObject({
+      sha256: SHA256,
+      config: { replicas: 3, maxQueue: 7 },
+    })
+  })
+
+  it('that cannot be read are refused with the reason', async () => {
+    using repository = tempRepository({ vad: { '5': MODEL } })
+    mkdirSync(join(repository.dir, 'vad', 'model.json'))
+    const { problems } = await scanRepository(repository.dir)
+    expect(problems).toMatchObject([{ code: 'ERR_INVALID_MANIFEST', cause: { code: 'EISDIR' } }])
+  })
+
   it('of a model without any model file are not read', async () => {
     using repository = tempRepository({ vad: { '5': MODEL } })
     repository.writeManifest('draft', { nonsense: true })
