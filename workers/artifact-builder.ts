@@ -4,7 +4,8 @@ import type { BuilderMessage, BuilderOrder, BuilderReplies } from '../src/protoc
 import { loadLibc } from '../src/protocol/libc.js'
 import { buildArtifact, whileLoaded } from './build-artifact.js'
 import { failure } from './failure.js'
-import { digestOf, filesNamedIn, hashOf } from './file-hash.js'
+import { digestOf, hashOf } from './file-hash.js'
+import { dataNamesIn, pathsIn } from './model-paths.js'
 import { tryRuns } from './probe-model.js'
 import { refuseSpecialFile } from './regular-file.js'
 
@@ -43,7 +44,8 @@ async function done(order: BuilderOrder): Promise<BuilderReplies[keyof BuilderRe
       return { ok: true, files: order.files.map((path) => ({ path, sha256: hashOf(path) })) }
     case 'probe':
       // onnxruntime would read them to their end, which may never come.
-      for (const path of [order.source, ...filesNamedIn(order.source)]) refuseSpecialFile(path)
+      for (const path of [order.source, ...pathsIn(order.source, dataNamesIn(order.source))])
+        refuseSpecialFile(path)
       await step('load')
       return whileLoaded(order, async (model) => {
         const { signature } = model

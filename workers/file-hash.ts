@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto'
 import { closeSync, fsyncSync, openSync, readSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
-import type { FileHash } from '../src/protocol/builder-messages.js'
-import { externalFiles } from './onnx-graph/external-files.js'
-import { readGraph } from './onnx-graph/read-graph.js'
+import type { NamedHash } from '../src/protocol/builder-messages.js'
+import { dataNamesIn, pathsIn } from './model-paths.js'
 import { openRegular } from './regular-file.js'
 
 const CHUNK_BYTES = 4 * 2 ** 20
 
 /** A model's file and those it names. */
-export function digestOf(source: string): FileHash[] {
-  return [source, ...filesNamedIn(source)].map((path) => ({ path, sha256: hashOf(path) }))
+export function digestOf(source: string): NamedHash[] {
+  const names = dataNamesIn(source)
+  const paths = [source, ...pathsIn(source, names)]
+  return paths.map((path, index) => ({ path, name: names[index - 1] ?? '', sha256: hashOf(path) }))
 }
 
 /** @throws Error for anything but a regular file. */
@@ -39,15 +39,5 @@ export function flush(path: string): void {
     fsyncSync(file)
   } finally {
     closeSync(file)
-  }
-}
-
-/** Absolute paths of the files that a model names; none if it cannot be read. */
-export function filesNamedIn(source: string): string[] {
-  try {
-    return externalFiles(readGraph(source)).map((name) => resolve(dirname(source), name))
-  } catch {
-    // What is wrong with it, onnxruntime says better.
-    return []
   }
 }

@@ -1,6 +1,8 @@
 import { errors, isRuntimeError, messageOf } from '../src/errors.js'
 import type { LoaderContext, SkippedProvider } from '../src/protocol/loader.js'
 import { type ProviderEntry, providerEntries, providerName, providersIn } from '../src/protocol/providers.js'
+import { whyNotLoaded } from './load-failure.js'
+import { loadablePath } from './model-paths.js'
 import type Ort from './onnxruntime.cjs'
 import { refuseSpecialFile } from './regular-file.js'
 
@@ -103,9 +105,10 @@ async function create(
   const { sessionOptions } = context
   const options =
     executionProviders === undefined ? sessionOptions : { ...sessionOptions, executionProviders }
+  const path = loadablePath(context.source)
   try {
     return await context.native(() =>
-      ort.InferenceSession.create(context.source, options as Ort.InferenceSession.SessionOptions),
+      ort.InferenceSession.create(path, options as Ort.InferenceSession.SessionOptions),
     )
   } catch (cause) {
     const refused = /Unsupported data type: (\d+)/.exec(messageOf(cause))
@@ -127,11 +130,11 @@ function reasonOf(error: unknown): string {
 
 function loadError(context: LoaderContext, failures: readonly SkippedProvider[], cause: unknown): Error {
   const reasons = new Set(failures.map(({ reason }) => reason))
-  const [only] = reasons
+  const [only = ''] = reasons
   // Of one reason for all the model is to blame, or nobody has asked for a provider.
   const told =
     reasons.size === 1 && failures.some(({ name }) => name === 'cpu')
-      ? `cannot be loaded: ${only}`
+      ? `cannot be loaded: ${whyNotLoaded(context.source, only)}`
       : `cannot be loaded by any of its execution providers: ${failures.map(describe).join('; ')}`
   return new errors.ERR_MODEL_LOAD(`${context.source} ${told}`, { ...subjectOf(context), cause })
 }

@@ -1,5 +1,5 @@
 import { type MessagePort, parentPort, threadId, workerData } from 'node:worker_threads'
-import { errors } from '../src/errors.js'
+import { errors, messageOf } from '../src/errors.js'
 import { exposeControl } from '../src/protocol/control.js'
 import { asRuntimeError } from '../src/protocol/error-codec.js'
 import type { LoadedModel, LoaderContext, LoadModel } from '../src/protocol/loader.js'
@@ -11,9 +11,11 @@ import type {
   ReplicaMessage,
   ThreadTask,
 } from '../src/protocol/messages.js'
+import type { ModelFile } from '../src/protocol/model-files.js'
 import { takesTurns } from '../src/protocol/providers.js'
 import { checkLoaded } from './check-loaded.js'
 import { failure } from './failure.js'
+import { checkFiles, identify, settledFiles } from './model-content.js'
 import { NativeLane } from './native-lane.js'
 import { hazardsIn } from './onnx-hazards.js'
 import { PackRunner } from './pack-runner.js'
@@ -66,41 +68,65 @@ async function load(task: LoadOrder): Promise<LoadDone> {
   const isBuiltIn = task.loader === undefined
   const loadModel = await importLoader(task.loader)
   try {
-    const made = await loadBest(loadModel, task)
+    const [made, files] = await loadBest(loadModel, task)
     const model = isBuiltIn ? made : checkLoaded(made, names())
     const runner = new PackRunner(model, isBuiltIn, names(), counts, (index) => lane.begin(index))
     const side = new SideWorker(
       model.signature,
       (inputs, wanted) => runner.runOnce(inputs, wanted),
-      isBuiltIn ? hazardsIn(task.source, model.signature) : () => undefined,
+      isBuiltIn
+        ? hazardsIn(task.source, model.signature, () => void check(task.source, files))
+        : () => undefined,
     )
     serving = { model, runner, side }
     if (isBuiltIn) lane.takesTurns &&= takesTurns(model.providers ?? [])
     const { signature, providers, skipped } = model
-    return { ok: true, signature, ...(isBuiltIn ? { providers, skipped } : {}) }
+    return { ok: true, signature, files, ...(isBuiltIn ? { providers, skipped } : {}) }
   } catch (error) {
     throw asRuntimeError('ERR_MODEL_LOAD', `the loader of ${task.source} failed`, error, names())
   }
 }
 
-/** The artifact if there is one; should it be damaged or gone, the original. */
-async function loadBest(loadModel: LoadModel, task: LoadOrder): Promise<LoadedModel> {
+type Files = readonly ModelFile[] | undefined
+
+/** Loads the artifact if there is one; should it be damaged or gone, the original. Also tells what that holds. */
+async function loadBest(loadModel: LoadModel, task: LoadOrder): Promise<[LoadedModel, Files]> {
+  const { artifact, loader, source } = task
   const context: LoaderContext = {
     model: subject.model,
     version: subject.version,
-    source: task.source,
+    source,
     sessionOptions: task.sessionOptions,
     loaderOptions: task.loaderOptions,
     native: (call) => lane.run(call),
     log: (level, message, fields) => log.write(level, message, fields),
   }
-  if (task.artifact === undefined) return loadModel(context)
-  try {
-    return await loadModel({ ...context, ...task.artifact })
-  } catch (error) {
-    log.write('warn', 'the artifact cannot be loaded, the original is', { reason: (error as Error).message })
-    return loadModel(context)
+  if (artifact !== undefined) {
+    try {
+      const { source: path, sessionOptions, files } = artifact
+      const [model] = await loadFrom(loadModel, { ...context, source: path, sessionOptions }, files)
+      return [model, task.files]
+    } catch (error) {
+      log.write('warn', 'the artifact cannot be loaded, the original is', { reason: messageOf(error) })
+    }
   }
+  return loadFrom(loadModel, context, task.files ?? (loader === undefined ? identify(source) : undefined))
+}
+
+/** Loads a model from files that hold what they are to hold, before that and after it. */
+async function loadFrom(
+  loadModel: LoadModel,
+  context: LoaderContext,
+  expected: Files,
+): Promise<[LoadedModel, Files]> {
+  const before = check(context.source, expected)
+  const model = await loadModel(context)
+  const after = check(context.source, before)
+  return [model, after === undefined ? undefined : settledFiles(after)]
+}
+
+function check(source: string, files: Files): Files {
+  return files === undefined ? undefined : checkFiles(source, files, names())
 }
 
 async function importLoader(url: string | undefined): Promise<LoadModel> {

@@ -19,10 +19,14 @@ const rejectedForms = z.array(z.strictObject({ form: z.enum(ARTIFACT_FORMS), rea
 
 const digestSchema = z.strictObject({
   source: z.string(),
-  files: z.array(z.strictObject({ path: z.string(), sha256, stamp: z.string() })).min(1),
+  files: z
+    .array(z.strictObject({ path: z.string(), name: z.string().default(''), sha256, stamp: z.string() }))
+    .min(1),
 })
-const probeSchema = z.strictObject({ signature: z.unknown() })
+const probeSchema = z.strictObject({ key: z.string(), signature: z.unknown() })
 const manifestSchema = z.strictObject({
+  /** Of the entry: under another one it is somebody else's. */
+  key: z.string(),
   /** The original where no form could be proven. */
   form: z.enum([...ARTIFACT_FORMS, 'original']),
   files: z.array(z.strictObject({ name: z.string(), sha256, stamp: z.string(), bytes: z.number() })),
@@ -31,8 +35,10 @@ const manifestSchema = z.strictObject({
 
 export type ArtifactManifest = z.output<typeof manifestSchema>
 
+/** A file of a model with its content, and its stamp when that was read. */
+export type DatedHash = z.output<typeof digestSchema>['files'][number]
+
 export interface ArtifactEntry extends ArtifactManifest {
-  readonly key: string
   /** Absolute path of its folder. */
   readonly folder: string
 }
@@ -70,7 +76,7 @@ export class ArtifactCache {
   }
 
   /** What the model's files are known to hold; undefined unless none has been touched since. */
-  async digest(source: string): Promise<readonly FileHash[] | undefined> {
+  async digest(source: string): Promise<readonly DatedHash[] | undefined> {
     const known = await readRecord(this.#digestPath(source), digestSchema)
     if (known?.source !== source) return undefined
     const stamps = await stampsOf(known.files.map(({ path }) => path))
@@ -78,28 +84,28 @@ export class ArtifactCache {
     return known.files.every(({ stamp }, index) => stamp === stamps[index]?.text) ? known.files : undefined
   }
 
-  async saveDigest(source: string, files: readonly (FileHash & { stamp: string })[]): Promise<void> {
+  async saveDigest(source: string, files: readonly DatedHash[]): Promise<void> {
     await writeRecord(this.#digestPath(source), { source, files })
   }
 
   async probe(key: string): Promise<Signature | undefined> {
     const record = await readRecord(join(this.#root, 'probes', key), probeSchema)
-    return record?.signature as Signature | undefined
+    return record?.key === key ? (record.signature as Signature) : undefined
   }
 
   async saveProbe(key: string, signature: Signature): Promise<void> {
-    await writeRecord(join(this.#root, 'probes', key), { signature })
+    await writeRecord(join(this.#root, 'probes', key), { key, signature })
   }
 
   /** A damaged entry is removed. */
   async find(key: string): Promise<ArtifactEntry | undefined> {
     const folder = join(this.#root, 'entries', key)
     const manifest = await readRecord(join(folder, MANIFEST), manifestSchema)
-    if (manifest !== undefined && (await this.#isWhole(folder, manifest))) {
+    if (manifest?.key === key && (await this.#isWhole(folder, manifest))) {
       // What is used last is removed last.
       const now = new Date()
       await utimes(join(folder, MANIFEST), now, now).catch(() => undefined)
-      return { ...manifest, key, folder }
+      return { ...manifest, folder }
     }
     const isThere = await stat(folder).then(
       () => true,
@@ -139,7 +145,7 @@ export class ArtifactCache {
         return { name, sha256, stamp, bytes }
       }),
     )
-    await writeRecord(join(folder, MANIFEST), { form, files, rejected })
+    await writeRecord(join(folder, MANIFEST), { key, form, files, rejected })
     try {
       await rename(folder, join(this.#root, 'entries', key))
     } catch (error) {

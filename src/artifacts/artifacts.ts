@@ -1,11 +1,13 @@
+import { join } from 'node:path'
 import type { ArtifactOptions } from '../config-artifacts.js'
 import { MAX_TIMER_MS } from '../config-numbers.js'
 import { errors } from '../errors.js'
 import type { BuilderSubject, FileHash, RejectedForm } from '../protocol/builder-messages.js'
+import type { ModelFile } from '../protocol/model-files.js'
 import type { Logger } from '../telemetry/logger.js'
 import type { Tolerance } from '../tensors/batch-plan.js'
 import type { Signature, Tensor } from '../tensors/tensor.js'
-import { ArtifactCache, type ArtifactEntry } from './artifact-cache.js'
+import { ArtifactCache, type ArtifactEntry, type DatedHash } from './artifact-cache.js'
 import { keyOf, whyNoArtifact } from './artifact-key.js'
 import { whileLocked } from './build-lock.js'
 import { BuilderDeath, BuilderFailure, NoBuilder } from './builder-failure.js'
@@ -37,6 +39,8 @@ export interface PrepareOrder extends BuilderSubject {
   readonly isBuilt: boolean
   /** 0 is never. */
   readonly loadTimeoutMs: number
+  /** Throws if files that hold this are not to be loaded. */
+  check(files: readonly ModelFile[]): void
   /** Makes inputs that are known to be valid; undefined if none are. */
   readonly samples: ((signature: Signature) => readonly (readonly Tensor[])[]) | undefined
 }
@@ -45,8 +49,12 @@ export interface PrepareOrder extends BuilderSubject {
 export interface Prepared {
   /** In use until `release`; undefined is as it is. */
   readonly entry: ArtifactEntry | undefined
+  /** What the files of the entry hold, by their names in its folder. */
+  readonly entryFiles?: readonly ModelFile[] | undefined
   /** Of its files; undefined if they were not looked at. */
   readonly bytes: number | undefined
+  /** What the model's files hold; undefined if they were not read. */
+  readonly files?: readonly ModelFile[] | undefined
   /** Why it has no artifact; undefined if it has one. */
   readonly reason: string | undefined
   /** Builds the artifact from inputs that are known to be valid; undefined if it needs none. */
@@ -113,8 +121,9 @@ export class Artifacts {
       await this.#probe(order, undefined, undefined)
       return plain('there is no cache, or its files cannot be read')
     }
+    order.check(files)
     const bytes = await sizeOf(files)
-    return { ...(await this.#prepareKnown(order, files, bytes)), bytes }
+    return { ...(await this.#prepareKnown(order, files, bytes)), bytes, files }
   }
 
   async #prepareKnown(order: PrepareOrder, files: readonly FileHash[], bytes: number): Promise<Prepared> {
@@ -139,8 +148,10 @@ export class Artifacts {
       await this.#cache.leave(key)
       throw error
     })
-    if (entry !== undefined && entry.form !== 'original')
-      return { entry, bytes: undefined, reason: undefined, build: undefined }
+    if (entry !== undefined && entry.form !== 'original') {
+      const entryFiles = await filesOf(entry)
+      return { entry, entryFiles, bytes: undefined, reason: undefined, build: undefined }
+    }
     await this.#cache.leave(key)
     return entry === undefined ? undefined : plain(reasonOf(entry.rejected))
   }
@@ -224,9 +235,10 @@ export class Artifacts {
   }
 
   /** Of the files of a model, from the cache if they have not been touched; undefined if they cannot be read. */
-  async #digest(source: string): Promise<readonly FileHash[] | undefined> {
+  async #digest(source: string): Promise<readonly DatedHash[] | undefined> {
     const known = await this.#cache.digest(source)
-    if (known !== undefined) return known
+    // Other versions of this library have not kept the names.
+    if (known?.slice(1).every(({ name }) => name !== '')) return known
     const before = await stampsOf([source])
     const limits = { timeoutMs: this.#settings.options.timeoutMs, maxBytes: SPARE_MEMORY_BYTES }
     const reply = await this.#builder.run({ kind: 'digest', source }, limits).catch((error) => {
@@ -239,11 +251,10 @@ export class Artifacts {
     const { files } = reply
     const stamps = await stampsOf(files.map(({ path }) => path))
     const isSteady = stamps?.every(({ isSettled }) => isSettled) && stamps[0]?.text === before?.[0]?.text
-    if (stamps !== undefined && isSteady) {
-      const dated = files.map((file, index) => ({ ...file, stamp: stamps[index]?.text as string }))
-      await this.#guarded(() => this.#cache.saveDigest(source, dated))
-    }
-    return files
+    if (stamps === undefined || !isSteady) return files.map((file) => ({ ...file, stamp: '' }))
+    const dated = files.map((file, index) => ({ ...file, stamp: stamps[index]?.text as string }))
+    await this.#guarded(() => this.#cache.saveDigest(source, dated))
+    return dated
   }
 
   async #hash(files: readonly string[]): Promise<readonly FileHash[]> {
@@ -285,6 +296,12 @@ export class Artifacts {
     this.#log[this.#isWarned ? 'debug' : 'warn']({ err, cacheDir }, message)
     this.#isWarned = true
   }
+}
+
+/** With the stamps that they have here: a cache that was moved has others in its manifests. */
+async function filesOf({ folder, files }: ArtifactEntry): Promise<ModelFile[]> {
+  const stamps = await stampsOf(files.map(({ name }) => join(folder, name)))
+  return files.map(({ name, sha256 }, index) => ({ name, sha256, stamp: stamps?.[index]?.text ?? '' }))
 }
 
 function plain(reason: string): Prepared {

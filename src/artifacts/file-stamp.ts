@@ -1,8 +1,5 @@
 import { stat } from 'node:fs/promises'
-
-/** Of clocks that count in seconds, and of those that count finer. */
-const COARSE_MS = 2_000
-const FINE_MS = 50
+import { isSettled, stampFrom } from '../protocol/model-files.js'
 
 /** What changes when a file is written or replaced. */
 export interface FileStamp {
@@ -14,14 +11,9 @@ export interface FileStamp {
 
 /** @throws Error if there is no such file. */
 export async function stampOf(path: string): Promise<FileStamp> {
-  const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true })
-  const isCoarse = ctimeNs % 1_000_000_000n === 0n
-  const ageMs = Date.now() - Number(ctimeNs / 1_000_000n)
-  return {
-    text: [dev, ino, size, mtimeNs, ctimeNs].join(':'),
-    bytes: Number(size),
-    isSettled: ageMs > (isCoarse ? COARSE_MS : FINE_MS),
-  }
+  const stats = await stat(path, { bigint: true })
+  const text = stampFrom(stats)
+  return { text, bytes: Number(stats.size), isSettled: isSettled(text) }
 }
 
 /** The stamps of all, or undefined if one cannot be had. */

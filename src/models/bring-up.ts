@@ -1,15 +1,14 @@
-import { stat } from 'node:fs/promises'
 import { artifactStatsOf } from '../artifacts/artifact-stats.js'
 import { errors } from '../errors.js'
 import type { VersionPool } from '../pools/version-pool.js'
 import { asRuntimeError } from '../protocol/error-codec.js'
+import { checkSource } from './check-source.js'
 import { watchIdle } from './eviction.js'
 import { reserveRoom } from './memory-room.js'
 import type { ModelVersion } from './model-version.js'
 import { prepareModel } from './prepare-model.js'
 import { tryArtifactLater } from './renew-pool.js'
 import { checkReplicas } from './replica-count.js'
-import { verifyHash } from './repository.js'
 import { assertOpen, inBackground, type Serving } from './serving.js'
 import { poolOf, startPool } from './start-pool.js'
 import { endPool } from './take-down.js'
@@ -19,14 +18,14 @@ import { endPool } from './take-down.js'
  * on their way, or in `error` with the reason thrown. To be called in the model's lane.
  */
 export async function bringUp(serving: Serving, version: ModelVersion, trigger: string): Promise<void> {
-  const { machine } = version
+  const { machine, files } = version
   if (machine.is('stopping')) await machine.waitFor('stopped')
   assertOpen(serving)
   machine.to('initializing', trigger)
   let pool: VersionPool | undefined
   try {
     checkReplicas(serving, version)
-    await checkSource(version)
+    await checkSource(serving, version)
     assertOpen(serving)
     const prepared = await prepareModel(serving, version)
     pool = poolOf(serving, version, prepared)
@@ -41,6 +40,7 @@ export async function bringUp(serving: Serving, version: ModelVersion, trigger: 
     tryArtifactLater(serving, version, prepared)
     watchIdle(serving, version)
   } catch (thrown) {
+    version.resetFiles(files)
     const error = loadError(version, thrown)
     if (pool !== undefined) {
       if (version.pool === pool) version.pool = undefined
@@ -74,14 +74,4 @@ export function loadError(version: ModelVersion, thrown: unknown): Error {
     `${name}@${label} cannot be loaded, its thread died meanwhile: ${thrown.message}`,
     { ...version.subject, cause: thrown },
   )
-}
-
-/** Before a thread is started: a missing or damaged file needs none. */
-async function checkSource(version: ModelVersion): Promise<void> {
-  const { source, sha256 } = version.spec
-  await stat(source).catch((cause: NodeJS.ErrnoException) => {
-    const reason = cause.code === 'ENOENT' ? 'there is no such file' : cause.message
-    throw new errors.ERR_MODEL_LOAD(`${source} cannot be loaded: ${reason}`, { ...version.subject, cause })
-  })
-  if (sha256 !== undefined) await verifyHash(source, sha256, version.subject)
 }

@@ -7,6 +7,7 @@ import { VersionPool } from '../pools/version-pool.js'
 import type { LoadDone } from '../protocol/messages.js'
 import { providersIn, servingProvider, takesTurns } from '../protocol/providers.js'
 import type { Logger } from '../telemetry/logger.js'
+import { checkContent, hasBuiltInLoader } from './check-source.js'
 import { BUNDLE_TYPE, ENTRY_EXEC_ARGV, environment, filePathOf } from './entries.js'
 import type { ModelVersion } from './model-version.js'
 import { artifactOf, whileLoading } from './prepare-model.js'
@@ -38,6 +39,7 @@ export function createPool(
     artifact: artifactOf(prepared, sessionOptions),
     loaderOptions: spec.config.loaderOptions,
   }
+  const noteProviders = providersListener(version, log)
   const env = config.replicaEnv ?? environment()
   const createHost = (): PiscinaHost =>
     new PiscinaHost({
@@ -67,9 +69,16 @@ export function createPool(
       batching: batchingOf(serving, version),
     },
     {
-      task,
+      // Of each replica with what is known of the files by then.
+      get task() {
+        return { ...task, files: version.files }
+      },
+      onLoaded: (loaded) => {
+        if (loaded.files !== undefined) checkContent(version, loaded.files)
+        version.files = loaded.files
+        noteProviders(loaded)
+      },
       warmUp: warmUpFrom(spec.config.sample, subject),
-      onLoaded: providersListener(version, log),
       inTurn: (load) => serving.loadLane.add(() => whileLoading(serving, prepared, load), prepared.bytes),
       dispose: () => serving.artifacts.release(prepared),
     },
@@ -96,7 +105,8 @@ export function createPool(
         serving.emit('batchingDisabled', { ...subject, reason })
       },
     },
-    version.batching,
+    // What another loader reads is not known, and so not of what its proof is true.
+    hasBuiltInLoader(serving, version) ? version.batching : undefined,
   )
 }
 
@@ -117,9 +127,8 @@ function providersListener(version: ModelVersion, log: Logger): (loaded: LoadDon
 
 /** Runs of a custom loader may have effects, so none is repeated or joined unless its model asks for it. */
 function batchingOf(serving: Serving, version: ModelVersion): BatchingSettings | undefined {
-  const { modelType, config } = version.spec
-  const isBuiltIn = serving.loaders.get(modelType) === undefined
-  const setting = config.batching ?? (isBuiltIn ? serving.config.batching : 'off')
+  const { config } = version.spec
+  const setting = config.batching ?? (hasBuiltInLoader(serving, version) ? serving.config.batching : 'off')
   if (setting === 'off') return undefined
   return setting === 'auto' ? batchingOptionsSchema.parse({}) : setting
 }

@@ -4,6 +4,7 @@ import type { ModelConfig } from '../config.js'
 import { StateMachine, type TransitionListener } from '../lifecycle/states.js'
 import type { BatchingMemory } from '../pools/batching.js'
 import type { VersionPool } from '../pools/version-pool.js'
+import type { ModelFile } from '../protocol/model-files.js'
 import { servingProvider } from '../protocol/providers.js'
 import type { Signature } from '../tensors/tensor.js'
 import type { ArtifactTrial } from './artifact-trial.js'
@@ -30,7 +31,9 @@ export class ModelVersion {
   signature: Signature | undefined
   /** How much more the process held after its last load than before; undefined before the first. */
   loadedBytes: number | undefined
-  /** What its pools have found out about sharing runs. */
+  /** What its files hold, from the first load on: every later one has to find the same. Undefined before. */
+  files: readonly ModelFile[] | undefined
+  /** What its pools have found out about sharing runs, which is true of these files only. */
   readonly batching: BatchingMemory = { proof: undefined }
   /** What a pool of it was seen to hold, as soon as one has been; undefined after its replicas have changed. */
   measuredBytes: number | undefined
@@ -74,6 +77,12 @@ export class ModelVersion {
 
   get isCold(): boolean {
     return this.machine.is('uninitialized', 'stopped')
+  }
+
+  /** Goes back to `files`, from before a load that has failed; a version that was never loaded may change. */
+  resetFiles(files: readonly ModelFile[] | undefined): void {
+    this.files = files
+    if (files === undefined) this.batching.proof = undefined
   }
 
   /** Sets how many replicas its next pools have. */

@@ -3,6 +3,7 @@ import type { Prepared } from '../artifacts/artifacts.js'
 import { ARTIFACT_MODEL } from '../protocol/builder-messages.js'
 import type { ArtifactSource } from '../protocol/messages.js'
 import { artifactOptions } from '../protocol/session-options.js'
+import { checkContent, hasBuiltInLoader } from './check-source.js'
 import type { ModelVersion } from './model-version.js'
 import { warmUpFrom } from './sample.js'
 import type { Serving } from './serving.js'
@@ -13,20 +14,24 @@ import { sessionOptionsOf } from './session-options.js'
  * its artifact. Only for the built-in loader: what others read is not known.
  * @throws ERR_MODEL_LOAD, ERR_UNSUPPORTED_MODEL, ERR_WARMUP, ERR_RUNTIME_CLOSED
  */
-export function prepareModel(serving: Serving, version: ModelVersion): Promise<Prepared> {
-  const { config, artifacts, loaders } = serving
+export async function prepareModel(serving: Serving, version: ModelVersion): Promise<Prepared> {
+  const { config, artifacts } = serving
   const { spec, subject } = version
-  const isBuiltIn = loaders.has(spec.modelType) && loaders.get(spec.modelType) === undefined
+  const isBuiltIn = hasBuiltInLoader(serving, version)
   const warmUp = warmUpFrom(spec.config.sample, subject)
-  return artifacts.prepare({
+  const prepared = await artifacts.prepare({
     ...subject,
     source: spec.source,
     sessionOptions: sessionOptionsOf(serving, version),
     isProbed: isBuiltIn && (spec.config.probe ?? config.probe) === 'child',
     isBuilt: isBuiltIn && (spec.config.artifacts ?? config.artifacts) !== 'off',
     loadTimeoutMs: config.loadTimeoutMs,
+    check: (files) => checkContent(version, files),
     samples: warmUp === undefined ? undefined : (signature) => [warmUp.inputs(signature)],
   })
+  // The content is the same; the stamps may be newer.
+  version.files = prepared.files ?? version.files
+  return prepared
 }
 
 /** Does a load of replicas with malloc set for it. */
@@ -40,9 +45,11 @@ export function whileLoading<T>(
 
 /** What replicas load instead of the original. */
 export function artifactOf(
-  { entry }: Prepared,
+  { entry, entryFiles = [] }: Prepared,
   sessionOptions: Readonly<Record<string, unknown>>,
 ): ArtifactSource | undefined {
   if (entry === undefined) return undefined
-  return { source: join(entry.folder, ARTIFACT_MODEL), sessionOptions: artifactOptions(sessionOptions) }
+  const files = entryFiles.map((file) => (file.name === ARTIFACT_MODEL ? { ...file, name: '' } : file))
+  const source = join(entry.folder, ARTIFACT_MODEL)
+  return { source, sessionOptions: artifactOptions(sessionOptions), files }
 }

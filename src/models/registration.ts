@@ -39,6 +39,8 @@ export async function registerVersion(
     if (isUsable && (known.spec.source !== spec.source || !known.isCold)) throw exists(known)
   }
   const version = addVersion(serving, spec)
+  // One that has failed is loaded anew, one that is cold still answers from the same content.
+  if (known?.isCold) version.files = known.files
   const entry = catalogue.ensure(name)
   if (known !== undefined && entry.active === known) entry.active = version
   return version

@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { describeIssue, type ModelConfig, modelConfigSchema } from '../config.js'
 import { errors } from '../errors.js'
 import { parseJson } from '../json-text.js'
+import type { FileOwner } from '../protocol/model-files.js'
 
 const versionManifestSchema = z.strictObject({
   /** Hash of model.onnx, checked before it is loaded. */
@@ -82,16 +83,16 @@ export async function findInRepository(
 }
 
 /** @throws ERR_MODEL_LOAD if the file does not have that hash. */
-export async function verifyHash(
-  source: string,
-  sha256: string,
-  subject: { model: string; version: string },
-): Promise<void> {
+export async function verifyHash(source: string, sha256: string, subject: FileOwner): Promise<void> {
   const hash = createHash('sha256')
   await pipeline(createReadStream(source), hash)
   const actual = hash.digest('hex')
-  if (actual === sha256) return
-  throw new errors.ERR_MODEL_LOAD(
+  if (actual !== sha256) throw otherHash(source, actual, sha256, subject)
+}
+
+/** Returns the error of a file that has another hash than its version.json names. */
+export function otherHash(source: string, actual: string, sha256: string, subject: FileOwner): Error {
+  return new errors.ERR_MODEL_LOAD(
     `${source} has sha256 ${actual}, its version.json says ${sha256}: the file is damaged or was replaced`,
     subject,
   )

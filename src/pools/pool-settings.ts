@@ -33,7 +33,7 @@ export interface WarmUp {
 export interface PoolSource {
   readonly task: LoadTask
   readonly warmUp?: WarmUp | undefined
-  /** Called with what each replica says of its load. */
+  /** Called with the report of each replica's load; throws if that is not what the version answers from. */
   readonly onLoaded?: ((loaded: LoadDone) => void) | undefined
   /** Waits for a place among the loads that may run at the same time; for all replicas but the first. */
   readonly inTurn?: ((load: () => Promise<void>) => Promise<void>) | undefined

@@ -58,10 +58,15 @@ export interface FileHash {
   readonly sha256: string
 }
 
+/** Of a file of a model: by which name the model has it, empty for the model itself. */
+export interface NamedHash extends FileHash {
+  readonly name: string
+}
+
 export interface DigestDone {
   readonly ok: true
   /** The model's file, then those it names, in the order of their names. */
-  readonly files: readonly FileHash[]
+  readonly files: readonly NamedHash[]
 }
 
 export interface HashDone {

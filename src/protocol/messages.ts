@@ -3,6 +3,7 @@ import type { BatchPlan, Padding, Tolerance } from '../tensors/batch-plan.js'
 import type { Signature, Tensor, TensorData } from '../tensors/tensor.js'
 import type { EncodedError } from './error-codec.js'
 import type { SkippedProvider } from './loader.js'
+import type { ModelFile } from './model-files.js'
 import type { Seat } from './turn.js'
 
 export const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
@@ -27,12 +28,16 @@ export interface LoadTask {
   readonly sessionOptions: Readonly<Record<string, unknown>>
   /** To be loaded instead of the source; undefined if there is none. */
   readonly artifact: ArtifactSource | undefined
+  /** What the source has to hold; undefined if nobody has read it yet, which this load does then. */
+  readonly files?: readonly ModelFile[] | undefined
   readonly loaderOptions: unknown
 }
 
 export interface ArtifactSource {
   readonly source: string
   readonly sessionOptions: Readonly<Record<string, unknown>>
+  /** What the artifact has to hold. */
+  readonly files: readonly ModelFile[]
 }
 
 /** One run of a pack: a request by itself, or a batch of several. */
@@ -123,6 +128,8 @@ export interface LoadDone {
   readonly providers?: readonly string[] | undefined
   /** Providers that were asked for and cannot be used. */
   readonly skipped?: readonly SkippedProvider[] | undefined
+  /** What the source holds; undefined if it is not known what a loader reads. */
+  readonly files?: readonly ModelFile[] | undefined
 }
 
 /** What one request is answered with, or all of a batch together. */

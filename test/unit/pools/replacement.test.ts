@@ -371,3 +371,40 @@ describe('a run that does not return', () => {
     expect(kit.threads.alive).toHaveLength(1)
   })
 })
+
+describe('a replacement that cannot be loaded', () => {
+  it('takes nothing from the replicas that serve, however often it is tried', async () => {
+    const kit = await PoolKit.open({ replicas: 2, crashBudget: 2 })
+    kit.ask(1)
+    await kit.crash(1)
+    for (const delayMs of [100, 200]) {
+      await vi.advanceTimersByTimeAsync(delayMs)
+      kit.threads.loading[0]?.failLoad()
+      await turn()
+    }
+    expect(kit.lost.at(-1)).toEqual({
+      cause: expect.objectContaining({ code: 'ERR_MODEL_LOAD' }),
+      restartInMs: undefined,
+    })
+    expect(kit.failed).toEqual([])
+    const beside = kit.ask(2)
+    await kit.answer(2)
+    expect(beside.y).toBe(2)
+    // It is tried again with the next change of their number.
+    const resized = kit.pool.resize(2)
+    await turn()
+    await kit.load()
+    await resized
+    expect(kit.pool.stats()).toMatchObject({ replicas: 2, idle: 2 })
+  })
+
+  it('is the end of a pool of which nothing is left', async () => {
+    const kit = await PoolKit.open({ crashBudget: 1 })
+    kit.ask(1)
+    await kit.crash(1)
+    await vi.advanceTimersByTimeAsync(100)
+    kit.threads.loading[0]?.failLoad()
+    await turn()
+    expect(kit.failed).toMatchObject([{ code: 'ERR_CIRCUIT_OPEN', cause: { code: 'ERR_MODEL_LOAD' } }])
+  })
+})

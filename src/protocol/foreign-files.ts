@@ -1,0 +1,43 @@
+/** Number of bytes that `foreignFormat` has to see. */
+export const BEGINNING_BYTES = 512
+
+interface Format {
+  /** Whether a file that begins with this text is one; no ONNX file can begin so. */
+  isSeenIn(text: string): boolean
+  readonly name: string
+}
+
+const begins =
+  (mark: string, at = 0) =>
+  (text: string): boolean =>
+    text.startsWith(mark, at)
+
+/** Of files that are found in place of a model, with the remedy. */
+const FORMATS: readonly Format[] = [
+  {
+    isSeenIn: begins('version https://git-lfs.github.com/spec/'),
+    name: 'a Git LFS pointer, which stands for the file; fetch that with `git lfs pull`',
+  },
+  {
+    isSeenIn: (text) => /^\s*<(!doctype|html|head|body|\?xml|!--)/i.test(text),
+    name: 'an HTML or XML page, with which the download was answered; look at what it says',
+  },
+  { isSeenIn: begins('\x1f\x8b'), name: 'a gzip archive; unpack it' },
+  {
+    isSeenIn: begins('PK\x03\x04'),
+    name: 'a ZIP archive; unpack it, or export to ONNX if it is a PyTorch checkpoint',
+  },
+  { isSeenIn: begins('GGUF'), name: 'a GGUF file; export the model to ONNX' },
+  { isSeenIn: begins('\x89HDF\r\n'), name: 'an HDF5 file, as Keras writes them; export the model to ONNX' },
+  { isSeenIn: begins('\0\0\0\0{"', 4), name: 'a safetensors file; export the model to ONNX' },
+  { isSeenIn: begins('\0\0\0TFL3', 1), name: 'a TensorFlow Lite file; export the model to ONNX' },
+]
+
+/** What a file is instead of a model, and the remedy, by its first `BEGINNING_BYTES`; undefined if it may be one. */
+export function foreignFormat(beginning: Buffer): string | undefined {
+  if (beginning.length === 0) return 'it is empty'
+  // Each byte is one character; a byte order mark is not part of the text.
+  const text = beginning.toString('latin1').replace(/^\xef\xbb\xbf/, '')
+  const found = FORMATS.find((format) => format.isSeenIn(text))
+  return found === undefined ? undefined : `it is no ONNX model but ${found.name}`
+}
