@@ -1,4 +1,14 @@
-import { mkdirSync, readdirSync, rmSync, statfsSync } from 'node:fs'
+import {
+  closeSync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import {
   ARTIFACT_MODEL,
@@ -7,9 +17,9 @@ import {
   type BuildDone,
   type BuilderSubject,
   type BuildOrder,
-  type FileHash,
   type RejectedForm,
 } from '../src/protocol/builder-messages.js'
+import { isFlushRefused } from '../src/protocol/durability.js'
 import type { LoadedModel } from '../src/protocol/loader.js'
 import { artifactOptions } from '../src/protocol/session-options.js'
 import { byName } from '../src/tensors/by-name.js'
@@ -22,6 +32,9 @@ import { load } from './onnx-loader.js'
 const LEAST_EXTERNAL_BYTES = 1024
 
 const MAX_REASON_LENGTH = 500
+/** Errors of a machine that has no room left, or does not give it. */
+const PASSING =
+  /ENOSPC|EDQUOT|EFBIG|EROFS|EIO\b|EMFILE|ENFILE|ENOMEM|EACCES|EPERM|ERR_ACCESS_DENIED|no space left|quota|file too large|too many open files|read-only file system|input\/output error|permission denied|cannot allocate|bad_alloc|out of memory|failed to write/i
 /** With less left, a write may have failed for that. */
 const SPARE_DISK_BYTES = 16 * 2 ** 20
 
@@ -54,24 +67,52 @@ export async function buildArtifact(order: BuildOrder, listener: BuildListener):
       mkdirSync(folder)
       await write(order, form, folder)
       await prove(order, folder, answers)
-      return { ok: true, form, files: sealed(folder), rejected }
+      return { ok: true, form, ...sealed(folder), rejected }
     } catch (error) {
-      if (isPassing(error, order.folder)) throw error
+      const obstacle = obstacleTo(folder, error)
+      // A plain error: it says nothing about the model, however onnxruntime puts it.
+      if (obstacle !== undefined) throw new Error(obstacle, { cause: error })
       rmSync(folder, { recursive: true, force: true })
       const reason = reasonOf(error, order.folder)
       rejected.push({ form, reason })
       await listener.rejected({ form, reason })
     }
   }
-  return { ok: true, form: undefined, files: [], rejected }
+  return { ok: true, form: undefined, files: [], isFlushed: true, rejected }
 }
 
-/** Whether it may be otherwise another time: then it says nothing about the form. */
-function isPassing(error: unknown, folder: string): boolean {
-  const { bavail, bsize } = statfsSync(folder)
-  return (
-    bavail * bsize < SPARE_DISK_BYTES || /ENOSPC|EDQUOT|No space left|quota|bad_alloc/i.test(String(error))
-  )
+/** What keeps a form from being written or loaded here and now; undefined if it is the form itself. */
+function obstacleTo(folder: string, error: unknown): string | undefined {
+  const text = String(error instanceof Error ? error.message : error)
+  if (PASSING.test(text)) return text
+  try {
+    tryToWrite(folder)
+    return undefined
+  } catch (cause) {
+    // Not every write of onnxruntime that fails is told: what it has written is then cut short.
+    return `nothing more can be written to the folder of the cache: ${String(cause)}`
+  }
+}
+
+/** @throws Error if the disk, a quota or a limit of this process has no room for a file like those in the folder. */
+function tryToWrite(folder: string): void {
+  mkdirSync(folder, { recursive: true })
+  const sizes = readdirSync(folder).map((name) => statSync(join(folder, name)).size)
+  const path = join(folder, 'room')
+  const file = openSync(path, 'w')
+  try {
+    // The limit of a file's size is met without writing as much.
+    ftruncateSync(file, Math.max(0, ...sizes) + SPARE_DISK_BYTES)
+    ftruncateSync(file, 0)
+    const chunk = Buffer.alloc(SPARE_DISK_BYTES)
+    for (let done = 0; done < chunk.length; ) done += writeSync(file, chunk, done)
+    fsyncSync(file)
+  } catch (error) {
+    if (!isFlushRefused(error)) throw error
+  } finally {
+    closeSync(file)
+    rmSync(path, { force: true })
+  }
 }
 
 /** Without the folder, which says nothing to anybody later. */
@@ -153,10 +194,15 @@ function differenceOf(
   return undefined
 }
 
-/** Everything in the folder, on the disk. */
-function sealed(folder: string): FileHash[] {
+/** Everything in the folder, on the disk if that can be had. */
+function sealed(folder: string): Pick<BuildDone, 'files' | 'isFlushed'> {
   const names = readdirSync(folder).sort()
   const files = names.map((path) => ({ path, sha256: hashOf(join(folder, path)) }))
-  for (const name of names) flush(join(folder, name))
-  return files
+  try {
+    for (const name of names) flush(join(folder, name))
+    return { files, isFlushed: true }
+  } catch (error) {
+    if (!isFlushRefused(error)) throw error
+    return { files, isFlushed: false }
+  }
 }

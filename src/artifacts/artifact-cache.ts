@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { mkdir, readdir, rename, rm, stat, statfs, utimes } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm, rmdir, stat, statfs, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { ARTIFACT_FORMS, type FileHash } from '../protocol/builder-messages.js'
@@ -12,7 +12,16 @@ import { readRecord, writeRecord } from './record-file.js'
 /** Of the layout below; another one has its own folder. */
 const FORMAT = 'v1'
 const MANIFEST = 'manifest'
+const FOLDERS = ['entries', 'probes', 'files', 'uses', 'tmp'] as const
 const DAY_MS = 86_400_000
+/** Records that were not used for so long, or are more than these, are removed. */
+const KEPT_MS = 30 * DAY_MS
+const MAX_RECORDS = 4096
+/** Of a hash in hexadecimal. */
+const KEY_LENGTH = 64
+const OTHERS_WRITE = 0o022
+/** Files whose stamps are remembered. */
+const MAX_VERIFIED = 1024
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
 const rejectedForms = z.array(z.strictObject({ form: z.enum(ARTIFACT_FORMS), reason: z.string() }))
@@ -67,18 +76,19 @@ export class ArtifactCache {
     this.#uses = new CacheUses(join(this.#root, 'uses'))
   }
 
-  /** Makes the folders. @throws Error where nothing can be written. */
+  /** Makes the folders, and removes what nobody needs any more. @throws Error where it cannot be used. */
   async open(): Promise<void> {
-    for (const name of ['entries', 'probes', 'files', 'uses', 'tmp']) {
-      await mkdir(join(this.#root, name), { recursive: true, mode: 0o700 })
-    }
-    await this.#sweep()
+    for (const name of FOLDERS) await mkdir(join(this.#root, name), { recursive: true, mode: 0o700 })
+    await assertOwn(this.#root, FOLDERS, this.#unfinished())
+    // Of a cache that can only be read nothing goes.
+    await this.#sweep().catch(() => undefined)
   }
 
   /** What the model's files are known to hold; undefined unless none has been touched since. */
   async digest(source: string): Promise<readonly DatedHash[] | undefined> {
     const known = await readRecord(this.#digestPath(source), digestSchema)
     if (known?.source !== source) return undefined
+    await touch(this.#digestPath(source))
     const stamps = await stampsOf(known.files.map(({ path }) => path))
     if (stamps === undefined) return undefined
     return known.files.every(({ stamp }, index) => stamp === stamps[index]?.text) ? known.files : undefined
@@ -89,8 +99,11 @@ export class ArtifactCache {
   }
 
   async probe(key: string): Promise<Signature | undefined> {
-    const record = await readRecord(join(this.#root, 'probes', key), probeSchema)
-    return record?.key === key ? (record.signature as Signature) : undefined
+    const path = join(this.#root, 'probes', key)
+    const record = await readRecord(path, probeSchema)
+    if (record?.key !== key) return undefined
+    await touch(path)
+    return record.signature as Signature
   }
 
   async saveProbe(key: string, signature: Signature): Promise<void> {
@@ -102,9 +115,7 @@ export class ArtifactCache {
     const folder = join(this.#root, 'entries', key)
     const manifest = await readRecord(join(folder, MANIFEST), manifestSchema)
     if (manifest?.key === key && (await this.#isWhole(folder, manifest))) {
-      // What is used last is removed last.
-      const now = new Date()
-      await utimes(join(folder, MANIFEST), now, now).catch(() => undefined)
+      await touch(join(folder, MANIFEST))
       return { ...manifest, folder }
     }
     const isThere = await stat(folder).then(
@@ -132,17 +143,21 @@ export class ArtifactCache {
     return bavail * bsize
   }
 
-  /** Puts a folder in place as the entry of that key; if somebody else was faster, theirs stays. */
+  /**
+   * Puts a folder in place as the entry of that key; if somebody else was faster, theirs stays. Files that
+   * are not sure to be on the disk (`isFlushed`) are read once by each process that uses them.
+   */
   async publish(
     key: string,
     folder: string,
     { form, rejected }: Pick<ArtifactManifest, 'form' | 'rejected'>,
     hashes: readonly FileHash[],
+    isFlushed = true,
   ): Promise<void> {
     const files = await Promise.all(
       hashes.map(async ({ path: name, sha256 }) => {
         const { text: stamp, bytes } = await stampOf(join(folder, name))
-        return { name, sha256, stamp, bytes }
+        return { name, sha256, stamp: isFlushed ? stamp : '', bytes }
       }),
     )
     await writeRecord(join(folder, MANIFEST), { key, form, files, rejected })
@@ -183,6 +198,7 @@ export class ArtifactCache {
       const { isSettled, text } = stamps[index] as FileStamp
       if (isSettled) this.#verified.set(path, text)
     }
+    for (const path of [...this.#verified.keys()].slice(0, -MAX_VERIFIED)) this.#verified.delete(path)
     return true
   }
 
@@ -205,11 +221,11 @@ export class ArtifactCache {
         const folder = join(this.#root, 'entries', key)
         const names = await readdir(folder).catch(() => [])
         const stats = await Promise.all(names.map((name) => stat(join(folder, name)).catch(() => undefined)))
-        const usedAtMs = await stat(join(folder, MANIFEST)).then(
-          ({ mtimeMs }) => mtimeMs,
-          () => 0,
-        )
-        return { key, bytes: stats.reduce((sum, each) => sum + (each?.size ?? 0), 0), usedAtMs }
+        return {
+          key,
+          bytes: stats.reduce((sum, each) => sum + (each?.size ?? 0), 0),
+          usedAtMs: await usedAtMs(join(folder, MANIFEST)),
+        }
       }),
     )
   }
@@ -233,6 +249,8 @@ export class ArtifactCache {
       const path = join(folder, name)
       if (!(await mayBeAlive(name, path, DAY_MS))) await this.discard(path)
     }
+    await this.#uses.sweep()
+    for (const name of ['probes', 'files']) await sweepRecords(join(this.#root, name))
   }
 
   /** A name for what is not in place, or not any more. */
@@ -242,5 +260,54 @@ export class ArtifactCache {
 
   #digestPath(source: string): string {
     return join(this.#root, 'files', createHash('sha256').update(source).digest('hex'))
+  }
+}
+
+/** What is used last is removed last. */
+async function touch(path: string): Promise<void> {
+  const now = new Date()
+  await utimes(path, now, now).catch(() => undefined)
+}
+
+/** Removes records that nobody has used for long, what an interrupted write has left, and the oldest of too many. */
+async function sweepRecords(folder: string): Promise<void> {
+  const names = await readdir(folder)
+  const dated = await Promise.all(
+    names.map(async (name) => ({ name, usedAtMs: await usedAtMs(join(folder, name)) })),
+  )
+  dated.sort((a, b) => b.usedAtMs - a.usedAtMs)
+  for (const [index, record] of dated.entries()) {
+    // An unfinished one has a longer name.
+    const keptMs = record.name.length === KEY_LENGTH ? KEPT_MS : DAY_MS
+    if (index < MAX_RECORDS && Date.now() - record.usedAtMs < keptMs) continue
+    await rm(join(folder, record.name), { force: true }).catch(() => undefined)
+  }
+}
+
+async function usedAtMs(path: string): Promise<number> {
+  return stat(path).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => 0,
+  )
+}
+
+/**
+ * What others can write could be exchanged by them. What a new folder looks like here is the measure, since
+ * some file systems know no owners or modes.
+ * @throws Error if a folder belongs to another user, or may be written by others.
+ */
+async function assertOwn(root: string, names: readonly string[], sample: string): Promise<void> {
+  try {
+    await mkdir(sample, { mode: 0o700 })
+  } catch {
+    // It cannot be written, and so is used as far as it is filled.
+    return
+  }
+  const own = await stat(sample)
+  await rmdir(sample)
+  for (const folder of [root, ...names.map((name) => join(root, name))]) {
+    const { uid, mode } = await stat(folder)
+    if (uid !== own.uid) throw new Error(`${folder} belongs to another user (${uid}, not ${own.uid})`)
+    if ((mode & OTHERS_WRITE & ~own.mode) !== 0) throw new Error(`${folder} may be written by other users`)
   }
 }

@@ -1,21 +1,21 @@
 import { join } from 'node:path'
 import type { ArtifactOptions } from '../config-artifacts.js'
 import { MAX_TIMER_MS } from '../config-numbers.js'
-import { errors } from '../errors.js'
+import { isRuntimeError, messageOf } from '../errors.js'
 import type { BuilderSubject, FileHash, RejectedForm } from '../protocol/builder-messages.js'
 import type { ModelFile } from '../protocol/model-files.js'
 import type { Logger } from '../telemetry/logger.js'
 import type { Tolerance } from '../tensors/batch-plan.js'
 import type { Signature, Tensor } from '../tensors/tensor.js'
-import { ArtifactCache, type ArtifactEntry, type DatedHash } from './artifact-cache.js'
+import { ArtifactCache, type ArtifactEntry } from './artifact-cache.js'
 import { keyOf, whyNoArtifact } from './artifact-key.js'
 import { whileLocked } from './build-lock.js'
-import { BuilderDeath, BuilderFailure, NoBuilder } from './builder-failure.js'
 import { BuilderProcess } from './builder-process.js'
 import type { BuilderEntry } from './child-processes.js'
+import { Digests } from './digests.js'
+import { Fallback } from './fallback.js'
 import { stampsOf } from './file-stamp.js'
 import { probe } from './probe.js'
-import { done } from './reply.js'
 import { tryForms } from './try-forms.js'
 
 /** As for a batch: what the same kernels answer differs by less. */
@@ -25,9 +25,12 @@ const DISK_FACTOR = 3
 const SPARE_DISK_BYTES = 64 * 2 ** 20
 const MEMORY_FACTOR = 6
 const SPARE_MEMORY_BYTES = 2 ** 30
+/** Signatures that are remembered for files that were tried. */
+const MAX_PROBED = 256
 
 export interface ArtifactsSettings {
-  readonly cacheDir: string
+  /** Undefined if there is no place for it. */
+  readonly cacheDir: string | undefined
   readonly builder: BuilderEntry
   readonly options: ArtifactOptions
 }
@@ -68,7 +71,8 @@ export class Artifacts {
   readonly #builder: BuilderProcess
   readonly #cache: ArtifactCache
   #opening: Promise<boolean> | undefined
-  #isWarned = false
+  readonly #fallback: Fallback
+  readonly #digests: Digests
   readonly #closing = new AbortController()
   /** Known in this process, whether or not there is a cache: signatures by files, their stamps and options. */
   readonly #probed = new Map<string, Signature>()
@@ -77,15 +81,17 @@ export class Artifacts {
   constructor(settings: ArtifactsSettings, log: Logger) {
     this.#settings = settings
     this.#log = log
-    this.#builder = new BuilderProcess(settings.builder)
-    this.#cache = new ArtifactCache(settings.cacheDir, settings.options.maxBytes, (files) =>
-      this.#hash(files),
-    )
+    const { builder, cacheDir, options } = settings
+    this.#builder = new BuilderProcess(builder)
+    this.#fallback = new Fallback(log, cacheDir)
+    const limits = { timeoutMs: options.timeoutMs, maxBytes: SPARE_MEMORY_BYTES }
+    this.#digests = new Digests(this.#builder, limits, this.#fallback)
+    this.#cache = new ArtifactCache(cacheDir ?? '', options.maxBytes, (files) => this.#digests.hash(files))
   }
 
   /**
    * To be awaited before a model is loaded.
-   * @throws ERR_MODEL_LOAD if it cannot be loaded, or is the end of a process that tries.
+   * @throws ERR_MODEL_LOAD if it is the end of a process that tries to load it, and what `order` throws.
    */
   async prepare(order: PrepareOrder): Promise<Prepared> {
     if ((!order.isProbed && !order.isBuilt) || order.sessionOptions.externalData !== undefined) {
@@ -94,12 +100,12 @@ export class Artifacts {
     try {
       return await this.#prepare(order)
     } catch (error) {
-      if (!(error instanceof BuilderFailure)) throw error
-      this.#warn(
+      if (isRuntimeError(error)) throw error
+      this.#fallback.warn(
         error,
         'the process that tries models and builds artifacts fails; models are served as they are',
       )
-      return plain(`the builder fails: ${error.message}`)
+      return plain(`the builder fails: ${messageOf(error)}`)
     }
   }
 
@@ -116,7 +122,7 @@ export class Artifacts {
 
   async #prepare(order: PrepareOrder): Promise<Prepared> {
     const hasCache = await this.#open()
-    const files = hasCache ? await this.#digest(order.source) : undefined
+    const files = hasCache ? await this.#digests.of(order.source, this.#cache) : undefined
     if (files === undefined) {
       await this.#probe(order, undefined, undefined)
       return plain('there is no cache, or its files cannot be read')
@@ -137,17 +143,20 @@ export class Artifacts {
     const build = (samples: readonly (readonly Tensor[])[]): Promise<Prepared> =>
       this.#build(order, key, bytes, samples)
     if (order.samples === undefined) return { ...plain('no valid input is known yet'), build }
-    return build(order.samples(signature ?? (await this.#load(order, key, bytes))))
+    const known = signature ?? (await this.#load(order, key, bytes))
+    return known === undefined ? plain('the builder cannot load it') : build(order.samples(known))
   }
 
   /** As it is in the cache; undefined if it is not. */
   async #find(key: string): Promise<Prepared | undefined> {
     // Before it is looked at, so that it stays what it is found to be.
     await this.#cache.use(key)
-    const entry = await this.#guarded(() => this.#cache.find(key)).catch(async (error) => {
-      await this.#cache.leave(key)
-      throw error
-    })
+    const entry = await this.#fallback
+      .guarded(() => this.#cache.find(key))
+      .catch(async (error) => {
+        await this.#cache.leave(key)
+        throw error
+      })
     if (entry !== undefined && entry.form !== 'original') {
       const entryFiles = await filesOf(entry)
       return { entry, entryFiles, bytes: undefined, reason: undefined, build: undefined }
@@ -166,18 +175,30 @@ export class Artifacts {
     const known = this.#probed.get(local) ?? (key === undefined ? undefined : await this.#cache.probe(key))
     if (known !== undefined || !order.isProbed) return known
     const signature = await this.#load(order, key, bytes)
-    this.#probed.set(local, signature)
+    if (signature !== undefined) this.#remember(local, signature)
     return signature
   }
 
   /** Has it loaded by the builder. */
-  async #load(order: PrepareOrder, key: string | undefined, bytes: number | undefined): Promise<Signature> {
+  async #load(
+    order: PrepareOrder,
+    key: string | undefined,
+    bytes: number | undefined,
+  ): Promise<Signature | undefined> {
     // Without a cache nobody knows which files belong to it, and how large they are.
     const maxBytes = bytes === undefined ? Number.POSITIVE_INFINITY : this.#maxBuilderBytes(bytes)
     const limits = { timeoutMs: order.loadTimeoutMs, maxBytes, fileBytes: bytes }
     const signature = await probe(this.#builder, subjectOf(order), limits, order.isProbed)
-    if (key !== undefined) await this.#guarded(() => this.#cache.saveProbe(key, signature))
+    if (key !== undefined && signature !== undefined) {
+      await this.#fallback.guarded(() => this.#cache.saveProbe(key, signature))
+    }
     return signature
+  }
+
+  #remember(local: string, signature: Signature): void {
+    this.#probed.set(local, signature)
+    const [oldest] = this.#probed.keys()
+    if (this.#probed.size > MAX_PROBED && oldest !== undefined) this.#probed.delete(oldest)
   }
 
   async #build(
@@ -209,7 +230,7 @@ export class Artifacts {
     samples: readonly (readonly Tensor[])[],
   ): Promise<string | undefined> {
     const cache = this.#cache
-    const isThere = await this.#guarded(async () => {
+    const isThere = await this.#fallback.guarded(async () => {
       if ((await cache.find(key)) !== undefined) return true
       const needed = DISK_FACTOR * bytes + SPARE_DISK_BYTES
       const free = await cache.freeBytes()
@@ -219,13 +240,14 @@ export class Artifacts {
         const { timeoutMs } = this.#settings.options
         const limits = { timeoutMs, maxBytes: this.#maxBuilderBytes(bytes), fileBytes: bytes }
         const build = { ...subjectOf(order), folder, samples, tolerance: TOLERANCE }
-        const { form, files, rejected } = await tryForms(this.#builder, build, limits)
+        const { form, files, isFlushed, rejected } = await tryForms(this.#builder, build, limits)
         for (const { form: failed, reason } of rejected) {
           this.#log.info({ form: failed, reason }, 'a form of the artifact cannot be used')
         }
         this.#log.info({ source: order.source, form: form ?? 'original' }, 'an artifact was built')
         const from = form === undefined ? await cache.newFolder() : `${folder}/${form}`
-        await cache.publish(key, from, { form: form ?? 'original', rejected: [...rejected] }, files)
+        const found = { form: form ?? ('original' as const), rejected: [...rejected] }
+        await cache.publish(key, from, found, files, isFlushed)
         return true
       } finally {
         await cache.discard(folder)
@@ -234,67 +256,26 @@ export class Artifacts {
     return isThere ? undefined : 'it could not be built or kept'
   }
 
-  /** Of the files of a model, from the cache if they have not been touched; undefined if they cannot be read. */
-  async #digest(source: string): Promise<readonly DatedHash[] | undefined> {
-    const known = await this.#cache.digest(source)
-    // Other versions of this library have not kept the names.
-    if (known?.slice(1).every(({ name }) => name !== '')) return known
-    const before = await stampsOf([source])
-    const limits = { timeoutMs: this.#settings.options.timeoutMs, maxBytes: SPARE_MEMORY_BYTES }
-    const reply = await this.#builder.run({ kind: 'digest', source }, limits).catch((error) => {
-      // A file that cannot be read in time can be tried all the same.
-      if (!(error instanceof BuilderDeath)) throw error
-      this.#warn(error, 'a model file cannot be read in time; it has no artifact')
-      return undefined
-    })
-    if (reply?.ok !== true) return undefined
-    const { files } = reply
-    const stamps = await stampsOf(files.map(({ path }) => path))
-    const isSteady = stamps?.every(({ isSettled }) => isSettled) && stamps[0]?.text === before?.[0]?.text
-    if (stamps === undefined || !isSteady) return files.map((file) => ({ ...file, stamp: '' }))
-    const dated = files.map((file, index) => ({ ...file, stamp: stamps[index]?.text as string }))
-    await this.#guarded(() => this.#cache.saveDigest(source, dated))
-    return dated
-  }
-
-  async #hash(files: readonly string[]): Promise<readonly FileHash[]> {
-    const limits = { timeoutMs: this.#settings.options.timeoutMs, maxBytes: SPARE_MEMORY_BYTES }
-    return done(await this.#builder.run({ kind: 'hash', files }, limits)).files
-  }
-
   #maxBuilderBytes(modelBytes: number): number {
     return this.#settings.options.maxBuilderBytes ?? SPARE_MEMORY_BYTES + MEMORY_FACTOR * modelBytes
   }
 
   /** Whether there is a cache. */
   #open(): Promise<boolean> {
-    this.#opening ??= this.#cache.open().then(
+    const open = async (): Promise<void> => {
+      if (this.#settings.cacheDir === undefined) {
+        throw new Error('this user has no home folder; set `cacheDir`, or HOME')
+      }
+      await this.#cache.open()
+    }
+    this.#opening ??= open().then(
       () => true,
       (error) => {
-        this.#warn(error, 'the artifact cache cannot be used; models are served as they are')
+        this.#fallback.warn(error, 'the artifact cache cannot be used; models are served as they are')
         return false
       },
     )
     return this.#opening
-  }
-
-  /** Undefined if it fails for a reason that is the cache's: then there is none, with one warning. */
-  async #guarded<T>(work: () => Promise<T>): Promise<T | undefined> {
-    try {
-      return await work()
-    } catch (error) {
-      if (error instanceof errors.ERR_RUNTIME_CLOSED || error instanceof NoBuilder) throw error
-      // Not the cache's: the original itself.
-      if (error instanceof errors.ERR_MODEL_LOAD) throw error
-      this.#warn(error, 'an artifact cannot be built or kept; the model is served as it is')
-      return undefined
-    }
-  }
-
-  #warn(err: unknown, message: string): void {
-    const { cacheDir } = this.#settings
-    this.#log[this.#isWarned ? 'debug' : 'warn']({ err, cacheDir }, message)
-    this.#isWarned = true
   }
 }
 

@@ -42,13 +42,21 @@ export class CacheUses {
     }
   }
 
-  /** Removes the marks of processes that are gone. */
+  /** Whether an entry is in use, here or elsewhere. Removes the marks of processes that are gone. */
   async isUsed(key: string): Promise<boolean> {
-    let used = counts.has(this.#mark(key))
+    const used = await this.sweep((other) => other === key)
+    return used.has(key) || counts.has(this.#mark(key))
+  }
+
+  /** Removes the marks of processes that are gone; returns the keys of the others. */
+  async sweep(isMeant: (key: string) => boolean = () => true): Promise<ReadonlySet<string>> {
+    const used = new Set<string>()
     for (const name of await readdir(this.#folder)) {
-      if (!name.startsWith(`${key}.`)) continue
+      const end = name.indexOf('.')
+      const key = name.slice(0, end)
+      if (end === -1 || !isMeant(key)) continue
       const path = join(this.#folder, name)
-      if (await mayBeAlive(name.slice(key.length + 1), path, BELIEVED_MS)) used = true
+      if (await mayBeAlive(name.slice(end + 1), path, BELIEVED_MS)) used.add(key)
       else await rm(path, { force: true })
     }
     return used

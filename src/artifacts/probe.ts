@@ -4,26 +4,26 @@ import type { Signature } from '../tensors/tensor.js'
 import { BuilderDeath } from './builder-failure.js'
 import type { BuilderProcess } from './builder-process.js'
 import type { BuilderLimits } from './converse.js'
-import { done } from './reply.js'
 
 /** Time for runs on made-up inputs, which may well keep a sound model busy for ever. */
 const MADE_UP_MS = 5_000
 
 /**
- * Has a model loaded, and run on inputs that are made up, by the builder.
- * @throws ERR_MODEL_LOAD if it cannot be loaded, or is the end of the builder; BuilderDeath if that came to
- * a limit with a model that need not pass (`isProbed`).
+ * Has a model loaded, and run on inputs that are made up, by the builder. Returns its signature; undefined if
+ * it could not be loaded: that does no harm, may be for want of something there, and a replica says it better.
+ * @throws ERR_MODEL_LOAD if it is the end of the builder; BuilderDeath if that came to a limit with a model
+ * that need not pass (`isProbed`).
  */
 export async function probe(
   builder: BuilderProcess,
   subject: BuilderSubject,
   limits: BuilderLimits,
   isProbed: boolean,
-): Promise<Signature> {
+): Promise<Signature | undefined> {
   try {
-    return done(
-      await builder.run({ kind: 'probe', ...subject }, { ...limits, stepTimeoutMs: { run: MADE_UP_MS } }),
-    ).signature
+    const limited = { ...limits, stepTimeoutMs: { run: MADE_UP_MS } }
+    const reply = await builder.run({ kind: 'probe', ...subject }, limited)
+    return reply.ok ? reply.signature : undefined
   } catch (error) {
     if (!(error instanceof BuilderDeath)) throw error
     // That what was made up takes too long, or too much, says nothing about what callers will ask.

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { readFileSync, readlinkSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
@@ -27,15 +27,14 @@ export async function mayBeAlive(identity: string, path: string, believedMs: num
 
 /** Undefined if that cannot be told from here. */
 function isAlive(identity: string): boolean | undefined {
-  const [where, pid, start] = identity.split('.')
-  if (where !== host) return undefined
-  const startedAt = startOf(Number(pid))
+  const [where, text, start] = identity.split('.')
+  const pid = Number(text)
+  if (where !== host || !(pid > 0)) return undefined
+  const startedAt = startOf(pid)
   if (startedAt !== undefined) return String(startedAt) === start
-  if (process.platform === 'linux') return false
-  // Zero and negative numbers are groups of processes.
-  if (!(Number(pid) > 0)) return false
+  // Where /proc is not there, or hides what belongs to others.
   try {
-    return process.kill(Number(pid), 0)
+    return process.kill(pid, 0)
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
@@ -45,7 +44,8 @@ function hostText(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1') + readlinkSync('/proc/self/ns/pid')
   } catch {
-    return hostname()
+    // Containers may have the same host name, but not the same process numbers.
+    return process.platform === 'linux' ? randomUUID() : hostname()
   }
 }
 

@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { open, readFile, rename, rm } from 'node:fs/promises'
 import type { z } from 'zod'
+import { isFlushRefused } from '../protocol/durability.js'
 
 /** Reads what `writeRecord` wrote; undefined if there is none, or if anything in it has changed. */
 export async function readRecord<T extends z.ZodType>(
@@ -27,7 +28,10 @@ export async function writeRecord(path: string, value: unknown): Promise<void> {
     const file = await open(unfinished, 'wx', 0o600)
     try {
       await file.writeFile(`${checksum(json)}\n${json}`)
-      await file.sync()
+      await file.sync().catch((error) => {
+        // A record that is lost counts as none, by its checksum.
+        if (!isFlushRefused(error)) throw error
+      })
     } finally {
       await file.close()
     }

@@ -23,7 +23,7 @@ export async function tryForms(
   const rejected: RejectedForm[] = []
   for (;;) {
     const forms = ARTIFACT_FORMS.filter((form) => rejected.every((each) => each.form !== form))
-    if (forms.length === 0) return { ok: true, form: undefined, files: [], rejected }
+    if (forms.length === 0) return { ok: true, form: undefined, files: [], isFlushed: true, rejected }
     try {
       const built = done(await builder.run({ kind: 'build', ...order, forms }, limits))
       return { ...built, rejected: [...rejected, ...built.rejected] }

@@ -90,6 +90,8 @@ export interface BuildDone {
   /** The first that was proven; undefined if none was. */
   readonly form: ArtifactForm | undefined
   readonly files: readonly FileHash[]
+  /** Whether the files are sure to be on the disk. */
+  readonly isFlushed: boolean
   readonly rejected: readonly RejectedForm[]
 }
 

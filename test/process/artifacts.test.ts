@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { modelPath } from '../../models/catalogue.js'
@@ -15,6 +15,8 @@ const models = tempRepository({
 afterAll(() => models.dispose())
 const big = (version: string): string => models.path('big', version)
 
+/** Who may start a process as another user. */
+const isRoot = process.platform === 'linux' && process.getuid?.() === 0
 const isRunning = (pid: number): boolean => existsSync(`/proc/${pid}`)
 
 describe('a file that is the end of the process that loads it', () => {
@@ -132,6 +134,59 @@ describe('a cache', () => {
         execFileSync('umount', [disk])
       }
     }
+  })
+
+  it.runIf(canMount())('on a disk that others fill up during a build refuses no model', async () => {
+    using folder = tempFolder()
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=100m', 'tmpfs', folder.path])
+    try {
+      const child = await runChild('load-on-filling-disk.mjs', {
+        input: { disk: folder.path, source: big('1') },
+      })
+      expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })
+      const done = messageOf(child, 'done')
+      expect(done).toMatchObject({ form: 'original', answers: 1024, isFilled: true })
+      expect(done.warnings).toHaveLength(1)
+      // Nothing is kept of it, which would be believed when there is room again.
+      expect(readdirSync(join(folder.path, 'cache', 'v1', 'entries'))).toEqual([])
+    } finally {
+      execFileSync('umount', [folder.path])
+    }
+  })
+
+  it.runIf(process.platform !== 'win32')(
+    'in which no file may be as large as an artifact has models served as they are',
+    async () => {
+      using folder = tempFolder()
+      const child = await runChild('load-with-cache.mjs', {
+        input: { cacheDir: folder.path, sources: [big('1'), big('2')] },
+        within: ['bash', '-c', 'ulimit -f 3000; exec "$@"', '--'],
+      })
+      expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })
+      const done = messageOf(child, 'done')
+      expect(done).toMatchObject({ forms: ['original', 'original'], errors: [] })
+      expect(done.warnings).toHaveLength(1)
+      for (const name of ['entries', 'tmp']) expect(readdirSync(join(folder.path, 'v1', name))).toEqual([])
+    },
+  )
+
+  it.runIf(isRoot).each([
+    ['has no entry in the list of users, nor a home', ['env', '-u', 'HOME', '-u', 'XDG_CACHE_HOME']],
+    ['has an empty home', ['env', '-u', 'XDG_CACHE_HOME', 'HOME=']],
+    ['has a home that is not there', ['env', '-u', 'XDG_CACHE_HOME', 'HOME=/nonexistent']],
+  ])('of a user that %s is none, and models are served as they are', async (_, command) => {
+    using folder = tempFolder()
+    chmodSync(folder.path, 0o755)
+    const source = join(folder.path, 'model.onnx')
+    copyFileSync(big('1'), source)
+    const child = await runChild('load-with-cache.mjs', {
+      input: { sources: [source, source] },
+      within: ['setpriv', '--reuid', '123456', '--regid', '123456', '--clear-groups', ...command],
+    })
+    expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })
+    const done = messageOf(child, 'done')
+    expect(done).toMatchObject({ forms: ['original', 'original'], errors: [] })
+    expect(done.warnings).toHaveLength(1)
   })
 
   it.runIf(canMount())('that cannot be written is used as far as it is filled', async () => {

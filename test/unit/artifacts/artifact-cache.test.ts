@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto'
 import {
+  chmodSync,
+  chownSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -125,6 +128,38 @@ describe('an entry of the cache', () => {
     expect(readdirSync(join(root, 'tmp'))).toEqual([])
   })
 
+  it('is none under the key of another one, and gone', async () => {
+    using folder = tempFolder()
+    const { cache, root, publish } = await openCache(folder.path)
+    const [a, b] = [keyOf('a'), keyOf('b')]
+    await publish(a)
+    cpSync(join(root, 'entries', a), join(root, 'entries', b), { recursive: true })
+    expect(await cache.find(b)).toBeUndefined()
+    expect(existsSync(join(root, 'entries', b))).toBe(false)
+    expect(await cache.find(a)).toBeDefined()
+    await cache.saveProbe(a, { inputs: [], outputs: [] })
+    cpSync(join(root, 'probes', a), join(root, 'probes', b))
+    expect(await cache.probe(a)).toEqual({ inputs: [], outputs: [] })
+    expect(await cache.probe(b)).toBeUndefined()
+  })
+
+  it('whose files may not be on the disk is read once by each process', async () => {
+    using folder = tempFolder()
+    const { cache } = await openCache(folder.path)
+    const key = keyOf('a')
+    const built = await cache.newFolder()
+    writeFileSync(join(built, MODEL), 'the graph')
+    utimesSync(join(built, MODEL), 1, 1)
+    const files = [{ path: MODEL, sha256: hashOf(join(built, MODEL)) }]
+    await cache.publish(key, built, { form: 'external', rejected: [] }, files, false)
+    const other = await openCache(folder.path)
+    expect(await other.cache.find(key)).toBeDefined()
+    expect(other.hashed).toHaveLength(1)
+    // What a machine that lost its power has left: the size, but not the bytes.
+    writeFileSync(join(folder.path, 'v1', 'entries', key, MODEL), '\0'.repeat(9))
+    expect(await (await openCache(folder.path)).cache.find(key)).toBeUndefined()
+  })
+
   it('that is half written is never seen', async () => {
     using folder = tempFolder()
     const { cache, root } = await openCache(folder.path)
@@ -216,6 +251,68 @@ describe('a cache that is opened', () => {
     mkdirSync(gone)
     await openCache(folder.path)
     expect(readdirSync(join(root, 'tmp')).map((name) => join(root, 'tmp', name))).toEqual([mine])
+  })
+
+  it('loses the marks of processes that are gone, and only them', async () => {
+    using folder = tempFolder()
+    const { cache, root } = await openCache(folder.path)
+    await cache.use(keyOf('a'))
+    const [own] = readdirSync(join(root, 'uses')) as [string]
+    const gone = own.replace(/\.\d+$/, '.1')
+    const elsewhere = `${keyOf('b')}.elsewhere.1.1`
+    const old = `${keyOf('c')}.elsewhere.1.1`
+    for (const name of [gone, elsewhere, old]) writeFileSync(join(root, 'uses', name), '')
+    utimesSync(join(root, 'uses', old), 1, 1)
+    await openCache(folder.path)
+    expect(readdirSync(join(root, 'uses')).sort()).toEqual([own, elsewhere].sort())
+    await cache.leave(keyOf('a'))
+  })
+
+  it('loses records that nobody has used for a month, and what interrupted writes have left', async () => {
+    using folder = tempFolder()
+    const { cache, root } = await openCache(folder.path)
+    const source = join(folder.path, 'm.onnx')
+    writeFileSync(source, 'model')
+    const daysAgo = (days: number): number => Date.now() / 1000 - days * 86_400
+    for (const name of ['a', 'b']) await cache.saveProbe(keyOf(name), { inputs: [], outputs: [] })
+    const { stampOf } = await import('../../../src/artifacts/file-stamp.js')
+    const { text } = await stampOf(source)
+    await cache.saveDigest(source, [{ path: source, name: '', sha256: hashOf(source), stamp: text }])
+    const [record] = readdirSync(join(root, 'files')) as [string]
+    for (const path of [join('probes', keyOf('a')), join('probes', keyOf('b')), join('files', record)]) {
+      utimesSync(join(root, path), daysAgo(31), daysAgo(31))
+    }
+    writeFileSync(join(root, 'probes', `${keyOf('c')}.unfinished`), '')
+    utimesSync(join(root, 'probes', `${keyOf('c')}.unfinished`), daysAgo(2), daysAgo(2))
+    // Used now.
+    await cache.probe(keyOf('a'))
+    await openCache(folder.path)
+    expect(readdirSync(join(root, 'probes'))).toEqual([keyOf('a')])
+    expect(readdirSync(join(root, 'files'))).toEqual([])
+  })
+
+  it.runIf(process.getuid?.() === 0)('is none that another user owns', async () => {
+    using folder = tempFolder()
+    const { root } = await openCache(folder.path)
+    for (const path of [root, join(root, 'entries')]) {
+      chownSync(path, 12345, 0)
+      await expect(openCache(folder.path)).rejects.toThrow(/belongs to another user \(12345/)
+      chownSync(path, 0, 0)
+    }
+    await openCache(folder.path)
+  })
+
+  it.runIf(process.platform !== 'win32')('is none that others may write', async () => {
+    using folder = tempFolder()
+    const { root } = await openCache(folder.path)
+    // A volume for everybody is the rule in containers; what lies in it is not.
+    chmodSync(folder.path, 0o777)
+    await openCache(folder.path)
+    for (const path of [root, join(root, 'probes')]) {
+      chmodSync(path, 0o777)
+      await expect(openCache(folder.path)).rejects.toThrow(/may be written by other users/)
+      chmodSync(path, 0o700)
+    }
   })
 
   it('says why it cannot be used', async () => {

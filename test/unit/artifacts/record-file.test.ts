@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { z } from 'zod'
 import { readRecord, writeRecord } from '../../../src/artifacts/record-file.js'
 import { tempFolder } from '../../fixtures/temp-folder.js'
@@ -37,6 +38,31 @@ it('a record that is not there, or of another kind, is none', async () => {
   expect(await readRecord(path, schema)).toBeUndefined()
   await writeRecord(path, { answer: 'forty-two' })
   expect(await readRecord(path, schema)).toBeUndefined()
+})
+
+it('a record is written where flushing to the disk is not allowed, but not where it fails', async () => {
+  using folder = tempFolder()
+  const path = join(folder.path, 'record')
+  const sample = await open(join(folder.path, 'sample'), 'w')
+  const prototype = Object.getPrototypeOf(sample) as FileHandle
+  await sample.close()
+  const failWith = (code: string): void => {
+    vi.spyOn(prototype, 'sync').mockRejectedValue(Object.assign(new Error(code), { code }))
+  }
+  try {
+    for (const code of ['ERR_ACCESS_DENIED', 'EINVAL']) {
+      failWith(code)
+      await writeRecord(path, { answer: 42 })
+      expect(await readRecord(path, schema)).toEqual({ answer: 42 })
+    }
+    for (const code of ['EIO', 'ENOSPC', 'EDQUOT']) {
+      failWith(code)
+      await expect(writeRecord(path, { answer: 43 })).rejects.toMatchObject({ code })
+      expect(await readRecord(path, schema)).toEqual({ answer: 42 })
+    }
+  } finally {
+    vi.restoreAllMocks()
+  }
 })
 
 it('a record that cannot be written leaves nothing behind and says why', async () => {

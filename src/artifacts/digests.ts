@@ -1,0 +1,47 @@
+import type { FileHash } from '../protocol/builder-messages.js'
+import type { ArtifactCache, DatedHash } from './artifact-cache.js'
+import { BuilderDeath } from './builder-failure.js'
+import type { BuilderProcess } from './builder-process.js'
+import type { BuilderLimits } from './converse.js'
+import type { Fallback } from './fallback.js'
+import { stampsOf } from './file-stamp.js'
+import { done } from './reply.js'
+
+/** Has the content of files read by the builder, and remembers it for as long as they are not touched. */
+export class Digests {
+  readonly #builder: BuilderProcess
+  readonly #limits: BuilderLimits
+  readonly #fallback: Fallback
+
+  constructor(builder: BuilderProcess, limits: BuilderLimits, fallback: Fallback) {
+    this.#builder = builder
+    this.#limits = limits
+    this.#fallback = fallback
+  }
+
+  /** Of a model and its data files; undefined if they cannot be read. */
+  async of(source: string, cache: ArtifactCache): Promise<readonly DatedHash[] | undefined> {
+    const known = await cache.digest(source)
+    // Other versions of this library have not kept the names.
+    if (known?.slice(1).every(({ name }) => name !== '')) return known
+    const before = await stampsOf([source])
+    const reply = await this.#builder.run({ kind: 'digest', source }, this.#limits).catch((error) => {
+      // A file that cannot be read in time can be tried all the same.
+      if (!(error instanceof BuilderDeath)) throw error
+      this.#fallback.warn(error, 'a model file cannot be read in time; it has no artifact')
+      return undefined
+    })
+    if (reply?.ok !== true) return undefined
+    const { files } = reply
+    const stamps = await stampsOf(files.map(({ path }) => path))
+    const isSteady = stamps?.every(({ isSettled }) => isSettled) && stamps[0]?.text === before?.[0]?.text
+    if (stamps === undefined || !isSteady) return files.map((file) => ({ ...file, stamp: '' }))
+    const dated = files.map((file, index) => ({ ...file, stamp: stamps[index]?.text as string }))
+    await this.#fallback.guarded(() => cache.saveDigest(source, dated))
+    return dated
+  }
+
+  async hash(files: readonly string[]): Promise<readonly FileHash[]> {
+    return done(await this.#builder.run({ kind: 'hash', files }, this.#limits)).files
+  }
+}
