@@ -232,7 +232,7 @@ export class Runtime extends EventEmitter<RuntimeEvents> implements AsyncDisposa
     for (const [modelType, module] of Object.entries(config.loaders)) {
       this.models.registerModelLoader(modelType, module)
     }
-    const loads = config.models.map((model) => this.models.loadModel(model))
+    const loads = config.models.map((model) => this.models.loadConfigured(model))
     const results: PromiseSettledResult<unknown>[] = await Promise.allSettled(loads)
     if (config.modelDir !== undefined) results.push(...(await this.models.loadRepository(config.modelDir)))
     for (const [index, result] of results.entries()) {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { closeSync, fsyncSync, openSync, readSync } from 'node:fs'
 import type { NamedHash } from '../src/protocol/builder-messages.js'
+import { assertWeights } from './load-failure.js'
 import { dataNamesIn, pathsIn } from './model-paths.js'
 import { openRegular } from './regular-file.js'
 
@@ -9,7 +10,9 @@ const CHUNK_BYTES = 4 * 2 ** 20
 /** A model's file and those it names. */
 export function digestOf(source: string): NamedHash[] {
   const names = dataNamesIn(source)
-  const paths = [source, ...pathsIn(source, names)]
+  const data = pathsIn(source, names)
+  for (const path of data) assertWeights(source, path)
+  const paths = [source, ...data]
   return paths.map((path, index) => ({ path, name: names[index - 1] ?? '', sha256: hashOf(path) }))
 }
 

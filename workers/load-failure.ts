@@ -1,17 +1,13 @@
 import { closeSync, openSync, readSync } from 'node:fs'
-import { BEGINNING_BYTES, foreignFormat } from '../src/protocol/foreign-files.js'
-import { dataPathsOf } from './model-paths.js'
+import { errors } from '../src/errors.js'
+import { BEGINNING_BYTES, foreignText } from '../src/protocol/foreign-files.js'
+import type { FileOwner } from '../src/protocol/model-files.js'
 
 /** Characters of a text that are quoted. */
 const QUOTED = 60
 
 /** Says why onnxruntime cannot load a model, for which it gives this reason. */
 export function whyNotLoaded(source: string, reason: string): string {
-  const data = dataPathsOf(source).flatMap((path) => {
-    const format = foreignFormat(beginningOf(path) ?? Buffer.of(0))
-    return format === undefined ? [] : [`of its data file ${path}: ${format}`]
-  })
-  if (data[0] !== undefined) return data[0]
   if (/Protobuf parsing failed|does not have a graph/.test(reason)) {
     const text = textOf(beginningOf(source) ?? Buffer.of(0))
     const found = text === undefined ? '' : `; it begins with the text ${JSON.stringify(text)}`
@@ -19,6 +15,16 @@ export function whyNotLoaded(source: string, reason: string): string {
   }
   // Without the places in the source of onnxruntime.
   return reason.replace(/\S+\.(?:cc|h):\d+ (?:[\w:~]+(?:\([^)]*\))? )?/g, '')
+}
+
+/**
+ * Refuses what stands in the place of a file with weights: onnxruntime takes any bytes for them.
+ * @throws ERR_MODEL_LOAD
+ */
+export function assertWeights(source: string, path: string, owner?: FileOwner): void {
+  const text = foreignText(beginningOf(path) ?? Buffer.of(0))
+  if (text === undefined) return
+  throw new errors.ERR_MODEL_LOAD(`${source} cannot be loaded: its data file ${path} is ${text}`, owner)
 }
 
 /** Undefined if it cannot be read. */

@@ -8,16 +8,21 @@ import {
   stampFrom,
 } from '../src/protocol/model-files.js'
 import { hashOf } from './file-hash.js'
+import { assertWeights } from './load-failure.js'
 import { dataNamesIn, pathsIn } from './model-paths.js'
 
-/** Reads what the files of a model hold, before the model is loaded for the first time. */
-export function identify(source: string): ModelFile[] {
+/**
+ * Reads what the files of a model hold, before the model is loaded for the first time.
+ * @throws ERR_MODEL_LOAD if one is no file of weights.
+ */
+export function identify(source: string, owner?: FileOwner): ModelFile[] {
   const names = dataNamesIn(source)
   const files: ModelFile[] = []
   for (const [index, path] of [source, ...pathsIn(source, names)].entries()) {
     const stats = statSync(path, { bigint: true, throwIfNoEntry: false })
     // onnxruntime says better what is wrong with one that is missing, or no file.
     if (stats?.isFile()) {
+      if (index > 0) assertWeights(source, path, owner)
       files.push({ name: names[index - 1] ?? '', stamp: stampFrom(stats), sha256: hashOf(path) })
     }
   }

@@ -13,11 +13,6 @@ export function loadablePath(source: string): string {
   return realPathOf(source) === source ? source : pathBeside(source, dataNamesIn(source))
 }
 
-/** Returns the paths of the data files that a model names. */
-export function dataPathsOf(source: string): string[] {
-  return pathsIn(source, dataNamesIn(source))
-}
-
 /** Returns the paths of the data files of a model that have these names. */
 export function pathsIn(source: string, names: readonly string[]): string[] {
   const folder = dirname(pathBeside(source, names))

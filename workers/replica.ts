@@ -110,7 +110,11 @@ async function loadBest(loadModel: LoadModel, task: LoadOrder): Promise<[LoadedM
       log.write('warn', 'the artifact cannot be loaded, the original is', { reason: messageOf(error) })
     }
   }
-  return loadFrom(loadModel, context, task.files ?? (loader === undefined ? identify(source) : undefined))
+  return loadFrom(
+    loadModel,
+    context,
+    task.files ?? (loader === undefined ? identify(source, names()) : undefined),
+  )
 }
 
 /** Loads a model from files that hold what they are to hold, before that and after it. */

@@ -36,6 +36,7 @@ export async function bringUp(serving: Serving, version: ModelVersion, trigger: 
     assertOpen(serving)
     version.artifact = artifactStatsOf(prepared)
     version.readySinceMs = performance.now()
+    version.isKept = true
     machine.to('ready', trigger)
     tryArtifactLater(serving, version, prepared)
     watchIdle(serving, version)
@@ -59,6 +60,7 @@ export async function bringUp(serving: Serving, version: ModelVersion, trigger: 
     } else {
       version.failedAtMs = performance.now()
       machine.to('error', trigger, error)
+      if (!version.isKept) serving.catalogue.keepFailed(version)
     }
     throw error
   }

@@ -3,6 +3,9 @@ import { errors } from '../errors.js'
 import type { ModelVersion } from './model-version.js'
 import type { SwapTicket } from './swap-ticket.js'
 
+/** Versions that are kept for the cause of their failure. */
+const MAX_FAILED = 10
+
 /** A model: its versions, which of them plain requests go to, and the order of its changes. */
 export class ModelEntry {
   readonly name: string
@@ -28,6 +31,8 @@ export class Catalogue {
   readonly #missing = new Map<string, unknown>()
   /** Forgotten, but not stopped yet. */
   readonly #leaving = new Set<ModelVersion>()
+  /** Made known by a call and never loaded, in the order of their failures. */
+  readonly #failed = new Set<ModelVersion>()
 
   /** The entry of that name, made if there is none; it goes when it has no version and nothing to do. */
   ensure(name: string): ModelEntry {
@@ -35,10 +40,13 @@ export class Catalogue {
     if (known !== undefined) return known
     const entry = new ModelEntry(name)
     this.#entries.set(name, entry)
-    entry.lane.on('idle', () => {
-      if (entry.versions.size === 0 && this.#entries.get(name) === entry) this.#entries.delete(name)
-    })
+    entry.lane.on('idle', () => this.#dropUnused(entry))
     return entry
+  }
+
+  #dropUnused(entry: ModelEntry): void {
+    const { name, versions } = entry
+    if (versions.size === 0 && this.#entries.get(name) === entry) this.#entries.delete(name)
   }
 
   /** @throws ERR_MODEL_NOT_FOUND */
@@ -77,6 +85,23 @@ export class Catalogue {
     )
   }
 
+  /**
+   * Keeps a version that a call has made known and that could not be loaded, so that its cause can be asked
+   * for; of more than `MAX_FAILED` the oldest are forgotten.
+   */
+  keepFailed(version: ModelVersion): void {
+    this.#failed.delete(version)
+    this.#failed.add(version)
+    const [oldest] = this.#failed
+    if (this.#failed.size <= MAX_FAILED || oldest === undefined) return
+    this.#failed.delete(oldest)
+    const { name, version: label } = oldest.spec
+    const isFailed = oldest.machine.is('error') && !oldest.isKept && this.find(name, label) === oldest
+    if (!isFailed || this.get(name)?.active === oldest) return
+    oldest.machine.to('stopped', 'forgotten')
+    this.forget(oldest)
+  }
+
   /** Removes the version from sight. */
   forget(version: ModelVersion): void {
     const { name, version: label } = version.spec
@@ -87,9 +112,11 @@ export class Catalogue {
       this.#leaving.add(version)
       void version.machine.waitFor('stopped', 'error').then(() => this.#leaving.delete(version))
     }
-    if (entry.active !== version) return
-    entry.active = undefined
-    this.#missing.delete(name)
+    if (entry.active === version) {
+      entry.active = undefined
+      this.#missing.delete(name)
+    }
+    if (entry.lane.size + entry.lane.pending === 0) this.#dropUnused(entry)
   }
 
   /** Records that a model that is to be served could not be loaded at the start. */

@@ -106,7 +106,16 @@ export class ModelLifecycleManager {
    * @throws ERR_VERSION_EXISTS, ERR_MODEL_LOAD, ERR_UNSUPPORTED_MODEL, ERR_WARMUP and, with
    * `promote`, what `hotSwapModel` throws.
    */
-  async loadModel(options: LoadModelOptions): Promise<ModelHandle> {
+  loadModel(options: LoadModelOptions): Promise<ModelHandle> {
+    return this.#loadModel(options, false)
+  }
+
+  /** As `loadModel`, of what the runtime is configured with: it stays known whether it can be loaded or not. @internal */
+  loadConfigured(options: LoadModelOptions): Promise<ModelHandle> {
+    return this.#loadModel(options, true)
+  }
+
+  async #loadModel(options: LoadModelOptions, isKept: boolean): Promise<ModelHandle> {
     const { promote: isPromoted, ...request } = parseOptions(loadModelSchema, options, 'loadModel')
     const { name, version: label, modelType } = request
     assertOpen(this.#serving)
@@ -121,6 +130,7 @@ export class ModelLifecycleManager {
       const known = this.#catalogue.find(name, label)
       if (known?.machine.is('ready', 'running')) throw exists(known)
       version = await registerVersion(this.#serving, { ...request, config })
+      version.isKept ||= isKept
       return version
     }
     const entry = this.#catalogue.ensure(name)

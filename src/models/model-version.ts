@@ -45,6 +45,8 @@ export class ModelVersion {
   fullReplicas: number | undefined
   /** Keeps requests for the proof of an artifact; undefined if none is to be built. */
   trial: ArtifactTrial | undefined
+  /** Whether it stays known for good; one that a call has made known does so once it was loaded. */
+  isKept = true
   /** Loads, swaps and unloads of its model happen in here, one after another. */
   readonly lane: PQueue
   /** Why the requests that wait for it now are not to be answered by it. */
@@ -100,11 +102,11 @@ export class ModelVersion {
     pool.resize(replicas).catch(() => undefined)
   }
 
-  /** Gives it back the replicas that it was left without. */
-  grow(): void {
+  /** Gives it back the replicas that it was left without; `onFailed` is told if they cannot be loaded. */
+  grow(onFailed: (cause: unknown) => void): void {
     const { fullReplicas, pool } = this
     this.fullReplicas = undefined
-    if (fullReplicas !== undefined && pool?.isOpen) pool.resize(fullReplicas).catch(() => undefined)
+    if (fullReplicas !== undefined && pool?.isOpen) pool.resize(fullReplicas).catch(onFailed)
   }
 
   /** From ready to running, for one that is active already. */

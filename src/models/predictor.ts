@@ -34,7 +34,7 @@ export class Predictor {
       if (!pool?.isOpen) assertRoom(this.#serving, version)
       version.usage.begin(tracked.startedAtMs)
       const request = new RunRequest(name, tracked.version, checked, version.usage.end, tracked)
-      if (pool?.isOpen) admit(version, pool, request, input)
+      if (pool?.isOpen) admit(this.#serving, version, pool, request, input)
       else void this.#admitWhenWarm(version, request, input, checked.version === undefined)
       return request.promise
     } catch (error) {
@@ -54,7 +54,7 @@ export class Predictor {
       while (!request.isSettled) {
         await this.#warm(version, isPlain)
         request.admittedAtMs = performance.now()
-        if (version.pool?.isOpen) return admit(version, version.pool, request, input)
+        if (version.pool?.isOpen) return admit(this.#serving, version, version.pool, request, input)
         assertOpen(this.#serving)
       }
     } catch (error) {
@@ -64,7 +64,13 @@ export class Predictor {
 }
 
 /** Checks the input, then hands the request to the pool: in one go, so that no swap comes between. */
-function admit(version: ModelVersion, pool: VersionPool, request: RunRequest, input: unknown): void {
+function admit(
+  serving: Serving,
+  version: ModelVersion,
+  pool: VersionPool,
+  request: RunRequest,
+  input: unknown,
+): void {
   const signature = version.signature as Signature
   try {
     request.inputs = prepareInputs(signature, input, version.subject)
@@ -75,8 +81,14 @@ function admit(version: ModelVersion, pool: VersionPool, request: RunRequest, in
     return
   }
   version.trial?.offer(request)
-  if (version.fullReplicas !== undefined) version.grow()
+  if (version.fullReplicas !== undefined) version.grow((err) => notGrown(serving, version, err))
   pool.submit(request)
+}
+
+/** It is served by the replicas that it was left with. */
+function notGrown(serving: Serving, version: ModelVersion, err: unknown): void {
+  if (version.pool?.isOpen)
+    serving.logger.warn({ err, ...version.subject }, 'a pool could not be given its replicas back')
 }
 
 /** While a version is being loaded its requests wait here, no more of them than later in its queue. */

@@ -41,6 +41,8 @@ export async function registerVersion(
   const version = addVersion(serving, spec)
   // One that has failed is loaded anew, one that is cold still answers from the same content.
   if (known?.isCold) version.files = known.files
+  // Without a source it lies in the model directory.
+  version.isKept = known?.isKept ?? request.source === undefined
   const entry = catalogue.ensure(name)
   if (known !== undefined && entry.active === known) entry.active = version
   return version

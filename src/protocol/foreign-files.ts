@@ -12,8 +12,8 @@ const begins =
   (text: string): boolean =>
     text.startsWith(mark, at)
 
-/** Of files that are found in place of a model, with the remedy. */
-const FORMATS: readonly Format[] = [
+/** Texts that are found in place of any file, with the remedy. */
+const TEXTS: readonly Format[] = [
   {
     isSeenIn: begins('version https://git-lfs.github.com/spec/'),
     name: 'a Git LFS pointer, which stands for the file; fetch that with `git lfs pull`',
@@ -22,6 +22,11 @@ const FORMATS: readonly Format[] = [
     isSeenIn: (text) => /^\s*<(!doctype|html|head|body|\?xml|!--)/i.test(text),
     name: 'an HTML or XML page, with which the download was answered; look at what it says',
   },
+]
+
+/** Of files that are found in place of a model, with the remedy. */
+const FORMATS: readonly Format[] = [
+  ...TEXTS,
   { isSeenIn: begins('\x1f\x8b'), name: 'a gzip archive; unpack it' },
   {
     isSeenIn: begins('PK\x03\x04'),
@@ -33,11 +38,20 @@ const FORMATS: readonly Format[] = [
   { isSeenIn: begins('\0\0\0TFL3', 1), name: 'a TensorFlow Lite file; export the model to ONNX' },
 ]
 
-/** What a file is instead of a model, and the remedy, by its first `BEGINNING_BYTES`; undefined if it may be one. */
+/** Why a file is no model, and the remedy, by its first `BEGINNING_BYTES`; undefined if it may be one. */
 export function foreignFormat(beginning: Buffer): string | undefined {
   if (beginning.length === 0) return 'it is empty'
+  const name = nameIn(FORMATS, beginning)
+  return name === undefined ? undefined : `it is no ONNX model but ${name}`
+}
+
+/** What a file with weights is instead, and the remedy, by its first `BEGINNING_BYTES`; undefined if it may be one. */
+export function foreignText(beginning: Buffer): string | undefined {
+  return nameIn(TEXTS, beginning)
+}
+
+function nameIn(formats: readonly Format[], beginning: Buffer): string | undefined {
   // Each byte is one character; a byte order mark is not part of the text.
   const text = beginning.toString('latin1').replace(/^\xef\xbb\xbf/, '')
-  const found = FORMATS.find((format) => format.isSeenIn(text))
-  return found === undefined ? undefined : `it is no ONNX model but ${found.name}`
+  return formats.find((format) => format.isSeenIn(text))?.name
 }

@@ -1,11 +1,18 @@
+import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import type { Runtime } from 'tbcoin-engine'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { modelPath } from '../../models/catalogue.js'
 import * as graphs from '../fixtures/graphs.js'
 import { type TempRepository, tempRepository } from '../fixtures/temp-repository.js'
 import { codeOf, errorOf, quietRuntime, yOf } from './kit.js'
+
+const LFS_POINTER = `version https://git-lfs.github.com/spec/v1
+oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393
+size 12345
+`
 
 let repository: TempRepository
 let runtime: Runtime
@@ -50,9 +57,26 @@ describe('a model file', () => {
 
   it.each([
     ['that is not there', () => undefined, 'ERR_MODEL_LOAD', /no such file/],
-    ['that is empty', () => new Uint8Array(0), 'ERR_MODEL_LOAD', /broken/],
-    ['that is cut off', () => graphs.mlp().subarray(0, 200), 'ERR_MODEL_LOAD', /broken/],
-    ['that is text', () => 'Not found\n', 'ERR_MODEL_LOAD', /broken/],
+    ['that is empty', () => new Uint8Array(0), 'ERR_MODEL_LOAD', /it is empty/],
+    ['that is cut off', () => graphs.mlp().subarray(0, 200), 'ERR_MODEL_LOAD', /damaged or cut short$/],
+    [
+      'that is text',
+      () => 'Not found\n',
+      'ERR_MODEL_LOAD',
+      /no ONNX model.*begins with the text "Not found"/,
+    ],
+    ['that is a Git LFS pointer', () => LFS_POINTER, 'ERR_MODEL_LOAD', /`git lfs pull`/],
+    ['that is a page', () => '\ufeff\n<!DOCTYPE html>\n<html>', 'ERR_MODEL_LOAD', /an HTML or XML page/],
+    ['that is packed', () => gzipSync(graphs.mlp()), 'ERR_MODEL_LOAD', /a gzip archive/],
+    [
+      'whose weights are a Git LFS pointer',
+      () => {
+        writeFileSync(join(repository.dir, 'pointer.bin'), LFS_POINTER)
+        return graphs.externalData('pointer.bin').model
+      },
+      'ERR_MODEL_LOAD',
+      /pointer\.bin.*`git lfs pull`/,
+    ],
     ['with an operator that does not exist', graphs.unknownOperator, 'ERR_MODEL_LOAD', /NoSuchOperator/],
     ['whose weights are not beside it', () => graphs.externalData().model, 'ERR_MODEL_LOAD', /weights\.bin/],
     ['that gives a sequence', graphs.sequenceOutput, 'ERR_UNSUPPORTED_MODEL', /output "parts" is a sequence/],
@@ -67,6 +91,38 @@ describe('a model file', () => {
     expect(refused).toMatchObject({ code: 'ERR_MODEL_UNAVAILABLE', model: `broken-${count}`, cause: error })
     await runtime.models.unloadModel(`broken-${count}`)
     expect(await codeOf(runtime.predict(`broken-${count}`, { x: 1 }))).toBe('ERR_MODEL_NOT_FOUND')
+    await stillServes()
+  })
+
+  it.runIf(process.platform !== 'win32')(
+    'that is a folder or a pipe is refused before it is read',
+    async () => {
+      const pipe = join(repository.dir, 'pipe')
+      execFileSync('mkfifo', [pipe])
+      for (const [source, told] of [
+        [repository.dir, /it is a folder/],
+        [pipe, /no regular file/],
+      ] as const) {
+        const error = await errorOf(runtime.models.loadModel({ name: 'odd', version: '1', source }))
+        expect(error).toMatchObject({ code: 'ERR_MODEL_LOAD', message: expect.stringMatching(told) })
+      }
+      await runtime.models.unloadModel('odd')
+    },
+  )
+
+  it('that cannot be loaded is known for its cause, until ten others could not be loaded', async () => {
+    const known = runtime.models.listModels().length
+    const missing = join(repository.dir, 'missing.onnx')
+    for (let index = 0; index < 50; index += 1) {
+      const name = index % 2 === 0 ? `new-${index}` : 'shift'
+      await codeOf(runtime.models.loadModel({ name, version: `failed-${index}`, source: missing }))
+      const swap = { name: 'shift', newVersion: `swap-${index}`, source: missing }
+      await codeOf(runtime.models.hotSwapModel(swap))
+    }
+    expect(runtime.models.listModels()).toHaveLength(known + 10)
+    expect(runtime.models.getModel('shift', 'swap-49')?.state).toBe('error')
+    expect(runtime.models.getModel('new-0', 'failed-0')).toBeUndefined()
+    expect(await codeOf(runtime.predict('new-0', { x: 1 }))).toBe('ERR_MODEL_NOT_FOUND')
     await stillServes()
   })
 

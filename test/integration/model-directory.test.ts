@@ -277,6 +277,20 @@ describe('a model that cannot be loaded at the start', () => {
   })
 })
 
+it('every model that is configured stays known, however many cannot be loaded', async () => {
+  const names = Array.from({ length: 12 }, (_, index) => `m${index}`)
+  await using repository = tempRepository(
+    Object.fromEntries(names.map((name) => [name, { '1': new Uint8Array(0) }])),
+  )
+  const models = names.map((name) => ({
+    name: `${name}-option`,
+    version: '1',
+    source: repository.path(name, '1'),
+  }))
+  await using runtime = await quietRuntime({ modelDir: repository.dir, models, onLoadError: 'degrade' })
+  expect(runtime.models.listModels().map(({ state }) => state)).toEqual(Array(24).fill('error'))
+})
+
 describe('the `models` option', () => {
   it('serves the first version of a model, and keeps others ready', async () => {
     await using repository = tempRepository({
