@@ -35,6 +35,7 @@ export class Growth {
   readonly #settings: GrowthSettings
   readonly #waiters = new Waiters()
   #running: Promise<void> | undefined
+  #hasBegun = false
   /** Whether nobody waits for it, so that what fails is tried again. */
   #isFilling = false
   /** Starts that failed since the last one that succeeded. */
@@ -46,6 +47,11 @@ export class Growth {
     this.#settings = settings
   }
 
+  /** Whether replicas are being started, or are about to be for the first time. */
+  get isUnderWay(): boolean {
+    return this.#running !== undefined || !this.#hasBegun
+  }
+
   /** The growth under way; undefined if there is none. It rejects with the first failure. */
   get running(): Promise<void> | undefined {
     return this.#running
@@ -53,6 +59,7 @@ export class Growth {
 
   /** Starts what is missing for a caller who awaits `running` and hears of the first failure. */
   begin(): void {
+    this.#hasBegun = true
     if (this.#set.missing <= 0) return
     this.#isFilling = false
     this.#running ??= this.#grow()
@@ -60,6 +67,7 @@ export class Growth {
 
   /** Starts what is missing in the background; a replica that cannot be started is tried again, later each time. */
   fill(): void {
+    this.#hasBegun = true
     if (this.#running !== undefined || this.#set.missing <= 0 || this.#set.isOver) return
     this.#isFilling = true
     this.#running = this.#grow()

@@ -76,7 +76,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
       starting: replicas.filter((replica) => replica.state === 'starting').length,
       quarantined: this.#quarantine.size,
       restarts: this.#restarts.count,
-      isGrowing: this.#growth.running !== undefined && this.#fault === undefined,
+      isGrowing: this.#growth.isUnderWay && this.#fault === undefined,
       fault: this.#fault?.message,
     }
   }

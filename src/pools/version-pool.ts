@@ -15,6 +15,8 @@ import type { LeaseHolder, RunRequest } from './run-request.js'
 type PoolState = 'created' | 'open' | 'draining' | 'failed' | 'stopped'
 
 const MIN_RETRY_MS = 10
+/** The other replicas wait no longer for the first answer. */
+const FIRST_ANSWER_MS = 500
 
 /** What serves one version: admits requests, gives them to replicas, and settles every one. */
 export class VersionPool implements LeaseHolder {
@@ -30,6 +32,8 @@ export class VersionPool implements LeaseHolder {
   #state: PoolState = 'created'
   #leases = 0
   #rejected = 0
+  /** Set while the other replicas wait for the first answer. */
+  #fillTimer: NodeJS.Timeout | undefined
   #disposing: Promise<void> | undefined
   #whenEmpty: (() => void)[] = []
 
@@ -102,7 +106,7 @@ export class VersionPool implements LeaseHolder {
       if (this.#state !== 'created') throw this.#unavailable()
       onSignature(signature)
       this.#state = 'open'
-      this.#replicas.fill()
+      setImmediate(() => this.#fillSoon())
       return signature
     } catch (error) {
       await this.stop(FAILED_START_MS)
@@ -204,8 +208,21 @@ export class VersionPool implements LeaseHolder {
   settled(request: RunRequest): void {
     if (request.stage === 'queued') this.#queue.remove(request)
     this.#leases -= 1
+    if (this.#fillTimer !== undefined) this.#fill()
     if (this.#leases > 0) return
     for (const resolve of this.#whenEmpty.splice(0)) resolve()
+  }
+
+  /** Requests that waited for the pool are answered first: what is loaded beside them would slow them down. */
+  #fillSoon(): void {
+    if (this.#leases === 0) this.#fill()
+    else this.#fillTimer = setTimeout(() => this.#fill(), FIRST_ANSWER_MS).unref()
+  }
+
+  #fill(): void {
+    clearTimeout(this.#fillTimer)
+    this.#fillTimer = undefined
+    if (this.#state === 'open') this.#replicas.fill()
   }
 
   #rejectQueued(error: unknown): void {

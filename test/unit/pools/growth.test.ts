@@ -37,6 +37,40 @@ describe('a pool that has opened with its first replica', () => {
     expect(kit.threads.hosts).toHaveLength(3)
   })
 
+  it('starts no other before it has given the first answer to those who waited', async () => {
+    const kit = new PoolKit({ replicas: 2 })
+    const starting = kit.pool.start().then(() => kit.ask(1))
+    kit.threads.loading[0]?.finishLoad()
+    await starting
+    await turn()
+    expect(kit.threads.hosts).toHaveLength(1)
+    expect(kit.pool.stats()).toMatchObject({ isGrowing: true })
+    await kit.answer(1)
+    expect(kit.threads.loading).toHaveLength(1)
+  })
+
+  it('does not wait long for a first answer that takes its time', async () => {
+    const kit = new PoolKit({ replicas: 2 })
+    const starting = kit.pool.start().then(() => kit.ask(1))
+    kit.threads.loading[0]?.finishLoad()
+    await starting
+    await vi.advanceTimersByTimeAsync(500)
+    expect(kit.threads.loading).toHaveLength(1)
+  })
+
+  it('starts none any more when it is stopped before the first answer', async () => {
+    const kit = new PoolKit({ replicas: 2 })
+    const starting = kit.pool.start().then(() => kit.ask(1))
+    kit.threads.loading[0]?.finishLoad()
+    await starting
+    await turn()
+    const stopping = kit.pool.stop(0)
+    await vi.advanceTimersByTimeAsync(1_000)
+    await stopping
+    expect(kit.threads.hosts).toHaveLength(1)
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
   it('waits for a turn among the loads for each of the others, not for the first', async () => {
     const turns: (() => void)[] = []
     const inTurn: PoolSource['inTurn'] = async (load) => {
