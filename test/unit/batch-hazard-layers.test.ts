@@ -14,7 +14,7 @@ import {
 import { node } from '../fixtures/onnx-builder.js'
 
 describe('the batch axis', () => {
-  it.each<[string, number | 'unclear' | 'none', PlaceCase]>([
+  it.each<[string, number | 'refused' | 'none', PlaceCase]>([
     [
       'ReduceSum that drops an axis',
       1,
@@ -22,7 +22,7 @@ describe('the batch axis', () => {
     ],
     [
       'ReduceSum over unknown axes',
-      'unclear',
+      'refused',
       { nodes: [to('ReduceSum', ['w'])], constants: [weights('w', 1)] },
     ],
     ['ArgMax that drops an axis', 1, { nodes: [to('ArgMax', [], { axis: 0, keepdims: 0 })], batch: 2 }],
@@ -51,7 +51,7 @@ describe('the batch axis', () => {
       2,
       { nodes: [to('MatMul', ['w'])], dims: rows, constants: [weights('w', 6, 5, 4, 2)] },
     ],
-    ['MatMul with what is unclear', 'unclear', { nodes: [{ ...own, outputs: ['u'] }, to('MatMul', ['u'])] }],
+    ['MatMul with what is unclear', 'refused', { nodes: [{ ...own, outputs: ['u'] }, to('MatMul', ['u'])] }],
     [
       'QLinearMatMul',
       0,
@@ -95,7 +95,7 @@ describe('the batch axis', () => {
     ],
     [
       'Einsum with an ellipsis',
-      'unclear',
+      'refused',
       { nodes: [to('Einsum', ['w'], { equation: '...j,jk->...k' })], constants: [weights('w', 4, 2)] },
     ],
     [
@@ -103,7 +103,7 @@ describe('the batch axis', () => {
       0,
       { nodes: [to('ConvTranspose', ['w'])], dims: image, constants: [weights('w', 3, 2, 2, 2)] },
     ],
-    ['Conv with filters of the rows', 'unclear', { nodes: [to('Conv', ['x'])], dims: image }],
+    ['Conv with filters of the rows', 'refused', { nodes: [to('Conv', ['x'])], dims: image }],
     ['GridSample', 0, { nodes: [to('GridSample', ['x'])], dims: image }],
     ['STFT', 0, { nodes: [to('STFT', ['scalar'])], constants: [scalar] }],
     ['LRN', 0, { nodes: [to('LRN', [], { size: 3 })], dims: image }],
@@ -133,7 +133,7 @@ describe('the batch axis', () => {
     ],
     [
       'RNN with weights of the rows',
-      'unclear',
+      'refused',
       {
         nodes: [node('RNN', ['s', 'x', 'w'], ['m'])],
         constants: [weights('s', 5, 1, 4), weights('w', 1, 4, 4)],
@@ -145,16 +145,17 @@ describe('the batch axis', () => {
       {
         nodes: [node('ReverseSequence', ['w', 'x'], ['m'])],
         dims: ['batch'],
-        constants: [weights('w', 5, 3)],
+        constants: [weights('w', 5, 1)],
       },
     ],
-    ['an operator nobody knows', 'unclear', { nodes: [own] }],
+    ['an operator nobody knows', 'refused', { nodes: [own] }],
     [
       'SequenceAt',
-      'unclear',
+      1,
       {
         nodes: [node('SplitToSequence', ['x'], ['s']), node('SequenceAt', ['s', 'scalar'], ['m'])],
         constants: [scalar],
+        batch: 1,
       },
     ],
   ])('is followed through %s: %s', (_, place, spec) => {

@@ -175,9 +175,16 @@ describe('a model that must not be batched', () => {
     ['NonMaxSuppression', one('NonMaxSuppression', cube, {}, [weights('scores', 1, 1, 3)])],
     [
       'DynamicQuantizeMatMul',
-      chain(rows, [microsoft(node('DynamicQuantizeMatMul', ['x', 'w', 's'], ['y']))]),
+      chain(rows, [microsoft(node('DynamicQuantizeMatMul', ['x', 'w', 's'], ['y']))], {
+        initializers: [weights('w', 4, 4), weights('s')],
+      }),
     ],
-    ['DynamicQuantizeLSTM', chain(cube, [microsoft(node('DynamicQuantizeLSTM', ['x', 'w', 'r'], ['y']))])],
+    [
+      'DynamicQuantizeLSTM',
+      chain(cube, [microsoft(node('DynamicQuantizeLSTM', ['x', 'w', 'r'], ['y']))], {
+        initializers: [weights('w', 1, 8, 4), weights('r', 1, 8, 2)],
+      }),
+    ],
     [
       'SkipLayerNormalization of one axis',
       chain(['batch'], [microsoft(node('SkipLayerNormalization', ['x', 'x'], ['y']))]),

@@ -1,6 +1,7 @@
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
+import { functionKey } from '../../workers/onnx-graph/graph.js'
 import { ProtoCursor } from '../../workers/onnx-graph/proto-cursor.js'
 import { readGraph, readModel } from '../../workers/onnx-graph/read-graph.js'
 import { bigLoad, externalData, ifGraph, mlp } from '../fixtures/graphs.js'
@@ -39,10 +40,11 @@ describe('the reader of graphs', () => {
   it('keeps nodes, inputs, outputs, initializers and the opset', () => {
     const graph = readGraph(fileOf(mlp()))
     expect([...graph.opsets]).toEqual([['', 17]])
-    expect(graph.functions).toBe(0)
-    expect(graph.inputs).toEqual([{ name: 'x', dims: ['batch', 4] }])
-    expect(graph.outputs).toEqual([{ name: 'probabilities', dims: ['batch', 3] }])
-    expect(graph.initializers.get('w1')).toEqual({ name: 'w1', dims: [4, 16], type: 1, values: undefined })
+    expect(graph.functions.size).toBe(0)
+    expect(graph.inputs).toEqual([{ name: 'x', dims: ['batch', 4], type: 1 }])
+    expect(graph.outputs).toEqual([{ name: 'probabilities', dims: ['batch', 3], type: 1 }])
+    expect(graph.initializers.get('w1')).toMatchObject({ name: 'w1', dims: [4, 16], type: 1 })
+    expect(graph.initializers.get('w1')?.values).toHaveLength(64)
     expect(graph.nodes.map(({ op }) => op)).toEqual(['Gemm', 'Relu', 'Gemm', 'Softmax'])
     expect(graph.nodes[3]).toMatchObject({
       name: 'Softmax_3',
@@ -53,7 +55,7 @@ describe('the reader of graphs', () => {
     })
   })
 
-  it('keeps attributes and the values of small integers, negative ones too', () => {
+  it('keeps attributes and the values of small tensors, negative ones too', () => {
     const ends = constant('ends', [2], BigInt64Array.of(-1n, 2n ** 63n - 1n))
     const graph = readGraph(
       fileOf(
@@ -70,6 +72,7 @@ describe('the reader of graphs', () => {
               axes: [-1, 300],
               mode: 'edge',
               ratio: { float: 2 },
+              scales: { floats: [1, 0.5] },
               value: { tensor: ends },
             }),
           ],
@@ -79,12 +82,13 @@ describe('the reader of graphs', () => {
     expect(graph.inputs.map(({ dims }) => dims)).toEqual([undefined, [undefined, 2]])
     expect(graph.initializers.get('ends')?.values).toEqual([-1, 2 ** 63])
     expect(graph.initializers.get('small')?.values).toEqual([-7])
-    expect(graph.initializers.get('f')?.values).toBeUndefined()
+    expect(graph.initializers.get('f')?.values).toEqual([1])
     expect(graph.nodes[0]?.inputs).toEqual(['x', ''])
     expect([...(graph.nodes[0]?.attributes ?? [])]).toEqual([
       ['axes', { ints: [-1, 300] }],
       ['mode', { string: 'edge' }],
       ['ratio', {}],
+      ['scales', { floats: [1, 0.5] }],
       ['value', { tensor: expect.objectContaining({ name: 'ends', values: [-1, 2 ** 63] }) }],
     ])
   })
@@ -109,13 +113,45 @@ describe('the reader of graphs', () => {
     expect(readGraph(fileOf(bytes)).initializers.get('w')).toMatchObject({ dims: [4], values: undefined })
   })
 
-  it('counts the functions a model defines, and takes ai.onnx for the nameless domain', () => {
+  it('takes ai.onnx for the nameless domain', () => {
     const graph = field(7, ...field(1, ...field(4, ...text('Op')), ...field(7, ...text('ai.onnx'))))
     const opsets = field(8, ...field(1, ...text('ai.onnx')), 0x10, 18)
-    const read = readGraph(fileOf(Uint8Array.from([...graph, ...opsets, 0xca, 1, 0, 0xca, 1, 0])))
-    expect(read.functions).toBe(2)
+    const read = readGraph(fileOf(Uint8Array.from([...graph, ...opsets])))
     expect(read.opsets.get('')).toBe(18)
     expect(read.nodes[0]?.domain).toBe('')
+  })
+
+  it('reads the functions that a model defines, with defaults, overloads and names of attributes', () => {
+    const reads = field(5, ...field(1, ...text('axis')), ...[0xaa, 1, 5, ...text('along')])
+    const softmax = field(
+      7,
+      ...field(1, ...text('v')),
+      ...field(2, ...text('w')),
+      ...field(4, ...text('Softmax')),
+      ...reads,
+    )
+    const byDefault = field(11, ...field(1, ...text('along')), 0x18, 2, 0xa0, 1, 2)
+    const names = [...field(1, ...text('Own')), ...field(4, ...text('v')), ...field(5, ...text('w'))]
+    const of = [...field(10, ...text('mine')), ...field(13, ...text('second')), ...field(9, 0x10, 18)]
+    const body = [...names, ...softmax, ...byDefault, ...of]
+    const call = field(
+      1,
+      ...field(4, ...text('Own')),
+      ...field(7, ...text('mine')),
+      ...field(8, ...text('second')),
+    )
+    const read = readGraph(
+      fileOf(Uint8Array.from([...field(7, ...call), ...opset, 0xca, 1, body.length, ...body])),
+    )
+    const [called] = read.nodes
+    const own = read.functions.get(functionKey('mine', 'Own', called?.overload ?? ''))
+    expect(own?.opsets.get('')).toBe(18)
+    expect([...(own?.defaults ?? [])]).toEqual([['along', { int: 2 }]])
+    expect(own?.body).toMatchObject({ inputs: [{ name: 'v' }], outputs: [{ name: 'w' }] })
+    expect(own?.body.nodes[0]).toMatchObject({
+      op: 'Softmax',
+      attributes: new Map([['axis', { ref: 'along' }]]),
+    })
   })
 
   it('steps over weights', () => {

@@ -1,20 +1,25 @@
-import type { Graph, GraphTensor } from './graph.js'
+import type { Graph, GraphAttributes, GraphTensor, OnnxGraph } from './graph.js'
 
 /** Names of the files beside a model in which data of its tensors lies, as the model has them. */
-export function externalFiles(graph: Graph): string[] {
+export function externalFiles(graph: OnnxGraph): string[] {
   const found = new Set<string>()
   const add = ({ location }: GraphTensor): void => {
     if (location !== undefined) found.add(location)
   }
   const visit = ({ initializers, nodes }: Graph): void => {
     for (const tensor of initializers.values()) add(tensor)
-    for (const { attributes } of nodes) {
-      for (const { tensor, graphs } of attributes.values()) {
-        if (tensor !== undefined) add(tensor)
-        for (const body of graphs ?? []) visit(body)
-      }
+    for (const node of nodes) look(node.attributes)
+  }
+  const look = (attributes: GraphAttributes): void => {
+    for (const { tensor, graphs } of attributes.values()) {
+      if (tensor !== undefined) add(tensor)
+      for (const body of graphs ?? []) visit(body)
     }
   }
   visit(graph)
+  for (const { body, defaults } of graph.functions.values()) {
+    visit(body)
+    look(defaults)
+  }
   return [...found].sort()
 }

@@ -6,6 +6,8 @@ export interface GraphValue {
   readonly name: string
   /** Undefined: no tensor, or a tensor whose rank is not declared. */
   readonly dims: readonly GraphDim[] | undefined
+  /** ONNX's number of the element type; undefined if it is no tensor. */
+  readonly type?: number
 }
 
 /** A constant tensor. */
@@ -14,7 +16,7 @@ export interface GraphTensor {
   readonly dims: readonly number[]
   /** ONNX's number: 1 float, 6 int32, 7 int64. */
   readonly type: number
-  /** Of a small int32 or int64 tensor that lies in the model; integers above 2^53 are rounded. */
+  /** Of a small tensor of float, int32, int64 or bool in the model; integers above 2^53 are rounded. */
   readonly values: readonly number[] | undefined
   /** The file beside the model in which its data lies; undefined if that is in the model. */
   readonly location?: string | undefined
@@ -24,20 +26,27 @@ export interface GraphTensor {
 export interface GraphAttribute {
   readonly int?: number
   readonly ints?: readonly number[]
+  readonly floats?: readonly number[]
   readonly string?: string
   readonly tensor?: GraphTensor
   readonly graphs?: readonly Graph[]
+  /** In a function: the name of the function's own attribute whose value it takes. */
+  readonly ref?: string
 }
+
+export type GraphAttributes = ReadonlyMap<string, GraphAttribute>
 
 export interface GraphNode {
   readonly op: string
   /** '' for ONNX's own operators. */
   readonly domain: string
+  /** Which of several functions of one name; mostly ''. */
+  readonly overload: string
   readonly name: string
   /** '' stands for an input or output that is left out. */
   readonly inputs: readonly string[]
   readonly outputs: readonly string[]
-  readonly attributes: ReadonlyMap<string, GraphAttribute>
+  readonly attributes: GraphAttributes
 }
 
 /** A graph, or the body of an If, Loop or Scan: which may read the names of the graph around it. */
@@ -50,10 +59,25 @@ export interface Graph {
   readonly ranks: ReadonlyMap<string, number>
 }
 
+/** Version of the operators by domain, '' for ONNX's own. */
+export type Opsets = ReadonlyMap<string, number>
+
+/** An operator that the model defines itself. */
+export interface GraphFunction {
+  readonly body: Graph
+  readonly opsets: Opsets
+  /** By name, the values of attributes that a call may leave out. */
+  readonly defaults: GraphAttributes
+}
+
 /** A model's graph with what its operators mean. */
 export interface OnnxGraph extends Graph {
-  /** Version of the operators by domain, '' for ONNX's own. */
-  readonly opsets: ReadonlyMap<string, number>
-  /** Functions the model defines for itself; they are not read. */
-  readonly functions: number
+  readonly opsets: Opsets
+  /** By `functionKey`. */
+  readonly functions: ReadonlyMap<string, GraphFunction>
+}
+
+/** Names a function of a model, and the nodes that call it. */
+export function functionKey(domain: string, name: string, overload: string): string {
+  return JSON.stringify([domain, name, overload])
 }

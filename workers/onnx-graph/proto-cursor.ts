@@ -8,6 +8,7 @@ const wires = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const
 /** One field of a message: where its content lies, and a varint's value. */
 export interface ProtoField {
   readonly number: number
+  /** It holds bytes: a text, a message, or a list of numbers. */
   readonly isBytes: boolean
   /** As a signed int64, exact up to 2^53; 0 for every other kind of field. */
   readonly value: number
@@ -63,15 +64,7 @@ export class ProtoCursor implements Disposable {
   /** The bytes of a field, good until the next read. */
   bytes(field: ProtoField): Buffer {
     if (!field.isBytes) throw malformed(field.start, `field ${field.number} holds no bytes`)
-    const length = field.end - field.start
-    if (length <= windowBytes) {
-      this.#show(field.start, length)
-      const from = field.start - this.#windowStart
-      return this.#window.subarray(from, from + length)
-    }
-    const bytes = Buffer.allocUnsafe(length)
-    this.#read(bytes, length, field.start)
-    return bytes
+    return this.#bytesAt(field.start, field.end - field.start)
   }
 
   /** A repeated int64 or int32, in either of the two forms a writer may choose. */
@@ -89,12 +82,30 @@ export class ProtoCursor implements Disposable {
     }
   }
 
+  /** A repeated float, in either of the two forms; of a long list the first `most` and one more. */
+  floats(field: ProtoField, most: number): number[] {
+    const length = Math.min(field.end - field.start, 4 * (most + 1))
+    const bytes = this.#bytesAt(field.start, length - (length % 4))
+    return Array.from({ length: bytes.length / 4 }, (_, at) => bytes.readFloatLE(4 * at))
+  }
+
   close(): void {
     closeSync(this.#fd)
   }
 
   [Symbol.dispose](): void {
     this.close()
+  }
+
+  #bytesAt(start: number, length: number): Buffer {
+    if (length <= windowBytes) {
+      this.#show(start, length)
+      const from = start - this.#windowStart
+      return this.#window.subarray(from, from + length)
+    }
+    const bytes = Buffer.allocUnsafe(length)
+    this.#read(bytes, length, start)
+    return bytes
   }
 
   #field(limit: number): ProtoField {

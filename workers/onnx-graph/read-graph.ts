@@ -1,11 +1,13 @@
-import type {
-  Graph,
-  GraphAttribute,
-  GraphDim,
-  GraphNode,
-  GraphTensor,
-  GraphValue,
-  OnnxGraph,
+import {
+  functionKey,
+  type Graph,
+  type GraphAttribute,
+  type GraphDim,
+  type GraphFunction,
+  type GraphNode,
+  type GraphTensor,
+  type GraphValue,
+  type OnnxGraph,
 } from './graph.js'
 import { ProtoCursor, type ProtoField } from './proto-cursor.js'
 import { readSparseTensor, readTensor } from './read-tensor.js'
@@ -13,7 +15,7 @@ import { readSparseTensor, readTensor } from './read-tensor.js'
 /** Longer lists and texts are data of an operator (trees, tables), never axes or modes. */
 const maxListLength = 256
 const maxTextBytes = 1024
-const attributeTypes = { int: 2, ints: 7 } as const
+const attributeTypes = { int: 2, floats: 6, ints: 7 } as const
 
 /**
  * Reads the graph of an ONNX file and not its weights: a file of 2 GB costs a few MB of reading.
@@ -32,11 +34,11 @@ export function readGraph(path: string): OnnxGraph {
 export function readModel(cursor: ProtoCursor): OnnxGraph {
   const opsets = new Map<string, number>()
   let graph: Graph | undefined
-  let functions = 0
+  const functions = new Map<string, GraphFunction>()
   for (const field of cursor.fields(0, cursor.size)) {
     if (field.number === 7) graph = readBody(cursor, field)
     else if (field.number === 8) readOpset(cursor, field, opsets)
-    else if (field.number === 25) functions++
+    else if (field.number === 25) functions.set(...readFunction(cursor, field))
   }
   if (graph === undefined || opsets.size === 0) {
     throw new Error(`not a valid ONNX file: it has no ${graph === undefined ? 'graph' : 'operator set'}`)
@@ -80,12 +82,37 @@ function readBody(cursor: ProtoCursor, graph: ProtoField): Graph {
   return { nodes, inputs, outputs, initializers, ranks }
 }
 
+/** A function's values have names only; what they are, a call of it tells. */
+function readFunction(cursor: ProtoCursor, of: ProtoField): [key: string, read: GraphFunction] {
+  const nodes: GraphNode[] = []
+  const inputs: GraphValue[] = []
+  const outputs: GraphValue[] = []
+  const opsets = new Map<string, number>()
+  const defaults = new Map<string, GraphAttribute>()
+  let name = ''
+  let domain = ''
+  let overload = ''
+  for (const field of cursor.message(of)) {
+    if (field.number === 1) name = cursor.text(field)
+    else if (field.number === 4) inputs.push({ name: cursor.text(field), dims: undefined })
+    else if (field.number === 5) outputs.push({ name: cursor.text(field), dims: undefined })
+    else if (field.number === 7) nodes.push(readNode(cursor, field))
+    else if (field.number === 9) readOpset(cursor, field, opsets)
+    else if (field.number === 10) domain = plainDomain(cursor.text(field))
+    else if (field.number === 11) readAttribute(cursor, field, defaults)
+    else if (field.number === 13) overload = cursor.text(field)
+  }
+  const body = { nodes, inputs, outputs, initializers: new Map(), ranks: new Map() }
+  return [functionKey(domain, name, overload), { body, opsets, defaults }]
+}
+
 function readNode(cursor: ProtoCursor, node: ProtoField): GraphNode {
   const inputs: string[] = []
   const outputs: string[] = []
   const attributes = new Map<string, GraphAttribute>()
   let op = ''
   let domain = ''
+  let overload = ''
   let name = ''
   for (const field of cursor.message(node)) {
     if (field.number === 1) inputs.push(cursor.text(field))
@@ -94,9 +121,10 @@ function readNode(cursor: ProtoCursor, node: ProtoField): GraphNode {
     else if (field.number === 4) op = cursor.text(field)
     else if (field.number === 5) readAttribute(cursor, field, attributes)
     else if (field.number === 7) domain = plainDomain(cursor.text(field))
+    else if (field.number === 8) overload = cursor.text(field)
   }
   if (op === '') throw new Error(`not a valid ONNX file: node "${name}" has no operator`)
-  return { op, domain, name, inputs, outputs, attributes }
+  return { op, domain, overload, name, inputs, outputs, attributes }
 }
 
 function readAttribute(cursor: ProtoCursor, attribute: ProtoField, into: Map<string, GraphAttribute>): void {
@@ -104,6 +132,7 @@ function readAttribute(cursor: ProtoCursor, attribute: ProtoField, into: Map<str
   let kept: GraphAttribute = {}
   let type = 0
   const ints: number[] = []
+  const floats: number[] = []
   const graphs: Graph[] = []
   for (const field of cursor.message(attribute)) {
     if (field.number === 1) name = cursor.text(field)
@@ -115,37 +144,44 @@ function readAttribute(cursor: ProtoCursor, attribute: ProtoField, into: Map<str
     else if (field.number === 8 && ints.length <= maxListLength) {
       if (field.end - field.start > maxListLength * 10) ints.length = maxListLength + 1
       else ints.push(...cursor.varints(field))
+    } else if (field.number === 7 && floats.length <= maxListLength) {
+      floats.push(...cursor.floats(field, maxListLength))
     } else if (field.number === 20) type = field.value
+    else if (field.number === 21) kept = { ...kept, ref: cursor.text(field) }
   }
   // A writer may leave out a zero and an empty list.
   if (type === attributeTypes.int) kept = { int: 0, ...kept }
   if (type === attributeTypes.ints || ints.length > 0)
     kept = ints.length > maxListLength ? kept : { ...kept, ints }
+  if (type === attributeTypes.floats || floats.length > 0)
+    kept = floats.length > maxListLength ? kept : { ...kept, floats }
   into.set(name, graphs.length > 0 ? { ...kept, graphs } : kept)
 }
 
 function readValue(cursor: ProtoCursor, value: ProtoField): GraphValue {
   let name = ''
-  let dims: readonly GraphDim[] | undefined
+  let type: Pick<GraphValue, 'dims' | 'type'> = { dims: undefined }
   for (const field of cursor.message(value)) {
     if (field.number === 1) name = cursor.text(field)
-    else if (field.number === 2) dims = readDims(cursor, field)
+    else if (field.number === 2) type = readType(cursor, field)
   }
-  return { name, dims }
+  return { name, ...type }
 }
 
-/** Down from a TypeProto: its tensor type, that one's shape, the shape's dims. */
-function readDims(cursor: ProtoCursor, type: ProtoField): readonly GraphDim[] | undefined {
+/** Down from a TypeProto: its tensor type, that one's elements and shape, the shape's dims. */
+function readType(cursor: ProtoCursor, type: ProtoField): Pick<GraphValue, 'dims' | 'type'> {
   let dims: GraphDim[] | undefined
+  let elements: number | undefined
   for (const tensor of cursor.message(type)) {
     if (tensor.number !== 1) continue
-    for (const shape of cursor.message(tensor)) {
-      if (shape.number !== 2) continue
+    for (const part of cursor.message(tensor)) {
+      if (part.number === 1) elements = part.value
+      if (part.number !== 2) continue
       dims = []
-      for (const dim of cursor.message(shape)) if (dim.number === 1) dims.push(readDim(cursor, dim))
+      for (const dim of cursor.message(part)) if (dim.number === 1) dims.push(readDim(cursor, dim))
     }
   }
-  return dims
+  return elements === undefined ? { dims } : { dims, type: elements }
 }
 
 function readDim(cursor: ProtoCursor, dim: ProtoField): GraphDim {

@@ -3,10 +3,11 @@ import type { ProtoCursor, ProtoField } from './proto-cursor.js'
 
 /** Enough for every shape, permutation and list of axes; no table of weights. */
 const maxValues = 64
-const types = { int32: 6, int64: 7 } as const
+const types = { float: 1, int32: 6, int64: 7, bool: 9 } as const
+const kept: readonly number[] = Object.values(types)
 const isExternal = 1
 
-/** Reads a TensorProto. Its data is stepped over, unless it is a handful of integers. */
+/** Reads a TensorProto. Its data is stepped over, unless it is a handful of numbers. */
 export function readTensor(cursor: ProtoCursor, tensor: ProtoField): GraphTensor {
   let name = ''
   let type = 0
@@ -15,6 +16,7 @@ export function readTensor(cursor: ProtoCursor, tensor: ProtoField): GraphTensor
   let raw: ProtoField | undefined
   const dims: number[] = []
   const lists: ProtoField[] = []
+  const floats: number[] = []
   for (const field of cursor.message(tensor)) {
     if (field.number === 1) for (const dim of cursor.varints(field)) dims.push(dim)
     else if (field.number === 2) type = field.value
@@ -22,15 +24,16 @@ export function readTensor(cursor: ProtoCursor, tensor: ProtoField): GraphTensor
     else if (field.number === 9) raw = field
     else if (field.number === 13) location = readLocation(cursor, field) ?? location
     else if (field.number === 14) place = field.value
+    else if (field.number === 4 && floats.length <= maxValues) floats.push(...cursor.floats(field, maxValues))
     // int32_data and int64_data; one field for each value where a writer does not pack them.
     else if ((field.number === 5 || field.number === 7) && lists.length <= maxValues) lists.push(field)
   }
   const count = dims.reduce((product, dim) => product * dim, 1)
-  const isKept = (type === types.int32 || type === types.int64) && count <= maxValues
+  const isKept = kept.includes(type) && count <= maxValues
   if (place === isExternal) return { name, dims, type, values: undefined, location }
   if (!isKept) return { name, dims, type, values: undefined }
-  const values =
-    raw === undefined ? listed(cursor, lists) : unpacked(cursor.bytes(raw), type === types.int64 ? 8 : 4)
+  const listed = type === types.float ? floats : integers(cursor, lists)
+  const values = raw === undefined ? listed : unpacked(cursor.bytes(raw), type)
   if (values.length !== count) throw new Error(`not a valid ONNX file: tensor "${name}" lacks data`)
   return { name, dims, type, values }
 }
@@ -58,7 +61,7 @@ function readLocation(cursor: ProtoCursor, entry: ProtoField): string | undefine
   return key === 'location' ? value : undefined
 }
 
-function listed(cursor: ProtoCursor, lists: readonly ProtoField[]): number[] {
+function integers(cursor: ProtoCursor, lists: readonly ProtoField[]): number[] {
   const values: number[] = []
   for (const list of lists) {
     if (list.end - list.start > maxValues * 10) return []
@@ -67,10 +70,13 @@ function listed(cursor: ProtoCursor, lists: readonly ProtoField[]): number[] {
   return values
 }
 
-function unpacked(bytes: Buffer, size: 4 | 8): number[] {
+function unpacked(bytes: Buffer, type: number): number[] {
+  const size = type === types.int64 ? 8 : type === types.bool ? 1 : 4
   const values: number[] = []
   for (let at = 0; at + size <= bytes.length; at += size) {
-    values.push(size === 4 ? bytes.readInt32LE(at) : Number(bytes.readBigInt64LE(at)))
+    if (type === types.int64) values.push(Number(bytes.readBigInt64LE(at)))
+    else if (type === types.float) values.push(bytes.readFloatLE(at))
+    else values.push(type === types.bool ? bytes.readUInt8(at) : bytes.readInt32LE(at))
   }
   return values
 }

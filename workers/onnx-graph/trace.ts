@@ -1,119 +1,169 @@
-/** A number in a shape: known, the number of rows (or a multiple of it), or unknown. */
-export type Size = number | 'batch' | undefined
+import { isOneOrFixed, isSameSize, named, type Size } from './size.js'
+
+/** Where the rows of the batch lie in a tensor. */
+export interface Place {
+  readonly axis: number
+  /** That axis is made of as many blocks, each with every row in it; 1 unless a reshape has merged axes. */
+  readonly before: Size
+}
+
+/** A tensor whose rank is known. */
+export interface TensorTrace {
+  /** In a run of a whole batch. Only the axis of the rows holds their number. */
+  readonly dims: readonly Size[]
+  /**
+   * The tensor is laid together, along one axis, from those that each row has alone. Absent: it is the same
+   * in every batch, whatever is in the rows and however many there are.
+   */
+  readonly rows?: Place
+  /** The elements of a small tensor, mostly of one that describes shapes. They may hold the number of rows. */
+  readonly values?: readonly Size[]
+  /** ONNX's number of the element type, where it is known. */
+  readonly type?: number
+  /** All elements are equal, whatever the batch. */
+  readonly isUniform?: boolean
+}
+
+/** A tensor of unknown rank which is the same in every batch. */
+export interface UnrankedTrace {
+  readonly dims: undefined
+}
+
+/** A sequence of tensors: what is known of each of them; undefined if there is none. */
+export interface SequenceTrace {
+  readonly element: Trace | undefined
+}
+
+/** What may depend on other rows, or in another way than the rules know; matters only if it is used. */
+export interface RefusedTrace {
+  /** A whole sentence. */
+  readonly refused: string
+  /** The run fails here with one row too. */
+  readonly isFailure?: boolean
+  /** Set where the elements are the places of the rows in the batch: only then can some operators use it. */
+  readonly places?: RowPlaces
+}
+
+/** A tensor that holds, for each row, its place in the batch. */
+export interface RowPlaces {
+  readonly tensor: TensorTrace
+  /** Each index along the last axis begins with the place, and what follows belongs to the row. */
+  readonly isLeading: boolean
+}
 
 /** What is known of a tensor without running the graph. */
-export interface Trace {
-  /**
-   * The axis, counted from the front, along which the rows of the batch lie (perhaps merged with
-   * other axes); 'unknown' if it depends on the rows in some other way; 'none' if it does not
-   * depend on what is in them.
-   */
-  readonly axis: number | 'none' | 'unknown'
-  readonly rank: number | undefined
-  /** The elements of a small tensor of integers that describes shapes. */
-  readonly sizes?: readonly Size[]
+export type Trace = TensorTrace | UnrankedTrace | SequenceTrace | RefusedTrace
+
+export const unranked: UnrankedTrace = { dims: undefined }
+
+export function isRefused(trace: Trace | undefined): trace is RefusedTrace {
+  return trace !== undefined && 'refused' in trace
 }
 
-type DependentTrace = Trace & { readonly axis: number | 'unknown' }
+export function isSequence(trace: Trace | undefined): trace is SequenceTrace {
+  return trace !== undefined && 'element' in trace
+}
+
+export function sequenceOf(element: Trace | undefined): Trace {
+  return isRefused(element) ? element : { element }
+}
+
+export function isTensor(trace: Trace | undefined): trace is TensorTrace {
+  return trace !== undefined && 'dims' in trace && trace.dims !== undefined
+}
+
+/** Whether a tensor depends on what is in the rows, or on their number. */
+export function isDependent(trace: Trace | undefined): trace is TensorTrace & { readonly rows: Place } {
+  return isTensor(trace) && trace.rows !== undefined
+}
+
+/** Whether elements of a tensor are calculated from the number of rows. */
+export function countsRows(trace: Trace | undefined): boolean {
+  return isTensor(trace) && (trace.values?.some((value) => value.rows) ?? false)
+}
 
 /** The same for all rows. */
-export function shared(rank: number | undefined, sizes?: readonly Size[]): Trace {
-  return sizes === undefined ? { axis: 'none', rank } : { axis: 'none', rank, sizes }
+export function shared(dims: readonly Size[], values?: readonly Size[]): TensorTrace {
+  return values === undefined ? { dims } : { dims, values }
 }
 
-export function batched(axis: number, rank: number | undefined): Trace {
-  return { axis, rank }
+/** `dims` with the rows at one of them, or nowhere. */
+export function placed(dims: readonly Size[], rows: Place | undefined): TensorTrace {
+  return rows === undefined ? { dims } : { dims, rows }
 }
 
-/** Depends on the rows; nobody knows how. */
-export function unclear(rank?: number): Trace {
-  return { axis: 'unknown', rank }
-}
-
-export function isDependent(trace: Trace | undefined): trace is DependentTrace {
-  return trace !== undefined && trace.axis !== 'none'
-}
-
-/** `axis` counted from the front; undefined for a negative one of a tensor of unknown rank. */
-export function fromFront(axis: number, rank: number | undefined): number | undefined {
-  if (axis >= 0) return axis
-  return rank === undefined ? undefined : axis + rank
-}
-
-/** Whether one of `axes` holds the batch. Of an unclear tensor, axis 0 is taken to be the batch. */
-export function isAlongBatch(trace: Trace, axes: readonly number[]): boolean {
-  const batch = trace.axis === 'unknown' ? 0 : trace.axis
-  return axes.some((axis) => fromFront(axis, trace.rank) === batch)
-}
-
-/** Whether the batch lies at `axis` or behind it. Of an unclear tensor, axis 0 is taken to be the batch. */
-export function isFromAxisOn(trace: Trace, axis: number): boolean {
-  const batch = trace.axis === 'unknown' ? 0 : trace.axis
-  const first = fromFront(axis, trace.rank)
-  return batch !== 'none' && first !== undefined && batch >= first
-}
-
-/** The tensor with some of its axes gone, the batch axis not being one of them. */
-export function withoutAxes(trace: Trace, axes: readonly number[]): Trace {
-  const rank = trace.rank === undefined ? undefined : trace.rank - axes.length
-  if (typeof trace.axis !== 'number') return { axis: trace.axis, rank }
-  let axis = trace.axis
-  for (const each of axes) {
-    const gone = fromFront(each, trace.rank)
-    if (gone === trace.axis) return unclear(rank)
-    // From the back, and the rank unknown: in front of the first axis there is nothing.
-    if (gone === undefined && trace.axis > 0) return unclear(rank)
-    if (gone !== undefined && gone < trace.axis) axis--
+/**
+ * What is known of a tensor that comes from one place or another, on which the rows have no influence.
+ *
+ * @param slot - Names the sizes that differ.
+ * @param refuse - Completes the reason if the two cannot stand for each other.
+ */
+export function join(a: Trace, b: Trace, slot: string, refuse: (does: string) => RefusedTrace): Trace {
+  if (isRefused(a)) return a.isFailure === true ? b : a
+  if (isRefused(b)) return b.isFailure === true ? a : b
+  if (isSequence(a) || isSequence(b)) {
+    if (!isSequence(a) || !isSequence(b)) return refuse('answers with a sequence or with a tensor')
+    if (a.element === undefined || b.element === undefined) return a.element === undefined ? b : a
+    return sequenceOf(join(a.element, b.element, slot, refuse))
   }
-  return batched(axis, rank)
-}
-
-/** The tensor with new axes at these places of the result. */
-export function withAxes(trace: Trace, axes: readonly number[]): Trace {
-  const rank = trace.rank === undefined ? undefined : trace.rank + axes.length
-  if (typeof trace.axis !== 'number') return { axis: trace.axis, rank }
-  // A last axis is behind the batch, whatever the rank.
-  const places = axes.map((axis) => (axis === -1 ? Number.POSITIVE_INFINITY : fromFront(axis, rank)))
-  if (places.includes(undefined)) return unclear(rank)
-  let axis = trace.axis
-  for (const place of places.map(Number).sort((a, b) => a - b)) if (place <= axis) axis++
-  return batched(axis, rank)
-}
-
-/** The result of an operator that broadcasts; 'crossed' if it pairs each row with every other. */
-export function broadcast(traces: readonly Trace[]): Trace | 'crossed' {
-  const dependent = traces.filter(isDependent)
-  const isRanked = traces.every((trace) => trace.rank !== undefined)
-  const rank = isRanked ? Math.max(0, ...traces.map((trace) => trace.rank ?? 0)) : undefined
-  const [first, ...others] = dependent
-  if (first === undefined) return shared(rank)
-  if (dependent.some((trace) => trace.axis === 'unknown')) return unclear(rank)
-  const own = Number(first.axis)
-  if (rank === undefined) {
-    const isWide = traces.every(
-      (each) => each === first || (each.rank ?? Number.POSITIVE_INFINITY) <= own + 1,
-    )
-    return isWide ? batched(own, first.rank) : unclear()
+  const isShared = !isDependent(a) && !isDependent(b)
+  if (a.dims === undefined || b.dims === undefined || a.dims.length !== b.dims.length) {
+    return isShared ? unranked : refuse('answers with the batch at an axis that is not known')
   }
-  const place = (trace: Trace): number => Number(trace.axis) + rank - (trace.rank ?? 0)
-  return others.every((each) => place(each) === place(first)) ? batched(place(first), rank) : 'crossed'
-}
-
-/** What is known of a tensor that comes from one place or another. */
-export function join(a: Trace, b: Trace): Trace {
-  const rank = a.rank === b.rank ? a.rank : undefined
-  if (a.axis === 'none' && b.axis === 'none') {
-    const sizes = a.sizes?.length === b.sizes?.length ? a.sizes : undefined
-    return shared(
-      rank,
-      sizes?.map((size, at) => (size === b.sizes?.[at] ? size : undefined)),
-    )
+  const rows = joinedRows(a, b)
+  if (rows === 'unlike') return refuse('answers with the batch at one of several places')
+  const other = b.dims
+  const dims = a.dims.map((size, axis) => {
+    const like = other[axis] ?? size
+    if (isSameSize(size, like)) return size
+    return size.rows && like.rows
+      ? named(`${slot}.${axis}`, true)
+      : axis === rows?.axis
+        ? size.rows
+          ? size
+          : like
+        : named(`${slot}.${axis}`)
+  })
+  const isSame =
+    a.values?.length === b.values?.length &&
+    a.values?.every((value, at) => isSameSize(value, b.values?.[at] ?? value))
+  if (!isSame && (countsRows(a) || countsRows(b)))
+    return refuse('answers with the number of rows or with something else')
+  return {
+    ...placed(dims, rows),
+    ...(isSame === true && a.values !== undefined ? { values: a.values } : {}),
+    ...(a.type === b.type && a.type !== undefined ? { type: a.type } : {}),
+    ...(a.isUniform === true && b.isUniform === true ? { isUniform: true } : {}),
   }
-  if (a.axis === 'none' || a.axis === b.axis) return { axis: b.axis, rank }
-  return b.axis === 'none' ? { axis: a.axis, rank } : unclear(rank)
 }
 
-export function isSame(a: Trace, b: Trace): boolean {
-  if (a.axis !== b.axis || a.rank !== b.rank || a.sizes?.length !== b.sizes?.length) return false
-  return a.sizes?.every((size, at) => size === b.sizes?.[at]) ?? true
+/** A shared tensor whose axis is of size 1 stands for rows that are all alike. */
+function joinedRows(a: TensorTrace, b: TensorTrace): Place | undefined | 'unlike' {
+  if (a.rows === undefined && b.rows === undefined) return undefined
+  if (a.rows !== undefined && b.rows !== undefined) {
+    return a.rows.axis === b.rows.axis && isSameSize(a.rows.before, b.rows.before) ? a.rows : 'unlike'
+  }
+  const rows = (a.rows ?? b.rows) as Place
+  const other = a.rows === undefined ? a : b
+  return isOneOrFixed(other.dims[rows.axis] as Size) ? rows : 'unlike'
+}
+
+export function isSameTrace(a: Trace, b: Trace): boolean {
+  if (isRefused(a) || isRefused(b)) return isRefused(a) && isRefused(b)
+  if (isSequence(a) || isSequence(b)) {
+    if (!isSequence(a) || !isSequence(b)) return false
+    return a.element === undefined || b.element === undefined
+      ? a.element === b.element
+      : isSameTrace(a.element, b.element)
+  }
+  if (a.dims === undefined || b.dims === undefined) return a.dims === b.dims
+  const isLike = (one: readonly Size[] | undefined, other: readonly Size[] | undefined): boolean =>
+    one?.length === other?.length && (one ?? []).every((size, at) => isSameSize(size, other?.[at] ?? size))
+  return (
+    isLike(a.dims, b.dims) &&
+    isLike(a.values, b.values) &&
+    a.rows?.axis === b.rows?.axis &&
+    a.isUniform === b.isUniform &&
+    a.type === b.type
+  )
 }

@@ -1,81 +1,145 @@
+import type { Flow, FlowRule } from '../flow.js'
 import type { Graph } from '../graph.js'
-import { type Op, type Outcome, Refusal, type Rule } from '../op.js'
+import { freshSize } from '../op.js'
+import { known, numberOf, type Size } from '../size.js'
 import {
-  batched,
-  fromFront,
+  countsRows,
   isDependent,
-  isSame,
+  isRefused,
+  isSameTrace,
   join,
+  placed,
   shared,
   type Trace,
-  unclear,
-  withAxes,
+  unranked,
 } from '../trace.js'
-import { rulesOf } from './rules-of.js'
+import { added } from './shape.js'
 
-export const controlFlowRules: ReadonlyMap<string, Rule> = rulesOf(
+export const controlFlowRules: ReadonlyMap<string, FlowRule> = new Map([
   ['If', branch],
   ['Loop', loop],
   ['Scan', scan],
-)
+])
 
-/** What is carried from trip to trip is settled long before, or taken to be unclear. */
+/** What is carried from trip to trip is settled long before. */
 const maxRounds = 8
+const unfollowed = 'carries the batch from trip to trip in a way that is not followed'
 
-/** Both branches, which different requests may take; one, where ranks alone decide. */
-function branch(op: Op): Outcome {
-  if (isDependent(op.first)) return op.refuse('decides once for the whole batch')
-  const [thenGraph, elseGraph] = [op.graph('then_branch'), op.graph('else_branch')]
-  if (thenGraph === undefined || elseGraph === undefined) return unclear()
-  const decided = op.first.sizes?.[0]
-  if (typeof decided === 'number') return op.run(decided !== 0 ? thenGraph : elseGraph, [])
-  const thenTraces = op.run(thenGraph, [])
-  if (thenTraces instanceof Refusal) return thenTraces
-  const elseTraces = op.run(elseGraph, [])
-  if (elseTraces instanceof Refusal) return elseTraces
-  return thenTraces.map((trace, at) => join(trace, elseTraces[at] ?? unclear()))
+/** Why a tensor must not decide about control flow. */
+function whyNot(flow: Flow, trace: Trace | undefined, does: string): Trace | undefined {
+  if (isRefused(trace)) return trace
+  if (isDependent(trace)) return flow.refuse(does)
+  return countsRows(trace) ? flow.refuse('is decided by the number of rows in the batch') : undefined
+}
+
+/** The number that a tensor holds, if it is known. */
+function decided(trace: Trace | undefined): number | undefined {
+  return trace !== undefined && 'dims' in trace && trace.dims !== undefined
+    ? numberOf(trace.values?.[0])
+    : undefined
+}
+
+/** Both branches, which different requests may take; one, where shapes alone decide. */
+function branch(flow: Flow): readonly Trace[] | Trace {
+  const [condition] = flow.inputs
+  const refused = whyNot(flow, condition, 'decides once for the whole batch')
+  if (refused !== undefined) return refused
+  const [yes, no] = [flow.graph('then_branch'), flow.graph('else_branch')]
+  if (yes === undefined || no === undefined) return flow.refuse('lacks a branch')
+  const known = decided(condition)
+  if (known !== undefined) return flow.bodies.run(known !== 0 ? yes : no, [])
+  const [thenTraces, elseTraces] = [flow.bodies.run(yes, []), flow.bodies.run(no, [])]
+  let isOpen = false
+  const joined = thenTraces.map((trace, at) =>
+    join(trace, elseTraces[at] ?? unranked, `${flow.slot}.${at}`, (does) => {
+      isOpen = true
+      return flow.refuse(does)
+    }),
+  )
+  const isThen = isOpen ? flow.bodies.fork() : undefined
+  return isThen === undefined ? joined : isThen ? thenTraces : elseTraces
 }
 
 /** Inputs: trips, condition, carried values. The body's: trip, condition, carried values. */
-function loop(op: Op): Outcome {
-  const body = op.graph('body')
-  if (body === undefined) return unclear()
+function loop(flow: Flow): readonly Trace[] | Trace {
+  const body = flow.graph('body')
+  if (body === undefined) return flow.refuse('lacks a body')
   const decides = 'repeats as often as the whole batch asks for'
-  if (isDependent(op.inputs[0]) || isDependent(op.inputs[1])) return op.refuse(decides)
-  const initial = op.inputs.slice(2).map((trace) => trace ?? shared(undefined))
-  const settled = settle(op, body, [shared(0), shared(0)], initial, [])
-  if (settled instanceof Refusal) return settled
-  const [condition, ...outputs] = settled.outputs
-  if (isDependent(condition)) return op.refuse(decides)
-  const stacked = outputs.slice(initial.length).map((trace) => withAxes(trace, [0]))
-  return [...settled.carried, ...stacked]
+  const [trips, condition, ...given] = flow.inputs
+  const refused = whyNot(flow, trips, decides) ?? whyNot(flow, condition, decides)
+  if (refused !== undefined) return refused
+  const initial = given.map((trace) => trace ?? unranked)
+  const unrolled = unroll(flow, body, decided(trips), condition, initial)
+  if (unrolled !== undefined) return unrolled
+  const settled = settle(flow, body, [shared([]), shared([])], initial, [])
+  const [goesOn, ...outputs] = settled.outputs
+  const open = whyNot(flow, goesOn, decides)
+  if (open !== undefined) return open
+  return [
+    ...settled.carried,
+    ...outputs.slice(initial.length).map((trace) => stacked(flow, trace, 0, freshSize())),
+  ]
+}
+
+/** The outputs of a loop whose few trips are known, one after the other. */
+function unroll(
+  flow: Flow,
+  body: Graph,
+  trips: number | undefined,
+  condition: Trace | undefined,
+  initial: readonly Trace[],
+): readonly Trace[] | undefined {
+  const isFew = trips !== undefined && trips >= 1 && trips <= maxRounds
+  if (!isFew || (condition !== undefined && decided(condition) !== 1)) return undefined
+  const yes = shared([], [known(1)])
+  let carried = initial
+  let scanned: readonly Trace[] | undefined
+  for (let trip = 0; trip < trips; trip++) {
+    const [goesOn, ...outputs] = flow.bodies.run(body, [shared([], [known(trip)]), yes, ...carried])
+    if (decided(goesOn) !== 1) return undefined
+    carried = outputs.slice(0, initial.length)
+    const own = outputs.slice(initial.length)
+    scanned =
+      scanned?.map((trace, at) => join(trace, own[at] ?? unranked, `${flow.slot}.s${at}`, flow.refuse)) ?? own
+  }
+  return [...carried, ...(scanned ?? []).map((trace) => stacked(flow, trace, 0, known(trips)))]
 }
 
 /** Inputs: carried values, then tensors that are gone through along an axis. */
-function scan(op: Op): Outcome {
-  const body = op.graph('body')
-  const count = op.int('num_scan_inputs') ?? 0
-  if (body === undefined || op.opset < 9) return unclear()
-  const inputs = op.inputs.map((trace) => trace ?? shared(undefined))
+function scan(flow: Flow): readonly Trace[] | Trace {
+  const body = flow.graph('body')
+  const count = flow.int('num_scan_inputs') ?? 0
+  const inputs = flow.inputs.map((trace) => trace ?? unranked)
+  if (body === undefined || flow.opset < 9) return flow.refuse('is of a kind that is not followed')
   const initial = inputs.slice(0, inputs.length - count)
   const elements: Trace[] = []
+  let length: Size = freshSize()
   for (const [at, trace] of inputs.slice(inputs.length - count).entries()) {
-    const along = fromFront(op.ints('scan_input_axes')?.[at] ?? 0, trace.rank)
-    if (along !== undefined && trace.axis === along) return op.refuseAxis('goes along', trace)
-    elements.push(elementOf(trace, along))
+    const axis = flow.ints('scan_input_axes')?.[at] ?? 0
+    if (isRefused(trace)) return trace
+    if (!('dims' in trace) || trace.dims === undefined) {
+      elements.push(unranked)
+      continue
+    }
+    const along = axis < 0 ? axis + trace.dims.length : axis
+    if (trace.rows?.axis === along) return flow.refuse('goes along the batch axis')
+    length = trace.dims[along] ?? length
+    const dims = trace.dims.filter((_, each) => each !== along)
+    const { rows } = trace
+    elements.push(placed(dims, rows && { ...rows, axis: rows.axis > along ? rows.axis - 1 : rows.axis }))
   }
-  const settled = settle(op, body, [], initial, elements)
-  if (settled instanceof Refusal) return settled
-  const axes = op.ints('scan_output_axes')
-  const stacked = settled.outputs.slice(initial.length).map((trace, at) => withAxes(trace, [axes?.[at] ?? 0]))
-  return [...settled.carried, ...stacked]
+  const settled = settle(flow, body, [], initial, elements)
+  const axes = flow.ints('scan_output_axes')
+  const outputs = settled.outputs.slice(initial.length)
+  return [...settled.carried, ...outputs.map((trace, at) => stacked(flow, trace, axes?.[at] ?? 0, length))]
 }
 
-function elementOf({ axis, rank }: Trace, along: number | undefined): Trace {
-  const elementRank = rank === undefined ? undefined : rank - 1
-  if (typeof axis !== 'number') return { axis, rank: elementRank }
-  if (along === undefined) return unclear(elementRank)
-  return batched(axis > along ? axis - 1 : axis, elementRank)
+/** The tensors of all trips along a new axis. */
+function stacked(flow: Flow, trace: Trace, axis: number, length: Size): Trace {
+  if (isRefused(trace)) return trace
+  if (!('dims' in trace)) return flow.refuse('collects sequences')
+  if (trace.dims === undefined) return unranked
+  return placed(...added(trace, [axis < 0 ? axis + trace.dims.length + 1 : axis], length))
 }
 
 interface Settled {
@@ -85,19 +149,25 @@ interface Settled {
 
 /** Runs a body until what it carries from trip to trip no longer changes. */
 function settle(
-  op: Op,
+  flow: Flow,
   body: Graph,
   leading: readonly Trace[],
   initial: readonly Trace[],
   elements: readonly Trace[],
-): Settled | Refusal {
+): Settled {
   const first = leading.length === 0 ? 0 : 1
   let carried = initial
   for (let round = 0; ; round++) {
-    const outputs = op.run(body, [...leading, ...carried, ...elements])
-    if (outputs instanceof Refusal) return outputs
-    const next = carried.map((trace, at) => join(trace, outputs[at + first] ?? unclear()))
-    if (next.every((trace, at) => isSame(trace, carried[at] ?? trace))) return { carried, outputs }
-    carried = round < maxRounds ? next : next.map(() => unclear())
+    const outputs = flow.bodies.repeat(body, [...leading, ...carried, ...elements])
+    const next = carried.map((trace, at) =>
+      join(trace, outputs[at + first] ?? unranked, `${flow.slot}.${at}`, flow.refuse),
+    )
+    if (next.every((trace, at) => isSameTrace(trace, carried[at] ?? trace))) return { carried, outputs }
+    if (round > maxRounds + 1)
+      return {
+        carried: next.map(() => flow.refuse(unfollowed)),
+        outputs: outputs.map(() => flow.refuse(unfollowed)),
+      }
+    carried = next
   }
 }

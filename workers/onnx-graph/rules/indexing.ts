@@ -1,17 +1,11 @@
-import type { Op, Outcome, Rule } from '../op.js'
-import {
-  batched,
-  fromFront,
-  isAlongBatch,
-  isDependent,
-  type Size,
-  shared,
-  type Trace,
-  unclear,
-} from '../trace.js'
+import { freshSize, type Op, type Outcome } from '../op.js'
+import { isNumber, isOneOrFixed, isSameSize, known, numberOf, one, type Size, zero } from '../size.js'
+import { sliceRange } from '../slice-range.js'
+import { isDependent, placed, type RefusedTrace, shared, unranked } from '../trace.js'
+import { commonPlace, pairs } from './elementwise.js'
 import { rulesOf } from './rules-of.js'
 
-export const indexingRules: ReadonlyMap<string, Rule> = rulesOf(
+export const indexingRules = rulesOf(
   ['Concat', concat],
   ['Split', split],
   ['Slice', slice],
@@ -19,103 +13,152 @@ export const indexingRules: ReadonlyMap<string, Rule> = rulesOf(
   ['GatherElements', gatherElements],
   ['GatherND', gatherNd],
   ['ScatterElements Scatter', scatterElements],
+  ['ScatterND', scatterNd],
 )
 
 /** What numbers stand for "to the end" in a slice. */
 const farAway = 2 ** 31 - 1
+const choose = 'lets rows of the batch choose other rows'
+
+/** The place of the rows, if all inputs that depend on them have it in common. */
+function sameRows(op: Op, does: string): ReturnType<typeof commonPlace> | RefusedTrace {
+  const ranks = new Set(op.present.filter(isDependent).map(({ dims }) => dims.length))
+  const place = commonPlace(op.present, op.present.find(isDependent)?.dims.length ?? 0)
+  return place === 'crossed' || ranks.size > 1 ? op.refuse(does) : place
+}
 
 function concat(op: Op): Outcome {
-  const rank = op.present.find((trace) => trace.rank !== undefined)?.rank
-  const dependent = op.present.filter(isDependent)
-  const [first] = dependent
-  if (first === undefined) return shared(rank)
-  const along = fromFront(op.int('axis') ?? 1, rank)
-  const isAlike = typeof first.axis === 'number' && dependent.every((trace) => trace.axis === first.axis)
-  return isAlike && along !== undefined && along !== first.axis ? { axis: first.axis, rank } : unclear(rank)
+  const along = op.axis(op.int('axis') ?? 1)
+  const rows = sameRows(op, 'joins tensors with the batch at different axes')
+  if (rows !== undefined && (typeof rows === 'string' || 'refused' in rows)) return rows as RefusedTrace
+  if (rows?.axis === along && op.present.length > 1) return op.refuse('joins rows of the batch with others')
+  const isAlike = op.present.every(
+    ({ dims, rows: own }) => own !== undefined || rows === undefined || isOneOrFixed(dims[rows.axis] ?? one),
+  )
+  if (!isAlike) return op.refuse(pairs)
+  const parts = op.present.map(({ dims }) => numberOf(dims[along]))
+  const total = parts.every((part) => part !== undefined)
+    ? known(parts.reduce((sum, part) => sum + part, 0))
+    : freshSize()
+  const like = op.present.find(isDependent) ?? op.first
+  return placed(
+    like.dims.map((size, axis) => (axis !== along || op.present.length === 1 ? size : total)),
+    rows,
+  )
 }
 
 function split(op: Op): Outcome {
-  const { axis, rank } = op.first
-  if (op.isDependentBeside(0)) return unclear(rank)
-  const isWhole = op.node.outputs.length === 1 || typeof axis !== 'number'
-  return isWhole || !isAlongBatch(op.first, [op.int('axis') ?? 0]) ? { axis, rank } : unclear(rank)
+  const along = op.axis(op.int('axis') ?? 0)
+  const sizes = op.numbers('split', 1)
+  if (op.isBatch(along) && op.node.outputs.length > 1)
+    return op.refuse('gives rows of the batch to different outputs')
+  return op.node.outputs.map((_, at) => {
+    const size = typeof sizes === 'string' ? freshSize() : (sizes[at] ?? freshSize())
+    return op.like(op.dims.map((own, axis) => (axis === along && op.node.outputs.length > 1 ? size : own)))
+  })
 }
 
 function slice(op: Op): Outcome {
-  const { axis, rank } = op.first
-  const starts = op.numbers('starts', 1)
-  const ends = op.numbers('ends', 2)
+  const [starts, ends, steps] = [op.numbers('starts', 1), op.numbers('ends', 2), op.numbers('steps', 4)]
   const listed = op.axes('axes', 3)
-  if (op.isDependentBeside(0)) return unclear(rank)
-  if (listed === 'unknown' || typeof starts === 'string') return { axis, rank }
+  if (typeof starts === 'string' || typeof ends === 'string' || listed === 'unknown') {
+    return op.isDependent
+      ? op.refuse('takes a part along axes that are not known')
+      : shared(op.dims.map(freshSize))
+  }
   const axes = listed === 'absent' ? starts.map((_, at) => at) : listed
-  const at = axes.findIndex((each) => fromFront(each, rank) === axis)
-  const steps = op.numbers('steps', 4)
-  const step = steps === 'absent' ? 1 : known(steps, at)
-  const isTaken = typeof axis === 'number' && at !== -1
-  return isTaken && isPart(starts[at], known(ends, at), step)
-    ? op.refuseAxis('takes a part of', op.first)
-    : { axis, rank }
+  const stepAt = (at: number): Size =>
+    steps === 'absent' ? one : typeof steps === 'string' ? freshSize() : (steps[at] ?? one)
+  const sizes = op.dims.map((size, axis) => {
+    const at = axes.indexOf(axis)
+    return at === -1 ? size : taken(size, starts[at] ?? zero, ends[at] ?? size, stepAt(at))
+  })
+  const isOf = (axis: number): boolean => axis === op.rows?.axis
+  // With more rows it would be another part.
+  if (axes.some((axis, at) => !isOf(axis) && (starts[at]?.rows || ends[at]?.rows))) return op.refuse(pairs)
+  const isPart = sizes.some((size, axis) => isOf(axis) && !isSameSize(size, op.dims[axis] ?? one))
+  return isPart ? op.refuse('takes a part of the batch axis') : op.like(sizes)
 }
 
-function known(sizes: readonly Size[] | 'absent' | 'unknown', at: number): Size {
-  return typeof sizes === 'string' ? undefined : sizes[at]
-}
-
-/** Whether a slice leaves rows out or turns them round for certain. */
-function isPart(start: Size, end: Size, step: Size): boolean {
-  if (typeof step === 'number' && step !== 1) return true
-  if (typeof start === 'number' && start !== 0 && start > -farAway) return true
-  return typeof end === 'number' && end < farAway
+/** The size that a slice leaves of an axis. */
+function taken(size: Size, start: Size, end: Size, step: Size): Size {
+  const isToEnd = (numberOf(end) ?? 0) >= farAway || isSameSize(end, size)
+  if (isNumber(start, 0) && isToEnd && isNumber(step, 1)) return size
+  const [all, from, until, by] = [size, start, end, step].map(numberOf)
+  if (all === undefined || from === undefined || until === undefined || !by) return freshSize()
+  return known(sliceRange(all, from, until, by)[1])
 }
 
 function gather(op: Op): Outcome {
   const data = op.first
-  const indices = op.inputs[1] ?? shared(undefined)
-  const rank =
-    data.rank === undefined || indices.rank === undefined ? undefined : data.rank + indices.rank - 1
-  const along = fromFront(op.int('axis') ?? 0, data.rank)
-  if (!op.isDependent) return shared(rank)
-  if (along === undefined || data.axis === 'unknown' || indices.axis === 'unknown') return unclear(rank)
-  if (data.axis === along) return gatherRows(op, indices, rank)
-  if (typeof indices.axis === 'number') {
-    return isDependent(data) ? unclear(rank) : batched(along + indices.axis, rank)
-  }
-  const axis = Number(data.axis)
-  if (axis < along) return batched(axis, rank)
-  return indices.rank === undefined ? unclear(rank) : batched(axis - 1 + indices.rank, rank)
+  const indices = op.inputs[1] ?? shared([])
+  const along = op.axis(op.int('axis') ?? 0)
+  const dims = [...data.dims.slice(0, along), ...indices.dims, ...data.dims.slice(along + 1)]
+  if (op.isBatch(along))
+    return op.refuse(isDependent(indices) ? choose : 'takes rows of the batch by their place')
+  if (data.rows !== undefined && indices.rows !== undefined) return op.refuse(choose)
+  if (indices.rows !== undefined) return placed(dims, { ...indices.rows, axis: along + indices.rows.axis })
+  const { rows } = data
+  return placed(
+    dims,
+    rows && { ...rows, axis: rows.axis < along ? rows.axis : rows.axis - 1 + indices.dims.length },
+  )
 }
 
-function gatherRows(op: Op, indices: Trace, rank: number | undefined): Outcome {
-  if (isDependent(indices)) return op.refuse('lets rows of the batch choose other rows')
-  const isFixed = indices.sizes?.every((size) => typeof size === 'number') ?? false
-  return isFixed ? op.refuse('takes rows of the batch by their place') : unclear(rank)
-}
-
+/** Each index replaces one coordinate of its own place. */
 function gatherElements(op: Op): Outcome {
-  const data = op.first
-  const indices = op.inputs[1] ?? shared(undefined)
-  const { rank } = indices
-  if (!op.isDependent) return shared(rank)
-  if (!isDependent(data)) return { axis: indices.axis, rank }
-  if (!isDependent(indices) || indices.axis !== data.axis) return unclear(rank)
-  if (data.axis !== 'unknown' && isAlongBatch(data, [op.int('axis') ?? 0])) {
-    return op.refuse('lets rows of the batch choose other rows')
+  const indices = op.inputs[1] ?? shared([])
+  const along = op.axis(op.int('axis') ?? 0)
+  if (op.isBatch(along)) return op.refuse(choose)
+  if (!isDependent(op.first)) {
+    return indices.rows === undefined || indices.rows.axis === along ? indices : op.refuse(pairs)
   }
-  return { axis: data.axis, rank }
+  const rows = sameRows(op, choose)
+  if (!isDependent(indices)) return op.refuse('takes rows of the batch by their place')
+  return rows !== undefined && 'refused' in (rows as object)
+    ? (rows as RefusedTrace)
+    : placed(indices.dims, indices.rows)
 }
 
 /** Leading axes that both sides share are gone through one by one: the batch may be one of these. */
 function gatherNd(op: Op): Outcome {
-  const { axis } = op.first
-  const isPaired = typeof axis === 'number' && axis < (op.int('batch_dims') ?? 0)
-  if (!isPaired || op.inputs[1]?.axis !== axis) return op.unsure()
-  return batched(axis, undefined)
+  const [data, indices] = [op.first, op.inputs[1] ?? shared([one])]
+  const paired = op.int('batch_dims') ?? 0
+  const depth = numberOf(indices.dims.at(-1))
+  if (depth === undefined)
+    return op.isDependent ? op.refuse('takes elements by indices of unknown length') : unranked
+  const dims = [...indices.dims.slice(0, -1), ...data.dims.slice(paired + depth)]
+  const [of, by] = [data.rows, indices.rows]
+  if (by !== undefined && by.axis === indices.dims.length - 1)
+    return op.refuse('has rows of the batch as parts of one index')
+  if (of === undefined) return by !== undefined && by.axis < paired ? op.refuse(pairs) : placed(dims, by)
+  if (by !== undefined) {
+    const isPaired = of.axis === by.axis && of.axis < paired && isSameSize(of.before, by.before)
+    return isPaired ? placed(dims, by) : op.refuse(choose)
+  }
+  if (of.axis < paired + depth) return op.refuse('takes rows of the batch by their place')
+  return placed(dims, { ...of, axis: indices.dims.length - 1 + of.axis - paired - depth })
 }
 
 function scatterElements(op: Op): Outcome {
-  const { axis, rank } = op.first
-  const isAlike = op.present.every((trace) => trace.axis === axis)
-  const isAcross = isAlongBatch(op.first, [op.int('axis') ?? 0])
-  return isAlike && typeof axis === 'number' && !isAcross ? { axis, rank } : op.unsure(rank)
+  if (!op.isDependent) return shared(op.dims)
+  const along = op.axis(op.int('axis') ?? 0)
+  const rows = sameRows(op, choose)
+  if (!op.present.every(isDependent) || typeof rows !== 'object' || 'refused' in rows || op.isBatch(along)) {
+    return op.refuse('changes rows of the batch by their place')
+  }
+  return placed(op.dims, op.rows)
+}
+
+/** Indices of the leading axes, the same for all rows, and what goes to these places. */
+function scatterNd(op: Op): Outcome {
+  const [data, indices, updates] = [op.first, op.inputs[1] ?? shared([one]), op.inputs[2] ?? shared([])]
+  if (!op.isDependent) return shared(op.dims)
+  const depth = numberOf(indices.dims.at(-1))
+  const isFree = depth !== undefined && !isDependent(indices) && isDependent(data) && data.rows.axis >= depth
+  const isAlike =
+    isFree &&
+    updates.rows?.axis === indices.dims.length - 1 + data.rows.axis - depth &&
+    isSameSize(updates.rows.before, data.rows.before)
+  return isAlike ? placed(op.dims, op.rows) : op.refuse('changes rows of the batch by their place')
 }

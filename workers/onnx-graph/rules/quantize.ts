@@ -1,4 +1,5 @@
 import type { Op, Outcome, Rule } from '../op.js'
+import { shared, unranked } from '../trace.js'
 
 /** `DynamicQuantizeLinear` and whatever else, of any domain, finds its scale in the values it is given. */
 export function dynamicRule(type: string): Rule | undefined {
@@ -6,5 +7,6 @@ export function dynamicRule(type: string): Rule | undefined {
 }
 
 function quantize(op: Op): Outcome {
-  return op.isDependent ? op.refuse('quantises with one scale for the whole batch') : op.unsure()
+  if (op.isDependent) return op.refuse('quantises with one scale for the whole batch')
+  return op.type === 'DynamicQuantizeLinear' ? [shared(op.dims), shared([]), shared([])] : unranked
 }

@@ -1,38 +1,69 @@
-import type { Op, Outcome, Rule } from '../op.js'
-import { batched, isDependent, shared, type Trace, unclear } from '../trace.js'
+import { freshSize, type Op, type Outcome } from '../op.js'
+import { isNumber, isOneOrFixed, known, one, type Size } from '../size.js'
+import { isDependent, placed, shared } from '../trace.js'
+import { pairs } from './elementwise.js'
 import { rulesOf } from './rules-of.js'
 
-export const recurrentRules: ReadonlyMap<string, Rule> = rulesOf(
-  ['LSTM GRU RNN', recurrent],
-  ['ReverseSequence', reverse],
-)
+export const recurrentRules = rulesOf(['LSTM GRU RNN', recurrent], ['ReverseSequence', reverse])
 
 /** Inputs: X, W, R, B, sequence_lens, initial_h, initial_c, P. Outputs: Y, Y_h, Y_c. */
 function recurrent(op: Op): Outcome {
-  const rowsFirst = (op.int('layout') ?? 0) !== 0
-  const input = op.first
-  const place = rowsFirst ? 0 : 1
-  if (input.axis === 1 - place) return op.refuseAxis('steps along', input)
-  if (input.axis === 2) return op.refuseAxis('sums over', input)
-  const ranks = [4, 3, 3]
-  if (!op.isDependent) return ranks.map((rank) => shared(rank))
-  const isAt = (trace: Trace | undefined, axis: number): boolean => !isDependent(trace) || trace.axis === axis
-  const isClear =
-    isAt(input, place) &&
-    isAt(op.inputs[4], 0) &&
-    isAt(op.inputs[5], place) &&
-    isAt(op.inputs[6], place) &&
-    ![1, 2, 3, 7].some((weights) => isDependent(op.inputs[weights]))
-  if (!isClear) return ranks.map((rank) => unclear(rank))
-  return [batched(rowsFirst ? 0 : 2, 4), batched(place, 3), batched(place, 3)]
+  if (op.rank !== 3) return op.fail('takes three axes')
+  const isRowsFirst = op.flag('layout')
+  const place = isRowsFirst ? 0 : 1
+  if (op.isBatch(1 - place)) return op.refuse('steps along the batch axis')
+  if (op.isBatch(2)) return op.refuse('sums over the batch axis')
+  const [steps = one, batch = one] = isRowsFirst ? [op.dims[1], op.dims[0]] : [op.dims[0], op.dims[1]]
+  const ways = op.string('direction') === 'bidirectional' ? known(2) : one
+  const width = op.int('hidden_size') === undefined ? freshSize() : known(op.int('hidden_size') ?? 0)
+  const dims = (rows: Size): (readonly Size[])[] =>
+    isRowsFirst
+      ? [
+          [rows, steps, ways, width],
+          [rows, ways, width],
+          [rows, ways, width],
+        ]
+      : [
+          [steps, ways, rows, width],
+          [ways, rows, width],
+          [ways, rows, width],
+        ]
+  if (!op.isDependent) return dims(batch).map((each) => shared(each))
+  const placesOf: readonly (readonly [input: number, axis: number])[] = [
+    [0, place],
+    [4, 0],
+    [5, place],
+    [6, place],
+  ]
+  if (op.isDependentBeside(...placesOf.map(([input]) => input))) return op.mixed()
+  for (const [input, axis] of placesOf) {
+    const trace = op.inputs[input]
+    if (trace === undefined) continue
+    const isFit = isDependent(trace)
+      ? trace.rows.axis === axis && isNumber(trace.rows.before, 1)
+      : isOneOrFixed(trace.dims[axis] ?? one)
+    if (!isFit) return op.refuse(isDependent(trace) ? 'takes the batch axis of an input for another' : pairs)
+  }
+  const rows = op.present.find(isDependent)?.dims.find((size) => size.rows) ?? one
+  const axes = isRowsFirst ? [0, 0, 0] : [2, 1, 1]
+  return dims(rows).map((each, at) => placed(each, { axis: axes[at] ?? 0, before: one }))
 }
 
 function reverse(op: Op): Outcome {
-  const { axis, rank } = op.first
   const lengths = op.inputs[1]
-  const batchAxis = op.int('batch_axis') ?? 1
-  if (axis === (op.int('time_axis') ?? 0)) return op.refuseAxis('reverses', op.first)
-  if (!isDependent(lengths)) return { axis, rank }
-  const isClear = lengths.axis === 0 && (axis === batchAxis || axis === 'none')
-  return isClear ? batched(batchAxis, rank) : unclear(rank)
+  const axis = op.axis(op.int('batch_axis') ?? 1)
+  if (op.isBatch(op.axis(op.int('time_axis') ?? 0))) return op.refuse('reverses the batch axis')
+  if (!isDependent(lengths)) {
+    const isFit = !op.isBatch(axis) || lengths === undefined || isOneOrFixed(lengths.dims[0] ?? one)
+    return isFit ? op.like() : op.refuse(pairs)
+  }
+  const isFit =
+    op.rows === undefined
+      ? isOneOrFixed(op.dims[axis] ?? one)
+      : op.isBatch(axis) && isNumber(op.rows.before, 1)
+  if (!isFit || !isNumber(lengths.rows.before, 1)) return op.refuse(pairs)
+  return placed(
+    op.dims.map((size, at) => (at === axis ? (lengths.dims[0] ?? size) : size)),
+    { axis, before: one },
+  )
 }

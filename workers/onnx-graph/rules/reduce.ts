@@ -1,127 +1,167 @@
-import type { Op, Outcome, Rule } from '../op.js'
-import {
-  fromFront,
-  isAlongBatch,
-  isDependent,
-  isFromAxisOn,
-  shared,
-  withAxes,
-  withoutAxes,
-} from '../trace.js'
+import { freshSize, type Op, type Outcome } from '../op.js'
+import { one } from '../size.js'
+import { isDependent, placed, shared, type TensorTrace, unranked } from '../trace.js'
 import { rulesOf } from './rules-of.js'
+import { withAxes, withoutAxes } from './shape.js'
 
 const reductions = `
   ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum
   ReduceSumSquare`
 
-export const reduceRules: ReadonlyMap<string, Rule> = rulesOf(
+export const reduceRules = rulesOf(
   [reductions, reduce],
   ['ArgMax ArgMin', argOf],
-  ['TopK', (op) => along(op, op.int('axis') ?? -1, 'sorts along')],
+  ['TopK', topK],
   ['CumSum CumProd', cumulate],
-  ['Softmax LogSoftmax Hardmax', softmax],
-  ['LpNormalization', (op) => along(op, op.int('axis') ?? -1, 'normalises over')],
-  ['MeanVarianceNormalization', meanVariance],
+  ['Softmax LogSoftmax', softmax],
+  ['Hardmax', (op) => (op.isDependent ? op.refuse(`${unsteady} (it picks elements)`) : softmax(op))],
+  ['LpNormalization', (op) => op.along([op.axis(op.int('axis') ?? -1)], normalises)],
+  ['MeanVarianceNormalization', (op) => op.along(axesOf(op, [0, 2, 3]), normalises)],
   ['LayerNormalization SimplifiedLayerNormalization RMSNormalization', layerNorm],
-  ['SkipLayerNormalization SkipSimplifiedLayerNormalization', skipLayerNorm],
   ['Unique', (op) => whole(op, 'compares all rows of the batch')],
-  ['NonZero', (op) => whole(op, 'makes one list of all rows of the batch')],
-  ['NonMaxSuppression', (op) => whole(op, 'makes one list of all rows of the batch')],
+  ['NonZero NonMaxSuppression', (op) => whole(op, 'makes one list of all rows of the batch')],
   ['Compress', compress],
   ['OneHot', oneHot],
-  ['DFT', (op) => along(op, dftAxis(op), 'transforms along')],
-  ['Det', (op) => withoutLast(op, 2)],
+  ['DFT', dft],
+  [
+    'Det',
+    (op) =>
+      op.isBatch(op.rank - 1, op.rank - 2)
+        ? op.refuse('works over the batch axis')
+        : withoutAxes(op, [op.rank - 2, op.rank - 1]),
+  ],
 )
 
+export const microsoftReduceRules = rulesOf([
+  'SkipLayerNormalization SkipSimplifiedLayerNormalization',
+  skipLayerNorm,
+])
+
+const normalises = 'normalises over'
+/** onnxruntime finds the extreme of a row by a loop that begins where the row lies in memory. */
+const unsteady = 'answers a row that holds NaN otherwise in a batch of rows than alone'
+const unsteadyOps: readonly string[] = ['ReduceMax', 'ReduceMin']
+/** ONNX's numbers of the types that have NaN. */
+const floats: readonly (number | undefined)[] = [undefined, 1, 10, 11, 16]
+
+function axesOf(op: Op, byDefault: readonly number[]): readonly number[] {
+  return (op.ints('axes') ?? byDefault).map((axis) => op.axis(axis))
+}
+
 function reduce(op: Op): Outcome {
-  const { axis, rank } = op.first
-  const isKept = (op.int('keepdims') ?? 1) !== 0
   const axes = op.axes('axes', 1)
-  if (axes === 'unknown') return op.unsure(isKept ? rank : undefined)
-  if (axes === 'absent' || axes.length === 0) {
-    if ((op.int('noop_with_empty_axes') ?? 0) !== 0) return { axis, rank }
-    if (isDependent(op.first)) return op.refuse('reduces over all axes, the batch axis among them')
-    return shared(isKept ? rank : 0)
+  const isKept = op.flag('keepdims', true)
+  if (axes === 'unknown') {
+    if (op.isDependent) return op.refuse('reduces over axes that are not known')
+    return isKept ? shared(op.dims.map(() => freshSize())) : unranked
   }
-  if (isAlongBatch(op.first, axes)) return op.refuseAxis('reduces over', op.first)
-  return isKept ? { axis, rank } : withoutAxes(op.first, axes)
+  const isAll = axes === 'absent' || axes.length === 0
+  if (isAll && op.flag('noop_with_empty_axes')) return op.like()
+  const reduced = isAll ? op.dims.map((_, axis) => axis) : axes
+  if (op.isBatch(...reduced)) {
+    // The greatest of equal numbers is each of them.
+    if (!unsteadyOps.includes(op.type) || op.first.isUniform !== true || op.isDependentBeside(0)) {
+      return op.refuse(
+        isAll ? 'reduces over all axes, the batch axis among them' : 'reduces over the batch axis',
+      )
+    }
+    const dims = op.dims.map((size, axis) => (reduced.includes(axis) ? one : size))
+    return { ...shared(isKept ? dims : dims.filter((_, axis) => !reduced.includes(axis))), isUniform: true }
+  }
+  const isOpen = unsteadyOps.includes(op.type) && floats.includes(op.first.type)
+  if (isOpen && op.isDependent && reduced.includes(op.rank - 1)) return op.refuse(unsteady)
+  return isKept ? op.like(ones(op, reduced)) : withoutAxes(op, reduced)
+}
+
+function ones(op: Op, axes: readonly number[]): TensorTrace['dims'] {
+  return op.dims.map((size, axis) => (axes.includes(axis) ? one : size))
 }
 
 function argOf(op: Op): Outcome {
-  const { axis, rank } = op.first
-  const reduced = [op.int('axis') ?? 0]
-  if (isAlongBatch(op.first, reduced)) return op.refuseAxis('looks for the extreme over', op.first)
-  return (op.int('keepdims') ?? 1) !== 0 ? { axis, rank } : withoutAxes(op.first, reduced)
+  const reduced = [op.axis(op.int('axis') ?? 0)]
+  if (op.isBatch(...reduced)) return op.refuse('looks for the extreme over the batch axis')
+  return op.flag('keepdims', true) ? op.like(ones(op, reduced)) : withoutAxes(op, reduced)
 }
 
-/** What works along one axis and leaves the shape, or the number of axes at least, as it is. */
-function along(op: Op, axis: number, does: string): Outcome {
-  const { first } = op
-  return isAlongBatch(first, [axis]) ? op.refuseAxis(does, first) : { axis: first.axis, rank: first.rank }
+function topK(op: Op): Outcome {
+  const axis = op.axis(op.int('axis') ?? -1)
+  const k = op.numbers('k', 1)
+  const count = typeof k === 'string' ? freshSize() : (k[0] ?? freshSize())
+  return op.along(
+    [axis],
+    'sorts along',
+    op.dims.map((size, at) => (at === axis ? count : size)),
+  )
 }
 
 function cumulate(op: Op): Outcome {
   const axes = op.axes('axis', 1)
-  return typeof axes === 'string' ? op.unsure(op.first.rank) : along(op, axes[0] ?? 0, 'accumulates along')
+  if (typeof axes !== 'string') return op.along(axes, 'accumulates along')
+  return op.isDependent ? op.refuse('accumulates along an axis that is not known') : op.like()
 }
 
 /** Until version 13 an axis meant that one and all behind it. */
 function softmax(op: Op): Outcome {
-  if (op.opset >= 13) return along(op, op.int('axis') ?? -1, 'normalises over')
-  const { axis, rank } = op.first
-  const from = op.int('axis') ?? 1
-  if (isFromAxisOn(op.first, from)) {
-    return op.refuse(
-      `normalises over all axes from ${fromFront(from, rank)} on (opset ${op.opset}), the batch axis among them`,
-    )
-  }
-  return { axis, rank }
+  if (op.opset >= 13) return op.along([op.axis(op.int('axis') ?? -1)], normalises)
+  const from = op.axis(op.int('axis') ?? 1)
+  if (op.rows === undefined || op.rows.axis < from) return op.like()
+  return op.refuse(`normalises over all axes from ${from} on (opset ${op.opset}), the batch axis among them`)
 }
 
-function meanVariance(op: Op): Outcome {
-  const axes = op.ints('axes') ?? [0, 2, 3]
-  if (isAlongBatch(op.first, axes)) return op.refuseAxis('normalises over', op.first)
-  return { axis: op.first.axis, rank: op.first.rank }
-}
-
+/** Normalises over an axis and all behind it; what it multiplies with has only those. */
 function layerNorm(op: Op): Outcome {
-  if (isFromAxisOn(op.first, op.int('axis') ?? -1)) return op.refuseAxis('normalises over', op.first)
-  return op.isDependentBeside(0) ? op.unsure(op.first.rank) : { axis: op.first.axis, rank: op.first.rank }
+  const from = op.axis(op.int('axis') ?? -1)
+  const axes = op.dims.map((_, axis) => axis).filter((axis) => axis >= from)
+  const isWide = op.inputs.slice(1).some((trace) => trace !== undefined && trace.dims.length > axes.length)
+  if (op.isDependent && isWide) return op.refuse('has weights with as many axes as the batch')
+  const result = op.along(axes, normalises)
+  const mean = op.along(axes, normalises, ones(op, axes))
+  return [result, mean, mean]
 }
 
 function skipLayerNorm(op: Op): Outcome {
   const [input, skip] = [op.first, op.inputs[1]]
-  if (isAlongBatch(input, [-1])) return op.refuseAxis('normalises over', input)
-  const isAlike = input.axis === skip?.axis && input.rank === skip.rank && !op.isDependentBeside(0, 1)
-  return isAlike ? input : op.unsure(input.rank)
+  if (op.isBatch(op.rank - 1)) return op.refuse(`${normalises} the batch axis`)
+  const isAlike = input.rows?.axis === skip?.rows?.axis && input.dims.length === skip?.dims.length
+  if (!isAlike || op.isDependentBeside(0, 1)) return op.mixed()
+  const open = op.refuse('gives statistics of the batch that are not known')
+  const same = placed(op.dims, op.rows)
+  return [same, open, open, same]
 }
 
 /** What has all elements together decide the shape of the answer. */
 function whole(op: Op, does: string): Outcome {
-  return op.isDependent ? op.refuse(does) : shared(undefined)
+  return op.isDependent ? op.refuse(does) : unranked
 }
 
 function compress(op: Op): Outcome {
-  const [input, condition] = [op.first, op.inputs[1]]
   const axis = op.int('axis')
-  if (isDependent(condition)) return op.refuse('has all rows of the batch decide together what is kept')
-  if (axis === undefined) return whole(op, 'makes one list of all rows of the batch')
-  return isAlongBatch(input, [axis]) ? op.refuseAxis('keeps a part of', input) : input
+  if (isDependent(op.inputs[1])) return op.refuse('has all rows of the batch decide together what is kept')
+  if (axis === undefined)
+    return op.isDependent ? whole(op, 'makes one list of all rows of the batch') : shared([freshSize()])
+  const along = op.axis(axis)
+  return op.along(
+    [along],
+    'keeps a part of',
+    op.dims.map((size, at) => (at === along ? freshSize() : size)),
+  )
 }
 
 function oneHot(op: Op): Outcome {
-  if (op.isDependentBeside(0)) return op.unsure()
-  return withAxes(op.first, [op.int('axis') ?? -1])
+  const depth = op.inputs[1]?.values?.[0] ?? freshSize()
+  return withAxes(op, [op.axis(op.int('axis') ?? -1, op.rank + 1)], depth)
 }
 
-/** Version 20 made it an input. */
-function dftAxis(op: Op): number {
-  const axes = op.axes('axis', 2)
-  if (op.opset < 20) return op.int('axis') ?? 1
-  return typeof axes === 'string' ? -2 : (axes[0] ?? -2)
-}
-
-function withoutLast(op: Op, count: number): Outcome {
-  const axes = Array.from({ length: count }, (_, at) => -1 - at)
-  return isAlongBatch(op.first, axes) ? op.refuseAxis('works over', op.first) : withoutAxes(op.first, axes)
+/** Version 20 made the axis an input. The last axis holds the parts of complex numbers. */
+function dft(op: Op): Outcome {
+  const listed = op.opset < 20 ? [op.axis(op.int('axis') ?? 1)] : op.axes('axis', 2)
+  const axes = listed === 'absent' ? [op.rank - 2] : listed
+  if (axes === 'unknown')
+    return op.isDependent ? op.refuse('transforms along an axis that is not known') : op.like()
+  const last = op.rank - 1
+  return op.along(
+    [...axes, last],
+    'transforms along',
+    op.dims.map((size, axis) => (axis === last || axes.includes(axis) ? freshSize() : size)),
+  )
 }

@@ -1,99 +1,221 @@
-import type { Op, Outcome, Rule } from '../op.js'
+import { freshSize, type Op, type Outcome, valuesOf } from '../op.js'
 import {
-  batched,
-  fromFront,
-  isDependent,
+  isNumber,
+  isOneOrFixed,
+  isSameSize,
+  known,
+  numberOf,
+  one,
+  product,
+  quotient,
   type Size,
+} from '../size.js'
+import {
+  countsRows,
+  type Place,
+  placed,
+  type RefusedTrace,
   shared,
-  type Trace,
-  unclear,
-  withAxes,
-  withoutAxes,
+  type TensorTrace,
+  unranked,
 } from '../trace.js'
+import { broadcastSize, pairs } from './elementwise.js'
 import { rulesOf } from './rules-of.js'
 
-export const shapeRules: ReadonlyMap<string, Rule> = rulesOf(
+export const shapeRules = rulesOf(
   ['Transpose', transpose],
   ['Reshape', reshape],
   ['Flatten', flatten],
   ['Squeeze', squeeze],
-  ['Unsqueeze', unsqueeze],
+  ['Unsqueeze', (op) => unsqueeze(op, op.axes('axes', 1, op.rank + (lengthOf(op, 'axes', 1) ?? 0)))],
   ['Expand', expand],
-  ['Shape', () => shared(1)],
-  ['Size', () => shared(0)],
-  ['EyeLike', (op) => shared(op.first.rank)],
-  ['ConstantOfShape', (op) => op.unsure(op.first.sizes?.length)],
-  ['Range', (op) => op.unsure(1)],
+  ['Tile', tile],
+  ['Shape', (op) => shared([known(op.dims.slice(op.int('start') ?? 0, op.int('end')).length)])],
+  ['Size', () => shared([])],
+  ['EyeLike', (op) => (op.rows === undefined ? shared(op.dims) : op.refuse('gives each row its own place'))],
+  ['ConstantOfShape', constantOfShape],
+  ['Range', () => shared([freshSize()])],
 )
 
+/** Inputs that may hold the number of rows, since the operators above take them for shapes. */
+export const shapeInputs: ReadonlyMap<string, readonly number[]> = new Map([
+  ['ConstantOfShape', [0]],
+  ['Expand', [1]],
+  ['Reshape', [1]],
+  ['Resize', [3]],
+  ['Slice', [2]],
+  ['Tile', [1]],
+])
+
 function transpose(op: Op): Outcome {
-  const { axis, rank } = op.first
-  const perm = op.ints('perm')
-  const resultRank = perm?.length ?? rank
-  if (typeof axis !== 'number') return { axis, rank: resultRank }
-  if (perm !== undefined) return batched(perm.indexOf(axis), resultRank)
-  return rank === undefined ? unclear() : batched(rank - 1 - axis, rank)
+  const perm = op.ints('perm') ?? op.dims.map((_, axis) => op.rank - 1 - axis)
+  const dims = perm.map((axis) => op.dims[axis] ?? one)
+  return op.like(dims, op.rows && { ...op.rows, axis: perm.indexOf(op.rows.axis) })
 }
 
 function reshape(op: Op): Outcome {
   const shape = op.numbers('shape', 1)
-  if (shape === 'absent' || shape === 'unknown') return op.unsure()
-  if (isDependent(op.inputs[1])) return unclear(shape.length)
-  const { axis } = op.first
-  if (typeof axis !== 'number') return { axis, rank: shape.length }
-  const place = placeOf(axis, op.first, shape, (op.int('allowzero') ?? 0) !== 0)
-  return place === undefined ? unclear(shape.length) : batched(place, shape.length)
+  if (typeof shape === 'string') {
+    return op.isDependent ? op.refuse('gives the batch a shape that is not known') : unranked
+  }
+  const isZeroLiteral = op.flag('allowzero')
+  const asked = shape.map((size, axis) =>
+    isNumber(size, 0) && !isZeroLiteral ? (op.dims[axis] ?? one) : size,
+  )
+  return reshaped(op, asked)
+}
+
+/** The first input in another shape, in which -1 stands for the size that is left. */
+function reshaped(op: Op, asked: readonly Size[]): TensorTrace | RefusedTrace {
+  const others = asked.filter((size) => !isNumber(size, -1))
+  const all = product(op.dims)
+  const rest = product(others)
+  const left = all && rest && !isNumber(rest, 0) ? quotient(all, rest) : undefined
+  const isInferred = (size: Size): boolean => isNumber(size, -1)
+  if (op.rows === undefined) {
+    if (others.some((size) => size.rows))
+      return op.refuse('gives a shape with the number of rows to what all rows share')
+    return op.like(asked.map((size) => (isInferred(size) ? (left ?? freshSize()) : size)))
+  }
+  const named = asked.findIndex((size) => size.rows)
+  const axis = named === -1 ? asked.findIndex(isInferred) : named
+  if (axis === -1 || others.filter((size) => size.rows).length > 1) {
+    return op.refuse('gives the batch a shape that is not made for any number of rows')
+  }
+  const inferred = left ?? (named === -1 ? { ...freshSize(), rows: true } : freshSize())
+  const dims = asked.map((size) => (isInferred(size) ? inferred : size))
+  const rows = placeIn(op.first, op.rows, dims, axis)
+  return rows === undefined
+    ? op.refuse('mixes the elements of different rows of the batch')
+    : op.like(dims, rows)
 }
 
 /**
- * Where a reshape puts the batch. It takes for granted that the model runs with one row, so a
- * shape does not divide the number of rows.
+ * Where a reshape puts the rows: it keeps the order of the elements, so as many blocks have to lie in front
+ * of the rows as before, and what is behind them has to be divided for each row alone.
  */
-function placeOf(
-  axis: number,
-  { rank }: Trace,
-  shape: readonly Size[],
-  isZeroLiteral: boolean,
-): number | undefined {
-  const isCopied = (at: number): boolean => shape[at] === 0 && !isZeroLiteral
-  const named = shape.indexOf('batch')
-  // One that moves forward has its rows mixed up.
-  if (named !== -1 && shape.lastIndexOf('batch') === named && named >= axis) return named
-  if (named !== -1) return undefined
-  if (axis === 0) {
-    // The outermost axis: it becomes the first one that is not of size 1.
-    const at = shape.findIndex((size) => size !== 1)
-    return at !== -1 && (shape[at] === -1 || (at === 0 && isCopied(0))) ? at : undefined
-  }
-  const isFrontKept = shape.slice(0, axis).every((_, at) => isCopied(at))
-  if (!isFrontKept || shape.length <= axis) return undefined
-  // What lies behind the batch may be merged with it, not the batch with what lies behind -1.
-  const isLast = rank !== undefined && axis === rank - 1
-  return isCopied(axis) || (shape[axis] === -1 && (!isLast || shape.length === axis + 1)) ? axis : undefined
+function placeIn(from: TensorTrace, rows: Place, dims: readonly Size[], axis: number): Place | undefined {
+  const inFront = product([...from.dims.slice(0, rows.axis), rows.before])
+  const before = quotient(inFront, product(dims.slice(0, axis)))
+  if (before === undefined) return undefined
+  // The whole axis belongs to rows that lie one behind the other: with one row the shape is known to fit.
+  if (isSameSize(before, one)) return { axis, before }
+  const own = quotient(from.dims[rows.axis], product([rows.before, { ...one, rows: true }]) ?? one)
+  const behind = product([...(own === undefined ? [] : [own]), ...from.dims.slice(rows.axis + 1)])
+  const isDivided = own !== undefined && quotient(behind, product(dims.slice(axis + 1))) !== undefined
+  return isDivided ? { axis, before } : undefined
 }
 
 function flatten(op: Op): Outcome {
-  const { axis, rank } = op.first
-  const from = fromFront(op.int('axis') ?? 1, rank)
-  if (typeof axis !== 'number') return { axis, rank: 2 }
-  return from === undefined ? unclear(2) : batched(axis < from ? 0 : 1, 2)
+  const from = op.axis(op.int('axis') ?? 1)
+  const dims = [op.dims.slice(0, from), op.dims.slice(from)].map((part) => product(part) ?? freshSize())
+  const { rows } = op
+  if (rows === undefined) return op.like(dims)
+  const axis = rows.axis < from ? 0 : 1
+  const before = product([...op.dims.slice(axis === 0 ? 0 : from, rows.axis), rows.before])
+  return before === undefined
+    ? op.refuse('mixes the elements of different rows')
+    : op.like(dims, { axis, before })
+}
+
+/** The number of axes that are asked for. */
+function lengthOf(op: Op, name: string, place: number): number | undefined {
+  const numbers = op.numbers(name, place)
+  return typeof numbers === 'string' ? undefined : numbers.length
 }
 
 /** Without axes it drops all of size 1, with one row the batch too. */
 function squeeze(op: Op): Outcome {
   const axes = op.axes('axes', 1)
-  return typeof axes === 'string' ? op.unsure() : withoutAxes(op.first, axes)
+  if (typeof axes !== 'string') return withoutAxes(op, axes)
+  if (op.isDependent)
+    return op.refuse('drops axes that are not known, or the batch axis where it has one row')
+  const sizes = op.dims.map(numberOf)
+  if (axes === 'unknown' || sizes.includes(undefined)) return unranked
+  return shared(op.dims.filter((size) => !isNumber(size, 1)))
 }
 
-function unsqueeze(op: Op): Outcome {
-  const axes = op.axes('axes', 1)
-  return typeof axes === 'string' ? op.unsure() : withAxes(op.first, axes)
+/** The first input with some axes gone, of which none is that of the batch. */
+export function withoutAxes(op: Op, axes: readonly number[]): TensorTrace | RefusedTrace {
+  if (op.isBatch(...axes)) return op.refuse('drops the batch axis')
+  const dims = op.dims.filter((_, axis) => !axes.includes(axis))
+  const gone = axes.filter((axis) => op.rows !== undefined && axis < op.rows.axis).length
+  return op.like(dims, op.rows && { ...op.rows, axis: op.rows.axis - gone })
 }
 
+function unsqueeze(op: Op, axes: readonly number[] | 'absent' | 'unknown'): Outcome {
+  if (typeof axes !== 'string') return withAxes(op, axes)
+  return op.isDependent ? op.refuse('adds axes at places that are not known') : unranked
+}
+
+/** The first input with new axes at these places of the result. */
+export function withAxes(op: Op, axes: readonly number[], size: Size = one): TensorTrace | RefusedTrace {
+  return op.like(...added(op.first, axes, size))
+}
+
+/** The dims of a tensor and the place of its rows, with new axes at these places. */
+export function added(
+  { dims, rows }: TensorTrace,
+  axes: readonly number[],
+  size: Size,
+): [dims: readonly Size[], rows: Place | undefined] {
+  const wide = [...dims]
+  let axis = rows?.axis ?? 0
+  for (const place of [...axes].sort((a, b) => a - b)) {
+    wide.splice(place, 0, size)
+    if (place <= axis) axis++
+  }
+  return [wide, rows && { ...rows, axis }]
+}
+
+/** A new axis that is as long as the batch gives each row the same. */
 function expand(op: Op): Outcome {
-  const { axis, rank } = op.first
-  const count = op.inputs[1]?.sizes?.length
-  if (rank === undefined || count === undefined || isDependent(op.inputs[1])) return op.unsure()
-  const resultRank = Math.max(rank, count)
-  return typeof axis === 'number' ? batched(axis + resultRank - rank, resultRank) : { axis, rank: resultRank }
+  const shape = op.inputs[1] && valuesOf(op.inputs[1])
+  if (shape === undefined || op.isDependentBeside(0)) {
+    return op.isDependent ? op.refuse('gives the batch a shape that is not known') : unranked
+  }
+  const rank = Math.max(op.rank, shape.length)
+  const own = (axis: number): Size => op.dims[axis - rank + op.rank] ?? one
+  const asked = (axis: number): Size => shape[axis - rank + shape.length] ?? one
+  const axes = Array.from({ length: rank }, (_, axis) => axis)
+  const dims = axes.map((axis) => broadcastSize([own(axis), asked(axis)]))
+  const wide = axes.filter((axis) => asked(axis).rows)
+  const at = op.rows === undefined ? wide[0] : op.rows.axis + rank - op.rank
+  if (at === undefined) return keepValue(op, op.like(dims))
+  const fits = asked(at).rows || isNumber(asked(at), 1)
+  if (wide.some((axis) => axis !== at) || !fits) return op.refuse(pairs)
+  if (op.rows === undefined && !isOneOrFixed(own(at))) return op.refuse(pairs)
+  return keepValue(op, op.like(dims, { axis: at, before: op.rows?.before ?? one }))
+}
+
+function keepValue(op: Op, outcome: TensorTrace | RefusedTrace): TensorTrace | RefusedTrace {
+  const isUniform = op.first.isUniform === true || isNumber(product(op.dims), 1)
+  return isUniform && !('refused' in outcome) ? { ...outcome, isUniform } : outcome
+}
+
+/** Along the batch axis, all rows are repeated as a block; as many blocks as rows are one for each row. */
+function tile(op: Op): Outcome {
+  const repeats = op.inputs[1] && valuesOf(op.inputs[1])
+  if (repeats === undefined || op.isDependentBeside(0)) {
+    return op.isDependent ? op.refuse('repeats the batch along axes that are not known') : unranked
+  }
+  const dims = op.dims.map((size, axis) => product([size, repeats[axis] ?? one]) ?? freshSize())
+  const wide = repeats.findIndex((size) => size.rows)
+  if (wide === -1) {
+    const before = op.rows && product([op.rows.before, repeats[op.rows.axis] ?? one])
+    return op.like(dims, op.rows && before && { axis: op.rows.axis, before })
+  }
+  if (op.rows !== undefined || repeats.some((size, axis) => size.rows && axis !== wide))
+    return op.refuse(pairs)
+  return op.like(dims, { axis: wide, before: one })
+}
+
+function constantOfShape(op: Op): Outcome {
+  const dims = valuesOf(op.first)
+  if (dims === undefined) return op.isDependent ? op.mixed() : unranked
+  const axes = dims.flatMap((size, axis) => (size.rows ? [axis] : []))
+  const [axis] = axes
+  if (op.isDependent || axes.length > 1 || (axis === undefined && countsRows(op.first)))
+    return op.refuse(pairs)
+  return { ...placed(dims, axis === undefined ? undefined : { axis, before: one }), isUniform: true }
 }
