@@ -13,6 +13,7 @@ import {
   type Opsets,
 } from './graph.js'
 import { freshSize, nameOf, Op, type Outcome, type Rule, withNames } from './op.js'
+import { followPlaces } from './row-places.js'
 import { flowRuleOf, ruleOf } from './rules/index.js'
 import { shapeInputs } from './rules/shape.js'
 import { fixedAxis, known, named, one, rowCount } from './size.js'
@@ -197,6 +198,10 @@ function ofTensors(
   rule: Rule,
 ): Outcome {
   const refused = firstRefused(inputs)
+  if (refused?.places !== undefined || node.op === 'Range') {
+    const followed = followPlaces(node, inputs, (given) => ofTensors(node, given, opset, rule))
+    if (followed !== undefined) return followed
+  }
   if (refused !== undefined) return refused
   const tensors = inputs.filter((trace) => trace === undefined || isTensor(trace))
   if (tensors.length < inputs.length) {

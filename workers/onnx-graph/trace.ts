@@ -40,15 +40,15 @@ export interface RefusedTrace {
   readonly refused: string
   /** The run fails here with one row too. */
   readonly isFailure?: boolean
-  /** Set where the elements are the places of the rows in the batch: only then can some operators use it. */
+  /** Set where the elements are made of the places of the rows in the batch: some operators can use those. */
   readonly places?: RowPlaces
 }
 
-/** A tensor that holds, for each row, its place in the batch. */
+/** A tensor made of each row's place in the batch, which is another one when the row is alone. */
 export interface RowPlaces {
   readonly tensor: TensorTrace
-  /** Each index along the last axis begins with the place, and what follows belongs to the row. */
-  readonly isLeading: boolean
+  /** The places themselves, indices that begin with the place, or something of which only the shape is known. */
+  readonly kind: 'place' | 'index' | 'shape'
 }
 
 /** What is known of a tensor without running the graph. */
