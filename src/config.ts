@@ -4,7 +4,7 @@ import { batching } from './config-batching.js'
 import { memorySchema } from './config-memory.js'
 import { modelConfigSchema, swapStrategy } from './config-model.js'
 import { count, countOrAuto, durationMs } from './config-numbers.js'
-import { errors } from './errors.js'
+import { errors, messageOf } from './errors.js'
 
 export { durationMs, MAX_TIMER_MS } from './config-numbers.js'
 
@@ -251,9 +251,15 @@ export { modelConfigSchema }
  * @throws ERR_INVALID_OPTIONS naming for every mistake the path, the value and the rule.
  */
 export function parseOptions<T extends z.ZodType>(schema: T, input: unknown, what: string): z.output<T> {
-  const result = schema.safeParse(input)
-  if (result.success) return result.data
-  const mistakes = result.error.issues.map((issue) => describeIssue(issue, input))
+  let mistakes: string[]
+  try {
+    const result = schema.safeParse(input)
+    if (result.success) return result.data
+    mistakes = result.error.issues.map((issue) => describeIssue(issue, input))
+  } catch (cause) {
+    // Of a getter, or a proxy.
+    throw new errors.ERR_INVALID_OPTIONS(`${what}: the value cannot be read: ${messageOf(cause)}`, { cause })
+  }
   throw new errors.ERR_INVALID_OPTIONS(`${what}: ${mistakes.join('; ')}`)
 }
 

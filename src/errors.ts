@@ -211,10 +211,18 @@ export type AnyRuntimeError = { [C in ErrorCode]: ErrorOf<C> }[ErrorCode]
 
 /** Narrows an unknown value to an error of this library, whichever copy of it has made it (a replica has its own). */
 export function isRuntimeError(value: unknown): value is AnyRuntimeError {
-  return value instanceof Error && BRAND in value
+  try {
+    return value instanceof Error && BRAND in value
+  } catch {
+    return false
+  }
 }
 
-/** What an error says; anything can be thrown. */
+/** What an error says. Anything can be thrown, also what throws when it is looked at. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  try {
+    return String(error instanceof Error ? error.message : error)
+  } catch {
+    return 'an error that cannot be read'
+  }
 }

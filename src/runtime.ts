@@ -23,8 +23,8 @@ import type { StuckReplica } from './pools/replica.js'
 import { RequestTracker } from './requests/request-tracker.js'
 import { checkResources } from './resources/check-resources.js'
 import { ResourceLifecycleManager } from './resources/resource-manager.js'
+import { Announcer } from './telemetry/announcer.js'
 import { createLogger, type Logger, takeLogger } from './telemetry/logger.js'
-import { tell } from './telemetry/tell.js'
 import type { ModelInput, Outputs } from './tensors/tensor.js'
 
 export interface RuntimeOptions extends RuntimeConfigInput {
@@ -71,7 +71,8 @@ export class Runtime extends EventEmitter<RuntimeEvents> implements AsyncDisposa
   readonly models: ModelLifecycleManager
   readonly resources: ResourceLifecycleManager
   /** Every `predict`, and the requests that the application begins. */
-  readonly requests: RequestTracker = new RequestTracker()
+  readonly requests: RequestTracker
+  readonly #announcer: Announcer<RuntimeEvents>
   readonly #serving: Serving
   readonly #startedAtMs = performance.now()
   #closingSinceMs = 0
@@ -80,9 +81,10 @@ export class Runtime extends EventEmitter<RuntimeEvents> implements AsyncDisposa
 
   private constructor(config: RuntimeConfig, logger: Logger) {
     super()
-    const events = this as unknown as EventEmitter<ServingEvents>
-    const forward: Serving['emit'] = (event, ...payload) =>
-      tell<ServingEvents, typeof event>(events, event, ...payload)
+    this.requests = new RequestTracker({ logger })
+    this.#announcer = new Announcer<RuntimeEvents>(this, logger)
+    const announcer = this.#announcer as unknown as Announcer<ServingEvents>
+    const forward: Serving['emit'] = (event, ...payload) => announcer.tell(event, ...payload)
     this.#serving = createServing(config, logger, this.requests, forward)
     this.models = new ModelLifecycleManager(this.#serving)
     const { appName, logLevel, gracefulShutdownTimeoutMs, handleSignals } = config
@@ -247,11 +249,11 @@ export class Runtime extends EventEmitter<RuntimeEvents> implements AsyncDisposa
 
   #observe(transition: Transition): void {
     if (transition.to === 'stopping') this.#closingSinceMs = performance.now()
-    tell<RuntimeEvents, 'transition'>(this, 'transition', transition)
+    this.#announcer.tell('transition', transition)
     if (transition.to !== 'stopped' && transition.to !== 'error') return
     const failures = failuresOf(transition.cause)
     this.#report = { durationMs: performance.now() - this.#closingSinceMs, ...this.#ending, failures }
-    tell<RuntimeEvents, 'closed'>(this, 'closed', this.#report)
+    this.#announcer.tell('closed', this.#report)
   }
 }
 

@@ -10,8 +10,8 @@ import {
 } from '../config.js'
 import { errors, messageOf } from '../errors.js'
 import { within } from '../pools/within.js'
+import { Announcer } from '../telemetry/announcer.js'
 import { createLogger, type Logger, takeLogger } from '../telemetry/logger.js'
-import { tell } from '../telemetry/tell.js'
 import {
   Handlers,
   type LifecycleHandler,
@@ -76,9 +76,8 @@ export class LifecycleManager extends EventEmitter<LifecycleEvents> {
     this.#handlesSignals = config.handleSignals
     this.#isSilent = logger === undefined && logLevel === 'silent'
     this.#machine = new StateMachine(component, logTransitions(base, component))
-    this.#machine.onChange((transition) =>
-      tell<LifecycleEvents, 'transition'>(this, 'transition', transition),
-    )
+    const announcer = new Announcer<LifecycleEvents>(this, this.logger)
+    this.#machine.onChange((transition) => announcer.tell('transition', transition))
     this.#undoing = new Undoing(this.#handlers, this.logger)
     this.#health = new HealthMonitor(this.#machine, () => this.uptimeSeconds)
     this.#abandoned = new Promise((_, reject) => {

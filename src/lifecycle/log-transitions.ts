@@ -1,5 +1,4 @@
 import type { Logger } from '../telemetry/logger.js'
-import { aside } from '../telemetry/tell.js'
 import type { TransitionListener } from './states.js'
 
 /** One line for every move, by a logger of the component's own. */
@@ -8,6 +7,6 @@ export function logTransitions(logger: Logger, component: string): TransitionLis
   return ({ from, to, trigger, cause }) => {
     const level = to === 'error' ? 'error' : 'info'
     const fields = { from, to, trigger, ...(cause === undefined ? {} : { err: cause }) }
-    aside(() => own[level](fields, 'transition'))
+    own[level](fields, 'transition')
   }
 }

@@ -3,6 +3,7 @@ import { inspect } from 'node:util'
 import { isMainThread } from 'node:worker_threads'
 import { CELL_COUNT, INSIDE_NATIVE, NONE, RUN, SENT, STATE, STOP } from '../protocol/guard-cells.js'
 import { sharedTurns, type Turn } from '../protocol/turn.js'
+import { isExiting } from '../telemetry/aside.js'
 import { endAtOnce } from './end-at-once.js'
 
 /** The part of the process's guard that all copies of this library share. */
@@ -146,11 +147,6 @@ function installExitHook(slots: ReadonlySet<GuardSlot>): void {
     if (stuck.length > 0) endProcess(stuck, code ?? 0, uncaught)
     return reallyExit.call(process, code)
   }
-}
-
-/** Node's own mark, set before the exit listeners are called. */
-function isExiting(): boolean {
-  return (process as { _exiting?: boolean })._exiting === true
 }
 
 /**

@@ -59,13 +59,22 @@ const ENDS_BY_NAME: Readonly<Record<string, EndState>> = {
 /** The state in which a request ends with that error, as far as it is legal from where it is. */
 export function endStateOf(error: unknown, from: RequestState): EndState {
   const code = errorCodeOf(error)
-  let end = code === undefined ? undefined : ENDS[code as ErrorCode]
-  if (end === undefined && error instanceof Error) end = ENDS_BY_NAME[error.name]
+  const name = code === undefined ? textOf(error, 'name') : undefined
+  const end = ENDS[code as ErrorCode] ?? ENDS_BY_NAME[name as string]
   return end !== undefined && REQUEST_TRANSITIONS[from].includes(end) ? end : 'failed'
 }
 
 /** The `code` of an error, ours or of Node, if it has one. */
 export function errorCodeOf(error: unknown): string | undefined {
-  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined
-  return typeof code === 'string' ? code : undefined
+  return textOf(error, 'code')
+}
+
+/** Anything can be thrown, also what throws when it is looked at. */
+function textOf(error: unknown, key: 'code' | 'name'): string | undefined {
+  try {
+    const text = error instanceof Error ? (error as { code?: unknown; name: unknown })[key] : undefined
+    return typeof text === 'string' ? text : undefined
+  } catch {
+    return undefined
+  }
 }

@@ -3,6 +3,8 @@ import { EventEmitter } from 'node:events'
 import { z } from 'zod'
 import { parseOptions } from '../config.js'
 import { errors } from '../errors.js'
+import { Announcer } from '../telemetry/announcer.js'
+import { createLogger, type Logger, takeLogger } from '../telemetry/logger.js'
 import { RequestHandle } from './request-handle.js'
 import { type LedgerListener, type RequestCounts, RequestLedger } from './request-ledger.js'
 import type { RequestInfo, RequestRecord } from './request-record.js'
@@ -14,7 +16,10 @@ const optionsSchema = z.strictObject({
   recent: z.number().int().min(0).max(1_000_000).default(100),
 })
 
-export type RequestTrackerOptions = z.input<typeof optionsSchema>
+export interface RequestTrackerOptions extends z.input<typeof optionsSchema> {
+  /** Where listeners that throw are logged, for example the host's pino logger; by default on stderr. */
+  logger?: Logger
+}
 
 /** What a tracker emits, in the context of the request's caller if somebody listened when it began. */
 export interface RequestTrackerEvents {
@@ -31,13 +36,19 @@ const EVENTS = ['received', 'transition', 'settled'] as const satisfies (keyof R
 /** Knows every request that is open, counts all, and remembers the last ones. */
 export class RequestTracker extends EventEmitter<RequestTrackerEvents> {
   readonly #ledger: RequestLedger
+  readonly #announcer: Announcer<RequestTrackerEvents>
   /** For the events of requests that began when nobody listened: their callers' contexts are not known. */
   readonly #scope = new AsyncResource('tbcoin-engine.requests')
 
   /** @throws ERR_INVALID_OPTIONS */
   constructor(options: RequestTrackerOptions = {}) {
     super()
-    this.#ledger = new RequestLedger(parseOptions(optionsSchema, options, 'RequestTracker').recent)
+    const [logger, rest] = takeLogger(options, 'RequestTracker')
+    this.#ledger = new RequestLedger(parseOptions(optionsSchema, rest, 'RequestTracker').recent)
+    this.#announcer = new Announcer<RequestTrackerEvents>(
+      this,
+      logger ?? createLogger('tbcoin-engine', 'info'),
+    )
     this.#followListeners()
   }
 
@@ -108,7 +119,6 @@ export class RequestTracker extends EventEmitter<RequestTrackerEvents> {
     })
   }
 
-  /** A listener that throws must not break the request: its error surfaces on its own. */
   #tell<K extends keyof RequestTrackerEvents>(
     record: RequestRecord,
     event: K,
@@ -116,12 +126,6 @@ export class RequestTracker extends EventEmitter<RequestTrackerEvents> {
   ): void {
     if (this.listenerCount(event) === 0) return
     const context = record.context ?? this.#scope
-    try {
-      context.runInAsyncScope(() => (this as EventEmitter).emit(event, ...payload()))
-    } catch (error) {
-      process.nextTick(() => {
-        throw error
-      })
-    }
+    context.runInAsyncScope(() => this.#announcer.tell(event, ...payload()))
   }
 }

@@ -5,8 +5,8 @@ import { parseOptions } from '../config.js'
 import { errors, messageOf } from '../errors.js'
 import { logTransitions } from '../lifecycle/log-transitions.js'
 import type { Transition, TransitionListener } from '../lifecycle/states.js'
+import { Announcer } from '../telemetry/announcer.js'
 import { createLogger, type Logger, takeLogger } from '../telemetry/logger.js'
-import { tell } from '../telemetry/tell.js'
 import { Cleanup, cleanupOrder, summarize } from './cleanup.js'
 import { checkHealth } from './health.js'
 import { Initialization, type Surroundings } from './initialization.js'
@@ -43,6 +43,7 @@ export class ResourceLifecycleManager extends EventEmitter<ResourceEvents> imple
   readonly #cleanupTimeoutMs: number
   readonly #healthTimeoutMs: number
   readonly #logger: Logger
+  readonly #announcer: Announcer<ResourceEvents>
   /** Shared work runs in here, never in the context of the caller that happened to start it. */
   readonly #scope = new AsyncResource('tbcoin-engine.resources')
   readonly #surroundings: Surroundings
@@ -56,6 +57,7 @@ export class ResourceLifecycleManager extends EventEmitter<ResourceEvents> imple
     this.#cleanupTimeoutMs = config.cleanupTimeoutMs
     this.#healthTimeoutMs = config.healthTimeoutMs
     this.#logger = logger ?? createLogger('tbcoin-engine', config.logLevel)
+    this.#announcer = new Announcer<ResourceEvents>(this, this.#logger)
     let order = 0
     this.#surroundings = {
       logger: this.#logger,
@@ -270,7 +272,7 @@ export class ResourceLifecycleManager extends EventEmitter<ResourceEvents> imple
     const log = logTransitions(this.#logger, `resource ${name}`)
     return (transition) => {
       log(transition)
-      tell<ResourceEvents, 'transition'>(this, 'transition', transition)
+      this.#announcer.tell('transition', transition)
     }
   }
 }

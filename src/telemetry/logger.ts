@@ -1,32 +1,27 @@
 import { inspect } from 'node:util'
 import { pino } from 'pino'
-import { errors } from '../errors.js'
+import { errors, isRuntimeError, messageOf } from '../errors.js'
 import type { LogLevel } from '../protocol/messages.js'
+import { LEVELS, type Logger, safeLogger } from './safe-logger.js'
 
-type Write = (fields: Record<string, unknown>, message: string) => void
+export type { Logger } from './safe-logger.js'
 
-/** What this library needs of a logger; a pino logger is one. */
-export interface Logger {
-  readonly fatal: Write
-  readonly error: Write
-  readonly warn: Write
-  readonly info: Write
-  readonly debug: Write
-  readonly trace: Write
-  /** Writes out what it holds back, if it does. */
-  flush?(): void
-  child(bindings: Record<string, unknown>): Logger
-}
+/** Lines that could not be written are kept up to so many bytes, and more of them dropped. */
+const MAX_UNWRITTEN_BYTES = 2 ** 20
 
 /** A pino logger on standard error: standard output belongs to the host. */
 export function createLogger(appName: string, level: LogLevel): Logger {
-  return pino({ name: appName, level }, pino.destination({ fd: 2, sync: true }))
+  const stream = pino.destination({ fd: 2, sync: true, maxLength: MAX_UNWRITTEN_BYTES })
+  // Without a listener a full disk behind standard error would end the host.
+  stream.on('error', () => undefined)
+  return safeLogger(pino({ name: appName, level }, stream))
 }
 
-const METHODS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'child'] as const
+const METHODS = [...LEVELS, 'child'] as const
 
 /**
- * Takes the logger out of options, which is the one thing in them that no schema checks.
+ * Takes the logger out of options, which is the one thing in them that no schema checks. What is
+ * returned never throws.
  * @throws ERR_INVALID_OPTIONS
  */
 export function takeLogger<T extends { logger?: Logger }>(
@@ -36,10 +31,18 @@ export function takeLogger<T extends { logger?: Logger }>(
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw new errors.ERR_INVALID_OPTIONS(`${what}: the options must be an object, not ${inspect(options)}`)
   }
-  const { logger, ...rest } = options
-  const missing = METHODS.filter((name) => logger !== undefined && typeof logger?.[name] !== 'function')
-  if (missing.length === 0) return [logger, rest]
-  throw new errors.ERR_INVALID_OPTIONS(
-    `${what}: \`logger\` must have ${METHODS.join(', ')}, as a pino logger has; it lacks ${missing.join(', ')}`,
-  )
+  try {
+    const { logger, ...rest } = options
+    if (logger === undefined) return [undefined, rest]
+    const missing = METHODS.filter((name) => typeof logger?.[name] !== 'function')
+    if (missing.length === 0) return [safeLogger(logger), rest]
+    throw new errors.ERR_INVALID_OPTIONS(
+      `${what}: \`logger\` must have ${METHODS.join(', ')}, as a pino logger has; it lacks ${missing.join(', ')}`,
+    )
+  } catch (error) {
+    if (isRuntimeError(error)) throw error
+    throw new errors.ERR_INVALID_OPTIONS(`${what}: the options cannot be read: ${messageOf(error)}`, {
+      cause: error,
+    })
+  }
 }

@@ -1,9 +1,10 @@
+import type { Logger } from 'tbcoin-engine'
 import { describe, expect, it, vi } from 'vitest'
 import * as graphs from '../fixtures/graphs.js'
 import { tempRepository } from '../fixtures/temp-repository.js'
 import { type Line, listLogger } from '../fixtures/test-logger.js'
 import { gate, runtime, start } from './bed.js'
-import { ask, codeOf, gated, gatedLoader, loadGated, settle, yOf } from './kit.js'
+import { ask, codeOf, gated, gatedLoader, loadGated, yOf } from './kit.js'
 
 describe('a handle', () => {
   it('tells name, version, state and signature, and predicts', async () => {
@@ -246,26 +247,51 @@ describe('log lines', () => {
 })
 
 describe('a listener that throws', () => {
-  it('does not break what it listens to', async () => {
-    await start()
-    const thrown: unknown[] = []
-    const note = (error: unknown): void => {
-      thrown.push(error)
-    }
-    const others = process.listeners('uncaughtException')
-    process.removeAllListeners('uncaughtException')
-    process.on('uncaughtException', note)
-    try {
-      runtime.once('transition', () => {
-        throw new Error('a mistake in the host')
-      })
-      await loadGated(runtime, '1')
-      expect(await ask(runtime, 1)).toBe(1)
-      await settle()
-      expect(thrown).toEqual([expect.objectContaining({ message: 'a mistake in the host' })])
-    } finally {
-      process.off('uncaughtException', note)
-      for (const other of others) process.on('uncaughtException', other)
-    }
+  const mistake = new Error('a mistake in the host')
+
+  it.each<[string, () => unknown]>([
+    [
+      'at once',
+      () => {
+        throw mistake
+      },
+    ],
+    ['later', () => Promise.reject(mistake)],
+  ])('%s does not break what it listens to, and is logged', async (_, listener) => {
+    const lines: Line[] = []
+    await start({ logger: listLogger(lines) })
+    runtime.once('transition', listener)
+    await loadGated(runtime, '1')
+    expect(await ask(runtime, 1)).toBe(1)
+    expect(lines.filter(({ level }) => level === 'error')).toEqual([
+      {
+        level: 'error',
+        message: 'a listener of the application has thrown',
+        fields: { err: mistake, event: 'transition' },
+      },
+    ])
+  })
+})
+
+describe('a logger that throws', () => {
+  const failing = (): never => {
+    throw new Error('ENOSPC: no space left on device, write')
+  }
+  const names = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
+  const methods = Object.fromEntries(names.map((name) => [name, failing])) as unknown as Omit<Logger, 'child'>
+
+  it.each<[string, Logger]>([
+    ['in every line', { ...methods, child: () => ({ ...methods, child: failing }) }],
+    ['when it makes a child', { ...methods, child: failing }],
+  ])('%s breaks nothing: loads, answers, deaths of replicas, the close', async (_, logger) => {
+    await start({ logger, restartBackoffMs: 1 })
+    await loadGated(runtime, '1')
+    expect(await ask(runtime, 1)).toBe(1)
+    expect(await codeOf(ask(runtime, 2, 'exit'))).toBe('ERR_REPLICA_EXITED')
+    expect(await ask(runtime, 3)).toBe(3)
+    await runtime.models.hotSwapModel({ ...gated({ offset: 5 }), newVersion: '2' })
+    expect(await ask(runtime, 4)).toBe(9)
+    await runtime.close()
+    expect(runtime.requests.counts().active).toEqual({ received: 0, queued: 0, running: 0 })
   })
 })

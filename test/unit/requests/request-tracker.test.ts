@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { errors } from '../../../src/errors.js'
 import { RequestTracker } from '../../../src/requests/request-tracker.js'
+import { type Line, listLogger } from '../../fixtures/test-logger.js'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
@@ -323,24 +324,53 @@ describe('the listeners', () => {
     expect(() => order.to('running')).toThrow(errors.ERR_ILLEGAL_TRANSITION)
   })
 
-  it('that throw break nothing: the error surfaces on its own', () => {
+  it('that throw break nothing, nor keep the others from being told: they are logged', () => {
+    const lines: Line[] = []
+    const tracker = new RequestTracker({ logger: listLogger(lines) })
+    const mistake = new Error('a mistake in the host')
+    tracker.on('settled', () => {
+      throw mistake
+    })
+    const told = toldBy(tracker)
+    const order = tracker.begin('order')
+    order.complete()
+    expect(order.state).toBe('completed')
+    expect(told.at(-1)).toBe('1 settled completed')
+    expect(lines).toEqual([
+      {
+        level: 'error',
+        message: 'a listener of the application has thrown',
+        fields: { err: mistake, event: 'settled' },
+      },
+    ])
+  })
+})
+
+describe('an error that cannot be read', () => {
+  const hostile = (): Error =>
+    new Proxy(new Error('x'), {
+      get: () => {
+        throw new Error('no')
+      },
+      getPrototypeOf: () => {
+        throw new Error('no')
+      },
+    })
+
+  it('fails a request as any other does', () => {
     const tracker = new RequestTracker()
-    const later: (() => void)[] = []
-    const nextTick = vi
-      .spyOn(process, 'nextTick')
-      .mockImplementation((fn) => void later.push(fn as () => void))
-    try {
-      tracker.on('settled', () => {
-        throw new Error('a mistake in the host')
-      })
-      const order = tracker.begin('order')
-      order.complete()
-      expect(order.state).toBe('completed')
-      expect(later).toHaveLength(1)
-      expect(later[0]).toThrow('a mistake in the host')
-    } finally {
-      nextTick.mockRestore()
-    }
+    tracker.begin('order').fail(hostile())
+    const moved = tracker.begin('order')
+    moved.to('failed', hostile())
+    expect(tracker.active()).toEqual([])
+    expect(tracker.counts()).toMatchObject({
+      totals: { received: 2, failed: 2 },
+      active: { received: 0, queued: 0, running: 0 },
+    })
+    expect(tracker.recent().map(({ state, code }) => [state, code])).toEqual([
+      ['failed', undefined],
+      ['failed', undefined],
+    ])
   })
 })
 

@@ -1,0 +1,30 @@
+import { afterAll, describe, expect, it } from 'vitest'
+import { constantAnswer } from '../fixtures/graphs.js'
+import { messageOf, runChild } from '../fixtures/process/run-child.js'
+import { tempRepository } from '../fixtures/temp-repository.js'
+
+const repository = tempRepository({ answer: { '1': constantAnswer(1) } })
+afterAll(() => repository.dispose())
+
+const models = [{ name: 'answer', version: '1', source: repository.path('answer', '1') }]
+
+describe('an exit listener of the host that throws, in a process.exit() inside', () => {
+  it.each(['promoted', 'request', 'settled', 'logger'])(
+    'a listener of ours (%s) ends the process as plain Node does',
+    async (where) => {
+      const plain = await runChild('exit-in-listener.mjs', { input: { models, plain: true } })
+      const child = await runChild('exit-in-listener.mjs', { input: { models, where } })
+      expect(plain).toMatchObject({ isOverdue: false, signal: null })
+      expect(child).toMatchObject({ isOverdue: false, signal: null, code: plain.code })
+      expect(child.stderr).toContain('Error: thrown by an exit listener')
+    },
+  )
+})
+
+describe.runIf(process.platform === 'linux')('standard error on a full disk', () => {
+  it('ends no host, which starts, answers and closes', async () => {
+    const child = await runChild('full-stderr.mjs', { input: { models }, stderr: '/dev/full' })
+    expect(child).toMatchObject({ code: 0, signal: null })
+    expect(messageOf(child, 'done')).toMatchObject({ y: [2] })
+  })
+})

@@ -1,0 +1,75 @@
+import { EventEmitter } from 'node:events'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { Announcer } from '../../../src/telemetry/announcer.js'
+import { type Line, listLogger } from '../../fixtures/test-logger.js'
+
+interface Events {
+  moved: [to: string]
+}
+
+function announcerOf(): { emitter: EventEmitter<Events>; announcer: Announcer<Events>; lines: Line[] } {
+  const emitter = new EventEmitter<Events>()
+  const lines: Line[] = []
+  return { emitter, announcer: new Announcer<Events>(emitter, listLogger(lines)), lines }
+}
+
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+describe('an announcer', () => {
+  it('calls every listener as `emit` does, those for once only once', () => {
+    const { emitter, announcer } = announcerOf()
+    const told: unknown[] = []
+    emitter.on('moved', function (this: unknown, to) {
+      told.push([this === emitter, to])
+    })
+    emitter.once('moved', (to) => told.push(to))
+    announcer.tell('moved', 'a')
+    announcer.tell('moved', 'b')
+    expect(told).toEqual([[true, 'a'], 'a', [true, 'b']])
+  })
+
+  it('tells the others when one throws, and logs it', () => {
+    const { emitter, announcer, lines } = announcerOf()
+    const told: string[] = []
+    emitter.on('moved', () => {
+      throw new Error('mine')
+    })
+    emitter.on('moved', (to) => told.push(to))
+    expect(() => announcer.tell('moved', 'a')).not.toThrow()
+    expect(told).toEqual(['a'])
+    expect(lines).toEqual([
+      {
+        level: 'error',
+        message: 'a listener of the application has thrown',
+        fields: { err: new Error('mine'), event: 'moved' },
+      },
+    ])
+  })
+
+  it('logs a listener that rejects', async () => {
+    const { emitter, announcer, lines } = announcerOf()
+    emitter.on('moved', async () => {
+      throw new Error('later')
+    })
+    announcer.tell('moved', 'a')
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(lines.map(({ fields }) => fields)).toEqual([{ err: new Error('later'), event: 'moved' }])
+  })
+
+  it('logs one of many throws a second, with how many it left out', () => {
+    vi.useFakeTimers({ now: 10_000 })
+    const { emitter, announcer, lines } = announcerOf()
+    emitter.on('moved', (to) => {
+      throw new Error(to)
+    })
+    for (let round = 0; round < 100; round += 1) announcer.tell('moved', `${round}`)
+    vi.advanceTimersByTime(1_000)
+    announcer.tell('moved', 'last')
+    expect(lines.map(({ fields }) => fields)).toEqual([
+      { err: new Error('0'), event: 'moved' },
+      { err: new Error('last'), event: 'moved', unlogged: 99 },
+    ])
+  })
+})
