@@ -28,7 +28,7 @@ export interface ReplicaHost {
   side(task: SideTask): Promise<ReplicaReplies['side']>
   /** Gives the session back. */
   release(): Promise<ReplicaReplies['release']>
-  /** Ends the thread as soon as it is outside native code; resolves when it is gone. Idempotent. */
+  /** Ends the thread as soon as it is outside native code; resolves when it is gone, never rejects. Idempotent. */
   terminate(): Promise<void>
   /** The thread no longer keeps the process alive, whatever it is doing. */
   detach(): void

@@ -9,6 +9,7 @@ import { Quarantine } from './quarantine.js'
 import { RELEASE_MS, Replica, type StuckReplica } from './replica.js'
 import type { ReplicaHost } from './replica-host.js'
 import { type ReplacingSet, Restarts } from './restarts.js'
+import { Watchdog } from './watchdog.js'
 
 export interface ReplicaSetListener {
   /** The replica has loaded its model and has nothing to do. */
@@ -41,7 +42,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
   /** Why the last replica could not be started, until all that are wanted serve. */
   #fault: Error | undefined
   #isEnded = false
-  #watchdog: NodeJS.Timeout | undefined
+  readonly #watchdog: Watchdog
 
   constructor(
     settings: PoolSettings,
@@ -56,6 +57,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     this.#listener = listener
     this.#restarts = new Restarts(this, settings)
     this.#growth = new Growth(this, { ...settings, inTurn: source.inTurn })
+    this.#watchdog = new Watchdog(settings.stuckAfterMs, this.#replicas, (replica) => this.#giveUp(replica))
   }
 
   get wanted(): number {
@@ -72,7 +74,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
       wanted: this.#wanted,
       replicas: replicas.length,
       idle: this.#idle.length,
-      busy: replicas.filter(isRunning).length,
+      busy: replicas.filter((replica) => replica.isRunning).length,
       starting: replicas.filter((replica) => replica.state === 'starting').length,
       quarantined: this.#quarantine.size,
       restarts: this.#restarts.count,
@@ -152,19 +154,10 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     this.#idle.push(replica)
   }
 
-  /** Puts replicas in quarantine whose run has taken too long. */
-  tick(nowMs: number): void {
-    for (const replica of this.#replicas) {
-      replica.discountWait(nowMs)
-      const isStuck = isRunning(replica) && replica.runningMs(nowMs) >= this.#settings.stuckAfterMs
-      if (isStuck) this.#giveUp(replica, nowMs)
-    }
-  }
-
   /** Ends every replica; returns those that were not over after `timeoutMs`. May be called again. */
   async stop(timeoutMs: number): Promise<StuckReplica[]> {
     this.#isEnded = true
-    clearInterval(this.#watchdog)
+    this.#watchdog.stop()
     this.#restarts.cancelAll()
     this.#growth.changed()
     this.#idle.length = 0
@@ -277,8 +270,8 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     await this.#end(replica, RELEASE_MS)
   }
 
-  #giveUp(replica: Replica, nowMs: number): void {
-    const stuck = replica.stuck(nowMs)
+  #giveUp(replica: Replica): void {
+    const stuck = replica.stuck(performance.now())
     replica.state = 'quarantined'
     this.#replicas.delete(replica)
     this.#departures.forget(replica)
@@ -299,11 +292,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
   }
 
   #watch(): void {
-    const { stuckAfterMs } = this.#settings
-    if (stuckAfterMs === 0 || this.#isEnded) return
-    const everyMs = Math.max(10, Math.min(1_000, stuckAfterMs / 4))
-    this.#watchdog = setInterval(() => this.tick(performance.now()), everyMs)
-    this.#watchdog.unref()
+    if (this.#settings.stuckAfterMs > 0 && !this.#isEnded) this.#watchdog.start()
   }
 
   assertServing(): void {
@@ -312,8 +301,4 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     const what = this.#isEnded ? 'was stopped' : 'keeps losing replicas'
     throw new errors.ERR_MODEL_UNAVAILABLE(`the pool of ${model}@${version} ${what}`, { model, version })
   }
-}
-
-function isRunning({ state }: Replica): boolean {
-  return state === 'busy' || state === 'leaving'
 }

@@ -41,6 +41,8 @@ export class Replica {
   readonly #model: string
   readonly #version: string
   #startedAtMs = performance.now()
+  /** What of the task's time counts against its limit. */
+  #chargedMs = 0
   /** Settles, never rejects, when the task under way is over. */
   #task: Promise<unknown> = NO_TASK
   #ending: Promise<true> | undefined
@@ -64,13 +66,25 @@ export class Replica {
     })
   }
 
-  runningMs(nowMs: number): number {
-    return nowMs - this.#startedAtMs
+  get isRunning(): boolean {
+    return this.state === 'busy' || this.state === 'leaving'
   }
 
-  /** Counts the time of a run from now on if it still waits for its turn. */
-  discountWait(nowMs: number): void {
-    if (this.host.isWaiting) this.#startedAtMs = nowMs
+  /**
+   * Charges the task under way for `ms`, or for as long as it has run; returns what it has been charged. The
+   * time in which a run waits for its turn is not charged.
+   */
+  charge(nowMs: number, ms: number): number {
+    if (this.host.isWaiting) {
+      this.#startedAtMs = nowMs
+      return this.#chargedMs
+    }
+    this.#chargedMs += Math.max(0, Math.min(ms, this.runningMs(nowMs)))
+    return this.#chargedMs
+  }
+
+  runningMs(nowMs: number): number {
+    return nowMs - this.#startedAtMs
   }
 
   stuck(nowMs: number): StuckReplica {
@@ -157,6 +171,7 @@ export class Replica {
     this.state = 'busy'
     this.tasks += 1
     this.#startedAtMs = nowMs
+    this.#chargedMs = 0
     this.#task = task
     return task
   }
