@@ -66,7 +66,8 @@ export const ERROR_TABLE = {
   },
   ERR_INSUFFICIENT_MEMORY: {
     retryable: true,
-    meaning: 'The memory budget has no room for the model.',
+    meaning:
+      'There is no memory for the model within the budget, or none for the input or answer of a request.',
   },
   ERR_DRAIN_TIMEOUT: {
     retryable: true,

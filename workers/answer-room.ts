@@ -1,7 +1,9 @@
-import type { Answer } from '../src/protocol/messages.js'
+import { errors } from '../src/errors.js'
+import type { Answer, OwnElements } from '../src/protocol/messages.js'
 import { aligned, INLINE_BYTES, viewOf } from '../src/protocol/pack-layout.js'
-import { copyElements } from '../src/tensors/rows.js'
-import type { Tensor, TensorData } from '../src/tensors/tensor.js'
+import { newElements } from '../src/tensors/coerce-elements.js'
+import { copyElements, elementCount } from '../src/tensors/rows.js'
+import type { Tensor, TensorData, TensorType } from '../src/tensors/tensor.js'
 
 /** What is left of a pack's buffer, for answers; those that are too large for it travel by themselves. */
 export class AnswerRoom {
@@ -11,7 +13,7 @@ export class AnswerRoom {
   readonly #isTrusted: boolean
   #offset: number
 
-  /** `isTrusted` says that answers are typed arrays over buffers that can be moved, or strings. */
+  /** `isTrusted` says that the buffers of answers can be moved, and that nobody has kept one. */
   constructor(buffer: ArrayBuffer, offset: number, isTrusted: boolean) {
     this.#buffer = buffer
     this.#offset = offset
@@ -29,30 +31,68 @@ export class AnswerRoom {
     return this.#offset + bytes <= this.#buffer.byteLength
   }
 
-  /** Puts the outputs of so many requests where they can be sent from. */
+  /**
+   * Puts the outputs of so many requests where they can be sent from.
+   * @throws ERR_INFERENCE if one does not hold as many elements as its dims say.
+   */
   put(outputs: readonly Tensor[], requests: number): Answer {
     return {
       dims: outputs.map(({ dims }) => dims),
-      data: outputs.map(({ type, data }) => {
-        if (!ArrayBuffer.isView(data)) return this.#isTrusted ? data : structuredClone(data)
+      data: outputs.map((output, index) => {
+        const { type, dims, data } = output
+        const count = elementCount(dims)
+        // One whose buffer has moved with another output would leave in the pack what was there before.
+        if (data.length !== count) throw wrongCount(index, output)
+        if (!ArrayBuffer.isView(data)) return data
         const end = this.#offset + data.byteLength
-        if (data.byteLength > requests * INLINE_BYTES || end > this.#buffer.byteLength)
-          return this.#move(data)
+        if (data.byteLength > requests * INLINE_BYTES || end > this.#buffer.byteLength) {
+          return this.#move(output, outputs)
+        }
         const offset = this.#offset
-        copyElements(viewOf(type, this.#buffer, offset, data.length), 0, data, 0, data.length)
+        copyElements(viewOf(type, this.#buffer, offset, count), 0, data, 0, count)
         this.#offset = aligned(end)
         return offset
       }),
     }
   }
 
-  #move(data: Exclude<TensorData, string[]>): TensorData {
-    const { buffer } = data
-    let own = data
-    if (buffer === this.#buffer || !(buffer instanceof ArrayBuffer)) own = data.slice()
-    // What cannot be moved would end the thread when it is sent.
-    else if (!this.#isTrusted) own = structuredClone(data, { transfer: [buffer] })
-    if (!this.transfer.includes(own.buffer as ArrayBuffer)) this.transfer.push(own.buffer as ArrayBuffer)
+  /** The whole buffer of an output if nothing else is in there, else a copy. */
+  #move({ type, data }: Tensor, outputs: readonly Tensor[]): OwnElements {
+    const buffer = bufferOf(data)
+    const isWhole = buffer instanceof ArrayBuffer && buffer.byteLength === (data as Uint8Array).byteLength
+    const isOwn = isWhole && buffer !== this.#buffer && !this.transfer.includes(buffer)
+    const isAlone = isOwn && outputs.filter((other) => bufferOf(other.data) === buffer).length === 1
+    const own = (isAlone ? this.#movable(buffer) : undefined) ?? copied(type, data)
+    this.transfer.push(own)
     return own
   }
+
+  /** The buffer in a form that nothing keeps from being sent; undefined if there is none. */
+  #movable(buffer: ArrayBuffer): ArrayBuffer | undefined {
+    if (this.#isTrusted) return buffer
+    try {
+      // At once: what cannot be moved would cost the answers of the whole pack when they are sent.
+      return isResizable(buffer) ? undefined : structuredClone(buffer, { transfer: [buffer] })
+    } catch {
+      return undefined
+    }
+  }
+}
+
+function bufferOf(data: TensorData): ArrayBufferLike | undefined {
+  return ArrayBuffer.isView(data) ? data.buffer : undefined
+}
+
+function copied(type: TensorType, data: TensorData): ArrayBuffer {
+  const own = newElements(type, data.length)
+  copyElements(own, 0, data, 0, data.length)
+  return (own as Float32Array<ArrayBuffer>).buffer
+}
+
+function isResizable(buffer: ArrayBuffer): boolean {
+  return (buffer as { resizable?: boolean }).resizable === true
+}
+
+function wrongCount(index: number, { dims, data }: Tensor): Error {
+  return new errors.ERR_INFERENCE(`output ${index} holds ${data.length} elements, its dims are [${dims}]`)
 }

@@ -13,11 +13,12 @@ import type {
 import { readRun } from '../src/protocol/pack-layout.js'
 import type { BatchPlan } from '../src/tensors/batch-plan.js'
 import { byName } from '../src/tensors/by-name.js'
-import type { Outputs, Tensor } from '../src/tensors/tensor.js'
+import { copyOf } from '../src/tensors/copies.js'
+import type { Tensor } from '../src/tensors/tensor.js'
 import { AnswerRoom } from './answer-room.js'
 import { split } from './batch-rows.js'
 import { type TriedBatch, tryBatch } from './batch-trial.js'
-import { checkOutputs } from './check-loaded.js'
+import { readOutputs } from './check-loaded.js'
 import { failure } from './failure.js'
 import type { SideWorker } from './side-worker.js'
 
@@ -70,11 +71,15 @@ export class PackRunner {
     for (const [index, shape] of task.runs.entries()) {
       const own = inputs[index] as Tensor[]
       this.#begin(index)
-      results.push(
-        await (shape.rows === undefined
-          ? this.#single(own, shape, room, side)
-          : this.#batch(own, shape, shape.rows, room, side)),
-      )
+      try {
+        results.push(
+          await (shape.rows === undefined
+            ? this.#single(own, shape, room, side)
+            : this.#batch(own, shape, shape.rows, room, side)),
+        )
+      } catch (error) {
+        results.push(this.#failure(error))
+      }
     }
     const reply: RunDone = { ok: true, buffer: task.buffer, results, hasSideWork: side.hasWork }
     return { reply, transfer: [task.buffer, ...room.transfer] }
@@ -97,9 +102,9 @@ export class PackRunner {
     }
     this.#counts.runs += 1
     try {
-      const named: Outputs = await this.#model.run(byName(this.#inputNames, inputs), wanted)
-      if (!this.#isBuiltIn) checkOutputs(named, this.#model.signature, wanted, this.#subject)
-      const outputs = (wanted ?? this.#outputNames).map((name) => named[name] as Tensor)
+      const outputs = await (this.#isBuiltIn
+        ? this.#runTrusted(inputs, wanted)
+        : this.#runOther(inputs, wanted))
       return { outputs, ms: count() }
     } catch (error) {
       count()
@@ -108,21 +113,32 @@ export class PackRunner {
     }
   }
 
+  async #runTrusted(inputs: readonly Tensor[], wanted: readonly string[] | undefined): Promise<Tensor[]> {
+    const named = await this.#model.run(byName(this.#inputNames, inputs), wanted)
+    return (wanted ?? this.#outputNames).map((name) => named[name] as Tensor)
+  }
+
+  /**
+   * A custom loader gets copies: it may change its inputs, keep or move their buffers, or give them back
+   * as outputs. What is in the pack's buffer belongs to other requests too.
+   */
+  async #runOther(inputs: readonly Tensor[], wanted: readonly string[] | undefined): Promise<Tensor[]> {
+    const { run, signature } = this.#model
+    const named = await run(byName(this.#inputNames, inputs.map(copyOf)), wanted?.slice())
+    return readOutputs(named, signature, wanted, this.#subject)
+  }
+
   async #single(
     inputs: readonly Tensor[],
     { outputs: wanted, keep }: RunShape,
     room: AnswerRoom,
     side: SideWorker,
   ): Promise<RunResult> {
-    try {
-      const { outputs, ms } = await this.#timed(inputs, wanted)
-      if (keep === 'sample' || keep === 'typical') {
-        side.offer(inputs, wanted === undefined ? outputs : undefined, ms, keep === 'typical')
-      }
-      return { answer: room.put(outputs, 1), ms }
-    } catch (error) {
-      return failure(error)
+    const { outputs, ms } = await this.#timed(inputs, wanted)
+    if (keep === 'sample' || keep === 'typical') {
+      remember(() => side.offer(inputs, wanted === undefined ? outputs : undefined, ms, keep === 'typical'))
     }
+    return { answer: room.put(outputs, 1), ms }
   }
 
   async #batch(
@@ -140,7 +156,7 @@ export class PackRunner {
     try {
       const { outputs, ms } = await this.#timed(inputs, wanted)
       checkRows(outputs, axes, rows)
-      if (keep === 'check') side.check({ inputs, outputs, rows, plan, axes, wanted })
+      if (keep === 'check') remember(() => side.check({ inputs, outputs, rows, plan, axes, wanted }))
       if (room.isInline(outputs, rows.length)) return { answer: room.put(outputs, rows.length), ms }
       return { answers: split(outputs, axes, rows).map((each) => room.put(each, 1)), ms, fault: undefined }
     } catch (error) {
@@ -176,12 +192,25 @@ export class PackRunner {
       try {
         answers.push(room.put(await this.runOnce(own, wanted), 1))
       } catch (cause) {
-        answers.push(failure(cause))
+        answers.push(this.#failure(cause))
       }
     }
     const isBatchAtFault = answers.every((answer) => !('error' in answer))
     const reason = `a batch of ${rows.length} failed, its requests one by one did not: ${(error as Error).message}`
     return { answers, ms: undefined, fault: isBatchAtFault ? { reason } : undefined }
+  }
+
+  #failure(error: unknown): Failure {
+    return failure(asRuntimeError('ERR_INFERENCE', 'the answer cannot be sent', error, this.#subject))
+  }
+}
+
+/** There may be no memory for copies, which is no reason to withhold an answer. */
+function remember(keep: () => void): void {
+  try {
+    keep()
+  } catch {
+    // The next one may be kept.
   }
 }
 

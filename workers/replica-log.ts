@@ -1,4 +1,7 @@
+import { inspect } from 'node:util'
 import { LOG_LEVELS, type LogLevel, type ReplicaMessage } from '../src/protocol/messages.js'
+
+type Level = Exclude<LogLevel, 'silent'>
 
 /** Sends log lines of at least `level` to the main thread, which owns the logger. */
 export class ReplicaLog {
@@ -10,8 +13,28 @@ export class ReplicaLog {
     this.#send = send
   }
 
-  write(level: Exclude<LogLevel, 'silent'>, message: string, fields: Record<string, unknown> = {}): void {
-    if (LOG_LEVELS.indexOf(level) > LOG_LEVELS.indexOf(this.level)) return
-    this.#send({ kind: 'log', level, message, fields })
+  /** Never throws, whatever a loader passes: a level that is unknown is `debug`. */
+  write(level: Level, message: string, given: Record<string, unknown> = {}): void {
+    const known: Level = isLevel(level) ? level : 'debug'
+    if (LOG_LEVELS.indexOf(known) > LOG_LEVELS.indexOf(this.level)) return
+    const fields = typeof given === 'object' && given !== null ? given : { fields: given }
+    try {
+      this.#send({ kind: 'log', level: known, message: String(message), fields })
+    } catch {
+      this.#sendShown(known, message, fields)
+    }
   }
+
+  /** Functions, proxies and the like can be shown but not sent. */
+  #sendShown(level: Level, message: unknown, fields: unknown): void {
+    try {
+      this.#send({ kind: 'log', level, message: inspect(message), fields: { fields: inspect(fields) } })
+    } catch {
+      // It cannot be shown either.
+    }
+  }
+}
+
+function isLevel(level: unknown): level is Level {
+  return level !== 'silent' && LOG_LEVELS.some((known) => known === level)
 }

@@ -1,6 +1,8 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
+import { asRuntimeError } from '../src/protocol/error-codec.js'
 import { SENT } from '../src/protocol/guard-cells.js'
 import type { PortTask } from '../src/protocol/messages.js'
+import { failure } from './failure.js'
 
 /** How long a thread looks for its next task before it goes to sleep: about what waking it up would take. */
 const SPIN_MS = 0.05
@@ -32,6 +34,11 @@ export class TaskLoop {
     this.#cells = new Int32Array(guard)
     this.#answer = answer
     port.on('message', (task: PortTask) => void this.#take(task))
+    // A task that cannot be read, for want of memory: without an answer the main thread would wait for ever.
+    port.on('messageerror', (error: unknown) => {
+      this.#taken += 1
+      port.postMessage(failure(asRuntimeError('ERR_INSUFFICIENT_MEMORY', 'the task cannot be read', error)))
+    })
   }
 
   async #take(first: PortTask): Promise<void> {
@@ -39,9 +46,16 @@ export class TaskLoop {
       this.#taken += 1
       const isSoon = performance.now() - this.#idleSinceMs <= SPIN_MS
       this.#luck = isSoon ? MAX_LUCK : Math.max(0, this.#luck - 1)
-      const { reply, transfer } = await this.#answer(task)
-      this.#port.postMessage(reply, transfer)
+      this.#send(await this.#answer(task))
       this.#idleSinceMs = performance.now()
+    }
+  }
+
+  #send({ reply, transfer }: TaskAnswer): void {
+    try {
+      this.#port.postMessage(reply, transfer)
+    } catch (error) {
+      this.#port.postMessage(failure(asRuntimeError('ERR_INFERENCE', 'the answers cannot be sent', error)))
     }
   }
 

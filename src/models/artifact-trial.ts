@@ -27,9 +27,10 @@ export class ArtifactTrial {
   offer(request: RunRequest): void {
     const inputs = request.inputs as readonly Tensor[]
     if (this.#isOver || this.#kept === ENOUGH || this.#bytes + bytesOf(inputs) > MAX_BYTES) return
+    const copies = copiesOf(inputs)
+    if (copies === undefined) return
     this.#kept += 1
-    this.#bytes += bytesOf(inputs)
-    const copies = inputs.map(copyOf)
+    this.#bytes += bytesOf(copies)
     request.promise.then(
       () => this.#answered(copies),
       () => {
@@ -55,5 +56,14 @@ export class ArtifactTrial {
     if (this.#isOver) return
     this.cancel()
     this.#onReady(this.#samples)
+  }
+}
+
+/** Undefined if there is no memory for them, which is no reason to refuse the request. */
+function copiesOf(inputs: readonly Tensor[]): Tensor[] | undefined {
+  try {
+    return inputs.map(copyOf)
+  } catch {
+    return undefined
   }
 }

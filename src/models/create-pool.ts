@@ -104,6 +104,7 @@ export function createPool(
         )
         serving.emit('batchingDisabled', { ...subject, reason })
       },
+      unexpected: (err) => log.error({ err }, 'something has thrown that must not; the pool goes on'),
     },
     // What another loader reads is not known, and so not of what its proof is true.
     hasBuiltInLoader(serving, version) ? version.batching : undefined,

@@ -14,7 +14,12 @@ export interface ReplicaReport {
 }
 
 type Resize = (version: ModelVersion, replicas: number | 'auto') => Promise<void>
-type Predict = (name: string, input: ModelInput, options?: PredictOptions) => Promise<Outputs>
+type Predict = (
+  name: string,
+  input: ModelInput,
+  options: PredictOptions | undefined,
+  version: string,
+) => Promise<Outputs>
 
 /** One version of a model, whatever state it is in. */
 export class ModelHandle {
@@ -49,7 +54,7 @@ export class ModelHandle {
 
   /** As `runtime.predict`, always of this version. */
   predict(input: ModelInput, options?: Omit<PredictOptions, 'version'>): Promise<Outputs> {
-    return this.#predict(this.name, input, { ...options, version: this.version })
+    return this.#predict(this.name, input, options, this.version)
   }
 
   /**

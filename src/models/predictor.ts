@@ -3,7 +3,8 @@ import { parseOptions, predictOptionsSchema } from '../config.js'
 import { errors } from '../errors.js'
 import { RunRequest } from '../pools/run-request.js'
 import type { VersionPool } from '../pools/version-pool.js'
-import { quote } from '../tensors/describe.js'
+import { asRuntimeError } from '../protocol/error-codec.js'
+import { describeValue, quote } from '../tensors/describe.js'
 import { prepareInputs } from '../tensors/prepare-feeds.js'
 import type { ModelInput, Outputs, Signature, UnsupportedOutput } from '../tensors/tensor.js'
 import type { ModelVersion } from './model-version.js'
@@ -22,22 +23,26 @@ export class Predictor {
     this.#warm = warm
   }
 
-  predict(name: string, input: ModelInput, options?: PredictOptions): Promise<Outputs> {
+  /** `label` is the version to ask, whatever the options say. */
+  predict(name: string, input: ModelInput, options?: PredictOptions, label?: string): Promise<Outputs> {
     const tracked = this.#serving.requests.receive(name)
     try {
+      if (typeof name !== 'string') throw noName(name)
       const checked =
         options === undefined ? NO_OPTIONS : parseOptions(predictOptionsSchema, options, 'predict')
       assertOpen(this.#serving)
-      const version = this.#serving.catalogue.resolve(name, checked.version)
+      const wanted = label ?? checked.version
+      const version = this.#serving.catalogue.resolve(name, wanted)
       tracked.version = version.spec.version
       const { pool } = version
       if (!pool?.isOpen) assertRoom(this.#serving, version)
       version.usage.begin(tracked.startedAtMs)
       const request = new RunRequest(name, tracked.version, checked, version.usage.end, tracked)
       if (pool?.isOpen) admit(this.#serving, version, pool, request, input)
-      else void this.#admitWhenWarm(version, request, input, checked.version === undefined)
+      else void this.#admitWhenWarm(version, request, input, wanted === undefined)
       return request.promise
-    } catch (error) {
+    } catch (thrown) {
+      const error = asRuntimeError('ERR_INVALID_OPTIONS', 'predict', thrown)
       tracked.settled(error, performance.now())
       return Promise.reject(error)
     }
@@ -58,7 +63,7 @@ export class Predictor {
         assertOpen(this.#serving)
       }
     } catch (error) {
-      request.reject(error)
+      request.reject(asRuntimeError('ERR_MODEL_UNAVAILABLE', 'the load failed', error, version.subject))
     }
   }
 }
@@ -76,13 +81,16 @@ function admit(
     request.inputs = prepareInputs(signature, input, version.subject)
     if (request.outputs !== undefined) checkOutputs(request.outputs, signature, version)
     else if (signature.unsupported !== undefined) throw unsupported(signature.unsupported, signature, version)
+    version.trial?.offer(request)
+    if (version.fullReplicas !== undefined) version.grow((err) => notGrown(serving, version, err))
+    pool.submit(request)
   } catch (error) {
-    request.reject(error)
-    return
+    request.reject(asRuntimeError('ERR_INFERENCE', 'the request cannot be admitted', error, version.subject))
   }
-  version.trial?.offer(request)
-  if (version.fullReplicas !== undefined) version.grow((err) => notGrown(serving, version, err))
-  pool.submit(request)
+}
+
+function noName(name: unknown): Error {
+  return new errors.ERR_MODEL_NOT_FOUND(`there is no model ${describeValue(name)}; its name is a string`)
 }
 
 /** It is served by the replicas that it was left with. */

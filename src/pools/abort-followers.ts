@@ -10,24 +10,31 @@ interface Following {
   readonly sources: readonly unknown[]
 }
 
+/** Not a signal's own, which may be those of a class of the caller's. */
+const { addEventListener, removeEventListener } = EventTarget.prototype
+
 /** One listener for all requests that share a signal: more than ten of them would look like a leak to Node. */
 const FOLLOWINGS = new WeakMap<AbortSignal, Following>()
 
-/** Tells the follower once the signal aborts, at once if it has. */
+/**
+ * Tells the follower once the signal aborts, at once if it has.
+ * @throws what an object throws that only looks like a signal
+ */
 export function follow(signal: AbortSignal, follower: AbortFollower): void {
   if (signal.aborted) {
-    follower.aborted(signal.reason)
+    follower.aborted(reasonOf(signal))
     return
   }
   let following = FOLLOWINGS.get(signal)
   if (following === undefined) {
     const followers = new Set<AbortFollower>()
     const listener = (): void => {
-      for (const each of [...followers]) each.aborted(signal.reason)
+      const reason = reasonOf(signal)
+      for (const each of [...followers]) each.aborted(reason)
     }
     following = { followers, listener, sources: sourcesOf(signal) }
+    addEventListener.call(signal, 'abort', listener, { once: true })
     FOLLOWINGS.set(signal, following)
-    signal.addEventListener('abort', listener, { once: true })
   }
   following.followers.add(follower)
 }
@@ -38,7 +45,29 @@ export function unfollow(signal: AbortSignal, follower: AbortFollower): void {
   following.followers.delete(follower)
   if (following.followers.size > 0) return
   FOLLOWINGS.delete(signal)
-  signal.removeEventListener('abort', following.listener)
+  try {
+    removeEventListener.call(signal, 'abort', following.listener)
+  } catch {
+    // Then it tells nobody.
+  }
+}
+
+/** Anything can be the reason of an abort, also what throws when it is looked at. */
+export function isTimeout(reason: unknown): boolean {
+  try {
+    return reason instanceof Error && reason.name === 'TimeoutError'
+  } catch {
+    return false
+  }
+}
+
+/** A signal of a class of the caller's may throw. */
+function reasonOf(signal: AbortSignal): unknown {
+  try {
+    return signal.reason
+  } catch (error) {
+    return error
+  }
 }
 
 /**

@@ -1,6 +1,7 @@
+import { errors } from '../errors.js'
 import { answerCredit } from '../memory/answer-credit.js'
-import type { Answer } from '../protocol/messages.js'
-import { aligned, INLINE_BYTES, viewOf } from '../protocol/pack-layout.js'
+import { ALIGNMENT, type Answer, type OwnElements } from '../protocol/messages.js'
+import { aligned, elementsIn, INLINE_BYTES, viewOf } from '../protocol/pack-layout.js'
 import type { BatchPlan, Padding } from '../tensors/batch-plan.js'
 import { byName } from '../tensors/by-name.js'
 import { newElements } from '../tensors/coerce-elements.js'
@@ -8,6 +9,14 @@ import { ELEMENT_TYPES } from '../tensors/element-types.js'
 import { resized } from '../tensors/padding.js'
 import { copyElements, elementCount, rowLayout, takeRows, withRows } from '../tensors/rows.js'
 import type { Outputs, Signature, Tensor, TensorData, TensorSpec } from '../tensors/tensor.js'
+
+/** One output of an answer where it has arrived. */
+interface Arrived extends Tensor {
+  /** Which of the signature's outputs it is. */
+  readonly output: number
+  /** Its elements are in the pack's buffer, which is used again. */
+  readonly isInline: boolean
+}
 
 /** Turns what a thread has answered into what callers get: memory that nobody else can write into. */
 export class AnswerReader {
@@ -19,7 +28,10 @@ export class AnswerReader {
     this.#names = outputs.map(({ name }) => name)
   }
 
-  /** The answer to one request; with `padding` to one that had been filled up from that length. */
+  /**
+   * The answer to one request; with `padding` to one that had been filled up from that length.
+   * @throws ERR_INFERENCE if it is not as its dims say.
+   */
   single(
     answer: Answer,
     wanted: readonly string[] | undefined,
@@ -29,23 +41,22 @@ export class AnswerReader {
   ): Outputs {
     const names = wanted ?? this.#names
     const tensors = names.map((_, index): Tensor => {
-      const output = this.#outputAt(index, wanted)
-      const { type } = this.#specs[output] as TensorSpec
-      const dims = answer.dims[index] as number[]
-      const found = answer.data[index] as number | TensorData
-      if (typeof found !== 'number') {
-        answerCredit.count(found)
-        return cutBack({ type, dims, data: found }, output, padding, length)
+      const { type, dims, data, output, isInline } = this.#arrived(answer, index, wanted, buffer)
+      if (!isInline) {
+        answerCredit.count(data)
+        return cutBack({ type, dims, data }, output, padding, length)
       }
-      const count = elementCount(dims)
-      const data = newElements(type, count)
-      copyElements(data, 0, viewOf(type, buffer as ArrayBuffer, found, count), 0, count)
-      return cutBack({ type, dims, data }, output, padding, length)
+      const own = newElements(type, data.length)
+      copyElements(own, 0, data, 0, data.length)
+      return cutBack({ type, dims, data: own }, output, padding, length)
     })
     return byName(names, tensors)
   }
 
-  /** The answers to the requests of a batch. */
+  /**
+   * The answers to the requests of a batch.
+   * @throws ERR_INFERENCE if they are not as their dims say, or not as many.
+   */
   *rows(
     answer: Answer,
     wanted: readonly string[] | undefined,
@@ -54,21 +65,18 @@ export class AnswerReader {
     requests: readonly { readonly rows: number; readonly length: number }[],
   ): Generator<Outputs> {
     const names = wanted ?? this.#names
+    const total = requests.reduce((sum, { rows }) => sum + rows, 0)
     const outputs = names.map((_, index) => {
-      const output = this.#outputAt(index, wanted)
-      const { type } = this.#specs[output] as TensorSpec
-      const dims = answer.dims[index] as number[]
-      const found = answer.data[index] as number | TensorData
-      const all =
-        typeof found === 'number' ? viewOf(type, buffer as ArrayBuffer, found, elementCount(dims)) : found
-      const axis = axes[output] as number
-      return { type, dims, all, axis, output, layout: rowLayout(dims, axis) }
+      const arrived = this.#arrived(answer, index, wanted, buffer)
+      const axis = axes[arrived.output] as number
+      if (arrived.dims[axis] !== total) throw this.#broken(arrived.output, arrived.dims)
+      return { ...arrived, axis, layout: rowLayout(arrived.dims, axis) }
     })
     let at = 0
     for (const { rows, length } of requests) {
-      const tensors = outputs.map(({ type, dims, all, axis, output, layout }): Tensor => {
-        const data = takeRows(type, all, layout, at, rows)
-        return cutBack({ type, dims: withRows(dims, axis, rows), data }, output, padding, length)
+      const tensors = outputs.map(({ type, dims, data, axis, output, layout }): Tensor => {
+        const own = takeRows(type, data, layout, at, rows)
+        return cutBack({ type, dims: withRows(dims, axis, rows), data: own }, output, padding, length)
       })
       at += rows
       yield byName(names, tensors)
@@ -87,10 +95,49 @@ export class AnswerReader {
     return sum
   }
 
+  /** Checked before it is read: what is beyond it in the pack's buffer belongs to other requests. */
+  #arrived(
+    answer: Answer,
+    index: number,
+    wanted: readonly string[] | undefined,
+    buffer: ArrayBuffer | undefined,
+  ): Arrived {
+    const output = this.#outputAt(index, wanted)
+    const { type } = this.#specs[output] as TensorSpec
+    const dims = answer.dims[index] as readonly number[]
+    const found = answer.data[index] as number | OwnElements
+    const count = sizeOf(dims)
+    const bytes = count * ELEMENT_TYPES[type].bytesPerElement
+    const isInline = typeof found === 'number'
+    let data: TensorData | undefined
+    if (isInline) {
+      const isPlace = found >= 0 && found % ALIGNMENT === 0
+      if (isPlace && buffer !== undefined && found + bytes <= buffer.byteLength) {
+        data = viewOf(type, buffer, found, count)
+      }
+    } else if (type === 'string' ? Array.isArray(found) : (found as ArrayBuffer).byteLength === bytes) {
+      data = elementsIn(type, found, count)
+    }
+    if (data?.length !== count) throw this.#broken(output, dims)
+    return { type, dims, data, output, isInline }
+  }
+
+  #broken(output: number, dims: readonly number[]): Error {
+    const name = JSON.stringify(this.#names[output])
+    return new errors.ERR_INFERENCE(`output ${name} has arrived otherwise than its dims [${dims}] say`)
+  }
+
   /** Which of the signature's outputs the wanted one at that place is. */
   #outputAt(index: number, wanted: readonly string[] | undefined): number {
     return wanted === undefined ? index : this.#names.indexOf(wanted[index] as string)
   }
+}
+
+/** How many elements there are; NaN if one of the dims is no size. */
+function sizeOf(dims: readonly number[]): number {
+  let count = 1
+  for (const dim of dims) count *= Number.isSafeInteger(dim) && dim >= 0 ? dim : Number.NaN
+  return count
 }
 
 function cutBack(tensor: Tensor, output: number, padding: Padding | undefined, length: number): Tensor {

@@ -1,18 +1,19 @@
 import type { AsyncResource } from 'node:async_hooks'
 import { errors } from '../errors.js'
-import { asRuntimeError, decodeError } from '../protocol/error-codec.js'
-import type { Failure, RunDone, RunResult } from '../protocol/messages.js'
+import { asRuntimeError } from '../protocol/error-codec.js'
+import type { RunResult } from '../protocol/messages.js'
 import type { BatchPlan } from '../tensors/batch-plan.js'
-import { RecycledBuffers } from '../tensors/recycled-buffers.js'
 import type { Signature, Tensor } from '../tensors/tensor.js'
-import { AnswerReader } from './answers.js'
 import type { Batching } from './batching.js'
 import { type Choice, type ChosenRun, chooseRuns, couldGrow, type Demand, waitingMs } from './choose-runs.js'
-import { aloneRun, checkIntact, type Packed, type PackedRun, writePack } from './pack.js'
+import { aloneRun, type Packed, type PackedRun, type WrittenPack } from './pack.js'
+import { PackAssembler } from './pack-assembler.js'
 import type { PoolListener, PoolSettings } from './pool-settings.js'
+import { readReply } from './read-reply.js'
 import type { Replica } from './replica.js'
 import type { ReplicaSet } from './replica-set.js'
 import type { RequestQueue } from './request-queue.js'
+import { openOf, Requeue } from './requeue.js'
 import { RunCosts } from './run-cost.js'
 import type { RunRequest } from './run-request.js'
 import { settleRun } from './settle-run.js'
@@ -20,13 +21,13 @@ import { SideWork } from './side-work.js'
 
 /** A timer may come so much too late. */
 const TIMER_SLACK_MS = 20
-/** Room that is left for an answer of a row while nothing is known of answers. */
-const FIRST_ANSWER_BYTES = 1_024
 
 /** A pack that is under way. */
 interface Flight {
   readonly runs: readonly ChosenRun[]
   readonly plan: BatchPlan | undefined
+  /** Whether the thread is told the plan with it. */
+  readonly tellsPlan: boolean
 }
 
 /** Gives what is queued to the replicas that are idle, and what they answer to the callers. */
@@ -36,16 +37,11 @@ export class Dispatcher {
   readonly #replicas: ReplicaSet
   readonly #batching: Batching
   readonly #sideWork: SideWork
-  readonly #buffers = new RecycledBuffers()
+  readonly #packs = new PackAssembler()
   readonly #costs = new RunCosts()
-  #signature: Signature = { inputs: [], outputs: [] }
-  #answers = new AnswerReader(this.#signature)
-  /** What answers take of a buffer for each row, as last seen. */
-  #answerBytes = FIRST_ANSWER_BYTES
   #delay: NodeJS.Timeout | undefined
-  /** Runs of packs whose replica is gone. */
-  #orphans: ChosenRun[] = []
-  #refusal: Error | undefined
+  readonly #requeue = new Requeue()
+  readonly #listener: PoolListener
   #willFlush = false
   #isClosed = false
   /** Packs are sent in here, not in the context of the request that comes or leaves. */
@@ -60,6 +56,7 @@ export class Dispatcher {
     scope: AsyncResource,
   ) {
     this.#scope = scope
+    this.#listener = listener
     this.#settings = settings
     this.#queue = queue
     this.#replicas = replicas
@@ -71,8 +68,7 @@ export class Dispatcher {
 
   /** To be called when the model is loaded, before anything else. */
   open(signature: Signature): void {
-    this.#signature = signature
-    this.#answers = new AnswerReader(signature)
+    this.#packs.open(signature)
     this.#batching.open(signature)
   }
 
@@ -80,39 +76,31 @@ export class Dispatcher {
   async proveWith(inputs: readonly Tensor[]): Promise<void> {
     const replica = this.#batching.isOpen ? this.#replicas.takeIdle() : undefined
     if (replica === undefined) return
-    const run = aloneRun(inputs, 'typical')
-    const { task, transfer } = writePack(this.#signature, [run], undefined, this.#buffers, this.#answerBytes)
     try {
+      const run = aloneRun(inputs, 'typical')
+      const { task, transfer } = this.#packs.write([run], 1, undefined)
       const reply = await replica.run([], performance.now(), task, transfer)
-      if (reply.ok) replica.hasSideWork = reply.hasSideWork
+      replica.hasSideWork = readReply(reply, 1).hasSideWork
       await this.#sideWork.finish(replica, () => this.#isClosed)
     } finally {
-      if (replica.state === 'busy') this.#replicas.rest(replica)
+      if (replica.state === 'busy' || replica.state === 'idle') this.#replicas.rest(replica)
     }
   }
 
-  /** Every request that a replica is running. */
+  /** Every request that a replica is running, or is to run again. */
   *inFlight(): Generator<RunRequest> {
     for (const { runs } of this.#replicas.all()) for (const { requests } of runs) yield* requests
-    for (const { requests } of this.#orphans) yield* requests
+    yield* this.#requeue.requests()
   }
 
   /** Takes what a replica was sent and has not begun: another one gets it, before all that is queued. */
   takeBack(runs: readonly ChosenRun[], error: unknown): void {
-    for (const { requests } of runs) {
-      for (const request of requests) {
-        // Its input is with the thread.
-        if (this.#refusal !== undefined || request.transfer) request.reject(this.#refusal ?? error)
-        // One by one: by now it may be known that they must not share a run.
-        else this.#orphans.push({ requests: [request], rows: request.rows })
-      }
-    }
+    this.#requeue.takeBack(runs, error)
   }
 
   /** No replica will come for what others had not begun: it is rejected, now and later. */
   refuseOrphans(error: Error): void {
-    this.#refusal = error
-    for (const { requests } of this.#orphans.splice(0)) for (const request of requests) request.reject(error)
+    this.#requeue.refuse(error)
   }
 
   /** How long it will take to have done what is queued, in milliseconds, as far as is known. */
@@ -120,11 +108,12 @@ export class Dispatcher {
     return waitingMs(this.#demand()) / this.#replicas.wanted
   }
 
-  /** Nothing is sent any more. */
-  close(): void {
+  /** Nothing is sent any more; what comes back from a replica is rejected. */
+  close(error: Error): void {
     this.#isClosed = true
+    this.#requeue.refuse(error)
     clearTimeout(this.#delay)
-    this.#buffers.clear()
+    this.#packs.clear()
   }
 
   /** Sends what is queued, for as long as replicas are idle. */
@@ -142,21 +131,41 @@ export class Dispatcher {
     })
   }
 
+  /** The boundary of every tick, timer and reply that sends: what throws in here costs one request at most. */
   #flush(): void {
-    if (this.#isClosed) return
-    while (this.#queue.size + this.#orphans.length > 0 && this.#replicas.idleCount > 0) {
-      const nowMs = performance.now()
-      const hasOrphans = this.#orphans.length > 0
-      if (!hasOrphans && this.#waitsForMore(nowMs)) return
-      const choice = this.#choice(nowMs)
-      const replica = this.#replicas.takeIdle() as Replica
-      const isBusy = hasOrphans
-        ? this.#send(replica, this.#orphans.splice(0), nowMs)
+    try {
+      while (!this.#isClosed && this.#sendNext()) {}
+      if (!this.#isClosed && this.#queue.size === 0) {
+        this.#sideWork.startAll(performance.now(), this.#resume)
+      }
+    } catch (error) {
+      this.#listener.unexpected(error)
+      const next = this.#queue.shift()
+      if (next === undefined) return
+      next.reject(this.#unsent(error))
+      this.flushSoon()
+    }
+  }
+
+  /** Gives an idle replica what it runs next; false if there is neither. */
+  #sendNext(): boolean {
+    const hasRequeued = this.#requeue.size > 0
+    if (!hasRequeued && this.#queue.size === 0) return false
+    if (this.#replicas.idleCount === 0) return false
+    const nowMs = performance.now()
+    if (!hasRequeued && this.#waitsForMore(nowMs)) return false
+    const choice = this.#choice(nowMs)
+    const replica = this.#replicas.takeIdle() as Replica
+    let isBusy = false
+    try {
+      isBusy = hasRequeued
+        ? this.#send(replica, this.#requeue.next(), nowMs)
         : this.#sideWork.start(replica, false, nowMs, this.#resume) ||
           this.#send(replica, chooseRuns(choice), nowMs)
+    } finally {
       if (!isBusy) this.#replicas.rest(replica)
     }
-    if (this.#queue.size === 0) this.#sideWork.startAll(performance.now(), this.#resume)
+    return true
   }
 
   readonly #resume = (replica: Replica): void => {
@@ -170,7 +179,7 @@ export class Dispatcher {
       batching: this.#batching,
       costs: this.#costs,
       maxPackBytes: this.#settings.maxPackBytes,
-      answerBytes: this.#answerBytes,
+      answerBytes: this.#packs.answerBytes,
     }
   }
 
@@ -198,78 +207,73 @@ export class Dispatcher {
     return true
   }
 
-  /** Whether the replica has something to run; an input that cannot be copied is rejected. */
+  /** Whether the replica has something to run. */
   #send(replica: Replica, chosen: readonly ChosenRun[], nowMs: number): boolean {
-    const runs = chosen.flatMap((run) => this.#start(run, nowMs))
+    const runs = this.#start(chosen, nowMs)
     if (runs.length === 0) return false
     const { plan } = this.#batching
-    const isFirstBatch =
+    const tellsPlan =
       plan !== undefined && !replica.knowsPlan && runs.some(({ requests }) => requests.length > 1)
-    if (isFirstBatch) replica.knowsPlan = true
-    const packed = runs.map((run, index): PackedRun => {
-      return { requests: run.requests as readonly Packed[], keep: this.#keep(replica, run, index === 0) }
-    })
-    const rows = runs.reduce((sum, run) => sum + run.rows, 0)
-    const { task, transfer } = writePack(
-      this.#signature,
-      packed,
-      plan,
-      this.#buffers,
-      rows * this.#answerBytes,
-    )
-    replica.run(runs, nowMs, isFirstBatch ? { ...task, plan } : task, transfer).then(
-      (reply) => this.#land(replica, { runs, plan }, reply),
-      (error: unknown) => this.#miss(replica, runs, error),
-    )
-    return true
-  }
-
-  /** What the thread is to remember of a run. */
-  #keep(replica: Replica, { requests, rows }: ChosenRun, isFirst: boolean): PackedRun['keep'] {
-    if (requests.length === 1) {
-      return isFirst && this.#sideWork.wantsSampleFrom(replica) ? 'sample' : undefined
+    try {
+      const { task, transfer } = this.#pack(replica, runs)
+      const reply = replica.run(runs, nowMs, tellsPlan ? { ...task, plan } : task, transfer)
+      reply.then(
+        (done) => this.#land(replica, { runs, plan, tellsPlan }, done),
+        (error: unknown) => this.#miss(replica, runs, error),
+      )
+      return true
+    } catch (error) {
+      this.#requeue.separate(runs, error)
+      return false
     }
-    const trial = this.#batching.trialOf(requests, rows)
-    return trial ?? (this.#batching.countBatch(requests.length) ? 'check' : undefined)
   }
 
-  /** The run with the requests of it that can be sent. */
-  #start(run: ChosenRun, nowMs: number): ChosenRun[] {
-    const requests: RunRequest[] = []
+  #pack(replica: Replica, runs: readonly ChosenRun[]): WrittenPack {
     let rows = 0
-    for (const request of run.requests) {
-      try {
-        checkIntact(this.#signature, request.inputs as readonly Tensor[])
-        if (request.stage !== 'in-flight') request.start(nowMs)
-      } catch (error) {
-        request.reject(
-          asRuntimeError('ERR_INVALID_INPUT', 'the input cannot be copied', error, this.#subject()),
-        )
+    const packed = runs.map((run, index): PackedRun => {
+      rows += run.rows
+      return {
+        requests: run.requests as readonly Packed[],
+        keep: this.#sideWork.keepOf(replica, run, index === 0),
       }
-      // A listener of the tracker may have aborted it just now.
-      if (request.isSettled) continue
-      requests.push(request)
-      rows += request.rows
-    }
-    return requests.length === 0 ? [] : [{ requests, rows }]
+    })
+    return this.#packs.write(packed, rows, this.#batching.plan)
   }
 
-  #land(replica: Replica, { runs, plan }: Flight, reply: RunDone | Failure): void {
+  /** The runs with the requests of them that can be sent; an input that cannot be copied is rejected. */
+  #start(chosen: readonly ChosenRun[], nowMs: number): readonly ChosenRun[] {
+    let isWhole = true
+    for (const { requests } of chosen) {
+      for (const request of requests) {
+        try {
+          // A listener of the tracker may have settled it when another one began.
+          if (!request.isSettled) this.#packs.checkIntact(request.inputs as readonly Tensor[])
+          if (!request.isSettled && request.stage !== 'in-flight') request.start(nowMs)
+        } catch (error) {
+          request.reject(this.#unsent(error))
+        }
+      }
+    }
+    for (const { requests } of chosen) for (const { isSettled } of requests) if (isSettled) isWhole = false
+    return isWhole ? chosen : chosen.flatMap(openOf)
+  }
+
+  /** The boundary of a reply: the replica goes on, and no request of the pack stays open. */
+  #land(replica: Replica, { runs, plan, tellsPlan }: Flight, done: unknown): void {
+    const { results, buffer, hasSideWork, isRead } = readReply(done, runs.length)
     const isFree = replica.state === 'busy'
-    if (!reply.ok) {
-      if (isFree) this.#resume(replica)
-      const error = decodeError(reply.error)
-      for (const { requests } of runs) for (const request of requests) request.reject(error)
-      return
+    try {
+      replica.hasSideWork = hasSideWork
+      if (tellsPlan && isRead) replica.knowsPlan = true
+      for (const [index, run] of runs.entries()) this.#observe(run, results[index])
+      if (isFree) this.#free(replica)
+    } catch (error) {
+      this.#listener.unexpected(error)
+      if (isFree && replica.state === 'busy') this.#resume(replica)
     }
-    replica.hasSideWork = reply.hasSideWork
-    for (const [index, result] of reply.results.entries()) this.#observe(runs[index] as ChosenRun, result)
-    if (isFree) this.#free(replica)
-    const nowMs = performance.now()
-    for (const [index, result] of reply.results.entries()) {
-      settleRun(this.#answers, runs[index] as ChosenRun, plan, result, reply.buffer, nowMs)
-    }
-    if (reply.buffer !== undefined) this.#buffers.give(reply.buffer)
+    const reading = { answers: this.#packs.answers, plan, buffer, nowMs: performance.now() }
+    for (const [index, { requests }] of runs.entries()) settleRun(reading, requests, results[index])
+    if (buffer !== undefined) this.#packs.give(buffer)
   }
 
   /** The next pack is on its way before callers are told, unless what they ask next could join its batch. */
@@ -283,16 +287,15 @@ export class Dispatcher {
     this.flushSoon()
   }
 
-  #observe({ requests, rows }: ChosenRun, result: RunResult): void {
+  #observe({ requests, rows }: ChosenRun, result: RunResult | undefined): void {
+    if (typeof result !== 'object' || result === null) return
     if ('fault' in result && result.fault !== undefined) this.#sideWork.turnOff(result.fault)
     const [first] = requests as [RunRequest]
     if ('trial' in result) this.#batching.learnShape(first.bucket, rows, result.trial)
     if (!('ms' in result) || result.ms === undefined) return
     first.bucket?.costs.observe(rows, result.ms)
     if (requests.length === 1) this.#costs.observe(rows, result.ms)
-    if ('answer' in result) {
-      this.#answerBytes = Math.ceil(this.#answers.bytesOf(result.answer, first.outputs, rows) / rows)
-    }
+    if ('answer' in result) this.#packs.learn(result.answer, first.outputs, rows)
   }
 
   /** The pack gave no reply: the thread died, or the message could not be sent. */
@@ -304,12 +307,12 @@ export class Dispatcher {
       this.#flush()
       return
     }
+    this.#requeue.separate(runs, error)
     if (replica.state === 'busy') this.#resume(replica)
-    const told = asRuntimeError('ERR_INVALID_INPUT', 'the input cannot be sent', error, this.#subject())
-    for (const { requests } of runs) for (const request of requests) request.reject(told)
   }
 
-  #subject(): { model: string; version: string } {
-    return { model: this.#settings.model, version: this.#settings.version }
+  #unsent(error: unknown): Error {
+    const { model, version } = this.#settings
+    return asRuntimeError('ERR_INVALID_INPUT', 'the input cannot be copied', error, { model, version })
   }
 }

@@ -1,12 +1,14 @@
 import { errors } from '../errors.js'
-import type { RunShape, RunTask } from '../protocol/messages.js'
+import type { OwnElements, RunShape, RunTask } from '../protocol/messages.js'
 import { aligned, viewOf } from '../protocol/pack-layout.js'
 import { type BatchPlan, SHARED } from '../tensors/batch-plan.js'
 import { newElements } from '../tensors/coerce-elements.js'
+import { countOf } from '../tensors/copies.js'
 import { ELEMENT_TYPES } from '../tensors/element-types.js'
 import type { RecycledBuffers } from '../tensors/recycled-buffers.js'
 import { copyElements, elementCount, joinRows, withRows } from '../tensors/rows.js'
 import type { Signature, Tensor, TensorData, TensorSpec } from '../tensors/tensor.js'
+import { bufferOf, byteLengthOf } from '../tensors/typed-arrays.js'
 
 /** What of a request goes into a pack. */
 export interface Packed {
@@ -83,9 +85,10 @@ export function checkIntact({ inputs: specs }: Signature, inputs: readonly Tenso
   for (let index = 0; index < inputs.length; index += 1) {
     const { data, dims } = inputs[index] as Tensor
     const count = elementCount(dims)
-    if (data.length === count) continue
+    const held = countOf(data)
+    if (held === count) continue
     throw new errors.ERR_INVALID_INPUT(
-      `input "${specs[index]?.name}" holds ${data.length} of ${count} elements by now; was its buffer transferred while the request waited?`,
+      `input "${specs[index]?.name}" holds ${held} of ${count} elements by now; was its buffer transferred while the request waited?`,
     )
   }
 }
@@ -100,18 +103,21 @@ function shapeOf(
   const isBatch = requests.length > 1
   const rows = isBatch ? requests.map((request) => request.rows) : undefined
   const total = isBatch ? requests.reduce((sum, request) => sum + request.rows, 0) : 0
-  let given: (TensorData | undefined)[] | undefined
+  let given: (OwnElements | undefined)[] | undefined
   const dims = first.inputs.map((tensor, index) => {
     const axis = isBatch ? (plan?.inputs[index] as number) : SHARED
     const own =
       axis === SHARED ? tensor.dims : batchDims(tensor.dims, axis, total, plan?.padding?.inputs[index], first)
     if (specs[index]?.type === 'string') {
       given ??= new Array(specs.length).fill(undefined)
-      given[index] = axis === SHARED ? tensor.data : joinStrings(own, inputsAt(requests, index), axis)
-    } else if (first.transfer && coversItsBuffer(tensor.data)) {
+      given[index] =
+        axis === SHARED ? (tensor.data as string[]) : joinStrings(own, inputsAt(requests, index), axis)
+    } else {
+      const whole = first.transfer ? wholeBufferOf(tensor.data) : undefined
+      if (whole === undefined) return own
       given ??= new Array(specs.length).fill(undefined)
-      given[index] = tensor.data
-      moved.add(tensor.data.buffer)
+      given[index] = whole
+      moved.add(whole)
     }
     return own
   })
@@ -150,11 +156,10 @@ function bytesOf({ type }: TensorSpec, dims: readonly number[]): number {
   return aligned(elementCount(dims) * ELEMENT_TYPES[type].bytesPerElement)
 }
 
-function coversItsBuffer(data: TensorData): data is Float32Array<ArrayBuffer> {
-  return (
-    ArrayBuffer.isView(data) &&
-    data.buffer instanceof ArrayBuffer &&
-    data.byteLength === data.buffer.byteLength &&
-    data.byteLength > 0
-  )
+/** Its buffer if it covers all of one that can move. */
+function wholeBufferOf(data: TensorData): ArrayBuffer | undefined {
+  if (!ArrayBuffer.isView(data)) return undefined
+  const buffer = bufferOf(data)
+  const bytes = byteLengthOf(data)
+  return buffer instanceof ArrayBuffer && bytes === buffer.byteLength && bytes > 0 ? buffer : undefined
 }

@@ -2,16 +2,18 @@ import type { MessagePort, Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import { errors } from '../errors.js'
 import { type ControlClient, connectControl } from '../protocol/control.js'
-import type {
-  LoadTask,
-  LogLevel,
-  PortTask,
-  ReplicaData,
-  ReplicaMessage,
-  ReplicaReplies,
-  RunTask,
-  SideTask,
-  ThreadTask,
+import {
+  isControlPort,
+  isLogLine,
+  type LoadTask,
+  type LogLevel,
+  type LogLine,
+  type PortTask,
+  type ReplicaData,
+  type ReplicaReplies,
+  type RunTask,
+  type SideTask,
+  type ThreadTask,
 } from '../protocol/messages.js'
 import { Turn } from '../protocol/turn.js'
 import { GuardSlot } from './replica-guard.js'
@@ -30,7 +32,7 @@ export interface PiscinaHostOptions {
   /** Whether its native calls may have to take turns with those of other threads. */
   readonly takesTurns?: boolean
   readonly logLevel: LogLevel
-  readonly onLog: (message: Extract<ReplicaMessage, { kind: 'log' }>) => void
+  readonly onLog: (line: LogLine) => void
 }
 
 /** What Piscina keeps of a worker; only reachable through the events, by a symbol it does not export. */
@@ -53,7 +55,8 @@ export class PiscinaHost implements ReplicaHost {
   #isDetached = false
   #keepAlive: NodeJS.Timeout | undefined
   #lastError: Error | undefined
-  #rejectTask: ((error: Error) => void) | undefined
+  /** Of every task that is under way: the session may be asked for while the thread works beside. */
+  readonly #pending = new Set<(error: Error) => void>()
   #gone: Promise<void> = Promise.resolve()
   #ending: Promise<void> | undefined
 
@@ -93,7 +96,7 @@ export class PiscinaHost implements ReplicaHost {
     this.#pool.on('workerDestroy', () => {
       this.#isDestroyed = true
     })
-    this.#pool.on('message', (message: ReplicaMessage) => this.#receive(message))
+    this.#pool.on('message', (message: unknown) => this.#receive(message))
   }
 
   get threadId(): number | undefined {
@@ -152,10 +155,11 @@ export class PiscinaHost implements ReplicaHost {
       this.#port.send(task, transfer, (reply) => {
         this.#slot.busySinceMs = undefined
         this.#worker?.unref()
+        this.#pending.delete(reject)
         resolve(reply)
       })
       if (!this.#isDetached) this.#worker?.ref()
-      this.#rejectTask = reject
+      this.#pending.add(reject)
       this.#slot.busySinceMs = performance.now()
       this.#slot.countSent()
     })
@@ -165,16 +169,18 @@ export class PiscinaHost implements ReplicaHost {
     // A destroyed Piscina would start a new thread.
     if (this.#isDestroyed || this.#ending !== undefined) return Promise.reject(this.#whyGone())
     return new Promise((resolve, reject) => {
-      this.#rejectTask = reject
+      this.#pending.add(reject)
       this.#slot.busySinceMs = performance.now()
       this.#pool.run(task, { transferList }).then(
         (reply) => {
           this.#slot.busySinceMs = undefined
+          this.#pending.delete(reject)
           resolve(reply)
         },
         (error: Error) => {
           this.#slot.busySinceMs = undefined
           if (this.#isDestroyed) this.#lastError ??= error
+          this.#pending.delete(reject)
           reject(this.#isDestroyed ? this.#whyGone() : error)
         },
       )
@@ -198,7 +204,8 @@ export class PiscinaHost implements ReplicaHost {
         this.#slot.free()
         this.#port.close()
         this.#lastError ??= new Error(`the thread exited with code ${code}`)
-        this.#rejectTask?.(this.#whyGone())
+        for (const reject of this.#pending) reject(this.#whyGone())
+        this.#pending.clear()
         resolve()
         if (this.#ending === undefined) this.onExit?.(this.#whyGone())
       })
@@ -217,6 +224,8 @@ export class PiscinaHost implements ReplicaHost {
       await this.#slot.whenOutsideNative()
       if (this.#hasStarted) await this.#pool.destroy()
       await this.#gone
+    } catch (error) {
+      this.#lastError ??= error as Error
     } finally {
       clearInterval(this.#keepAlive)
       this.#port.close()
@@ -224,9 +233,10 @@ export class PiscinaHost implements ReplicaHost {
     }
   }
 
-  #receive(message: ReplicaMessage): void {
-    if (message.kind === 'log') this.#options.onLog(message)
-    else this.#control = connectControl(message.port, () => this.#whyGone())
+  /** A loader, or a library of its, may send what it likes by the same port: what is not ours is not for us. */
+  #receive(message: unknown): void {
+    if (isLogLine(message)) this.#options.onLog(message)
+    else if (isControlPort(message)) this.#control ??= connectControl(message.port, () => this.#whyGone())
   }
 
   #whyGone(): Error {

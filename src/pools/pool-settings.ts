@@ -52,6 +52,8 @@ export interface PoolListener {
   batchingDecided(refusal: string | undefined): void
   /** A batch was answered otherwise than its requests one by one: they share no runs any more. */
   batchingFailed(reason: string): void
+  /** Something has thrown that must not; what is under way goes on without it. */
+  unexpected(error: unknown): void
 }
 
 export interface PoolStats {

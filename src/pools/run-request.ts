@@ -1,6 +1,6 @@
-import { errors } from '../errors.js'
+import { errors, messageOf } from '../errors.js'
 import type { Outputs, Tensor } from '../tensors/tensor.js'
-import { type AbortFollower, follow, unfollow } from './abort-followers.js'
+import { type AbortFollower, follow, isTimeout, unfollow } from './abort-followers.js'
 import type { Bucket } from './bucket.js'
 
 export interface RunRequestOptions {
@@ -103,8 +103,7 @@ export class RunRequest implements AbortFollower {
       this.#limit = `${options.timeoutMs} ms`
       this.#timer = setTimeout(() => this.expire(), options.timeoutMs)
     }
-    this.#signal = options.signal
-    if (options.signal !== undefined) follow(options.signal, this)
+    if (options.signal !== undefined) this.#follow(options.signal)
   }
 
   get stage(): 'waiting' | 'queued' | 'in-flight' | 'settled' {
@@ -130,12 +129,14 @@ export class RunRequest implements AbortFollower {
 
   /** Its answer, which was there at `nowMs`. */
   resolve(outputs: Outputs, nowMs = performance.now()): void {
-    if (!this.#settle(undefined, nowMs)) return
+    if (this.isSettled) return
+    this.#settle(undefined, nowMs)
     this.#resolve(outputs)
   }
 
   reject(error: unknown): void {
-    if (!this.#settle(error, performance.now())) return
+    if (this.isSettled) return
+    this.#settle(error, performance.now())
     this.#reject(error)
   }
 
@@ -146,7 +147,7 @@ export class RunRequest implements AbortFollower {
 
   /** Its signal has aborted. */
   aborted(reason: unknown): void {
-    if (reason instanceof Error && reason.name === 'TimeoutError') {
+    if (isTimeout(reason)) {
       this.#expire('its signal', reason)
       return
     }
@@ -159,17 +160,37 @@ export class RunRequest implements AbortFollower {
     )
   }
 
-  #settle(error: unknown, nowMs: number): boolean {
-    if (this.#stage === 'settled') return false
-    this.settledAtMs = nowMs
-    this.lease?.settled(this)
-    this.onSettled?.(this, error)
-    this.#stage = 'settled'
-    this.inputs = undefined
-    if (this.#timer !== undefined) clearTimeout(this.#timer)
-    if (this.#signal !== undefined) unfollow(this.#signal, this)
-    this.#tracked?.settled(error, this.settledAtMs)
-    return true
+  /** An object may say that it is a signal, and be none. */
+  #follow(signal: AbortSignal): void {
+    this.#signal = signal
+    try {
+      follow(signal, this)
+    } catch (cause) {
+      this.reject(
+        new errors.ERR_INVALID_OPTIONS(`predict: \`signal\` cannot be followed: ${messageOf(cause)}`, {
+          model: this.model,
+          version: this.version,
+          cause,
+        }),
+      )
+    }
+  }
+
+  /** The boundary of timers and signals: its caller is told, whatever goes wrong in the books. */
+  #settle(error: unknown, nowMs: number): void {
+    try {
+      this.settledAtMs = nowMs
+      this.lease?.settled(this)
+      this.onSettled?.(this, error)
+      this.#stage = 'settled'
+      this.inputs = undefined
+      if (this.#timer !== undefined) clearTimeout(this.#timer)
+      if (this.#signal !== undefined) unfollow(this.#signal, this)
+      this.#tracked?.settled(error, this.settledAtMs)
+    } catch (unexpected) {
+      this.#stage = 'settled'
+      process.emitWarning(`a request could not be settled cleanly: ${messageOf(unexpected)}`)
+    }
   }
 
   #expire(limit: string, cause?: unknown): void {

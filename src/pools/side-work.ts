@@ -1,6 +1,8 @@
+import { errors } from '../errors.js'
 import { decodeError } from '../protocol/error-codec.js'
-import type { BatchFault, Failure, Proof, SideDone, SideTask } from '../protocol/messages.js'
+import type { BatchFault, Failure, Proof, RunShape, SideDone, SideTask } from '../protocol/messages.js'
 import type { Batching, BatchingSettings } from './batching.js'
+import type { ChosenRun } from './choose-runs.js'
 import type { PoolListener } from './pool-settings.js'
 import type { Replica } from './replica.js'
 import type { ReplicaSet } from './replica-set.js'
@@ -30,8 +32,14 @@ export class SideWork {
     this.#changed = changed
   }
 
-  /** Whether the thread is to remember the next run. */
-  wantsSampleFrom(replica: Replica): boolean {
+  /** Returns what the thread is to remember of a run; `isFirst` tells that it is the first of its pack. */
+  keepOf(replica: Replica, { requests, rows }: ChosenRun, isFirst: boolean): RunShape['keep'] {
+    if (requests.length === 1) return isFirst && this.#wantsSampleFrom(replica) ? 'sample' : undefined
+    const trial = this.#batching.trialOf(requests, rows)
+    return trial ?? (this.#batching.countBatch(requests.length) ? 'check' : undefined)
+  }
+
+  #wantsSampleFrom(replica: Replica): boolean {
     if (!this.#batching.isOpen) return false
     if (this.#prover !== undefined && !this.#replicas.has(this.#prover)) this.#startOver()
     this.#prover ??= replica
@@ -47,9 +55,11 @@ export class SideWork {
   ): boolean {
     const isDue = replica.hasSideWork && (isNobodyWaiting || nowMs >= replica.sideWorkAtMs)
     if (!isDue) return false
-    void this.#work(replica, nowMs).then(() => {
-      if (replica.state === 'busy') free(replica)
-    })
+    void this.#work(replica, nowMs)
+      .catch((error: unknown) => this.#listener.unexpected(error))
+      .then(() => {
+        if (replica.state === 'busy') free(replica)
+      })
     return true
   }
 
@@ -104,8 +114,9 @@ export class SideWork {
     let reply: SideDone | Failure
     try {
       reply = await replica.side(nowMs, task)
-    } catch {
+    } catch (error) {
       // The thread is gone; its end is dealt with where it is noticed.
+      if (!(error instanceof errors.ERR_REPLICA_EXITED)) throw error
       if (replica.state === 'busy') replica.state = 'dead'
       return
     }

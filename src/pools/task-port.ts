@@ -1,5 +1,6 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
-import type { PortTask } from '../protocol/messages.js'
+import { encodeError } from '../protocol/error-codec.js'
+import type { Failure, PortTask } from '../protocol/messages.js'
 
 /** The main thread's end of the way by which one thread is given packs, one at a time, and answers them. */
 export class TaskPort {
@@ -12,10 +13,11 @@ export class TaskPort {
     const { port1, port2 } = new MessageChannel()
     this.remote = port2
     this.#port = port1
-    port1.on('message', (reply: unknown) => {
-      const receive = this.#receive
-      this.#receive = undefined
-      receive?.(reply)
+    port1.on('message', (reply: unknown) => this.#deliver(reply))
+    // A reply that cannot be read, for want of memory: its caller would wait for ever.
+    port1.on('messageerror', (error: unknown) => {
+      const cause = encodeError(error)
+      this.#deliver({ ok: false, error: { ...cause, code: 'ERR_INSUFFICIENT_MEMORY' } } satisfies Failure)
     })
     // Whoever waits keeps the process alive by the thread: this end closes before the thread's end is told.
     port1.unref()
@@ -30,5 +32,11 @@ export class TaskPort {
   close(): void {
     this.#receive = undefined
     this.#port.close()
+  }
+
+  #deliver(reply: unknown): void {
+    const receive = this.#receive
+    this.#receive = undefined
+    receive?.(reply)
   }
 }

@@ -10,6 +10,7 @@ import type { ReplicaHost } from './replica-host.js'
 import { FAILED_START_MS, ReplicaSet } from './replica-set.js'
 import { RequestQueue } from './request-queue.js'
 import type { LeaseHolder, RunRequest } from './run-request.js'
+import { undisturbed } from './undisturbed.js'
 
 /** `created → open → draining → stopped`, or `failed` when replicas keep dying. A pool lives once. */
 type PoolState = 'created' | 'open' | 'draining' | 'failed' | 'stopped'
@@ -42,9 +43,10 @@ export class VersionPool implements LeaseHolder {
     settings: PoolSettings,
     source: PoolSource,
     createHost: () => ReplicaHost,
-    listener: PoolListener,
+    announced: PoolListener,
     memory: BatchingMemory = { proof: undefined },
   ) {
+    const listener = undisturbed(announced)
     this.settings = settings
     this.#listener = listener
     this.#source = source
@@ -186,8 +188,9 @@ export class VersionPool implements LeaseHolder {
     return this.#scope.runInAsyncScope(() => {
       if (this.#state !== 'stopped') answerCredit.leave()
       this.#state = 'stopped'
-      this.rejectAll(this.#unavailable())
-      this.#dispatcher.close()
+      const error = this.#unavailable()
+      this.rejectAll(error)
+      this.#dispatcher.close(error)
       return this.#replicas.stop(timeoutMs)
     })
   }

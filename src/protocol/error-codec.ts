@@ -11,12 +11,32 @@ export interface EncodedError {
   readonly errors?: EncodedError[]
 }
 
+/** What some errors have beside the message. */
+interface Coded {
+  readonly code: unknown
+  readonly errors: unknown
+}
+
 const MAX_DEPTH = 8
 const OWN_KEYS = new Set(['name', 'message', 'stack', 'code', 'cause', 'errors', 'retryable'])
 
-export function encodeError(value: unknown, depth = 0): EncodedError {
-  if (!(value instanceof Error)) return { name: 'NonError', message: describeThrown(value) }
-  const source = value as Error & { code?: unknown; errors?: unknown }
+/** Never throws, and what it returns can be sent, whatever has been thrown. */
+export function encodeError(value: unknown): EncodedError {
+  return encodeAt(0, value)
+}
+
+function encodeAt(depth: number, value: unknown): EncodedError {
+  try {
+    return value instanceof Error
+      ? encoded(value, depth)
+      : { name: 'NonError', message: describeThrown(value) }
+  } catch {
+    return { name: 'Error', message: messageOf(value) }
+  }
+}
+
+function encoded(value: Error, depth: number): EncodedError {
+  const { name, message, stack, code, cause, errors: inner } = value as Error & Partial<Coded>
   const fields: Record<string, string | number | boolean> = {}
   for (const [key, field] of Object.entries(value)) {
     if (OWN_KEYS.has(key)) continue
@@ -24,18 +44,16 @@ export function encodeError(value: unknown, depth = 0): EncodedError {
       fields[key] = field
     }
   }
+  const deeper = (each: unknown): EncodedError => encodeAt(depth + 1, each)
+  const isDeep = depth >= MAX_DEPTH
   return {
-    name: value.name,
-    message: value.message,
-    ...(value.stack === undefined ? {} : { stack: value.stack }),
-    ...(typeof source.code === 'string' ? { code: source.code } : {}),
+    name: String(name),
+    message: String(message),
+    ...(typeof stack === 'string' ? { stack } : {}),
+    ...(typeof code === 'string' ? { code } : {}),
     ...(Object.keys(fields).length === 0 ? {} : { fields }),
-    ...(value.cause === undefined || depth >= MAX_DEPTH
-      ? {}
-      : { cause: encodeError(value.cause, depth + 1) }),
-    ...(Array.isArray(source.errors) && depth < MAX_DEPTH
-      ? { errors: source.errors.map((inner) => encodeError(inner, depth + 1)) }
-      : {}),
+    ...(cause === undefined || isDeep ? {} : { cause: deeper(cause) }),
+    ...(Array.isArray(inner) && !isDeep ? { errors: Array.from(inner, deeper) } : {}),
   }
 }
 

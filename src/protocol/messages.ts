@@ -1,6 +1,6 @@
-import type { MessagePort } from 'node:worker_threads'
+import { MessagePort } from 'node:worker_threads'
 import type { BatchPlan, Padding, Tolerance } from '../tensors/batch-plan.js'
-import type { Signature, Tensor, TensorData } from '../tensors/tensor.js'
+import type { Signature, Tensor } from '../tensors/tensor.js'
 import type { EncodedError } from './error-codec.js'
 import type { SkippedProvider } from './loader.js'
 import type { ModelFile } from './model-files.js'
@@ -40,6 +40,12 @@ export interface ArtifactSource {
   readonly files: readonly ModelFile[]
 }
 
+/**
+ * Elements that travel by themselves. A whole buffer and not a view of it: V8 writes the length of a
+ * view in 32 bits, and one of more than 4 GiB arrives cut short.
+ */
+export type OwnElements = ArrayBuffer | string[]
+
 /** One run of a pack: a request by itself, or a batch of several. */
 export interface RunShape {
   /** Of each input, in the signature's order. */
@@ -48,8 +54,8 @@ export interface RunShape {
   readonly outputs: readonly string[] | undefined
   /** Of a batch the rows of each request in it; undefined for a request by itself. */
   readonly rows: readonly number[] | undefined
-  /** Elements that are not in the buffer, by input: strings, and arrays that moved. */
-  readonly given: readonly (TensorData | undefined)[] | undefined
+  /** What is not in the buffer, by input: strings, and buffers that moved. */
+  readonly given: readonly (OwnElements | undefined)[] | undefined
   /**
    * What the thread remembers of it: a `sample` is an input known to be valid, a `typical` one is that by
    * the user's word, and of a batch to `check` each request is run again. A batch on trial answers nobody.
@@ -137,7 +143,7 @@ export interface Answer {
   /** Of each wanted output, in the order in which they were named, else in the signature's. */
   readonly dims: readonly (readonly number[])[]
   /** Where in the pack's buffer its elements begin, or the elements themselves. */
-  readonly data: readonly (number | TensorData)[]
+  readonly data: readonly (number | OwnElements)[]
 }
 
 /** Of one run: an answer, one for each request of a batch, or why there is none. */
@@ -216,12 +222,35 @@ export interface ReplicaReplies {
   release: ReleaseDone | Failure
 }
 
+/** A line for the logger. */
+export interface LogLine {
+  readonly kind: 'log'
+  readonly level: Exclude<LogLevel, 'silent'>
+  readonly message: string
+  readonly fields: Record<string, unknown>
+}
+
+export interface ControlPort {
+  readonly kind: 'control-port'
+  readonly port: MessagePort
+}
+
 /** What a replica sends outside of replies. */
-export type ReplicaMessage =
-  | { readonly kind: 'control-port'; readonly port: MessagePort }
-  | {
-      readonly kind: 'log'
-      readonly level: Exclude<LogLevel, 'silent'>
-      readonly message: string
-      readonly fields: Record<string, unknown>
-    }
+export type ReplicaMessage = ControlPort | LogLine
+
+export function isLogLine(message: unknown): message is LogLine {
+  if (!isObject(message)) return false
+  const { kind, level, message: text, fields } = message as Partial<LogLine>
+  const isLevel = level !== ('silent' as LogLevel) && LOG_LEVELS.some((known) => known === level)
+  return kind === 'log' && isLevel && typeof text === 'string' && isObject(fields)
+}
+
+export function isControlPort(message: unknown): message is ControlPort {
+  if (!isObject(message)) return false
+  const { kind, port } = message as Partial<ControlPort>
+  return kind === 'control-port' && port instanceof MessagePort
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}

@@ -1,7 +1,7 @@
 import { ARRAY_CLASSES, ELEMENT_TYPES } from '../tensors/element-types.js'
 import { elementCount } from '../tensors/rows.js'
 import type { Signature, Tensor, TensorData, TensorType } from '../tensors/tensor.js'
-import { ALIGNMENT, type RunShape } from './messages.js'
+import { ALIGNMENT, type OwnElements, type RunShape } from './messages.js'
 
 /** An output of that size for each row travels in the pack's buffer; a larger one in its own. */
 export const INLINE_BYTES = 16 * 1_024
@@ -14,6 +14,11 @@ export function aligned(bytes: number): number {
 export function viewOf(type: TensorType, buffer: ArrayBuffer, offset: number, count: number): TensorData {
   const View = ARRAY_CLASSES[type as Exclude<TensorType, 'string'>]
   return new View(buffer, offset, count)
+}
+
+/** Elements that came by themselves. */
+export function elementsIn(type: TensorType, own: OwnElements, count: number): TensorData {
+  return Array.isArray(own) ? own : viewOf(type, own, 0, count)
 }
 
 /** Where the next run of a pack begins. */
@@ -31,8 +36,8 @@ export function readRun(
   return inputs.map(({ type }, index) => {
     const own = dims[index] as readonly number[]
     const elements = given?.[index]
-    if (elements !== undefined) return { type, dims: own, data: elements }
     const count = elementCount(own)
+    if (elements !== undefined) return { type, dims: own, data: elementsIn(type, elements, count) }
     const data = viewOf(type, buffer, cursor.offset, count)
     cursor.offset += aligned(count * ELEMENT_TYPES[type].bytesPerElement)
     return { type, dims: own, data }

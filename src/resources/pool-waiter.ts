@@ -1,5 +1,5 @@
-import { errors } from '../errors.js'
-import { type AbortFollower, follow, unfollow } from '../pools/abort-followers.js'
+import { errors, messageOf } from '../errors.js'
+import { type AbortFollower, follow, isTimeout, unfollow } from '../pools/abort-followers.js'
 
 /** An attempt to get an item, begun for one caller. */
 export interface Attempt<T> {
@@ -39,7 +39,7 @@ export class PoolWaiter<T> implements AbortFollower {
       this.#reject = reject
     })
     this.#timer = setTimeout(() => this.#expire(`${timeoutMs} ms`), timeoutMs)
-    if (signal !== undefined) follow(signal, this)
+    if (signal !== undefined) this.#follow(signal)
   }
 
   resolve(item: T): void {
@@ -54,10 +54,20 @@ export class PoolWaiter<T> implements AbortFollower {
 
   /** Its signal has aborted. */
   aborted(reason: unknown): void {
-    if (reason instanceof Error && reason.name === 'TimeoutError') this.#expire('its signal', reason)
+    if (isTimeout(reason)) this.#expire('its signal', reason)
     else {
       const message = `the request for an item of pool ${this.#pool} was aborted by its signal`
       this.reject(new errors.ERR_ABORTED(message, { cause: reason }))
+    }
+  }
+
+  /** An object may say that it is a signal, and be none. */
+  #follow(signal: AbortSignal): void {
+    try {
+      follow(signal, this)
+    } catch (cause) {
+      const message = `the \`signal\` for an item of pool ${this.#pool} cannot be followed: ${messageOf(cause)}`
+      this.reject(new errors.ERR_INVALID_OPTIONS(message, { cause }))
     }
   }
 

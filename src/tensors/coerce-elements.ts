@@ -9,17 +9,18 @@ export function newElements(type: TensorType, count: number): TensorData {
 }
 
 /**
- * Writes JavaScript values to `target` from `offset` on. Returns the index of the first value that
- * is no such element, -1 when all were written; `elementProblem` says what is wrong with it.
+ * Writes `count` JavaScript values to `target` from `offset` on. Returns the index of the first value
+ * that is no such element, -1 when all were written; `elementProblem` says what is wrong with it.
  */
 export function writeElements(
   element: ElementType,
   values: readonly unknown[],
+  count: number,
   target: TensorData,
   offset: number,
 ): number {
   const elements = target as (number | bigint | string)[]
-  for (let index = 0; index < values.length; index++) {
+  for (let index = 0; index < count; index++) {
     const converted = toElement(element, values[index])
     if (converted === undefined) return index
     elements[offset + index] = converted

@@ -3,7 +3,7 @@ import { elementProblem, isWholeString } from './coerce-elements.js'
 import { describeDims, describeValue } from './describe.js'
 import { type Expectation, mismatch } from './expectation.js'
 import type { Tensor, TensorData } from './tensor.js'
-import { type AnyTypedArray, asElements, typedArrayName } from './typed-arrays.js'
+import { type AnyTypedArray, asElements, lengthOf, typedArrayName } from './typed-arrays.js'
 
 /** Ours, or onnxruntime's: there `data` is a getter that throws when the data is not on the CPU. */
 interface TensorLike {
@@ -13,7 +13,7 @@ interface TensorLike {
   readonly data?: unknown
 }
 
-/** A tensor of our own from one that carries its shape; `dims` is copied, `data` is not. */
+/** A tensor of our own from one that carries its shape; typed arrays in it are not copied. */
 export function fromTensor(expected: Expectation, value: object): Tensor {
   const { type, dims, location } = value as TensorLike
   if (type === undefined || !Array.isArray(dims)) {
@@ -27,7 +27,7 @@ export function fromTensor(expected: Expectation, value: object): Tensor {
   if (type !== expected.type) {
     throw mismatch(expected, typeof type === 'string' ? describeValue(value) : `type ${describeValue(type)}`)
   }
-  const ownDims = dims.slice() as number[]
+  const ownDims = dimsOf(expected, dims)
   const count = countOf(expected, ownDims)
   return { type: expected.type, dims: ownDims, data: dataOf(expected, ownDims, count, value) }
 }
@@ -38,14 +38,24 @@ function wrapAdvice(expected: Expectation, value: object): string {
     : ''
 }
 
+/** Read once, element by element: an array of the caller's may have methods of its own. */
+function dimsOf(expected: Expectation, dims: readonly unknown[]): number[] {
+  const rank = dims.length
+  const own: number[] = []
+  for (let axis = 0; axis < rank; axis++) {
+    const dim = dims[axis]
+    own.push(dim as number)
+    if (Number.isSafeInteger(dim) && (dim as number) >= 0) continue
+    throw mismatch(expected, `dims ${describeDims(own)}`, 'dims must be integers of 0 or more')
+  }
+  return own
+}
+
 function countOf(expected: Expectation, dims: readonly number[]): number {
   let count = 1
   let doesFit = dims.length === expected.dims.length
   for (let axis = 0; axis < dims.length; axis++) {
     const dim = dims[axis] as number
-    if (!Number.isSafeInteger(dim) || dim < 0) {
-      throw mismatch(expected, `dims ${describeDims(dims)}`, 'dims must be integers of 0 or more')
-    }
     count *= dim
     const fixed = expected.dims[axis]
     if (typeof fixed === 'number' && fixed !== dim) doesFit = false
@@ -69,8 +79,9 @@ function dataOf(
   if (name === undefined) return strings(expected, dims, count, data as readonly unknown[])
   const elements = asElements(expected.type, expected.element, name, data as AnyTypedArray)
   if (elements === undefined) throw wrongClass(expected, data)
-  if (elements.length === 0) refuseUnusable(expected, elements)
-  if (elements.length !== count) throw wrongCount(expected, dims, count, elements.length)
+  const length = lengthOf(elements)
+  if (length === 0) refuseUnusable(expected, elements)
+  if (length !== count) throw wrongCount(expected, dims, count, length)
   return elements as TensorData
 }
 
@@ -80,13 +91,19 @@ function strings(
   count: number,
   data: readonly unknown[],
 ): string[] {
-  if (data.length !== count) throw wrongCount(expected, dims, count, data.length)
+  const { length } = data
+  if (length !== count) throw wrongCount(expected, dims, count, length)
+  // An array of its own: the caller's may be a proxy, which cannot be sent.
+  const own: string[] = []
   for (let index = 0; index < count; index++) {
-    if (isWholeString(data[index])) continue
-    const [got, advice] = elementProblem(expected.element, data[index])
-    throw mismatch(expected, `${got} at data[${index}]`, advice)
+    const element = data[index]
+    if (!isWholeString(element)) {
+      const [got, advice] = elementProblem(expected.element, element)
+      throw mismatch(expected, `${got} at data[${index}]`, advice)
+    }
+    own.push(element)
   }
-  return data as string[]
+  return own
 }
 
 function wrongCount(expected: Expectation, dims: readonly number[], count: number, length: number) {

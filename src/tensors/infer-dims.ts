@@ -1,3 +1,4 @@
+import { countOf } from './copies.js'
 import { describeValue } from './describe.js'
 import { type Expectation, mismatch, type SignatureExpectation } from './expectation.js'
 import type { Tensor } from './tensor.js'
@@ -50,7 +51,7 @@ export function settleByNames(
   for (const expected of unsure) {
     const tensor = tensors[signature.inputs.indexOf(expected)] as Tensor
     const isOpen = (axis: number): boolean => (sizes[expected.nameSlots[axis] as number] ?? -1) === -1
-    const dims = dimsWithSizes(expected, tensor.data.length, sizes)
+    const dims = dimsWithSizes(expected, countOf(tensor.data), sizes)
     if (dims !== undefined) (tensor as { dims: readonly number[] }).dims = dims
     const open = dims === undefined ? expected.openAxes : expected.openAxes.filter(isOpen)
     if (open.some((axis) => tensor.dims[axis] !== 1)) refuseAmbiguous(expected, tensor.data, open)

@@ -3,7 +3,7 @@ import { elementProblem, newElements, writeElements } from './coerce-elements.js
 import { describeValue, formatDims } from './describe.js'
 import { type Expectation, mismatch } from './expectation.js'
 import type { Tensor, TensorData } from './tensor.js'
-import { type AnyTypedArray, asElements, typedArrayName } from './typed-arrays.js'
+import { type AnyTypedArray, asElements, lengthOf, setElements, typedArrayName } from './typed-arrays.js'
 
 type Path = readonly number[]
 
@@ -20,7 +20,7 @@ export function fromNestedArrays(expected: Expectation, value: readonly unknown[
 export function fromScalar(expected: Expectation, value: unknown): Tensor {
   if (expected.fixedCount !== 1) throw mismatch(expected, describeValue(value), 'one value does not fill it')
   const data = newElements(expected.type, 1)
-  if (writeElements(expected.element, [value], data, 0) !== -1) {
+  if (writeElements(expected.element, [value], 1, data, 0) !== -1) {
     throw mismatch(expected, ...elementProblem(expected.element, value))
   }
   return { type: expected.type, dims: expected.singleDims, data }
@@ -32,9 +32,10 @@ function shapeOf(expected: Expectation, value: readonly unknown[]): number[] {
   const dims: number[] = []
   let level: unknown = value
   while (isRow(expected, level) && dims.length <= rank) {
-    dims.push(level.length)
+    const length = rowLength(expected, level)
+    dims.push(length)
     // Below an empty array there is nothing to measure: the spec's own dims, 0 where free.
-    while (level.length === 0 && dims.length < rank) {
+    while (length === 0 && dims.length < rank) {
       const dim = expected.dims[dims.length]
       dims.push(typeof dim === 'number' ? dim : 0)
     }
@@ -61,28 +62,30 @@ interface Filling {
 function fill(filling: Filling, row: unknown, path: Path): void {
   const { expected, dims } = filling
   const axis = path.length
-  if (!isRow(expected, row) || row.length !== dims[axis]) {
-    const got = isRow(expected, row) ? `${row.length} elements` : describeValue(row)
-    const advice = `nested arrays must be regular, ${dims[axis]} elements are expected there`
+  const length = dims[axis] as number
+  const own = isRow(expected, row) ? rowLength(expected, row) : undefined
+  if (!isRow(expected, row) || own !== length) {
+    const got = own === undefined ? describeValue(row) : `${own} elements`
+    const advice = `nested arrays must be regular, ${length} elements are expected there`
     throw mismatch(expected, `${got} at ${formatPath(path)}`, advice)
   }
   if (axis < dims.length - 1) {
-    for (let index = 0; index < row.length; index++) fill(filling, row[index], [...path, index])
+    for (let index = 0; index < length; index++) fill(filling, row[index], [...path, index])
   } else if (Array.isArray(row)) {
-    fillFromValues(filling, row, path)
+    fillFromValues(filling, row, length, path)
   } else {
     fillFromTypedArray(filling, row as unknown as AnyTypedArray, path)
   }
 }
 
-function fillFromValues(filling: Filling, row: readonly unknown[], path: Path): void {
+function fillFromValues(filling: Filling, row: readonly unknown[], count: number, path: Path): void {
   const { expected, data, offset } = filling
-  const wrong = writeElements(expected.element, row, data, offset)
+  const wrong = writeElements(expected.element, row, count, data, offset)
   if (wrong !== -1) {
     const [got, advice] = elementProblem(expected.element, row[wrong])
     throw mismatch(expected, `${got} at ${formatPath([...path, wrong])}`, advice)
   }
-  filling.offset += row.length
+  filling.offset += count
 }
 
 function fillFromTypedArray(filling: Filling, row: AnyTypedArray, path: Path): void {
@@ -90,11 +93,19 @@ function fillFromTypedArray(filling: Filling, row: AnyTypedArray, path: Path): v
   const name = typedArrayName(row) as string
   const elements = asElements(expected.type, expected.element, name, row)
   if (elements === undefined) throw wrongClass(expected, row, ` at ${formatPath(path)}`)
-  ;(data as unknown as { set(from: unknown, offset: number): void }).set(elements, offset)
-  filling.offset += row.length
+  setElements(data, elements, offset)
+  filling.offset += lengthOf(elements)
 }
 
 type Row = ArrayLike<unknown>
+
+/** The `length` of a proxy can be anything, and another one at each look. */
+function rowLength(expected: Expectation, row: Row): number {
+  if (!Array.isArray(row)) return lengthOf(row as unknown as AnyTypedArray)
+  const { length } = row
+  if (Number.isSafeInteger(length) && length >= 0) return length
+  throw mismatch(expected, `an array whose length is ${describeValue(length)}`)
+}
 
 function isRow(expected: Expectation, value: unknown): value is Row {
   if (Array.isArray(value)) return true

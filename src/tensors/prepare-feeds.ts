@@ -1,4 +1,4 @@
-import { errors } from '../errors.js'
+import { errors, messageOf } from '../errors.js'
 import { refuseUnusable, wrongClass } from './array-problems.js'
 import { byName } from './by-name.js'
 import { describeValue } from './describe.js'
@@ -8,7 +8,7 @@ import { inferDims, refuseAmbiguous, settleByNames } from './infer-dims.js'
 import { checkInputNames } from './input-names.js'
 import { fromNestedArrays, fromScalar } from './nested-arrays.js'
 import type { Feeds, Signature, Tensor, TensorData } from './tensor.js'
-import { type AnyTypedArray, asElements, typedArrayName } from './typed-arrays.js'
+import { type AnyTypedArray, asElements, lengthOf, typedArrayName } from './typed-arrays.js'
 
 /**
  * Turns what a caller passes to `predict` into tensors that fit the signature exactly, one for each of its
@@ -88,8 +88,9 @@ function prepareInput(expected: Expectation, value: unknown): Tensor {
 function fromTypedArray(expected: Expectation, name: string, array: AnyTypedArray): Tensor {
   const data = asElements(expected.type, expected.element, name, array)
   if (data === undefined) throw wrongClass(expected, array)
-  if (data.length === 0) refuseUnusable(expected, data)
-  const dims = inferDims(expected, data.length)
+  const length = lengthOf(data)
+  if (length === 0) refuseUnusable(expected, data)
+  const dims = inferDims(expected, length)
   if (dims === undefined) {
     const multiple = expected.freeDims > 0 ? 'a multiple of ' : ''
     throw mismatch(expected, describeValue(array), `${multiple}${expected.fixedCount} elements are needed`)
@@ -106,8 +107,16 @@ function invalidInput(
   reading: Expectation | undefined,
   { model, version }: { model: string; version: string },
 ): Error {
-  if (error instanceof InputProblem) return new errors.ERR_INVALID_INPUT(error.message, { model, version })
+  if (isProblem(error)) return new errors.ERR_INVALID_INPUT(error.message, { model, version })
   const which = reading === undefined ? 'the input' : mismatch(reading, 'a value that cannot be read').message
-  const why = error instanceof Error ? error.message : describeValue(error)
-  return new errors.ERR_INVALID_INPUT(`${which}: ${why}`, { model, version, cause: error })
+  return new errors.ERR_INVALID_INPUT(`${which}: ${messageOf(error)}`, { model, version, cause: error })
+}
+
+/** What is thrown may be a proxy, which throws when it is asked for its prototype. */
+function isProblem(error: unknown): error is InputProblem {
+  try {
+    return error instanceof InputProblem
+  } catch {
+    return false
+  }
 }

@@ -1,3 +1,5 @@
+import { errors, messageOf } from '../errors.js'
+
 const SMALLEST_BYTES = 1_024
 /** What a pool keeps of buffers that are not under way. */
 const MAX_KEPT_BYTES = 64 * 2 ** 20
@@ -20,11 +22,14 @@ export class RecycledBuffers {
     return this.#keptBytes
   }
 
-  /** A buffer of at least `bytes`, whose content is what the last pack left there. */
+  /**
+   * A buffer of at least `bytes`, whose content is what the last pack left there.
+   * @throws ERR_INSUFFICIENT_MEMORY
+   */
   take(bytes: number): ArrayBuffer {
     const power = powerOf(bytes)
     const buffer = this.#kept[power]?.pop()
-    if (buffer === undefined) return new ArrayBuffer(2 ** power)
+    if (buffer === undefined) return newBuffer(2 ** power)
     this.#keptBytes -= buffer.byteLength
     return buffer
   }
@@ -43,6 +48,17 @@ export class RecycledBuffers {
   clear(): void {
     this.#kept.length = 0
     this.#keptBytes = 0
+  }
+}
+
+function newBuffer(bytes: number): ArrayBuffer {
+  try {
+    return new ArrayBuffer(bytes)
+  } catch (cause) {
+    throw new errors.ERR_INSUFFICIENT_MEMORY(
+      `there are no ${bytes} bytes of memory for the inputs of a run: ${messageOf(cause)}`,
+      { cause, neededBytes: bytes },
+    )
   }
 }
 

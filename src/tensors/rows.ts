@@ -2,6 +2,7 @@ import { SHARED } from './batch-plan.js'
 import { newElements } from './coerce-elements.js'
 import { ELEMENT_TYPES } from './element-types.js'
 import type { Tensor, TensorData, TensorType } from './tensor.js'
+import { lengthOf, setElements, viewOver } from './typed-arrays.js'
 
 /** Chunks of so few elements are copied in a loop: a view of them would cost more. */
 const LOOP_ELEMENTS = 32
@@ -145,7 +146,6 @@ export function copyElements(
     for (let index = 0; index < count; index += 1) elements[targetAt + index] = source[sourceAt + index]
     return
   }
-  const isWhole = sourceAt === 0 && count === source.length
-  const chunk = (isWhole ? source : source.subarray(sourceAt, sourceAt + count)) as Float32Array
-  ;(target as Float32Array).set(chunk, targetAt)
+  const isWhole = sourceAt === 0 && count === lengthOf(source)
+  setElements(target, isWhole ? source : viewOver(source, sourceAt, count), targetAt)
 }

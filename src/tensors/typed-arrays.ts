@@ -1,19 +1,52 @@
-import type { ElementType } from './element-types.js'
-import type { TensorType } from './tensor.js'
+import { ARRAY_CLASSES, type ElementType } from './element-types.js'
+import type { TensorData, TensorType } from './tensor.js'
 
-/** What every typed array has, whatever its class. */
-export interface AnyTypedArray {
-  readonly length: number
-  readonly buffer: ArrayBufferLike
-  readonly byteOffset: number
-  keys(): Iterator<number>
+type Elements = Exclude<TensorData, string[]>
+
+/**
+ * A typed array of whatever class. The caller's may belong to a class of the caller's own, whose
+ * constructor, methods and getters do what they like: what is asked of it goes through the functions
+ * of this file, which read the internal slots.
+ */
+export type AnyTypedArray = NodeJS.TypedArray | Elements
+
+const prototype: object = Object.getPrototypeOf(Uint8Array.prototype)
+const getTag = getterOf<string | undefined>(Symbol.toStringTag)
+const getLength = getterOf<number>('length')
+const getBytes = getterOf<number>('byteLength')
+const getBuffer = getterOf<ArrayBufferLike>('buffer')
+const getOffset = getterOf<number>('byteOffset')
+const { keys, set } = prototype as Pick<Uint8Array, 'keys' | 'set'>
+
+const classes = new Map(Object.values(ARRAY_CLASSES).map((own) => [own.name, own]))
+
+function getterOf<T>(key: PropertyKey): (this: unknown) => T {
+  return Object.getOwnPropertyDescriptor(prototype, key)?.get as (this: unknown) => T
 }
 
-const typedArrayPrototype = Object.getPrototypeOf(Uint8Array.prototype) as AnyTypedArray
-const tag = Object.getOwnPropertyDescriptor(typedArrayPrototype, Symbol.toStringTag) as {
-  get(this: unknown): string | undefined
+/** How many elements it has; 0 once its buffer is gone. */
+export function lengthOf(array: AnyTypedArray): number {
+  return getLength.call(array)
 }
-const getTag = tag.get
+
+export function byteLengthOf(array: AnyTypedArray): number {
+  return getBytes.call(array)
+}
+
+export function bufferOf(array: AnyTypedArray): ArrayBufferLike {
+  return getBuffer.call(array)
+}
+
+/** Copies all elements of `source` to `target` from `offset` on. */
+export function setElements(target: TensorData, source: AnyTypedArray, offset: number): void {
+  set.call(target as Uint8Array, source as Uint8Array, offset)
+}
+
+/** A view of `count` of its elements from `from` on, of the plain class. */
+export function viewOver(array: AnyTypedArray, from: number, count: number): Elements {
+  const View = classes.get(getTag.call(array) as string) as typeof Uint8Array
+  return new View(getBuffer.call(array), getOffset.call(array) + from * View.BYTES_PER_ELEMENT, count)
+}
 
 /**
  * 'Float32Array' and so on, undefined for anything else. Read from the internal slot rather than
@@ -36,12 +69,16 @@ export function asElements(
 ): AnyTypedArray | undefined {
   if (name === element.arrayName) return array
   if (name === 'Float16Array' && type === 'float16') {
-    return isUsable(array) ? new Uint16Array(array.buffer, array.byteOffset, array.length) : array
+    return isUsable(array) ? seenAs(Uint16Array, array) : array
   }
   if (name === 'Uint8ClampedArray' && type === 'uint8') {
-    return isUsable(array) ? new Uint8Array(array.buffer, array.byteOffset, array.length) : array
+    return isUsable(array) ? seenAs(Uint8Array, array) : array
   }
   return undefined
+}
+
+function seenAs(View: typeof Uint8Array | typeof Uint16Array, array: AnyTypedArray): AnyTypedArray {
+  return new View(getBuffer.call(array) as ArrayBuffer, getOffset.call(array), getLength.call(array))
 }
 
 /**
@@ -50,9 +87,9 @@ export function asElements(
  * (`buffer.detached` is missing on Node 20).
  */
 export function isUsable(array: AnyTypedArray): boolean {
-  if (array.length > 0) return true
+  if (lengthOf(array) > 0) return true
   try {
-    typedArrayPrototype.keys.call(array)
+    keys.call(array as Uint8Array)
     return true
   } catch {
     return false

@@ -98,7 +98,7 @@ function realRig(): Rig {
 }
 
 function actionOf(message: ReplicaTask): unknown {
-  return message.kind === 'run' ? message.runs[0]?.given?.[1]?.[0] : undefined
+  return message.kind === 'run' ? (message.runs[0]?.given?.[1] as string[] | undefined)?.[0] : undefined
 }
 
 /** Plays the gated loader in front of a fake thread. */
@@ -251,9 +251,9 @@ describe.each([
   it('takes the buffers it is told to take, and copies others', async () => {
     const rig = await loaded(makeRig)
     const [moved, copied] = [floats(1), floats(2)]
-    const task = (data: Float32Array): RunTask => {
+    const task = (data: Float32Array<ArrayBuffer>): RunTask => {
       const { runs, ...rest } = rig.run(0)
-      return { ...rest, runs: runs.map((run) => ({ ...run, given: [data, run.given?.[1]] })) }
+      return { ...rest, runs: runs.map((run) => ({ ...run, given: [data.buffer, run.given?.[1]] })) }
     }
     expect(await yOf(rig.host.run(task(moved), [moved.buffer]))).toBe(1)
     expect(await yOf(rig.host.run(task(copied), []))).toBe(2)

@@ -70,6 +70,8 @@ export class PoolKit {
   readonly threads = new FakeThreads()
   readonly lost: { cause: Error & { code?: string }; restartInMs: number | undefined }[] = []
   readonly stuck: StuckReplica[] = []
+  /** What must be empty at the end of a test. */
+  readonly unexpected: unknown[] = []
   readonly failed: (Error & { code?: string })[] = []
   readonly pool: VersionPool
   readonly settings: PoolSettings
@@ -92,6 +94,7 @@ export class PoolKit {
       },
       batchingDecided: () => undefined,
       batchingFailed: () => undefined,
+      unexpected: (error) => this.unexpected.push(error),
     }
     this.settings = { ...defaults, ...settings }
     this.pool = new VersionPool(this.settings, from, this.threads.create, listener)

@@ -35,7 +35,7 @@ describe('a pool that is stopped during the proof before it has callers', () => 
       const run = host?.task
       expect(run?.message.kind).toBe('run')
       const answerRun = (): void => {
-        const results = [{ answer: { dims: [[1]], data: [Float32Array.of(5)] }, ms: 1 }]
+        const results = [{ answer: { dims: [[1]], data: [Float32Array.of(5).buffer] }, ms: 1 }]
         run?.reply({ ok: true, buffer: new ArrayBuffer(8), results, hasSideWork: true })
       }
       if (stretches > 0) answerRun()

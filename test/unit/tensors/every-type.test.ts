@@ -148,7 +148,7 @@ describe.each(TENSOR_TYPES)('%s', (type) => {
 
     // An answer that is the batch itself.
     const { dims, data } = batch as Tensor
-    const answer = { dims: [dims], data: [type === 'string' ? data : 0] }
+    const answer = { dims: [dims], data: [type === 'string' ? (data as string[]) : 0] }
     const answers = [...new AnswerReader(signature).rows(answer, undefined, task.buffer, PLAN, requests)]
     expect(answers.map(({ y }) => y)).toEqual(rows)
   })
