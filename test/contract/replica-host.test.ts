@@ -515,6 +515,18 @@ describe('a Piscina host with real models', () => {
     await host.terminate()
   })
 
+  it('settles every task that is under way when its thread ends', async () => {
+    const rig = await loaded(realRig)
+    const running = rig.host.run(rig.run(1, 'hold'), [])
+    await rig.arrival('run')
+    const tasks = Promise.allSettled([running, rig.host.release()])
+    const ending = rig.host.terminate()
+    rig.letGo('run')
+    await ending
+    const codes = (await tasks).map((task) => (task.status === 'rejected' ? task.reason.code : 'settled'))
+    expect(codes).toEqual(['ERR_REPLICA_EXITED', 'ERR_REPLICA_EXITED'])
+  })
+
   it('refuses a run after its session was given back', async () => {
     const rig = await loaded(realRig)
     await rig.host.release()
