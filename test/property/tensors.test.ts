@@ -69,7 +69,9 @@ describe('prepared feeds', () => {
         const first = prepare(spec, nest(values, dims))
         const again = prepare(spec, first)
         expect(again).toEqual(first)
-        expect(again.data).toBe(first.data)
+        // Strings are copied: an array of the caller's may be a proxy, which cannot be sent.
+        if (spec.type === 'string') expect(again.data).toEqual(first.data)
+        else expect(again.data).toBe(first.data)
       }),
     )
   })
