@@ -1,16 +1,25 @@
 import { writeFileSync } from 'node:fs'
 import { constants, getPriority, setPriority } from 'node:os'
-import type { BuilderMessage, BuilderOrder, BuilderReplies } from '../src/protocol/builder-messages.js'
+import {
+  type BuilderMessage,
+  type BuilderOrder,
+  type BuilderReplies,
+  EMPTY_STEP,
+} from '../src/protocol/builder-messages.js'
 import { loadLibc } from '../src/protocol/libc.js'
 import { buildArtifact, whileLoaded } from './build-artifact.js'
 import { failure } from './failure.js'
 import { digestOf, hashOf } from './file-hash.js'
 import { dataNamesIn, pathsIn } from './model-paths.js'
-import { tryRuns } from './probe-model.js'
+import { tryEmptyAxes, tryRuns } from './probe-model.js'
+import { tryBatches } from './proof-trial.js'
 import { refuseSpecialFile } from './regular-file.js'
 
 // A process of its own: it does with a model file what could be the end of a process, one order after
 // another.
+
+/** As that of replicas. */
+const TRIAL_NICENESS = 5
 
 const parent = Number(process.argv[2])
 
@@ -18,7 +27,6 @@ loadLibc()?.dieWithParent()
 // It may have ended before that.
 if (process.ppid !== parent) process.exit(0)
 process.once('disconnect', () => process.exit(0))
-setPriority(Math.max(getPriority(), constants.priority.PRIORITY_BELOW_NORMAL))
 offerToBeKilledFirst()
 
 let turn: Promise<void> = Promise.resolve()
@@ -29,6 +37,9 @@ process.on('message', (order: BuilderOrder) => {
 void send({ kind: 'ready' })
 
 async function carryOut(order: BuilderOrder): Promise<void> {
+  // Callers whose requests cannot share runs yet wait for a trial, and nobody for the rest.
+  const niceness = order.kind === 'trial' ? TRIAL_NICENESS : constants.priority.PRIORITY_BELOW_NORMAL
+  setPriority(Math.max(getPriority(), niceness))
   try {
     await send({ kind: 'reply', reply: await done(order) })
   } catch (error) {
@@ -51,8 +62,15 @@ async function done(order: BuilderOrder): Promise<BuilderReplies[keyof BuilderRe
         const { signature } = model
         await send({ kind: 'loaded', signature })
         await step('run')
-        await tryRuns(model)
-        return { ok: true, signature }
+        if (order.fatal.length === 0) await tryRuns(model)
+        const emptyAxes = await tryEmptyAxes(model, order.fatal, (set) => step(`${EMPTY_STEP}${set}`))
+        return { ok: true, signature, emptyAxes }
+      })
+    case 'trial':
+      await step('load')
+      return whileLoaded(order, async (model) => {
+        await step('trial')
+        return { ok: true, proof: await tryBatches(model, order) }
       })
     case 'build':
       return buildArtifact(order, { step, rejected: (rejected) => send({ kind: 'rejected', rejected }) })

@@ -11,6 +11,8 @@ import { isStrange } from './proof-samples.js'
 export interface TriedBatch {
   readonly inputs: readonly Tensor[]
   readonly rows: readonly number[]
+  /** Of each request the length as it came, if they were filled up. */
+  readonly lengths: readonly number[] | undefined
   readonly plan: BatchPlan
   /** Of each wanted output its place in the signature. */
   readonly wanted: readonly number[]
@@ -27,13 +29,13 @@ export interface Trial {
 
 /** Runs the requests of a batch one by one and then together, and compares; `run` gives the wanted outputs. */
 export async function tryBatch(
-  { inputs, rows, plan, wanted, order }: TriedBatch,
+  { inputs, rows, lengths, plan, wanted, order }: TriedBatch,
   run: (inputs: readonly Tensor[]) => Promise<Tensor[]>,
 ): Promise<Trial> {
   const outputAxes = wanted.map((output) => plan.outputs[output] as number)
   /** The tensors of a request with its own length. */
   const cut = (tensors: readonly Tensor[], padded: readonly number[], index: number): Tensor[] => {
-    const length = order.lengths?.[index]
+    const length = lengths?.[index]
     return length === undefined
       ? [...tensors]
       : tensors.map((tensor, at) => resized(tensor, padded[at] as number, length))
@@ -71,7 +73,7 @@ export async function tryBatch(
   const isPadded = requests.some((request) =>
     paddedInputs.some((axis, at) => request[at]?.dims[axis] !== inputs[at]?.dims[axis]),
   )
-  const isTried = order.lengths === undefined || isPadded
+  const isTried = lengths === undefined || isPadded
   return told(isTried && others.some((answer) => !isSame(answer, first as Tensor[])))
 }
 

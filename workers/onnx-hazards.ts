@@ -1,27 +1,40 @@
 import { SHARED } from '../src/tensors/batch-plan.js'
 import type { Signature } from '../src/tensors/tensor.js'
+import type { Hazards } from './batch-prover.js'
+import { madeUpHazard } from './made-up-hazard.js'
 import { batchHazard } from './onnx-graph/batch-hazard.js'
 import type { OnnxGraph } from './onnx-graph/graph.js'
 import { readGraph } from './onnx-graph/read-graph.js'
 
+/** Types of inputs that hold no integers, or none but 0 and 1. */
+const NO_INTEGERS: readonly string[] = ['float32', 'float64', 'float16', 'string', 'bool']
+
 /**
- * What a model file itself tells against batching inputs along these axes: a reason, or undefined. The
- * file is read on the first call; `check` then throws if it is not the one that was loaded.
+ * Returns what a model file itself tells. The file is read when that is first asked; `check` then throws if it
+ * is not the one that was loaded.
  */
-export function hazardsIn(
-  source: string,
-  { inputs }: Signature,
-  check: () => void,
-): (axes: readonly number[]) => string | undefined {
+export function hazardsIn(source: string, { inputs }: Signature, check: () => void): Hazards {
   let graph: OnnxGraph | string | undefined
-  return (axes) => {
+  const known = (): OnnxGraph | string => {
     graph ??= read(source, check)
-    if (typeof graph === 'string') return graph
-    const batched = inputs.flatMap(({ name }, index): [string, number][] => {
-      const axis = axes[index] as number
-      return axis === SHARED ? [] : [[name, axis]]
-    })
-    return batchHazard(graph, new Map(batched))
+    return graph
+  }
+  return {
+    ofBatch(axes) {
+      const own = known()
+      if (typeof own === 'string') return own
+      const batched = inputs.flatMap(({ name }, index): [string, number][] => {
+        const axis = axes[index] as number
+        return axis === SHARED ? [] : [[name, axis]]
+      })
+      return batchHazard(own, new Map(batched))
+    },
+    ofMadeUp() {
+      const own = known()
+      if (typeof own === 'string') return own
+      const integers = inputs.filter(({ type }) => !NO_INTEGERS.includes(type)).map(({ name }) => name)
+      return madeUpHazard(own, new Set(integers))
+    },
   }
 }
 

@@ -20,6 +20,7 @@ import { split } from './batch-rows.js'
 import { type TriedBatch, tryBatch } from './batch-trial.js'
 import { readOutputs } from './check-loaded.js'
 import { failure } from './failure.js'
+import { resizeAll } from './pad-rows.js'
 import type { SideWorker } from './side-worker.js'
 
 export interface RunCounts {
@@ -143,24 +144,28 @@ export class PackRunner {
 
   async #batch(
     inputs: readonly Tensor[],
-    { outputs: wanted, keep }: RunShape,
+    { outputs: wanted, lengths, keep }: RunShape,
     rows: readonly number[],
     room: AnswerRoom,
     side: SideWorker,
   ): Promise<RunResult> {
     const plan = this.#plan as BatchPlan
-    if (typeof keep === 'object') return this.#trial({ inputs, rows, plan, order: keep }, wanted, room)
-    const axes = (wanted ?? this.#outputNames).map(
-      (name) => plan.outputs[this.#outputNames.indexOf(name)] as number,
-    )
+    if (typeof keep === 'object')
+      return this.#trial({ inputs, rows, lengths, plan, order: keep }, wanted, room)
+    const axesOf = (all: readonly number[]): number[] =>
+      (wanted ?? this.#outputNames).map((name) => all[this.#outputNames.indexOf(name)] as number)
+    const axes = axesOf(plan.outputs)
     try {
       const { outputs, ms } = await this.#timed(inputs, wanted)
       checkRows(outputs, axes, rows)
-      if (keep === 'check') remember(() => side.check({ inputs, outputs, rows, plan, axes, wanted }))
+      if (keep === 'check') {
+        const padded = plan.padding === undefined ? undefined : axesOf(plan.padding.outputs)
+        remember(() => side.check({ inputs, outputs, rows, lengths, plan, axes, padded, wanted }))
+      }
       if (room.isInline(outputs, rows.length)) return { answer: room.put(outputs, rows.length), ms }
       return { answers: split(outputs, axes, rows).map((each) => room.put(each, 1)), ms, fault: undefined }
     } catch (error) {
-      return this.#oneByOne(inputs, plan, rows, wanted, room, error)
+      return this.#oneByOne(inputs, plan, rows, lengths, wanted, room, error)
     }
   }
 
@@ -183,14 +188,16 @@ export class PackRunner {
     inputs: readonly Tensor[],
     plan: BatchPlan,
     rows: readonly number[],
+    lengths: readonly number[] | undefined,
     wanted: readonly string[] | undefined,
     room: AnswerRoom,
     error: unknown,
   ): Promise<SplitAnswers> {
     const answers: (Answer | Failure)[] = []
-    for (const own of split(inputs, plan.inputs, rows)) {
+    for (const [index, own] of split(inputs, plan.inputs, rows).entries()) {
       try {
-        answers.push(room.put(await this.runOnce(own, wanted), 1))
+        const sent = resizeAll(own, plan.padding?.inputs, lengths?.[index])
+        answers.push(room.put(await this.runOnce(sent, wanted), 1))
       } catch (cause) {
         answers.push(this.#failure(cause))
       }

@@ -1,16 +1,18 @@
 import type { ProofOrder } from '../src/protocol/messages.js'
 import { SHARED } from '../src/tensors/batch-plan.js'
 import { difference, firstDifference } from '../src/tensors/difference.js'
+import { float16Value } from '../src/tensors/float16.js'
 import type { Signature, Tensor } from '../src/tensors/tensor.js'
+import { candidatesOf } from './batch-candidates.js'
 import { split } from './batch-rows.js'
+
+export type RunOnce = (inputs: readonly Tensor[], wanted?: readonly string[]) => Promise<Tensor[]>
 
 /** A request with the answer it has alone. */
 export interface Row {
   readonly inputs: readonly Tensor[]
   readonly outputs: readonly Tensor[]
 }
-
-export type RunOnce = (inputs: readonly Tensor[], wanted?: readonly string[]) => Promise<Tensor[]>
 
 /**
  * Ends the search along one choice of axes. It is about `answers` where a request has changed that of
@@ -63,4 +65,43 @@ const EXACT = { rtol: 0, atol: 0 }
 
 export function isSame(one: readonly Tensor[], other: readonly Tensor[]): boolean {
   return one.every((tensor, index) => difference(tensor, other[index] as Tensor, EXACT) === undefined)
+}
+
+/** Returns the samples that could share a run with the first along these axes, filled up along `padded`. */
+export function comparable<T extends Row>(
+  samples: readonly T[],
+  axes: readonly number[],
+  padded?: readonly number[],
+): T[] {
+  const [first] = samples as [T]
+  const rows = rowsOf(first.inputs, axes)
+  return samples.filter(
+    ({ inputs }) =>
+      rowsOf(inputs, axes) === rows &&
+      inputs.every((tensor, index) => {
+        const axis = axes[index] as number
+        const like = first.inputs[index] as Tensor
+        if (tensor.dims.length !== like.dims.length) return false
+        if (axis === SHARED) return isSame([tensor], [like])
+        return tensor.dims.every((dim, at) => at === axis || at === padded?.[index] || dim === like.dims[at])
+      }),
+  )
+}
+
+/** Whether a request tells nothing of how others share a run: it has no rows, or nothing but NaN for an answer. */
+export function provesNothing(
+  signature: Signature,
+  inputs: readonly Tensor[],
+  outputs: readonly Tensor[],
+): boolean {
+  const hasValue = outputs.some(({ type, data }) =>
+    type === 'float16'
+      ? (data as Uint16Array).some((bits) => !Number.isNaN(float16Value(bits)))
+      : (data as readonly unknown[]).some((value) => !Number.isNaN(value)),
+  )
+  if (!hasValue) return true
+  const isEmpty = signature.inputs.some(({ dims }, input) =>
+    dims.some((dim, axis) => typeof dim === 'string' && inputs[input]?.dims[axis] === 0),
+  )
+  return isEmpty && candidatesOf(signature, inputs).length === 0
 }

@@ -29,7 +29,8 @@ export class ProofSamples {
   /** What a sample has taken alone, the fastest so far. */
   fastestMs = Number.POSITIVE_INFINITY
   #kept: Sample[] = []
-  #isTypical = false
+  /** Whether one of them is typical by the user's word. */
+  isTypical = false
   #offered = 0
   #tries = 0
   #nextAt = 1
@@ -37,7 +38,7 @@ export class ProofSamples {
 
   /** Whether a try can begin. */
   get isReady(): boolean {
-    return this.#kept.length >= (this.#isTypical ? 1 : LEAST_SAMPLES)
+    return this.#kept.length >= (this.isTypical ? 1 : LEAST_SAMPLES)
   }
 
   /** Whether no further try is allowed. */
@@ -59,7 +60,7 @@ export class ProofSamples {
     this.fastestMs = Math.min(this.fastestMs, ms)
     if (this.#kept.length === MAX_SAMPLES) this.#kept.shift()
     this.#kept.push(sample)
-    this.#isTypical ||= isTypical
+    this.isTypical ||= isTypical
   }
 
   /**
@@ -90,13 +91,13 @@ export class ProofSamples {
   others(): boolean {
     this.#countTry()
     this.#kept = []
-    this.#isTypical = false
+    this.isTypical = false
     return !this.isSpent
   }
 
   /** The same with samples of other shapes than the one that was tried; never after a typical one. */
   otherShapes(): boolean {
-    const isFinal = this.#isTypical
+    const isFinal = this.isTypical
     const [{ inputs }] = this.#kept as [Sample]
     this.#refusedShapes.add(shapeOf(inputs))
     return this.others() && !isFinal

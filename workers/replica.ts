@@ -20,7 +20,7 @@ import { NativeLane } from './native-lane.js'
 import { hazardsIn } from './onnx-hazards.js'
 import { PackRunner } from './pack-runner.js'
 import { ReplicaLog } from './replica-log.js'
-import { SideWorker } from './side-worker.js'
+import { NO_HAZARDS, SideWorker } from './side-worker.js'
 import { type TaskAnswer, TaskLoop } from './task-loop.js'
 
 // Nothing here may throw while it is imported: Piscina would never settle the first task.
@@ -74,9 +74,7 @@ async function load(task: LoadOrder): Promise<LoadDone> {
     const side = new SideWorker(
       model.signature,
       (inputs, wanted) => runner.runOnce(inputs, wanted),
-      isBuiltIn
-        ? hazardsIn(task.source, model.signature, () => void check(task.source, files))
-        : () => undefined,
+      isBuiltIn ? hazardsIn(task.source, model.signature, () => void check(task.source, files)) : NO_HAZARDS,
     )
     serving = { model, runner, side }
     if (isBuiltIn) lane.takesTurns &&= takesTurns(model.providers ?? [])

@@ -5,19 +5,27 @@ import { firstDifference } from '../src/tensors/difference.js'
 import type { Signature, Tensor } from '../src/tensors/tensor.js'
 import { BatchProver, type Hazards } from './batch-prover.js'
 import { takeAll } from './batch-rows.js'
+import { resizeAll } from './pad-rows.js'
 import type { RunOnce } from './proof-rows.js'
 
 /** Batches that wait for their check, in bytes; more are not checked. */
 const MAX_CHECK_BYTES = 64 * 2 ** 20
+
+/** Of a model that cannot be read: nobody knows what its loader does. */
+export const NO_HAZARDS: Hazards = { ofBatch: () => undefined, ofMadeUp: () => undefined }
 
 /** A batch as it was run and answered. */
 export interface CheckedBatch {
   readonly inputs: readonly Tensor[]
   readonly outputs: readonly Tensor[]
   readonly rows: readonly number[]
+  /** Of each request the length as it came, if they were filled up. */
+  readonly lengths: readonly number[] | undefined
   readonly plan: BatchPlan
   /** Of the outputs. */
   readonly axes: readonly number[]
+  /** Of the outputs the axis along which requests were filled up; absent if they were not. */
+  readonly padded: readonly number[] | undefined
   readonly wanted: readonly string[] | undefined
 }
 
@@ -65,15 +73,17 @@ export class SideWorker {
     this.#checks.push({ batch: own, next: 0 })
   }
 
-  async work({ budgetMs, maxRunMs, prove, tolerance }: SideTask): Promise<SideDone> {
+  async work({ budgetMs, maxRunMs, prove, tried, tolerance }: SideTask): Promise<SideDone> {
     const endsAtMs = performance.now() + budgetMs
     this.#tolerance = tolerance
     const { checks, fault } = await this.#check(endsAtMs)
     if (prove !== undefined) this.#prover.start(prove)
+    if (tried !== undefined) this.#prover.learn(tried)
     const proof = await this.#prover.advance(endsAtMs, maxRunMs)
     const news = isNews(proof, this.#told) ? proof : undefined
     this.#told = proof
-    return { ok: true, hasSideWork: this.hasWork, proof: news, checks, fault }
+    const trial = this.#prover.takeTrial()
+    return { ok: true, hasSideWork: this.hasWork, proof: news, trial, checks, fault }
   }
 
   /** Request by request, so that a stretch of work ends in time; one at least. */
@@ -93,15 +103,18 @@ export class SideWorker {
   }
 
   async #checkNext(check: Check): Promise<string | undefined> {
-    const { inputs, outputs, rows, plan, axes, wanted } = check.batch
+    const { inputs, outputs, rows, lengths, plan, axes, padded, wanted } = check.batch
     const index = check.next
     const at = rows.slice(0, index).reduce((sum, own) => sum + own, 0)
     const own = rows[index] as number
     check.next += 1
-    const answered = takeAll(outputs, axes, at, own)
+    const length = lengths?.[index]
+    const answered = resizeAll(takeAll(outputs, axes, at, own), padded, length)
     const prefix = `request ${index} of a batch of ${rows.length} was answered otherwise than alone`
     try {
-      const alone = await this.#run(takeAll(inputs, plan.inputs, at, own), wanted)
+      // As it came: one that is filled up alone could be wrong in the same way.
+      const sent = resizeAll(takeAll(inputs, plan.inputs, at, own), plan.padding?.inputs, length)
+      const alone = await this.#run(sent, wanted)
       const differs = firstDifference(alone, answered, this.#tolerance)
       return differs === undefined ? undefined : `${prefix}: output ${differs.index} ${differs.found}`
     } catch (error) {

@@ -6,6 +6,7 @@ import { ARTIFACT_FORMS, type FileHash } from '../protocol/builder-messages.js'
 import type { Signature } from '../tensors/tensor.js'
 import { CacheUses } from './cache-uses.js'
 import { type FileStamp, stampOf, stampsOf } from './file-stamp.js'
+import type { Probed } from './probe.js'
 import { mayBeAlive, ownIdentity } from './process-identity.js'
 import { readRecord, writeRecord } from './record-file.js'
 
@@ -32,7 +33,12 @@ const digestSchema = z.strictObject({
     .array(z.strictObject({ path: z.string(), name: z.string().default(''), sha256, stamp: z.string() }))
     .min(1),
 })
-const probeSchema = z.strictObject({ key: z.string(), signature: z.unknown() })
+const axisSets = z.array(z.array(z.string()))
+const probeSchema = z.strictObject({
+  key: z.string(),
+  signature: z.unknown(),
+  emptyAxes: z.strictObject({ fatal: axisSets, answered: axisSets }),
+})
 const manifestSchema = z.strictObject({
   /** Of the entry: under another one it is somebody else's. */
   key: z.string(),
@@ -98,16 +104,17 @@ export class ArtifactCache {
     await writeRecord(this.#digestPath(source), { source, files })
   }
 
-  async probe(key: string): Promise<Signature | undefined> {
+  async probe(key: string): Promise<Probed | undefined> {
     const path = join(this.#root, 'probes', key)
     const record = await readRecord(path, probeSchema)
     if (record?.key !== key) return undefined
     await touch(path)
-    return record.signature as Signature
+    const { signature, emptyAxes } = record
+    return { signature: signature as Signature, emptyAxes }
   }
 
-  async saveProbe(key: string, signature: Signature): Promise<void> {
-    await writeRecord(join(this.#root, 'probes', key), { key, signature })
+  async saveProbe(key: string, probed: Probed): Promise<void> {
+    await writeRecord(join(this.#root, 'probes', key), { key, ...probed })
   }
 
   /** A damaged entry is removed. */

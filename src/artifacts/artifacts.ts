@@ -2,20 +2,22 @@ import { join } from 'node:path'
 import type { ArtifactOptions } from '../config-artifacts.js'
 import { MAX_TIMER_MS } from '../config-numbers.js'
 import { isRuntimeError, messageOf } from '../errors.js'
-import type { BuilderSubject, FileHash, RejectedForm } from '../protocol/builder-messages.js'
+import type { BuilderSubject, RejectedForm } from '../protocol/builder-messages.js'
 import type { ModelFile } from '../protocol/model-files.js'
 import type { Logger } from '../telemetry/logger.js'
 import type { Tolerance } from '../tensors/batch-plan.js'
+import type { EmptyAxes } from '../tensors/empty-axes.js'
 import type { Signature, Tensor } from '../tensors/tensor.js'
 import { ArtifactCache, type ArtifactEntry } from './artifact-cache.js'
 import { keyOf, whyNoArtifact } from './artifact-key.js'
 import { whileLocked } from './build-lock.js'
+import { builderBytes } from './builder-bytes.js'
 import { BuilderProcess } from './builder-process.js'
 import type { BuilderEntry } from './child-processes.js'
 import { Digests } from './digests.js'
 import { Fallback } from './fallback.js'
-import { stampsOf } from './file-stamp.js'
-import { probe } from './probe.js'
+import { sizeOf, stampsOf } from './file-stamp.js'
+import { type Probed, probe } from './probe.js'
 import { tryForms } from './try-forms.js'
 
 /** As for a batch: what the same kernels answer differs by less. */
@@ -23,7 +25,6 @@ const TOLERANCE: Tolerance = { rtol: 1e-4, atol: 1e-6 }
 /** A form may hold the weights twice. */
 const DISK_FACTOR = 3
 const SPARE_DISK_BYTES = 64 * 2 ** 20
-const MEMORY_FACTOR = 6
 const SPARE_MEMORY_BYTES = 2 ** 30
 /** Signatures that are remembered for files that were tried. */
 const MAX_PROBED = 256
@@ -60,6 +61,8 @@ export interface Prepared {
   readonly files?: readonly ModelFile[] | undefined
   /** Why it has no artifact; undefined if it has one. */
   readonly reason: string | undefined
+  /** What a trial has shown of inputs without elements; absent if it was not to be tried. */
+  readonly emptyAxes?: EmptyAxes | undefined
   /** Builds the artifact from inputs that are known to be valid; undefined if it needs none. */
   readonly build: ((samples: readonly (readonly Tensor[])[]) => Promise<Prepared>) | undefined
 }
@@ -74,8 +77,8 @@ export class Artifacts {
   readonly #fallback: Fallback
   readonly #digests: Digests
   readonly #closing = new AbortController()
-  /** Known in this process, whether or not there is a cache: signatures by files, their stamps and options. */
-  readonly #probed = new Map<string, Signature>()
+  /** Known in this process, whether or not there is a cache: results by files, their stamps and options. */
+  readonly #probed = new Map<string, Probed>()
   readonly #building = new Map<string, Promise<string | undefined>>()
 
   constructor(settings: ArtifactsSettings, log: Logger) {
@@ -124,27 +127,34 @@ export class Artifacts {
     const hasCache = await this.#open()
     const files = hasCache ? await this.#digests.of(order.source, this.#cache) : undefined
     if (files === undefined) {
-      await this.#probe(order, undefined, undefined)
-      return plain('there is no cache, or its files cannot be read')
+      const probed = await this.#probe(order, undefined, undefined)
+      const emptyAxes = order.isProbed ? probed?.emptyAxes : undefined
+      return { ...plain('there is no cache, or its files cannot be read'), emptyAxes }
     }
     order.check(files)
-    const bytes = await sizeOf(files)
-    return { ...(await this.#prepareKnown(order, files, bytes)), bytes, files }
+    const bytes = await sizeOf(files.map(({ path }) => path))
+    const key = keyOf(files, order.sessionOptions)
+    const probed = await this.#probe(order, key, bytes)
+    const prepared = await this.#prepareProbed(order, key, bytes, probed)
+    return { ...prepared, bytes, files, emptyAxes: order.isProbed ? probed?.emptyAxes : undefined }
   }
 
-  async #prepareKnown(order: PrepareOrder, files: readonly FileHash[], bytes: number): Promise<Prepared> {
-    const key = keyOf(files, order.sessionOptions)
+  async #prepareProbed(
+    order: PrepareOrder,
+    key: string,
+    bytes: number,
+    probed: Probed | undefined,
+  ): Promise<Prepared> {
     const why = order.isBuilt ? whyNoArtifact(order.sessionOptions) : 'artifacts are off'
     const found = why === undefined ? await this.#find(key) : undefined
     if (found !== undefined) return found
-    const signature = await this.#probe(order, key, bytes)
     if (why !== undefined) return plain(why)
     if (bytes < this.#settings.options.minBytes) return plain(`it has ${bytes} bytes (artifacts.minBytes)`)
     const build = (samples: readonly (readonly Tensor[])[]): Promise<Prepared> =>
       this.#build(order, key, bytes, samples)
     if (order.samples === undefined) return { ...plain('no valid input is known yet'), build }
-    const known = signature ?? (await this.#load(order, key, bytes))
-    return known === undefined ? plain('the builder cannot load it') : build(order.samples(known))
+    const known = probed ?? (await this.#load(order, key, bytes))
+    return known === undefined ? plain('the builder cannot load it') : build(order.samples(known.signature))
   }
 
   /** As it is in the cache; undefined if it is not. */
@@ -170,13 +180,13 @@ export class Artifacts {
     order: PrepareOrder,
     key: string | undefined,
     bytes: number | undefined,
-  ): Promise<Signature | undefined> {
+  ): Promise<Probed | undefined> {
     const local = await localKey(order)
     const known = this.#probed.get(local) ?? (key === undefined ? undefined : await this.#cache.probe(key))
     if (known !== undefined || !order.isProbed) return known
-    const signature = await this.#load(order, key, bytes)
-    if (signature !== undefined) this.#remember(local, signature)
-    return signature
+    const probed = await this.#load(order, key, bytes)
+    if (probed !== undefined) this.#remember(local, probed)
+    return probed
   }
 
   /** Has it loaded by the builder. */
@@ -184,19 +194,18 @@ export class Artifacts {
     order: PrepareOrder,
     key: string | undefined,
     bytes: number | undefined,
-  ): Promise<Signature | undefined> {
-    // Without a cache nobody knows which files belong to it, and how large they are.
-    const maxBytes = bytes === undefined ? Number.POSITIVE_INFINITY : this.#maxBuilderBytes(bytes)
+  ): Promise<Probed | undefined> {
+    const maxBytes = builderBytes(this.#settings.options, bytes)
     const limits = { timeoutMs: order.loadTimeoutMs, maxBytes, fileBytes: bytes }
-    const signature = await probe(this.#builder, subjectOf(order), limits, order.isProbed)
-    if (key !== undefined && signature !== undefined) {
-      await this.#fallback.guarded(() => this.#cache.saveProbe(key, signature))
+    const probed = await probe(this.#builder, subjectOf(order), limits, order.isProbed)
+    if (key !== undefined && probed !== undefined) {
+      await this.#fallback.guarded(() => this.#cache.saveProbe(key, probed))
     }
-    return signature
+    return probed
   }
 
-  #remember(local: string, signature: Signature): void {
-    this.#probed.set(local, signature)
+  #remember(local: string, probed: Probed): void {
+    this.#probed.set(local, probed)
     const [oldest] = this.#probed.keys()
     if (this.#probed.size > MAX_PROBED && oldest !== undefined) this.#probed.delete(oldest)
   }
@@ -238,7 +247,8 @@ export class Artifacts {
       const folder = await cache.newFolder()
       try {
         const { timeoutMs } = this.#settings.options
-        const limits = { timeoutMs, maxBytes: this.#maxBuilderBytes(bytes), fileBytes: bytes }
+        const maxBytes = builderBytes(this.#settings.options, bytes)
+        const limits = { timeoutMs, maxBytes, fileBytes: bytes }
         const build = { ...subjectOf(order), folder, samples, tolerance: TOLERANCE }
         const { form, files, isFlushed, rejected } = await tryForms(this.#builder, build, limits)
         for (const { form: failed, reason } of rejected) {
@@ -254,10 +264,6 @@ export class Artifacts {
       }
     })
     return isThere ? undefined : 'it could not be built or kept'
-  }
-
-  #maxBuilderBytes(modelBytes: number): number {
-    return this.#settings.options.maxBuilderBytes ?? SPARE_MEMORY_BYTES + MEMORY_FACTOR * modelBytes
   }
 
   /** Whether there is a cache. */
@@ -300,9 +306,4 @@ function subjectOf({ model, version, source, sessionOptions }: PrepareOrder): Bu
 async function localKey({ source, sessionOptions }: PrepareOrder): Promise<string> {
   const stamps = await stampsOf([source])
   return JSON.stringify([source, stamps?.[0]?.text, sessionOptions])
-}
-
-async function sizeOf(files: readonly FileHash[]): Promise<number> {
-  const stamps = await stampsOf(files.map(({ path }) => path))
-  return (stamps ?? []).reduce((sum, { bytes }) => sum + bytes, 0)
 }

@@ -24,3 +24,8 @@ export async function stampsOf(paths: readonly string[]): Promise<readonly FileS
     return undefined
   }
 }
+
+/** Returns what files take together; 0 if one of them is not there. */
+export async function sizeOf(paths: readonly string[]): Promise<number> {
+  return ((await stampsOf(paths)) ?? []).reduce((sum, { bytes }) => sum + bytes, 0)
+}

@@ -1,5 +1,6 @@
 import { errors } from '../errors.js'
-import type { BuilderSubject } from '../protocol/builder-messages.js'
+import { type BuilderSubject, EMPTY_STEP } from '../protocol/builder-messages.js'
+import { type AxisSet, axisSetsOf, type EmptyAxes } from '../tensors/empty-axes.js'
 import type { Signature } from '../tensors/tensor.js'
 import { BuilderDeath } from './builder-failure.js'
 import type { BuilderProcess } from './builder-process.js'
@@ -7,6 +8,15 @@ import type { BuilderLimits } from './converse.js'
 
 /** Time for runs on made-up inputs, which may well keep a sound model busy for ever. */
 const MADE_UP_MS = 5_000
+
+/** After so many deaths over inputs without elements, what was not tried stays unknown. */
+const MAX_DEATHS = 6
+
+/** What the trial of a model has told. */
+export interface Probed {
+  readonly signature: Signature
+  readonly emptyAxes: EmptyAxes
+}
 
 /**
  * Has a model loaded, and run on inputs that are made up, by the builder. Returns its signature; undefined if
@@ -19,18 +29,37 @@ export async function probe(
   subject: BuilderSubject,
   limits: BuilderLimits,
   isProbed: boolean,
-): Promise<Signature | undefined> {
-  try {
-    const limited = { ...limits, stepTimeoutMs: { run: MADE_UP_MS } }
-    const reply = await builder.run({ kind: 'probe', ...subject }, limited)
-    return reply.ok ? reply.signature : undefined
-  } catch (error) {
-    if (!(error instanceof BuilderDeath)) throw error
-    // That what was made up takes too long, or too much, says nothing about what callers will ask.
-    if (error.signature !== undefined && error.kind !== 'fault') return error.signature
-    if (error.kind === 'limit' && !isProbed) throw error
-    throw refusal(subject, error)
+): Promise<Probed | undefined> {
+  const fatal: AxisSet[] = []
+  const limited = { ...limits, stepTimeoutMs: { run: MADE_UP_MS } }
+  for (;;) {
+    try {
+      const reply = await builder.run({ kind: 'probe', ...subject, fatal }, limited)
+      return reply.ok ? { signature: reply.signature, emptyAxes: reply.emptyAxes } : undefined
+    } catch (error) {
+      if (!(error instanceof BuilderDeath)) throw error
+      const { signature } = error
+      const set = signature === undefined ? undefined : emptySetOf(error.step, signature)
+      if (signature !== undefined && set !== undefined) {
+        // The model has passed, and only what has no elements is at fault.
+        fatal.push(set)
+        if (error.kind === 'fault' && fatal.length < MAX_DEATHS) continue
+        return { signature, emptyAxes: { fatal, answered: [] } }
+      }
+      // That what was made up takes too long, or too much, says nothing about what callers will ask.
+      if (signature !== undefined && error.kind !== 'fault') {
+        return { signature, emptyAxes: { fatal, answered: [] } }
+      }
+      if (error.kind === 'limit' && !isProbed) throw error
+      throw refusal(subject, error)
+    }
   }
+}
+
+/** The set of axes that had size 0 in a step; undefined if it was another one. */
+function emptySetOf(step: string, signature: Signature): AxisSet | undefined {
+  if (!step.startsWith(EMPTY_STEP)) return undefined
+  return axisSetsOf(signature)[Number(step.slice(EMPTY_STEP.length))]
 }
 
 /** As what the load of a model rejects that was the end of the builder. */

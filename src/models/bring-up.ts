@@ -2,7 +2,8 @@ import { artifactStatsOf } from '../artifacts/artifact-stats.js'
 import { errors } from '../errors.js'
 import type { VersionPool } from '../pools/version-pool.js'
 import { asRuntimeError } from '../protocol/error-codec.js'
-import { checkSource } from './check-source.js'
+import { NOTHING_TRIED } from '../tensors/empty-axes.js'
+import { checkSource, hasBuiltInLoader } from './check-source.js'
 import { watchIdle } from './eviction.js'
 import { reserveRoom } from './memory-room.js'
 import type { ModelVersion } from './model-version.js'
@@ -28,6 +29,7 @@ export async function bringUp(serving: Serving, version: ModelVersion, trigger: 
     await checkSource(serving, version)
     assertOpen(serving)
     const prepared = await prepareModel(serving, version)
+    version.emptyAxes = hasBuiltInLoader(serving, version) ? (prepared.emptyAxes ?? NOTHING_TRIED) : undefined
     pool = poolOf(serving, version, prepared)
     assertOpen(serving)
     version.pool = pool

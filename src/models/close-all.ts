@@ -12,6 +12,7 @@ type LateError = (version?: ModelVersion) => Error
  */
 export async function closeAll(serving: Serving, timeoutMs: number): Promise<PoolEnding> {
   serving.artifacts.close()
+  serving.trials.close()
   const late = `the runtime was closed and did not wait longer than ${timeoutMs} ms for this request`
   const lateError: LateError = (version) => new errors.ERR_RUNTIME_CLOSED(late, version?.subject)
   const { catalogue } = serving

@@ -1,6 +1,7 @@
 import { Artifacts } from '../artifacts/artifacts.js'
+import { BatchTrials } from '../artifacts/batch-trials.js'
 import { builderNode } from '../artifacts/builder-node.js'
-import { PARENT_VARIABLE } from '../artifacts/child-processes.js'
+import { type BuilderEntry, PARENT_VARIABLE } from '../artifacts/child-processes.js'
 import type { RuntimeConfig } from '../config.js'
 import { artifactOptionsSchema, userCacheDir } from '../config-artifacts.js'
 import { errors } from '../errors.js'
@@ -13,7 +14,7 @@ const ELECTRON_AS_NODE = process.versions.electron === undefined ? {} : { ELECTR
 
 /** @throws ERR_INVALID_OPTIONS in a process that another runtime has started as its builder. */
 export function createArtifacts(config: RuntimeConfig, logger: Logger): Artifacts {
-  const { artifacts, cacheDir, builderEntry, builderExecPath } = config
+  const { artifacts, cacheDir } = config
   const parent = process.env[PARENT_VARIABLE]
   if (parent !== undefined) {
     throw new errors.ERR_INVALID_OPTIONS(
@@ -22,13 +23,21 @@ export function createArtifacts(config: RuntimeConfig, logger: Logger): Artifact
   }
   const settings = {
     cacheDir: cacheDir === undefined ? userCacheDir() : filePathOf(cacheDir),
-    builder: {
-      path: filePathOf(builderEntry ?? BUILDER_ENTRY),
-      node: builderNode(builderExecPath === undefined ? undefined : filePathOf(builderExecPath)),
-      execArgv: ENTRY_EXEC_ARGV,
-      env: { ...environment(), ...ELECTRON_AS_NODE },
-    },
+    builder: builderEntryOf(config),
     options: typeof artifacts === 'object' ? artifacts : artifactOptionsSchema.parse({}),
   }
   return new Artifacts(settings, logger.child({ component: 'artifacts' }))
+}
+
+export function createTrials(config: RuntimeConfig): BatchTrials {
+  return new BatchTrials(builderEntryOf(config))
+}
+
+function builderEntryOf({ builderEntry, builderExecPath }: RuntimeConfig): BuilderEntry {
+  return {
+    path: filePathOf(builderEntry ?? BUILDER_ENTRY),
+    node: builderNode(builderExecPath === undefined ? undefined : filePathOf(builderExecPath)),
+    execArgv: ENTRY_EXEC_ARGV,
+    env: { ...environment(), ...ELECTRON_AS_NODE },
+  }
 }

@@ -1,12 +1,11 @@
 import type { Prepared } from '../artifacts/artifacts.js'
-import { batchingOptionsSchema } from '../config-batching.js'
 import { errors } from '../errors.js'
-import type { BatchingSettings } from '../pools/batching.js'
 import { PiscinaHost } from '../pools/piscina-host.js'
 import { VersionPool } from '../pools/version-pool.js'
 import type { LoadDone } from '../protocol/messages.js'
 import { providersIn, servingProvider, takesTurns } from '../protocol/providers.js'
 import type { Logger } from '../telemetry/logger.js'
+import { batchingOf } from './batching-settings.js'
 import { checkContent, hasBuiltInLoader } from './check-source.js'
 import { BUNDLE_TYPE, ENTRY_EXEC_ARGV, environment, filePathOf } from './entries.js'
 import type { ModelVersion } from './model-version.js'
@@ -66,7 +65,7 @@ export function createPool(
       maxRestartBackoffMs: config.maxRestartBackoffMs,
       maxPackMs: spec.config.maxPackMs ?? config.maxPackMs,
       maxPackBytes: spec.config.maxPackBytes ?? config.maxPackBytes,
-      batching: batchingOf(serving, version),
+      batching: batchingOf(serving, version, prepared),
     },
     {
       // Of each replica with what is known of the files by then.
@@ -78,7 +77,7 @@ export function createPool(
         version.files = loaded.files
         noteProviders(loaded)
       },
-      warmUp: warmUpFrom(spec.config.sample, subject),
+      warmUp: warmUpFrom(spec.config.sample, subject, version.emptyAxes),
       inTurn: (load) => serving.loadLane.add(() => whileLoading(serving, prepared, load), prepared.bytes),
       dispose: () => serving.artifacts.release(prepared),
     },
@@ -124,14 +123,6 @@ function providersListener(version: ModelVersion, log: Logger): (loaded: LoadDon
       `execution providers that cannot be used: ${names}; ${servingProvider(providers)} serves`,
     )
   }
-}
-
-/** Runs of a custom loader may have effects, so none is repeated or joined unless its model asks for it. */
-function batchingOf(serving: Serving, version: ModelVersion): BatchingSettings | undefined {
-  const { config } = version.spec
-  const setting = config.batching ?? (hasBuiltInLoader(serving, version) ? serving.config.batching : 'off')
-  if (setting === 'off') return undefined
-  return setting === 'auto' ? batchingOptionsSchema.parse({}) : setting
 }
 
 function loaderOf(serving: Serving, version: ModelVersion): string | undefined {

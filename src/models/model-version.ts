@@ -6,6 +6,7 @@ import type { BatchingMemory } from '../pools/batching.js'
 import type { VersionPool } from '../pools/version-pool.js'
 import type { ModelFile } from '../protocol/model-files.js'
 import { servingProvider } from '../protocol/providers.js'
+import type { EmptyAxes } from '../tensors/empty-axes.js'
 import type { Signature } from '../tensors/tensor.js'
 import type { ArtifactTrial } from './artifact-trial.js'
 import { Usage, type VersionStats } from './usage.js'
@@ -41,6 +42,8 @@ export class ModelVersion {
   providers: readonly string[] | undefined
   /** In which form its last pool has loaded it; undefined before the first. */
   artifact: ArtifactStats | undefined
+  /** What is known of inputs without elements; absent for the model of a custom loader, which judges them itself. */
+  emptyAxes: EmptyAxes | undefined
   /** How many replicas it had before some were taken for it was unused; undefined if none were. */
   fullReplicas: number | undefined
   /** Keeps requests for the proof of an artifact; undefined if none is to be built. */

@@ -7,6 +7,7 @@ import { asRuntimeError } from '../protocol/error-codec.js'
 import { describeValue, quote } from '../tensors/describe.js'
 import { prepareInputs } from '../tensors/prepare-feeds.js'
 import type { ModelInput, Outputs, Signature, UnsupportedOutput } from '../tensors/tensor.js'
+import { refuseEmpty } from './empty-inputs.js'
 import type { ModelVersion } from './model-version.js'
 import { assertOpen, type Serving } from './serving.js'
 
@@ -79,6 +80,7 @@ function admit(
   const signature = version.signature as Signature
   try {
     request.inputs = prepareInputs(signature, input, version.subject)
+    refuseEmpty(version, signature, request.inputs)
     if (request.outputs !== undefined) checkOutputs(request.outputs, signature, version)
     else if (signature.unsupported !== undefined) throw unsupported(signature.unsupported, signature, version)
     version.trial?.offer(request)

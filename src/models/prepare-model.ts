@@ -17,14 +17,14 @@ import { sessionOptionsOf } from './session-options.js'
 export async function prepareModel(serving: Serving, version: ModelVersion): Promise<Prepared> {
   const { config, artifacts } = serving
   const { spec, subject } = version
-  const isBuiltIn = hasBuiltInLoader(serving, version)
+  const isOurs = hasBuiltInLoader(serving, version)
   const warmUp = warmUpFrom(spec.config.sample, subject)
   const prepared = await artifacts.prepare({
     ...subject,
     source: spec.source,
     sessionOptions: sessionOptionsOf(serving, version),
-    isProbed: isBuiltIn && (spec.config.probe ?? config.probe) === 'child',
-    isBuilt: isBuiltIn && (spec.config.artifacts ?? config.artifacts) !== 'off',
+    isProbed: isOurs && (spec.config.probe ?? config.probe) === 'child',
+    isBuilt: isOurs && (spec.config.artifacts ?? config.artifacts) !== 'off',
     loadTimeoutMs: config.loadTimeoutMs,
     check: (files) => checkContent(version, files),
     samples: warmUp === undefined ? undefined : (signature) => [warmUp.inputs(signature)],

@@ -3,22 +3,30 @@ import { errors } from '../errors.js'
 import type { WarmUp } from '../pools/pool-settings.js'
 import type { Tolerance } from '../tensors/batch-plan.js'
 import { difference } from '../tensors/difference.js'
+import { type EmptyAxes, whyNotEmpty } from '../tensors/empty-axes.js'
 import { prepareInputs } from '../tensors/prepare-feeds.js'
 import type { Outputs, Signature, Tensor } from '../tensors/tensor.js'
 
 type Sample = NonNullable<ModelConfig['sample']>
 
-/** The configured sample as a warm-up: a valid input, and the answer it must have if one is given. */
+/**
+ * Returns the configured sample as a warm-up: a valid input, and the answer it must have if one is given.
+ * Where `emptyAxes` is told, its inputs are refused as those of a request are.
+ */
 export function warmUpFrom(
   sample: Sample | undefined,
   subject: { model: string; version: string },
+  emptyAxes?: EmptyAxes,
 ): WarmUp | undefined {
   if (sample === undefined) return undefined
   let outputs: Signature['outputs'] = []
   return {
     inputs(signature): Tensor[] {
       outputs = signature.outputs
-      return coerced(signature, sample.input, 'sample.input', subject)
+      const inputs = coerced(signature, sample.input, 'sample.input', subject)
+      const why = emptyAxes === undefined ? undefined : whyNotEmpty(signature, inputs, emptyAxes)
+      if (why === undefined) return inputs
+      throw new errors.ERR_WARMUP(`sample.input of ${subject.model}@${subject.version}: ${why}`, subject)
     },
     check(answer: Outputs): void {
       if (sample.output === undefined) return

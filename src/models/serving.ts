@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { ArtifactStats } from '../artifacts/artifact-stats.js'
 import type { Artifacts } from '../artifacts/artifacts.js'
+import type { BatchTrials } from '../artifacts/batch-trials.js'
 import { Lane } from '../async/lane.js'
 import type { RuntimeConfig } from '../config.js'
 import { errors } from '../errors.js'
@@ -17,7 +18,7 @@ import type { LogLevel } from '../protocol/messages.js'
 import type { RequestTracker } from '../requests/request-tracker.js'
 import type { Logger } from '../telemetry/logger.js'
 import { Catalogue } from './catalogue.js'
-import { createArtifacts } from './create-artifacts.js'
+import { createArtifacts, createTrials } from './create-artifacts.js'
 
 const BUDGET_SHARE = 0.9
 
@@ -77,6 +78,8 @@ export interface Serving {
   /** File URL of the loader of each model type; undefined for the built-in one. */
   readonly loaders: Map<string, string | undefined>
   readonly artifacts: Artifacts
+  /** Where batches are tried with rows that could be the end of a process. */
+  readonly trials: BatchTrials
   readonly meter: MemoryMeter
   readonly governor: MemoryGovernor
   /** Of loads and ends of pools. */
@@ -110,6 +113,7 @@ export function createServing(
     cores: coresPerProcess(config.processes),
     loaders: new Map([['onnx', undefined]]),
     artifacts: createArtifacts(config, logger),
+    trials: createTrials(config),
     meter,
     governor: new MemoryGovernor(budgetOf(config), async () => (await meter.recent()).pssBytes),
     overlap: new Overlap(),

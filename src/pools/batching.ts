@@ -1,4 +1,12 @@
-import type { BatchFault, Proof, ProofOrder, TrialOrder, TrialResult } from '../protocol/messages.js'
+import type {
+  BatchFault,
+  Proof,
+  ProofOrder,
+  ProofTrial,
+  TrialOrder,
+  TrialResult,
+  Tried,
+} from '../protocol/messages.js'
 import { type BatchPlan, type Padding, SHARED, type Tolerance } from '../tensors/batch-plan.js'
 import { byName } from '../tensors/by-name.js'
 import type { Signature } from '../tensors/tensor.js'
@@ -16,6 +24,10 @@ export interface BatchingSettings {
   readonly padding?: PaddingSettings | undefined
   /** Longest stretch of work on the proof or on checks between requests. */
   readonly proofBudgetMs: number
+  /** What the proof runs in the replicas where `tryFirst` is absent; by default also rows that are made up. */
+  readonly rows?: 'sent' | 'made-up' | undefined
+  /** Has batches tried by another process; absent where there is none. */
+  readonly tryFirst?: ((trial: ProofTrial) => Promise<Tried>) | undefined
 }
 
 /** What is known of a version's batching; outlives its pools, for a version never changes. */
@@ -90,8 +102,8 @@ export class Batching {
   }
 
   get order(): ProofOrder {
-    const { maxRows, tolerance } = this.settings as BatchingSettings
-    return { maxRows, tolerance, padding: this.#padding }
+    const { maxRows, tolerance, rows = 'made-up', tryFirst } = this.settings as BatchingSettings
+    return { maxRows, tolerance, padding: this.#padding, rows: tryFirst === undefined ? rows : 'tried-first' }
   }
 
   /** To be called when the model is loaded. */
@@ -158,8 +170,7 @@ export class Batching {
   trialOf(requests: readonly RunRequest[], rows: number): TrialOrder | undefined {
     const { bucket } = requests[0] as RunRequest
     if (requests.length < 2 || bucket === undefined || rows <= bucket.proof.provenRows) return undefined
-    const lengths = this.#plan?.padding === undefined ? undefined : requests.map(({ length }) => length)
-    return { tolerance: (this.settings as BatchingSettings).tolerance, lengths }
+    return { tolerance: (this.settings as BatchingSettings).tolerance }
   }
 
   /** Takes what a trial of a batch of that shape has shown. */

@@ -81,7 +81,7 @@ export class Dispatcher {
       const { task, transfer } = this.#packs.write([run], 1, undefined)
       const reply = await replica.run([], performance.now(), task, transfer)
       replica.hasSideWork = readReply(reply, 1).hasSideWork
-      await this.#sideWork.finish(replica, () => this.#isClosed)
+      await this.#sideWork.finish(replica)
     } finally {
       if (replica.state === 'busy' || replica.state === 'idle') this.#replicas.rest(replica)
     }
@@ -113,6 +113,7 @@ export class Dispatcher {
     this.#isClosed = true
     this.#requeue.refuse(error)
     clearTimeout(this.#delay)
+    this.#sideWork.close()
     this.#packs.clear()
   }
 

@@ -17,7 +17,8 @@ export interface Packed {
   /** Its buffers move instead of being copied, where a view covers one whole. */
   readonly transfer: boolean
   readonly rows: number
-  /** To which inputs of unequal length are filled up in a batch. */
+  /** Its length, and to which inputs of unequal length are filled up in a batch. */
+  readonly length?: number
   readonly paddedTo?: number
 }
 
@@ -121,7 +122,9 @@ function shapeOf(
     }
     return own
   })
-  return { dims, outputs: first.outputs, rows, given, keep }
+  if (!isBatch || plan?.padding === undefined) return { dims, outputs: first.outputs, rows, given, keep }
+  const lengths = requests.map(({ length }) => length as number)
+  return { dims, outputs: first.outputs, rows, lengths, given, keep }
 }
 
 function joinStrings(dims: readonly number[], tensors: readonly Tensor[], axis: number): string[] {

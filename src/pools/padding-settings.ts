@@ -21,9 +21,15 @@ export function paddingOf({ inputs, outputs, mask, length }: PaddingSettings, si
   if (length !== undefined && !signature.inputs.some(({ name }) => name === length)) {
     throw refused(`\`length\` is ${JSON.stringify(length)}, an input that the model does not have`)
   }
+  const positionOf = (name: string | undefined): number | undefined => {
+    const position = signature.inputs.findIndex((spec) => spec.name === name)
+    return position === -1 ? undefined : position
+  }
   return {
     inputs: axesOf(inputs, signature.inputs, 'inputs'),
     outputs: axesOf(outputs, signature.outputs, 'outputs'),
+    mask: positionOf(mask),
+    length: positionOf(length),
   }
 }
 

@@ -1,6 +1,15 @@
 import { errors } from '../errors.js'
 import { decodeError } from '../protocol/error-codec.js'
-import type { BatchFault, Failure, Proof, RunShape, SideDone, SideTask } from '../protocol/messages.js'
+import type {
+  BatchFault,
+  Failure,
+  Proof,
+  ProofTrial,
+  RunShape,
+  SideDone,
+  SideTask,
+  Tried,
+} from '../protocol/messages.js'
 import type { Batching, BatchingSettings } from './batching.js'
 import type { ChosenRun } from './choose-runs.js'
 import type { PoolListener } from './pool-settings.js'
@@ -13,6 +22,8 @@ const REQUESTS_SHARE = 9
 const START_RUN_MS = 500
 /** And all of it not longer than that. */
 const START_MS = 5_000
+/** Nor is a trial waited for longer. */
+const START_TRIAL_MS = 30_000
 
 /** What replicas do between the callers' requests: the proof of batching, and checks of batches. */
 export class SideWork {
@@ -24,6 +35,16 @@ export class SideWork {
   /** The replica whose thread looks for the proof. */
   #prover: Replica | undefined
   #isOrdered = false
+  /** A trial that the prover has asked for, until it is over, and then what has become of it. */
+  #trying: Promise<void> | undefined
+  #tried: Tried | undefined
+  /** Gives back a replica that has worked; known from the first stretch of work on. */
+  #free: ((replica: Replica) => void) | undefined
+  #isClosed = false
+  #onClosed: () => void = () => undefined
+  readonly #closed = new Promise<void>((resolve) => {
+    this.#onClosed = resolve
+  })
 
   constructor(batching: Batching, replicas: ReplicaSet, listener: PoolListener, changed: () => void) {
     this.#batching = batching
@@ -53,7 +74,8 @@ export class SideWork {
     nowMs: number,
     free: (replica: Replica) => void,
   ): boolean {
-    const isDue = replica.hasSideWork && (isNobodyWaiting || nowMs >= replica.sideWorkAtMs)
+    this.#free = free
+    const isDue = this.#hasWork(replica) && (isNobodyWaiting || nowMs >= replica.sideWorkAtMs)
     if (!isDue) return false
     void this.#work(replica, nowMs)
       .catch((error: unknown) => this.#listener.unexpected(error))
@@ -65,23 +87,55 @@ export class SideWork {
 
   /** Begins a stretch of work on every idle replica that has some. */
   startAll(nowMs: number, free: (replica: Replica) => void): void {
+    this.#free = free
     for (;;) {
-      const replica = this.#replicas.takeIdle(({ hasSideWork }) => hasSideWork)
+      const replica = this.#replicas.takeIdle((each) => this.#hasWork(each))
       if (replica === undefined) return
       this.start(replica, true, nowMs, free)
     }
   }
 
-  /** Works on a replica until nothing is left to do or `isClosed()`, before there are callers. */
-  async finish(replica: Replica, isClosed: () => boolean): Promise<void> {
+  /** Works on a replica until nothing is left to do or the pool is closed, before there are callers. */
+  async finish(replica: Replica): Promise<void> {
     this.#prover = replica
-    const endsAtMs = performance.now() + START_MS
-    for (let nowMs = performance.now(); replica.hasSideWork && nowMs < endsAtMs; nowMs = performance.now()) {
-      // Its session is about to be released: nothing may be sent beside that.
-      if (isClosed()) return
-      await this.#work(replica, nowMs, START_RUN_MS)
+    let endsAtMs = performance.now() + START_MS
+    for (let nowMs = performance.now(); nowMs < endsAtMs && !this.#isClosed; nowMs = performance.now()) {
+      if (this.#hasWork(replica)) await this.#work(replica, nowMs, START_RUN_MS)
+      else if (this.#trying === undefined) return
+      else {
+        await this.#trialOrEnd()
+        if (this.#trying !== undefined) return
+        endsAtMs += performance.now() - nowMs
+      }
       if (replica.state !== 'busy') return
     }
+  }
+
+  /** Begins no work any more, and waits for none. */
+  close(): void {
+    this.#isClosed = true
+    this.#onClosed()
+  }
+
+  async #trialOrEnd(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const limit = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, START_TRIAL_MS)
+    })
+    await Promise.race([this.#trying, limit, this.#closed])
+    clearTimeout(timer)
+  }
+
+  /** Has a trial made beside the callers' requests; the prover goes on with what becomes of it. */
+  #try(replica: Replica, trial: ProofTrial): void {
+    const { tryFirst } = this.#batching.settings as BatchingSettings
+    const nowhere: Tried = { state: 'nowhere' }
+    this.#trying = Promise.resolve(tryFirst?.(trial) ?? nowhere).then((tried) => {
+      this.#trying = undefined
+      if (this.#isClosed || this.#prover !== replica || !this.#replicas.has(replica)) return
+      this.#tried = tried
+      if (this.#free !== undefined) this.startAll(performance.now(), this.#free)
+    })
   }
 
   /** A batch was answered otherwise than its requests one by one. */
@@ -91,10 +145,15 @@ export class SideWork {
     this.#listener.batchingFailed(fault.reason)
   }
 
+  #hasWork(replica: Replica): boolean {
+    return replica.hasSideWork || (replica === this.#prover && this.#tried !== undefined)
+  }
+
   /** What a thread that is gone had found out has to be found out again. */
   #startOver(): void {
     this.#prover = undefined
     this.#isOrdered = false
+    this.#tried = undefined
     this.#batching.startOver()
   }
 
@@ -109,7 +168,9 @@ export class SideWork {
       maxRunMs: maxRunMs ?? proofBudgetMs,
       tolerance,
       prove: isOrder ? this.#batching.order : undefined,
+      tried: replica === this.#prover ? this.#tried : undefined,
     }
+    if (replica === this.#prover) this.#tried = undefined
     replica.hasSideWork = false
     let reply: SideDone | Failure
     try {
@@ -126,11 +187,12 @@ export class SideWork {
     else this.#learn({ state: 'refused', reason: decodeError(reply.error).message })
   }
 
-  #take(replica: Replica, { hasSideWork, proof, checks, fault }: SideDone): void {
+  #take(replica: Replica, { hasSideWork, proof, trial, checks, fault }: SideDone): void {
     replica.hasSideWork = hasSideWork
     this.#batching.countChecks(checks)
     if (fault !== undefined) this.turnOff(fault)
     if (proof !== undefined) this.#learn(proof)
+    if (trial !== undefined) this.#try(replica, trial)
   }
 
   #learn(proof: Proof): void {

@@ -1,6 +1,7 @@
 import type { Tolerance } from '../tensors/batch-plan.js'
+import type { AxisSet, EmptyAxes } from '../tensors/empty-axes.js'
 import type { Signature, Tensor } from '../tensors/tensor.js'
-import type { Failure } from './messages.js'
+import type { Failure, Proof, ProofTrial } from './messages.js'
 
 /**
  * The forms that a model's artifact can have, best first. `external`: optimised, with the weights in a
@@ -37,6 +38,8 @@ export interface HashOrder {
 /** Has the model loaded and run, to see whether that ends well. */
 export interface ProbeOrder extends BuilderSubject {
   readonly kind: 'probe'
+  /** Sets of axes of size 0 that have ended a process before; empty in the first order. */
+  readonly fatal: readonly AxisSet[]
 }
 
 /** Has an artifact built and proven. */
@@ -51,7 +54,13 @@ export interface BuildOrder extends BuilderSubject {
   readonly tolerance: Tolerance
 }
 
-export type BuilderOrder = DigestOrder | HashOrder | ProbeOrder | BuildOrder
+/** Asks for the proof that requests can share runs, with rows that could be the end of a process. */
+export interface TrialOrder extends BuilderSubject {
+  readonly kind: 'trial'
+  readonly trial: ProofTrial
+}
+
+export type BuilderOrder = DigestOrder | HashOrder | ProbeOrder | BuildOrder | TrialOrder
 
 export interface FileHash {
   readonly path: string
@@ -77,6 +86,15 @@ export interface HashDone {
 export interface ProbeDone {
   readonly ok: true
   readonly signature: Signature
+  readonly emptyAxes: EmptyAxes
+}
+
+/** Begins the name of a step in which the set of axes whose position follows has size 0. */
+export const EMPTY_STEP = 'empty '
+
+export interface TrialDone {
+  readonly ok: true
+  readonly proof: Proof
 }
 
 /** Why a form cannot be used for this model. */
@@ -101,6 +119,7 @@ export interface BuilderReplies {
   hash: HashDone
   probe: ProbeDone
   build: BuildDone
+  trial: TrialDone
 }
 
 /** What the builder sends: what it is about to do, since that may be the end of it, and replies. */

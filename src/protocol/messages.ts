@@ -54,6 +54,8 @@ export interface RunShape {
   readonly outputs: readonly string[] | undefined
   /** Of a batch the rows of each request in it; undefined for a request by itself. */
   readonly rows: readonly number[] | undefined
+  /** Of a batch of requests that were filled up the length of each; absent otherwise. */
+  readonly lengths?: readonly number[] | undefined
   /** What is not in the buffer, by input: strings, and buffers that moved. */
   readonly given: readonly (OwnElements | undefined)[] | undefined
   /**
@@ -66,8 +68,6 @@ export interface RunShape {
 /** A batch of a shape that is not proven: its requests are answered by runs of their own, with which it is compared. */
 export interface TrialOrder {
   readonly tolerance: Tolerance
-  /** Of a padded batch the length of each request. */
-  readonly lengths: readonly number[] | undefined
 }
 
 export interface TrialResult {
@@ -99,6 +99,8 @@ export interface SideTask {
   readonly tolerance: Tolerance
   /** Given once, to the thread that is to find the proof. */
   readonly prove: ProofOrder | undefined
+  /** What has become of the trial that the thread has asked for; given once for each. */
+  readonly tried: Tried | undefined
 }
 
 export interface ProofOrder {
@@ -106,7 +108,31 @@ export interface ProofOrder {
   readonly tolerance: Tolerance
   /** To be proven too. */
   readonly padding: Padding | undefined
+  readonly rows: ProofRows
 }
+
+/**
+ * What a proof runs. `sent`: only what callers have sent. `made-up`: also rows unlike these, in some
+ * sizes. `all`: the same in as many sizes as there is time for. `tried-first`: rows unlike these in a
+ * process of its own, for some are the end of one, and here what callers have sent.
+ */
+export type ProofRows = 'sent' | 'made-up' | 'all' | 'tried-first'
+
+/** Asks for a proof in a process of its own. */
+export interface ProofTrial {
+  /** Inputs that are known to be valid; one at least. */
+  readonly samples: readonly (readonly Tensor[])[]
+  /** Whether one of them is typical by the user's word. */
+  readonly isTypical: boolean
+  readonly order: ProofOrder
+  readonly maxRunMs: number
+}
+
+/**
+ * What has become of a trial: its proof, or why there is none. `nowhere`: there is no process for it.
+ * `unknown`: it ended without a result that says something about the model.
+ */
+export type Tried = Proof | { readonly state: 'nowhere' } | { readonly state: 'unknown' }
 
 /** What the thread is given with its model: the port by which packs and other work come, and go back answered. */
 export interface LoadOrder extends LoadTask {
@@ -182,13 +208,20 @@ export interface SideDone {
   readonly hasSideWork: boolean
   /** What has become of the proof. */
   readonly proof: Proof | undefined
+  /** Wanted before the proof goes on. */
+  readonly trial: ProofTrial | undefined
   readonly checks: number
   readonly fault: BatchFault | undefined
 }
 
 /** The state of the proof that requests can share runs. */
 export type Proof =
-  | { readonly state: 'needs-samples'; readonly reason: string }
+  | {
+      readonly state: 'needs-samples'
+      readonly reason: string
+      /** Whether nothing but their likeness speaks against the samples so far. */
+      readonly isUnanimous?: boolean
+    }
   | { readonly state: 'proving' }
   | { readonly state: 'refused'; readonly reason: string }
   | Proven

@@ -16,6 +16,10 @@ export interface Padding {
   /** Of each input of the signature; `SHARED` for one that has no such axis. */
   readonly inputs: readonly number[]
   readonly outputs: readonly number[]
+  /** The input whose zeros say what does not count, by its position in the signature; absent if none is named. */
+  readonly mask?: number | undefined
+  /** The input that says how long a request is, likewise. */
+  readonly length?: number | undefined
 }
 
 export const SHARED = -1

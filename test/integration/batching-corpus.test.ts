@@ -67,13 +67,17 @@ class Runner implements AsyncDisposable {
 async function proofOf({ bytes, inputs }: CorpusCase, runner: Runner): Promise<Proof> {
   const path = joinPath(folder.path, 'model.onnx')
   writeFileSync(path, bytes)
-  const prover = new BatchProver(runner.signature, runner.run, hazardsIn(path, runner.signature))
+  const prover = new BatchProver(
+    runner.signature,
+    runner.run,
+    hazardsIn(path, runner.signature, () => undefined),
+  )
   const random = randomFrom(1)
   for (let sample = 0; sample < samples; sample++) {
     const request = requestOf(inputs, 1, random, true)
-    prover.offer(request, await runner.run(request), 0.1)
+    prover.offer(request, await runner.run(request), 0.1, true)
   }
-  prover.start({ maxRows, tolerance: { rtol: 1e-4, atol: 1e-6 }, padding: undefined })
+  prover.start({ maxRows, tolerance: { rtol: 1e-4, atol: 1e-6 }, padding: undefined, rows: 'made-up' })
   const proof = await prover.advance(Number.POSITIVE_INFINITY, 60_000)
   if (proof === undefined) throw new Error('no proof was ordered')
   return proof

@@ -42,6 +42,7 @@ const probe = (source: string): BuilderOrder => ({
   version: '1',
   source,
   sessionOptions: { intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 4 },
+  fatal: [],
 })
 const hash: BuilderOrder = { kind: 'hash', files: [sound] }
 

@@ -34,12 +34,10 @@ function trial(requests: number[][][], model: Run, shared = [1], plan = PLAN): P
     tensors.map(([x, own]) => [isPadded ? resized(x as Tensor, 1, 8) : (x as Tensor), own as Tensor]),
     plan.inputs,
   )
-  const order = {
-    tolerance: { rtol: 1e-4, atol: 1e-6 },
-    lengths: isPadded ? requests.map(([row]) => row?.length as number) : undefined,
-  }
+  const order = { tolerance: { rtol: 1e-4, atol: 1e-6 } }
+  const lengths = isPadded ? requests.map(([row]) => row?.length as number) : undefined
   const rows = requests.map(({ length }) => length)
-  return tryBatch({ inputs: joined, rows, plan, wanted: [0], order }, async ([x, own]) => [
+  return tryBatch({ inputs: joined, rows, lengths, plan, wanted: [0], order }, async ([x, own]) => [
     matrix(model(rowsOf(x as Tensor), Array.from((own as Tensor<'float32'>).data))),
   ])
 }

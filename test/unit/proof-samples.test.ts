@@ -3,12 +3,18 @@ import type { ProofOrder } from '../../src/protocol/messages.js'
 import type { Signature, Tensor } from '../../src/tensors/tensor.js'
 import { BatchProver } from '../../workers/batch-prover.js'
 import type { RunOnce } from '../../workers/proof-rows.js'
+import { NO_HAZARDS } from '../../workers/side-worker.js'
 
 const signature: Signature = {
   inputs: [{ name: 'x', type: 'float32', dims: ['batch', 'width'] }],
   outputs: [{ name: 'y', type: 'float32', dims: ['batch', 'width'] }],
 }
-const order: ProofOrder = { maxRows: 8, tolerance: { rtol: 1e-4, atol: 1e-6 }, padding: undefined }
+const order: ProofOrder = {
+  maxRows: 8,
+  tolerance: { rtol: 1e-4, atol: 1e-6 },
+  padding: undefined,
+  rows: 'made-up',
+}
 
 const rowOf = (...values: number[]): Tensor => ({
   type: 'float32',
@@ -41,13 +47,16 @@ class Bench {
   runs = 0
   offered = 0
 
-  constructor(readonly run: RunOnce) {
+  constructor(
+    readonly run: RunOnce,
+    rows: ProofOrder['rows'] = 'made-up',
+  ) {
     const counted: RunOnce = (inputs, wanted) => {
       this.runs += 1
       return run(inputs, wanted)
     }
-    this.prover = new BatchProver(signature, counted, () => undefined)
-    this.prover.start(order)
+    this.prover = new BatchProver(signature, counted, NO_HAZARDS)
+    this.prover.start({ ...order, rows })
   }
 
   /** Offers a request as a replica does, and does the work there is. */
@@ -133,7 +142,7 @@ describe('the samples of a proof', () => {
   })
 
   it('prove nothing as long as all answers are the same, and never refuse for that', async () => {
-    const bench = new Bench(twice)
+    const bench = new Bench(twice, 'sent')
     for (let turn = 0; turn < 300; turn += 1) {
       expect(await bench.offer(rowOf(0, 0))).toBe(turn < 2 ? 'none' : 'needs-samples')
     }
@@ -149,7 +158,7 @@ describe('the samples of a proof', () => {
       const isWhole = data.every(Number.isFinite)
       return [{ type: 'float32', dims, data: data.map((value) => (isWhole ? 2 * value : Number.NaN)) }]
     }
-    const bench = new Bench(spreading)
+    const bench = new Bench(spreading, 'sent')
     await bench.offer(rowOf(Number.NaN, 1))
     for (let index = 0; bench.proof?.state !== 'proven'; index += 1) {
       await bench.offer(rowOf(index, 1))

@@ -137,9 +137,10 @@ describe('an entry of the cache', () => {
     expect(await cache.find(b)).toBeUndefined()
     expect(existsSync(join(root, 'entries', b))).toBe(false)
     expect(await cache.find(a)).toBeDefined()
-    await cache.saveProbe(a, { inputs: [], outputs: [] })
+    const probed = { signature: { inputs: [], outputs: [] }, emptyAxes: { fatal: [], answered: [['x']] } }
+    await cache.saveProbe(a, probed)
     cpSync(join(root, 'probes', a), join(root, 'probes', b))
-    expect(await cache.probe(a)).toEqual({ inputs: [], outputs: [] })
+    expect(await cache.probe(a)).toEqual(probed)
     expect(await cache.probe(b)).toBeUndefined()
   })
 
@@ -274,7 +275,8 @@ describe('a cache that is opened', () => {
     const source = join(folder.path, 'm.onnx')
     writeFileSync(source, 'model')
     const daysAgo = (days: number): number => Date.now() / 1000 - days * 86_400
-    for (const name of ['a', 'b']) await cache.saveProbe(keyOf(name), { inputs: [], outputs: [] })
+    const probed = { signature: { inputs: [], outputs: [] }, emptyAxes: { fatal: [], answered: [] } }
+    for (const name of ['a', 'b']) await cache.saveProbe(keyOf(name), probed)
     const { stampOf } = await import('../../../src/artifacts/file-stamp.js')
     const { text } = await stampOf(source)
     await cache.saveDigest(source, [{ path: source, name: '', sha256: hashOf(source), stamp: text }])

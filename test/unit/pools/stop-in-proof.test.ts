@@ -19,7 +19,14 @@ const sampled: PoolSource = {
 const rows: TensorSpec = { name: 'x', type: 'float32', dims: ['batch'] }
 const batched: Signature = { inputs: [rows], outputs: [{ ...rows, name: 'y' }] }
 
-const stretch: SideDone = { ok: true, hasSideWork: true, proof: undefined, checks: 0, fault: undefined }
+const stretch: SideDone = {
+  ok: true,
+  hasSideWork: true,
+  proof: undefined,
+  trial: undefined,
+  checks: 0,
+  fault: undefined,
+}
 
 describe('a pool that is stopped during the proof before it has callers', () => {
   it.each([0, 1, 2])(

@@ -1,0 +1,32 @@
+import type { BuilderSubject } from '../protocol/builder-messages.js'
+import type { ProofTrial, Tried } from '../protocol/messages.js'
+import { BuilderDeath, NoBuilder } from './builder-failure.js'
+import { BuilderProcess } from './builder-process.js'
+import type { BuilderEntry } from './child-processes.js'
+import type { BuilderLimits } from './converse.js'
+import { done } from './reply.js'
+
+/** Has batches tried by a process of its own, so that no load waits for them. */
+export class BatchTrials {
+  readonly #process: BuilderProcess
+
+  constructor(entry: BuilderEntry) {
+    this.#process = new BuilderProcess(entry)
+  }
+
+  async run(subject: BuilderSubject, trial: ProofTrial, limits: BuilderLimits): Promise<Tried> {
+    try {
+      return done(await this.#process.run({ kind: 'trial', ...subject, trial }, limits)).proof
+    } catch (error) {
+      if (error instanceof NoBuilder) return { state: 'nowhere' }
+      if (!(error instanceof BuilderDeath) || error.kind !== 'fault') return { state: 'unknown' }
+      const reason = `batches were tried in a process of its own, with rows unlike those of requests, and ${error.message}`
+      return { state: 'refused', reason }
+    }
+  }
+
+  /** Ends what is under way. */
+  close(): void {
+    this.#process.close()
+  }
+}

@@ -1,0 +1,12 @@
+import type { ArtifactOptions } from '../config-artifacts.js'
+
+const MEMORY_FACTOR = 6
+const SPARE_MEMORY_BYTES = 2 ** 30
+
+/** Returns how much memory behind no file the builder may take for a model whose files have `modelBytes`. */
+export function builderBytes(options: ArtifactOptions | string, modelBytes: number | undefined): number {
+  const { maxBuilderBytes } = typeof options === 'object' ? options : {}
+  if (maxBuilderBytes !== undefined) return maxBuilderBytes
+  // Without a cache nobody knows which files belong to it, and how large they are.
+  return modelBytes === undefined ? Number.POSITIVE_INFINITY : SPARE_MEMORY_BYTES + MEMORY_FACTOR * modelBytes
+}

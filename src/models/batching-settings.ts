@@ -1,0 +1,44 @@
+import type { Prepared } from '../artifacts/artifacts.js'
+import { builderBytes } from '../artifacts/builder-bytes.js'
+import { batchingOptionsSchema } from '../config-batching.js'
+import type { BatchingSettings } from '../pools/batching.js'
+import { hasBuiltInLoader } from './check-source.js'
+import type { ModelVersion } from './model-version.js'
+import type { Serving } from './serving.js'
+import { sessionOptionsOf } from './session-options.js'
+
+/**
+ * Returns whether and how requests of a version may share runs. Runs of a custom loader may have effects, so
+ * none is repeated or joined unless its model asks for it, and none is made up.
+ */
+export function batchingOf(
+  serving: Serving,
+  version: ModelVersion,
+  prepared: Prepared,
+): BatchingSettings | undefined {
+  const { config } = version.spec
+  const isOurs = hasBuiltInLoader(serving, version)
+  const setting = config.batching ?? (isOurs ? serving.config.batching : 'off')
+  if (setting === 'off') return undefined
+  const settings = setting === 'auto' ? batchingOptionsSchema.parse({}) : setting
+  if (!isOurs) return { ...settings, rows: 'sent' }
+  return (config.probe ?? serving.config.probe) === 'child'
+    ? triedFirst(serving, version, prepared, settings)
+    : settings
+}
+
+function triedFirst(
+  serving: Serving,
+  version: ModelVersion,
+  { bytes }: Prepared,
+  settings: BatchingSettings,
+): BatchingSettings {
+  const { config, trials } = serving
+  const sessionOptions = sessionOptionsOf(serving, version)
+  // Data that is handed over cannot be read by another process.
+  if (sessionOptions.externalData !== undefined) return settings
+  const { source } = version.spec
+  const subject = { ...version.subject, source, sessionOptions }
+  const limits = { timeoutMs: config.loadTimeoutMs, maxBytes: builderBytes(config.artifacts, bytes) }
+  return { ...settings, tryFirst: (trial) => trials.run(subject, trial, limits) }
+}

@@ -1,0 +1,28 @@
+import { expect, it } from 'vitest'
+import { integerQuotient } from '../fixtures/fault-graphs.js'
+import { messageOf, runChild } from '../fixtures/process/run-child.js'
+import { tempFolder } from '../fixtures/temp-folder.js'
+import { tempRepository } from '../fixtures/temp-repository.js'
+
+// The smallest integer, which is divided by 1 in requests, and by -1 in rows that a proof makes up.
+const OVERFLOW = 3e9
+
+it.each([
+  ['in a process of its own, which ends', {}, 'refused', /process of its own.*died of SIGFPE/],
+  ['with what callers have sent where there is no such process', { probe: 'off' }, 'proven', undefined],
+] as const)(
+  'a proof is looked for %s',
+  async (_, config, state, reason) => {
+    using cache = tempFolder()
+    using repository = tempRepository({ quotient: { '1': integerQuotient() } })
+    const source = repository.path('quotient', '1')
+    const input = { source, cacheDir: cache.path, config, dividend: OVERFLOW, count: 20 }
+    const child = await runChild('prove-beside-faults.mjs', { input, limitMs: 120_000 })
+    expect(child).toMatchObject({ code: 0, signal: null })
+    const { answers, batching } = messageOf(child, 'done')
+    expect(answers).toEqual(Array.from({ length: 20 }, (_, index) => (index % 2 === 0 ? -(2 ** 31) : index)))
+    expect(batching).toMatchObject({ state })
+    if (reason !== undefined) expect(batching).toMatchObject({ reason: expect.stringMatching(reason) })
+  },
+  150_000,
+)
