@@ -1,5 +1,6 @@
 import type { Prepared } from '../artifacts/artifacts.js'
 import { errors } from '../errors.js'
+import type { BatchingMemory } from '../pools/batching.js'
 import { PiscinaHost } from '../pools/piscina-host.js'
 import { VersionPool } from '../pools/version-pool.js'
 import type { LoadDone } from '../protocol/messages.js'
@@ -105,9 +106,18 @@ export function createPool(
       },
       unexpected: (err) => log.error({ err }, 'something has thrown that must not; the pool goes on'),
     },
-    // What another loader reads is not known, and so not of what its proof is true.
-    hasBuiltInLoader(serving, version) ? version.batching : undefined,
+    batchingMemory(serving, version),
   )
+}
+
+/**
+ * Returns what earlier pools have found out about batching. What a custom loader reads is not known, so a
+ * proof is true of one pool only; a refusal stays.
+ */
+function batchingMemory(serving: Serving, version: ModelVersion): BatchingMemory {
+  const { batching } = version
+  if (!hasBuiltInLoader(serving, version) && batching.proof?.state === 'proven') batching.proof = undefined
+  return batching
 }
 
 /** Returns what notes which execution providers serve, and warns once of those that do not. */

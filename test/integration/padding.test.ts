@@ -79,11 +79,13 @@ describe('requests of unequal length', () => {
       { numRuns: 60 },
     )
     // Lengths from 9 to 16 alone would be eight shapes.
-    const before = handle.stats().pool?.batching.batches as number
+    const before = batchingOf(handle).batches
     const lengths = [9, 10, 11, 12, 13, 14, 15, 16]
-    await Promise.all(lengths.map((length) => ask(handle, new Array(length).fill(1))))
-    const after = handle.stats().pool?.batching.batches as number
-    expect(after).toBeGreaterThan(before)
+    // Where a batch is measured to be no faster, one choice in 128 makes it all the same.
+    for (let round = 0; batchingOf(handle).batches === before; round += 1) {
+      expect(round).toBeLessThan(1_000)
+      await Promise.all(lengths.map((length) => ask(handle, new Array(length).fill(1))))
+    }
   })
 
   it('share none where filling up changes the answer, and stats say so', async () => {
