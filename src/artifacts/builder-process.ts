@@ -54,7 +54,7 @@ export class BuilderProcess {
     this.#busy.add(child)
     try {
       this.#assertOpen()
-      setAwake(child, true)
+      setAwake(child, limits.keepsAwake !== false)
       const reply = await converse(child, order, limits)
       const mayStay = order.kind !== 'build' && (await memoryOf(child)) <= KEPT_BYTES
       if (mayStay && !this.#isClosed) this.#keep(child)

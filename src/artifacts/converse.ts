@@ -21,6 +21,8 @@ export interface BuilderLimits {
   readonly maxBytes: number
   /** Size of the files that the order reads, if it is known: large ones may keep others waiting for longer. */
   readonly fileBytes?: number | undefined
+  /** False for an order for which this process need not stay alive. */
+  readonly keepsAwake?: boolean
 }
 
 /** Processes that have come up. */
@@ -32,6 +34,8 @@ const readyChildren = new WeakSet<ChildProcess>()
  */
 export function converse(child: ChildProcess, order: BuilderOrder, limits: BuilderLimits): Promise<unknown> {
   return new Promise((resolve, reject) => {
+    const awake = (timer: NodeJS.Timeout): NodeJS.Timeout =>
+      limits.keepsAwake === false ? timer.unref() : timer
     let step = 'start'
     let signature: Signature | undefined
     let isReady = readyChildren.has(child)
@@ -47,7 +51,7 @@ export function converse(child: ChildProcess, order: BuilderOrder, limits: Build
       reject(isReady ? new BuilderDeath(kind, why, { step, rejected, signature }) : new NoBuilder(why))
     }
     const within = (limitMs: number, what: string): NodeJS.Timeout =>
-      setTimeout(() => die('limit', `it did not ${what} within ${limitMs} ms`), limitMs)
+      awake(setTimeout(() => die('limit', `it did not ${what} within ${limitMs} ms`), limitMs))
     const begin = (): void => {
       isReady = true
       readyChildren.add(child)
@@ -82,11 +86,13 @@ export function converse(child: ChildProcess, order: BuilderOrder, limits: Build
     let stepTimer: NodeJS.Timeout | undefined
     if (isReady) begin()
     else timer = within(START_MS, 'come up')
-    const watch = setInterval(async () => {
-      const bytes = await memoryOf(child)
-      if (bytes > limits.maxBytes)
-        die('limit', `it took more than ${Math.round(limits.maxBytes / 2 ** 20)} MiB of memory`)
-    }, WATCH_MS)
+    const watch = awake(
+      setInterval(async () => {
+        const bytes = await memoryOf(child)
+        if (bytes > limits.maxBytes)
+          die('limit', `it took more than ${Math.round(limits.maxBytes / 2 ** 20)} MiB of memory`)
+      }, WATCH_MS),
+    )
     child.on('message', onMessage).on('exit', onExit).on('error', onError)
     try {
       child.send(order, (error) => {

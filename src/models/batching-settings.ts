@@ -39,6 +39,8 @@ function triedFirst(
   if (sessionOptions.externalData !== undefined) return settings
   const { source } = version.spec
   const subject = { ...version.subject, source, sessionOptions }
-  const limits = { timeoutMs: config.loadTimeoutMs, maxBytes: builderBytes(config.artifacts, bytes) }
+  const maxBytes = builderBytes(config.artifacts, bytes)
+  // Whoever waits for a proof has a timer of its own.
+  const limits = { timeoutMs: config.loadTimeoutMs, maxBytes, keepsAwake: false }
   return { ...settings, tryFirst: (trial) => trials.run(subject, trial, limits) }
 }

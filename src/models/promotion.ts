@@ -21,6 +21,7 @@ export function promote(
   clearTimeout(next.standbyTimer)
   next.machine.to('starting', trigger)
   if (isOldServing) old.machine.to(standbyMs > 0 ? 'ready' : 'stopping', trigger)
+  if (isOldServing && old.pool !== undefined) next.pool?.follow(old.pool)
   entry.active = next
   if (old !== undefined && old !== next) entry.previous = old.spec.version
   next.machine.to('running', trigger)

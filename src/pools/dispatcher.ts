@@ -42,6 +42,8 @@ export class Dispatcher {
   #delay: NodeJS.Timeout | undefined
   readonly #requeue = new Requeue()
   readonly #listener: PoolListener
+  /** Nothing is sent while it is set. */
+  isHeld = false
   #willFlush = false
   #isClosed = false
   /** Packs are sent in here, not in the context of the request that comes or leaves. */
@@ -103,7 +105,7 @@ export class Dispatcher {
     this.#requeue.refuse(error)
   }
 
-  /** How long it will take to have done what is queued, in milliseconds, as far as is known. */
+  /** Time until what is queued is done, in milliseconds, as far as is known. */
   backlogMs(): number {
     return waitingMs(this.#demand()) / this.#replicas.wanted
   }
@@ -151,10 +153,9 @@ export class Dispatcher {
   /** Gives an idle replica what it runs next; false if there is neither. */
   #sendNext(): boolean {
     const hasRequeued = this.#requeue.size > 0
-    if (!hasRequeued && this.#queue.size === 0) return false
-    if (this.#replicas.idleCount === 0) return false
+    if (this.isHeld || this.#replicas.idleCount === 0) return false
     const nowMs = performance.now()
-    if (!hasRequeued && this.#waitsForMore(nowMs)) return false
+    if (!hasRequeued && (this.#queue.size === 0 || this.#waitsForMore(nowMs))) return false
     const choice = this.#choice(nowMs)
     const replica = this.#replicas.takeIdle() as Replica
     let isBusy = false

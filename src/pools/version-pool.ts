@@ -11,6 +11,7 @@ import { FAILED_START_MS, ReplicaSet } from './replica-set.js'
 import { RequestQueue } from './request-queue.js'
 import type { LeaseHolder, RunRequest } from './run-request.js'
 import { undisturbed } from './undisturbed.js'
+import { within } from './within.js'
 
 /** `created → open → draining → stopped`, or `failed` when replicas keep dying. A pool lives once. */
 type PoolState = 'created' | 'open' | 'draining' | 'failed' | 'stopped'
@@ -18,6 +19,8 @@ type PoolState = 'created' | 'open' | 'draining' | 'failed' | 'stopped'
 const MIN_RETRY_MS = 10
 /** The other replicas wait no longer for the first answer. */
 const FIRST_ANSWER_MS = 500
+/** Time that the requests of a predecessor always have. */
+const FOLLOW_SLACK_MS = 100
 
 /** What serves one version: admits requests, gives them to replicas, and settles every one. */
 export class VersionPool implements LeaseHolder {
@@ -37,6 +40,8 @@ export class VersionPool implements LeaseHolder {
   #fillTimer: NodeJS.Timeout | undefined
   #disposing: Promise<void> | undefined
   #whenEmpty: (() => void)[] = []
+  /** Called when a request has settled and none waits. */
+  #whenSent: (() => void) | undefined
 
   /** `memory` is what earlier pools of the version have found out about batching. */
   constructor(
@@ -156,6 +161,24 @@ export class VersionPool implements LeaseHolder {
     return this.#replicas.resize(replicas)
   }
 
+  /**
+   * Sends nothing while requests wait that `predecessor` has admitted before: they keep their place, instead
+   * of sharing the cores with requests that have come later. It waits for twice the time that they are
+   * expected to take at most, since a run that does not return must not hold up others.
+   */
+  follow(predecessor: VersionPool): void {
+    if (predecessor.#queue.size === 0) return
+    this.#dispatcher.isHeld = true
+    const limitMs = FOLLOW_SLACK_MS + 2 * predecessor.#dispatcher.backlogMs()
+    const sent = new Promise<void>((resolve) => {
+      predecessor.#whenSent = resolve
+    })
+    void within(sent, limitMs).then(() => {
+      this.#dispatcher.isHeld = false
+      this.#dispatcher.flush()
+    })
+  }
+
   /** Resolves when no admitted request is left, for a moment at least. */
   empty(): Promise<void> {
     if (this.#leases === 0) return Promise.resolve()
@@ -211,6 +234,7 @@ export class VersionPool implements LeaseHolder {
   settled(request: RunRequest): void {
     if (request.stage === 'queued') this.#queue.remove(request)
     this.#leases -= 1
+    if (this.#queue.size === 0) this.#whenSent?.()
     if (this.#fillTimer !== undefined) this.#fill()
     if (this.#leases > 0) return
     for (const resolve of this.#whenEmpty.splice(0)) resolve()
