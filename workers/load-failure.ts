@@ -1,7 +1,8 @@
-import { closeSync, openSync, readSync } from 'node:fs'
+import { closeSync, readSync } from 'node:fs'
 import { errors } from '../src/errors.js'
 import { BEGINNING_BYTES, foreignText } from '../src/protocol/foreign-files.js'
 import type { FileOwner } from '../src/protocol/model-files.js'
+import { openRegular } from './regular-file.js'
 
 /** Characters of a text that are quoted. */
 const QUOTED = 60
@@ -27,11 +28,11 @@ export function assertWeights(source: string, path: string, owner?: FileOwner): 
   throw new errors.ERR_MODEL_LOAD(`${source} cannot be loaded: its data file ${path} is ${text}`, owner)
 }
 
-/** Undefined if it cannot be read. */
+/** Undefined if it cannot be read, or is no regular file. */
 function beginningOf(path: string): Buffer | undefined {
   let file: number
   try {
-    file = openSync(path, 'r')
+    file = openRegular(path).file
   } catch {
     return undefined
   }

@@ -56,9 +56,21 @@ it.runIf(isPosix)('the content of a model whose weights are no regular file is n
   const at = (name: string): string => join(folder.path, name)
   execFileSync('mkfifo', [at('pipe')])
   symlinkSync('/dev/zero', at('zero'))
-  for (const location of ['pipe', 'zero', '../../../../../../../../dev/zero']) {
+  for (const [location, kind] of [
+    ['pipe', 'a pipe'],
+    ['zero', 'a device'],
+  ] as const) {
     writeFileSync(at('model.onnx'), weightsAt(location))
-    expect(() => digestOf(at('model.onnx'))).toThrow(/ is a (pipe|device)/)
+    expect(() => digestOf(at('model.onnx'))).toThrow(`${at(location)} is ${kind}`)
+  }
+})
+
+it.runIf(isPosix)('weights outside of the folder of their model are not read', () => {
+  using folder = tempFolder()
+  const path = join(folder.path, 'model.onnx')
+  for (const location of ['../../../../../../../../dev/zero', '/dev/zero']) {
+    writeFileSync(path, weightsAt(location))
+    expect(digestOf(path).map((file) => file.path)).toEqual([path])
   }
 })
 
