@@ -373,28 +373,27 @@ describe('a run that does not return', () => {
 })
 
 describe('a replacement that cannot be loaded', () => {
-  it('takes nothing from the replicas that serve, however often it is tried', async () => {
+  it('takes nothing from the replicas that serve, and is tried again, later each time', async () => {
     const kit = await PoolKit.open({ replicas: 2, crashBudget: 2 })
     kit.ask(1)
     await kit.crash(1)
-    for (const delayMs of [100, 200]) {
+    let delayMs = 100
+    for (const nextDelayMs of [100, 200, 400, 800]) {
       await vi.advanceTimersByTimeAsync(delayMs)
       kit.threads.loading[0]?.failLoad()
       await turn()
+      expect(kit.lost.at(-1)).toEqual({
+        cause: expect.objectContaining({ code: 'ERR_MODEL_LOAD' }),
+        restartInMs: nextDelayMs,
+      })
+      delayMs = nextDelayMs
     }
-    expect(kit.lost.at(-1)).toEqual({
-      cause: expect.objectContaining({ code: 'ERR_MODEL_LOAD' }),
-      restartInMs: undefined,
-    })
     expect(kit.failed).toEqual([])
     const beside = kit.ask(2)
     await kit.answer(2)
     expect(beside.y).toBe(2)
-    // It is tried again with the next change of their number.
-    const resized = kit.pool.resize(2)
-    await turn()
+    await vi.advanceTimersByTimeAsync(delayMs)
     await kit.load()
-    await resized
     expect(kit.pool.stats()).toMatchObject({ replicas: 2, idle: 2 })
   })
 
