@@ -39,14 +39,14 @@ const wide = {
 
 describe('the artifact of a model', () => {
   it.each(catalogueCases)(
-    'of $name $version is $form and answers as the original',
-    async ({ name, version, source, form, input }) => {
+    'of $name $version is $forms and answers as the original',
+    async ({ name, version, source, forms, input }) => {
       using cache = tempFolder()
       await start({ cacheDir: cache.path, artifacts: small })
       const sample = { input: input(1) }
       await runtime.models.loadModel({ name, version, source, config: { sample } })
       await runtime.models.loadModel({ name: 'plain', version, source, config: { artifacts: 'off' } })
-      expect(formOf(runtime, name)?.form).toBe(form)
+      expect(forms).toContain(formOf(runtime, name)?.form)
       expect(formOf(runtime, 'plain')?.form).toBe('original')
       for (const seed of [1, 2, 3]) {
         const [expected, actual] = await Promise.all([

@@ -4,12 +4,14 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { modelPath } from '../../models/catalogue.js'
 import * as graphs from '../fixtures/graphs.js'
-import { messageOf, runChild, startChild, tries } from '../fixtures/process/run-child.js'
+import { endOfTheProcess } from '../fixtures/hostile-graphs.js'
+import { type ChildResult, messageOf, runChild, startChild, tries } from '../fixtures/process/run-child.js'
 import { tempFolder } from '../fixtures/temp-folder.js'
 import { tempRepository } from '../fixtures/temp-repository.js'
 
 const models = tempRepository({
   answer: { '1': graphs.constantAnswer(1) },
+  crasher: { '1': endOfTheProcess() },
   big: { '1': graphs.bigLoad(8), '2': graphs.bigLoad(12), '3': graphs.bigLoad(48) },
 })
 afterAll(() => models.dispose())
@@ -20,28 +22,68 @@ const isRoot = process.platform === 'linux' && process.getuid?.() === 0
 const isRunning = (pid: number): boolean => existsSync(`/proc/${pid}`)
 
 describe('a file that is the end of the process that loads it', () => {
+  const loadTwice = async (folder: string, input: object, probed: boolean) => {
+    const guard = probed ? { probe: 'child' } : { probe: 'off', artifacts: 'off' }
+    const cacheDir = join(folder, 'cache')
+    return runChild('load-crasher.mjs', {
+      input: { ...input, ...guard, answer: models.path('answer', '1'), cacheDir },
+    })
+  }
+
+  const expectRefusals = (child: ChildResult, signal: string): void => {
+    expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })
+    const { errors, answer } = messageOf(child, 'done')
+    expect(answer).toBe('ok')
+    const message = expect.stringContaining(`died of ${signal}; it is refused`)
+    const refusal = expect.objectContaining({ code: 'ERR_MODEL_LOAD', message })
+    expect(errors).toEqual([refusal, refusal])
+  }
+
   it('is refused, and the host serves on', async () => {
+    using folder = tempFolder()
+    const input = { crasher: models.path('crasher', '1'), dims: [1] }
+    const unprobed = await loadTwice(folder.path, input, false)
+    expect(unprobed).toMatchObject({ code: null, signal: 'SIGABRT' })
+    expectRefusals(await loadTwice(folder.path, input, true), 'SIGABRT')
+  })
+
+  it('is found out on the machine it serves on: prepacked, PP-OCR ends processes on some', async () => {
     using folder = tempFolder()
     const written = await runChild('write-prepacked.mjs', {
       input: { source: modelPath('ocr-rec', '4'), folder: folder.path },
     })
     expect(written).toMatchObject({ code: 0, signal: null })
-    const crasher = join(folder.path, 'model.onnx')
-    const input = { crasher, answer: models.path('answer', '1'), cacheDir: join(folder.path, 'cache') }
-    // It is one: what happens without a probe.
-    const unprobed = await runChild('load-crasher.mjs', {
-      input: { ...input, probe: 'off', artifacts: 'off' },
-    })
-    expect(unprobed).toMatchObject({ code: null, signal: 'SIGSEGV' })
-    const probed = await runChild('load-crasher.mjs', { input: { ...input, probe: 'child' } })
-    expect(probed).toMatchObject({ code: 0, signal: null, stderr: '' })
-    const { errors, answer } = messageOf(probed, 'done')
-    expect(answer).toBe('ok')
-    const refusal = {
-      code: 'ERR_MODEL_LOAD',
-      message: expect.stringMatching(/died of SIGSEGV; it is refused/),
+    const input = {
+      crasher: join(folder.path, 'model.onnx'),
+      dims: [1, 3, 48, 64],
+      sessionOptions: { graphOptimizationLevel: 'disabled' },
     }
-    expect(errors).toEqual([expect.objectContaining(refusal), expect.objectContaining(refusal)])
+    const unprobed = await loadTwice(folder.path, input, false)
+    const probed = await loadTwice(folder.path, input, true)
+    if (unprobed.signal !== null) return expectRefusals(probed, unprobed.signal)
+    for (const child of [unprobed, probed]) {
+      expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })
+      expect(messageOf(child, 'done')).toMatchObject({ errors: [null, null], answer: 'ok' })
+    }
+  })
+})
+
+describe('a form that is the end of the builder', () => {
+  it.each([
+    ['prepacked', 'external'],
+    ['prepacked external', 'original'],
+  ])('is left out, and the next one serves: %s', async (deadly, form) => {
+    using folder = tempFolder()
+    const child = await runChild('load-with-cache.mjs', {
+      input: { cacheDir: folder.path, sources: [big('1'), big('1')], builderEntry: 'dies-on-form.mjs' },
+      env: { DEADLY_FORMS: deadly },
+    })
+    expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })
+    const { forms, answers, errors } = messageOf(child, 'done')
+    expect({ forms, errors }).toEqual({ forms: [form, form], errors: [] })
+    const plain = await runChild('load-with-cache.mjs', { input: { sources: [big('1')], artifacts: 'off' } })
+    const [expected] = messageOf(plain, 'done').answers as unknown[]
+    expect(answers).toEqual([expected, expected])
   })
 })
 
