@@ -12,7 +12,7 @@ const LEAST_TURNS = 3
 const MOST_TURNS = 30
 const TIMED_MS = 3
 /** How long sizes are tried at which nothing is expected. */
-const OTHER_SIZES_MS = 200
+const OTHER_SIZES_MS = 100
 
 /** What the proof along one choice of axes works with. */
 export interface AxesProof {
@@ -177,10 +177,13 @@ async function runBatch(run: RunOnce, batch: readonly Row[], axes: readonly numb
   }
 }
 
-/** As many as the cost asks for; with time to spare at least as many as bring every row beside its neighbour. */
+/**
+ * Returns as many as the cost asks for; with time to spare, from `LEAST_SIZE` on at least as many as bring
+ * every row beside its neighbour.
+ */
 function turnsOf({ order }: AxesProof, size: number, runMs: number, rows: number): number {
   const timed = timedTurns(runMs)
-  return order.rows === 'all' ? Math.max(timed, Math.ceil(rows / (size - 1))) : timed
+  return order.rows === 'all' && size >= LEAST_SIZE ? Math.max(timed, Math.ceil(rows / (size - 1))) : timed
 }
 
 function timedTurns(runMs: number): number {
