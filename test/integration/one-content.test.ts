@@ -16,7 +16,7 @@ import * as graphs from '../fixtures/graphs.js'
 import { tempRepository } from '../fixtures/temp-repository.js'
 import { formOf, small, tempFolder } from './artifacts-kit.js'
 import { runtime, start } from './bed.js'
-import { errorOf, gatedLoader, stateOf, yOf } from './kit.js'
+import { allServing, errorOf, gatedLoader, stateOf, yOf } from './kit.js'
 
 const CHANGED = /has changed since m@1 was first read.*new version label/
 const evict = () => runtime.models.cleanupUnusedModels({ maxAgeMs: 0 })
@@ -151,15 +151,23 @@ it('a version whose replica dies is served by the others while its file is anoth
   await start({ loaders: { gated: gatedLoader }, crashBudget: 2, restartBackoffMs: 1 })
   const source = models.path('m', '1')
   const config = { replicas: 2 }
-  await runtime.models.loadModel({ name: 'm', version: '1', modelType: 'gated', source, config })
+  const load = { name: 'm', version: '1', modelType: 'gated', source, config }
+  await allServing(await runtime.models.loadModel(load))
   models.write('m', '1', graphs.constantAnswer(2))
-  const refused = new Promise((resolve) => {
+  const lost: { cause: unknown; restartInMs: number | undefined }[] = []
+  // It is tried more often than the crash budget allows a replica to die.
+  const refused = new Promise<void>((resolve) => {
     runtime.on('replicaExited', ({ cause, restartInMs }) => {
-      if (restartInMs === undefined) resolve(cause)
+      if (lost.push({ cause, restartInMs }) === 5) resolve()
     })
   })
   await errorOf(runtime.predict('m', { x: 1, do: 'exit' }))
-  expect(await refused).toMatchObject({ code: 'ERR_MODEL_LOAD', message: expect.stringMatching(CHANGED) })
+  await refused
+  const cause = { code: 'ERR_MODEL_LOAD', message: expect.stringMatching(CHANGED) }
+  expect(lost).toMatchObject([
+    { cause: { code: 'ERR_REPLICA_EXITED' }, restartInMs: 1 },
+    ...[1, 2, 4, 8].map((restartInMs) => ({ cause, restartInMs })),
+  ])
   expect(yOf(await runtime.predict('m', { x: 1, do: '' }))).toBe(1)
   expect(await runtime.health()).toMatchObject({ status: 'degraded', isReady: true })
 })
