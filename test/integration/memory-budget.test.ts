@@ -18,7 +18,7 @@ afterAll(() => models.dispose())
 beforeAll(async () => {
   await start({ artifacts: 'off' })
   await load('a')
-  await runtime.predict('a', rows(4_096))
+  await runtime.predict('a', rows(512))
   await runtime.close()
 })
 
@@ -81,10 +81,16 @@ describe.runIf(process.platform === 'linux')('a memory budget', () => {
 
   it('leaves a version alone that has a request', async () => {
     await withRoom(140 * MIB)
-    await load('a')
-    const answer = runtime.predict('a', rows(4_096))
+    const a = await load('a')
+    const input = rows(512)
+    const controller = new AbortController()
+    // More than can be answered before the load is decided, however busy the machine is.
+    const requests = Array.from({ length: 200 }, () => a.predict(input, { signal: controller.signal }))
+    const over = Promise.allSettled(requests)
     expect(await codeOf(load('b'))).toBe('ERR_INSUFFICIENT_MEMORY')
-    await answer
+    controller.abort()
+    expect((await over).at(-1)).toMatchObject({ reason: { code: 'ERR_ABORTED' } })
+    await expect.poll(() => a.stats().pool?.idle).toBe(1)
     await load('b')
     expect(stateOf(runtime, 'a', '1')).toBe('stopped')
   })
