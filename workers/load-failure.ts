@@ -1,8 +1,8 @@
 import { closeSync, readSync } from 'node:fs'
-import { errors } from '../src/errors.js'
+import { errors, messageOf } from '../src/errors.js'
 import { BEGINNING_BYTES, foreignText } from '../src/protocol/foreign-files.js'
 import type { FileOwner } from '../src/protocol/model-files.js'
-import { openRegular } from './regular-file.js'
+import { openRegular, refuseSpecialFile } from './regular-file.js'
 
 /** Characters of a text that are quoted. */
 const QUOTED = 60
@@ -23,9 +23,15 @@ export function whyNotLoaded(source: string, reason: string): string {
  * @throws ERR_MODEL_LOAD
  */
 export function assertWeights(source: string, path: string, owner?: FileOwner): void {
+  const refuse = (why: string, cause?: unknown): Error =>
+    new errors.ERR_MODEL_LOAD(`${source} cannot be loaded: ${why}`, { ...owner, cause })
+  try {
+    refuseSpecialFile(path)
+  } catch (cause) {
+    throw refuse(messageOf(cause), cause)
+  }
   const text = foreignText(beginningOf(path) ?? Buffer.of(0))
-  if (text === undefined) return
-  throw new errors.ERR_MODEL_LOAD(`${source} cannot be loaded: its data file ${path} is ${text}`, owner)
+  if (text !== undefined) throw refuse(`its data file ${path} is ${text}`)
 }
 
 /** Undefined if it cannot be read, or is no regular file. */

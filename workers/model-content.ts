@@ -19,10 +19,10 @@ export function identify(source: string, owner?: FileOwner): ModelFile[] {
   const names = dataNamesIn(source)
   const files: ModelFile[] = []
   for (const [index, path] of [source, ...pathsIn(source, names)].entries()) {
+    if (index > 0) assertWeights(source, path, owner)
     const stats = statSync(path, { bigint: true, throwIfNoEntry: false })
-    // onnxruntime says better what is wrong with one that is missing, or no file.
+    // onnxruntime says better what is wrong with one that is missing.
     if (stats?.isFile()) {
-      if (index > 0) assertWeights(source, path, owner)
       files.push({ name: names[index - 1] ?? '', stamp: stampFrom(stats), sha256: hashOf(path) })
     }
   }

@@ -69,20 +69,24 @@ describe('loads, cold starts and swaps of other models are done beside', () => {
       const server = createServer().listen(at('socket'))
       await once(server, 'listening')
       onTestFinished(() => void server.close())
-      const outside = '../../../../../../../../dev/zero'
-      const models = ['pipe', 'zero', 'socket', outside].map((location, index) => {
+      const special = ['pipe', 'zero', 'socket']
+      // onnxruntime refuses these by itself.
+      const outside = ['../../../../../../../../dev/zero', '/dev/zero']
+      const models = [...special, ...outside].map((location, index) => {
         writeFileSync(at(`${index}.onnx`), weightsAt(location))
         return at(`${index}.onnx`)
       })
       await begin(folder.path)
-      const sources = [...models, at('pipe'), at('zero'), at('socket')]
+      const sources = [...models, ...special.map(at)]
       const { outcomes } = await besideOthers(...sources.map((source) => ({ source })))
-      for (const outcome of await outcomes) {
-        expect(outcome).toMatchObject({
-          code: 'ERR_MODEL_LOAD',
-          message: expect.stringMatching(/is a (pipe|socket|device)/),
-        })
-      }
+      const reasons = [
+        ...['is a pipe', 'is a device', 'is a socket'],
+        ...outside.map(() => 'External data path'),
+        ...special.map(() => 'it is no regular file'),
+      ]
+      expect(await outcomes).toMatchObject(
+        reasons.map((reason) => ({ code: 'ERR_MODEL_LOAD', message: expect.stringContaining(reason) })),
+      )
     },
   )
 
