@@ -12,8 +12,8 @@ export interface GrowingSet {
   readonly isOver: boolean
   /** Starts one replica; rejects if it cannot be started, or if the set is over. */
   startReplica(): Promise<unknown>
-  /** A replica could not be started, and there are to be as many as there are. */
-  curtail(): void
+  /** A replica could not be started, and there are to be as many as there are; one at least. */
+  curtail(cause: Error): void
   /** A replica could not be started and is tried again. */
   startFailed(cause: Error, retryInMs: number): void
   /** @throws the reason why the set is over, if it is. */
@@ -117,7 +117,7 @@ export class Growth {
       // One that is not wanted any more may fail.
       if (this.#set.missing <= 0) return
       if (this.#isFilling) this.retryLater(error as Error)
-      else this.#set.curtail()
+      else this.#set.curtail(error as Error)
       throw error
     } finally {
       this.#running = undefined

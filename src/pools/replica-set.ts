@@ -197,9 +197,11 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     return this.#isEnded || this.#restarts.isSpent
   }
 
-  curtail(): void {
+  curtail(cause: Error): void {
     this.#wanted = Math.max(1, this.#wanted - this.missing)
     this.#growth.changed()
+    // The last one has to be replaced, although nobody waits for that.
+    if (this.missing > 0) this.#restarts.replace(cause)
   }
 
   startFailed(cause: Error, retryInMs: number): void {

@@ -331,6 +331,23 @@ describe('a resize while a replica is about to be replaced', () => {
     expect(kit.threads.alive).toHaveLength(1)
   })
 
+  it('replaces the last one when the load fails that has taken its place', async () => {
+    const kit = await PoolKit.open()
+    kit.threads.hosts[0]?.exit()
+    await turn()
+    const growing = await resize(kit, 2)
+    const shrinking = await resize(kit, 1)
+    kit.threads.loading[0]?.failLoad()
+    await turn()
+    for (const resizing of [growing, shrinking]) expect(resizing.error?.code).toBe('ERR_MODEL_LOAD')
+    const waiting = kit.ask(1)
+    await vi.advanceTimersByTimeAsync(1_000)
+    await kit.load()
+    await kit.answer(1)
+    expect(waiting.y).toBe(1)
+    expect(kit.pool.stats()).toMatchObject({ wanted: 1, replicas: 1, idle: 1 })
+  })
+
   it('lets a replica that dies while the pool grows be replaced too', async () => {
     const kit = await PoolKit.open({ replicas: 2 })
     const resizing = await resize(kit, 3)
