@@ -20,6 +20,7 @@ import { type ModelInfo, ModelLifecycleManager } from './models/model-manager.js
 import { createServing, type Serving, type ServingEvents } from './models/serving.js'
 import type { PoolEnding } from './models/take-down.js'
 import type { StuckReplica } from './pools/replica.js'
+import { asRuntimeError } from './protocol/error-codec.js'
 import { RequestTracker } from './requests/request-tracker.js'
 import { checkResources } from './resources/check-resources.js'
 import { ResourceLifecycleManager } from './resources/resource-manager.js'
@@ -268,5 +269,8 @@ function failuresOf(cause: unknown): readonly Error[] {
  * what had been started is stopped again.
  */
 export function createRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
-  return Runtime.create(options)
+  return Runtime.create(options).catch((error: unknown) => {
+    // Also what Node itself throws, in a working directory that was removed, say.
+    throw asRuntimeError('ERR_STARTUP', 'the runtime cannot be started', error)
+  })
 }

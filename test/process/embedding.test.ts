@@ -22,6 +22,15 @@ describe('a runtime', () => {
     expect(messageOf(child, 'worker')).toMatchObject({ code: 0 })
   })
 
+  it('is refused with a code in a working directory that was removed', async () => {
+    const child = await runChild('removed-folder.mjs')
+    expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })
+    expect(messageOf(child, 'refused')).toMatchObject({
+      code: 'ERR_STARTUP',
+      message: expect.stringContaining('ENOENT'),
+    })
+  })
+
   it('can be required from CommonJS', async () => {
     const answer = [{ name: 'answer', version: '1', source: repository.path('answer', '1') }]
     const child = await runChild('require-library.cjs', { input: { models: answer } })
