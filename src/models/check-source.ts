@@ -1,4 +1,4 @@
-import type { BigIntStats } from 'node:fs'
+import { type BigIntStats, constants } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { errors } from '../errors.js'
@@ -47,7 +47,8 @@ async function whyNoModel(source: string, stats: BigIntStats): Promise<string | 
   if (stats.isDirectory()) return 'it is a folder; give the path of the model file in it'
   // Reading from a pipe or a device may never end.
   if (!stats.isFile()) return 'it is no regular file'
-  const file = await open(source)
+  // Nor does opening one wait for a writer, should it have taken the file's place.
+  const file = await open(source, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
   try {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(BEGINNING_BYTES), 0, BEGINNING_BYTES, 0)
     return foreignFormat(buffer.subarray(0, bytesRead))
