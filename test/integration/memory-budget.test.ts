@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import type { ModelHandle, ModelInput, Runtime } from 'tbcoin-engine'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { collectGarbage } from '../fixtures/collect-garbage.js'
 import * as graphs from '../fixtures/graphs.js'
 import { tempRepository } from '../fixtures/temp-repository.js'
 import { runtime, start } from './bed.js'
@@ -18,9 +17,6 @@ const models = tempRepository(
 afterAll(() => models.dispose())
 /** What is only ever taken once shall not be taken from a budget, nor what this file left behind as it wrote the models. */
 beforeAll(async () => {
-  setFlagsFromString('--expose-gc')
-  const collectGarbage = runInNewContext('gc') as () => void
-  setFlagsFromString('--no-expose-gc')
   collectGarbage()
   await start({ artifacts: 'off' })
   await load('a')

@@ -1,8 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { type RequestSnapshot, RequestTracker, type Runtime, type RuntimeOptions } from 'tbcoin-engine'
 import { afterEach, describe, expect, it } from 'vitest'
+import { collectGarbage } from '../fixtures/collect-garbage.js'
 import { Gate } from './gate.js'
 import { ask, codeOf, gated, loadGated, quietRuntime, settle } from './kit.js'
 
@@ -249,8 +248,6 @@ describe("a transaction of the application's", () => {
 
 it('the recent requests keep no input and no output alive', async () => {
   await start()
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
   const refs: WeakRef<object>[] = []
   const predict = async (): Promise<void> => {
     const x = Float32Array.of(1)
@@ -261,7 +258,7 @@ it('the recent requests keep no input and no output alive', async () => {
   // A replica holds on to its last run until the next one.
   await ask(runtime, 2)
   await settle()
-  collect()
+  collectGarbage()
   expect(refs.map((ref) => ref.deref())).toEqual(refs.map(() => undefined))
   expect(runtime.requests.recent()).toHaveLength(2)
 })

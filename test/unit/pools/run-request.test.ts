@@ -1,9 +1,8 @@
 import { getEventListeners, setMaxListeners } from 'node:events'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { errors } from '../../../src/errors.js'
 import { RunRequest, type RunRequestOptions } from '../../../src/pools/run-request.js'
+import { collectGarbage } from '../../fixtures/collect-garbage.js'
 import { fakeOutputs } from '../../fixtures/fake-host.js'
 
 function request(options: RunRequestOptions = {}): RunRequest {
@@ -158,14 +157,12 @@ describe("a request with its caller's signal", () => {
   })
 
   it('treats it so even if nobody but the signal knows of the timeout, and garbage is collected', async () => {
-    setFlagsFromString('--expose-gc')
-    const collect = runInNewContext('gc') as () => void
     const open = Array.from({ length: 20 }, () =>
       request({ signal: AbortSignal.any([AbortSignal.timeout(10), new AbortController().signal]) }),
     )
     const outcomes = Promise.allSettled(open.map((one) => one.promise))
     for (let round = 0; round < 5; round += 1) {
-      collect()
+      collectGarbage()
       await new Promise((resolve) => setImmediate(resolve))
     }
     const codes = (await outcomes).map((one) => one.status === 'rejected' && one.reason.code)

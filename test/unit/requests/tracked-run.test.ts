@@ -1,9 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { RunRequest, type RunRequestOptions } from '../../../src/pools/run-request.js'
 import { RequestTracker } from '../../../src/requests/request-tracker.js'
+import { collectGarbage } from '../../fixtures/collect-garbage.js'
 import { fakeOutputs } from '../../fixtures/fake-host.js'
 import { Asked, PoolKit } from '../pools/pool-kit.js'
 
@@ -128,8 +127,6 @@ describe('a request of a pool', () => {
 describe('the memory of a tracker', () => {
   it('holds no input, output or promise of a request that is over, nor its context', async () => {
     vi.useRealTimers()
-    setFlagsFromString('--expose-gc')
-    const collect = runInNewContext('gc') as () => void
     const tracker = new RequestTracker()
     tracker.on('settled', () => undefined)
     const held = new AsyncLocalStorage<object>()
@@ -148,7 +145,7 @@ describe('the memory of a tracker', () => {
     const refs = run()
     // What a WeakRef was made for stays until the turn is over.
     await new Promise((resolve) => setImmediate(resolve))
-    collect()
+    collectGarbage()
     expect(refs.map((ref) => ref.deref())).toEqual(refs.map(() => undefined))
     expect(tracker.recent()).toMatchObject([{ model: 'fake', state: 'completed' }])
   })
