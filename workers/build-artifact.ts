@@ -23,7 +23,7 @@ import { isFlushRefused } from '../src/protocol/durability.js'
 import type { LoadedModel } from '../src/protocol/loader.js'
 import { artifactOptions } from '../src/protocol/session-options.js'
 import { byName } from '../src/tensors/by-name.js'
-import { firstDifference } from '../src/tensors/difference.js'
+import { EXACT, firstDifference } from '../src/tensors/difference.js'
 import type { Signature, Tensor } from '../src/tensors/tensor.js'
 import { flush, hashOf } from './file-hash.js'
 import { load } from './onnx-loader.js'
@@ -37,8 +37,6 @@ const PASSING =
   /ENOSPC|EDQUOT|EFBIG|EROFS|EIO\b|EMFILE|ENFILE|ENOMEM|EACCES|EPERM|ERR_ACCESS_DENIED|no space left|quota|file too large|too many open files|read-only file system|input\/output error|permission denied|cannot allocate|bad_alloc|out of memory|failed to write/i
 /** With less left, a write may have failed for that. */
 const SPARE_DISK_BYTES = 16 * 2 ** 20
-
-const EXACT = { rtol: 0, atol: 0 }
 
 /** What the build tells before it is done: each may be its last word. */
 export interface BuildListener {

@@ -1,6 +1,6 @@
 import type { ProofOrder } from '../src/protocol/messages.js'
 import { SHARED } from '../src/tensors/batch-plan.js'
-import { difference, firstDifference } from '../src/tensors/difference.js'
+import { difference, EXACT, firstDifference } from '../src/tensors/difference.js'
 import { float16Value } from '../src/tensors/float16.js'
 import type { Signature, Tensor } from '../src/tensors/tensor.js'
 import { candidatesOf } from './batch-candidates.js'
@@ -60,8 +60,6 @@ export function rowsOf(inputs: readonly Tensor[], axes: readonly number[]): numb
   const input = axes.findIndex((axis) => axis !== SHARED)
   return inputs[input]?.dims[axes[input] as number] as number
 }
-
-const EXACT = { rtol: 0, atol: 0 }
 
 export function isSame(one: readonly Tensor[], other: readonly Tensor[]): boolean {
   return one.every((tensor, index) => difference(tensor, other[index] as Tensor, EXACT) === undefined)

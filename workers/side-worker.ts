@@ -1,7 +1,7 @@
 import type { BatchFault, Proof, SideDone, SideTask } from '../src/protocol/messages.js'
 import type { BatchPlan, Tolerance } from '../src/tensors/batch-plan.js'
 import { bytesOf, copyOf } from '../src/tensors/copies.js'
-import { firstDifference } from '../src/tensors/difference.js'
+import { EXACT, firstDifference } from '../src/tensors/difference.js'
 import type { Signature, Tensor } from '../src/tensors/tensor.js'
 import { BatchProver, type Hazards } from './batch-prover.js'
 import { takeAll } from './batch-rows.js'
@@ -11,7 +11,7 @@ import type { RunOnce } from './proof-rows.js'
 /** Batches that wait for their check, in bytes; more are not checked. */
 const MAX_CHECK_BYTES = 64 * 2 ** 20
 
-/** Of a model that cannot be read: nobody knows what its loader does. */
+/** Hazards of a model that cannot be read: nobody knows what its loader does. */
 export const NO_HAZARDS: Hazards = { ofBatch: () => undefined, ofMadeUp: () => undefined }
 
 /** A batch as it was run and answered. */
@@ -19,12 +19,12 @@ export interface CheckedBatch {
   readonly inputs: readonly Tensor[]
   readonly outputs: readonly Tensor[]
   readonly rows: readonly number[]
-  /** Of each request the length as it came, if they were filled up. */
+  /** Length of each request as it came, if they were filled up. */
   readonly lengths: readonly number[] | undefined
   readonly plan: BatchPlan
   /** Of the outputs. */
   readonly axes: readonly number[]
-  /** Of the outputs the axis along which requests were filled up; absent if they were not. */
+  /** Axis of the outputs along which requests were filled up; absent if they were not. */
   readonly padded: readonly number[] | undefined
   readonly wanted: readonly string[] | undefined
 }
@@ -41,7 +41,7 @@ export class SideWorker {
   readonly #prover: BatchProver
   readonly #checks: Check[] = []
   #checkBytes = 0
-  #tolerance: Tolerance = { rtol: 0, atol: 0 }
+  #tolerance: Tolerance = EXACT
   #told: Proof | undefined
 
   constructor(signature: Signature, run: RunOnce, hazards: Hazards) {

@@ -11,7 +11,7 @@ import type { Signature, Tensor } from '../tensors/tensor.js'
 import { ArtifactCache, type ArtifactEntry } from './artifact-cache.js'
 import { keyOf, whyNoArtifact } from './artifact-key.js'
 import { whileLocked } from './build-lock.js'
-import { builderBytes } from './builder-bytes.js'
+import { builderBytes, SPARE_MEMORY_BYTES } from './builder-bytes.js'
 import { BuilderProcess } from './builder-process.js'
 import type { BuilderEntry } from './child-processes.js'
 import { Digests } from './digests.js'
@@ -25,7 +25,6 @@ const TOLERANCE: Tolerance = { rtol: 1e-4, atol: 1e-6 }
 /** A form may hold the weights twice. */
 const DISK_FACTOR = 3
 const SPARE_DISK_BYTES = 64 * 2 ** 20
-const SPARE_MEMORY_BYTES = 2 ** 30
 /** Signatures that are remembered for files that were tried. */
 const MAX_PROBED = 256
 
@@ -53,15 +52,15 @@ export interface PrepareOrder extends BuilderSubject {
 export interface Prepared {
   /** In use until `release`; undefined is as it is. */
   readonly entry: ArtifactEntry | undefined
-  /** What the files of the entry hold, by their names in its folder. */
+  /** Content of the entry's files, by their names in its folder. */
   readonly entryFiles?: readonly ModelFile[] | undefined
   /** Of its files; undefined if they were not looked at. */
   readonly bytes: number | undefined
-  /** What the model's files hold; undefined if they were not read. */
+  /** Content of the model's files; undefined if they were not read. */
   readonly files?: readonly ModelFile[] | undefined
   /** Why it has no artifact; undefined if it has one. */
   readonly reason: string | undefined
-  /** What a trial has shown of inputs without elements; absent if it was not to be tried. */
+  /** Result of the trial of inputs without elements; absent if there was to be none. */
   readonly emptyAxes?: EmptyAxes | undefined
   /** Builds the artifact from inputs that are known to be valid; undefined if it needs none. */
   readonly build: ((samples: readonly (readonly Tensor[])[]) => Promise<Prepared>) | undefined

@@ -1,7 +1,8 @@
 import type { ArtifactOptions } from '../config-artifacts.js'
 
 const MEMORY_FACTOR = 6
-const SPARE_MEMORY_BYTES = 2 ** 30
+/** What an order takes beside the model. */
+export const SPARE_MEMORY_BYTES = 2 ** 30
 
 /** Returns how much memory behind no file the builder may take for a model whose files have `modelBytes`. */
 export function builderBytes(options: ArtifactOptions | string, modelBytes: number | undefined): number {

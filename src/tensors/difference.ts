@@ -3,7 +3,8 @@ import { ELEMENT_TYPES } from './element-types.js'
 import { float16Value } from './float16.js'
 import type { Tensor, TensorData } from './tensor.js'
 
-const EXACT: Tolerance = { rtol: 0, atol: 0 }
+/** Nothing but the same value will do. */
+export const EXACT: Tolerance = { rtol: 0, atol: 0 }
 
 /**
  * In which way a tensor is not the expected one, as the end of a sentence; undefined if it is. Only
