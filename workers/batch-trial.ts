@@ -11,10 +11,10 @@ import { isStrange } from './proof-samples.js'
 export interface TriedBatch {
   readonly inputs: readonly Tensor[]
   readonly rows: readonly number[]
-  /** Of each request the length as it came, if they were filled up. */
+  /** Length of each request as it came, if they were filled up. */
   readonly lengths: readonly number[] | undefined
   readonly plan: BatchPlan
-  /** Of each wanted output its place in the signature. */
+  /** Place of each wanted output in the signature. */
   readonly wanted: readonly number[]
   readonly order: TrialOrder
 }

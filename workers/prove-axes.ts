@@ -25,9 +25,9 @@ export interface AxesProof {
   readonly sampleMs: number
   /** No run that is expected to take longer is tried. */
   readonly maxRunMs: number
-  /** In milliseconds, with which runs are measured. */
+  /** Clock in milliseconds, with which runs are measured. */
   readonly clock: () => number
-  /** On that clock: what need not be tried is not tried later. */
+  /** Time on that clock after which nothing is tried that need not be. */
   readonly endsAtMs: number
   /** Whether rows unlike the samples have been tried elsewhere, and are told apart. */
   readonly isTried: boolean
@@ -142,7 +142,7 @@ async function* aloneMs(
   return fastestMs
 }
 
-/** Of each output the one axis that grows with the rows. @throws Refusal */
+/** The one axis of each output that grows with the rows. @throws Refusal */
 async function* outputAxes(
   { signature, run, sampleMs }: AxesProof,
   inputs: readonly number[],

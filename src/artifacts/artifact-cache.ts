@@ -18,7 +18,7 @@ const DAY_MS = 86_400_000
 /** Records that were not used for so long, or are more than these, are removed. */
 const KEPT_MS = 30 * DAY_MS
 const MAX_RECORDS = 4096
-/** Of a hash in hexadecimal. */
+/** Length of a hash in hexadecimal. */
 const KEY_LENGTH = 64
 const OTHERS_WRITE = 0o022
 /** Files whose stamps are remembered. */
@@ -40,7 +40,7 @@ const probeSchema = z.strictObject({
   emptyAxes: z.strictObject({ fatal: axisSets, answered: axisSets }),
 })
 const manifestSchema = z.strictObject({
-  /** Of the entry: under another one it is somebody else's. */
+  /** Key of the entry; a record with another one is somebody else's. */
   key: z.string(),
   /** The original where no form could be proven. */
   form: z.enum([...ARTIFACT_FORMS, 'original']),
@@ -86,7 +86,7 @@ export class ArtifactCache {
   async open(): Promise<void> {
     for (const name of FOLDERS) await mkdir(join(this.#root, name), { recursive: true, mode: 0o700 })
     await assertOwn(this.#root, FOLDERS, this.#unfinished())
-    // Of a cache that can only be read nothing goes.
+    // Nothing is removed from a cache that can only be read.
     await this.#sweep().catch(() => undefined)
   }
 
@@ -270,7 +270,7 @@ export class ArtifactCache {
   }
 }
 
-/** What is used last is removed last. */
+/** Marks a record as used now; the one that was used last is removed last. */
 async function touch(path: string): Promise<void> {
   const now = new Date()
   await utimes(path, now, now).catch(() => undefined)
@@ -299,8 +299,8 @@ async function usedAtMs(path: string): Promise<number> {
 }
 
 /**
- * What others can write could be exchanged by them. What a new folder looks like here is the measure, since
- * some file systems know no owners or modes.
+ * Refuses a cache that other users could change. It is compared with a new folder, since some file
+ * systems know no owners or modes.
  * @throws Error if a folder belongs to another user, or may be written by others.
  */
 async function assertOwn(root: string, names: readonly string[], sample: string): Promise<void> {

@@ -19,7 +19,7 @@ export class Digests {
     this.#fallback = fallback
   }
 
-  /** Of a model and its data files; undefined if they cannot be read. */
+  /** Digest of a model and its data files; undefined if they cannot be read. */
   async of(source: string, cache: ArtifactCache): Promise<readonly DatedHash[] | undefined> {
     const known = await cache.digest(source)
     // Other versions of this library have not kept the names.

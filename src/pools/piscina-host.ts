@@ -55,7 +55,7 @@ export class PiscinaHost implements ReplicaHost {
   #isDetached = false
   #keepAlive: NodeJS.Timeout | undefined
   #lastError: Error | undefined
-  /** Of every task that is under way: the session may be asked for while the thread works beside. */
+  /** Every task that is under way: the session may be asked for while the thread works beside. */
   readonly #pending = new Set<(error: Error) => void>()
   #gone: Promise<void> = Promise.resolve()
   #ending: Promise<void> | undefined

@@ -4,7 +4,7 @@ import type { Failure, RunDone, RunResult } from '../protocol/messages.js'
 
 /** What a thread has answered to a pack, whatever has arrived. */
 export interface PackReply {
-  /** Of each run its result. */
+  /** The result of each run. */
   readonly results: readonly (RunResult | undefined)[]
   /** The pack's buffer, to be used again. */
   readonly buffer: ArrayBuffer | undefined

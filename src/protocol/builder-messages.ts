@@ -67,7 +67,7 @@ export interface FileHash {
   readonly sha256: string
 }
 
-/** Of a file of a model: by which name the model has it, empty for the model itself. */
+/** A file of a model, by the name that the model has for it; empty for the model itself. */
 export interface NamedHash extends FileHash {
   readonly name: string
 }

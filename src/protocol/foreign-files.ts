@@ -24,7 +24,7 @@ const TEXTS: readonly Format[] = [
   },
 ]
 
-/** Of files that are found in place of a model, with the remedy. */
+/** Files that are found in place of a model, with the remedy. */
 const FORMATS: readonly Format[] = [
   ...TEXTS,
   { isSeenIn: begins('\x1f\x8b'), name: 'a gzip archive; unpack it' },

@@ -16,7 +16,7 @@ export interface ReplicaData {
   readonly model: string
   readonly version: string
   readonly logLevel: LogLevel
-  /** Of a thread whose native calls may have to take turns with others. */
+  /** Set for a thread whose native calls may have to take turns with others. */
   readonly seat: Seat | undefined
 }
 
@@ -54,7 +54,7 @@ export interface RunShape {
   readonly outputs: readonly string[] | undefined
   /** Of a batch the rows of each request in it; undefined for a request by itself. */
   readonly rows: readonly number[] | undefined
-  /** Of a batch of requests that were filled up the length of each; absent otherwise. */
+  /** Length of each request of a batch whose requests were filled up; absent otherwise. */
   readonly lengths?: readonly number[] | undefined
   /** What is not in the buffer, by input: strings, and buffers that moved. */
   readonly given: readonly (OwnElements | undefined)[] | undefined

@@ -1,7 +1,7 @@
 import type { BigIntStats } from 'node:fs'
 import { errors } from '../errors.js'
 
-/** Of clocks that count in seconds, and of those that count finer. */
+/** Time until a stamp is settled, by clocks that count in seconds and by finer ones. */
 const COARSE_MS = 2_000
 const FINE_MS = 50
 

@@ -16,7 +16,7 @@ export interface GraphTensor {
   readonly dims: readonly number[]
   /** ONNX's number: 1 float, 6 int32, 7 int64. */
   readonly type: number
-  /** Of a small tensor of float, int32, int64 or bool in the model; integers above 2^53 are rounded. */
+  /** Values of a small tensor of float, int32, int64 or bool in the model; integers above 2^53 are rounded. */
   readonly values: readonly number[] | undefined
   /** The file beside the model in which its data lies; undefined if that is in the model. */
   readonly location?: string | undefined

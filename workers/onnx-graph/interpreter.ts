@@ -42,7 +42,7 @@ class Scope {
 
   constructor(
     readonly opsets: Opsets,
-    /** Of the call of a function. */
+    /** Attributes of the call of a function. */
     readonly attributes?: GraphAttributes,
     readonly outer?: Scope,
   ) {}
@@ -175,7 +175,7 @@ export class Interpreter {
   }
 }
 
-/** Of the forks, the last whose other way is still to be taken, and those before it. */
+/** The last fork whose other way is still to be taken, and those before it. */
 function nextWays(ways: readonly boolean[]): boolean[] | undefined {
   const last = ways.lastIndexOf(true)
   return last === -1 ? undefined : [...ways.slice(0, last), false]

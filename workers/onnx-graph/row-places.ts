@@ -67,7 +67,7 @@ function ofRows({ op, name }: GraphNode): RefusedTrace {
   }
 }
 
-/** Of the batch, each row takes its own. */
+/** Each row takes its own of the batch. */
 function taken(node: GraphNode, [data, indices]: readonly (Trace | undefined)[]): Trace | undefined {
   const isPlain = (node.attributes.get('batch_dims')?.int ?? 0) === 0
   if (!isPlain || !isDependent(data) || !isDependent(indices) || data.rows.axis !== 0) return undefined
