@@ -1,6 +1,6 @@
 import { statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Outputs } from 'tbcoin-engine'
+import type { ModelHandle, Outputs } from 'tbcoin-engine'
 import { describe, expect, it } from 'vitest'
 import { firstDifference } from '../../src/tensors/difference.js'
 import { catalogueCases } from '../fixtures/catalogue-cases.js'
@@ -18,7 +18,7 @@ import {
   valuesOf,
 } from './artifacts-kit.js'
 import { runtime, start } from './bed.js'
-import { errorOf, yOf } from './kit.js'
+import { allServing, errorOf, yOf } from './kit.js'
 
 const tensorsOf = (outputs: Outputs) =>
   Object.keys(outputs)
@@ -139,6 +139,7 @@ describe('the artifact of a model', () => {
     expect(await decided).toMatchObject({ model: 'm', version: '1', form: 'prepacked' })
     isOver = true
     await Promise.all(callers)
+    await allServing(runtime.models.getModel('m') as ModelHandle)
     expect(formOf(runtime, 'm')).toEqual({ form: 'prepacked', reason: undefined })
     expect(runtime.models.getModel('m')?.stats()).toMatchObject({
       errors: 0,

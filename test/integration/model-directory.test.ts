@@ -118,9 +118,9 @@ describe('a model directory', () => {
     })
     repository.writeManifest('m', { replicas: 2, sample: { input: { x: 1 } } })
     await using runtime = await quietRuntime({ modelDir: repository.dir })
-    expect(runtime.models.getModel('m', '2')?.stats().pool?.replicas).toBe(1)
+    expect(runtime.models.getModel('m', '2')?.stats().pool?.wanted).toBe(1)
     await y(runtime, 'm', '1')
-    expect(runtime.models.getModel('m', '1')?.stats().pool?.replicas).toBe(2)
+    expect(runtime.models.getModel('m', '1')?.stats().pool?.wanted).toBe(2)
   })
 
   it('loads a model whose weights lie beside it', async () => {
