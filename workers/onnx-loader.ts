@@ -53,9 +53,16 @@ async function importOnnxRuntime(context: LoaderContext): Promise<typeof Ort> {
     }
     const remedy = isMusl()
       ? 'it has no build for musl (Alpine); use an image with glibc, such as node:20-slim'
-      : `check that it supports ${process.platform}-${process.arch} and that its native files are complete`
+      : isForgotten(cause)
+        ? 'a thread that had it open has ended, and Node cannot open version 1.24 again; import it on the main thread first, or use 1.25 or later'
+        : `check that it supports ${process.platform}-${process.arch} and that its native files are complete`
     throw new errors.ERR_MODEL_LOAD(`onnxruntime-node cannot be opened; ${remedy}`, { ...subject, cause })
   }
+}
+
+/** See `keepAddonOpen`, which comes too late where another thread has opened it before. */
+function isForgotten(cause: unknown): boolean {
+  return String((cause as Error).message).includes('did not self-register')
 }
 
 function isMusl(): boolean {

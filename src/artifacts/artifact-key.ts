@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { cpus } from 'node:os'
 import type { FileHash } from '../protocol/builder-messages.js'
 import { isOnCpu, providersIn, servingProvider } from '../protocol/providers.js'
+import { onnxRuntimeVersion } from './onnxruntime-package.js'
 
 /**
  * What an artifact depends on: the content of the model's files, onnxruntime's version, what the
@@ -28,12 +28,6 @@ let known: readonly string[] | undefined
 function platform(): readonly string[] {
   known ??= [process.platform, process.arch, onnxRuntimeVersion(), cpuFeatures()]
   return known
-}
-
-/** The one that replicas load is found from here, too. */
-function onnxRuntimeVersion(): string {
-  const { version } = createRequire(import.meta.url)('onnxruntime-node/package.json') as { version: string }
-  return version
 }
 
 function cpuFeatures(): string {

@@ -1,4 +1,5 @@
 import type { Prepared } from '../artifacts/artifacts.js'
+import { keepAddonOpen } from '../artifacts/onnxruntime-package.js'
 import { errors } from '../errors.js'
 import type { BatchingMemory } from '../pools/batching.js'
 import { PiscinaHost } from '../pools/piscina-host.js'
@@ -41,6 +42,7 @@ export function createPool(
   }
   const noteProviders = providersListener(version, log)
   const env = config.replicaEnv ?? environment()
+  if (hasBuiltInLoader(serving, version)) keepAddonOpen()
   const createHost = (): PiscinaHost =>
     new PiscinaHost({
       ...subject,
