@@ -95,7 +95,8 @@ describe('close', () => {
     held.openForGood()
     await closing
     expect(await Promise.all([first, second])).toEqual(Array(2).fill('ERR_RUNTIME_CLOSED'))
-    expect(marksIn(cacheDir)).toEqual([])
+    // A load that was about to look at its artifact gives it back in the background.
+    while (marksIn(cacheDir).length > 0) await settle(1)
   })
 
   it('during the proof before a version has callers settles its load', async () => {
