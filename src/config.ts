@@ -137,10 +137,10 @@ export const runtimeSchema = z.strictObject({
       'requests that run one after another travel together for as long as they take so long; 0 is never',
     ),
   maxPackBytes: count
-    .default(2 ** 18)
+    .default(2 ** 21)
     .meta({ type: 'bytes' })
     .describe(
-      'and not more of them than have so many bytes, of inputs and answers; a larger one travels alone, and a batch may have 32 times as many',
+      'and not more of them than have so many bytes, of inputs and answers; a larger one travels alone, and a batch may have four times as many',
     ),
   batching: batching.default('auto').meta({
     type: '`auto`, `off` or [object](#batching)',

@@ -45,7 +45,7 @@ const PACK_SHARE = 0.5
 /** but not more than so many times `maxPackMs`. */
 const MAX_STRETCH = 4
 /** A batch is faster than its requests one by one, so it may be so many times larger than a pack of those. */
-const BATCH_STRETCH = 32
+const BATCH_STRETCH = 4
 /** A batch has to be that much faster than its requests one by one. */
 const MIN_GAIN = 0.05
 /** A batch is split among idle replicas if they are done in so much of the time. */

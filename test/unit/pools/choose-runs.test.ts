@@ -234,10 +234,10 @@ describe('a batch', () => {
     expect(run?.requests).toHaveLength(3)
   })
 
-  it('has up to 32 times maxPackBytes', () => {
+  it('has up to four times maxPackBytes', () => {
     const bench = new Bench(CHEAP, {}, 500)
     const [head] = bench.many(40, { width: 500 }) as [RunRequest]
-    const limits = { maxPackMs: 0, maxPackBytes: 1_250 }
+    const limits = { maxPackMs: 0, maxPackBytes: 10_000 }
     expect(couldGrow(bench.choice(limits), head)).toBe(false)
     expect(bench.next(limits)).toEqual([19])
     // Of requests that are unlike in size, too.
