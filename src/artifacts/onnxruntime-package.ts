@@ -1,16 +1,13 @@
-import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import semver from 'semver'
+import { requireHere } from '../package-files.js'
 
 /** From here on the addon can be opened by one thread after another. */
 const REOPENS_SINCE = '1.25.0'
 
-// The one that replicas load is found from here, too.
-const locate = createRequire(import.meta.url)
-
-/** @throws if onnxruntime-node is not installed */
+/** Of the one that replicas load, which is found from here too. @throws if onnxruntime-node is not installed */
 export function onnxRuntimeVersion(): string {
-  const { version } = locate('onnxruntime-node/package.json') as { version: string }
+  const { version } = requireHere('onnxruntime-node/package.json') as { version: string }
   return version
 }
 
@@ -26,7 +23,7 @@ export function keepAddonOpen(): void {
   isKept = true
   try {
     if (semver.gte(onnxRuntimeVersion(), REOPENS_SINCE)) return
-    const folder = dirname(locate.resolve('onnxruntime-node/package.json'))
+    const folder = dirname(requireHere.resolve('onnxruntime-node/package.json'))
     const addon = join(folder, 'bin', 'napi-v6', process.platform, process.arch, 'onnxruntime_binding.node')
     process.dlopen({ exports: {} }, addon)
   } catch {

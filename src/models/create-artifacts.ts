@@ -5,10 +5,10 @@ import { type BuilderEntry, PARENT_VARIABLE } from '../artifacts/child-processes
 import type { RuntimeConfig } from '../config.js'
 import { artifactOptionsSchema, userCacheDir } from '../config-artifacts.js'
 import { errors } from '../errors.js'
+import { builderEntry } from '../package-files.js'
 import type { Logger } from '../telemetry/logger.js'
-import { ENTRY_EXEC_ARGV, ENTRY_TYPE, environment, filePathOf } from './entries.js'
+import { environment, filePathOf } from './entries.js'
 
-const BUILDER_ENTRY = new URL(`../../workers/artifact-builder.${ENTRY_TYPE}`, import.meta.url).href
 /** Makes Electron behave as Node, if its fuse for that is on. */
 const ELECTRON_AS_NODE = process.versions.electron === undefined ? {} : { ELECTRON_RUN_AS_NODE: '1' }
 
@@ -23,21 +23,20 @@ export function createArtifacts(config: RuntimeConfig, logger: Logger): Artifact
   }
   const settings = {
     cacheDir: cacheDir === undefined ? userCacheDir() : filePathOf(cacheDir),
-    builder: builderEntryOf(config),
+    builder: builderOf(config),
     options: typeof artifacts === 'object' ? artifacts : artifactOptionsSchema.parse({}),
   }
   return new Artifacts(settings, logger.child({ component: 'artifacts' }))
 }
 
 export function createTrials(config: RuntimeConfig): BatchTrials {
-  return new BatchTrials(builderEntryOf(config))
+  return new BatchTrials(builderOf(config))
 }
 
-function builderEntryOf({ builderEntry, builderExecPath }: RuntimeConfig): BuilderEntry {
+function builderOf({ builderEntry: moved, builderExecPath }: RuntimeConfig): BuilderEntry {
   return {
-    path: filePathOf(builderEntry ?? BUILDER_ENTRY),
+    path: moved === undefined ? builderEntry() : filePathOf(moved),
     node: builderNode(builderExecPath === undefined ? undefined : filePathOf(builderExecPath)),
-    execArgv: ENTRY_EXEC_ARGV,
     env: { ...environment(), ...ELECTRON_AS_NODE },
   }
 }

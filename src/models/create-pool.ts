@@ -1,6 +1,7 @@
 import type { Prepared } from '../artifacts/artifacts.js'
 import { keepAddonOpen } from '../artifacts/onnxruntime-package.js'
 import { errors } from '../errors.js'
+import { replicaEntry } from '../package-files.js'
 import type { BatchingMemory } from '../pools/batching.js'
 import { PiscinaHost } from '../pools/piscina-host.js'
 import { VersionPool } from '../pools/version-pool.js'
@@ -9,16 +10,13 @@ import { providersIn, servingProvider, takesTurns } from '../protocol/providers.
 import type { Logger } from '../telemetry/logger.js'
 import { batchingOf } from './batching-settings.js'
 import { checkContent, hasBuiltInLoader } from './check-source.js'
-import { BUNDLE_TYPE, ENTRY_EXEC_ARGV, environment, filePathOf } from './entries.js'
+import { environment, filePathOf } from './entries.js'
 import type { ModelVersion } from './model-version.js'
 import { artifactOf, whileLoading } from './prepare-model.js'
 import { replicaCount } from './replica-count.js'
 import { warmUpFrom } from './sample.js'
 import type { Serving } from './serving.js'
 import { sessionOptionsOf } from './session-options.js'
-
-/** Bundled it is CommonJS: a thread that ends while an ES module is `require()`d aborts the process. */
-const REPLICA_ENTRY = new URL(`../../workers/replica.${BUNDLE_TYPE}`, import.meta.url).href
 
 /** Makes the threads of one version, not started yet; they own `prepared` from now on. */
 export function createPool(
@@ -46,8 +44,8 @@ export function createPool(
   const createHost = (): PiscinaHost =>
     new PiscinaHost({
       ...subject,
-      entry: filePathOf(config.replicaEntry ?? REPLICA_ENTRY),
-      execArgv: config.replicaExecArgv ?? ENTRY_EXEC_ARGV,
+      entry: config.replicaEntry === undefined ? replicaEntry() : filePathOf(config.replicaEntry),
+      execArgv: config.replicaExecArgv ?? [],
       env,
       niceIncrement: config.niceIncrement,
       exitWaitMs: config.exitWaitMs,

@@ -1,5 +1,5 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
-import Comlink from 'comlink'
+import * as Comlink from 'comlink'
 import type { Signature } from '../tensors/tensor.js'
 import type { LogLevel } from './messages.js'
 

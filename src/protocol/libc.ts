@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module'
+import { requireHere } from '../package-files.js'
 
 /** What this library calls in the C library. */
 export interface Libc {
@@ -37,7 +37,7 @@ export function loadLibc(): Libc | undefined {
   if (isTried) return libc
   isTried = true
   try {
-    const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi')
+    const koffi = requireHere('koffi') as typeof import('koffi')
     const library = koffi.load(process.platform === 'win32' ? 'ucrtbase.dll' : null)
     const exit = library.func('void _exit(int code)')
     const malloc = process.platform === 'linux' ? glibcMalloc(library) : undefined

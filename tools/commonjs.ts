@@ -1,0 +1,70 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+
+// Makes the CommonJS half of the package out of the compiled ES modules: the library, and the entries of the replica
+// threads and of the builder.
+
+interface Manifest {
+  readonly dependencies: Readonly<Record<string, string>>
+  readonly optionalDependencies: Readonly<Record<string, string>>
+  readonly peerDependencies: Readonly<Record<string, string>>
+}
+
+const dist = new URL('../dist/', import.meta.url)
+const path = (file: string): string => fileURLToPath(new URL(file, dist))
+const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as Manifest
+/** Packages that are ES modules only: Jest, and tools like it, cannot `require()` them. */
+const INLINED = ['p-queue']
+const externals = [manifest.dependencies, manifest.optionalDependencies, manifest.peerDependencies]
+  .flatMap(Object.keys)
+  .filter((name) => !INLINED.includes(name))
+
+async function bundle(entry: string, external: readonly string[]): Promise<void> {
+  await build({
+    entryPoints: [path(entry)],
+    outfile: path(entry.replace(/\.js$/, '.cjs')),
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node20',
+    sourcemap: true,
+    external: [...external],
+    // Read in the ES module only.
+    logOverride: { 'empty-import-meta': 'silent' },
+    logLevel: 'warning',
+  })
+}
+
+/**
+ * Declares what `require` gives with the very types of what `import` gives, so that a program can use both. A value
+ * hides the type of the same name that `export type *` brings, so classes are written out.
+ */
+async function declare(): Promise<void> {
+  const library = (await import(path('src/index.js'))) as Readonly<Record<string, unknown>>
+  const mode = "with { 'resolution-mode': 'import' }"
+  const lines = [
+    `import type * as esm from './index.js' ${mode}`,
+    `export type * from './index.js' ${mode}`,
+    ...Object.keys(library).map((name) => `export declare const ${name}: typeof esm.${name}`),
+    ...typesNamed(Object.keys(library)).map((type) => `export type ${type} = esm.${type}`),
+  ]
+  writeFileSync(path('src/index.d.cts'), `${lines.join('\n')}\n`)
+}
+
+/** Types of these names, with their parameters: `PooledResource<T>`. */
+function typesNamed(names: readonly string[]): string[] {
+  const declarations = readdirSync(path('src'), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.d.ts'))
+    .map((file) => readFileSync(path(`src/${file}`), 'utf8'))
+    .join('\n')
+  const types = declarations.matchAll(/^export (?:declare class|interface|type) ((\w+)(?:<[\w, ]+>)?)/gm)
+  return [...types].flatMap(([, type, name]) => (names.includes(name as string) ? [type as string] : []))
+}
+
+await Promise.all([
+  bundle('src/index.js', externals),
+  bundle('workers/replica.js', ['onnxruntime-node', 'koffi']),
+  bundle('workers/artifact-builder.js', ['onnxruntime-node', 'koffi']),
+  declare(),
+])
