@@ -173,6 +173,16 @@ export class RuntimeError extends Error {
   }
 }
 
+// `instanceof`: an error of another copy of this package is one of ours, and of the class that has its code.
+Object.defineProperty(RuntimeError, Symbol.hasInstance, {
+  value: function isInstance(this: typeof RuntimeError, value: unknown): boolean {
+    if (this === RuntimeError) return isRuntimeError(value)
+    const code: unknown = Object.getOwnPropertyDescriptor(this, 'code')?.value
+    if (code === undefined) return Function.prototype[Symbol.hasInstance].call(this, value)
+    return isRuntimeError(value) && value.code === code
+  },
+})
+
 export interface ErrorOf<C extends ErrorCode> extends RuntimeError {
   readonly code: C
 }

@@ -1,14 +1,25 @@
 import { readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { processState } from '../process-state.js'
 import { mayBeAlive, ownIdentity } from './process-identity.js'
 
 /** So long the mark of a process that cannot be seen from here is believed. */
 const BELIEVED_MS = 7 * 86_400_000
 const RENEWAL_MS = 86_400_000
 
-/** How often each mark of this process, by its path, is needed: runtimes may share a cache. */
-const counts = new Map<string, number>()
-let renewal: NodeJS.Timeout | undefined
+interface Marks {
+  /** How often each mark of this process, by its path, is needed: runtimes may share a cache. */
+  readonly counts: Map<string, number>
+  /** What is being done to each mark. */
+  readonly turns: Map<string, Promise<void>>
+  renewal: NodeJS.Timeout | undefined
+}
+
+const marks = processState(
+  'cache-uses/1',
+  (): Marks => ({ counts: new Map(), turns: new Map(), renewal: undefined }),
+)
+const { counts, turns } = marks
 
 /** Which entries of a cache are in use, told to other processes by a file each: `<key>.<process>`. */
 export class CacheUses {
@@ -22,7 +33,7 @@ export class CacheUses {
     const mark = this.#mark(key)
     const count = counts.get(mark) ?? 0
     counts.set(mark, count + 1)
-    renewal ??= setInterval(renew, RENEWAL_MS).unref()
+    marks.renewal ??= setInterval(renew, RENEWAL_MS).unref()
     if (count === 0) await write(mark)
   }
 
@@ -32,8 +43,8 @@ export class CacheUses {
     if (count > 0) counts.set(mark, count)
     else if (counts.delete(mark)) {
       if (counts.size === 0) {
-        clearInterval(renewal)
-        renewal = undefined
+        clearInterval(marks.renewal)
+        marks.renewal = undefined
       }
       // Unless somebody has joined meanwhile.
       await inTurn(mark, async () => {
@@ -77,9 +88,6 @@ function write(mark: string): Promise<void> {
     if (counts.has(mark)) await writeFile(mark, '')
   })
 }
-
-/** What is being done to each mark. */
-const turns = new Map<string, Promise<void>>()
 
 /** One after another; what fails has no consequence. */
 function inTurn(mark: string, work: () => Promise<void>): Promise<void> {

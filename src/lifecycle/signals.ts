@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import closeWithGrace from 'close-with-grace'
 import { MAX_TIMER_MS } from '../config.js'
+import { processState } from '../process-state.js'
 import type { Logger } from '../telemetry/logger.js'
 import type { LifecycleState } from './states.js'
 
@@ -47,9 +48,17 @@ const SKIPPED: closeWithGrace.AllEvents[] = [
 const SPARE_MS = 5_000
 
 /** One set of handlers for all: whoever is done first must not end the process under the others. */
-const handled = new Set<SignalHandled>()
-let uninstall: (() => void) | undefined
-let isEnding = false
+interface SignalState {
+  readonly handled: Set<SignalHandled>
+  uninstall: (() => void) | undefined
+  isEnding: boolean
+}
+
+const state = processState(
+  'signals/1',
+  (): SignalState => ({ handled: new Set(), uninstall: undefined, isEnding: false }),
+)
+const { handled } = state
 
 /**
  * Shuts `one` down at SIGTERM, SIGINT, SIGHUP, SIGQUIT, an uncaught exception or an unhandled rejection,
@@ -68,9 +77,9 @@ export function handleSignals(one: SignalHandled): () => void {
 
 function reinstall(): void {
   // In the middle of an end the handlers for a second signal have to stay.
-  if (isEnding) return
-  uninstall?.()
-  uninstall = undefined
+  if (state.isEnding) return
+  state.uninstall?.()
+  state.uninstall = undefined
   const [first] = handled
   if (first === undefined) return
   const { logger } = first
@@ -85,7 +94,7 @@ function reinstall(): void {
       onTimeout: (delay) => logger.error({ delay }, 'the shutdown has taken too long; the process ends'),
     },
     async ({ manual, err }) => {
-      isEnding = true
+      state.isEnding = true
       if (manual) return shutdownAll(firstSignal as string)
       // Anything can be thrown, also what is no error.
       first.reportFatal(err)
@@ -97,7 +106,7 @@ function reinstall(): void {
   let firstSignal: string | undefined
   let firstSignalAtMs = Number.NEGATIVE_INFINITY
   const onSignal = (signal: string): void => {
-    if (!isEnding) {
+    if (!state.isEnding) {
       firstSignal = signal
       firstSignalAtMs = performance.now()
       grace.close()
@@ -115,7 +124,7 @@ function reinstall(): void {
     })
   }
   process.once('beforeExit', onBeforeExit)
-  uninstall = () => {
+  state.uninstall = () => {
     grace.uninstall()
     for (const signal of SIGNALS) process.off(signal, onSignal)
     process.off('beforeExit', onBeforeExit)

@@ -1,5 +1,6 @@
 import { totalmem } from 'node:os'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
+import { processState } from '../process-state.js'
 import type { TensorData } from '../tensors/tensor.js'
 
 const MIB = 2 ** 20
@@ -85,7 +86,10 @@ export class AnswerCredit {
 }
 
 /** The thread's own: its heap is what the answers are counted for. */
-export const answerCredit = new AnswerCredit(Math.min(MAX_BYTES, usableBytes() * MAX_SHARE))
+export const answerCredit = processState(
+  'answer-credit/1',
+  () => new AnswerCredit(Math.min(MAX_BYTES, usableBytes() * MAX_SHARE)),
+)
 
 /** Memory of the machine, or of the container where it has less. */
 function usableBytes(): number {

@@ -1,3 +1,4 @@
+import { processState } from '../process-state.js'
 import { loadLibc } from '../protocol/libc.js'
 
 /** While a model is loaded: what is as large as weights has a mapping of its own, and goes back when it is freed. */
@@ -14,6 +15,9 @@ const SERVE_MMAP_BYTES = 32 * 2 ** 20
 const TRIM_BYTES = 128 * 1024
 /** While weights are laid out for the kernels, only to find them in a file: one buffer after another. */
 const LAYOUT_TRIM_BYTES = 64 * 2 ** 20
+
+/** Loads under way in this process whose weights malloc has, and whose weights are in files: malloc is one. */
+const loads = processState('loads/1', () => ({ heavy: 0, mapped: 0 }))
 
 export type Allocator = 'tuned' | 'untouched'
 
@@ -36,8 +40,6 @@ export class Reclaimer {
   readonly #allocator: Allocator
   #isThresholdSet = false
   #isRefused = false
-  /** Loads under way whose weights malloc has, and whose weights are in files. */
-  readonly #loads = { heavy: 0, mapped: 0 }
   #running: Promise<void> | undefined
   #next: Promise<void> | undefined
 
@@ -51,12 +53,12 @@ export class Reclaimer {
    */
   async whileLoading<T>(isMapped: boolean, load: () => Promise<T>): Promise<T> {
     const kind = isMapped ? 'mapped' : 'heavy'
-    this.#loads[kind] += 1
+    loads[kind] += 1
     this.#setThresholds()
     try {
       return await load()
     } finally {
-      this.#loads[kind] -= 1
+      loads[kind] -= 1
       this.#setThresholds()
     }
   }
@@ -91,7 +93,7 @@ export class Reclaimer {
 
   #setThresholds(): void {
     if (this.#allocator === 'untouched') return
-    const { heavy, mapped } = this.#loads
+    const { heavy, mapped } = loads
     const mmapBytes = heavy > 0 ? LOAD_MMAP_BYTES : SERVE_MMAP_BYTES
     const trimBytes = mapped > 0 ? LAYOUT_TRIM_BYTES : TRIM_BYTES
     this.#isThresholdSet = loadLibc()?.setThresholds?.(mmapBytes, trimBytes) ?? false

@@ -1,6 +1,7 @@
 import { writeSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { isMainThread } from 'node:worker_threads'
+import { processState } from '../process-state.js'
 import { CELL_COUNT, INSIDE_NATIVE, NONE, RUN, SENT, STATE, STOP } from '../protocol/guard-cells.js'
 import { sharedTurns, type Turn } from '../protocol/turn.js'
 import { isExiting } from '../telemetry/aside.js'
@@ -10,8 +11,6 @@ import { endAtOnce } from './end-at-once.js'
 interface GuardRegistry {
   readonly slots: Set<GuardSlot>
 }
-
-const REGISTRY = Symbol.for('tbcoin-engine.replica-guard')
 
 /**
  * The main thread's half of the guard over one replica thread: nobody terminates
@@ -100,16 +99,13 @@ export class GuardSlot {
 }
 
 function registry(): GuardRegistry {
-  const holder = globalThis as { [REGISTRY]?: GuardRegistry }
-  let shared = holder[REGISTRY]
-  if (shared === undefined) {
-    shared = { slots: new Set() }
-    holder[REGISTRY] = shared
+  return processState('replica-guard', () => {
+    const slots = new Set<GuardSlot>()
     // Before the host starts threads that may have runtimes of their own.
     sharedTurns()
-    installExitHook(shared.slots)
-  }
-  return shared
+    installExitHook(slots)
+    return { slots }
+  })
 }
 
 /**

@@ -92,7 +92,7 @@ describe('an error', () => {
     vi.resetModules()
     const copy = await import('../../src/errors.js')
     const error = new copy.errors.ERR_ABORTED('')
-    expect(error).not.toBeInstanceOf(RuntimeError)
+    expect(error).toBeInstanceOf(RuntimeError)
     expect(isRuntimeError(error)).toBe(true)
   })
 })

@@ -1,0 +1,64 @@
+import { createRequire } from 'node:module'
+import * as esm from 'tbcoin-engine'
+import { afterEach, describe, expect, it } from 'vitest'
+import * as graphs from '../fixtures/graphs.js'
+import { tempRepository } from '../fixtures/temp-repository.js'
+
+const cjs = createRequire(import.meta.url)('tbcoin-engine') as typeof esm
+const builds = { import: esm, require: cjs }
+
+interface Guard {
+  readonly slots: Set<object>
+}
+
+const guard = (): Guard =>
+  (globalThis as { [key: symbol]: unknown })[Symbol.for('tbcoin-engine.replica-guard')] as Guard
+const listeners = (): number[] =>
+  ['exit', 'SIGTERM', 'uncaughtException'].map((event) => process.listenerCount(event))
+
+describe('the two builds of the package', () => {
+  const open: esm.Runtime[] = []
+  afterEach(async () => {
+    await Promise.all(open.splice(0).map((runtime) => runtime.close()))
+  })
+
+  it('are two copies of it, with the same exports', () => {
+    expect(cjs.createRuntime).not.toBe(esm.createRuntime)
+    expect(Object.keys(cjs).sort()).toEqual(Object.keys(esm).sort())
+  })
+
+  it('take each other’s errors for their own', () => {
+    for (const [mine, other] of [
+      [esm, cjs],
+      [cjs, esm],
+    ] as const) {
+      const error: unknown = new other.errors.ERR_MODEL_NOT_FOUND('there is none')
+      expect(mine.isRuntimeError(error)).toBe(true)
+      expect(error).toBeInstanceOf(mine.RuntimeError)
+      expect(error).toBeInstanceOf(mine.errors.ERR_MODEL_NOT_FOUND)
+      expect(error).not.toBeInstanceOf(mine.errors.ERR_MODEL_LOAD)
+      class Own extends mine.RuntimeError {}
+      expect(error).not.toBeInstanceOf(Own)
+      expect(new Own('ERR_MODEL_NOT_FOUND', 'mine')).toBeInstanceOf(Own)
+      expect(new Error('none of theirs')).not.toBeInstanceOf(mine.RuntimeError)
+    }
+  })
+
+  it('serve beside each other with one guard and one set of handlers', async () => {
+    await using repository = tempRepository({ answer: { '1': graphs.constantAnswer(7) } })
+    const models = [{ name: 'answer', version: '1', source: repository.path('answer', '1') }]
+    const start = async (build: keyof typeof builds): Promise<void> => {
+      const options = { logLevel: 'silent', replicas: 1, handleSignals: true, models } as const
+      open.push(await builds[build].createRuntime(options))
+    }
+    await start('import')
+    const [slots, handlers] = [guard().slots.size, listeners()]
+    await start('require')
+    expect(guard().slots.size).toBe(slots + 1)
+    expect(listeners()).toEqual(handlers)
+    for (const runtime of open) {
+      const { y } = await runtime.predict('answer', { x: [1] })
+      expect(Number(y?.data[0])).toBe(8)
+    }
+  })
+})
