@@ -16,6 +16,12 @@ export {
   isRuntimeError,
   RuntimeError,
 } from './errors.js'
+export {
+  type ClosableServer,
+  type CloseServerOptions,
+  closeServer,
+  type ServerClosing,
+} from './lifecycle/close-server.js'
 export type {
   HandlerContext,
   LifecycleHandler,

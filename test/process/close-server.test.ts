@@ -1,0 +1,40 @@
+import { describe, expect, it } from 'vitest'
+import { messageOf, runChild } from '../fixtures/process/run-child.js'
+
+const protocols = ['http', 'https', 'http2'] as const
+const everyAnswer = Array(3).fill('answered')
+
+describe('a server that is closed', () => {
+  it.each(protocols)(
+    '(%s) answers what it has accepted beside connections that send nothing',
+    async (protocol) => {
+      const child = await runChild('close-server.mjs', { input: { protocol, timeoutMs: 20_000 } })
+      const { answers, late, closing } = messageOf(child, 'done')
+      expect({ answers, late, closing }).toMatchObject({
+        answers: everyAnswer,
+        late: 'refused',
+        closing: { cutOff: 0 },
+      })
+      expect(child).toMatchObject({ code: 0, signal: null })
+    },
+  )
+
+  it.each(protocols)('(%s) cuts off what is not answered within timeoutMs', async (protocol) => {
+    const child = await runChild('close-server.mjs', { input: { protocol, timeoutMs: 300, isStuck: true } })
+    const { answers, closing } = messageOf(child, 'done')
+    expect(answers).toEqual(Array(3).fill('cut off'))
+    // Of HTTP/2 it is not known who waits.
+    expect(closing).toMatchObject({ cutOff: protocol === 'http2' ? 0 : 3 })
+    expect(child).toMatchObject({ code: 0, signal: null })
+  })
+
+  it('loses no request of clients that keep asking on their connections', async () => {
+    const child = await runChild('close-server.mjs', {
+      input: { protocol: 'http', timeoutMs: 20_000, callers: 20 },
+    })
+    const { answers, failed, closing } = messageOf(child, 'done')
+    expect({ failed, closing }).toMatchObject({ failed: {}, closing: { cutOff: 0 } })
+    expect(answers).toEqual(everyAnswer)
+    expect(child).toMatchObject({ code: 0, signal: null })
+  })
+})
