@@ -4,22 +4,31 @@ import type { z } from 'zod'
 import { describeIssue, type RuntimeConfig, type RuntimeConfigInput, runtimeSchema } from './config.js'
 import { errors, messageOf } from './errors.js'
 import { parseJson } from './json-text.js'
+import { nearestName } from './nearest-name.js'
 
 /** Where settings come from beside the options object. */
 export interface ConfigSources {
   /** A JSON file; by default the one that `TBCOIN_CONFIG_FILE` names, if it does. */
   readonly file?: string | URL | undefined
   /** Environment variables; by default those of the process. */
-  readonly env?: Readonly<Record<string, string | undefined>> | undefined
+  readonly env?: Environment | undefined
 }
 
 /** Every setting of a runtime, checked, with defaults, frozen. */
 export type LifecycleConfig = RuntimeConfig
 
+type Environment = Readonly<Record<string, string | undefined>>
+
 const PREFIX = 'TBCOIN_'
 const FILE_VARIABLE = 'TBCOIN_CONFIG_FILE'
 /** What Kubernetes gives every pod beside a service that is called `tbcoin-…`. */
 const ofKubernetes = /_SERVICE_HOST$|_SERVICE_PORT(_|$)|_PORT$|_PORT_\d+_(TCP|UDP|SCTP)/
+
+/** Names in the environment that look like settings, and are none. */
+export interface UnknownVariables {
+  readonly variables: readonly string[]
+  readonly warning: string
+}
 
 /** The settings of one source: which, their values, and how an error calls each. */
 interface Layer {
@@ -71,25 +80,30 @@ function fileLayer(file: string | URL): Layer {
   }
 }
 
-function environmentLayer(env: Readonly<Record<string, string | undefined>>): Layer {
+function environmentLayer(env: Environment): Layer {
   const values: Record<string, unknown> = {}
-  const unknown: string[] = []
-  const keys = new Map(Object.keys(runtimeSchema.shape).map((key) => [variableOf(key), key]))
-  for (const [variable, value] of Object.entries(env)) {
-    if (!variable.startsWith(PREFIX) || variable === FILE_VARIABLE) continue
-    const text = textOf(value)
-    if (text === undefined) continue
-    const key = keys.get(variable)
-    if (key !== undefined) values[key] = settingOf(key, text)
-    // Not its value, which may be somebody's secret.
-    else if (!ofKubernetes.test(variable)) unknown.push(`\`${variable}\``)
-  }
-  if (unknown.length > 0) {
-    throw new errors.ERR_INVALID_OPTIONS(
-      `the environment has ${unknown.join(', ')}, but there is no such setting; known are ${FILE_VARIABLE}, ${[...keys.keys()].join(', ')}`,
-    )
+  for (const key of Object.keys(runtimeSchema.shape)) {
+    const text = textOf(env[variableOf(key)])
+    if (text !== undefined) values[key] = settingOf(key, text)
   }
   return { values, what: 'the environment', nameOf: variableOf }
+}
+
+/**
+ * Variables that begin like ours and are no setting: a mistake, or somebody else's, whose name begins alike.
+ * Undefined if there are none. Their values are not told, which may be secrets.
+ */
+export function unknownVariables(env: Environment = process.env): UnknownVariables | undefined {
+  const known = [FILE_VARIABLE, ...Object.keys(runtimeSchema.shape).map(variableOf)]
+  const isUnknown = (variable: string): boolean =>
+    variable.startsWith(PREFIX) && !known.includes(variable) && !ofKubernetes.test(variable)
+  const variables = Object.keys(env).filter((name) => isUnknown(name) && textOf(env[name]) !== undefined)
+  if (variables.length === 0) return undefined
+  const told = variables.map((variable) => {
+    const meant = nearestName(variable, known)
+    return meant === undefined ? variable : `${variable} (did you mean ${meant}?)`
+  })
+  return { variables, warning: `environment variables that are no setting are ignored: ${told.join(', ')}` }
 }
 
 /**

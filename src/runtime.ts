@@ -7,7 +7,7 @@ import {
   type RuntimeConfig,
   type RuntimeConfigInput,
 } from './config.js'
-import { LifecycleConfig } from './config-sources.js'
+import { LifecycleConfig, unknownVariables } from './config-sources.js'
 import { errors, isRuntimeError } from './errors.js'
 import type { HealthReport } from './lifecycle/health.js'
 import { LifecycleManager } from './lifecycle/lifecycle-manager.js'
@@ -115,6 +115,10 @@ export class Runtime extends EventEmitter<RuntimeEvents> implements AsyncDisposa
     // Before the first replica, and here: native code does not see a worker's environment.
     process.env.ORT_DISABLE_TELEMETRY ??= '1'
     const runtime = new Runtime(config, given ?? createLogger(config.appName, config.logLevel))
+    const unknown = unknownVariables()
+    if (unknown !== undefined) {
+      runtime.#serving.logger.warn({ variables: unknown.variables }, unknown.warning)
+    }
     try {
       await runtime.lifecycle.startup()
     } catch (error) {

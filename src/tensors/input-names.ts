@@ -1,3 +1,4 @@
+import { nearestName } from '../nearest-name.js'
 import { describeValue, formatNames, formatSpecs, quote } from './describe.js'
 import { InputProblem, type SignatureExpectation } from './expectation.js'
 
@@ -40,33 +41,11 @@ function plural(names: readonly string[]): string {
   return names.length === 1 ? 'input' : 'inputs'
 }
 
-const HINTED_LENGTH = 64
-
 /** Only names that are still missing are offered, so a hint is always a complete repair. */
 function hint(extra: readonly string[], missing: readonly string[]): string {
   for (const wrong of extra.slice(0, 4)) {
-    const meant = missing.find((name) => isClose(wrong, name))
+    const meant = nearestName(wrong, missing)
     if (meant !== undefined) return ` (did you mean ${quote(meant)} by ${quote(wrong)}?)`
   }
   return ''
-}
-
-/** At most two letters wrong, missing or added, and more right than wrong; case does not matter. */
-function isClose(left: string, right: string): boolean {
-  if (left.length > HINTED_LENGTH || Math.abs(left.length - right.length) > 2) return false
-  const allowed = Math.min(2, Math.floor(Math.min(left.length, right.length) / 2))
-  return editDistance(left.toLowerCase(), right.toLowerCase()) <= allowed
-}
-
-function editDistance(left: string, right: string): number {
-  let row = Array.from({ length: right.length + 1 }, (_, index) => index)
-  for (let i = 1; i <= left.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= right.length; j++) {
-      const substituted = (row[j - 1] as number) + (left[i - 1] === right[j - 1] ? 0 : 1)
-      next.push(Math.min(substituted, (row[j] as number) + 1, (next[j - 1] as number) + 1))
-    }
-    row = next
-  }
-  return row[right.length] as number
 }

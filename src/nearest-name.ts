@@ -1,0 +1,35 @@
+/** Longer names are compared with nothing: no name here is. */
+const MAX_LENGTH = 64
+
+/** The name that was meant by one that is none of `names`; undefined where none is like it. */
+export function nearestName(wrong: string, names: Iterable<string>): string | undefined {
+  let nearest: string | undefined
+  let least = Number.POSITIVE_INFINITY
+  for (const name of names) {
+    const distance = distanceOf(wrong, name)
+    if (distance < least) [nearest, least] = [name, distance]
+  }
+  return nearest
+}
+
+/** Letters that are wrong, missing or added, two at most and fewer than are right; infinite for more. */
+function distanceOf(left: string, right: string): number {
+  const tooMuch = Number.POSITIVE_INFINITY
+  if (left.length > MAX_LENGTH || Math.abs(left.length - right.length) > 2) return tooMuch
+  const allowed = Math.min(2, Math.floor(Math.min(left.length, right.length) / 2))
+  const distance = editDistance(left.toLowerCase(), right.toLowerCase())
+  return distance <= allowed ? distance : tooMuch
+}
+
+function editDistance(left: string, right: string): number {
+  let row = Array.from({ length: right.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= left.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= right.length; j++) {
+      const substituted = (row[j - 1] as number) + (left[i - 1] === right[j - 1] ? 0 : 1)
+      next.push(Math.min(substituted, (row[j] as number) + 1, (next[j - 1] as number) + 1))
+    }
+    row = next
+  }
+  return row[right.length] as number
+}
