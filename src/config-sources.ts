@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { z } from 'zod'
-import { describeIssue, type RuntimeConfig, type RuntimeConfigInput, runtimeSchema } from './config.js'
+import { type RuntimeConfig, type RuntimeConfigInput, runtimeSchema } from './config.js'
+import { describeIssue } from './config-issues.js'
 import { errors, messageOf } from './errors.js'
 import { parseJson } from './json-text.js'
 import { nearestName } from './nearest-name.js'
@@ -65,7 +66,7 @@ function mistakesIn({ values, what, nameOf }: Layer): string[] {
   return result.error.issues.map((issue) => {
     const [key] = issue.path
     const where = nameOf === undefined || typeof key !== 'string' ? what : `${what}, ${nameOf(key)}`
-    return `${where}: ${describeIssue(issue, values)}`
+    return `${where}: ${describeIssue(issue, values, runtimeSchema)}`
   })
 }
 

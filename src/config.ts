@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { artifacts, probe } from './config-artifacts.js'
 import { batching } from './config-batching.js'
+import { describeIssue } from './config-issues.js'
 import { memorySchema } from './config-memory.js'
 import { modelConfigSchema, swapStrategy } from './config-model.js'
 import { count, countOrAuto, durationMs } from './config-numbers.js'
@@ -16,6 +17,10 @@ const name = z
     message: 'must be usable as a folder name: no slash, backslash or NUL',
   })
 export const logLevelSchema = z.enum(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'])
+const loaderModule = z.union([z.string().min(1), z.instanceof(URL)], {
+  error:
+    "must be the path or file URL of a module that exports `load`, for example new URL('./loader.js', import.meta.url); a function cannot be sent to a worker thread",
+})
 const fileOrUrl = z.union([z.string().min(1), z.instanceof(URL)]).meta({ type: 'path or file URL' })
 
 export const loadModelSchema = z.strictObject({
@@ -95,7 +100,7 @@ export const runtimeSchema = z.strictObject({
   modelDir: fileOrUrl
     .optional()
     .describe('the [model directory](#the-model-directory); nothing is scanned without it'),
-  loaders: z.record(z.string().min(1), fileOrUrl).default({}).meta({
+  loaders: z.record(z.string().min(1), loaderModule).default({}).meta({
     type: 'object of paths or file URLs',
     description: 'modules of [custom loaders](#custom-loaders), by model type',
   }),
@@ -255,36 +260,10 @@ export function parseOptions<T extends z.ZodType>(schema: T, input: unknown, wha
   try {
     const result = schema.safeParse(input)
     if (result.success) return result.data
-    mistakes = result.error.issues.map((issue) => describeIssue(issue, input))
+    mistakes = result.error.issues.map((issue) => describeIssue(issue, input, schema))
   } catch (cause) {
     // Of a getter, or a proxy.
     throw new errors.ERR_INVALID_OPTIONS(`${what}: the value cannot be read: ${messageOf(cause)}`, { cause })
   }
   throw new errors.ERR_INVALID_OPTIONS(`${what}: ${mistakes.join('; ')}`)
-}
-
-export function describeIssue(issue: z.core.$ZodIssue, input: unknown): string {
-  let value: unknown = input
-  for (const key of issue.path) value = (value as Record<PropertyKey, unknown> | undefined)?.[key]
-  const path = issue.path.map(String).join('.')
-  const where = path === '' ? 'the value' : `\`${path}\``
-  if (issue.code === 'unrecognized_keys') {
-    return `${path === '' ? 'it' : where} has no option ${issue.keys.map((key) => `\`${key}\``).join(', ')}`
-  }
-  return `${where} is ${show(value)}: ${ruleOf(issue)}`
-}
-
-/** Of a union the rule of each alternative: "Invalid input" tells nobody anything. */
-function ruleOf(issue: z.core.$ZodIssue): string {
-  if (issue.code !== 'invalid_union') return issue.message
-  const rules = issue.errors.flatMap((alternative) => alternative.map(ruleOf))
-  return [...new Set(rules)].join(', or: ')
-}
-
-function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value)
-  if (typeof value === 'bigint') return `${value}n`
-  if (typeof value === 'function') return 'a function'
-  if (typeof value !== 'object' || value === null) return String(value)
-  return Array.isArray(value) ? `an array of ${value.length}` : 'an object'
 }

@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url'
 // Where the files of this package are. This module is built twice, as an ES module, which has `import.meta.url`, and
 // as CommonJS, which has `__dirname`; each place is written out for bundlers and file tracers to see.
 
-const isCommonJs = typeof __dirname === 'string'
+// Not by `__dirname`, which `node -e` defines for everybody.
+const isCommonJs = import.meta.url === undefined
 
 /** Resolves packages as this one does. */
 export const requireHere: NodeJS.Require = createRequire(isCommonJs ? __filename : import.meta.url)

@@ -4,7 +4,8 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { z } from 'zod'
-import { describeIssue, type ModelConfig, modelConfigSchema } from '../config.js'
+import { type ModelConfig, modelConfigSchema } from '../config.js'
+import { describeIssue } from '../config-issues.js'
 import { errors } from '../errors.js'
 import { parseJson } from '../json-text.js'
 import type { FileOwner } from '../protocol/model-files.js'
@@ -141,5 +142,5 @@ async function readManifest<T extends z.ZodType>(
   }
   const parsed = schema.safeParse(json)
   if (parsed.success) return parsed.data
-  throw refuse(parsed.error.issues.map((issue) => describeIssue(issue, json)).join('; '))
+  throw refuse(parsed.error.issues.map((issue) => describeIssue(issue, json, schema)).join('; '))
 }

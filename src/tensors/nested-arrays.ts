@@ -42,6 +42,7 @@ function shapeOf(expected: Expectation, value: readonly unknown[]): number[] {
     level = level[0]
   }
   if (dims.length !== rank) {
+    if (rank === 0) throw mismatch(expected, 'an array', 'one value is expected, not in an array')
     const depth = dims.length > rank ? `more than ${rank}` : dims.length
     const advice = 'flat data is passed as a typed array or as { type, dims, data }'
     throw mismatch(expected, `arrays nested ${depth} deep instead of ${rank}`, advice)

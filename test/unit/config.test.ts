@@ -71,8 +71,18 @@ describe('the options of createRuntime', () => {
   it.each([
     [{ bogus: 1 }, 'it has no option `bogus`'],
     [{ bogus: 1, worse: 2 }, 'it has no option `bogus`, `worse`'],
-    [{ models: [{ ...ONE_MODEL, replicas: 2 }] }, '`models.0` has no option `replicas`'],
-    [{ models: [{ ...ONE_MODEL, config: { replica: 2 } }] }, '`models.0.config` has no option `replica`'],
+    [
+      { models: [{ ...ONE_MODEL, replicas: 2 }] },
+      '`models.0` has no option `replicas` (did you mean `config.replicas`?)',
+    ],
+    [
+      { models: [{ ...ONE_MODEL, config: { replica: 2 } }] },
+      '`models.0.config` has no option `replica` (did you mean `replicas`?)',
+    ],
+    [{ modeldir: '/m' }, 'it has no option `modeldir` (did you mean `modelDir`?)'],
+    [{ budgetBytes: 1 }, 'it has no option `budgetBytes` (did you mean `memory.budgetBytes`?)'],
+    [{ memory: { budgetbytes: 1 } }, '`memory` has no option `budgetbytes` (did you mean `budgetBytes`?)'],
+    [{ artifacts: { minbytes: 1 } }, 'did you mean `minBytes`?'],
   ])('%o name a key that is unknown', (input, told) => {
     expect(refusal(runtimeSchema, input)).toContain(told)
   })
@@ -149,7 +159,7 @@ describe('the options of one call', () => {
 
   it('predict refuses a key it does not know', () => {
     expect(refusal(predictOptionsSchema, { timeout: 5 }, 'predict')).toBe(
-      'predict: it has no option `timeout`',
+      'predict: it has no option `timeout` (did you mean `timeoutMs`?)',
     )
   })
 

@@ -120,7 +120,9 @@ describe('nested arrays', () => {
     expect(refusalOf(spec('x', 'float32', ''), [[1]])).toContain(
       'got arrays nested more than 1 deep instead of 1',
     )
-    expect(refusalOf(spec('x', 'float32'), [1])).toContain('expects float32 scalar, got arrays nested')
+    expect(refusalOf(spec('x', 'float32'), [1])).toContain(
+      'expects float32 scalar, got an array; one value is expected, not in an array',
+    )
     const endless: unknown[] = []
     endless.push(endless)
     expect(refusalOf(spec('x', 'float32', '', ''), endless)).toContain('more than 2 deep')
