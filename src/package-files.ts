@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -7,6 +6,9 @@ import { fileURLToPath } from 'node:url'
 
 // Not by `__dirname`, which `node -e` defines for everybody.
 const isCommonJs = import.meta.url === undefined
+
+// Not imported: webpack would resolve what is required, and put nothing in the place of the rest.
+const { createRequire } = process.getBuiltinModule('node:module')
 
 /** Resolves packages as this one does. */
 export const requireHere: NodeJS.Require = createRequire(isCommonJs ? __filename : import.meta.url)

@@ -50,6 +50,9 @@ async function declare(): Promise<void> {
     ...typesNamed(Object.keys(library)).map((type) => `export type ${type} = esm.${type}`),
   ]
   writeFileSync(path('src/index.d.cts'), `${lines.join('\n')}\n`)
+  // Entries of threads and processes, which nobody calls.
+  for (const entry of ['replica', 'artifact-builder'])
+    writeFileSync(path(`workers/${entry}.d.cts`), 'export {}\n')
 }
 
 /** Types of these names, with their parameters: `PooledResource<T>`. */
