@@ -1,7 +1,9 @@
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+/** Absolute: Piscina would look for others beside its own files. */
 export function filePathOf(entry: string | URL): string {
-  return entry instanceof URL || entry.startsWith('file:') ? fileURLToPath(entry) : entry
+  return entry instanceof URL || entry.startsWith('file:') ? fileURLToPath(entry) : resolve(entry)
 }
 
 /** Without NODE_OPTIONS: what a host preloads (an APM agent, say) is not for every thread and process of ours. */

@@ -1,0 +1,98 @@
+import { execFile } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import * as graphs from '../fixtures/graphs.js'
+import { tempFolder } from '../fixtures/temp-folder.js'
+
+const run = promisify(execFile)
+export const packageRoot: string = fileURLToPath(new URL('../../', import.meta.url))
+
+const tools = tempFolder()
+process.once('exit', () => tools[Symbol.dispose]())
+let packing: Promise<string> | undefined
+
+/** The package as it would be published, of what is built. */
+export function tarball(): Promise<string> {
+  packing ??= run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', tools.path], {
+    cwd: packageRoot,
+  }).then(({ stdout }) => join(tools.path, (JSON.parse(stdout) as [{ filename: string }])[0].filename))
+  return packing
+}
+
+export interface Ran {
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** A project of a user, outside of this one, with the packed package installed. */
+export class Project {
+  readonly #folder = tempFolder()
+  readonly path: string = this.#folder.path
+
+  /** `packages` come beside this one and onnxruntime-node. */
+  static async install(packages: readonly string[], manifest: object = {}): Promise<Project> {
+    const project = new Project()
+    project.write({
+      'package.json': JSON.stringify({ name: 'user', private: true, ...manifest }),
+      '.npmrc': 'ignore-scripts=true\naudit=false\nfund=false\nupdate-notifier=false\n',
+    })
+    writeFileSync(join(project.path, 'model.onnx'), graphs.mlp())
+    await project.run('npm', [
+      'install',
+      '--no-save',
+      await tarball(),
+      'onnxruntime-node@1.30.0',
+      ...packages,
+    ])
+    return project
+  }
+
+  write(files: Readonly<Record<string, string>>): void {
+    for (const [name, text] of Object.entries(files)) {
+      const path = join(this.path, name)
+      mkdirSync(dirname(path), { recursive: true })
+      writeFileSync(path, text)
+    }
+  }
+
+  /** Rejects, with what was written, unless it ends with code 0. */
+  async run(
+    program: string,
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<Ran> {
+    const cacheDir = join(this.path, 'cache')
+    return run(program, [...args], {
+      cwd: this.path,
+      env: { ...hostEnv(), TBCOIN_CACHE_DIR: cacheDir, ...env },
+      maxBuffer: 64 * 2 ** 20,
+      timeout: 240_000,
+    }).catch((error: Error & Ran) => {
+      throw new Error(`${program} ${args.join(' ')}: ${error.message}\n${error.stdout}\n${error.stderr}`)
+    })
+  }
+
+  node(...args: readonly string[]): Promise<Ran> {
+    return this.run(process.execPath, args)
+  }
+
+  /** Runs a line of a shell, as documentation has it. */
+  shell(line: string, env?: Readonly<Record<string, string>>): Promise<Ran> {
+    return this.run('sh', ['-c', line], env)
+  }
+
+  [Symbol.dispose](): void {
+    this.#folder[Symbol.dispose]()
+  }
+}
+
+/** Without what belongs to the test runner. */
+function hostEnv(): Record<string, string | undefined> {
+  return Object.fromEntries(
+    Object.entries(process.env).filter(
+      ([name]) => !/^(?:VITEST|npm_|NODE_OPTIONS$|NODE_ENV$|DEV$|PROD$|TEST$|MODE$)/.test(name),
+    ),
+  )
+}

@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config'
+
+/** Tests that install the packed package and other tools from the npm registry; minutes, so apart from the others. */
+export default defineConfig({
+  test: {
+    include: ['test/packaging/**/*.test.ts'],
+    pool: 'forks',
+    fileParallelism: false,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+  },
+})
