@@ -31,7 +31,7 @@ export class Project {
   readonly #folder = tempFolder()
   readonly path: string = this.#folder.path
 
-  /** `packages` come beside this one and onnxruntime-node. */
+  /** `packages` come beside this one and, unless they have another, onnxruntime-node 1.30. */
   static async install(packages: readonly string[], manifest: object = {}): Promise<Project> {
     const project = new Project()
     project.write({
@@ -39,13 +39,10 @@ export class Project {
       '.npmrc': 'ignore-scripts=true\naudit=false\nfund=false\nupdate-notifier=false\n',
     })
     writeFileSync(join(project.path, 'model.onnx'), graphs.mlp())
-    await project.run('npm', [
-      'install',
-      '--no-save',
-      await tarball(),
-      'onnxruntime-node@1.30.0',
-      ...packages,
-    ])
+    const all = packages.some((each) => each.startsWith('onnxruntime-node@'))
+      ? packages
+      : ['onnxruntime-node@1.30.0', ...packages]
+    await project.run('npm', ['install', '--no-save', await tarball(), ...all])
     return project
   }
 
