@@ -15,7 +15,7 @@ export function describeIssue(issue: z.core.$ZodIssue, input: unknown, schema: z
   return `${where} is ${show(value)}: ${ruleOf(issue)}`
 }
 
-/** What zod says of a union that has no message of its own. */
+/** The message that zod gives a union which has none of its own. */
 const UNTOLD = 'Invalid input'
 
 type Shape = Readonly<Record<string, z.ZodType>>
@@ -24,11 +24,11 @@ type Shape = Readonly<Record<string, z.ZodType>>
 function hint(key: string, options: Shape): string {
   const near = nearestName(key, Object.keys(options))
   if (near !== undefined) return ` (did you mean \`${near}\`?)`
-  const group = Object.keys(options).find((name) => key in shapeOf(options[name] as z.ZodType))
+  const group = Object.keys(options).find((name) => Object.hasOwn(shapeOf(options[name] as z.ZodType), key))
   return group === undefined ? '' : ` (did you mean \`${group}.${key}\`?)`
 }
 
-/** The options of the object there. */
+/** Returns the options of the object there. */
 function shapeAt(schema: z.ZodType, path: readonly PropertyKey[]): Shape {
   let at: z.ZodType | undefined = schema
   for (const key of path) {
@@ -43,7 +43,7 @@ function shapeOf(schema: z.ZodType): Shape {
   return plain instanceof z.ZodObject ? (plain.shape as Shape) : {}
 }
 
-/** Without what makes it optional or gives it a default; of a union the object in it. */
+/** Returns the schema without what makes it optional or gives it a default, and the object in a union. */
 function unwrapped(schema: z.ZodType): z.ZodType {
   if (schema instanceof z.ZodUnion) {
     const options = (schema.options as readonly z.ZodType[]).map(unwrapped)
@@ -53,7 +53,7 @@ function unwrapped(schema: z.ZodType): z.ZodType {
   return innerType === undefined ? schema : unwrapped(innerType)
 }
 
-/** Of a union the rule of each alternative: "Invalid input" tells nobody anything. */
+/** Returns the rule; for a union without a message that of each alternative: "Invalid input" tells nobody anything. */
 function ruleOf(issue: z.core.$ZodIssue): string {
   if (issue.code !== 'invalid_union' || issue.message !== UNTOLD) return issue.message
   const rules = issue.errors.flatMap((alternative) => alternative.map(ruleOf))

@@ -8,9 +8,9 @@ const BELIEVED_MS = 7 * 86_400_000
 const RENEWAL_MS = 86_400_000
 
 interface Marks {
-  /** How often each mark of this process, by its path, is needed: runtimes may share a cache. */
+  /** Counts the needs of each mark of this process, by its path: runtimes may share a cache. */
   readonly counts: Map<string, number>
-  /** What is being done to each mark. */
+  /** Holds the work under way on each mark. */
   readonly turns: Map<string, Promise<void>>
   renewal: NodeJS.Timeout | undefined
 }

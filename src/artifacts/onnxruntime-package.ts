@@ -5,7 +5,10 @@ import { requireHere } from '../package-files.js'
 /** From here on the addon can be opened by one thread after another. */
 const REOPENS_SINCE = '1.25.0'
 
-/** Of the one that replicas load, which is found from here too. @throws if onnxruntime-node is not installed */
+/**
+ * Returns the version that replicas load: it is found from here too.
+ * @throws if onnxruntime-node is not installed
+ */
 export function onnxRuntimeVersion(): string {
   const { version } = requireHere('onnxruntime-node/package.json') as { version: string }
   return version

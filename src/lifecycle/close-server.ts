@@ -20,6 +20,7 @@ export const closeServerSchema = z.strictObject({
 })
 export type CloseServerOptions = z.input<typeof closeServerSchema>
 
+/** The connections are looked at so often. */
 const LOOK_MS = 25
 
 /**

@@ -6,11 +6,11 @@ import { Server as NetServer, type Socket } from 'node:net'
 /** A connection on which nothing is asked, or comes in, for so long is not needed. */
 const QUIET_MS = 250
 
-/** What Node keeps of a connection of HTTP/1 and of its server; reached by what they are called there. */
+/** Parts of Node's own state that have no public name: a connection of HTTP/1, and a server's list of them. */
 interface HttpSocket extends Socket {
   /** The answer that is due next. */
   readonly _httpMessage?: ServerResponse | null
-  /** Of TLS: the connection below. */
+  /** The connection below, if this one is TLS. */
   readonly _parent?: Socket
 }
 interface ConnectionsList {
@@ -21,7 +21,7 @@ interface ConnectionsList {
 export class ServerConnections {
   readonly #server: NetServer
   readonly #isHttp2: boolean
-  /** Of HTTP/1, also where a server of HTTP/2 speaks it too. */
+  /** The connections of HTTP/1, which a server of HTTP/2 may have too. */
   readonly #list: ConnectionsList | undefined
   readonly #quiet = new WeakMap<Socket, { readonly bytes: number; readonly sinceMs: number }>()
 
@@ -36,7 +36,7 @@ export class ServerConnections {
     const server = this.#server
     server.prependListener('request', askToLeave)
     server.prependListener('stream', closeSession)
-    for (const { _httpMessage: answer } of this.#httpSockets()) {
+    for (const { _httpMessage: answer } of this.#httpSockets().values()) {
       if (answer) answer.shouldKeepAlive = false
     }
     // HTTP/1's own `close` cuts off what is idle just now, although a request may be on its way.
@@ -48,36 +48,33 @@ export class ServerConnections {
 
   /** Closes the connections that have been quiet for long enough, with no request open. */
   closeQuiet(nowMs: number): void {
-    const busy = this.#busy()
-    const secured = new Map(this.#httpSockets().map((socket) => [socket._parent ?? socket, socket]))
+    const http = this.#httpSockets()
     for (const socket of this.#sockets()) {
       const bytes = socket.bytesRead
+      const above = http.get(socket)
       // Whether a client of HTTP/2 waits for an answer is not known here; its session ends by itself.
-      const isSession = this.#isHttp2 && bytes > 0 && !secured.has(socket)
-      const isInUse = isSession || busy.has(socket)
+      const isSession = this.#isHttp2 && bytes > 0 && above === undefined
+      const isInUse = isSession || hasRequest(above)
       const before = this.#quiet.get(socket)
       if (isInUse || before?.bytes !== bytes) this.#quiet.set(socket, { bytes, sinceMs: nowMs })
-      else if (nowMs - before.sinceMs >= QUIET_MS) (secured.get(socket) ?? socket).destroySoon()
+      else if (nowMs - before.sinceMs >= QUIET_MS) (above ?? socket).destroySoon()
     }
   }
 
   /** Cuts every connection off; returns how many had a request open, as far as is known. */
   cutOff(): number {
-    const busy = this.#busy().size
+    const open = [...this.#httpSockets().values()].filter(hasRequest)
     for (const socket of this.#sockets()) socket.destroy()
-    return busy
+    return open.length
   }
 
-  #busy(): Set<Socket> {
-    const open = this.#httpSockets().filter(({ _httpMessage: answer }) => answer)
-    return new Set(open.map((socket) => socket._parent ?? socket))
+  /** Returns the connections of HTTP/1, by those below TLS. */
+  #httpSockets(): Map<Socket, HttpSocket> {
+    const sockets = (this.#list?.all() ?? []).flatMap(({ socket }) => socket ?? [])
+    return new Map(sockets.map((socket) => [socket._parent ?? socket, socket]))
   }
 
-  #httpSockets(): HttpSocket[] {
-    return (this.#list?.all() ?? []).flatMap(({ socket }) => socket ?? [])
-  }
-
-  /** Below TLS and HTTP/2, and also those that have sent nothing. */
+  /** Returns every connection, below TLS and HTTP/2, also those that have sent nothing. */
   #sockets(): Socket[] {
     const handles = (process as unknown as { _getActiveHandles(): Socket[] })._getActiveHandles()
     return handles.filter((handle) => (handle as { server?: unknown }).server === this.#server)
@@ -91,11 +88,15 @@ function connectionsListOf(server: NetServer): ConnectionsList | undefined {
   return key === undefined ? undefined : (server as unknown as Record<symbol, ConnectionsList>)[key]
 }
 
+function hasRequest(socket: HttpSocket | undefined): boolean {
+  return Boolean(socket?._httpMessage)
+}
+
 function askToLeave({ httpVersionMajor }: IncomingMessage, answer: ServerResponse): void {
   if (httpVersionMajor === 1) answer.shouldKeepAlive = false
 }
 
-/** Once the stream and those beside it are over. */
+/** Ends the session once the stream and those beside it are over. */
 function closeSession({ session }: ServerHttp2Stream): void {
   session?.close()
 }

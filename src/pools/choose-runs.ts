@@ -13,7 +13,7 @@ export interface ChosenRun {
 }
 
 /** What waits, and what is known of it. */
-export interface Demand {
+interface Demand {
   readonly queue: RequestQueue
   readonly batching: Batching
   /** Of requests by themselves, whatever their shape. */

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import * as graphs from '../fixtures/graphs.js'
+import { hostEnv } from '../fixtures/process/run-child.js'
 import { tempFolder } from '../fixtures/temp-folder.js'
 
 const run = promisify(execFile)
@@ -63,7 +64,7 @@ export class Project {
     const cacheDir = join(this.path, 'cache')
     return run(program, [...args], {
       cwd: this.path,
-      env: { ...hostEnv(), TBCOIN_CACHE_DIR: cacheDir, ...env },
+      env: { ...userEnv(), TBCOIN_CACHE_DIR: cacheDir, ...env },
       maxBuffer: 64 * 2 ** 20,
       timeout: 240_000,
     }).catch((error: Error & Ran) => {
@@ -85,11 +86,8 @@ export class Project {
   }
 }
 
-/** Without what belongs to the test runner. */
-function hostEnv(): Record<string, string | undefined> {
-  return Object.fromEntries(
-    Object.entries(process.env).filter(
-      ([name]) => !/^(?:VITEST|npm_|NODE_OPTIONS$|NODE_ENV$|DEV$|PROD$|TEST$|MODE$)/.test(name),
-    ),
-  )
+/** The environment of a user's shell: without what the test runner and `npm run` add. */
+function userEnv(): NodeJS.ProcessEnv {
+  const added = /^(?:npm_.*|NODE_ENV|DEV|PROD|TEST|MODE)$/
+  return Object.fromEntries(Object.entries(hostEnv()).filter(([name]) => !added.test(name)))
 }
