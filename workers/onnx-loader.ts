@@ -60,7 +60,7 @@ async function importOnnxRuntime(context: LoaderContext): Promise<typeof Ort> {
   }
 }
 
-/** See `keepAddonOpen`, which comes too late where another thread has opened it before. */
+/** See `onnxRuntime.keepOpen`, which comes too late where another thread has opened it before. */
 function isForgotten(cause: unknown): boolean {
   return String((cause as Error).message).includes('did not self-register')
 }

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import type { FileHash } from '../protocol/builder-messages.js'
 import { isOnCpu, providersIn, servingProvider } from '../protocol/providers.js'
-import { onnxRuntimeVersion } from './onnxruntime-package.js'
+import { onnxRuntime } from './onnxruntime-package.js'
 
 /**
  * What an artifact depends on: the content of the model's files, onnxruntime's version, what the
@@ -26,7 +26,7 @@ export function whyNoArtifact(sessionOptions: Readonly<Record<string, unknown>>)
 let known: readonly string[] | undefined
 
 function platform(): readonly string[] {
-  known ??= [process.platform, process.arch, onnxRuntimeVersion(), cpuFeatures()]
+  known ??= [process.platform, process.arch, onnxRuntime.version(), cpuFeatures()]
   return known
 }
 

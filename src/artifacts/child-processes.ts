@@ -12,6 +12,7 @@ export interface BuilderEntry {
   readonly path: string
   /** The Node that runs it, or why there is none. */
   readonly node: { readonly path: string } | { readonly reason: string }
+  readonly execArgv: readonly string[]
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
@@ -19,12 +20,12 @@ export interface BuilderEntry {
 const running = new Set<ChildProcess>()
 
 /** @throws NoBuilder where no process can be started, with the reason. */
-export async function startChild({ path, node, env }: BuilderEntry): Promise<ChildProcess> {
+export async function startChild({ path, node, execArgv, env }: BuilderEntry): Promise<ChildProcess> {
   if ('reason' in node) throw new NoBuilder(node.reason)
   const parent = String(process.pid)
   const child = forked(path, [parent], {
     execPath: node.path,
-    execArgv: [],
+    execArgv: [...execArgv],
     env: { ...env, [PARENT_VARIABLE]: parent },
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],

@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { open, readFile, rename, rm } from 'node:fs/promises'
+import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises'
 import type { z } from 'zod'
 import { isFlushRefused } from '../protocol/durability.js'
 
@@ -28,10 +28,7 @@ export async function writeRecord(path: string, value: unknown): Promise<void> {
     const file = await open(unfinished, 'wx', 0o600)
     try {
       await file.writeFile(`${checksum(json)}\n${json}`)
-      await file.sync().catch((error) => {
-        // A record that is lost counts as none, by its checksum.
-        if (!isFlushRefused(error)) throw error
-      })
+      await flush(file)
     } finally {
       await file.close()
     }
@@ -39,6 +36,15 @@ export async function writeRecord(path: string, value: unknown): Promise<void> {
   } catch (error) {
     await rm(unfinished, { force: true })
     throw error
+  }
+}
+
+/** A record that is lost counts as none, by its checksum. */
+async function flush(file: FileHandle): Promise<void> {
+  try {
+    await file.sync()
+  } catch (error) {
+    if (!isFlushRefused(error)) throw error
   }
 }
 

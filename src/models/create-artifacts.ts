@@ -7,7 +7,7 @@ import { artifactOptionsSchema, userCacheDir } from '../config-artifacts.js'
 import { errors } from '../errors.js'
 import { builderEntry } from '../package-files.js'
 import type { Logger } from '../telemetry/logger.js'
-import { environment, filePathOf } from './entries.js'
+import { environment, filePathOf, resolverArgv } from './entries.js'
 
 /** Makes Electron behave as Node, if its fuse for that is on. */
 const ELECTRON_AS_NODE = process.versions.electron === undefined ? {} : { ELECTRON_RUN_AS_NODE: '1' }
@@ -37,6 +37,7 @@ function builderOf({ builderEntry: moved, builderExecPath }: RuntimeConfig): Bui
   return {
     path: moved === undefined ? builderEntry() : filePathOf(moved),
     node: builderNode(builderExecPath === undefined ? undefined : filePathOf(builderExecPath)),
+    execArgv: resolverArgv(false),
     env: { ...environment(), ...ELECTRON_AS_NODE },
   }
 }

@@ -1,5 +1,5 @@
 import type { Prepared } from '../artifacts/artifacts.js'
-import { keepAddonOpen } from '../artifacts/onnxruntime-package.js'
+import { onnxRuntime } from '../artifacts/onnxruntime-package.js'
 import { errors } from '../errors.js'
 import { replicaEntry } from '../package-files.js'
 import type { BatchingMemory } from '../pools/batching.js'
@@ -10,7 +10,7 @@ import { providersIn, servingProvider, takesTurns } from '../protocol/providers.
 import type { Logger } from '../telemetry/logger.js'
 import { batchingOf } from './batching-settings.js'
 import { checkContent, hasBuiltInLoader } from './check-source.js'
-import { environment, filePathOf } from './entries.js'
+import { environment, filePathOf, resolverArgv } from './entries.js'
 import type { ModelVersion } from './model-version.js'
 import { artifactOf, whileLoading } from './prepare-model.js'
 import { replicaCount } from './replica-count.js'
@@ -40,12 +40,14 @@ export function createPool(
   }
   const noteProviders = providersListener(version, log)
   const env = config.replicaEnv ?? environment()
-  if (hasBuiltInLoader(serving, version)) keepAddonOpen()
+  const isBuiltIn = hasBuiltInLoader(serving, version)
+  const execArgv = [...resolverArgv(!isBuiltIn), ...(config.replicaExecArgv ?? [])]
+  if (isBuiltIn) onnxRuntime.keepOpen()
   const createHost = (): PiscinaHost =>
     new PiscinaHost({
       ...subject,
       entry: config.replicaEntry === undefined ? replicaEntry() : filePathOf(config.replicaEntry),
-      execArgv: config.replicaExecArgv ?? [],
+      execArgv,
       env,
       niceIncrement: config.niceIncrement,
       exitWaitMs: config.exitWaitMs,

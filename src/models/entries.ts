@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { requireHere } from '../package-files.js'
 
 /** Absolute: Piscina would look for others beside its own files. */
 export function filePathOf(entry: string | URL): string {
@@ -10,4 +12,19 @@ export function filePathOf(entry: string | URL): string {
 export function environment(): Record<string, string | undefined> {
   const { NODE_OPTIONS: _, ...env } = process.env
   return env
+}
+
+/**
+ * Returns the flags of Node without which a thread or process finds no package under Yarn's Plug'n'Play; none
+ * elsewhere. `importsModules` is for code that imports packages from ES modules, which takes a second file of Yarn's.
+ */
+export function resolverArgv(importsModules: boolean): readonly string[] {
+  if (process.versions.pnp === undefined) return []
+  const hook = requireHere.resolve('pnpapi')
+  const moduleHook = hook.replace(/\.cjs$/, '.loader.mjs')
+  const argv = ['--require', hook]
+  if (importsModules && existsSync(moduleHook)) {
+    argv.push('--experimental-loader', pathToFileURL(moduleHook).href)
+  }
+  return argv
 }

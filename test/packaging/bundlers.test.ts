@@ -1,23 +1,8 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { codeBlocks, sectionOf } from '../fixtures/markdown.js'
-import { Project, packageRoot } from './kit.js'
+import { Project } from './kit.js'
+import { recipeOf } from './recipes.js'
 
-const page = readFileSync(join(packageRoot, 'docs/bundling.md'), 'utf8')
 const answer = '3 probabilities\n'
-
-/** The files of a section, by what their first line calls them, and its commands. */
-function recipeOf(heading: string): {
-  readonly files: Record<string, string>
-  readonly commands: readonly string[]
-} {
-  const section = sectionOf(page, heading)
-  const files = codeBlocks(section, 'js').map(
-    (text) => [/^\/\/ (\S+)/.exec(text)?.[1] as string, text] as const,
-  )
-  return { files: Object.fromEntries(files), commands: codeBlocks(section, 'sh') }
-}
 
 describe('the recipes of docs/bundling.md', () => {
   let project: Project
@@ -31,12 +16,12 @@ describe('the recipes of docs/bundling.md', () => {
       'webpack@5',
       'webpack-cli@6',
     ])
-    project.write(recipeOf('Bundling').files)
+    project.write(recipeOf('bundling.md', 'Bundling').files)
   })
   afterAll(() => project[Symbol.dispose]())
 
   const bundle = async (heading: string, command: number): Promise<void> => {
-    const { files, commands } = recipeOf(heading)
+    const { files, commands } = recipeOf('bundling.md', heading)
     project.write(files)
     await project.shell(`rm -rf dist cache; ${commands[command]}`)
   }

@@ -27,19 +27,22 @@ export interface Ran {
   readonly stderr: string
 }
 
-/** A project of a user, outside of this one, with the packed package installed. */
+/** A project of a user, outside of this one. */
 export class Project {
   readonly #folder = tempFolder()
   readonly path: string = this.#folder.path
 
-  /** `packages` come beside this one and, unless they have another, onnxruntime-node 1.30. */
-  static async install(packages: readonly string[], manifest: object = {}): Promise<Project> {
-    const project = new Project()
-    project.write({
+  constructor(manifest: object = {}) {
+    this.write({
       'package.json': JSON.stringify({ name: 'user', private: true, ...manifest }),
       '.npmrc': 'ignore-scripts=true\naudit=false\nfund=false\nupdate-notifier=false\n',
+      'model.onnx': graphs.mlp(),
     })
-    writeFileSync(join(project.path, 'model.onnx'), graphs.mlp())
+  }
+
+  /** With the packed package, `packages` beside it and, unless they have another, onnxruntime-node 1.30. */
+  static async install(packages: readonly string[], manifest?: object): Promise<Project> {
+    const project = new Project(manifest)
     const all = packages.some((each) => each.startsWith('onnxruntime-node@'))
       ? packages
       : ['onnxruntime-node@1.30.0', ...packages]
@@ -47,11 +50,11 @@ export class Project {
     return project
   }
 
-  write(files: Readonly<Record<string, string>>): void {
-    for (const [name, text] of Object.entries(files)) {
+  write(files: Readonly<Record<string, string | Uint8Array>>): void {
+    for (const [name, content] of Object.entries(files)) {
       const path = join(this.path, name)
       mkdirSync(dirname(path), { recursive: true })
-      writeFileSync(path, text)
+      writeFileSync(path, content)
     }
   }
 
