@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/packaging/**/*.test.ts'],
+    globalSetup: 'test/packaging/setup.ts',
     pool: 'forks',
     fileParallelism: false,
     testTimeout: 300_000,

@@ -25,7 +25,7 @@ describe('the recipes of docs/bundling.md', () => {
     project.write(files)
     await project.shell(`rm -rf dist cache; ${commands[command]}`)
   }
-  const serve = (env: Record<string, string>) => project.run(process.execPath, ['dist/service.mjs'], env)
+  const serve = (env: Record<string, string>) => project.onEveryNode('node dist/service.mjs', env)
 
   it.each([
     ['esbuild', 0, {}],

@@ -1,26 +1,17 @@
+import { deepStrictEqual } from 'node:assert'
 import { execFile } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { delimiter, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
+import { inject } from 'vitest'
 import * as graphs from '../fixtures/graphs.js'
-import { hostEnv } from '../fixtures/process/run-child.js'
 import { tempFolder } from '../fixtures/temp-folder.js'
+import { userEnv } from './surroundings.js'
 
 const run = promisify(execFile)
-export const packageRoot: string = fileURLToPath(new URL('../../', import.meta.url))
 
-const tools = tempFolder()
-process.once('exit', () => tools[Symbol.dispose]())
-let packing: Promise<string> | undefined
-
-/** The package as it would be published, of what is built. */
-export function tarball(): Promise<string> {
-  packing ??= run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', tools.path], {
-    cwd: packageRoot,
-  }).then(({ stdout }) => join(tools.path, (JSON.parse(stdout) as [{ filename: string }])[0].filename))
-  return packing
-}
+/** The package as it would be published. */
+export const tarball: string = inject('tarball')
 
 export interface Ran {
   readonly stdout: string
@@ -46,7 +37,7 @@ export class Project {
     const all = packages.some((each) => each.startsWith('onnxruntime-node@'))
       ? packages
       : ['onnxruntime-node@1.30.0', ...packages]
-    await project.run('npm', ['install', '--no-save', await tarball(), ...all])
+    await project.run('npm', ['install', '--no-save', tarball, ...all])
     return project
   }
 
@@ -76,7 +67,7 @@ export class Project {
   }
 
   node(...args: readonly string[]): Promise<Ran> {
-    return this.run(process.execPath, args)
+    return this.run('node', args)
   }
 
   /** Runs a line of a shell, as documentation has it. */
@@ -84,13 +75,19 @@ export class Project {
     return this.run('sh', ['-c', line], env)
   }
 
+  /** Runs a line of a shell with each Node that is supported; rejects unless all give the same. */
+  async onEveryNode(line: string, env?: Readonly<Record<string, string>>): Promise<Ran> {
+    const all: Ran[] = []
+    for (const folder of inject('nodes')) {
+      const PATH = [folder, process.env.PATH].join(delimiter)
+      all.push(await this.shell(line, { ...env, PATH }))
+    }
+    const [first] = all
+    for (const ran of all) deepStrictEqual(ran, first)
+    return first as Ran
+  }
+
   [Symbol.dispose](): void {
     this.#folder[Symbol.dispose]()
   }
-}
-
-/** The environment of a user's shell: without what the test runner and `npm run` add. */
-function userEnv(): NodeJS.ProcessEnv {
-  const added = /^(?:npm_.*|NODE_ENV|DEV|PROD|TEST|MODE)$/
-  return Object.fromEntries(Object.entries(hostEnv()).filter(([name]) => !added.test(name)))
 }

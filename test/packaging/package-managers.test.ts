@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import * as graphs from '../fixtures/graphs.js'
 import { Project, tarball } from './kit.js'
 
@@ -34,14 +34,11 @@ const served = { stdout: 'prepacked 1024 1\n', stderr: '' }
 const files = { 'service.mjs': service, 'loader.mjs': loader, 'wide.onnx': graphs.bigLoad(4) }
 
 describe('a service, its artifact and its loader work', () => {
-  let dependencies: Readonly<Record<string, string>>
-  beforeAll(async () => {
-    dependencies = {
-      'tbcoin-engine': `file:${await tarball()}`,
-      'onnxruntime-node': '1.30.0',
-      'is-odd': '3.0.1',
-    }
-  })
+  const dependencies = {
+    'tbcoin-engine': `file:${tarball}`,
+    'onnxruntime-node': '1.30.0',
+    'is-odd': '3.0.1',
+  }
 
   it("with Yarn's Plug'n'Play", async () => {
     using project = new Project({ dependencies })
@@ -53,14 +50,14 @@ describe('a service, its artifact and its loader work', () => {
       YARN_ENABLE_SCRIPTS: 'false',
       YARN_ENABLE_IMMUTABLE_INSTALLS: 'false',
     })
-    expect(await project.shell(`${yarn} node service.mjs`)).toEqual(served)
+    expect(await project.onEveryNode(`${yarn} node service.mjs`)).toEqual(served)
   })
 
   it('with pnpm', async () => {
     using project = new Project({ dependencies })
     project.write(files)
     await project.shell('npx --yes pnpm@10 install --store-dir=./store')
-    expect(await project.node('service.mjs')).toEqual(served)
+    expect(await project.onEveryNode('node service.mjs')).toEqual(served)
   })
 
   it('in workspaces that share what they install, each with its onnxruntime-node', async () => {
@@ -79,7 +76,7 @@ describe('a service, its artifact and its loader work', () => {
     }
     await project.run('npm', ['install'])
     for (const name of ['new', 'old']) {
-      expect(await project.shell(`cd ${name} && node service.mjs`)).toEqual(served)
+      expect(await project.onEveryNode(`cd ${name} && node service.mjs`)).toEqual(served)
     }
   })
 })

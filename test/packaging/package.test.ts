@@ -1,7 +1,8 @@
 import { cpSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { tempFolder } from '../fixtures/temp-folder.js'
-import { Project, packageRoot, tarball } from './kit.js'
+import { Project, tarball } from './kit.js'
+import { packageRoot } from './surroundings.js'
 
 /** Whether it belongs to a checkout, and was not made in it. */
 function isSource(path: string): boolean {
@@ -18,12 +19,12 @@ describe('the package', () => {
   afterAll(() => project[Symbol.dispose]())
 
   it('has no fault that publint knows', async () => {
-    expect((await project.run('npx', ['publint', '--strict', await tarball()])).stdout).toContain('All good!')
+    expect((await project.run('npx', ['publint', '--strict', tarball])).stdout).toContain('All good!')
   })
 
   it('has types that are right for every way of importing it', async () => {
     // Folders in `exports`, which the resolution of Node 10 does not know, are for Piscina and bundlers.
-    await project.run('npx', ['attw', await tarball(), '--profile', 'node16'])
+    await project.run('npx', ['attw', tarball, '--profile', 'node16'])
   })
 
   it('is built by npm pack and npm publish in a fresh checkout, and by an installation from git', async () => {

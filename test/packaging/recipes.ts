@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { codeBlocks, sectionOf } from '../fixtures/markdown.js'
-import { packageRoot } from './kit.js'
+import { packageRoot } from './surroundings.js'
 
 export interface Recipe {
   /** By the name that their first line gives them, in a comment. */

@@ -51,7 +51,7 @@ describe('what a file tracer has collected', () => {
     using elsewhere = tempFolder()
     cpSync(join(project.path, folder), elsewhere.path, { recursive: true, verbatimSymlinks: true })
     const env = { MODEL_FILE: join(project.path, 'model.onnx'), TBCOIN_LOG_LEVEL: 'warn' }
-    return await project.shell(`cd '${elsewhere.path}' && exec node '${script}'`, env)
+    return await project.onEveryNode(`cd '${elsewhere.path}' && exec node '${script}'`, env)
   }
 
   it.each(['mjs', 'cjs'])('@vercel/nft serves (%s)', async (extension) => {

@@ -1,0 +1,38 @@
+import { execFile } from 'node:child_process'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+import type { TestProject } from 'vitest/node'
+import { tempFolder } from '../fixtures/temp-folder.js'
+import { packageRoot, userEnv } from './surroundings.js'
+
+const run = promisify(execFile)
+
+/** The lines of Node that are tried, by the number of the major version. */
+const MAJORS = ['20', '24', '26']
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    /** The package as it would be published, of what is built. */
+    tarball: string
+    /** Where the `node` of each line is. */
+    nodes: readonly string[]
+  }
+}
+
+/** Packs the package, and installs the Nodes that this is not, once for all test files. */
+export default async function setup({ provide }: TestProject): Promise<() => void> {
+  const folder = tempFolder()
+  const pack = ['pack', '--ignore-scripts', '--json', '--pack-destination', folder.path]
+  const packed = await run('npm', pack, { cwd: packageRoot, env: userEnv() })
+  provide('tarball', join(folder.path, (JSON.parse(packed.stdout) as [{ filename: string }])[0].filename))
+  provide('nodes', await Promise.all(MAJORS.map((major) => nodeOf(major, join(folder.path, major)))))
+  return () => folder[Symbol.dispose]()
+}
+
+/** The npm package `node` puts its binary in place by an install script. */
+async function nodeOf(major: string, prefix: string): Promise<string> {
+  if (process.versions.node.startsWith(`${major}.`)) return dirname(process.execPath)
+  const options = ['--ignore-scripts=false', '--no-audit', '--no-fund', '--no-update-notifier']
+  await run('npm', ['install', `--prefix=${prefix}`, ...options, `node@${major}`], { env: userEnv() })
+  return join(prefix, 'node_modules', 'node', 'bin')
+}
