@@ -30,6 +30,9 @@ process.once('exit', () => rmSync(cacheHome, { recursive: true, force: true }))
 
 export default defineConfig({
   test: {
+    // By default projects watch in a terminal, under `vitest run` too. Of the `tsc --watch` of the types
+    // vitest ends the script that starts the compiler, but not the compiler, and then waits for that.
+    watch: false,
     env: { XDG_CACHE_HOME: cacheHome },
     // Forks, not threads: a test file must own its process, because exit hooks
     // and native aborts are part of what is tested.
@@ -45,6 +48,7 @@ export default defineConfig({
       project('process', 4, 120_000, false),
       {
         // Checked by tsc, never run. Errors elsewhere are `npm run typecheck`'s to report.
+        extends: true,
         test: {
           name: 'types',
           include: [],
