@@ -1,4 +1,3 @@
-import { EventEmitter } from 'node:events'
 import { isMainThread } from 'node:worker_threads'
 import {
   closeSchema,
@@ -25,6 +24,7 @@ import { RequestTracker } from './requests/request-tracker.js'
 import { checkResources } from './resources/check-resources.js'
 import { ResourceLifecycleManager } from './resources/resource-manager.js'
 import { Announcer } from './telemetry/announcer.js'
+import { Emitter } from './telemetry/emitter.js'
 import { createLogger, type Logger, takeLogger } from './telemetry/logger.js'
 import type { ModelInput, Outputs } from './tensors/tensor.js'
 
@@ -66,7 +66,7 @@ export interface CloseReport {
 const WIND_UP_MS = 2_000
 
 /** A model-serving runtime inside this process. Made by `createRuntime`. */
-export class Runtime extends EventEmitter<RuntimeEvents> implements AsyncDisposable {
+export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
   /** The life of the application: shutdown handlers and health checks can be added to it. */
   readonly lifecycle: LifecycleManager
   readonly models: ModelLifecycleManager
@@ -81,7 +81,15 @@ export class Runtime extends EventEmitter<RuntimeEvents> implements AsyncDisposa
   #report: CloseReport | undefined
 
   private constructor(config: RuntimeConfig, logger: Logger) {
-    super()
+    super({
+      transition: true,
+      promoted: true,
+      replicaExited: true,
+      replicaStuck: true,
+      batchingDisabled: true,
+      artifactDecided: true,
+      closed: true,
+    })
     this.requests = new RequestTracker({ logger })
     this.#announcer = new Announcer<RuntimeEvents>(this, logger)
     const announcer = this.#announcer as unknown as Announcer<ServingEvents>

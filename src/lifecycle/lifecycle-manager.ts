@@ -1,5 +1,4 @@
 import { AsyncResource } from 'node:async_hooks'
-import { EventEmitter } from 'node:events'
 import { inspect } from 'node:util'
 import {
   type LifecycleOptions,
@@ -11,6 +10,7 @@ import {
 import { errors, messageOf } from '../errors.js'
 import { within } from '../pools/within.js'
 import { Announcer } from '../telemetry/announcer.js'
+import { Emitter } from '../telemetry/emitter.js'
 import { createLogger, type Logger, takeLogger } from '../telemetry/logger.js'
 import {
   Handlers,
@@ -41,7 +41,7 @@ export interface LifecycleEvents {
  * Starts and stops an application: its startup handlers in order, its shutdown handlers in reverse.
  * It lives once.
  */
-export class LifecycleManager extends EventEmitter<LifecycleEvents> {
+export class LifecycleManager extends Emitter<LifecycleEvents> {
   readonly logger: Logger
   readonly gracefulShutdownTimeoutMs: number
   readonly #handlesSignals: boolean
@@ -65,7 +65,7 @@ export class LifecycleManager extends EventEmitter<LifecycleEvents> {
   #starting: Promise<void> = Promise.resolve()
 
   constructor(options: LifecycleManagerOptions = {}) {
-    super()
+    super({ transition: true })
     const [logger, rest] = takeLogger(options, 'LifecycleManager')
     const config = parseOptions(lifecycleSchema, rest, 'LifecycleManager')
     const { appName, logLevel } = config

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { parseOptions } from '../config.js'
 import { errors } from '../errors.js'
 import { Announcer } from '../telemetry/announcer.js'
+import { Emitter } from '../telemetry/emitter.js'
 import { createLogger, type Logger, takeLogger } from '../telemetry/logger.js'
 import { RequestHandle } from './request-handle.js'
 import { type LedgerListener, type RequestCounts, RequestLedger } from './request-ledger.js'
@@ -31,10 +32,11 @@ export interface RequestTrackerEvents {
   settled: [request: RequestSnapshot, error: unknown]
 }
 
-const EVENTS = ['received', 'transition', 'settled'] as const satisfies (keyof RequestTrackerEvents)[]
+const EVENTS = { received: true, transition: true, settled: true } as const
+const NAMES = Object.keys(EVENTS) as (keyof RequestTrackerEvents)[]
 
 /** Knows every request that is open, counts all, and remembers the last ones. */
-export class RequestTracker extends EventEmitter<RequestTrackerEvents> {
+export class RequestTracker extends Emitter<RequestTrackerEvents> {
   readonly #ledger: RequestLedger
   readonly #announcer: Announcer<RequestTrackerEvents>
   /** For the events of requests that began when nobody listened: their callers' contexts are not known. */
@@ -42,7 +44,7 @@ export class RequestTracker extends EventEmitter<RequestTrackerEvents> {
 
   /** @throws ERR_INVALID_OPTIONS */
   constructor(options: RequestTrackerOptions = {}) {
-    super()
+    super(EVENTS)
     const [logger, rest] = takeLogger(options, 'RequestTracker')
     this.#ledger = new RequestLedger(parseOptions(optionsSchema, rest, 'RequestTracker').recent)
     this.#announcer = new Announcer<RequestTrackerEvents>(
@@ -90,7 +92,7 @@ export class RequestTracker extends EventEmitter<RequestTrackerEvents> {
 
   override removeAllListeners(event?: string | symbol): this {
     // Not those of `#followListeners`.
-    for (const each of EVENTS) {
+    for (const each of NAMES) {
       if (event === undefined || event === each) super.removeAllListeners(each)
     }
     return this
@@ -112,10 +114,10 @@ export class RequestTracker extends EventEmitter<RequestTrackerEvents> {
     }
     const { on } = EventEmitter.prototype
     on.call(this, 'newListener', (event: keyof RequestTrackerEvents) => {
-      if (EVENTS.includes(event)) this.#ledger.listener = listener
+      if (NAMES.includes(event)) this.#ledger.listener = listener
     })
     on.call(this, 'removeListener', () => {
-      if (EVENTS.every((event) => this.listenerCount(event) === 0)) this.#ledger.listener = undefined
+      if (NAMES.every((event) => this.listenerCount(event) === 0)) this.#ledger.listener = undefined
     })
   }
 

@@ -1,11 +1,11 @@
 import { AsyncResource } from 'node:async_hooks'
-import { EventEmitter } from 'node:events'
 import { isDeepStrictEqual } from 'node:util'
 import { parseOptions } from '../config.js'
 import { errors, messageOf } from '../errors.js'
 import { logTransitions } from '../lifecycle/log-transitions.js'
 import type { Transition, TransitionListener } from '../lifecycle/states.js'
 import { Announcer } from '../telemetry/announcer.js'
+import { Emitter } from '../telemetry/emitter.js'
 import { createLogger, type Logger, takeLogger } from '../telemetry/logger.js'
 import { Cleanup, cleanupOrder, summarize } from './cleanup.js'
 import { checkHealth } from './health.js'
@@ -37,7 +37,7 @@ export interface ResourceEvents {
  * Databases, caches, clients: what a service takes at its start and has to give back at its
  * end. Each is initialised once, after what it depends on, and cleaned up in the reverse order.
  */
-export class ResourceLifecycleManager extends EventEmitter<ResourceEvents> implements AsyncDisposable {
+export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements AsyncDisposable {
   readonly #types = new Map<string, ResourceType>()
   readonly #resources = new Map<string, ManagedResource>()
   readonly #cleanupTimeoutMs: number
@@ -51,7 +51,7 @@ export class ResourceLifecycleManager extends EventEmitter<ResourceEvents> imple
 
   /** @throws ERR_INVALID_OPTIONS */
   constructor(options: ResourceManagerOptions = {}) {
-    super()
+    super({ transition: true })
     const [logger, input] = takeLogger(options, 'ResourceLifecycleManager')
     const config = parseOptions(managerSchema, input, 'ResourceLifecycleManager')
     this.#cleanupTimeoutMs = config.cleanupTimeoutMs

@@ -1,0 +1,50 @@
+import { EventEmitter } from 'node:events'
+import { inspect } from 'node:util'
+import { errors } from '../errors.js'
+import { nearestName } from '../nearest-name.js'
+
+/** Node's own events; `events.once` and `events.on` listen for an error beside what they are asked for. */
+const OF_NODE = ['error', 'newListener', 'removeListener']
+
+const METHODS = [
+  'on',
+  'addListener',
+  'once',
+  'prependListener',
+  'prependOnceListener',
+  'off',
+  'removeListener',
+] as const
+
+type EventMap<Events> = Record<keyof Events, unknown[]>
+
+/** An emitter of certain events: a listener for any other, which nobody would ever call, is refused. */
+export class Emitter<Events extends EventMap<Events>> extends EventEmitter<Events> {
+  readonly #events: readonly string[]
+
+  /** @param events every event by its name, so that none can be forgotten */
+  constructor(events: Readonly<Record<keyof Events & string, true>>) {
+    super()
+    this.#events = Object.keys(events)
+  }
+
+  static {
+    for (const method of METHODS) {
+      const listen = EventEmitter.prototype[method]
+      const value = function checked(this: Emitter<never>, ...given: Parameters<typeof listen>): unknown {
+        this.#assertKnown(method, given[0])
+        return listen.apply(this, given)
+      }
+      Object.defineProperty(Emitter.prototype, method, { value, configurable: true, writable: true })
+    }
+  }
+
+  /** Symbols belong to whoever has made them. */
+  #assertKnown(method: string, event: unknown): void {
+    if (typeof event === 'symbol' || this.#events.concat(OF_NODE).includes(event as string)) return
+    const meant = typeof event === 'string' ? nearestName(event, this.#events) : undefined
+    const advice =
+      meant === undefined ? `the events are ${this.#events.join(', ')}` : `did you mean ${inspect(meant)}?`
+    throw new errors.ERR_INVALID_OPTIONS(`${method}: there is no event ${inspect(event)}; ${advice}`)
+  }
+}
