@@ -1,4 +1,5 @@
 import { aside } from './aside.js'
+import { toldOnce } from './told-once.js'
 
 type Fields = Record<string, unknown>
 type Write = (fields: Fields, message: string) => void
@@ -34,9 +35,15 @@ function wrapped(logger: Logger, bindings?: Fields): Logger {
   const define = (name: keyof Logger, value: unknown): void => {
     Object.defineProperty(safe, name, { value, configurable: true, writable: true })
   }
+  // Its serializer of errors adds the messages of their causes.
+  const isPino = Symbol.for('pino.serializers') in logger
+  const lineOf = (fields: Fields): Fields => {
+    const line = bindings === undefined ? fields : { ...bindings, ...fields }
+    return isPino && line.err !== undefined ? { ...line, err: toldOnce(line.err) } : line
+  }
   for (const level of LEVELS) {
     define(level, (fields: Fields, message: string) => {
-      aside(() => logger[level](bindings === undefined ? fields : { ...bindings, ...fields }, message), drop)
+      aside(() => logger[level](lineOf(fields), message), drop)
     })
   }
   define('flush', () => aside(() => logger.flush?.(), drop))
