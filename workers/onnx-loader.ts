@@ -11,6 +11,7 @@ import {
 } from '../src/tensors/tensor.js'
 import { createSession } from './onnx-session.js'
 import type Ort from './onnxruntime.cjs'
+import { whyNotOpened } from './onnxruntime-failure.js'
 
 /** The built-in loader: an ONNX file becomes an onnxruntime-node session. */
 export async function load(context: LoaderContext): Promise<LoadedModel> {
@@ -38,37 +39,14 @@ export async function load(context: LoaderContext): Promise<LoadedModel> {
 
 /** Imported here and not at the top: opening the native library has to happen under the guard. */
 async function importOnnxRuntime(context: LoaderContext): Promise<typeof Ort> {
-  const subject = { model: context.model, version: context.version }
   try {
     const { default: ort } = await import('./onnxruntime.cjs')
     ort.env.logLevel = 'fatal'
     return ort
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code
-    if (code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND') {
-      const remedy = isMusl()
-        ? 'onnxruntime has no build for musl (Alpine); use an image with glibc, such as node:20-slim'
-        : 'install it beside tbcoin-engine: npm install onnxruntime-node'
-      throw new errors.ERR_MODEL_LOAD(`onnxruntime-node cannot be found; ${remedy}`, { ...subject, cause })
-    }
-    const remedy = isMusl()
-      ? 'it has no build for musl (Alpine); use an image with glibc, such as node:20-slim'
-      : isForgotten(cause)
-        ? 'a thread that had it open has ended, and Node cannot open version 1.24 again; import it on the main thread first, or use 1.25 or later'
-        : `check that it supports ${process.platform}-${process.arch} and that its native files are complete`
-    throw new errors.ERR_MODEL_LOAD(`onnxruntime-node cannot be opened; ${remedy}`, { ...subject, cause })
+    const { model, version } = context
+    throw new errors.ERR_MODEL_LOAD(whyNotOpened(cause), { model, version, cause })
   }
-}
-
-/** See `onnxRuntime.keepOpen`, which comes too late where another thread has opened it before. */
-function isForgotten(cause: unknown): boolean {
-  return String((cause as Error).message).includes('did not self-register')
-}
-
-function isMusl(): boolean {
-  if (process.platform !== 'linux') return false
-  const report = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } }
-  return report.header.glibcVersionRuntime === undefined
 }
 
 /** @throws ERR_UNSUPPORTED_MODEL if an input, or every output, cannot be passed. */

@@ -20,6 +20,8 @@ const REFUSED_TYPES: Readonly<Record<number, string>> = {
 
 /** Providers whose libraries the package does not contain. */
 const DOWNLOADED = ['cuda', 'tensorrt']
+const DOWNLOAD =
+  "its libraries come by onnxruntime-node's install script, which --ignore-scripts and ONNXRUNTIME_NODE_INSTALL=skip leave out: run `node node_modules/onnxruntime-node/script/install.js`; they need those of NVIDIA, CUDA and cuDNN"
 
 export interface CreatedSession {
   readonly session: Ort.InferenceSession
@@ -56,7 +58,7 @@ export async function createSession(ort: typeof Ort, context: LoaderContext): Pr
       if (isRuntimeError(error)) throw error
       const failure = await firstFailure(ort, context, left, error)
       cause = failure.error
-      skipped.push({ name: providerName(left[failure.index] as ProviderEntry), reason: reasonOf(cause) })
+      skipped.push(failed(left[failure.index] as ProviderEntry, cause))
       left = left.filter((_, index) => index !== failure.index)
     }
   }
@@ -135,16 +137,16 @@ function loadError(context: LoaderContext, failures: readonly SkippedProvider[],
   const told =
     reasons.size === 1 && failures.some(({ name }) => name === 'cpu')
       ? `cannot be loaded: ${whyNotLoaded(context.source, only)}`
-      : `cannot be loaded by any of its execution providers: ${failures.map(describe).join('; ')}`
+      : `cannot be loaded by any of its execution providers: ${failures.map(({ name, reason }) => `${name}: ${reason}`).join('; ')}`
   return new errors.ERR_MODEL_LOAD(`${context.source} ${told}`, { ...subjectOf(context), cause })
 }
 
-/** Tells why a provider cannot be used, and what may be done about it. */
-function describe({ name, reason }: SkippedProvider): string {
-  const remedy = DOWNLOADED.includes(name)
-    ? " (its libraries are downloaded by onnxruntime-node's install script, which --ignore-scripts and ONNXRUNTIME_NODE_INSTALL=skip leave out)"
-    : ''
-  return `${name}: ${reason}${remedy}`
+/** A provider that cannot be used, why, and what may be done about it. */
+function failed(entry: ProviderEntry, error: unknown): SkippedProvider {
+  const name = providerName(entry)
+  const reason = reasonOf(error)
+  const isMissing = DOWNLOADED.includes(name) && reason.includes('load shared library')
+  return { name, reason: isMissing ? `${reason} (${DOWNLOAD})` : reason }
 }
 
 function subjectOf({ model, version }: LoaderContext): { model: string; version: string } {

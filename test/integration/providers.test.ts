@@ -61,13 +61,25 @@ describe('execution providers', () => {
     expect(error.message).toMatch(new RegExp(`${nowhere}: .*; ${remote}: `))
   })
 
-  it.runIf(process.platform === 'linux' && process.arch === 'x64')(
-    'whose libraries are not installed say where they come from',
-    async () => {
-      await start()
-      const error = await errorOf(load({ executionProviders: ['cuda'] }))
-      expect(error).toMatchObject({ code: 'ERR_MODEL_LOAD' })
-      expect(error.message).toMatch(/cuda: .*ONNXRUNTIME_NODE_INSTALL/)
+  describe.runIf(process.platform === 'linux' && process.arch === 'x64')(
+    'whose libraries are missing',
+    () => {
+      const remedy = /load shared library .*ONNXRUNTIME_NODE_INSTALL.*install\.js/
+
+      it('say in the error where these come from', async () => {
+        await start()
+        const error = await errorOf(load({ executionProviders: ['cuda'] }))
+        expect(error).toMatchObject({ code: 'ERR_MODEL_LOAD' })
+        expect(error.message).toMatch(remedy)
+      })
+
+      it('say in the warning where these come from', async () => {
+        const lines: Line[] = []
+        await start({ logger: listLogger(lines), logLevel: 'warn' })
+        await load({ executionProviders: ['cuda', 'cpu'] })
+        const warning = lines.find(({ level }) => level === 'warn')
+        expect(warning?.fields.skipped).toEqual([{ name: 'cuda', reason: expect.stringMatching(remedy) }])
+      })
     },
   )
 
