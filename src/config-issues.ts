@@ -8,8 +8,7 @@ export function describeIssue(issue: z.core.$ZodIssue, input: unknown, schema: z
   const path = issue.path.map(String).join('.')
   const where = path === '' ? 'the value' : `\`${path}\``
   if (issue.code === 'unrecognized_keys') {
-    const options = shapeAt(schema, issue.path)
-    const keys = issue.keys.map((key) => `\`${key}\`${hint(key, options)}`)
+    const keys = issue.keys.map((key) => `\`${key}\`${hint(key, issue.path, schema)}`)
     return `${path === '' ? 'it' : where} has no option ${keys.join(', ')}`
   }
   return `${where} is ${show(value)}: ${ruleOf(issue)}`
@@ -20,12 +19,33 @@ const UNTOLD = 'Invalid input'
 
 type Shape = Readonly<Record<string, z.ZodType>>
 
-/** The option that is called almost so, or the one of another group that is called so. */
-function hint(key: string, options: Shape): string {
-  const near = nearestName(key, Object.keys(options))
-  if (near !== undefined) return ` (did you mean \`${near}\`?)`
-  const group = Object.keys(options).find((name) => Object.hasOwn(shapeOf(options[name] as z.ZodType), key))
-  return group === undefined ? '' : ` (did you mean \`${group}.${key}\`?)`
+/** The option that is called almost so, else the one inside this object or around it that is called so. */
+function hint(key: string, path: readonly PropertyKey[], schema: z.ZodType): string {
+  const options = shapeAt(schema, path)
+  const meant = nearestName(key, Object.keys(options)) ?? pathTo(key, options)
+  if (meant !== undefined) return ` (did you mean \`${meant}\`?)`
+  for (let depth = path.length - 1; depth >= 0; depth -= 1) {
+    if (!Object.hasOwn(shapeAt(schema, path.slice(0, depth)), key)) continue
+    return ` (did you mean \`${key}\` beside \`${path
+      .slice(0, depth + 1)
+      .map(String)
+      .join('.')}\`?)`
+  }
+  return ''
+}
+
+/** Where an option of that name is, the nearest to the top. */
+function pathTo(key: string, options: Shape): string | undefined {
+  const groups: [path: string, options: Shape][] = [['', options]]
+  for (const [path, shape] of groups) {
+    if (Object.hasOwn(shape, key)) return path + key
+    for (const [name, schema] of Object.entries(shape)) {
+      const plain = unwrapped(schema)
+      if (plain instanceof z.ZodArray) groups.push([`${path}${name}[].`, shapeOf(plain.element as z.ZodType)])
+      else groups.push([`${path}${name}.`, shapeOf(plain)])
+    }
+  }
+  return undefined
 }
 
 /** Returns the options of the object there. */
@@ -53,9 +73,14 @@ function unwrapped(schema: z.ZodType): z.ZodType {
   return innerType === undefined ? schema : unwrapped(innerType)
 }
 
-/** Returns the rule; for a union without a message that of each alternative: "Invalid input" tells nobody anything. */
+/**
+ * Returns the rule; for a union without a message that of each alternative. "Invalid input" tells nobody
+ * anything, and what was received is told beside the rule.
+ */
 function ruleOf(issue: z.core.$ZodIssue): string {
-  if (issue.code !== 'invalid_union' || issue.message !== UNTOLD) return issue.message
+  if (issue.code !== 'invalid_union' || issue.message !== UNTOLD) {
+    return issue.message.replace(/^Invalid (?:input|option): (.*?)(?:, received .*)?$/, '$1')
+  }
   const rules = issue.errors.flatMap((alternative) => alternative.map(ruleOf))
   return [...new Set(rules)].join(', or: ')
 }

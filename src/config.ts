@@ -16,6 +16,9 @@ const name = z
   .refine((value) => !/[/\\\0]/.test(value) && value !== '.' && value !== '..', {
     message: 'must be usable as a folder name: no slash, backslash or NUL',
   })
+const NO_LABEL =
+  'give its label, that of its folder in `modelDir`, or one of your own for a `source`; of each model in `modelDir` the latest version is loaded at the start by itself'
+const label = z.string({ error: ({ input }) => (input === undefined ? NO_LABEL : undefined) }).pipe(name)
 export const logLevelSchema = z.enum(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'])
 const loaderModule = z.union([z.string().min(1), z.instanceof(URL)], {
   error:
@@ -25,7 +28,7 @@ const fileOrUrl = z.union([z.string().min(1), z.instanceof(URL)]).meta({ type: '
 
 export const loadModelSchema = z.strictObject({
   name,
-  version: name,
+  version: label,
   /** A registered loader's type. */
   modelType: z.string().min(1).default('onnx'),
   /** Path or file URL; by default `<modelDir>/<name>/<version>/model.onnx`. */

@@ -49,7 +49,12 @@ const bad: [input: unknown, path: string, shown: string, rule: RegExp][] = [
   [{ modelDir: '' }, 'modelDir', '""', /1 char/],
   [{ allowWorkerThread: 'yes' }, 'allowWorkerThread', '"yes"', /boolean/],
   [{ models: ONE_MODEL }, 'models', 'an object', /array/],
-  [{ models: [{ name: 'a' }] }, 'models.0.version', 'undefined', /string/],
+  [
+    { models: [{ name: 'a' }] },
+    'models.0.version',
+    'undefined',
+    /^: give its label, .* `modelDir` the latest version is loaded at the start by itself$/,
+  ],
   [{ models: [{ ...ONE_MODEL, config: { replicas: 0 } }] }, 'models.0.config.replicas', '0', />=1/],
   [{ replicaEnv: { A: 1 } }, 'replicaEnv.A', '1', /string/],
   [{ replicaExecArgv: '--inspect' }, 'replicaExecArgv', '"--inspect"', /array/],
@@ -61,6 +66,13 @@ describe('the options of createRuntime', () => {
     const message = refusal(runtimeSchema, input)
     expect(message).toContain(`createRuntime: \`${path}\` is ${shown}: `)
     expect(message.slice(message.indexOf(shown) + shown.length)).toMatch(rule)
+  })
+
+  it('are refused with what is expected, and not with what was received beside the value', () => {
+    const options = { models: 1, onLoadError: 'stop', replicas: 'all' }
+    expect(refusal(runtimeSchema, options)).toBe(
+      'createRuntime: `models` is 1: expected array; `onLoadError` is "stop": expected one of "throw"|"degrade"; `replicas` is "all": expected number, or: expected "auto"',
+    )
   })
 
   it('are refused with all their mistakes at once', () => {
@@ -83,6 +95,16 @@ describe('the options of createRuntime', () => {
     [{ budgetBytes: 1 }, 'it has no option `budgetBytes` (did you mean `memory.budgetBytes`?)'],
     [{ memory: { budgetbytes: 1 } }, '`memory` has no option `budgetbytes` (did you mean `budgetBytes`?)'],
     [{ artifacts: { minbytes: 1 } }, 'did you mean `minBytes`?'],
+    [{ rtol: 1 }, '`rtol` (did you mean `batching.tolerance.rtol`?)'],
+    [{ pinned: true }, '`pinned` (did you mean `models[].config.pinned`?)'],
+    [
+      { models: [{ ...ONE_MODEL, config: { promote: true } }] },
+      '`models.0.config` has no option `promote` (did you mean `promote` beside `models.0.config`?)',
+    ],
+    [
+      { artifacts: { cacheDir: '/c' } },
+      '`artifacts` has no option `cacheDir` (did you mean `cacheDir` beside `artifacts`?)',
+    ],
   ])('%o name a key that is unknown', (input, told) => {
     expect(refusal(runtimeSchema, input)).toContain(told)
   })
