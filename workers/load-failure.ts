@@ -14,6 +14,13 @@ export function whyNotLoaded(source: string, reason: string): string {
     const found = text === undefined ? '' : `; it begins with the text ${JSON.stringify(text)}`
     return `it is no ONNX model, or one that is damaged or cut short${found}`
   }
+  const beyond = /External initializer: (.+) offset: \d+ size to read: \d+ given file_length: (\d+)/.exec(
+    reason,
+  )
+  if (beyond !== null) {
+    const [, name, bytes] = beyond
+    return `one of its data files is ${bytes === '0' ? 'empty' : `cut short, with ${bytes} bytes`}: the weights ${JSON.stringify(name)} lie beyond its end; fetch it again`
+  }
   // Without the places in the source of onnxruntime.
   return reason.replace(/\S+\.(?:cc|h):\d+ (?:[\w:~]+(?:\([^)]*\))? )?/g, '')
 }

@@ -54,6 +54,11 @@ describe('a model file', () => {
     if (bytes !== undefined) writeFileSync(source, bytes)
     return runtime.models.loadModel({ name: `broken-${count}`, version, source })
   }
+  /** Makes a model whose weights lie in another file, with that in it. */
+  const beside = (content: string) => (): Uint8Array => {
+    writeFileSync(join(repository.dir, `${count}.bin`), content)
+    return graphs.externalData(`${count}.bin`).model
+  }
 
   it.each([
     ['that is not there', () => undefined, 'ERR_MODEL_LOAD', /no such file/],
@@ -68,15 +73,10 @@ describe('a model file', () => {
     ['that is a Git LFS pointer', () => LFS_POINTER, 'ERR_MODEL_LOAD', /`git lfs pull`/],
     ['that is a page', () => '\ufeff\n<!DOCTYPE html>\n<html>', 'ERR_MODEL_LOAD', /an HTML or XML page/],
     ['that is packed', () => gzipSync(graphs.mlp()), 'ERR_MODEL_LOAD', /a gzip archive/],
-    [
-      'whose weights are a Git LFS pointer',
-      () => {
-        writeFileSync(join(repository.dir, 'pointer.bin'), LFS_POINTER)
-        return graphs.externalData('pointer.bin').model
-      },
-      'ERR_MODEL_LOAD',
-      /pointer\.bin.*`git lfs pull`/,
-    ],
+    ['whose weights are a Git LFS pointer', beside(LFS_POINTER), 'ERR_MODEL_LOAD', /\.bin.*`git lfs pull`/],
+    ['whose weights are a page', beside('<html>'), 'ERR_MODEL_LOAD', /\.bin is an HTML or XML page/],
+    ['whose weights are empty', beside(''), 'ERR_MODEL_LOAD', /data files is empty: the weights "w"/],
+    ['whose weights are cut off', beside('1234'), 'ERR_MODEL_LOAD', /data files is cut short, with 4 bytes/],
     ['with an operator that does not exist', graphs.unknownOperator, 'ERR_MODEL_LOAD', /NoSuchOperator/],
     ['whose weights are not beside it', () => graphs.externalData().model, 'ERR_MODEL_LOAD', /weights\.bin/],
     ['that gives a sequence', graphs.sequenceOutput, 'ERR_UNSUPPORTED_MODEL', /output "parts" is a sequence/],
@@ -91,6 +91,16 @@ describe('a model file', () => {
     expect(refused).toMatchObject({ code: 'ERR_MODEL_UNAVAILABLE', model: `broken-${count}`, cause: error })
     await runtime.models.unloadModel(`broken-${count}`)
     expect(await codeOf(runtime.predict(`broken-${count}`, { x: 1 }))).toBe('ERR_MODEL_NOT_FOUND')
+    await stillServes()
+  })
+
+  it('is refused by a swap as by a load, and the active version serves', async () => {
+    const source = join(repository.dir, 'pointer.onnx')
+    writeFileSync(source, LFS_POINTER)
+    const error = await errorOf(runtime.models.hotSwapModel({ name: 'shift', newVersion: 'broken', source }))
+    expect(error).toMatchObject({ code: 'ERR_MODEL_LOAD', model: 'shift', version: 'broken' })
+    expect(error.message).toContain('`git lfs pull`')
+    await runtime.models.unloadModel('shift', 'broken')
     await stillServes()
   })
 
