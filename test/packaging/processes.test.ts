@@ -1,0 +1,55 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Project } from './kit.js'
+
+const options = "{ logLevel: 'warn', models: [{ name: 'mlp', version: '1', source: 'model.onnx' }] }"
+const cluster = `
+import cluster from 'node:cluster'
+import { once } from 'node:events'
+import { createRuntime } from 'tbcoin-engine'
+if (cluster.isPrimary) {
+  const workers = [cluster.fork(), cluster.fork()]
+  const answers = await Promise.all(workers.map((worker) => once(worker, 'message')))
+  const ends = workers.map((worker) => once(worker, 'exit'))
+  for (const worker of workers) worker.process.kill('SIGTERM')
+  console.log(answers.map(([length]) => length), (await Promise.all(ends)).map(([code]) => code))
+} else {
+  const runtime = await createRuntime({ ...${options}, handleSignals: true })
+  const { probabilities } = await runtime.predict('mlp', { x: [[1, 2, 3, 4]] })
+  process.send(probabilities.data.length)
+}
+`
+/** Ends in the middle of 2,000 requests, after the first answer. */
+const busy = `
+import { createRuntime } from 'tbcoin-engine'
+const runtime = await createRuntime(${options})
+const end = { exit: () => process.exit(7), throw: () => process.nextTick(() => { throw new Error('uncaught') }) }
+const requests = Array.from({ length: 2000 }, () => runtime.predict('mlp', { x: [[1, 2, 3, 4]] }))
+await Promise.race(requests)
+end[process.argv[2]]()
+`
+
+describe('a process of a service', () => {
+  let project: Project
+  beforeAll(async () => {
+    project = await Project.install([])
+    project.write({ 'cluster.mjs': cluster, 'busy.mjs': busy })
+  })
+  afterAll(() => project[Symbol.dispose]())
+
+  it('serves in each worker of a cluster, and ends with code 0 at SIGTERM', async () => {
+    expect(await project.onEveryNode('node cluster.mjs')).toEqual({
+      stdout: '[ 3, 3 ] [ 0, 0 ]\n',
+      stderr: '',
+    })
+  })
+
+  it.each([
+    ['exit', '7'],
+    ['throw', '1'],
+  ])('ends by %s in the middle of its requests with code %s', async (end, code) => {
+    const { stdout } = await project.onEveryNode(
+      `node busy.mjs ${end} 2>log; echo $?; grep -c terminate log || true`,
+    )
+    expect(stdout).toBe(`${code}\n0\n`)
+  })
+})
