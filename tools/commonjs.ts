@@ -29,6 +29,8 @@ async function bundle(entry: string, external: readonly string[]): Promise<void>
     format: 'cjs',
     target: 'node20',
     sourcemap: true,
+    // Those of the ES modules have it; a stack trace needs names and lines only.
+    sourcesContent: false,
     external: [...external],
     // Read in the ES module only.
     logOverride: { 'empty-import-meta': 'silent' },
