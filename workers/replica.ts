@@ -131,13 +131,28 @@ function check(source: string, files: Files): Files {
   return files === undefined ? undefined : checkFiles(source, files, names())
 }
 
+/** Codes of failures that an option of Node may be the cure for, such as `--import` and `--conditions`. */
+const OF_OPTIONS = [
+  'ERR_UNKNOWN_FILE_EXTENSION',
+  'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX',
+  'ERR_PACKAGE_PATH_NOT_EXPORTED',
+]
+const ON_OPTIONS =
+  'replicas run without the Node options of this process; give those that it needs with `replicaExecArgv`'
+
 async function importLoader(url: string | undefined): Promise<LoadModel> {
   if (url === undefined) return (await import('./onnx-loader.js')).load
   let module: { load?: unknown }
   try {
     module = (await import(url)) as { load?: unknown }
   } catch (error) {
-    throw asRuntimeError('ERR_MODEL_LOAD', `the loader module ${url} cannot be imported`, error, names())
+    const advice = OF_OPTIONS.includes((error as NodeJS.ErrnoException).code ?? '') ? ` (${ON_OPTIONS})` : ''
+    throw asRuntimeError(
+      'ERR_MODEL_LOAD',
+      `the loader module ${url} cannot be imported${advice}`,
+      error,
+      names(),
+    )
   }
   if (typeof module.load !== 'function') {
     throw new errors.ERR_MODEL_LOAD(

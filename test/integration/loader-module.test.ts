@@ -1,6 +1,9 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { errors, type Runtime } from 'tbcoin-engine'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { tempFolder } from '../fixtures/temp-folder.js'
 import { ask, codeOf, errorOf, gated, gatedLoader, loadGated, quietRuntime } from './kit.js'
 
 let runtime: Runtime
@@ -51,6 +54,16 @@ describe('registerModelLoader', () => {
     expect(error.code).toBe('ERR_INVALID_OPTIONS')
     expect(error.message).toMatch(/"gated".*known: onnx/)
     expect(runtime.models.listModels()).toEqual([])
+  })
+
+  it('of a file that Node cannot import by itself names the option for that', async () => {
+    using folder = tempFolder()
+    const module = join(folder.path, 'loader.coffee')
+    writeFileSync(module, 'load = ->')
+    runtime.models.registerModelLoader('gated', module)
+    const error = await errorOf(runtime.models.loadModel({ ...gated(), version: '1' }))
+    expect(error.code).toBe('ERR_MODEL_LOAD')
+    expect(error.message).toMatch(/replicaExecArgv.*Unknown file extension/)
   })
 
   it('of a module that is not there, or exports no load, fails the load by name', async () => {
