@@ -20,6 +20,7 @@ import { createServing, type Serving, type ServingEvents } from './models/servin
 import type { PoolEnding } from './models/take-down.js'
 import type { StuckReplica } from './pools/replica.js'
 import { asRuntimeError } from './protocol/error-codec.js'
+import { missingGrant } from './protocol/permission.js'
 import { RequestTracker } from './requests/request-tracker.js'
 import { checkResources } from './resources/check-resources.js'
 import { ResourceLifecycleManager } from './resources/resource-manager.js'
@@ -118,6 +119,12 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
     if (!isMainThread && !config.allowWorkerThread) {
       throw new errors.ERR_INVALID_OPTIONS(
         'createRuntime: this is a worker thread, where no exit hook keeps a terminate() from aborting the process; create the runtime on the main thread, or pass allowWorkerThread: true',
+      )
+    }
+    const grant = missingGrant('worker')
+    if (grant !== undefined) {
+      throw new errors.ERR_INVALID_OPTIONS(
+        `createRuntime: the permission model lets this process start no threads, which run the models; ${grant}`,
       )
     }
     // Before the first replica, and here: native code does not see a worker's environment.

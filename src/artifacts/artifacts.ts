@@ -4,7 +4,9 @@ import { MAX_TIMER_MS } from '../config-numbers.js'
 import { isRuntimeError, messageOf } from '../errors.js'
 import type { BuilderSubject, RejectedForm } from '../protocol/builder-messages.js'
 import type { ModelFile } from '../protocol/model-files.js'
+import { missingFolderGrant } from '../protocol/permission.js'
 import type { Logger } from '../telemetry/logger.js'
+import type { Shortfalls } from '../telemetry/shortfalls.js'
 import type { Tolerance } from '../tensors/batch-plan.js'
 import type { EmptyAxes } from '../tensors/empty-axes.js'
 import type { Signature, Tensor } from '../tensors/tensor.js'
@@ -80,12 +82,12 @@ export class Artifacts {
   readonly #probed = new Map<string, Probed>()
   readonly #building = new Map<string, Promise<string | undefined>>()
 
-  constructor(settings: ArtifactsSettings, log: Logger) {
+  constructor(settings: ArtifactsSettings, log: Logger, shortfalls: Shortfalls) {
     this.#settings = settings
     this.#log = log
     const { builder, cacheDir, options } = settings
     this.#builder = new BuilderProcess(builder)
-    this.#fallback = new Fallback(log, cacheDir)
+    this.#fallback = new Fallback(shortfalls, cacheDir)
     const limits = { timeoutMs: options.timeoutMs, maxBytes: SPARE_MEMORY_BYTES }
     this.#digests = new Digests(this.#builder, limits, this.#fallback)
     this.#cache = new ArtifactCache(cacheDir ?? '', options.maxBytes, (files) => this.#digests.hash(files))
@@ -103,7 +105,7 @@ export class Artifacts {
       return await this.#prepare(order)
     } catch (error) {
       if (isRuntimeError(error)) throw error
-      this.#fallback.warn(
+      this.#fallback.note(
         error,
         'the process that tries models and builds artifacts fails; models are served as they are',
       )
@@ -268,15 +270,16 @@ export class Artifacts {
   /** Whether there is a cache. */
   #open(): Promise<boolean> {
     const open = async (): Promise<void> => {
-      if (this.#settings.cacheDir === undefined) {
-        throw new Error('this user has no home folder; set `cacheDir`, or HOME')
-      }
+      const { cacheDir } = this.#settings
+      if (cacheDir === undefined) throw new Error('this user has no home folder; set `cacheDir`, or HOME')
+      const grant = missingFolderGrant(cacheDir)
+      if (grant !== undefined) throw new Error(`the permission model lets this process not use it; ${grant}`)
       await this.#cache.open()
     }
     this.#opening ??= open().then(
       () => true,
       (error) => {
-        this.#fallback.warn(error, 'the artifact cache cannot be used; models are served as they are')
+        this.#fallback.note(error, 'the artifact cache cannot be used; models are served as they are')
         return false
       },
     )

@@ -67,8 +67,9 @@ async function listen(path: string): Promise<Lock | 'taken' | undefined> {
   // A connection that cannot be accepted, for want of descriptors, say, waits no longer.
   server.on('error', () => undefined)
   server.unref()
-  server.listen(path)
   try {
+    // Node's permission model throws here, without --allow-net.
+    server.listen(path)
     await once(server, 'listening')
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EADDRINUSE' ? 'taken' : undefined

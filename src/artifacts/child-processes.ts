@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
 import { messageOf } from '../errors.js'
+import { missingGrant } from '../protocol/permission.js'
 import { NoBuilder } from './builder-failure.js'
 
 /** Environment variable that names the process that has started this one as its builder. */
@@ -22,6 +23,9 @@ const running = new Set<ChildProcess>()
 /** @throws NoBuilder where no process can be started, with the reason. */
 export async function startChild({ path, node, execArgv, env }: BuilderEntry): Promise<ChildProcess> {
   if ('reason' in node) throw new NoBuilder(node.reason)
+  const grant = missingGrant('child')
+  if (grant !== undefined)
+    throw new NoBuilder(`the permission model lets this process start no other; ${grant}`)
   const parent = String(process.pid)
   const child = forked(path, [parent], {
     execPath: node.path,

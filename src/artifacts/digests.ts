@@ -28,7 +28,7 @@ export class Digests {
     const reply = await this.#builder.run({ kind: 'digest', source }, this.#limits).catch((error) => {
       // A file that cannot be read in time can be tried all the same.
       if (!(error instanceof BuilderDeath)) throw error
-      this.#fallback.warn(error, 'a model file cannot be read in time; it has no artifact')
+      this.#fallback.note(error, 'a model file cannot be read in time; it has no artifact')
       return undefined
     })
     if (reply?.ok !== true) return undefined

@@ -1,15 +1,14 @@
 import { errors } from '../errors.js'
-import type { Logger } from '../telemetry/logger.js'
+import type { Shortfalls } from '../telemetry/shortfalls.js'
 import { BuilderDeath, NoBuilder } from './builder-failure.js'
 
-/** Keeps what is wrong with the cache or the builder away from the models, with one warning of each kind. */
+/** Keeps what is wrong with the cache or the builder away from the models. */
 export class Fallback {
-  readonly #log: Logger
+  readonly #shortfalls: Shortfalls
   readonly #cacheDir: string | undefined
-  readonly #warned = new Set<string>()
 
-  constructor(log: Logger, cacheDir: string | undefined) {
-    this.#log = log
+  constructor(shortfalls: Shortfalls, cacheDir: string | undefined) {
+    this.#shortfalls = shortfalls
     this.#cacheDir = cacheDir
   }
 
@@ -21,14 +20,12 @@ export class Fallback {
       if (error instanceof errors.ERR_RUNTIME_CLOSED || error instanceof NoBuilder) throw error
       // The model itself is the end of a process.
       if (error instanceof errors.ERR_MODEL_LOAD && error.cause instanceof BuilderDeath) throw error
-      this.warn(error, 'an artifact cannot be built or kept; the model is served as it is')
+      this.note(error, 'an artifact cannot be built or kept; the model is served as it is')
       return undefined
     }
   }
 
-  warn(err: unknown, message: string): void {
-    const level = this.#warned.has(message) ? 'debug' : 'warn'
-    this.#warned.add(message)
-    this.#log[level]({ err, cacheDir: this.#cacheDir }, message)
+  note(err: unknown, what: string): void {
+    this.#shortfalls.add(what, err, { cacheDir: this.#cacheDir })
   }
 }

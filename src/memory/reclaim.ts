@@ -1,5 +1,6 @@
 import { processState } from '../process-state.js'
-import { loadLibc } from '../protocol/libc.js'
+import { loadLibc, whyNoLibc } from '../protocol/libc.js'
+import type { Shortfalls } from '../telemetry/shortfalls.js'
 
 /** While a model is loaded: what is as large as weights has a mapping of its own, and goes back when it is freed. */
 const LOAD_MMAP_BYTES = 2 ** 20
@@ -76,6 +77,15 @@ export class Reclaimer {
       return this.reclaim()
     })
     return this.#next
+  }
+
+  /** Where it is asked for, would help, and cannot be done for want of koffi. */
+  noteShortfall(shortfalls: Shortfalls): void {
+    if (process.platform !== 'linux' || this.#allocator === 'untouched' || loadLibc() !== undefined) return
+    shortfalls.add(
+      "freed memory stays with the C library's allocator, as koffi cannot be loaded",
+      whyNoLibc(),
+    )
   }
 
   stats(): AllocatorStats {

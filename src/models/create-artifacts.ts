@@ -7,13 +7,14 @@ import { artifactOptionsSchema, userCacheDir } from '../config-artifacts.js'
 import { errors } from '../errors.js'
 import { builderEntry } from '../package-files.js'
 import type { Logger } from '../telemetry/logger.js'
+import type { Shortfalls } from '../telemetry/shortfalls.js'
 import { environment, filePathOf, resolverArgv } from './entries.js'
 
 /** Makes Electron behave as Node, if its fuse for that is on. */
 const ELECTRON_AS_NODE = process.versions.electron === undefined ? {} : { ELECTRON_RUN_AS_NODE: '1' }
 
 /** @throws ERR_INVALID_OPTIONS in a process that another runtime has started as its builder. */
-export function createArtifacts(config: RuntimeConfig, logger: Logger): Artifacts {
+export function createArtifacts(config: RuntimeConfig, logger: Logger, shortfalls: Shortfalls): Artifacts {
   const { artifacts, cacheDir } = config
   const parent = process.env[PARENT_VARIABLE]
   if (parent !== undefined) {
@@ -26,7 +27,7 @@ export function createArtifacts(config: RuntimeConfig, logger: Logger): Artifact
     builder: builderOf(config),
     options: typeof artifacts === 'object' ? artifacts : artifactOptionsSchema.parse({}),
   }
-  return new Artifacts(settings, logger.child({ component: 'artifacts' }))
+  return new Artifacts(settings, logger.child({ component: 'artifacts' }), shortfalls)
 }
 
 export function createTrials(config: RuntimeConfig): BatchTrials {

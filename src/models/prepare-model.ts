@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { Prepared } from '../artifacts/artifacts.js'
+import type { Prepared, PrepareOrder } from '../artifacts/artifacts.js'
 import { ARTIFACT_MODEL } from '../protocol/builder-messages.js'
 import type { ArtifactSource } from '../protocol/messages.js'
 import { artifactOptions } from '../protocol/session-options.js'
@@ -15,11 +15,11 @@ import { sessionOptionsOf } from './session-options.js'
  * @throws ERR_MODEL_LOAD, ERR_UNSUPPORTED_MODEL, ERR_WARMUP, ERR_RUNTIME_CLOSED
  */
 export async function prepareModel(serving: Serving, version: ModelVersion): Promise<Prepared> {
-  const { config, artifacts } = serving
+  const { config, artifacts, reclaimer, shortfalls } = serving
   const { spec, subject } = version
   const isOurs = hasBuiltInLoader(serving, version)
   const warmUp = warmUpFrom(spec.config.sample, subject)
-  const prepared = await artifacts.prepare({
+  const order: PrepareOrder = {
     ...subject,
     source: spec.source,
     sessionOptions: sessionOptionsOf(serving, version),
@@ -28,7 +28,9 @@ export async function prepareModel(serving: Serving, version: ModelVersion): Pro
     loadTimeoutMs: config.loadTimeoutMs,
     check: (files) => checkContent(version, files),
     samples: warmUp === undefined ? undefined : (signature) => [warmUp.inputs(signature)],
-  })
+  }
+  reclaimer.noteShortfall(shortfalls)
+  const prepared = await artifacts.prepare(order).finally(() => shortfalls.tell())
   // The content is the same; the stamps may be newer.
   version.files = prepared.files ?? version.files
   return prepared

@@ -25,7 +25,7 @@ export function tryArtifactLater(serving: Serving, version: ModelVersion, prepar
     version.trial = undefined
     const log = serving.logger.child({ component: 'artifacts', ...version.subject })
     try {
-      const built = await build(samples)
+      const built = await build(samples).finally(() => serving.shortfalls.tell())
       if (built.entry !== undefined) await version.lane.add(() => renew(built))
       else version.artifact = artifactStatsOf(built)
       const { artifact } = version

@@ -17,6 +17,7 @@ import type { VersionPool } from '../pools/version-pool.js'
 import type { LogLevel } from '../protocol/messages.js'
 import type { RequestTracker } from '../requests/request-tracker.js'
 import type { Logger } from '../telemetry/logger.js'
+import { Shortfalls } from '../telemetry/shortfalls.js'
 import { Catalogue } from './catalogue.js'
 import { createArtifacts, createTrials } from './create-artifacts.js'
 
@@ -87,6 +88,7 @@ export interface Serving {
   /** Every model that is known. */
   readonly catalogue: Catalogue
   readonly reclaimer: Reclaimer
+  readonly shortfalls: Shortfalls
   /** Pools on their way out, until their last thread has ended. */
   readonly endingPools: Set<VersionPool>
   /** Ends of pools that have no request left; each resolves when their memory is given back. */
@@ -104,6 +106,7 @@ export function createServing(
   emit: Serving['emit'],
 ): Serving {
   const meter = new MemoryMeter()
+  const shortfalls = new Shortfalls(logger)
   return {
     config,
     logger,
@@ -112,13 +115,14 @@ export function createServing(
     loadLane: new Lane(config.maxConcurrentLoads),
     cores: coresPerProcess(config.processes),
     loaders: new Map([['onnx', undefined]]),
-    artifacts: createArtifacts(config, logger),
+    artifacts: createArtifacts(config, logger, shortfalls),
     trials: createTrials(config),
     meter,
     governor: new MemoryGovernor(budgetOf(config), async () => (await meter.recent()).pssBytes),
     overlap: new Overlap(),
     catalogue: new Catalogue(),
     reclaimer: new Reclaimer(config.memory.allocator),
+    shortfalls,
     endingPools: new Set(),
     departures: new Set(),
     logLevel: config.logLevel,

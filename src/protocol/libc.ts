@@ -28,6 +28,7 @@ const M_MMAP_THRESHOLD = -3
 
 let libc: Libc | undefined
 let isTried = false
+let failure: unknown
 
 /**
  * The C library through koffi, an optional dependency; undefined without it or where it
@@ -47,10 +48,16 @@ export function loadLibc(): Libc | undefined {
       trim: malloc?.trim,
       setThresholds: malloc?.setThresholds,
     }
-  } catch {
-    libc = undefined
+  } catch (error) {
+    const isMissing = (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND'
+    failure = isMissing ? new Error('it is not installed; npm install koffi', { cause: error }) : error
   }
   return libc
+}
+
+/** What keeps koffi from being used, once `loadLibc` has returned undefined. */
+export function whyNoLibc(): unknown {
+  return failure
 }
 
 function askForDeathSignal(library: import('koffi').LibraryHandle): boolean {

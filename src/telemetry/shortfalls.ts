@@ -1,0 +1,40 @@
+import { messageOf } from '../errors.js'
+import type { Logger } from './safe-logger.js'
+
+interface Shortfall {
+  readonly what: string
+  readonly err: unknown
+  readonly fields: Readonly<Record<string, unknown>>
+}
+
+/** What cannot be done in these surroundings, and is gone without: each thing is told once, all that come together in one warning. */
+export class Shortfalls {
+  readonly #log: Logger
+  readonly #known = new Set<string>()
+  #untold: Shortfall[] = []
+
+  constructor(log: Logger) {
+    this.#log = log
+  }
+
+  /** `what` says what is not done, `err` why. */
+  add(what: string, err: unknown, fields: Shortfall['fields'] = {}): void {
+    if (this.#known.has(what)) {
+      this.#log.debug({ err, ...fields }, what)
+      return
+    }
+    this.#known.add(what)
+    this.#untold.push({ what, err, fields })
+  }
+
+  /** To be called at the end of whatever may have added something. */
+  tell(): void {
+    const told = this.#untold
+    if (told.length === 0) return
+    this.#untold = []
+    const causes = told.map(({ err }) => err)
+    const err = causes.length === 1 ? causes[0] : new AggregateError(causes, causes.map(messageOf).join('; '))
+    const fields = Object.assign({}, ...told.map((each) => each.fields))
+    this.#log.warn({ err, ...fields }, told.map(({ what }) => what).join('; '))
+  }
+}

@@ -1,0 +1,40 @@
+import { describe, expect, it } from 'vitest'
+import { Shortfalls } from '../../../src/telemetry/shortfalls.js'
+import { type Line, listLogger } from '../../fixtures/test-logger.js'
+
+describe('what cannot be done here', () => {
+  const lines: Line[] = []
+  const shortfalls = new Shortfalls(listLogger(lines))
+  const told = (): Line[] => lines.splice(0)
+
+  it('is told in one warning, with the reasons of all', () => {
+    const [one, other] = [new Error('it is read-only'), new Error('it is missing')]
+    shortfalls.add('nothing is kept', one, { cacheDir: '/cache' })
+    shortfalls.add('no memory goes back', other)
+    expect(told()).toEqual([])
+    shortfalls.tell()
+    const [line, ...more] = told()
+    expect(more).toEqual([])
+    expect(line).toMatchObject({
+      level: 'warn',
+      message: 'nothing is kept; no memory goes back',
+      fields: {
+        cacheDir: '/cache',
+        err: { message: 'it is read-only; it is missing', errors: [one, other] },
+      },
+    })
+  })
+
+  it('is told once', () => {
+    shortfalls.add('nothing is kept', new Error('it is read-only'))
+    shortfalls.tell()
+    expect(told()).toMatchObject([{ level: 'debug', message: 'nothing is kept' }])
+  })
+
+  it('is told later if it is found later, with its own error', () => {
+    const late = new Error('the disk is full')
+    shortfalls.add('nothing is built', late)
+    shortfalls.tell()
+    expect(told()).toEqual([{ level: 'warn', message: 'nothing is built', fields: { err: late } }])
+  })
+})
