@@ -38,6 +38,9 @@ export function whyNotOpened(cause: unknown, machine: Machine = thisMachine): st
   if (isNotFound(cause)) {
     return `the binary of onnxruntime-node for ${place} is missing; install the package again, or have the tool that copied it copy its folder \`bin\` too`
   }
+  if ((cause as NodeJS.ErrnoException).code === 'ERR_DLOPEN_DISABLED') {
+    return `onnxruntime-node cannot be opened: ${message}; start Node with --allow-addons, and without --no-addons`
+  }
   // See `onnxRuntime.keepOpen`, which comes too late where another thread has opened it before.
   if (message.includes('did not self-register')) {
     return 'onnxruntime-node cannot be opened: a thread that had it open has ended, and Node cannot open version 1.24 again; import it on the main thread first, or use 1.25 or later'
