@@ -1,11 +1,12 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { mkdir, readdir, rename, rm, rmdir, stat, statfs, utimes } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm, stat, statfs, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { ARTIFACT_FORMS, type FileHash } from '../protocol/builder-messages.js'
 import type { Signature } from '../tensors/tensor.js'
 import { CacheUses } from './cache-uses.js'
 import { type FileStamp, stampOf, stampsOf } from './file-stamp.js'
+import { assertOwn, makeFolder } from './own-folders.js'
 import type { Probed } from './probe.js'
 import { mayBeAlive, ownIdentity } from './process-identity.js'
 import { readRecord, writeRecord } from './record-file.js'
@@ -20,7 +21,6 @@ const KEPT_MS = 30 * DAY_MS
 const MAX_RECORDS = 4096
 /** Length of a hash in hexadecimal. */
 const KEY_LENGTH = 64
-const OTHERS_WRITE = 0o022
 /** Files whose stamps are remembered. */
 const MAX_VERIFIED = 1024
 
@@ -84,7 +84,7 @@ export class ArtifactCache {
 
   /** Makes the folders, and removes what nobody needs any more. @throws Error where it cannot be used. */
   async open(): Promise<void> {
-    for (const name of FOLDERS) await mkdir(join(this.#root, name), { recursive: true, mode: 0o700 })
+    for (const name of FOLDERS) await makeFolder(join(this.#root, name))
     await assertOwn(this.#root, FOLDERS, this.#unfinished())
     // Nothing is removed from a cache that can only be read.
     await this.#sweep().catch(() => undefined)
@@ -296,25 +296,4 @@ async function usedAtMs(path: string): Promise<number> {
     ({ mtimeMs }) => mtimeMs,
     () => 0,
   )
-}
-
-/**
- * Refuses a cache that other users could change. It is compared with a new folder, since some file
- * systems know no owners or modes.
- * @throws Error if a folder belongs to another user, or may be written by others.
- */
-async function assertOwn(root: string, names: readonly string[], sample: string): Promise<void> {
-  try {
-    await mkdir(sample, { mode: 0o700 })
-  } catch {
-    // It cannot be written, and so is used as far as it is filled.
-    return
-  }
-  const own = await stat(sample)
-  await rmdir(sample)
-  for (const folder of [root, ...names.map((name) => join(root, name))]) {
-    const { uid, mode } = await stat(folder)
-    if (uid !== own.uid) throw new Error(`${folder} belongs to another user (${uid}, not ${own.uid})`)
-    if ((mode & OTHERS_WRITE & ~own.mode) !== 0) throw new Error(`${folder} may be written by other users`)
-  }
 }

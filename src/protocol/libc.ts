@@ -50,7 +50,7 @@ export function loadLibc(): Libc | undefined {
     }
   } catch (error) {
     const isMissing = (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND'
-    failure = isMissing ? new Error('it is not installed; npm install koffi', { cause: error }) : error
+    failure = isMissing ? new Error('it is not installed; npm install koffi') : error
   }
   return libc
 }

@@ -16,12 +16,12 @@ describe('the recipes of docs/bundling.md', () => {
       'webpack@5',
       'webpack-cli@6',
     ])
-    project.write(recipeOf('bundling.md', 'Bundling').files)
+    project.write(recipeOf('bundling', 'Bundling').files)
   })
   afterAll(() => project[Symbol.dispose]())
 
   const bundle = async (heading: string, command: number): Promise<void> => {
-    const { files, commands } = recipeOf('bundling.md', heading)
+    const { files, commands } = recipeOf('bundling', heading)
     project.write(files)
     await project.shell(`rm -rf dist cache; ${commands[command]}`)
   }

@@ -55,15 +55,18 @@ export class Project {
     args: readonly string[],
     env: Readonly<Record<string, string>> = {},
   ): Promise<Ran> {
-    const cacheDir = join(this.path, 'cache')
     return run(program, [...args], {
       cwd: this.path,
-      env: { ...userEnv(), TBCOIN_CACHE_DIR: cacheDir, ...env },
+      env: { ...this.environment(), ...env },
       maxBuffer: 64 * 2 ** 20,
       timeout: 240_000,
     }).catch((error: Error & Ran) => {
       throw new Error(`${program} ${args.join(' ')}: ${error.message}\n${error.stdout}\n${error.stderr}`)
     })
+  }
+
+  environment(): NodeJS.ProcessEnv {
+    return { ...userEnv(), TBCOIN_CACHE_DIR: join(this.path, 'cache') }
   }
 
   node(...args: readonly string[]): Promise<Ran> {
@@ -90,4 +93,13 @@ export class Project {
   [Symbol.dispose](): void {
     this.#folder[Symbol.dispose]()
   }
+}
+
+/** The lines that a runtime has logged, among what else a process has written. */
+export function logLines({ stderr }: Ran): readonly { readonly msg: string; readonly reason?: string }[] {
+  const lines = stderr.split('\n').filter((line) => line.startsWith('{'))
+  return lines.map((line) => {
+    const { msg, err } = JSON.parse(line) as { msg: string; err?: { message: string } }
+    return err === undefined ? { msg } : { msg, reason: err.message }
+  })
 }

@@ -9,9 +9,9 @@ export interface Recipe {
   readonly commands: readonly string[]
 }
 
-/** The files and commands that a section of a page of docs/ prints. */
+/** The files and commands that a section of `docs/<page>.md` prints. */
 export function recipeOf(page: string, heading: string): Recipe {
-  const section = sectionOf(readFileSync(join(packageRoot, 'docs', page), 'utf8'), heading)
+  const section = sectionOf(readFileSync(join(packageRoot, `docs/${page}.md`), 'utf8'), heading)
   const files = codeBlocks(section, 'js').map(
     (text) => [/^\/\/ (\S+)/.exec(text)?.[1] as string, text] as const,
   )

@@ -55,7 +55,7 @@ describe('what a file tracer has collected', () => {
   }
 
   it.each(['mjs', 'cjs'])('@vercel/nft serves (%s)', async (extension) => {
-    const { files } = recipeOf('installing.md', 'File tracers')
+    const { files } = recipeOf('installing', 'File tracers')
     const name = `service.${extension}`
     const text =
       extension === 'mjs' ? service : service.replace(/import (.*) from (.*)/, 'const $1 = require($2)')
@@ -65,7 +65,7 @@ describe('what a file tracer has collected', () => {
   })
 
   it.each(['--turbopack', '--webpack'])('the standalone output of Next.js serves (%s)', async (bundler) => {
-    project.write(recipeOf('installing.md', 'Next.js').files)
+    project.write(recipeOf('installing', 'Next.js').files)
     await project.shell(`rm -rf .next && npx next build ${bundler}`, { NEXT_TELEMETRY_DISABLED: '1' })
     const script = join(project.path, 'ask.mjs')
     expect(await runAlone('.next/standalone', script)).toEqual({ stdout: '200 3\n', stderr: '' })

@@ -1,0 +1,84 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import * as graphs from '../fixtures/graphs.js'
+import { logLines, Project, type Ran } from './kit.js'
+import { recipeOf } from './recipes.js'
+
+const isStable = process.allowedNodeEnvironmentFlags.has('--permission')
+const [printed = ''] = recipeOf('surroundings', "Node's permission model").commands
+const command = isStable ? printed : printed.replace('--permission', '--experimental-permission')
+const asItIs = '1024 numbers, original\n'
+const withArtifact = /^1024 numbers, (prepacked|external)\n$/
+
+/** A builder that writes down whether it is under the permission model itself. */
+const spy = `
+require('node:fs').writeFileSync('cache/spied', String(process.permission !== undefined))
+require('tbcoin-engine/artifact-builder')
+`
+
+describe("Node's permission model", () => {
+  let project: Project
+  beforeAll(async () => {
+    project = await Project.install([])
+    project.write({ ...recipeOf('surroundings', 'Surroundings').files, 'spy.cjs': spy })
+    writeFileSync(join(project.path, 'model.onnx'), graphs.bigLoad(4))
+  })
+  beforeEach(() => project.shell('rm -rf cache'))
+  afterAll(() => project[Symbol.dispose]())
+
+  const without = (grant: RegExp): Promise<Ran> => project.shell(command.replace(grant, ''))
+
+  it('with the grants of docs/surroundings.md, lets artifacts be built and used, without a warning', async () => {
+    for (const _ of ['built', 'found']) {
+      const ran = await project.shell(command)
+      expect(ran.stdout).toMatch(withArtifact)
+      expect(logLines(ran)).toEqual([])
+    }
+  })
+
+  it.each([
+    [
+      '--allow-child-process',
+      / --allow-child-process/,
+      /tries models/,
+      /start Node with --allow-child-process too/,
+    ],
+    [
+      '--allow-fs-write',
+      / --allow-fs-write=\S+/,
+      /cache cannot be used/,
+      /--allow-fs-write=\S+\/cache\/\* too/,
+    ],
+    ['the star', /(?<=cache)\/\*/, /cache cannot be used/, /--allow-fs-write=\S+\/cache\/\* too/],
+    [
+      'both, with one warning too,',
+      / --allow-(?:child-process|fs-write=\S+)/g,
+      /cache cannot be used.*tries models/,
+      /--allow-fs-write.*--allow-child-process/,
+    ],
+  ])(
+    'without %s has models served as they are, with one warning that names the flag',
+    async (_, grant, msg, reason) => {
+      const ran = await without(grant)
+      expect(ran.stdout).toBe(asItIs)
+      expect(logLines(ran)).toEqual([
+        { msg: expect.stringMatching(msg), reason: expect.stringMatching(reason) },
+      ])
+    },
+  )
+
+  it.each([
+    ['--allow-worker', / --allow-worker/, /ERR_INVALID_OPTIONS/],
+    ['--allow-addons', / --allow-addons/, /ERR_MODEL_LOAD/],
+  ])('without %s is an error that names the flag', async (flag, grant, code) => {
+    const refusal = without(grant)
+    await expect(refusal).rejects.toThrow(`start Node with ${flag}`)
+    await expect(refusal).rejects.toThrow(code)
+  })
+
+  it(`${isStable ? 'binds' : 'does not bind'} the process that tries models`, async () => {
+    await project.shell(`mkdir cache; TBCOIN_BUILDER_ENTRY=spy.cjs ${command}`)
+    expect(readFileSync(join(project.path, 'cache/spied'), 'utf8')).toBe(String(isStable))
+  })
+})
