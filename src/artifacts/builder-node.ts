@@ -27,6 +27,14 @@ export function builderNode(wanted: string | undefined, host: HostProcess = proc
   }
 }
 
+/** The environment of a builder: Electron behaves as Node with one variable more, if its fuse for that is on. */
+export function builderEnvironment(
+  env: BuilderEntry['env'],
+  host: HostProcess = process,
+): BuilderEntry['env'] {
+  return host.versions.electron === undefined ? env : { ...env, ELECTRON_RUN_AS_NODE: '1' }
+}
+
 function isNode(host: HostProcess): boolean {
   const { electron, nw, bun, deno } = host.versions
   const others = [electron, nw, bun, deno, host.pkg, host.__nexe, host.boxednode]

@@ -1,6 +1,6 @@
 import { Artifacts } from '../artifacts/artifacts.js'
 import { BatchTrials } from '../artifacts/batch-trials.js'
-import { builderNode } from '../artifacts/builder-node.js'
+import { builderEnvironment, builderNode } from '../artifacts/builder-node.js'
 import { type BuilderEntry, PARENT_VARIABLE } from '../artifacts/child-processes.js'
 import type { RuntimeConfig } from '../config.js'
 import { artifactOptionsSchema, userCacheDir } from '../config-artifacts.js'
@@ -9,9 +9,6 @@ import { builderEntry } from '../package-files.js'
 import type { Logger } from '../telemetry/logger.js'
 import type { Shortfalls } from '../telemetry/shortfalls.js'
 import { environment, filePathOf, resolverArgv } from './entries.js'
-
-/** Makes Electron behave as Node, if its fuse for that is on. */
-const ELECTRON_AS_NODE = process.versions.electron === undefined ? {} : { ELECTRON_RUN_AS_NODE: '1' }
 
 /** @throws ERR_INVALID_OPTIONS in a process that another runtime has started as its builder. */
 export function createArtifacts(config: RuntimeConfig, logger: Logger, shortfalls: Shortfalls): Artifacts {
@@ -39,6 +36,6 @@ function builderOf({ builderEntry: moved, builderExecPath }: RuntimeConfig): Bui
     path: moved === undefined ? builderEntry() : filePathOf(moved),
     node: builderNode(builderExecPath === undefined ? undefined : filePathOf(builderExecPath)),
     execArgv: resolverArgv(false),
-    env: { ...environment(), ...ELECTRON_AS_NODE },
+    env: builderEnvironment(environment()),
   }
 }

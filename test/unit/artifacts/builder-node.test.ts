@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { builderNode, type HostProcess } from '../../../src/artifacts/builder-node.js'
+import { builderEnvironment, builderNode, type HostProcess } from '../../../src/artifacts/builder-node.js'
 
 const sea = (isSea: boolean) => ({
   getBuiltinModule: (id: string) => (id === 'node:sea' ? { isSea: () => isSea } : undefined),
@@ -50,5 +50,17 @@ describe('the Node that runs a builder', () => {
   it('is told by its name where Node does not say whether it is a single executable', () => {
     const { getBuiltinModule: _, ...old } = host('/usr/bin/node')
     expect(builderNode(undefined, old)).toEqual({ path: '/usr/bin/node' })
+  })
+})
+
+describe('the environment of a builder', () => {
+  it('makes Electron behave as Node, in the main process and wherever else it runs', () => {
+    const electron = host('/opt/electron', { versions: { node: '24.9.0', electron: '45.5.0' } })
+    expect(builderNode(electron.execPath, electron)).toEqual({ path: electron.execPath })
+    expect(builderEnvironment({ LANG: 'C' }, electron)).toEqual({ LANG: 'C', ELECTRON_RUN_AS_NODE: '1' })
+  })
+
+  it('is left as it is elsewhere', () => {
+    expect(builderEnvironment({ LANG: 'C' })).toEqual({ LANG: 'C' })
   })
 })
