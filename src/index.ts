@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 export type { ArtifactStats } from './artifacts/artifact-stats.js'
 export type {
   HotSwapOptions,

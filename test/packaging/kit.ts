@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { inject } from 'vitest'
+import { afterAll, beforeAll, inject } from 'vitest'
 import * as graphs from '../fixtures/graphs.js'
 import { tempFolder } from '../fixtures/temp-folder.js'
 import { userEnv } from './surroundings.js'
@@ -102,4 +102,14 @@ export function logLines({ stderr }: Ran): readonly { readonly msg: string; read
     const { msg, err } = JSON.parse(line) as { msg: string; err?: { message: string } }
     return err === undefined ? { msg } : { msg, reason: err.message }
   })
+}
+
+/** A project that the tests of a block share, there from their beginning to their end. */
+export function sharedProject(...packages: readonly string[]): () => Project {
+  let project: Project | undefined
+  beforeAll(async () => {
+    project = await Project.install(packages)
+  })
+  afterAll(() => project?.[Symbol.dispose]())
+  return () => project as Project
 }

@@ -231,20 +231,43 @@ describe('the README', () => {
     const [shown] = codeBlocks(sectionOf(readme, 'Custom loaders'), 'ts')
     expect(shown).toBe(readFileSync(`${root}examples/loaders/tree-ensemble.ts`, 'utf8'))
   })
+})
 
+/** Links of a page, with those in tags, but to other sites. */
+function linksOf(page: string): string[] {
+  const links = page.matchAll(/\]\(([^)]+)\)|(?:src|href)="([^"]+)"/g)
+  return [...links].map(([, link, attribute]) => (link ?? attribute) as string).filter(isRelative)
+}
+
+function isRelative(link: string): boolean {
+  return !/^\w+:/.test(link)
+}
+
+function anchorsOf(page: string): string[] {
+  return [...page.matchAll(/^#+ (.+)$/gm)].map((match) =>
+    (match[1] as string)
+      .toLowerCase()
+      .replace(/[^\w -]/g, '')
+      .replaceAll(' ', '-'),
+  )
+}
+
+// The registry shows the README with relative links led into the repository, which has what a checkout has.
+describe.each([
+  'README.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
+  'CHANGELOG.md',
+  ...readdirSync(`${root}docs`).map((file) => `docs/${file}`),
+])('%s', (page) => {
   it('links to sections and files that are there', () => {
-    const links = [...readme.matchAll(/\]\((?!https?:)([^)]+)\)/g)].map((match) => match[1] as string)
-    const anchors = [...readme.matchAll(/^#+ (.+)$/gm)].map(
-      (match) =>
-        `#${(match[1] as string)
-          .toLowerCase()
-          .replace(/[^\w -]/g, '')
-          .replaceAll(' ', '-')}`,
-    )
-    const isThere = (link: string): boolean =>
-      link.startsWith('#') ? anchors.includes(link) : existsSync(`${root}${link}`)
-    expect(links.length).toBeGreaterThan(3)
-    expect(links.filter((link) => !isThere(link))).toEqual([])
+    const isThere = (link: string): boolean => {
+      const { pathname, hash } = new URL(link, `file:///${page}`)
+      const file = `${root}${pathname.slice(1)}`
+      if (!existsSync(file)) return false
+      return hash === '' || anchorsOf(readFileSync(file, 'utf8')).includes(hash.slice(1))
+    }
+    expect(linksOf(readFileSync(`${root}${page}`, 'utf8')).filter((link) => !isThere(link))).toEqual([])
   })
 })
 
