@@ -1,9 +1,11 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
 // Makes the CommonJS half of the package out of the compiled ES modules: the library, and the entries of the replica
-// threads and of the builder.
+// threads and of the builder; and what bundles of other people need beside them.
 
 interface Manifest {
   readonly dependencies: Readonly<Record<string, string>>
@@ -34,6 +36,31 @@ async function bundle(entry: string, external: readonly string[]): Promise<void>
     external: [...external],
     // Read in the ES module only.
     logOverride: { 'empty-import-meta': 'silent' },
+    logLevel: 'warning',
+  })
+}
+
+/**
+ * Makes the file that Piscina starts its threads from, `worker.js` beside its own file, into one that stands alone, for
+ * bundles with Piscina inside. Their folder decides whether it is CommonJS or an ES module, so it is both.
+ */
+async function bundleWorker(): Promise<void> {
+  const piscina = dirname(createRequire(import.meta.url).resolve('piscina'))
+  const { version } = JSON.parse(readFileSync(join(piscina, '../package.json'), 'utf8'))
+  if (manifest.dependencies.piscina !== version)
+    throw new Error(`worker.js fits Piscina ${version} only, which package.json has to ask for, exactly`)
+  await build({
+    entryPoints: [join(piscina, 'worker.js')],
+    outfile: path('workers/worker.js'),
+    bundle: true,
+    platform: 'node',
+    format: 'iife',
+    target: 'node20',
+    external: ['@napi-rs/nice'],
+    banner: {
+      js: "{ const require = process.getBuiltinModule('node:module').createRequire(process.argv[1])",
+    },
+    footer: { js: '}' },
     logLevel: 'warning',
   })
 }
@@ -71,5 +98,6 @@ await Promise.all([
   bundle('src/index.js', externals),
   bundle('workers/replica.js', ['onnxruntime-node', 'koffi']),
   bundle('workers/artifact-builder.js', ['onnxruntime-node', 'koffi']),
+  bundleWorker(),
   declare(),
 ])

@@ -1,9 +1,11 @@
 import { writeFileSync } from 'node:fs'
 import { constants, getPriority, setPriority } from 'node:os'
+import { messageOf } from '../src/errors.js'
 import {
   type BuilderMessage,
   type BuilderOrder,
   type BuilderReplies,
+  type BuilderSubject,
   EMPTY_STEP,
 } from '../src/protocol/builder-messages.js'
 import { loadLibc } from '../src/protocol/libc.js'
@@ -11,6 +13,7 @@ import { buildArtifact, whileLoaded } from './build-artifact.js'
 import { failure } from './failure.js'
 import { digestOf, hashOf } from './file-hash.js'
 import { dataNamesIn, pathsIn } from './model-paths.js'
+import { importOnnxRuntime } from './onnx-loader.js'
 import { tryEmptyAxes, tryRuns } from './probe-model.js'
 import { tryBatches } from './proof-trial.js'
 import { refuseSpecialFile } from './regular-file.js'
@@ -40,10 +43,24 @@ async function carryOut(order: BuilderOrder): Promise<void> {
   // Callers whose requests cannot share runs yet wait for a trial, and nobody for the rest.
   const niceness = order.kind === 'trial' ? TRIAL_NICENESS : constants.priority.PRIORITY_BELOW_NORMAL
   setPriority(Math.max(getPriority(), niceness))
+  const obstacle = order.kind === 'digest' || order.kind === 'hash' ? undefined : await obstacleTo(order)
+  if (obstacle !== undefined) return send({ kind: 'unable', reason: obstacle })
   try {
     await send({ kind: 'reply', reply: await done(order) })
   } catch (error) {
     await send({ kind: 'reply', reply: failure(error) })
+  }
+}
+
+/** Why no model can be loaded here, although replicas may well: a bundler has taken this file apart, say. */
+async function obstacleTo(order: BuilderSubject): Promise<string | undefined> {
+  await step('load')
+  try {
+    await importOnnxRuntime(order)
+    return undefined
+  } catch (error) {
+    const { message, cause } = error as Error
+    return `${message} (${messageOf(cause)})`
   }
 }
 

@@ -38,7 +38,9 @@ export async function load(context: LoaderContext): Promise<LoadedModel> {
 }
 
 /** Imported here and not at the top: opening the native library has to happen under the guard. */
-async function importOnnxRuntime(context: LoaderContext): Promise<typeof Ort> {
+export async function importOnnxRuntime(
+  context: Pick<LoaderContext, 'model' | 'version'>,
+): Promise<typeof Ort> {
   try {
     const { default: ort } = await import('./onnxruntime.cjs')
     ort.env.logLevel = 'fatal'

@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 import { messageOf } from '../errors.js'
 import { missingGrant } from '../protocol/permission.js'
@@ -26,6 +27,10 @@ export async function startChild({ path, node, execArgv, env }: BuilderEntry): P
   const grant = missingGrant('child')
   if (grant !== undefined)
     throw new NoBuilder(`the permission model lets this process start no other; ${grant}`)
+  if (!existsSync(path))
+    throw new NoBuilder(
+      `its file ${path} is not there, or may not be read; if a bundler has moved it, set \`builderEntry\``,
+    )
   const parent = String(process.pid)
   const child = forked(path, [parent], {
     execPath: node.path,

@@ -25,12 +25,14 @@ export interface BuilderLimits {
   readonly keepsAwake?: boolean
 }
 
+const NOT_OURS = 'if a bundler has made its file, see that `builderEntry` is `tbcoin-engine/artifact-builder`'
+
 /** Processes that have come up. */
 const readyChildren = new WeakSet<ChildProcess>()
 
 /**
  * Gives a process an order and resolves with its reply.
- * @throws BuilderDeath; NoBuilder if it has not come up. It is to be ended then.
+ * @throws BuilderDeath; NoBuilder if it has not come up, or can load no model. It is to be ended then.
  */
 export function converse(child: ChildProcess, order: BuilderOrder, limits: BuilderLimits): Promise<unknown> {
   return new Promise((resolve, reject) => {
@@ -48,7 +50,11 @@ export function converse(child: ChildProcess, order: BuilderOrder, limits: Build
     }
     const die = (kind: DeathCause, why: string): void => {
       settle()
-      reject(isReady ? new BuilderDeath(kind, why, { step, rejected, signature }) : new NoBuilder(why))
+      reject(
+        isReady
+          ? new BuilderDeath(kind, why, { step, rejected, signature })
+          : new NoBuilder(`${why}, before it was ready; ${NOT_OURS}`),
+      )
     }
     const within = (limitMs: number, what: string): NodeJS.Timeout =>
       awake(setTimeout(() => die('limit', `it did not ${what} within ${limitMs} ms`), limitMs))
@@ -71,7 +77,10 @@ export function converse(child: ChildProcess, order: BuilderOrder, limits: Build
       else if (message?.kind === 'step') enter(message.step)
       else if (message?.kind === 'loaded') signature = message.signature
       else if (message?.kind === 'rejected') rejected.push(message.rejected)
-      else if (message?.kind === 'reply') {
+      else if (message?.kind === 'unable') {
+        settle()
+        reject(new NoBuilder(message.reason))
+      } else if (message?.kind === 'reply') {
         settle()
         resolve(message.reply)
       }

@@ -16,6 +16,7 @@ import {
   type ThreadTask,
 } from '../protocol/messages.js'
 import { Turn } from '../protocol/turn.js'
+import { remedyOfMissing } from './missing-file.js'
 import { GuardSlot } from './replica-guard.js'
 import type { ExitListener, ReplicaHost } from './replica-host.js'
 import { TaskPort } from './task-port.js'
@@ -23,7 +24,7 @@ import { TaskPort } from './task-port.js'
 export interface PiscinaHostOptions {
   readonly model: string
   readonly version: string
-  /** The replica entry, a file URL. */
+  /** Path of the replica entry. */
   readonly entry: string
   readonly execArgv: readonly string[]
   readonly env: Readonly<Record<string, string | undefined>>
@@ -240,15 +241,19 @@ export class PiscinaHost implements ReplicaHost {
   }
 
   #whyGone(): Error {
-    const { model, version } = this.#options
-    const reason =
-      this.#lastError === undefined ? 'it was ended' : `${this.#lastError.name}: ${this.#lastError.message}`
+    const { model, version, entry } = this.#options
+    const reason = this.#lastError === undefined ? 'it was ended' : reasonOf(this.#lastError, entry)
     return new errors.ERR_REPLICA_EXITED(`a replica of ${model}@${version} is gone: ${reason}`, {
       model,
       version,
       cause: this.#lastError,
     })
   }
+}
+
+function reasonOf(error: Error, entry: string): string {
+  const remedy = remedyOfMissing(error, entry)
+  return `${error.name}: ${error.message}${remedy === undefined ? '' : `; ${remedy}`}`
 }
 
 function claimTurn({ model, version }: PiscinaHostOptions): Turn {

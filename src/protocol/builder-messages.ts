@@ -125,6 +125,8 @@ export interface BuilderReplies {
 /** What the builder sends: what it is about to do, since that may be the end of it, and replies. */
 export type BuilderMessage =
   | { readonly kind: 'ready' }
+  /** It cannot load any model, whatever the order. */
+  | { readonly kind: 'unable'; readonly reason: string }
   | { readonly kind: 'step'; readonly step: string }
   | { readonly kind: 'loaded'; readonly signature: Signature }
   | { readonly kind: 'rejected'; readonly rejected: RejectedForm }

@@ -1,13 +1,27 @@
+import { cpSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Project } from './kit.js'
-import { recipeOf } from './recipes.js'
+import { codeBlocks, filesIn, sectionOf } from '../fixtures/markdown.js'
+import { tempFolder } from '../fixtures/temp-folder.js'
+import { Project, type Ran } from './kit.js'
+import { packageRoot } from './surroundings.js'
 
+const page = readFileSync(join(packageRoot, 'docs/bundling.md'), 'utf8')
+const bundlers = ['esbuild', 'rollup', 'webpack'] as const
 const answer = '3 probabilities\n'
 
+const copy = codeBlocks(page, 'sh')[0] as string
+
+/** A bundle of the builder as an ES module, which has no `require` for what is external. */
+const builderWithoutRequire =
+  'npx esbuild node_modules/tbcoin-engine/dist/workers/artifact-builder.js --bundle --platform=node --format=esm --external:onnxruntime-node --external:koffi --outfile=dist/artifact-builder.mjs'
+
 describe('the recipes of docs/bundling.md', () => {
-  let project: Project
+  const outputs = tempFolder()
+  let beside: Project
+  let native: Project
   beforeAll(async () => {
-    project = await Project.install([
+    using project = await Project.install([
       'esbuild@0.28.2',
       'rollup@4',
       '@rollup/plugin-commonjs',
@@ -16,24 +30,97 @@ describe('the recipes of docs/bundling.md', () => {
       'webpack@5',
       'webpack-cli@6',
     ])
-    project.write(recipeOf('bundling', 'Bundling').files)
+    project.write(filesIn(page, 'js'))
+    const bundle = async (name: string, lines: string): Promise<void> => {
+      await project.shell(`set -e\n${lines}`)
+      renameSync(join(project.path, 'dist'), join(outputs.path, name))
+    }
+    for (const bundler of bundlers) {
+      const [external, inlined] = codeBlocks(sectionOf(page, bundler), 'sh')
+      await bundle(`${bundler} external`, external as string)
+      await bundle(`${bundler} inlined`, `${inlined}\n${copy}`)
+    }
+    await bundle('a builder without require', builderWithoutRequire)
+    beside = await Project.install([])
+    native = await Project.bare(['onnxruntime-node@1.30.0', 'koffi@3'])
+  }, 600_000)
+  afterAll(() => {
+    for (const each of [outputs, beside, native]) each?.[Symbol.dispose]()
   })
-  afterAll(() => project[Symbol.dispose]())
 
-  const bundle = async (heading: string, command: number): Promise<void> => {
-    const { files, commands } = recipeOf('bundling', heading)
-    project.write(files)
-    await project.shell(`rm -rf dist cache; ${commands[command]}`)
+  // By now nothing is left of where the bundles were made.
+  const move = (project: Project, name: string): string => {
+    for (const folder of ['dist', 'cache'])
+      rmSync(join(project.path, folder), { recursive: true, force: true })
+    cpSync(join(outputs.path, name), join(project.path, 'dist'), { recursive: true })
+    return join(project.path, 'dist')
   }
-  const serve = (env: Record<string, string>) => project.onEveryNode('node dist/service.mjs', env)
+  const serve = (project: Project, file: string, env: Record<string, string> = {}): Promise<Ran> =>
+    project.onEveryNode(`node dist/${file}`, env)
+
+  describe.each(bundlers)('%s', (bundler) => {
+    it.each(['service.mjs', 'service.cjs'])('makes a %s that answers beside the package', async (file) => {
+      move(beside, `${bundler} external`)
+      expect(await serve(beside, file)).toEqual({ stdout: answer, stderr: '' })
+    })
+
+    it.each([
+      ['service.mjs', 'commonjs'],
+      ['service.mjs', 'module'],
+      ['service.cjs', 'commonjs'],
+      ['service.cjs', 'module'],
+    ])('makes a %s that answers beside native packages only, in a package of type %s', async (file, type) => {
+      move(native, `${bundler} inlined`)
+      native.write({ 'package.json': JSON.stringify({ type }) })
+      expect(await serve(native, file, { IS_INLINED: '1' })).toEqual({ stdout: answer, stderr: '' })
+    })
+  })
+
+  describe('a bundle that lacks a file', () => {
+    it.each([
+      ['replica.cjs', 'set `replicaEntry`'],
+      ['worker.js', 'needs a copy of `tbcoin-engine/dist/workers/worker.js`'],
+    ])('fails without %s, and the error tells what to do', async (file, remedy) => {
+      const dist = move(native, 'esbuild inlined')
+      rmSync(join(dist, file))
+      await expect(serve(native, 'service.mjs', { IS_INLINED: '1' })).rejects.toThrow(remedy)
+    })
+
+    it('serves without the builder, and the warning names the option', async () => {
+      const dist = move(native, 'esbuild inlined')
+      rmSync(join(dist, 'artifact-builder.cjs'))
+      const { stdout, stderr } = await serve(native, 'service.mjs', { IS_INLINED: '1' })
+      expect({ stdout, warnings: warningsOf(stderr) }).toEqual({
+        stdout: answer,
+        warnings: [expect.stringContaining('set `builderEntry`')],
+      })
+    })
+  })
 
   it.each([
-    ['esbuild', 0, {}],
-    ['esbuild', 1, { IS_INLINED: '1' }],
-    ['rollup', 0, { IS_INLINED: '1' }],
-    ['webpack', 0, {}],
-  ])('%s %i makes a service that answers, without a warning', async (heading, command, env) => {
-    await bundle(heading, command)
-    expect(await serve(env)).toEqual({ stdout: answer, stderr: '' })
+    [
+      'cannot open onnxruntime-node',
+      () => readFileSync(join(outputs.path, 'a builder without require/artifact-builder.mjs'), 'utf8'),
+      'Dynamic require of "onnxruntime-node" is not supported',
+    ],
+    ['ends at its start', () => 'process.exit(3)', 'exited with code 3, before it was ready'],
+  ])('a builder that %s is one warning, and models are served', async (_, builder, why) => {
+    const dist = move(native, 'esbuild inlined')
+    const service = readFileSync(join(dist, 'service.mjs'), 'utf8')
+    native.write({
+      'dist/service.mjs': service.replaceAll('artifact-builder.cjs', 'artifact-builder.mjs'),
+      'dist/artifact-builder.mjs': builder(),
+    })
+    const { stdout, stderr } = await serve(native, 'service.mjs', { IS_INLINED: '1' })
+    expect({ stdout, warnings: warningsOf(stderr) }).toEqual({
+      stdout: answer,
+      warnings: [expect.stringContaining(why)],
+    })
   })
 })
+
+/** The reasons of what was logged. */
+function warningsOf(stderr: string): string[] {
+  const lines = stderr.trim().split('\n')
+  return lines.map((line) => (JSON.parse(line) as { readonly err: { readonly message: string } }).err.message)
+}

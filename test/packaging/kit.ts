@@ -33,11 +33,16 @@ export class Project {
 
   /** With the packed package, `packages` beside it and, unless they have another, onnxruntime-node 1.30. */
   static async install(packages: readonly string[], manifest?: object): Promise<Project> {
-    const project = new Project(manifest)
     const all = packages.some((each) => each.startsWith('onnxruntime-node@'))
       ? packages
       : ['onnxruntime-node@1.30.0', ...packages]
-    await project.run('npm', ['install', '--no-save', tarball, ...all])
+    return Project.bare([tarball, ...all], manifest)
+  }
+
+  /** With `packages` only. */
+  static async bare(packages: readonly string[], manifest?: object): Promise<Project> {
+    const project = new Project(manifest)
+    await project.run('npm', ['install', '--no-save', ...packages])
     return project
   }
 

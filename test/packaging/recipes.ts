@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { codeBlocks, sectionOf } from '../fixtures/markdown.js'
+import { codeBlocks, filesIn, sectionOf } from '../fixtures/markdown.js'
 import { packageRoot } from './surroundings.js'
 
 export interface Recipe {
@@ -12,8 +12,5 @@ export interface Recipe {
 /** The files and commands that a section of `docs/<page>.md` prints. */
 export function recipeOf(page: string, heading: string): Recipe {
   const section = sectionOf(readFileSync(join(packageRoot, `docs/${page}.md`), 'utf8'), heading)
-  const files = codeBlocks(section, 'js').map(
-    (text) => [/^\/\/ (\S+)/.exec(text)?.[1] as string, text] as const,
-  )
-  return { files: Object.fromEntries(files), commands: codeBlocks(section, 'sh') }
+  return { files: filesIn(section, 'js'), commands: codeBlocks(section, 'sh') }
 }
