@@ -4,7 +4,7 @@ import { durationMs, parseOptions } from '../config.js'
 import { errors } from '../errors.js'
 import { ServerConnections } from './server-connections.js'
 
-/** A server of `node:http`, `node:https` or `node:http2` (Express, Koa), or what holds one as `server` (Fastify). */
+/** A server of `node:http`, `node:https` or `node:http2` (Express, Koa), or what holds one as `server` (Fastify). See docs/http.md. */
 export type ClosableServer = NetServer | { readonly server: NetServer }
 
 export interface ServerClosing {
