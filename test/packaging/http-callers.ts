@@ -10,6 +10,9 @@ export type Protocol = 'http' | 'https' | 'http2' | 'http2 without TLS'
 /** The end of a request on a session that was closed before the server saw it. */
 export const NOT_TAKEN = 'not taken'
 
+/** Marks the requests of `Callers`. */
+export const MARK = 'x-caller'
+
 /** How many requests came to which end: a status, or the code of an error. */
 export type Ends = Record<string, number>
 
@@ -52,10 +55,13 @@ export class Callers {
     for (;;) {
       const end = await new Promise<number | string>((resolve) => {
         const fail = ({ code }: NodeJS.ErrnoException): void => resolve(code ?? 'failed')
-        get({ host: '127.0.0.1', port: this.#port, agent: this.#agent }, (answer) => {
-          answer.resume().on('error', fail)
-          answer.once('end', () => resolve(answer.statusCode ?? 0))
-        }).once('error', fail)
+        get(
+          { host: '127.0.0.1', port: this.#port, agent: this.#agent, headers: { [MARK]: '1' } },
+          (answer) => {
+            answer.resume().on('error', fail)
+            answer.once('end', () => resolve(answer.statusCode ?? 0))
+          },
+        ).once('error', fail)
       })
       this.#count(end)
       if (end === 'ECONNREFUSED') return
@@ -71,7 +77,7 @@ export class Callers {
         session.once('close', () => resolve(false))
       })
       while (!session.closed && !session.destroyed) {
-        const stream = session.request({ ':path': '/' })
+        const stream = session.request({ ':path': '/', [MARK]: '1' })
         let status: number | undefined
         stream.on('response', (headers) => {
           status = headers[':status']
