@@ -6,7 +6,8 @@ export default defineConfig({
     include: ['test/packaging/**/*.test.ts'],
     globalSetup: 'test/packaging/setup.ts',
     pool: 'forks',
-    fileParallelism: false,
+    // Much of the time goes to the registry and the disk.
+    maxWorkers: 2,
     testTimeout: 300_000,
     hookTimeout: 300_000,
   },

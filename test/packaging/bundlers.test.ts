@@ -12,9 +12,9 @@ const answer = '3 probabilities\n'
 
 const copy = codeBlocks(page, 'sh')[0] as string
 
-/** A bundle of the builder as an ES module, which has no `require` for what is external. */
+/** A bundle of the builder as an ES module, whose `require` knows Node's own modules only. */
 const builderWithoutRequire =
-  'npx esbuild node_modules/tbcoin-engine/dist/workers/artifact-builder.js --bundle --platform=node --format=esm --external:onnxruntime-node --external:koffi --outfile=dist/artifact-builder.mjs'
+  'npx esbuild tbcoin-engine/artifact-builder --bundle --platform=node --format=esm --external:onnxruntime-node --external:koffi --outfile=dist/artifact-builder.mjs "--banner:js=const require = (id) => { const inside = process.getBuiltinModule(id); if (inside) return inside; throw new Error(id + \' is not inside\') }, __filename = import.meta.filename"'
 
 describe('the recipes of docs/bundling.md', () => {
   const outputs = tempFolder()
@@ -57,6 +57,7 @@ describe('the recipes of docs/bundling.md', () => {
   }
   const serve = (project: Project, file: string, env: Record<string, string> = {}): Promise<Ran> =>
     project.onEveryNode(`node dist/${file}`, env)
+  const serveInlined = (): Promise<Ran> => native.shell('node dist/service.mjs', { IS_INLINED: '1' })
 
   describe.each(bundlers)('%s', (bundler) => {
     it.each(['service.mjs', 'service.cjs'])('makes a %s that answers beside the package', async (file) => {
@@ -83,13 +84,13 @@ describe('the recipes of docs/bundling.md', () => {
     ])('fails without %s, and the error tells what to do', async (file, remedy) => {
       const dist = move(native, 'esbuild inlined')
       rmSync(join(dist, file))
-      await expect(serve(native, 'service.mjs', { IS_INLINED: '1' })).rejects.toThrow(remedy)
+      await expect(serveInlined()).rejects.toThrow(remedy)
     })
 
     it('serves without the builder, and the warning names the option', async () => {
       const dist = move(native, 'esbuild inlined')
       rmSync(join(dist, 'artifact-builder.cjs'))
-      const { stdout, stderr } = await serve(native, 'service.mjs', { IS_INLINED: '1' })
+      const { stdout, stderr } = await serveInlined()
       expect({ stdout, warnings: warningsOf(stderr) }).toEqual({
         stdout: answer,
         warnings: [expect.stringContaining('set `builderEntry`')],
@@ -101,7 +102,7 @@ describe('the recipes of docs/bundling.md', () => {
     [
       'cannot open onnxruntime-node',
       () => readFileSync(join(outputs.path, 'a builder without require/artifact-builder.mjs'), 'utf8'),
-      'Dynamic require of "onnxruntime-node" is not supported',
+      'onnxruntime-node is not inside',
     ],
     ['ends at its start', () => 'process.exit(3)', 'exited with code 3, before it was ready'],
   ])('a builder that %s is one warning, and models are served', async (_, builder, why) => {
@@ -111,7 +112,7 @@ describe('the recipes of docs/bundling.md', () => {
       'dist/service.mjs': service.replaceAll('artifact-builder.cjs', 'artifact-builder.mjs'),
       'dist/artifact-builder.mjs': builder(),
     })
-    const { stdout, stderr } = await serve(native, 'service.mjs', { IS_INLINED: '1' })
+    const { stdout, stderr } = await serveInlined()
     expect({ stdout, warnings: warningsOf(stderr) }).toEqual({
       stdout: answer,
       warnings: [expect.stringContaining(why)],

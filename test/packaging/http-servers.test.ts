@@ -10,7 +10,7 @@ import { modelPath } from '../../models/catalogue.js'
 import { codeBlocks, filesIn, sectionOf } from '../fixtures/markdown.js'
 import { certificate } from '../fixtures/process/certificate.mjs'
 import { Callers, type Ends, idleConnections, MARK, NOT_TAKEN, type Protocol } from './http-callers.js'
-import { sharedProject } from './kit.js'
+import { nodes, sharedProject } from './kit.js'
 import { packageRoot, userEnv } from './surroundings.js'
 
 const read = (page: string): string => readFileSync(join(packageRoot, page), 'utf8')
@@ -62,14 +62,21 @@ interface Running {
   readonly stderr: Promise<string>
 }
 
+const project = await sharedProject([
+  'autocannon',
+  'fastify@5',
+  'express@5',
+  'typescript@7',
+  '@types/node@20',
+])
+
 describe('a service that gets SIGTERM under load, beside connections that ask for nothing', () => {
-  const project = sharedProject('autocannon', 'fastify@5', 'express@5', 'typescript@7', '@types/node@20')
   beforeAll(async () => {
     await promisify(execFile)(process.execPath, ['dist/models/fetch.js', 'vad/5'], { cwd: packageRoot })
-    const { path } = project()
+    const { path } = project
     cpSync(modelPath('vad', '5'), join(path, 'models/vad/5/model.onnx'))
     const programs = Object.entries(files)
-    project().write({
+    project.write({
       ...Object.fromEntries(programs.map(([name, code]) => [name, code.replaceAll('8080', '0')])),
       'package.json': JSON.stringify({ type: 'module' }),
       'watcher.mjs': watcher,
@@ -77,7 +84,7 @@ describe('a service that gets SIGTERM under load, beside connections that ask fo
       'key.pem': certificate.key,
       'cert.pem': certificate.cert,
     })
-    await project().node('node_modules/typescript/bin/tsc', '--strict', '--module', 'nodenext', 'readme.ts')
+    await project.node('node_modules/typescript/bin/tsc', '--strict', '--module', 'nodenext', 'readme.ts')
   })
 
   const running = new Set<ChildProcess>()
@@ -86,44 +93,49 @@ describe('a service that gets SIGTERM under load, beside connections that ask fo
     running.clear()
   })
 
-  const start = (...args: readonly string[]): Running => {
-    const child = spawn(process.execPath, args, {
-      cwd: project().path,
-      env: { ...userEnv(), TBCOIN_CACHE_DIR: join(project().path, 'cache') },
+  const start = (node: string, ...args: readonly string[]): Running => {
+    const child = spawn(node, args, {
+      cwd: project.path,
+      env: { ...userEnv(), TBCOIN_CACHE_DIR: join(project.path, 'cache') },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     running.add(child)
     return { child, ended: once(child, 'exit'), stdout: text(child.stdout), stderr: text(child.stderr) }
   }
 
-  it.each<[string, Protocol]>([
-    ['readme.js', 'http'],
-    ['express.mjs', 'http'],
-    ['fastify.mjs', 'http'],
-    ['https.mjs', 'https'],
-    ['http2.mjs', 'http2'],
-    ['http2-plain.mjs', 'http2 without TLS'],
-  ])('(%s) answers all that it has accepted, and ends with code 0 soon', async (program, protocol) => {
-    const service = start('--import', './watcher.mjs', program)
-    const [port] = await once(service.child.stdout as Readable, 'data')
-    const idle = await idleConnections(protocol, Number(port))
-    const callers = new Callers(protocol, Number(port), 20)
-    const load = protocol === 'http' ? start('cannon.mjs', `http://127.0.0.1:${Number(port)}/`) : undefined
-    await callers.answered(500)
+  describe.each(nodes)('with Node $major', ({ path }) => {
+    it.each<[string, Protocol]>([
+      ['readme.js', 'http'],
+      ['express.mjs', 'http'],
+      ['fastify.mjs', 'http'],
+      ['https.mjs', 'https'],
+      ['http2.mjs', 'http2'],
+      ['http2-plain.mjs', 'http2 without TLS'],
+    ])('(%s) answers all that it has accepted, and ends with code 0 soon', async (program, protocol) => {
+      const service = start(path, '--import', './watcher.mjs', program)
+      const [port] = await once(service.child.stdout as Readable, 'data')
+      const idle = await idleConnections(protocol, Number(port))
+      const callers = new Callers(protocol, Number(port), 20)
+      const load =
+        protocol === 'http'
+          ? start(process.execPath, 'cannon.mjs', `http://127.0.0.1:${Number(port)}/`)
+          : undefined
+      await callers.answered(500)
 
-    const toldAtMs = performance.now()
-    service.child.kill('SIGTERM')
-    expect(await service.ended).toEqual([0, null])
-    expect(performance.now() - toldAtMs).toBeLessThan(TIMEOUT_MS)
-    await Promise.all([idle.closed, callers.done])
-    const ends = [callers.ends, JSON.parse((await load?.stdout) ?? '{}') as Ends]
-    const accepted = Number((await service.stdout).trim().split('\n').at(-1))
-    expect(answersOf(callers.ends)).toBe(accepted)
-    // The README's gives up after a second, for which a machine may be too slow.
-    const statuses = program === 'readme.js' ? ['200', '503'] : ['200']
-    const expected = [...statuses, 'ECONNREFUSED', NOT_TAKEN]
-    expect(ends.flatMap(Object.keys).filter((end) => !expected.includes(end))).toEqual([])
-    expect((await service.stderr).match(/^(?!\{"level":[123]0,).+/gm)).toBeNull()
+      const toldAtMs = performance.now()
+      service.child.kill('SIGTERM')
+      expect(await service.ended).toEqual([0, null])
+      expect(performance.now() - toldAtMs).toBeLessThan(TIMEOUT_MS)
+      await Promise.all([idle.closed, callers.done])
+      const ends = [callers.ends, JSON.parse((await load?.stdout) ?? '{}') as Ends]
+      const accepted = Number((await service.stdout).trim().split('\n').at(-1))
+      expect(answersOf(callers.ends)).toBe(accepted)
+      // The README's gives up after a second, for which a machine may be too slow.
+      const statuses = program === 'readme.js' ? ['200', '503'] : ['200']
+      const expected = [...statuses, 'ECONNREFUSED', NOT_TAKEN]
+      expect(ends.flatMap(Object.keys).filter((end) => !expected.includes(end))).toEqual([])
+      expect((await service.stderr).match(/^(?!\{"level":[123]0,).+/gm)).toBeNull()
+    })
   })
 })
 

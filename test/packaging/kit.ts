@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, inject } from 'vitest'
+import { afterAll, inject } from 'vitest'
 import * as graphs from '../fixtures/graphs.js'
 import { tempFolder } from '../fixtures/temp-folder.js'
 import { userEnv } from './surroundings.js'
@@ -12,6 +12,19 @@ const run = promisify(execFile)
 
 /** The package as it would be published. */
 export const tarball: string = inject('tarball')
+
+/** A Node that is supported: its number, its file, and what makes it the `node` of a command. */
+export interface NodeLine {
+  readonly major: number
+  readonly path: string
+  readonly env: { readonly PATH: string }
+}
+
+export const nodes: readonly NodeLine[] = inject('nodes').map(({ major, folder }) => ({
+  major,
+  path: join(folder, 'node'),
+  env: { PATH: [folder, process.env.PATH].join(delimiter) },
+}))
 
 export interface Ran {
   readonly stdout: string
@@ -86,10 +99,7 @@ export class Project {
   /** Runs a line of a shell with each Node that is supported; rejects unless all give the same. */
   async onEveryNode(line: string, env?: Readonly<Record<string, string>>): Promise<Ran> {
     const all: Ran[] = []
-    for (const folder of inject('nodes')) {
-      const PATH = [folder, process.env.PATH].join(delimiter)
-      all.push(await this.shell(line, { ...env, PATH }))
-    }
+    for (const node of nodes) all.push(await this.shell(line, { ...env, ...node.env }))
     const [first] = all
     for (const ran of all) deepStrictEqual(ran, first)
     return first as Ran
@@ -109,12 +119,9 @@ export function logLines({ stderr }: Ran): readonly { readonly msg: string; read
   })
 }
 
-/** A project that the tests of a block share, there from their beginning to their end. */
-export function sharedProject(...packages: readonly string[]): () => Project {
-  let project: Project | undefined
-  beforeAll(async () => {
-    project = await Project.install(packages)
-  })
-  afterAll(() => project?.[Symbol.dispose]())
-  return () => project as Project
+/** A project with the packed package and `packages`, for all tests of a file; to be called at its top. */
+export async function sharedProject(packages: readonly string[], manifest?: object): Promise<Project> {
+  const project = await Project.install(packages, manifest)
+  afterAll(() => project[Symbol.dispose]())
+  return project
 }

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { Project } from './kit.js'
+import { sharedProject } from './kit.js'
 
 const main = `
 import 'reflect-metadata'
@@ -43,18 +43,15 @@ async function main() {
 void main()
 `
 const nest = ['common', 'core', 'platform-express'].map((name) => `@nestjs/${name}@12`)
+const project = await sharedProject([...nest, 'reflect-metadata', 'rxjs', 'typescript@5.9', '@types/node@20'])
 
 it.each([
-  ['commonjs', 'node10'],
-  ['nodenext', 'nodenext'],
+  ['commonjs', 'commonjs', 'node10'],
+  ['module', 'nodenext', 'nodenext'],
 ])(
-  'a NestJS application compiled to %s serves, and closes its runtime at SIGTERM',
-  async (module, resolution) => {
-    using project = await Project.install(
-      [...nest, 'reflect-metadata', 'rxjs', 'typescript@5.9', '@types/node@20'],
-      module === 'nodenext' ? { type: 'module' } : {},
-    )
-    project.write({ 'main.ts': main })
+  'a NestJS application of type %s serves, and closes its runtime at SIGTERM',
+  async (type, module, resolution) => {
+    project.write({ 'main.ts': main, 'package.json': JSON.stringify({ type }) })
     const options = `--strict --skipLibCheck --target es2022 --module ${module} --moduleResolution ${resolution}`
     const decorators = '--experimentalDecorators --emitDecoratorMetadata --esModuleInterop'
     await project.shell(`npx tsc ${options} ${decorators} --outDir out main.ts`)

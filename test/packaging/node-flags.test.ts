@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Project } from './kit.js'
+import { describe, expect, it } from 'vitest'
+import { nodes, sharedProject } from './kit.js'
 import { recipeOf } from './recipes.js'
 
 const loader = `
@@ -63,19 +63,17 @@ for (const { stack } of errors) console.log(stack)
 await runtime.close()
 `
 
-describe('Node', () => {
-  let project: Project
-  beforeAll(async () => {
-    project = await Project.install([], { type: 'module' })
-    project.write({ 'loader.ts': loader, 'service.ts': typescript })
-  })
-  afterAll(() => project[Symbol.dispose]())
+const project = await sharedProject([], { type: 'module' })
+project.write({ 'loader.ts': loader, 'service.ts': typescript })
 
-  it.runIf('typescript' in process.features)('runs a service and a loader that are TypeScript', async () => {
+describe.each(nodes)('Node $major', ({ major, env }) => {
+  it.runIf(major >= 24)('runs a service and a loader that are TypeScript', async () => {
     const [command = ''] = recipeOf('surroundings', 'TypeScript without a build').commands
     const answers = { stdout: '3 2,4\n', stderr: '' }
-    expect(await project.shell(command)).toEqual(answers)
-    expect(await project.shell(command.replace('node', 'node --experimental-strip-types'))).toEqual(answers)
+    expect(await project.shell(command, env)).toEqual(answers)
+    expect(await project.shell(command.replace('node', 'node --experimental-strip-types'), env)).toEqual(
+      answers,
+    )
   })
 
   it('with --watch starts a service again, each time after the one before has closed', async () => {
@@ -83,7 +81,7 @@ describe('Node', () => {
     const [command = ''] = recipeOf('surroundings', 'Restart on change').commands
     const child = spawn('sh', ['-c', `exec ${command}`], {
       cwd: project.path,
-      env: project.environment(),
+      env: { ...project.environment(), ...env },
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     try {
@@ -107,7 +105,7 @@ describe('Node', () => {
   it('with --enable-source-maps shows the sources in stacks, of replicas too', async () => {
     project.write({ 'service.mjs': failing })
     const [command = ''] = recipeOf('surroundings', 'Source maps').commands
-    const { stdout } = await project.shell(command)
+    const { stdout } = await project.shell(command, env)
     expect(stdout).toMatch(/ModelNotFoundError: .*\n.*\/src\/models\/catalogue\.ts:\d+/)
     expect(stdout).toMatch(/ModelLoadError: .*\n.*\/workers\/onnx-session\.ts:\d+/)
     expect(stdout).not.toContain('/dist/')

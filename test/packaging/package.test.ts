@@ -11,34 +11,32 @@ function isSource(path: string): boolean {
   )
 }
 
-describe('the package', () => {
-  const project = sharedProject('publint@0.3', '@arethetypeswrong/cli@0.18')
+const project = await sharedProject(['publint@0.3', '@arethetypeswrong/cli@0.18'])
 
+describe('the package', () => {
   it('has no fault that publint knows', async () => {
-    expect((await project().run('npx', ['publint', '--strict', tarball])).stdout).toContain('All good!')
+    expect((await project.run('npx', ['publint', '--strict', tarball])).stdout).toContain('All good!')
   })
 
   it('has types that are right for every way of importing it', async () => {
     // Folders in `exports`, which the resolution of Node 10 does not know, are for Piscina and bundlers.
-    await project().run('npx', ['attw', tarball, '--profile', 'node16'])
+    await project.run('npx', ['attw', tarball, '--profile', 'node16'])
   })
 
   it('is built by npm pack and npm publish in a fresh checkout, and by an installation from git', async () => {
     using checkout = tempFolder()
     cpSync(packageRoot, checkout.path, { recursive: true, filter: isSource })
-    await project().shell(
+    await project.shell(
       `cd '${checkout.path}' && git init --quiet && git add --all && git -c user.name=x -c user.email=x commit --quiet --message=x && npm ci`,
     )
     for (const command of ['pack --dry-run', 'publish --dry-run']) {
-      const { stdout } = await project().shell(
-        `cd '${checkout.path}' && rm -rf dist && npm ${command} --json`,
-      )
+      const { stdout } = await project.shell(`cd '${checkout.path}' && rm -rf dist && npm ${command} --json`)
       expect(stdout).toContain('dist/src/index.cjs')
       expect(stdout).toContain('dist/workers/replica.cjs')
     }
-    await project().shell(`npm install --ignore-scripts=false 'git+file://${checkout.path}'`)
+    await project.shell(`npm install --ignore-scripts=false 'git+file://${checkout.path}'`)
     const load =
       "require('tbcoin-engine'); import('tbcoin-engine').then((all) => console.log(typeof all.createRuntime))"
-    expect((await project().node('-e', load)).stdout).toBe('function\n')
+    expect((await project.node('-e', load)).stdout).toBe('function\n')
   })
 })

@@ -1,13 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import * as graphs from '../fixtures/graphs.js'
-import { logLines, Project, type Ran } from './kit.js'
+import { logLines, nodes, type Ran, sharedProject } from './kit.js'
 import { recipeOf } from './recipes.js'
 
-const isStable = process.allowedNodeEnvironmentFlags.has('--permission')
 const [printed = ''] = recipeOf('surroundings', "Node's permission model").commands
-const command = isStable ? printed : printed.replace('--permission', '--experimental-permission')
 const asItIs = '1024 numbers, original\n'
 const withArtifact = /^1024 numbers, (prepacked|external)\n$/
 
@@ -17,21 +15,20 @@ require('node:fs').writeFileSync('cache/spied', String(process.permission !== un
 require('tbcoin-engine/artifact-builder')
 `
 
-describe("Node's permission model", () => {
-  let project: Project
-  beforeAll(async () => {
-    project = await Project.install([])
-    project.write({ ...recipeOf('surroundings', 'Surroundings').files, 'spy.cjs': spy })
-    writeFileSync(join(project.path, 'model.onnx'), graphs.bigLoad(4))
-  })
-  beforeEach(() => project.shell('rm -rf cache'))
-  afterAll(() => project[Symbol.dispose]())
+const project = await sharedProject([])
+project.write({ ...recipeOf('surroundings', 'Surroundings').files, 'spy.cjs': spy })
+writeFileSync(join(project.path, 'model.onnx'), graphs.bigLoad(4))
 
-  const without = (grant: RegExp): Promise<Ran> => project.shell(command.replace(grant, ''))
+describe.each(nodes)('the permission model of Node $major', ({ major, env }) => {
+  const isStable = major >= 24
+  const command = isStable ? printed : printed.replace('--permission', '--experimental-permission')
+  beforeEach(() => project.shell('rm -rf cache'))
+
+  const without = (grant: RegExp): Promise<Ran> => project.shell(command.replace(grant, ''), env)
 
   it('with the grants of docs/surroundings.md, lets artifacts be built and used, without a warning', async () => {
     for (const _ of ['built', 'found']) {
-      const ran = await project.shell(command)
+      const ran = await project.shell(command, env)
       expect(ran.stdout).toMatch(withArtifact)
       expect(logLines(ran)).toEqual([])
     }
@@ -78,7 +75,7 @@ describe("Node's permission model", () => {
   })
 
   it(`${isStable ? 'binds' : 'does not bind'} the process that tries models`, async () => {
-    await project.shell(`mkdir cache; TBCOIN_BUILDER_ENTRY=spy.cjs ${command}`)
+    await project.shell(`mkdir cache; TBCOIN_BUILDER_ENTRY=spy.cjs ${command}`, env)
     expect(readFileSync(join(project.path, 'cache/spied'), 'utf8')).toBe(String(isStable))
   })
 })

@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Project } from './kit.js'
+import { describe, expect, it } from 'vitest'
+import { sharedProject } from './kit.js'
 
 const options = "{ logLevel: 'warn', models: [{ name: 'mlp', version: '1', source: 'model.onnx' }] }"
 const cluster = `
@@ -28,14 +28,10 @@ await Promise.race(requests)
 end[process.argv[2]]()
 `
 
-describe('a process of a service', () => {
-  let project: Project
-  beforeAll(async () => {
-    project = await Project.install([])
-    project.write({ 'cluster.mjs': cluster, 'busy.mjs': busy })
-  })
-  afterAll(() => project[Symbol.dispose]())
+const project = await sharedProject([])
+project.write({ 'cluster.mjs': cluster, 'busy.mjs': busy })
 
+describe('a process of a service', () => {
   it('serves in each worker of a cluster, and ends with code 0 at SIGTERM', async () => {
     expect(await project.onEveryNode('node cluster.mjs')).toEqual({
       stdout: '[ 3, 3 ] [ 0, 0 ]\n',

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import * as graphs from '../fixtures/graphs.js'
-import { Project } from './kit.js'
+import { sharedProject } from './kit.js'
 
 const service = `
 import { createRuntime } from 'tbcoin-engine'
@@ -23,24 +23,20 @@ const pointer = 'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsi
 const model = graphs.mlp()
 const sha256 = createHash('sha256').update(model).digest('hex').toUpperCase()
 
-describe('text from outside', () => {
-  let project: Project
-  beforeAll(async () => {
-    project = await Project.install([])
-    project.write({
-      'service.mjs': service,
-      'load.mjs': load,
-      'models/mlp/model.json': `${mark}{}`,
-      'models/mlp/1/version.json': `${mark}${JSON.stringify({ sha256 })}`,
-      'models/mlp/1/model.onnx': model,
-      'settings.json': `${mark}${JSON.stringify({ modelDir: 'models', logLevel: 'warn', replicas: 1 })}`,
-      'pointer.onnx': pointer,
-      'page.onnx': '<!DOCTYPE html><html><body>404</body></html>',
-      'empty.onnx': '',
-    })
-  })
-  afterAll(() => project[Symbol.dispose]())
+const project = await sharedProject([])
+project.write({
+  'service.mjs': service,
+  'load.mjs': load,
+  'models/mlp/model.json': `${mark}{}`,
+  'models/mlp/1/version.json': `${mark}${JSON.stringify({ sha256 })}`,
+  'models/mlp/1/model.onnx': model,
+  'settings.json': `${mark}${JSON.stringify({ modelDir: 'models', logLevel: 'warn', replicas: 1 })}`,
+  'pointer.onnx': pointer,
+  'page.onnx': '<!DOCTYPE html><html><body>404</body></html>',
+  'empty.onnx': '',
+})
 
+describe('text from outside', () => {
   it('may begin with a byte order mark, and a hash may be in upper case', async () => {
     const { stdout, stderr } = await project.onEveryNode('TBCOIN_CONFIG_FILE=settings.json node service.mjs')
     expect({ stdout, stderr }).toEqual({ stdout: '3 1\n', stderr: '' })

@@ -7,15 +7,15 @@ import { packageRoot, userEnv } from './surroundings.js'
 
 const run = promisify(execFile)
 
-/** The lines of Node that are tried, by the number of the major version. */
-const MAJORS = ['20', '24', '26']
+/** The major versions of Node that are tried. */
+const MAJORS = [20, 24, 26]
 
 declare module 'vitest' {
   export interface ProvidedContext {
     /** The package as it would be published, of what is built. */
     tarball: string
-    /** Where the `node` of each line is. */
-    nodes: readonly string[]
+    /** The folder of the `node` of each major version. */
+    nodes: readonly { readonly major: number; readonly folder: string }[]
   }
 }
 
@@ -25,12 +25,16 @@ export default async function setup({ provide }: TestProject): Promise<() => voi
   const pack = ['pack', '--ignore-scripts', '--json', '--pack-destination', folder.path]
   const packed = await run('npm', pack, { cwd: packageRoot, env: userEnv() })
   provide('tarball', join(folder.path, (JSON.parse(packed.stdout) as [{ filename: string }])[0].filename))
-  provide('nodes', await Promise.all(MAJORS.map((major) => nodeOf(major, join(folder.path, major)))))
+  const nodes = MAJORS.map(async (major) => ({
+    major,
+    folder: await folderOf(major, join(folder.path, String(major))),
+  }))
+  provide('nodes', await Promise.all(nodes))
   return () => folder[Symbol.dispose]()
 }
 
 /** The npm package `node` puts its binary in place by an install script. */
-async function nodeOf(major: string, prefix: string): Promise<string> {
+async function folderOf(major: number, prefix: string): Promise<string> {
   if (process.versions.node.startsWith(`${major}.`)) return dirname(process.execPath)
   const options = ['--ignore-scripts=false', '--no-audit', '--no-fund', '--no-update-notifier']
   await run('npm', ['install', `--prefix=${prefix}`, ...options, `node@${major}`], { env: userEnv() })

@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Project } from './kit.js'
+import { describe, expect, it } from 'vitest'
+import { sharedProject } from './kit.js'
 
 const body = (close: string) => `
   const runtime = await createRuntime({ logLevel: 'silent', models: [{ name: 'm', version: '1', source: 'model.onnx' }] })
@@ -20,14 +20,10 @@ const files = {
   'node/answer.test.mjs': tests(`import { test } from 'node:test'\n${imported}`),
 }
 
-describe('tests of a user, of which one leaves its runtime open, pass and end', () => {
-  let project: Project
-  beforeAll(async () => {
-    project = await Project.install(['jest@30', 'vitest@4'])
-    project.write(files)
-  })
-  afterAll(() => project[Symbol.dispose]())
+const project = await sharedProject(['jest@30', 'vitest@4'])
+project.write(files)
 
+describe('tests of a user, of which one leaves its runtime open, pass and end', () => {
   const jest = '--testMatch="**/*.test.{js,mjs}"'
   it.each([
     ['Jest', `npx jest ${jest} --rootDir=cjs`],

@@ -1,8 +1,8 @@
 import { cpSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { tempFolder } from '../fixtures/temp-folder.js'
-import { Project } from './kit.js'
+import { sharedProject } from './kit.js'
 import { recipeOf } from './recipes.js'
 
 const service = `
@@ -33,19 +33,15 @@ server.kill()
 await once(server, 'exit')
 `
 
-describe('what a file tracer has collected', () => {
-  let project: Project
-  beforeAll(async () => {
-    project = await Project.install(['@vercel/nft@1', 'next@16', 'react', 'react-dom'])
-    project.write({
-      'ask.mjs': ask,
-      'service.mjs': service,
-      'app/layout.js':
-        'export default function Layout({ children }) { return <html><body>{children}</body></html> }',
-    })
-  })
-  afterAll(() => project[Symbol.dispose]())
+const project = await sharedProject(['@vercel/nft@1', 'next@16', 'react', 'react-dom'])
+project.write({
+  'ask.mjs': ask,
+  'service.mjs': service,
+  'app/layout.js':
+    'export default function Layout({ children }) { return <html><body>{children}</body></html> }',
+})
 
+describe('what a file tracer has collected', () => {
   /** Runs a script where nothing but `folder` is, so that nothing else is found. */
   async function runAlone(folder: string, script: string) {
     using elsewhere = tempFolder()
