@@ -18,6 +18,7 @@ import type { AllocatorStats } from './memory/reclaim.js'
 import { type ModelInfo, ModelLifecycleManager } from './models/model-manager.js'
 import { createServing, type Serving, type ServingEvents } from './models/serving.js'
 import type { PoolEnding } from './models/take-down.js'
+import { type Clock, systemClock } from './platform/clock.js'
 import type { StuckReplica } from './pools/replica.js'
 import { asRuntimeError } from './protocol/error-codec.js'
 import { missingGrant } from './protocol/permission.js'
@@ -76,12 +77,13 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
   readonly requests: RequestTracker
   readonly #announcer: Announcer<RuntimeEvents>
   readonly #serving: Serving
-  readonly #startedAtMs = performance.now()
+  readonly #clock: Clock
+  readonly #startedAtMs: number
   #closingSinceMs = 0
   #ending: PoolEnding = { rejected: 0, stuck: [] }
   #report: CloseReport | undefined
 
-  private constructor(config: RuntimeConfig, logger: Logger) {
+  private constructor(clock: Clock, config: RuntimeConfig, logger: Logger) {
     super({
       transition: true,
       promoted: true,
@@ -91,22 +93,27 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
       artifactDecided: true,
       closed: true,
     })
-    this.requests = new RequestTracker({ logger })
-    this.#announcer = new Announcer<RuntimeEvents>(this, logger)
+    this.#clock = clock
+    this.#startedAtMs = clock.now()
+    this.requests = new RequestTracker({ logger }, clock)
+    this.#announcer = new Announcer<RuntimeEvents>(clock, this, logger)
     const announcer = this.#announcer as unknown as Announcer<ServingEvents>
     const forward: Serving['emit'] = (event, ...payload) => announcer.tell(event, ...payload)
-    this.#serving = createServing(config, logger, this.requests, forward)
+    this.#serving = createServing(clock, config, logger, this.requests, forward)
     this.models = new ModelLifecycleManager(this.#serving)
     const { appName, logLevel, gracefulShutdownTimeoutMs, handleSignals } = config
-    this.lifecycle = new LifecycleManager({
-      appName,
-      logLevel,
-      gracefulShutdownTimeoutMs,
-      handleSignals,
-      logger,
-    })
+    this.lifecycle = new LifecycleManager(
+      {
+        appName,
+        logLevel,
+        gracefulShutdownTimeoutMs,
+        handleSignals,
+        logger,
+      },
+      clock,
+    )
     this.lifecycle.on('transition', (transition) => this.#observe(transition))
-    this.resources = new ResourceLifecycleManager({ logger })
+    this.resources = new ResourceLifecycleManager({ logger }, clock)
     this.resources.on('transition', (transition) => forward('transition', transition))
     this.#addSteps()
     this.#addHealthChecks()
@@ -129,7 +136,7 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
     }
     // Before the first replica, and here: native code does not see a worker's environment.
     process.env.ORT_DISABLE_TELEMETRY ??= '1'
-    const runtime = new Runtime(config, given ?? createLogger(config.appName, config.logLevel))
+    const runtime = new Runtime(systemClock, config, given ?? createLogger(config.appName, config.logLevel))
     const unknown = unknownVariables()
     if (unknown !== undefined) {
       runtime.#serving.logger.warn({ variables: unknown.variables }, unknown.warning)
@@ -159,7 +166,7 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
   stats(): RuntimeStats {
     return {
       state: this.state,
-      uptimeMs: performance.now() - this.#startedAtMs,
+      uptimeMs: this.#clock.now() - this.#startedAtMs,
       models: this.models.listModels(),
       memory: {
         process: this.#serving.meter.last(),
@@ -268,11 +275,11 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
   }
 
   #observe(transition: Transition): void {
-    if (transition.to === 'stopping') this.#closingSinceMs = performance.now()
+    if (transition.to === 'stopping') this.#closingSinceMs = this.#clock.now()
     this.#announcer.tell('transition', transition)
     if (transition.to !== 'stopped' && transition.to !== 'error') return
     const failures = failuresOf(transition.cause)
-    this.#report = { durationMs: performance.now() - this.#closingSinceMs, ...this.#ending, failures }
+    this.#report = { durationMs: this.#clock.now() - this.#closingSinceMs, ...this.#ending, failures }
     this.#announcer.tell('closed', this.#report)
   }
 }

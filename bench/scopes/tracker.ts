@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { systemClock } from '../../src/platform/clock.js'
 import { RunRequest } from '../../src/pools/run-request.js'
 import { RequestTracker } from '../../src/requests/request-tracker.js'
 import { median } from '../harness/latency.js'
@@ -93,7 +94,7 @@ function timeUs(tracker: RequestTracker | undefined, isQueued: boolean, requests
     for (let i = 0; i < OPEN; i += 1) {
       const tracked = tracker?.receive('vad')
       if (tracked !== undefined) tracked.version = '5'
-      open[i] = new RunRequest('vad', '5', NO_OPTIONS, undefined, tracked)
+      open[i] = new RunRequest(systemClock, 'vad', '5', NO_OPTIONS, undefined, tracked)
     }
     if (isQueued) for (const request of open) request.stage = 'queued'
     for (const request of open) request.start(performance.now())

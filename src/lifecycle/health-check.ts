@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { durationMs } from '../config.js'
 import { messageOf } from '../errors.js'
+import type { Clock, Timer } from '../platform/clock.js'
 import { within } from '../pools/within.js'
 
 /** `degraded`: it works in part, so the application stays ready. */
@@ -61,24 +62,26 @@ export interface CheckReport {
 
 /** One check: never run twice at the same time, and failed as long as it hangs. */
 export class RegisteredCheck {
+  readonly #clock: Clock
   readonly #check: HealthCheck
   readonly #options: z.output<typeof healthCheckOptionsSchema>
   #last: CheckReport | undefined
   #running: Promise<CheckReport> | undefined
   /** Of a run that does not return. */
   #hangingSinceMs: number | undefined
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
 
-  constructor(check: HealthCheck, options: z.output<typeof healthCheckOptionsSchema>) {
+  constructor(clock: Clock, check: HealthCheck, options: z.output<typeof healthCheckOptionsSchema>) {
+    this.#clock = clock
     this.#check = check
     this.#options = options
     if (options.intervalMs === 0) return
-    this.#timer = setInterval(() => void this.run(), options.intervalMs)
+    this.#timer = clock.setInterval(() => void this.run(), options.intervalMs)
     this.#timer.unref()
   }
 
   stop(): void {
-    clearInterval(this.#timer)
+    this.#clock.clear(this.#timer)
     this.#timer = undefined
   }
 
@@ -99,16 +102,16 @@ export class RegisteredCheck {
   }
 
   async #run(): Promise<CheckReport> {
-    const startedAtMs = performance.now()
+    const startedAtMs = this.#clock.now()
     const answer = this.#hangingSinceMs === undefined ? await this.#ask(startedAtMs) : this.#hanging()
-    const now = Date.now()
+    const now = this.#clock.epoch()
     const { critical, affects } = this.#options
     const { status, reason, detail } = answer
     const report: CheckReport = {
       status,
       critical,
       affects,
-      durationMs: performance.now() - startedAtMs,
+      durationMs: this.#clock.now() - startedAtMs,
       checkedAt: now,
       since: this.#last?.status === status ? this.#last.since : now,
       reason,
@@ -128,7 +131,7 @@ export class RegisteredCheck {
       }),
     )
     // A check that runs by itself must not keep the process alive.
-    const answer = await within(asked, this.#options.timeoutMs, this.#timer !== undefined)
+    const answer = await within(this.#clock, asked, this.#options.timeoutMs, this.#timer !== undefined)
     if (answer !== undefined) return answer
     // Not asked again before it returns: checks that hang would pile up.
     this.#hangingSinceMs = startedAtMs
@@ -140,7 +143,7 @@ export class RegisteredCheck {
   }
 
   #hanging(): HealthAnswer {
-    const sinceMs = Math.round(performance.now() - (this.#hangingSinceMs ?? 0))
+    const sinceMs = Math.round(this.#clock.now() - (this.#hangingSinceMs ?? 0))
     return { status: 'unhealthy', reason: `the check has not returned for ${sinceMs} ms` }
   }
 }

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import { parseOptions } from '../config.js'
 import { errors } from '../errors.js'
+import type { Clock } from '../platform/clock.js'
 import {
   type CheckReport,
   type HealthCheck,
@@ -37,11 +38,13 @@ export interface HealthReport {
 
 /** The health checks of an application. */
 export class HealthMonitor {
+  readonly #clock: Clock
   readonly #machine: StateMachine
   readonly #uptimeSeconds: () => number
   readonly #checks = new Map<string, RegisteredCheck>()
 
-  constructor(machine: StateMachine, uptimeSeconds: () => number) {
+  constructor(clock: Clock, machine: StateMachine, uptimeSeconds: () => number) {
+    this.#clock = clock
     this.#machine = machine
     this.#uptimeSeconds = uptimeSeconds
   }
@@ -61,7 +64,7 @@ export class HealthMonitor {
     if (this.#checks.has(name)) {
       throw new errors.ERR_INVALID_OPTIONS(`addHealthCheck: there is a check named "${name}" already`)
     }
-    this.#checks.set(name, new RegisteredCheck(check, parsed))
+    this.#checks.set(name, new RegisteredCheck(this.#clock, check, parsed))
   }
 
   /** No check runs by itself any more. */
@@ -83,7 +86,7 @@ export class HealthMonitor {
       isReady,
       state: this.#machine.state,
       uptimeSeconds: this.#uptimeSeconds(),
-      checkedAt: Date.now(),
+      checkedAt: this.#clock.epoch(),
       checks: Object.fromEntries(entries),
     }
   }

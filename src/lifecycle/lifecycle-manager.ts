@@ -8,6 +8,7 @@ import {
   shutdownSchema,
 } from '../config.js'
 import { errors, messageOf } from '../errors.js'
+import { type Clock, systemClock } from '../platform/clock.js'
 import { within } from '../pools/within.js'
 import { Announcer } from '../telemetry/announcer.js'
 import { Emitter } from '../telemetry/emitter.js'
@@ -44,6 +45,7 @@ export interface LifecycleEvents {
 export class LifecycleManager extends Emitter<LifecycleEvents> {
   readonly logger: Logger
   readonly gracefulShutdownTimeoutMs: number
+  readonly #clock: Clock
   readonly #handlesSignals: boolean
   readonly #isSilent: boolean
   readonly #machine: StateMachine
@@ -64,8 +66,9 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
   /** The startup handlers, while they run. */
   #starting: Promise<void> = Promise.resolve()
 
-  constructor(options: LifecycleManagerOptions = {}) {
+  constructor(options: LifecycleManagerOptions = {}, clock: Clock = systemClock) {
     super({ transition: true })
+    this.#clock = clock
     const [logger, rest] = takeLogger(options, 'LifecycleManager')
     const config = parseOptions(lifecycleSchema, rest, 'LifecycleManager')
     const { appName, logLevel } = config
@@ -75,11 +78,11 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
     this.gracefulShutdownTimeoutMs = config.gracefulShutdownTimeoutMs
     this.#handlesSignals = config.handleSignals
     this.#isSilent = logger === undefined && logLevel === 'silent'
-    this.#machine = new StateMachine(component, logTransitions(base, component))
-    const announcer = new Announcer<LifecycleEvents>(this, this.logger)
+    this.#machine = new StateMachine(clock, component, logTransitions(base, component))
+    const announcer = new Announcer<LifecycleEvents>(clock, this, this.logger)
     this.#machine.onChange((transition) => announcer.tell('transition', transition))
-    this.#undoing = new Undoing(this.#handlers, this.logger)
-    this.#health = new HealthMonitor(this.#machine, () => this.uptimeSeconds)
+    this.#undoing = new Undoing(clock, this.#handlers, this.logger)
+    this.#health = new HealthMonitor(clock, this.#machine, () => this.uptimeSeconds)
     this.#abandoned = new Promise((_, reject) => {
       this.#abandon = reject
     })
@@ -97,7 +100,7 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
   /** Seconds from the end of the startup to the end of the shutdown, or to now; 0 before. */
   get uptimeSeconds(): number {
     if (this.#runningSinceMs === undefined) return 0
-    return ((this.#endedAtMs ?? performance.now()) - this.#runningSinceMs) / 1_000
+    return ((this.#endedAtMs ?? this.#clock.now()) - this.#runningSinceMs) / 1_000
   }
 
   /**
@@ -186,14 +189,14 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
       await this.#starting
       for (const state of ['ready', 'starting', 'running'] as const) {
         this.#assertWanted()
-        if (state === 'running') this.#runningSinceMs = performance.now()
+        if (state === 'running') this.#runningSinceMs = this.#clock.now()
         this.#machine.to(state, 'startup')
       }
     } catch (error) {
       if (this.#machine.is('initializing')) {
         this.#machine.to('stopping', 'startup', error)
         const budgetMs = this.gracefulShutdownTimeoutMs
-        await this.#undoing.all(performance.now() + budgetMs, budgetMs)
+        await this.#undoing.all(this.#clock.now() + budgetMs, budgetMs)
         this.#over('error', 'startup', error)
       } else {
         // A shutdown undoes what had been done: whoever hears of this may end the process.
@@ -210,7 +213,7 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
     for (const { name, run, timeoutMs } of steps) {
       this.#assertWanted()
       const late = new errors.ERR_STARTUP(`startup handler "${name}" was not done within ${timeoutMs} ms`)
-      const { outcome, settled, abandon } = runHandler(run, timeoutMs, late, { stop: signal })
+      const { outcome, settled, abandon } = runHandler(this.#clock, run, timeoutMs, late, { stop: signal })
       try {
         await Promise.race([outcome, this.#abandoned])
       } catch (cause) {
@@ -232,7 +235,7 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
   }
 
   async #end(reason: string, budgetMs: number): Promise<Error[]> {
-    const endsAtMs = performance.now() + budgetMs
+    const endsAtMs = this.#clock.now() + budgetMs
     if (this.#machine.is('uninitialized')) {
       this.#over('stopped', reason)
       return []
@@ -259,7 +262,8 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
       () => true,
       () => true,
     )
-    if ((await within(settled, timeoutMs)) === undefined) this.#abandon(this.#stopping.signal.reason)
+    if ((await within(this.#clock, settled, timeoutMs)) === undefined)
+      this.#abandon(this.#stopping.signal.reason)
   }
 
   /** Also where the log is silent: else a crash would have no trace at all. @internal */
@@ -273,7 +277,7 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
   }
 
   #over(state: 'stopped' | 'error', trigger: string, cause?: unknown): void {
-    this.#endedAtMs = performance.now()
+    this.#endedAtMs = this.#clock.now()
     this.#machine.to(state, trigger, cause)
     this.#health.stop()
     this.#ignoreSignals?.()

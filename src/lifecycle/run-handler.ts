@@ -1,4 +1,5 @@
 import { MAX_TIMER_MS } from '../config.js'
+import type { Clock, Timer } from '../platform/clock.js'
 import type { LifecycleHandler } from './handlers.js'
 
 /** A handler that was called. */
@@ -16,6 +17,7 @@ export interface HandlerRun {
  * `late` is the outcome, and when `stop` does, which it may take as a hint.
  */
 export function runHandler(
+  clock: Clock,
   run: LifecycleHandler,
   timeoutMs: number | undefined,
   late: Error,
@@ -32,16 +34,18 @@ export function runHandler(
   const hint = (): void => controller.abort(stop?.reason)
   stop?.addEventListener('abort', hint, { once: true })
   void settled.then(() => stop?.removeEventListener('abort', hint))
-  let timer: NodeJS.Timeout | undefined
+  let timer: Timer | undefined
   const outcome = new Promise<void>((resolve, reject) => {
     const giveUp = (): void => {
       controller.abort(late)
       reject(late)
     }
     timer =
-      timeoutMs === undefined ? undefined : setTimeout(giveUp, Math.min(timeoutMs + windUpMs, MAX_TIMER_MS))
+      timeoutMs === undefined
+        ? undefined
+        : clock.setTimeout(giveUp, Math.min(timeoutMs + windUpMs, MAX_TIMER_MS))
     work.then(resolve, reject)
-    void settled.then(() => clearTimeout(timer))
+    void settled.then(() => clock.clear(timer))
   })
-  return { outcome, settled, abandon: () => clearTimeout(timer) }
+  return { outcome, settled, abandon: () => clock.clear(timer) }
 }

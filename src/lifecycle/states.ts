@@ -1,4 +1,5 @@
 import { errors } from '../errors.js'
+import type { Clock } from '../platform/clock.js'
 
 /** The eight states of every component: application, model version, resource. */
 export const LIFECYCLE_STATES = [
@@ -53,13 +54,15 @@ interface Waiter {
 
 /** Holds the state of one component; the only way to change it is a legal `to()`. */
 export class StateMachine {
+  readonly #clock: Clock
   readonly component: string
   #state: LifecycleState = 'uninitialized'
   #cause: unknown
   #listeners: TransitionListener[] = []
   #waiters = new Set<Waiter>()
 
-  constructor(component: string, onChange?: TransitionListener) {
+  constructor(clock: Clock, component: string, onChange?: TransitionListener) {
+    this.#clock = clock
     this.component = component
     if (onChange !== undefined) this.#listeners.push(onChange)
   }
@@ -96,7 +99,7 @@ export class StateMachine {
       from,
       to: next,
       trigger,
-      at: Date.now(),
+      at: this.#clock.epoch(),
       ...(cause === undefined ? {} : { cause }),
     }
     for (const listener of [...this.#listeners]) listener(transition)

@@ -1,4 +1,5 @@
 import { errors, messageOf } from '../errors.js'
+import type { Clock } from '../platform/clock.js'
 import { within } from '../pools/within.js'
 import type { Logger } from '../telemetry/logger.js'
 import type { Handlers, ShutdownHandler, StartupHandler } from './handlers.js'
@@ -11,11 +12,13 @@ export class Undoing {
   order: readonly StartupHandler[]
   /** Those that are done. */
   readonly done = new Set<string>()
+  readonly #clock: Clock
   readonly #handlers: Handlers
   readonly #logger: Logger
   readonly #late = new Set<Promise<unknown>>()
 
-  constructor(handlers: Handlers, logger: Logger) {
+  constructor(clock: Clock, handlers: Handlers, logger: Logger) {
+    this.#clock = clock
     this.order = handlers.startup
     this.#handlers = handlers
     this.#logger = logger
@@ -32,15 +35,15 @@ export class Undoing {
     const plan = this.#plan()
     let endMs = endsAtMs
     for (const [index, handler] of plan.entries()) {
-      const startedAtMs = performance.now()
+      const startedAtMs = this.#clock.now()
       const timeMs = timeBefore(plan.slice(index + 1), endMs - startedAtMs, budgetMs)
       const limitMs = Math.min(handler.timeoutMs ?? timeMs, timeMs)
       const failure = await this.#run(handler, limitMs)
       if (failure !== undefined) failures.push(failure)
       // What winding up took beyond the limit is not taken from the others.
-      if (handler.own.windUpMs !== undefined) endMs += Math.max(0, performance.now() - startedAtMs - limitMs)
+      if (handler.own.windUpMs !== undefined) endMs += Math.max(0, this.#clock.now() - startedAtMs - limitMs)
     }
-    await within(Promise.all(this.#late), Math.max(0, endMs - performance.now()))
+    await within(this.#clock, Promise.all(this.#late), Math.max(0, endMs - this.#clock.now()))
     return failures
   }
 
@@ -62,7 +65,7 @@ export class Undoing {
     const what = `shutdown handler "${name}"`
     const late = new errors.ERR_SHUTDOWN(`${what} was not done within ${Math.round(limitMs)} ms`)
     try {
-      await runHandler(run, limitMs, late, { windUpMs: own.windUpMs }).outcome
+      await runHandler(this.#clock, run, limitMs, late, { windUpMs: own.windUpMs }).outcome
       return undefined
     } catch (cause) {
       const error =

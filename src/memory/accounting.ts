@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import type { Clock } from '../platform/clock.js'
 
 export interface MemoryReading {
   /** Memory of this process, shared pages by their share (Pss); resident memory where Pss is not told. */
@@ -18,27 +19,32 @@ const RECENT_MS = 10
 
 /** What this process holds, as the kernel counts it. */
 export class MemoryMeter {
+  readonly #clock: Clock
   #last: MemoryReading | undefined
   #readAtMs = Number.NEGATIVE_INFINITY
   #isReading = false
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
 
   /** Reads it now: 30 ms at 2 GB, in libuv's thread pool. */
   async read(): Promise<MemoryReading> {
     const reading = await readMemory()
     this.#last = reading
-    this.#readAtMs = performance.now()
+    this.#readAtMs = this.#clock.now()
     return reading
   }
 
   /** Of a moment ago, or of now: what there was before a change, which then need not be read twice. */
   async recent(): Promise<MemoryReading> {
-    const isRecent = performance.now() - this.#readAtMs <= RECENT_MS
+    const isRecent = this.#clock.now() - this.#readAtMs <= RECENT_MS
     return this.#last !== undefined && isRecent ? this.#last : this.read()
   }
 
   /** The last reading, at once; if it is older than a second another one is begun, for whoever asks next. */
   last(): DatedReading | undefined {
-    const ageMs = performance.now() - this.#readAtMs
+    const ageMs = this.#clock.now() - this.#readAtMs
     if (ageMs > MAX_AGE_MS && !this.#isReading) {
       this.#isReading = true
       void this.read().finally(() => {

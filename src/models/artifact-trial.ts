@@ -1,3 +1,4 @@
+import type { Clock, Timer } from '../platform/clock.js'
 import type { RunRequest } from '../pools/run-request.js'
 import { bytesOf, copyOf } from '../tensors/copies.js'
 import type { Tensor } from '../tensors/tensor.js'
@@ -10,16 +11,18 @@ const MAX_BYTES = 32 * 2 ** 20
 
 /** Keeps the inputs of the first requests that are answered: they are known to be valid. */
 export class ArtifactTrial {
+  readonly #clock: Clock
   readonly #onReady: (samples: readonly (readonly Tensor[])[]) => void
   readonly #samples: (readonly Tensor[])[] = []
   /** Kept, whether answered yet or not. */
   #kept = 0
   #bytes = 0
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
   #isOver = false
 
   /** `onReady` is called once, with one sample at least, unless `cancel` comes before. */
-  constructor(onReady: (samples: readonly (readonly Tensor[])[]) => void) {
+  constructor(clock: Clock, onReady: (samples: readonly (readonly Tensor[])[]) => void) {
+    this.#clock = clock
     this.#onReady = onReady
   }
 
@@ -42,14 +45,14 @@ export class ArtifactTrial {
 
   cancel(): void {
     this.#isOver = true
-    clearTimeout(this.#timer)
+    this.#clock.clear(this.#timer)
   }
 
   #answered(inputs: readonly Tensor[]): void {
     if (this.#isOver) return
     this.#samples.push(inputs)
     if (this.#samples.length === ENOUGH) this.#end()
-    else this.#timer ??= setTimeout(() => this.#end(), WAIT_MS).unref()
+    else this.#timer ??= this.#clock.setTimeout(() => this.#end(), WAIT_MS).unref()
   }
 
   #end(): void {

@@ -37,7 +37,7 @@ export async function bringUp(serving: Serving, version: ModelVersion, trigger: 
     await startPool(serving, version, pool, prepared, room)
     assertOpen(serving)
     version.artifact = artifactStatsOf(prepared)
-    version.readySinceMs = performance.now()
+    version.readySinceMs = serving.clock.now()
     version.isKept = true
     machine.to('ready', trigger)
     tryArtifactLater(serving, version, prepared)
@@ -60,7 +60,7 @@ export async function bringUp(serving: Serving, version: ModelVersion, trigger: 
       machine.to('stopping', trigger, error)
       machine.to('stopped', trigger, error)
     } else {
-      version.failedAtMs = performance.now()
+      version.failedAtMs = serving.clock.now()
       machine.to('error', trigger, error)
       if (!version.isKept) serving.catalogue.keepFailed(version)
     }

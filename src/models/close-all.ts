@@ -37,7 +37,7 @@ async function closeVersion(
   lateError: LateError,
 ): Promise<number> {
   const { machine, pool } = version
-  clearTimeout(version.standbyTimer)
+  serving.clock.clear(version.standbyTimer)
   // They wait for a load, which is given up.
   const waiting = version.warming === undefined ? 0 : version.usage.open - (pool?.leaseCount ?? 0)
   if (machine.is('uninitialized') || (machine.is('error') && pool === undefined)) {
@@ -50,7 +50,7 @@ async function closeVersion(
   }
   // It is being drained already, perhaps with more time than there is now.
   const rejectedBefore = pool?.rejected ?? 0
-  if ((await within(machine.waitFor('stopped'), timeoutMs)) === undefined) {
+  if ((await within(serving.clock, machine.waitFor('stopped'), timeoutMs)) === undefined) {
     pool?.rejectAll(lateError(version))
     await pool?.stop(0)
     await machine.waitFor('stopped')

@@ -38,7 +38,7 @@ async function inLane(serving: Serving, version: ModelVersion, isPlain: boolean)
       version.run('predict')
     } else if (isPlain) {
       // After the waiting requests have been admitted, which happens in microtasks.
-      setImmediate(() =>
+      serving.clock.setImmediate(() =>
         inBackground(serving, retire(serving, entry, version, 'no longer active'), 'the end of a version'),
       )
     }
@@ -48,7 +48,7 @@ async function inLane(serving: Serving, version: ModelVersion, isPlain: boolean)
 /** A load may have failed for a passing reason, such as a file system that was away; a crash loop did not. */
 function mayTryAgain(serving: Serving, { machine, failedAtMs }: ModelVersion): boolean {
   if (failedAtMs === undefined || machine.cause instanceof errors.ERR_CIRCUIT_OPEN) return false
-  return performance.now() - failedAtMs >= serving.config.maxRestartBackoffMs
+  return serving.clock.now() - failedAtMs >= serving.config.maxRestartBackoffMs
 }
 
 function unavailable(version: ModelVersion, why: string, cause: unknown = version.machine.cause): Error {

@@ -25,7 +25,7 @@ export function createPool(
   prepared: Prepared,
   onFailed: (cause: Error) => void,
 ): VersionPool {
-  const { config, logger } = serving
+  const { clock, config, logger } = serving
   const { spec, subject } = version
   const log = logger.child({ component: 'pool', ...subject })
   const sessionOptions = sessionOptionsOf(serving, version)
@@ -57,6 +57,7 @@ export function createPool(
     })
   return new VersionPool(
     {
+      clock,
       ...subject,
       replicas: replicaCount(serving, version, asked),
       maxQueue: spec.config.maxQueue ?? config.maxQueue,

@@ -40,7 +40,7 @@ async function endAll(
   versions: readonly ModelVersion[],
   trigger: string,
 ): Promise<UnloadReport> {
-  const startedAt = performance.now()
+  const startedAt = serving.clock.now()
   const isWhole = versions.every(({ pool }) => pool === undefined || pool.servingCount >= pool.wanted)
   const change = serving.overlap.begin()
   const before = await serving.meter.recent()
@@ -58,7 +58,7 @@ async function endAll(
     name,
     versions: versions.map((version) => version.spec.version),
     bytesReturned,
-    durationMs: performance.now() - startedAt,
+    durationMs: serving.clock.now() - startedAt,
     rejected: reports.reduce((sum, report) => sum + report.rejected, 0),
     stuck: reports.flatMap((report) => report.stuck),
   }
@@ -76,7 +76,7 @@ export async function evictIdle(
 ): Promise<UnloadReport[]> {
   const isIdle = (version: ModelVersion): boolean => {
     const limitMs = maxAgeMs(version)
-    return limitMs !== undefined && isUnused(version) && version.idleMs(performance.now()) >= limitMs
+    return limitMs !== undefined && isUnused(version) && version.idleMs(serving.clock.now()) >= limitMs
   }
   const reports: UnloadReport[] = []
   for (const candidate of serving.catalogue.versions().filter(isIdle)) {
@@ -99,26 +99,29 @@ export function idleLimitOf({ config }: Serving, { spec }: ModelVersion): number
 
 /** Has a version evicted as soon as it is unused for so long, not only when all are looked through. */
 export function watchIdle(serving: Serving, version: ModelVersion): void {
-  clearTimeout(version.idleTimer)
+  serving.clock.clear(version.idleTimer)
   const limitMs = idleLimitOf(serving, version)
   if (limitMs === undefined || serving.config.modelCleanupIntervalMs === 0) return
-  const leftMs = limitMs - (version.usage.open > 0 ? 0 : version.idleMs(performance.now()))
-  version.idleTimer = setTimeout(
-    () => {
-      const maxAgeMs = (other: ModelVersion): number | undefined => (other === version ? limitMs : undefined)
-      const looked = evictIdle(serving, maxAgeMs, 'idle').then(() => {
-        if (version.machine.is('ready', 'running')) watchIdle(serving, version)
-      })
-      inBackground(serving, looked, 'an eviction')
-    },
-    // One that stays although it is unused is looked at again when it could have been used.
-    leftMs > 0 ? leftMs : limitMs,
-  ).unref()
+  const leftMs = limitMs - (version.usage.open > 0 ? 0 : version.idleMs(serving.clock.now()))
+  version.idleTimer = serving.clock
+    .setTimeout(
+      () => {
+        const maxAgeMs = (other: ModelVersion): number | undefined =>
+          other === version ? limitMs : undefined
+        const looked = evictIdle(serving, maxAgeMs, 'idle').then(() => {
+          if (version.machine.is('ready', 'running')) watchIdle(serving, version)
+        })
+        inBackground(serving, looked, 'an eviction')
+      },
+      // One that stays although it is unused is looked at again when it could have been used.
+      leftMs > 0 ? leftMs : limitMs,
+    )
+    .unref()
 }
 
 /** Evicts what nobody uses and was not used for longest, of other models; false if there is nothing. */
 export async function evictLeastRecentlyUsed(serving: Serving, model: string): Promise<boolean> {
-  const nowMs = performance.now()
+  const nowMs = serving.clock.now()
   // Not one whose model is being changed: to wait for that could be to wait for oneself.
   const isFree = (version: ModelVersion): boolean =>
     isUnused(version) && version.spec.config.minReplicas === undefined && isQuiet(version.lane)
@@ -140,7 +143,7 @@ async function evict(
 ): Promise<UnloadReport | undefined> {
   const { report } = await version.lane.add(async () => {
     if (!mayGo()) return { report: undefined }
-    clearTimeout(version.standbyTimer)
+    serving.clock.clear(version.standbyTimer)
     version.machine.to('stopping', trigger)
     return giveBack(serving, version.spec.name, [version], trigger)
   })

@@ -152,7 +152,7 @@ async function vacate(
   trigger: string,
 ): Promise<DrainReport | undefined> {
   const isServing = old.machine.is('ready', 'running')
-  clearTimeout(old.standbyTimer)
+  serving.clock.clear(old.standbyTimer)
   if (isServing) old.machine.to('stopping', trigger)
   entry.active = next
   entry.previous = old.spec.version

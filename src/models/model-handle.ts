@@ -1,5 +1,6 @@
 import type { PredictOptions } from '../config.js'
 import type { LifecycleState } from '../lifecycle/states.js'
+import type { Clock } from '../platform/clock.js'
 import { within } from '../pools/within.js'
 import type { ReplicaDescription, ReplicaStats } from '../protocol/control.js'
 import type { ModelInput, Outputs, Signature } from '../tensors/tensor.js'
@@ -26,9 +27,17 @@ export class ModelHandle {
   readonly #version: ModelVersion
   readonly #predict: Predict
   readonly #resize: Resize
+  readonly #clock: Clock
   readonly #controlTimeoutMs: number
 
-  constructor(version: ModelVersion, predict: Predict, resize: Resize, controlTimeoutMs: number) {
+  constructor(
+    version: ModelVersion,
+    predict: Predict,
+    resize: Resize,
+    clock: Clock,
+    controlTimeoutMs: number,
+  ) {
+    this.#clock = clock
     this.#version = version
     this.#predict = predict
     this.#resize = resize
@@ -71,7 +80,7 @@ export class ModelHandle {
   }
 
   stats(): VersionStats {
-    return this.#version.stats()
+    return this.#version.stats(this.#clock.originMs)
   }
 
   /** Asks every replica; one that is inside a long run does not answer in time. */
@@ -80,7 +89,7 @@ export class ModelHandle {
     return Promise.all(
       hosts.map(async ({ threadId, control }) => {
         const answers = Promise.all([control?.describe(), control?.stats()]).catch(() => undefined)
-        const [description, stats] = (await within(answers, this.#controlTimeoutMs)) ?? []
+        const [description, stats] = (await within(this.#clock, answers, this.#controlTimeoutMs)) ?? []
         return { threadId, description, stats }
       }),
     )

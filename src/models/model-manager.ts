@@ -13,6 +13,7 @@ import {
 import { errors } from '../errors.js'
 import type { HealthAnswer } from '../lifecycle/health-check.js'
 import type { LifecycleState } from '../lifecycle/states.js'
+import type { Timer } from '../platform/clock.js'
 import { within } from '../pools/within.js'
 import type { LogLevel } from '../protocol/messages.js'
 import type { ModelInput, Outputs, Signature } from '../tensors/tensor.js'
@@ -54,7 +55,7 @@ export class ModelLifecycleManager {
   readonly #serving: Serving
   readonly #catalogue: Catalogue
   readonly #predictor: Predictor
-  readonly #idleTimer: NodeJS.Timeout | undefined
+  readonly #idleTimer: Timer | undefined
 
   constructor(serving: Serving) {
     this.#serving = serving
@@ -63,7 +64,7 @@ export class ModelLifecycleManager {
     const everyMs = serving.config.modelCleanupIntervalMs
     if (everyMs > 0) {
       this.#idleTimer = serving.scope.runInAsyncScope(() =>
-        setInterval(() => inBackground(serving, this.#evictIdle(), 'an eviction'), everyMs),
+        serving.clock.setInterval(() => inBackground(serving, this.#evictIdle(), 'an eviction'), everyMs),
       )
       this.#idleTimer.unref()
     }
@@ -193,7 +194,7 @@ export class ModelLifecycleManager {
         version === undefined ? [...entry.versions.values()] : [this.#catalogue.requireVersion(name, version)]
       const served: ModelVersion[] = []
       for (const target of targets) {
-        clearTimeout(target.standbyTimer)
+        this.#serving.clock.clear(target.standbyTimer)
         if (target.machine.is('ready', 'running', 'error') && target.pool !== undefined) {
           target.machine.to('stopping', 'unloadModel')
           served.push(target)
@@ -233,7 +234,7 @@ export class ModelLifecycleManager {
       modelType: version.spec.modelType,
       source: version.spec.source,
       signature: version.signature,
-      stats: version.stats(),
+      stats: version.stats(this.#serving.clock.originMs),
       cause: version.machine.is('error') ? version.machine.cause : undefined,
     }))
   }
@@ -254,7 +255,7 @@ export class ModelLifecycleManager {
     const hosts = this.#catalogue.versions().flatMap((version) => version.pool?.hosts ?? [])
     // A replica that is gone needs no level, one inside a run takes it when it comes out.
     const told = Promise.allSettled(hosts.map((host) => host.control?.setLogLevel(level)))
-    await within(told, this.#serving.config.controlTimeoutMs)
+    await within(this.#serving.clock, told, this.#serving.config.controlTimeoutMs)
   }
 
   /**
@@ -275,7 +276,7 @@ export class ModelLifecycleManager {
    * @internal
    */
   async close(timeoutMs: number): Promise<PoolEnding> {
-    clearInterval(this.#idleTimer)
+    this.#serving.clock.clear(this.#idleTimer)
     // Not in the middle of a promotion, one of whose listeners may have called this.
     await Promise.resolve()
     return closeAll(this.#serving, timeoutMs)
@@ -306,9 +307,10 @@ export class ModelLifecycleManager {
   }
 
   #handle(version: ModelVersion): ModelHandle {
+    const { clock, config } = this.#serving
     const predict = this.#predictor.predict.bind(this.#predictor)
     const resizeVersion = ({ spec }: ModelVersion, replicas: number | 'auto'): Promise<void> =>
       resize(this.#serving, spec, replicas)
-    return new ModelHandle(version, predict, resizeVersion, this.#serving.config.controlTimeoutMs)
+    return new ModelHandle(version, predict, resizeVersion, clock, config.controlTimeoutMs)
   }
 }

@@ -2,6 +2,7 @@ import type PQueue from 'p-queue'
 import type { ArtifactStats } from '../artifacts/artifact-stats.js'
 import type { ModelConfig } from '../config.js'
 import { StateMachine, type TransitionListener } from '../lifecycle/states.js'
+import type { Clock, Timer } from '../platform/clock.js'
 import type { BatchingMemory } from '../pools/batching.js'
 import type { VersionPool } from '../pools/version-pool.js'
 import type { ModelFile } from '../protocol/model-files.js'
@@ -57,19 +58,19 @@ export class ModelVersion {
   /** The load that waiting requests share. */
   warming: Promise<void> | undefined
   /** Evicts it when it is unused for long enough. */
-  idleTimer: NodeJS.Timeout | undefined
+  idleTimer: Timer | undefined
   /** Ends the time on standby. */
-  standbyTimer: NodeJS.Timeout | undefined
-  /** When it last got a pool, on `performance.now()`'s clock. */
+  standbyTimer: Timer | undefined
+  /** When it last got a pool, by `Clock.now`. */
   readySinceMs = 0
-  /** When its last load failed, on the same clock; undefined if it did not. */
+  /** When its last load failed, likewise; undefined if it did not. */
   failedAtMs: number | undefined
   #spec: VersionSpec
 
-  constructor(spec: VersionSpec, lane: PQueue, onTransition: TransitionListener) {
+  constructor(clock: Clock, spec: VersionSpec, lane: PQueue, onTransition: TransitionListener) {
     this.#spec = spec
     this.lane = lane
-    this.machine = new StateMachine(`model ${spec.name}@${spec.version}`, onTransition)
+    this.machine = new StateMachine(clock, `model ${spec.name}@${spec.version}`, onTransition)
   }
 
   get spec(): VersionSpec {
@@ -123,8 +124,9 @@ export class ModelVersion {
     return nowMs - Math.max(this.usage.lastUsedAtMs ?? 0, this.readySinceMs)
   }
 
-  stats(): VersionStats {
+  /** `originMs` is that of the clock. */
+  stats(originMs: number): VersionStats {
     const provider = this.providers === undefined ? undefined : servingProvider(this.providers)
-    return this.usage.stats(this.pool?.stats(), this.loadedBytes, this.artifact, provider)
+    return this.usage.stats(originMs, this.pool?.stats(), this.loadedBytes, this.artifact, provider)
   }
 }

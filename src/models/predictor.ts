@@ -38,13 +38,20 @@ export class Predictor {
       const { pool } = version
       if (!pool?.isOpen) assertRoom(this.#serving, version)
       version.usage.begin(tracked.startedAtMs)
-      const request = new RunRequest(name, tracked.version, checked, version.usage.end, tracked)
+      const request = new RunRequest(
+        this.#serving.clock,
+        name,
+        tracked.version,
+        checked,
+        version.usage.end,
+        tracked,
+      )
       if (pool?.isOpen) admit(this.#serving, version, pool, request, input)
       else void this.#admitWhenWarm(version, request, input, wanted === undefined)
       return request.promise
     } catch (thrown) {
       const error = asRuntimeError('ERR_INVALID_OPTIONS', 'predict', thrown)
-      tracked.settled(error, performance.now())
+      tracked.settled(error, this.#serving.clock.now())
       return Promise.reject(error)
     }
   }
@@ -59,7 +66,7 @@ export class Predictor {
     try {
       while (!request.isSettled) {
         await this.#warm(version, isPlain)
-        request.admittedAtMs = performance.now()
+        request.admittedAtMs = this.#serving.clock.now()
         if (version.pool?.isOpen) return admit(this.#serving, version, version.pool, request, input)
         assertOpen(this.#serving)
       }

@@ -18,7 +18,7 @@ export function promote(
   const old = entry.active
   const isOldServing = old !== undefined && old !== next && old.machine.is('running')
   const standbyMs = old === undefined ? 0 : (old.spec.config.standbyMs ?? serving.config.standbyMs)
-  clearTimeout(next.standbyTimer)
+  serving.clock.clear(next.standbyTimer)
   next.machine.to('starting', trigger)
   if (isOldServing) old.machine.to(standbyMs > 0 ? 'ready' : 'stopping', trigger)
   if (isOldServing && old.pool !== undefined) next.pool?.follow(old.pool)
@@ -38,7 +38,7 @@ async function settled(old: ModelVersion): Promise<undefined> {
 }
 
 function keepOnStandby(serving: Serving, entry: ModelEntry, old: ModelVersion, standbyMs: number): void {
-  old.standbyTimer = setTimeout(() => {
+  old.standbyTimer = serving.clock.setTimeout(() => {
     inBackground(serving, retire(serving, entry, old, 'standby is over'), 'the end of a standby')
   }, standbyMs)
   old.standbyTimer.unref()
@@ -51,7 +51,7 @@ export async function retire(
   version: ModelVersion,
   trigger: string,
 ): Promise<DrainReport | undefined> {
-  clearTimeout(version.standbyTimer)
+  serving.clock.clear(version.standbyTimer)
   if (entry.active === version || !version.machine.is('ready')) return undefined
   version.machine.to('stopping', trigger)
   return takeDown(serving, version, trigger, drainTimeoutOf(serving, version))

@@ -52,7 +52,7 @@ export async function registerVersion(
 export function addVersion(serving: Serving, spec: VersionSpec): ModelVersion {
   const log = logTransitions(serving.logger, `model ${spec.name}@${spec.version}`)
   const entry = serving.catalogue.ensure(spec.name)
-  const version = new ModelVersion(spec, entry.lane, (transition) => {
+  const version = new ModelVersion(serving.clock, spec, entry.lane, (transition) => {
     log(transition)
     serving.emit('transition', transition)
   })

@@ -66,7 +66,7 @@ export function tryArtifactLater(serving: Serving, version: ModelVersion, prepar
       'the end of a pool',
     )
   }
-  version.trial = new ArtifactTrial((samples) => {
+  version.trial = new ArtifactTrial(serving.clock, (samples) => {
     inBackground(
       serving,
       serving.scope.runInAsyncScope(() => adopt(samples)),

@@ -11,6 +11,7 @@ import { MemoryGovernor } from '../memory/governor.js'
 import { memoryLimit } from '../memory/memory-limit.js'
 import { Overlap } from '../memory/overlap.js'
 import { Reclaimer } from '../memory/reclaim.js'
+import type { Clock } from '../platform/clock.js'
 import type { StuckReplica } from '../pools/replica.js'
 import { coresPerProcess } from '../pools/usable-cores.js'
 import type { VersionPool } from '../pools/version-pool.js'
@@ -66,6 +67,7 @@ export interface ServingEvents {
 
 /** What the parts of this folder share. */
 export interface Serving {
+  readonly clock: Clock
   readonly config: RuntimeConfig
   readonly logger: Logger
   /** Every `predict` is one of its requests. */
@@ -100,14 +102,16 @@ export interface Serving {
 }
 
 export function createServing(
+  clock: Clock,
   config: RuntimeConfig,
   logger: Logger,
   requests: RequestTracker,
   emit: Serving['emit'],
 ): Serving {
-  const meter = new MemoryMeter()
+  const meter = new MemoryMeter(clock)
   const shortfalls = new Shortfalls(logger)
   return {
+    clock,
     config,
     logger,
     requests,

@@ -33,15 +33,16 @@ export async function endPool(
   timeoutMs: number,
   lateError: () => Error,
 ): Promise<PoolEnding> {
-  const startedAtMs = performance.now()
+  const startedAtMs = serving.clock.now()
   serving.endingPools.add(pool)
   const rejectedBefore = pool.rejected
   const isDrained = await within(
+    serving.clock,
     pool.drain().then(() => true),
     timeoutMs,
   )
   if (isDrained === undefined) pool.rejectAll(lateError())
-  const remainingMs = timeoutMs - (performance.now() - startedAtMs)
+  const remainingMs = timeoutMs - (serving.clock.now() - startedAtMs)
   const departure = stopPool(serving, pool, isDrained === undefined ? 0 : Math.max(0, remainingMs))
   serving.departures.add(departure)
   const stuck = await departure.finally(() => serving.departures.delete(departure))
@@ -72,12 +73,12 @@ export async function takeDown(
   timeoutMs: number,
   lateError = drainTimeout,
 ): Promise<DrainReport> {
-  const startedAtMs = performance.now()
+  const startedAtMs = serving.clock.now()
   const { pool } = version
   version.trial?.cancel()
   version.trial = undefined
   version.fullReplicas = undefined
-  clearTimeout(version.idleTimer)
+  serving.clock.clear(version.idleTimer)
   const { rejected, stuck } =
     pool === undefined
       ? NOTHING_LEFT
@@ -87,7 +88,7 @@ export async function takeDown(
   const report = {
     name: version.spec.name,
     version: version.spec.version,
-    durationMs: performance.now() - startedAtMs,
+    durationMs: serving.clock.now() - startedAtMs,
     rejected,
     stuck,
   }

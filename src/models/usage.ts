@@ -46,7 +46,7 @@ export class Usage {
   errors = 0
   /** Admitted and not settled. */
   open = 0
-  /** On `performance.now()`'s clock. */
+  /** By `Clock.now`. */
   lastUsedAtMs: number | undefined
   readonly #latency: Histogram = build({
     bitBucketSize: 32,
@@ -68,7 +68,9 @@ export class Usage {
     else this.#latency.recordValue(Math.max(1, Math.round((settledAtMs - startedAtMs) * MICROSECONDS)))
   }
 
+  /** `originMs` is that of the clock. */
   stats(
+    originMs: number,
     pool: PoolStats | undefined,
     loadedBytes?: number,
     artifact?: ArtifactStats,
@@ -80,7 +82,7 @@ export class Usage {
       errors: this.errors,
       inFlight,
       queued: this.open - inFlight,
-      lastUsedAt: this.lastUsedAtMs === undefined ? undefined : performance.timeOrigin + this.lastUsedAtMs,
+      lastUsedAt: this.lastUsedAtMs === undefined ? undefined : originMs + this.lastUsedAtMs,
       latency: this.#summary(),
       loadedBytes,
       artifact,

@@ -1,5 +1,6 @@
 import type { AsyncResource } from 'node:async_hooks'
 import { errors } from '../errors.js'
+import type { Clock, Timer } from '../platform/clock.js'
 import { asRuntimeError } from '../protocol/error-codec.js'
 import type { RunResult } from '../protocol/messages.js'
 import type { BatchPlan } from '../tensors/batch-plan.js'
@@ -33,13 +34,14 @@ interface Flight {
 /** Gives what is queued to the replicas that are idle, and what they answer to the callers. */
 export class Dispatcher {
   readonly #settings: PoolSettings
+  readonly #clock: Clock
   readonly #queue: RequestQueue
   readonly #replicas: ReplicaSet
   readonly #batching: Batching
   readonly #sideWork: SideWork
   readonly #packs = new PackAssembler()
   readonly #costs = new RunCosts()
-  #delay: NodeJS.Timeout | undefined
+  #delay: Timer | undefined
   readonly #requeue = new Requeue()
   readonly #listener: PoolListener
   /** Nothing is sent while it is set. */
@@ -60,10 +62,11 @@ export class Dispatcher {
     this.#scope = scope
     this.#listener = listener
     this.#settings = settings
+    this.#clock = settings.clock
     this.#queue = queue
     this.#replicas = replicas
     this.#batching = batching
-    this.#sideWork = new SideWork(batching, replicas, listener, () => {
+    this.#sideWork = new SideWork(settings.clock, batching, replicas, listener, () => {
       queue.sort((request) => batching.bucketOf(request))
     })
   }
@@ -81,7 +84,7 @@ export class Dispatcher {
     try {
       const run = aloneRun(inputs, 'typical')
       const { task, transfer } = this.#packs.write([run], 1, undefined)
-      const reply = await replica.run([], performance.now(), task, transfer)
+      const reply = await replica.run([], this.#clock.now(), task, transfer)
       replica.hasSideWork = readReply(reply, 1).hasSideWork
       await this.#sideWork.finish(replica)
     } finally {
@@ -107,14 +110,14 @@ export class Dispatcher {
 
   /** Time until what is queued is done, in milliseconds, as far as is known. */
   backlogMs(): number {
-    return waitingMs(this.#choice(performance.now())) / this.#replicas.wanted
+    return waitingMs(this.#choice(this.#clock.now())) / this.#replicas.wanted
   }
 
   /** Nothing is sent any more; what comes back from a replica is rejected. */
   close(error: Error): void {
     this.#isClosed = true
     this.#requeue.refuse(error)
-    clearTimeout(this.#delay)
+    this.#clock.clear(this.#delay)
     this.#sideWork.close()
     this.#packs.clear()
   }
@@ -128,7 +131,7 @@ export class Dispatcher {
   flushSoon(): void {
     if (this.#willFlush) return
     this.#willFlush = true
-    process.nextTick(() => {
+    this.#clock.nextTick(() => {
       this.#willFlush = false
       this.flush()
     })
@@ -139,7 +142,7 @@ export class Dispatcher {
     try {
       while (!this.#isClosed && this.#sendNext()) {}
       if (!this.#isClosed && this.#queue.size === 0) {
-        this.#sideWork.startAll(performance.now(), this.#resume)
+        this.#sideWork.startAll(this.#clock.now(), this.#resume)
       }
     } catch (error) {
       this.#listener.unexpected(error)
@@ -154,7 +157,7 @@ export class Dispatcher {
   #sendNext(): boolean {
     const hasRequeued = this.#requeue.size > 0
     if (this.isHeld || this.#replicas.idleCount === 0) return false
-    const nowMs = performance.now()
+    const nowMs = this.#clock.now()
     if (!hasRequeued && (this.#queue.size === 0 || this.#waitsForMore(nowMs))) return false
     const choice = this.#choice(nowMs)
     const replica = this.#replicas.takeIdle() as Replica
@@ -199,8 +202,8 @@ export class Dispatcher {
     const latestAtMs = head.deadlineAtMs - runMs - TIMER_SLACK_MS
     const waitMs = Math.min(head.startedAtMs + maxDelayMs, latestAtMs) - nowMs
     if (waitMs <= 0 || !couldGrow(this.#choice(nowMs), head)) return false
-    clearTimeout(this.#delay)
-    this.#delay = setTimeout(() => this.#flush(), waitMs)
+    this.#clock.clear(this.#delay)
+    this.#delay = this.#clock.setTimeout(() => this.#flush(), waitMs)
     return true
   }
 
@@ -268,7 +271,7 @@ export class Dispatcher {
       this.#listener.unexpected(error)
       if (isFree && replica.state === 'busy') this.#resume(replica)
     }
-    const reading = { answers: this.#packs.answers, plan, buffer, nowMs: performance.now() }
+    const reading = { answers: this.#packs.answers, plan, buffer, nowMs: this.#clock.now() }
     for (const [index, { requests }] of runs.entries()) settleRun(reading, requests, results[index])
     if (buffer !== undefined) this.#packs.give(buffer)
   }
@@ -276,7 +279,7 @@ export class Dispatcher {
   /** The next pack is on its way before callers are told, unless what they ask next could join its batch. */
   #free(replica: Replica): void {
     const head = this.#queue.first()
-    if (head !== undefined && !couldGrow(this.#choice(performance.now()), head)) {
+    if (head !== undefined && !couldGrow(this.#choice(this.#clock.now()), head)) {
       this.#resume(replica)
       return
     }

@@ -1,3 +1,4 @@
+import type { Clock, Timer } from '../platform/clock.js'
 import { Waiters } from './waiters.js'
 
 /** The set of replicas that grows. */
@@ -21,6 +22,7 @@ export interface GrowingSet {
 }
 
 export interface GrowthSettings {
+  readonly clock: Clock
   readonly restartBackoffMs: number
   readonly maxRestartBackoffMs: number
   /** Waits for a place among the loads that may run at the same time. */
@@ -40,7 +42,7 @@ export class Growth {
   #isFilling = false
   /** Starts that failed since the last one that succeeded. */
   #failures = 0
-  #retry: NodeJS.Timeout | undefined
+  #retry: Timer | undefined
 
   constructor(set: GrowingSet, settings: GrowthSettings) {
     this.#set = set
@@ -77,12 +79,12 @@ export class Growth {
   /** A replica could not be started although others serve: it is tried again after a back-off. */
   retryLater(cause: Error): void {
     if (this.#set.isOver) return
-    const { restartBackoffMs, maxRestartBackoffMs } = this.#settings
+    const { clock, restartBackoffMs, maxRestartBackoffMs } = this.#settings
     const doublings = Math.min(this.#failures, MAX_DOUBLINGS)
     const delayMs = Math.min(restartBackoffMs * 2 ** doublings, maxRestartBackoffMs)
     this.#failures += 1
-    clearTimeout(this.#retry)
-    this.#retry = setTimeout(() => this.fill(), delayMs)
+    clock.clear(this.#retry)
+    this.#retry = clock.setTimeout(() => this.fill(), delayMs)
     this.#set.startFailed(cause, delayMs)
     this.#waiters.fail(cause)
   }
@@ -100,7 +102,7 @@ export class Growth {
 
   /** To be called when a replica has begun to serve, when other replicas are wanted, and when the set is over. */
   changed(): void {
-    if (this.#set.isOver) clearTimeout(this.#retry)
+    if (this.#set.isOver) this.#settings.clock.clear(this.#retry)
     this.#waiters.wake()
   }
 

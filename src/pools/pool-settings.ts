@@ -1,9 +1,11 @@
+import type { Clock } from '../platform/clock.js'
 import type { LoadDone, LoadTask } from '../protocol/messages.js'
 import type { Outputs, Signature, Tensor } from '../tensors/tensor.js'
 import type { BatchingSettings, BatchingStats } from './batching.js'
 import type { StuckReplica } from './replica.js'
 
 export interface PoolSettings {
+  readonly clock: Clock
   readonly model: string
   readonly version: string
   readonly replicas: number

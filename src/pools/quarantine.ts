@@ -1,8 +1,14 @@
+import type { Clock } from '../platform/clock.js'
 import type { Replica, StuckReplica } from './replica.js'
 
 /** The replicas that are left to themselves; a thread ends if its task returns one day, until then it counts. */
 export class Quarantine {
+  readonly #clock: Clock
   readonly #replicas = new Set<Replica>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
 
   get size(): number {
     return this.#replicas.size
@@ -14,7 +20,7 @@ export class Quarantine {
   }
 
   stuck(): StuckReplica[] {
-    const now = performance.now()
+    const now = this.#clock.now()
     return [...this.#replicas].map((replica) => replica.stuck(now))
   }
 

@@ -34,7 +34,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
   readonly #listener: ReplicaSetListener
   readonly #restarts: Restarts
   readonly #replicas = new Set<Replica>()
-  readonly #quarantine = new Quarantine()
+  readonly #quarantine: Quarantine
   readonly #idle: Replica[] = []
   readonly #departures = new Departures((replica) => this.#dismiss(replica))
   #wanted: number
@@ -50,14 +50,18 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     createHost: () => ReplicaHost,
     listener: ReplicaSetListener,
   ) {
+    const { clock } = settings
     this.#settings = settings
+    this.#quarantine = new Quarantine(clock)
     this.#wanted = settings.replicas
     this.#source = source
     this.#createHost = createHost
     this.#listener = listener
-    this.#restarts = new Restarts(this, settings)
+    this.#restarts = new Restarts(clock, this, settings)
     this.#growth = new Growth(this, { ...settings, inTurn: source.inTurn })
-    this.#watchdog = new Watchdog(settings.stuckAfterMs, this.#replicas, (replica) => this.#giveUp(replica))
+    this.#watchdog = new Watchdog(clock, settings.stuckAfterMs, this.#replicas, (replica) =>
+      this.#giveUp(replica),
+    )
   }
 
   get wanted(): number {
@@ -224,8 +228,8 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
 
   async startReplica(): Promise<Signature> {
     this.assertServing()
-    const { model, version } = this.#settings
-    const replica = new Replica(this.#createHost(), model, version)
+    const { clock, model, version } = this.#settings
+    const replica = new Replica(clock, this.#createHost(), model, version)
     this.#replicas.add(replica)
     replica.host.onExit = (cause) => this.#lose(replica, cause)
     const isGivenUp = (): boolean => this.#isEnded || this.#departures.has(replica)
@@ -273,7 +277,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
   }
 
   #giveUp(replica: Replica): void {
-    const stuck = replica.stuck(performance.now())
+    const stuck = replica.stuck(this.#settings.clock.now())
     replica.state = 'quarantined'
     this.#replicas.delete(replica)
     this.#departures.forget(replica)

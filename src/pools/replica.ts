@@ -1,4 +1,5 @@
 import { errors } from '../errors.js'
+import type { Clock } from '../platform/clock.js'
 import type { LoadTask, ReplicaReplies, RunTask, SideTask } from '../protocol/messages.js'
 import type { ChosenRun } from './choose-runs.js'
 import type { ReplicaHost } from './replica-host.js'
@@ -38,9 +39,10 @@ export class Replica {
   /** Whether it has work to do beside the callers', and from when on it may although some wait. */
   hasSideWork = false
   sideWorkAtMs = 0
+  readonly #clock: Clock
   readonly #model: string
   readonly #version: string
-  #startedAtMs = performance.now()
+  #startedAtMs: number
   /** What of the task's time counts against its limit. */
   #chargedMs = 0
   /** Settles, never rejects, when the task under way is over. */
@@ -53,7 +55,9 @@ export class Replica {
   readonly #givenUp: Promise<false>
   #giveUp!: () => void
 
-  constructor(host: ReplicaHost, model: string, version: string) {
+  constructor(clock: Clock, host: ReplicaHost, model: string, version: string) {
+    this.#clock = clock
+    this.#startedAtMs = clock.now()
     this.host = host
     this.#model = model
     this.#version = version
@@ -154,11 +158,11 @@ export class Replica {
   async end(timeoutMs: number): Promise<'ended' | 'stuck'> {
     this.#abandon(this.#stopped())
     this.#ending ??= this.#end()
-    const endsAtMs = performance.now() + timeoutMs
+    const endsAtMs = this.#clock.now() + timeoutMs
     const isTaskOver = this.#task.then(isTrue, isTrue)
-    if (await within(Promise.race([isTaskOver, this.#givenUp]), timeoutMs)) {
-      const restMs = Math.max(END_MS, Math.min(RELEASE_MS, endsAtMs - performance.now()))
-      if (await within(Promise.race([this.#ending, this.#givenUp]), restMs)) return 'ended'
+    if (await within(this.#clock, Promise.race([isTaskOver, this.#givenUp]), timeoutMs)) {
+      const restMs = Math.max(END_MS, Math.min(RELEASE_MS, endsAtMs - this.#clock.now()))
+      if (await within(this.#clock, Promise.race([this.#ending, this.#givenUp]), restMs)) return 'ended'
     }
     // Whoever has more time waits no longer either.
     this.#giveUp()
@@ -179,7 +183,7 @@ export class Replica {
   async #start<T>(starting: Promise<T>, what: string, timeoutMs: number): Promise<T> {
     this.#task = starting.catch(() => undefined)
     const waiting = Promise.race([starting, this.#abandoned])
-    const reply = await (timeoutMs === 0 ? waiting : within(waiting, timeoutMs))
+    const reply = await (timeoutMs === 0 ? waiting : within(this.#clock, waiting, timeoutMs))
     if (reply !== undefined) return reply
     throw new errors.ERR_MODEL_LOAD(
       `${this.#model}@${this.#version} was not ${what} within ${timeoutMs} ms (loadTimeoutMs)`,
@@ -199,7 +203,7 @@ export class Replica {
     if (this.state !== 'quarantined') {
       await this.#task.catch(() => undefined)
       // From here on it is the end that takes its time.
-      this.#startedAtMs = performance.now()
+      this.#startedAtMs = this.#clock.now()
       if (this.state !== 'dead') await this.host.release().catch(() => undefined)
     }
     await this.host.terminate()

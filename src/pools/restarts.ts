@@ -1,3 +1,4 @@
+import type { Clock, Timer } from '../platform/clock.js'
 import { CrashBudget, type CrashBudgetSettings } from './crash-budget.js'
 
 /** The replicas of which those that are gone are replaced. */
@@ -16,13 +17,15 @@ export interface ReplacingSet {
 
 /** Replaces replicas that are gone, each after a back-off, until the crash budget is spent. */
 export class Restarts {
+  readonly #clock: Clock
   readonly #set: ReplacingSet
   readonly #budget: CrashBudget
-  readonly #timers = new Set<NodeJS.Timeout>()
+  readonly #timers = new Set<Timer>()
   #count = 0
   #isSpent = false
 
-  constructor(set: ReplacingSet, settings: CrashBudgetSettings) {
+  constructor(clock: Clock, set: ReplacingSet, settings: CrashBudgetSettings) {
+    this.#clock = clock
     this.#set = set
     this.#budget = new CrashBudget(settings)
   }
@@ -52,7 +55,7 @@ export class Restarts {
   /** Whether there was one to cancel. */
   cancelOne(): boolean {
     const [timer] = this.#timers
-    clearTimeout(timer)
+    this.#clock.clear(timer)
     return timer !== undefined && this.#timers.delete(timer)
   }
 
@@ -62,13 +65,13 @@ export class Restarts {
 
   /** The delay of the replacement; undefined when the crash budget is spent. */
   #schedule(): number | undefined {
-    const delayMs = this.#budget.spend(performance.now())
+    const delayMs = this.#budget.spend(this.#clock.now())
     if (delayMs === undefined) {
       this.#isSpent = true
       this.cancelAll()
       return undefined
     }
-    const timer = setTimeout(() => {
+    const timer = this.#clock.setTimeout(() => {
       this.#timers.delete(timer)
       this.#count += 1
       this.#set.startReplica().catch((error: Error) => this.#startFailed(error))

@@ -1,4 +1,5 @@
 import { errors, messageOf } from '../errors.js'
+import type { Clock, Timer } from '../platform/clock.js'
 import type { Outputs, Tensor } from '../tensors/tensor.js'
 import { type AbortFollower, follow, isTimeout, unfollow } from './abort-followers.js'
 import type { Bucket } from './bucket.js'
@@ -20,7 +21,7 @@ export interface LeaseHolder {
 
 /** What keeps record of a request's way; told in this order, of the end exactly once. */
 export interface TrackedRequest {
-  /** When it was received, on `performance.now()`'s clock. */
+  /** When it was received, by `Clock.now`. */
   readonly startedAtMs: number
   queued(nowMs: number): void
   running(nowMs: number): void
@@ -36,7 +37,7 @@ export class RunRequest implements AbortFollower {
   readonly promise: Promise<Outputs>
   readonly model: string
   readonly version: string
-  /** These three on `performance.now()`'s clock, which is read once for all who want to know. */
+  /** These four by `Clock.now`, which is asked once for all who want to know. */
   readonly startedAtMs: number
   /** Later than that if its version had to be loaded. */
   admittedAtMs: number
@@ -68,23 +69,26 @@ export class RunRequest implements AbortFollower {
   nextInBucket: RunRequest | undefined = undefined
   /** Called when the request settles. */
   onSettled: ((request: RunRequest, error: unknown) => void) | undefined
+  readonly #clock: Clock
   readonly #tracked: TrackedRequest | undefined
   #stage: 'waiting' | 'queued' | 'in-flight' | 'settled' = 'waiting'
   #resolve!: (outputs: Outputs) => void
   #reject!: (error: unknown) => void
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
   #limit = ''
   #signal: AbortSignal | undefined
 
   constructor(
+    clock: Clock,
     model: string,
     version: string,
     options: RunRequestOptions,
     onSettled?: (request: RunRequest, error: unknown) => void,
     tracked?: TrackedRequest,
   ) {
+    this.#clock = clock
     this.#tracked = tracked
-    this.startedAtMs = tracked?.startedAtMs ?? performance.now()
+    this.startedAtMs = tracked?.startedAtMs ?? clock.now()
     this.admittedAtMs = this.startedAtMs
     this.model = model
     this.version = version
@@ -101,7 +105,7 @@ export class RunRequest implements AbortFollower {
     })
     if (options.timeoutMs !== undefined) {
       this.#limit = `${options.timeoutMs} ms`
-      this.#timer = setTimeout(() => this.expire(), options.timeoutMs)
+      this.#timer = clock.setTimeout(() => this.expire(), options.timeoutMs)
     }
     if (options.signal !== undefined) this.#follow(options.signal)
   }
@@ -128,7 +132,7 @@ export class RunRequest implements AbortFollower {
   }
 
   /** Its answer, which was there at `nowMs`. */
-  resolve(outputs: Outputs, nowMs = performance.now()): void {
+  resolve(outputs: Outputs, nowMs = this.#clock.now()): void {
     if (this.isSettled) return
     this.#settle(undefined, nowMs)
     this.#resolve(outputs)
@@ -136,7 +140,7 @@ export class RunRequest implements AbortFollower {
 
   reject(error: unknown): void {
     if (this.isSettled) return
-    this.#settle(error, performance.now())
+    this.#settle(error, this.#clock.now())
     this.#reject(error)
   }
 
@@ -184,7 +188,7 @@ export class RunRequest implements AbortFollower {
       this.onSettled?.(this, error)
       this.#stage = 'settled'
       this.inputs = undefined
-      if (this.#timer !== undefined) clearTimeout(this.#timer)
+      if (this.#timer !== undefined) this.#clock.clear(this.#timer)
       if (this.#signal !== undefined) unfollow(this.#signal, this)
       this.#tracked?.settled(error, this.settledAtMs)
     } catch (unexpected) {

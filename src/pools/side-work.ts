@@ -1,4 +1,5 @@
 import { errors } from '../errors.js'
+import type { Clock, Timer } from '../platform/clock.js'
 import { decodeError } from '../protocol/error-codec.js'
 import type {
   BatchFault,
@@ -27,6 +28,7 @@ const START_TRIAL_MS = 30_000
 
 /** What replicas do between the callers' requests: the proof of batching, and checks of batches. */
 export class SideWork {
+  readonly #clock: Clock
   readonly #batching: Batching
   readonly #replicas: ReplicaSet
   readonly #listener: PoolListener
@@ -46,7 +48,14 @@ export class SideWork {
     this.#onClosed = resolve
   })
 
-  constructor(batching: Batching, replicas: ReplicaSet, listener: PoolListener, changed: () => void) {
+  constructor(
+    clock: Clock,
+    batching: Batching,
+    replicas: ReplicaSet,
+    listener: PoolListener,
+    changed: () => void,
+  ) {
+    this.#clock = clock
     this.#batching = batching
     this.#replicas = replicas
     this.#listener = listener
@@ -98,14 +107,14 @@ export class SideWork {
   /** Works on a replica until nothing is left to do or the pool is closed, before there are callers. */
   async finish(replica: Replica): Promise<void> {
     this.#prover = replica
-    let endsAtMs = performance.now() + START_MS
-    for (let nowMs = performance.now(); nowMs < endsAtMs && !this.#isClosed; nowMs = performance.now()) {
+    let endsAtMs = this.#clock.now() + START_MS
+    for (let nowMs = this.#clock.now(); nowMs < endsAtMs && !this.#isClosed; nowMs = this.#clock.now()) {
       if (this.#hasWork(replica)) await this.#work(replica, nowMs, START_RUN_MS)
       else if (this.#trying === undefined) return
       else {
         await this.#trialOrEnd()
         if (this.#trying !== undefined) return
-        endsAtMs += performance.now() - nowMs
+        endsAtMs += this.#clock.now() - nowMs
       }
       if (replica.state !== 'busy') return
     }
@@ -118,12 +127,12 @@ export class SideWork {
   }
 
   async #trialOrEnd(): Promise<void> {
-    let timer: NodeJS.Timeout | undefined
+    let timer: Timer | undefined
     const limit = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, START_TRIAL_MS)
+      timer = this.#clock.setTimeout(resolve, START_TRIAL_MS)
     })
     await Promise.race([this.#trying, limit, this.#closed])
-    clearTimeout(timer)
+    this.#clock.clear(timer)
   }
 
   /** Has a trial made beside the callers' requests; the prover goes on with what becomes of it. */
@@ -134,7 +143,7 @@ export class SideWork {
       this.#trying = undefined
       if (this.#isClosed || this.#prover !== replica || !this.#replicas.has(replica)) return
       this.#tried = tried
-      if (this.#free !== undefined) this.startAll(performance.now(), this.#free)
+      if (this.#free !== undefined) this.startAll(this.#clock.now(), this.#free)
     })
   }
 
@@ -181,7 +190,7 @@ export class SideWork {
       if (replica.state === 'busy') replica.state = 'dead'
       return
     }
-    const endedAtMs = performance.now()
+    const endedAtMs = this.#clock.now()
     replica.sideWorkAtMs = endedAtMs + REQUESTS_SHARE * (endedAtMs - nowMs)
     if (reply.ok) this.#take(replica, reply)
     else this.#learn({ state: 'refused', reason: decodeError(reply.error).message })

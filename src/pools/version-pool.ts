@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import { errors } from '../errors.js'
 import { answerCredit } from '../memory/answer-credit.js'
+import type { Timer } from '../platform/clock.js'
 import type { Signature } from '../tensors/tensor.js'
 import { Batching, type BatchingMemory } from './batching.js'
 import { Dispatcher } from './dispatcher.js'
@@ -37,7 +38,7 @@ export class VersionPool implements LeaseHolder {
   #leases = 0
   #rejected = 0
   /** Set while the other replicas wait for the first answer. */
-  #fillTimer: NodeJS.Timeout | undefined
+  #fillTimer: Timer | undefined
   #disposing: Promise<void> | undefined
   #whenEmpty: (() => void)[] = []
   /** Called when a request has settled and none waits. */
@@ -113,7 +114,7 @@ export class VersionPool implements LeaseHolder {
       if (this.#state !== 'created') throw this.#unavailable()
       onSignature(signature)
       this.#state = 'open'
-      setImmediate(() => this.#fillSoon())
+      this.settings.clock.setImmediate(() => this.#fillSoon())
       return signature
     } catch (error) {
       await this.stop(FAILED_START_MS)
@@ -173,7 +174,7 @@ export class VersionPool implements LeaseHolder {
     const sent = new Promise<void>((resolve) => {
       predecessor.#whenSent = resolve
     })
-    void within(sent, limitMs).then(() => {
+    void within(this.settings.clock, sent, limitMs).then(() => {
       this.#dispatcher.isHeld = false
       this.#dispatcher.flush()
     })
@@ -243,11 +244,11 @@ export class VersionPool implements LeaseHolder {
   /** Requests that waited for the pool are answered first: what is loaded beside them would slow them down. */
   #fillSoon(): void {
     if (this.#leases === 0) this.#fill()
-    else this.#fillTimer = setTimeout(() => this.#fill(), FIRST_ANSWER_MS).unref()
+    else this.#fillTimer = this.settings.clock.setTimeout(() => this.#fill(), FIRST_ANSWER_MS).unref()
   }
 
   #fill(): void {
-    clearTimeout(this.#fillTimer)
+    this.settings.clock.clear(this.#fillTimer)
     this.#fillTimer = undefined
     if (this.#state === 'open') this.#replicas.fill()
   }

@@ -1,3 +1,4 @@
+import type { Clock, Timer } from '../platform/clock.js'
 import type { Replica } from './replica.js'
 
 /** Looks during the time that a run may take, and the most and the least time between two. */
@@ -14,15 +15,22 @@ const LATE_SHARE = 1 / 4
  * in which the process did not run, or in which the main thread could not read its reply.
  */
 export class Watchdog {
+  readonly #clock: Clock
   readonly #limitMs: number
   readonly #everyMs: number
   readonly #replicas: Iterable<Replica>
   readonly #giveUp: (replica: Replica) => void
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
   #lookedAtMs = 0
 
   /** A run that takes longer than `limitMs` is told to `giveUp`. */
-  constructor(limitMs: number, replicas: Iterable<Replica>, giveUp: (replica: Replica) => void) {
+  constructor(
+    clock: Clock,
+    limitMs: number,
+    replicas: Iterable<Replica>,
+    giveUp: (replica: Replica) => void,
+  ) {
+    this.#clock = clock
     this.#limitMs = limitMs
     this.#everyMs = Math.max(MIN_EVERY_MS, Math.min(MAX_EVERY_MS, limitMs / LOOKS))
     this.#replicas = replicas
@@ -30,13 +38,13 @@ export class Watchdog {
   }
 
   start(): void {
-    this.#lookedAtMs = performance.now()
-    this.#timer = setInterval(() => this.look(performance.now()), this.#everyMs)
+    this.#lookedAtMs = this.#clock.now()
+    this.#timer = this.#clock.setInterval(() => this.look(this.#clock.now()), this.#everyMs)
     this.#timer.unref()
   }
 
   stop(): void {
-    clearInterval(this.#timer)
+    this.#clock.clear(this.#timer)
   }
 
   /** Charges what runs, and gives up what has run too long once the replies that wait have been read. */
@@ -47,7 +55,7 @@ export class Watchdog {
     for (const replica of this.#replicas) {
       if (!replica.isRunning || replica.charge(nowMs, chargedMs) < this.#limitMs) continue
       const { tasks } = replica
-      setImmediate(() => {
+      this.#clock.setImmediate(() => {
         if (replica.isRunning && replica.tasks === tasks) this.#giveUp(replica)
       })
     }

@@ -1,17 +1,20 @@
+import type { Clock, Timer } from '../platform/clock.js'
+
 /** The promise's value, or undefined once `timeoutMs` have passed; `isIdle` waits without keeping the process alive. */
 export async function within<T>(
+  clock: Clock,
   promise: Promise<T>,
   timeoutMs: number,
   isIdle = false,
 ): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined
+  let timer: Timer | undefined
   const timeout = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, timeoutMs, undefined)
+    timer = clock.setTimeout(() => resolve(undefined), timeoutMs)
     if (isIdle) timer.unref()
   })
   try {
     return await Promise.race([promise, timeout])
   } finally {
-    clearTimeout(timer)
+    clock.clear(timer)
   }
 }

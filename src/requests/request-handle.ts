@@ -49,7 +49,7 @@ export class RequestHandle implements Disposable {
    * @throws ERR_ILLEGAL_TRANSITION if `state` cannot follow the present one.
    */
   to(state: Exclude<RequestState, 'received'>, error?: unknown): void {
-    this.#ledger.move(this.#record, state, performance.now(), error)
+    this.#ledger.move(this.#record, state, this.#ledger.clock.now(), error)
   }
 
   /** @throws ERR_ILLEGAL_TRANSITION if it is over, or queued. */

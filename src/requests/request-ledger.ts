@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { errors } from '../errors.js'
+import type { Clock } from '../platform/clock.js'
 import { OpenRequests } from './open-requests.js'
 import { RecentRequests } from './recent-requests.js'
 import { type RecordKeeper, type RequestInfo, RequestRecord } from './request-record.js'
@@ -28,6 +29,7 @@ export interface LedgerListener {
 
 /** The books of a tracker: every request passes through here, so what can be done later is not done here. */
 export class RequestLedger implements RecordKeeper {
+  readonly clock: Clock
   readonly open = new OpenRequests()
   readonly recent: RecentRequests
   /** Set only while it is worth being told: it costs a context for each request. */
@@ -46,13 +48,22 @@ export class RequestLedger implements RecordKeeper {
     rejected: 0,
   }
 
-  constructor(recent: number) {
+  constructor(recent: number, clock: Clock) {
+    this.clock = clock
     this.recent = new RecentRequests(recent)
   }
 
   begin(kind: string, model: string | undefined, info: RequestInfo | undefined): RequestRecord {
     this.#lastId += 1
-    const record = new RequestRecord(this, this.#lastId, kind, model, info, this.#current.getStore())
+    const record = new RequestRecord(
+      this,
+      this.clock.now(),
+      this.#lastId,
+      kind,
+      model,
+      info,
+      this.#current.getStore(),
+    )
     this.#totals.received += 1
     this.open.add(record)
     this.listener?.received(record)

@@ -12,7 +12,7 @@ export interface RecordKeeper {
 
 /**
  * What is known of one request. It outlives the request among the recent ones, so it
- * refers to no input, output or promise. Times are on `performance.now()`'s clock.
+ * refers to no input, output or promise. Times are by `Clock.now`.
  */
 export class RequestRecord implements TrackedRequest {
   readonly id: number
@@ -38,6 +38,7 @@ export class RequestRecord implements TrackedRequest {
 
   constructor(
     keeper: RecordKeeper,
+    startedAtMs: number,
     id: number,
     kind: string,
     model: string | undefined,
@@ -50,7 +51,7 @@ export class RequestRecord implements TrackedRequest {
     this.model = model
     this.info = info
     this.parentId = parentId
-    this.startedAtMs = performance.now()
+    this.startedAtMs = startedAtMs
   }
 
   queued(nowMs: number): void {

@@ -30,7 +30,8 @@ export interface RequestSnapshot {
   readonly totalMs: number
 }
 
-export function snapshotOf(record: RequestRecord, nowMs: number): RequestSnapshot {
+/** `originMs` is that of the clock. */
+export function snapshotOf(record: RequestRecord, nowMs: number, originMs: number): RequestSnapshot {
   const { startedAtMs, queuedAtMs, runningAtMs } = record
   const endMs = record.settledAtMs ?? nowMs
   return {
@@ -42,7 +43,7 @@ export function snapshotOf(record: RequestRecord, nowMs: number): RequestSnapsho
     version: record.version,
     info: record.info,
     code: record.code,
-    receivedAt: performance.timeOrigin + startedAtMs,
+    receivedAt: originMs + startedAtMs,
     receivedMs: (queuedAtMs ?? runningAtMs ?? endMs) - startedAtMs,
     queuedMs: queuedAtMs === undefined ? 0 : (runningAtMs ?? endMs) - queuedAtMs,
     runningMs: runningAtMs === undefined ? 0 : endMs - runningAtMs,

@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events'
 import { z } from 'zod'
 import { parseOptions } from '../config.js'
 import { errors } from '../errors.js'
+import { type Clock, systemClock } from '../platform/clock.js'
 import { Announcer } from '../telemetry/announcer.js'
 import { Emitter } from '../telemetry/emitter.js'
 import { createLogger, type Logger, takeLogger } from '../telemetry/logger.js'
@@ -37,17 +38,20 @@ const NAMES = Object.keys(EVENTS) as (keyof RequestTrackerEvents)[]
 
 /** Knows every request that is open, counts all, and remembers the last ones. */
 export class RequestTracker extends Emitter<RequestTrackerEvents> {
+  readonly #clock: Clock
   readonly #ledger: RequestLedger
   readonly #announcer: Announcer<RequestTrackerEvents>
   /** For the events of requests that began when nobody listened: their callers' contexts are not known. */
   readonly #scope = new AsyncResource('tbcoin-engine.requests')
 
   /** @throws ERR_INVALID_OPTIONS */
-  constructor(options: RequestTrackerOptions = {}) {
+  constructor(options: RequestTrackerOptions = {}, clock: Clock = systemClock) {
     super(EVENTS)
+    this.#clock = clock
     const [logger, rest] = takeLogger(options, 'RequestTracker')
-    this.#ledger = new RequestLedger(parseOptions(optionsSchema, rest, 'RequestTracker').recent)
+    this.#ledger = new RequestLedger(parseOptions(optionsSchema, rest, 'RequestTracker').recent, clock)
     this.#announcer = new Announcer<RequestTrackerEvents>(
+      clock,
       this,
       logger ?? createLogger('tbcoin-engine', 'info'),
     )
@@ -77,13 +81,13 @@ export class RequestTracker extends Emitter<RequestTrackerEvents> {
 
   /** The requests that are open, oldest first. */
   active(): RequestSnapshot[] {
-    const nowMs = performance.now()
-    return Array.from(this.#ledger.open, (record) => snapshotOf(record, nowMs))
+    const nowMs = this.#clock.now()
+    return Array.from(this.#ledger.open, (record) => this.#snapshotOf(record, nowMs))
   }
 
   /** The requests that were settled last, newest first; `limit` of them at most. */
   recent(limit = Number.POSITIVE_INFINITY): RequestSnapshot[] {
-    return this.#ledger.recent.list(limit).map((record) => snapshotOf(record, 0))
+    return this.#ledger.recent.list(limit).map((record) => this.#snapshotOf(record, 0))
   }
 
   counts(): RequestCounts {
@@ -103,13 +107,13 @@ export class RequestTracker extends Emitter<RequestTrackerEvents> {
     const listener: LedgerListener = {
       received: (record) => {
         record.context = new AsyncResource('tbcoin-engine.request')
-        this.#tell(record, 'received', () => [snapshotOf(record, record.startedAtMs)])
+        this.#tell(record, 'received', () => [this.#snapshotOf(record, record.startedAtMs)])
       },
       moved: (record, from, nowMs) => {
-        this.#tell(record, 'transition', () => [snapshotOf(record, nowMs), from])
+        this.#tell(record, 'transition', () => [this.#snapshotOf(record, nowMs), from])
       },
       settled: (record, nowMs, error) => {
-        this.#tell(record, 'settled', () => [snapshotOf(record, nowMs), error])
+        this.#tell(record, 'settled', () => [this.#snapshotOf(record, nowMs), error])
       },
     }
     const { on } = EventEmitter.prototype
@@ -119,6 +123,10 @@ export class RequestTracker extends Emitter<RequestTrackerEvents> {
     on.call(this, 'removeListener', () => {
       if (NAMES.every((event) => this.listenerCount(event) === 0)) this.#ledger.listener = undefined
     })
+  }
+
+  #snapshotOf(record: RequestRecord, nowMs: number): RequestSnapshot {
+    return snapshotOf(record, nowMs, this.#clock.originMs)
   }
 
   #tell<K extends keyof RequestTrackerEvents>(

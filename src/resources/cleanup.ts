@@ -1,4 +1,5 @@
 import { errors } from '../errors.js'
+import { systemClock } from '../platform/clock.js'
 import { within } from '../pools/within.js'
 import { cleanValue } from './clean-value.js'
 import type { Ending, ManagedResource } from './managed-resource.js'
@@ -62,6 +63,7 @@ export class Cleanup {
   async #join(name: string, { outcome, hurry }: Ending): Promise<Error | undefined> {
     if (this.#allMs === Infinity) return outcome
     const settled = await within(
+      systemClock,
       outcome.then((failure) => ({ failure })),
       this.#leftMs,
     )
@@ -127,7 +129,7 @@ async function awaitLeftovers(
   limitMs: number,
 ): Promise<(Error | undefined)[]> {
   if (leftovers.size === 0) return []
-  const failures = await within(Promise.all(leftovers), limitMs)
+  const failures = await within(systemClock, Promise.all(leftovers), limitMs)
   if (failures !== undefined) return failures
   return [
     new errors.ERR_SHUTDOWN(

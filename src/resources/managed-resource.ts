@@ -1,5 +1,6 @@
 import type { HealthStatus } from '../lifecycle/health-check.js'
 import { type LifecycleState, StateMachine, type TransitionListener } from '../lifecycle/states.js'
+import type { Clock } from '../platform/clock.js'
 import type { ResourceType } from './resource-type.js'
 
 /** A health check that has not returned; all who ask share it. */
@@ -77,12 +78,13 @@ export class ManagedResource {
   readonly leftovers = new Set<Promise<Error | undefined>>()
   /** Its place in the order of initialisation, once it has one. */
   initializedAs: number | undefined
-  #since = Date.now()
+  #since: number
 
-  constructor(name: string, settings: ResourceSettings, onChange: TransitionListener) {
+  constructor(clock: Clock, name: string, settings: ResourceSettings, onChange: TransitionListener) {
+    this.#since = clock.epoch()
     this.name = name
     this.settings = settings
-    this.machine = new StateMachine(`resource ${name}`, (transition) => {
+    this.machine = new StateMachine(clock, `resource ${name}`, (transition) => {
       this.#since = transition.at
       // A config can hold much, and secrets.
       if (this.machine.is('stopped', 'error')) this.settings = { ...this.settings, config: undefined }

@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import { parseOptions } from '../config.js'
 import { errors, messageOf } from '../errors.js'
+import { systemClock } from '../platform/clock.js'
 import { within } from '../pools/within.js'
 import type { Logger } from '../telemetry/logger.js'
 import { summarize } from './cleanup.js'
@@ -265,7 +266,7 @@ export class PooledResource<T> {
       const allBack = new Promise<void>((resolve) => {
         this.#onAllBack = resolve
       })
-      await within(allBack, limitMs)
+      await within(systemClock, allBack, limitMs)
     }
     const stuck = [...this.#used.values()]
     if (stuck.length > 0) {

@@ -4,6 +4,7 @@ import { parseOptions } from '../config.js'
 import { errors, messageOf } from '../errors.js'
 import { logTransitions } from '../lifecycle/log-transitions.js'
 import type { Transition, TransitionListener } from '../lifecycle/states.js'
+import { type Clock, systemClock } from '../platform/clock.js'
 import { Announcer } from '../telemetry/announcer.js'
 import { Emitter } from '../telemetry/emitter.js'
 import { createLogger, type Logger, takeLogger } from '../telemetry/logger.js'
@@ -38,6 +39,7 @@ export interface ResourceEvents {
  * end. Each is initialised once, after what it depends on, and cleaned up in the reverse order.
  */
 export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements AsyncDisposable {
+  readonly #clock: Clock
   readonly #types = new Map<string, ResourceType>()
   readonly #resources = new Map<string, ManagedResource>()
   readonly #cleanupTimeoutMs: number
@@ -50,14 +52,15 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
   #closing: Promise<void> | undefined
 
   /** @throws ERR_INVALID_OPTIONS */
-  constructor(options: ResourceManagerOptions = {}) {
+  constructor(options: ResourceManagerOptions = {}, clock: Clock = systemClock) {
     super({ transition: true })
+    this.#clock = clock
     const [logger, input] = takeLogger(options, 'ResourceLifecycleManager')
     const config = parseOptions(managerSchema, input, 'ResourceLifecycleManager')
     this.#cleanupTimeoutMs = config.cleanupTimeoutMs
     this.#healthTimeoutMs = config.healthTimeoutMs
     this.#logger = logger ?? createLogger('tbcoin-engine', config.logLevel)
-    this.#announcer = new Announcer<ResourceEvents>(this, this.#logger)
+    this.#announcer = new Announcer<ResourceEvents>(clock, this, this.#logger)
     let order = 0
     this.#surroundings = {
       logger: this.#logger,
@@ -130,7 +133,8 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
     }
     const settings = { type, config, dependsOn: [...new Set(dependsOn)] }
     const dependencies = settings.dependsOn.map((other) => this.#requireDependency(name, other))
-    const resource = known ?? this.#add(new ManagedResource(name, settings, this.#observer(name)))
+    const resource =
+      known ?? this.#add(new ManagedResource(this.#clock, name, settings, this.#observer(name)))
     resource.settings = settings
     resource.initializedAs = undefined
     const initialization = this.#scope.runInAsyncScope(

@@ -1,4 +1,5 @@
 import type { EventEmitter } from 'node:events'
+import type { Clock } from '../platform/clock.js'
 import { aside } from './aside.js'
 import type { Logger } from './logger.js'
 
@@ -10,12 +11,14 @@ const QUIET_MS = 1_000
  * way nor the other listeners: it is logged.
  */
 export class Announcer<Events extends Record<keyof Events, unknown[]>> {
+  readonly #clock: Clock
   readonly #emitter: EventEmitter
   readonly #logger: Logger
   #quietUntilMs = 0
   #unlogged = 0
 
-  constructor(emitter: EventEmitter<Events>, logger: Logger) {
+  constructor(clock: Clock, emitter: EventEmitter<Events>, logger: Logger) {
+    this.#clock = clock
     this.#emitter = emitter as unknown as EventEmitter
     this.#logger = logger
   }
@@ -32,7 +35,7 @@ export class Announcer<Events extends Record<keyof Events, unknown[]>> {
 
   /** A listener of an event that comes with every request could fill a disk. */
   #log(event: string, err: unknown): void {
-    const nowMs = performance.now()
+    const nowMs = this.#clock.now()
     if (nowMs < this.#quietUntilMs) {
       this.#unlogged += 1
       return

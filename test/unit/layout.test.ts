@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { checkImports, findCycles, type ImportMap } from '../fixtures/import-rules.js'
+import { checkImports, checkTime, findCycles, type ImportMap } from '../fixtures/import-rules.js'
 import { type ImportKind, importsOf } from '../fixtures/import-scanner.js'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -41,6 +41,11 @@ describe('the sources', () => {
       .map(([file, text]) => ({ file, lines: text.trimEnd().split('\n').length }))
       .filter(({ lines }) => lines > maxLines)
     expect(long).toEqual([])
+  })
+
+  it('ask the clock that they are given, but for those at the edge', () => {
+    const ours = [...texts].filter(([file]) => file.startsWith('src/'))
+    expect(ours.flatMap(([file, text]) => checkTime(file, text))).toEqual([])
   })
 
   it('have kebab-case names', () => {
@@ -199,5 +204,31 @@ describe('the scanner', () => {
     "const r = /import 'no'/",
   ])('finds none in %s', (source) => {
     expect(importsOf(source)).toEqual([])
+  })
+})
+
+describe('the checker of time', () => {
+  it.each([
+    'const at = performance.now()',
+    '  this.#timer = setTimeout(run, 5)',
+    'clearTimeout(timer)',
+    'process.nextTick(run)',
+  ])('finds %s', (line) => {
+    expect(checkTime('src/models/x.ts', `const a = 1\n${line}\n`)).toEqual([
+      `src/models/x.ts: ${line.trim()}`,
+    ])
+  })
+
+  it.each([
+    'const at = this.#clock.now()',
+    'clock.setTimeout(run, 5)',
+    '// not setTimeout(run)',
+    ' * by performance.now()',
+  ])('lets %s be', (line) => {
+    expect(checkTime('src/models/x.ts', line)).toEqual([])
+  })
+
+  it('lets files at the edge be', () => {
+    expect(checkTime('src/platform/clock.ts', 'performance.now()')).toEqual([])
   })
 })

@@ -10,13 +10,14 @@ import {
 import { ModelVersion } from '../../src/models/model-version.js'
 import { replicaCount } from '../../src/models/replica-count.js'
 import type { Serving } from '../../src/models/serving.js'
+import { systemClock } from '../../src/platform/clock.js'
 
 /** Of a version with `model` in a runtime with `options` that has `cores`. */
 function countOf(cores: number, options: RuntimeConfigInput, model: Partial<ModelConfig> = {}): number {
   const serving = { cores, config: parseOptions(runtimeSchema, options, 'x') } as unknown as Serving
   const config = parseOptions(modelConfigSchema, model, 'x')
   const spec = { name: 'm', version: '1', modelType: 'onnx', source: '/m.onnx', sha256: undefined, config }
-  return replicaCount(serving, new ModelVersion(spec, new PQueue(), () => undefined))
+  return replicaCount(serving, new ModelVersion(systemClock, spec, new PQueue(), () => undefined))
 }
 
 describe('the replicas of a pool', () => {

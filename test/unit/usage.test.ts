@@ -16,18 +16,18 @@ describe('the usage of a version', () => {
   it('counts what was asked, what failed and what is open', () => {
     const usage = used([1, 2, 3], [undefined, new Error('x')])
     usage.begin(1000)
-    expect(usage.stats(undefined)).toMatchObject({
+    expect(usage.stats(performance.timeOrigin, undefined)).toMatchObject({
       requests: 4,
       errors: 1,
       queued: 1,
       inFlight: 0,
       pool: undefined,
     })
-    expect(usage.stats(undefined).latency.count).toBe(2)
+    expect(usage.stats(performance.timeOrigin, undefined).latency.count).toBe(2)
   })
 
   it('is empty and all zeros before the first request', () => {
-    expect(new Usage().stats(undefined)).toEqual({
+    expect(new Usage().stats(performance.timeOrigin, undefined)).toEqual({
       requests: 0,
       errors: 0,
       inFlight: 0,
@@ -39,7 +39,10 @@ describe('the usage of a version', () => {
   })
 
   it('tells latencies in milliseconds within one percent', () => {
-    const { latency } = used(Array.from({ length: 100 }, (_, i) => i + 1)).stats(undefined)
+    const { latency } = used(Array.from({ length: 100 }, (_, i) => i + 1)).stats(
+      performance.timeOrigin,
+      undefined,
+    )
     expect(latency.count).toBe(100)
     for (const [told, real] of [
       [latency.meanMs, 50.5],
@@ -54,13 +57,13 @@ describe('the usage of a version', () => {
 
   it('tells no percentile beyond the longest', () => {
     // The buckets of the histogram have a width: this one ends at 1.247 ms.
-    const { latency } = used([1.244]).stats(undefined)
+    const { latency } = used([1.244]).stats(performance.timeOrigin, undefined)
     expect(latency.p50Ms).toBeLessThanOrEqual(latency.maxMs)
     expect(latency.p99Ms).toBeLessThanOrEqual(latency.maxMs)
   })
 
   it('takes a request of no time and one of hours', () => {
-    const { latency } = used([0, 7_200_000]).stats(undefined)
+    const { latency } = used([0, 7_200_000]).stats(performance.timeOrigin, undefined)
     expect(latency.count).toBe(2)
     expect(latency.maxMs / 7_200_000).toBeCloseTo(1, 1)
   })

@@ -1,12 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { ArtifactTrial } from '../../../src/models/artifact-trial.js'
+import { systemClock } from '../../../src/platform/clock.js'
 import { RunRequest } from '../../../src/pools/run-request.js'
 import type { Tensor } from '../../../src/tensors/tensor.js'
 
 type Samples = readonly (readonly Tensor[])[]
 
 function request(value: number, length = 1): RunRequest {
-  const made = new RunRequest('m', '1', {})
+  const made = new RunRequest(systemClock, 'm', '1', {})
   made.inputs = [{ type: 'float32', dims: [length], data: new Float32Array(length).fill(value) }]
   made.promise.catch(() => undefined)
   return made
@@ -14,7 +15,7 @@ function request(value: number, length = 1): RunRequest {
 
 function begin(): { trial: ArtifactTrial; told: number[][] } {
   const told: number[][] = []
-  const trial = new ArtifactTrial((samples: Samples) => {
+  const trial = new ArtifactTrial(systemClock, (samples: Samples) => {
     told.push(samples.map(([input]) => input?.data[0] as number))
   })
   return { trial, told }

@@ -7,6 +7,7 @@ import {
   TRANSITIONS,
   type Transition,
 } from '../../../src/lifecycle/states.js'
+import { systemClock } from '../../../src/platform/clock.js'
 
 /** The design's table, written down a second time. */
 const legal: Record<LifecycleState, LifecycleState[]> = {
@@ -32,7 +33,7 @@ function pathTo(target: LifecycleState): LifecycleState[] {
 }
 
 function machineIn(state: LifecycleState, seen: Transition[] = []): StateMachine {
-  const machine = new StateMachine('model vad@5', (transition) => seen.push(transition))
+  const machine = new StateMachine(systemClock, 'model vad@5', (transition) => seen.push(transition))
   for (const step of pathTo(state)) machine.to(step, 'set up')
   seen.length = 0
   return machine
@@ -86,7 +87,7 @@ describe('the states', () => {
 
 describe('a state machine', () => {
   it('begins uninitialized', () => {
-    const machine = new StateMachine('x')
+    const machine = new StateMachine(systemClock, 'x')
     expect(machine.state).toBe('uninitialized')
     expect(machine.is('ready', 'uninitialized')).toBe(true)
     expect(machine.is('ready')).toBe(false)

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { systemClock } from '../../../src/platform/clock.js'
 import { RunRequest } from '../../../src/pools/run-request.js'
 import type { FakeHost } from '../../fixtures/fake-host.js'
 import { Asked, PoolKit, turn } from './pool-kit.js'
@@ -120,7 +121,7 @@ describe('a pool', () => {
 
   it('rejects a request that was admitted without its input and goes on', async () => {
     const kit = await PoolKit.open()
-    const empty = new Asked(new RunRequest('fake', '1', {}))
+    const empty = new Asked(new RunRequest(systemClock, 'fake', '1', {}))
     kit.submit(empty.request)
     const next = kit.ask(2)
     await kit.answer(2)
@@ -204,7 +205,7 @@ describe('an input that cannot be sent', () => {
     // What a caller does who uses one array for all requests and lets the first one move it.
     const data = Float32Array.of(2)
     const many = Array.from({ length: 10_000 }, () => {
-      const request = new RunRequest('fake', '1', { transfer: true })
+      const request = new RunRequest(systemClock, 'fake', '1', { transfer: true })
       request.inputs = [{ type: 'float32', dims: [1], data }]
       const asked = new Asked(request)
       kit.submit(request)

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { ERROR_TABLE, errors } from '../../../src/errors.js'
+import { systemClock } from '../../../src/platform/clock.js'
 import type { TrackedRequest } from '../../../src/pools/run-request.js'
 import { RunRequest } from '../../../src/pools/run-request.js'
 import { encodeError } from '../../../src/protocol/error-codec.js'
@@ -46,7 +47,7 @@ class Trial {
   ask(x: number, tracked?: Partial<TrackedRequest>, signal?: AbortSignal): Asked {
     const ignore = (): void => undefined
     const record = { startedAtMs: 0, queued: ignore, running: ignore, settled: ignore, ...tracked }
-    const request = new RunRequest('fake', '1', { signal }, undefined, record)
+    const request = new RunRequest(systemClock, 'fake', '1', { signal }, undefined, record)
     request.inputs = [{ type: 'float32', dims: [1], data: Float32Array.of(x) }]
     const asked = new Asked(request)
     this.kit.submit(request)

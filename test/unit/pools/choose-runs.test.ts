@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { systemClock } from '../../../src/platform/clock.js'
 import { Batching, type BatchingSettings } from '../../../src/pools/batching.js'
 import type { Bucket } from '../../../src/pools/bucket.js'
 import { type Choice, chooseRuns, couldGrow } from '../../../src/pools/choose-runs.js'
@@ -59,7 +60,7 @@ class Bench {
   }
 
   ask({ rows = 1, width = 2, rate = 1, ...options }: Asked = {}): RunRequest {
-    const request = new RunRequest('m', '1', options)
+    const request = new RunRequest(systemClock, 'm', '1', options)
     request.promise.catch(() => undefined)
     request.inputs = [
       { type: 'float32', dims: [rows, width], data: new Float32Array(rows * width) },
@@ -365,7 +366,7 @@ describe('a batch of a shape that is not proven', () => {
       bench.many(2, { rate: 2 }),
       bench.many(2, { width: 0 }),
       [[1, 2, 1], [1]].map((dims) => {
-        const request = new RunRequest('m', '1', {})
+        const request = new RunRequest(systemClock, 'm', '1', {})
         request.promise.catch(() => undefined)
         request.inputs = [
           { type: 'float32', dims, data: new Float32Array(2) },

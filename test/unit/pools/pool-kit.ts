@@ -1,4 +1,5 @@
 import { vi } from 'vitest'
+import { systemClock } from '../../../src/platform/clock.js'
 import type { PoolListener, PoolSettings, PoolSource } from '../../../src/pools/pool-settings.js'
 import type { StuckReplica } from '../../../src/pools/replica.js'
 import { RunRequest, type RunRequestOptions } from '../../../src/pools/run-request.js'
@@ -17,6 +18,7 @@ export const source: PoolSource = {
 }
 
 const defaults: PoolSettings = {
+  clock: systemClock,
   model: 'fake',
   version: '1',
   replicas: 1,
@@ -118,7 +120,7 @@ export class PoolKit {
   }
 
   ask(x: number, options: RunRequestOptions = {}): Asked {
-    const request = new RunRequest('fake', '1', options)
+    const request = new RunRequest(systemClock, 'fake', '1', options)
     request.inputs = [{ type: 'float32', dims: [1], data: Float32Array.of(x) }]
     const asked = new Asked(request)
     this.submit(request)

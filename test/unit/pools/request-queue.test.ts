@@ -1,8 +1,9 @@
 import { describe, expect, it, vi } from 'vitest'
+import { systemClock } from '../../../src/platform/clock.js'
 import { RequestQueue } from '../../../src/pools/request-queue.js'
 import { RunRequest } from '../../../src/pools/run-request.js'
 
-const request = (): RunRequest => new RunRequest('vad', '5', {})
+const request = (): RunRequest => new RunRequest(systemClock, 'vad', '5', {})
 
 function drained(queue: RequestQueue): RunRequest[] {
   const order: RunRequest[] = []
@@ -69,7 +70,7 @@ describe('the request queue', () => {
   it('gives out the highest priority first, but nothing waits for ever', () => {
     vi.useFakeTimers()
     const queue = new RequestQueue()
-    const of = (priority: number): RunRequest => new RunRequest('vad', '5', { priority })
+    const of = (priority: number): RunRequest => new RunRequest(systemClock, 'vad', '5', { priority })
     const old = of(-1)
     queue.push(old)
     vi.advanceTimersByTime(1_500)

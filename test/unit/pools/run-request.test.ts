@@ -1,12 +1,13 @@
 import { getEventListeners, setMaxListeners } from 'node:events'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { errors } from '../../../src/errors.js'
+import { systemClock } from '../../../src/platform/clock.js'
 import { RunRequest, type RunRequestOptions } from '../../../src/pools/run-request.js'
 import { collectGarbage } from '../../fixtures/collect-garbage.js'
 import { fakeOutputs } from '../../fixtures/fake-host.js'
 
 function request(options: RunRequestOptions = {}): RunRequest {
-  const made = new RunRequest('vad', '5', options)
+  const made = new RunRequest(systemClock, 'vad', '5', options)
   // A test that is about something else than the caller's promise need not await it.
   made.promise.catch(() => undefined)
   return made

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { systemClock } from '../../../src/platform/clock.js'
 import { Replica } from '../../../src/pools/replica.js'
 import { Watchdog } from '../../../src/pools/watchdog.js'
 import { FakeHost, fakeSignature } from '../../fixtures/fake-host.js'
@@ -27,9 +28,9 @@ interface Watch {
 /** A replica that has begun a run at 0, and the watchdog over it. */
 function watch(): Watch {
   const host = new FakeHost()
-  const replica = new Replica(host, 'fake', '1')
+  const replica = new Replica(systemClock, host, 'fake', '1')
   const given: Replica[] = []
-  const watchdog = new Watchdog(LIMIT_MS, [replica], (stuck) => given.push(stuck))
+  const watchdog = new Watchdog(systemClock, LIMIT_MS, [replica], (stuck) => given.push(stuck))
   run(replica, 0)
   const look = async (atMs: number): Promise<void> => {
     watchdog.look(atMs)

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { systemClock } from '../../../src/platform/clock.js'
 import { RunRequest, type RunRequestOptions } from '../../../src/pools/run-request.js'
 import { RequestTracker } from '../../../src/requests/request-tracker.js'
 import { collectGarbage } from '../../fixtures/collect-garbage.js'
@@ -15,7 +16,7 @@ const store = new AsyncLocalStorage<string>()
 function ask(tracker: RequestTracker, kit: PoolKit, x: number, options: RunRequestOptions = {}): Asked {
   const tracked = tracker.receive('fake')
   tracked.version = '1'
-  const request = new RunRequest('fake', '1', options, undefined, tracked)
+  const request = new RunRequest(systemClock, 'fake', '1', options, undefined, tracked)
   request.inputs = [{ type: 'float32', dims: [1], data: Float32Array.of(x) }]
   const asked = new Asked(request)
   kit.submit(request)
@@ -81,7 +82,7 @@ describe('a request of a pool', () => {
     const tracker = new RequestTracker()
     const kit = await PoolKit.open()
     const tracked = tracker.receive('fake')
-    const request = new RunRequest('fake', '1', {}, undefined, tracked)
+    const request = new RunRequest(systemClock, 'fake', '1', {}, undefined, tracked)
     // No feeds at all.
     request.promise.catch(() => undefined)
     kit.submit(request)
@@ -133,7 +134,7 @@ describe('the memory of a tracker', () => {
     const run = (): WeakRef<object>[] => {
       const context = { user: 'a caller' }
       const tracked = held.run(context, () => tracker.receive('fake'))
-      const request = new RunRequest('fake', '1', {}, undefined, tracked)
+      const request = new RunRequest(systemClock, 'fake', '1', {}, undefined, tracked)
       const inputs = [{ type: 'float32' as const, dims: [1], data: Float32Array.of(1) }]
       const outputs = fakeOutputs(1)
       request.inputs = inputs

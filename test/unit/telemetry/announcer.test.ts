@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { systemClock } from '../../../src/platform/clock.js'
 import { Announcer } from '../../../src/telemetry/announcer.js'
 import { type Line, listLogger } from '../../fixtures/test-logger.js'
 
@@ -10,7 +11,7 @@ interface Events {
 function announcerOf(): { emitter: EventEmitter<Events>; announcer: Announcer<Events>; lines: Line[] } {
   const emitter = new EventEmitter<Events>()
   const lines: Line[] = []
-  return { emitter, announcer: new Announcer<Events>(emitter, listLogger(lines)), lines }
+  return { emitter, announcer: new Announcer<Events>(systemClock, emitter, listLogger(lines)), lines }
 }
 
 afterEach(() => {
