@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { Lane } from '../async/lane.js'
 import { errors } from '../errors.js'
+import { systemClock } from '../platform/clock.js'
 import type { BuilderOrder, BuilderReplies } from '../protocol/builder-messages.js'
 import type { Failure } from '../protocol/messages.js'
 import { BuilderDeath } from './builder-failure.js'
@@ -18,7 +19,7 @@ const KEPT_BYTES = 128 * 2 ** 20
  */
 export class BuilderProcess {
   readonly #entry: BuilderEntry
-  readonly #lane = new Lane(1)
+  readonly #lane = new Lane(systemClock, 1)
   readonly #busy = new Set<ChildProcess>()
   #idle: ChildProcess | undefined
   #idleTimer: NodeJS.Timeout | undefined

@@ -1,3 +1,5 @@
+import type { Clock } from '../platform/clock.js'
+
 const PATIENCE_MS = 250
 /** Disks and networks that are slower than 50 MB/s are rare. */
 const PATIENCE_MS_PER_MIB = 20
@@ -9,11 +11,13 @@ const MIB = 2 ** 20
  * that a task that hangs delays no other for long.
  */
 export class Lane {
+  readonly #clock: Clock
   readonly #width: number
   readonly #waiting: (() => void)[] = []
   #taken = 0
 
-  constructor(width: number) {
+  constructor(clock: Clock, width: number) {
+    this.#clock = clock
     this.#width = width
   }
 
@@ -23,11 +27,11 @@ export class Lane {
     else await new Promise<void>((resolve) => this.#waiting.push(resolve))
     let hasPlace = true
     const leave = (): void => {
-      clearTimeout(timer)
+      this.#clock.clear(timer)
       if (hasPlace) this.#pass()
       hasPlace = false
     }
-    const timer = setTimeout(leave, PATIENCE_MS + (bytes / MIB) * PATIENCE_MS_PER_MIB)
+    const timer = this.#clock.setTimeout(leave, PATIENCE_MS + (bytes / MIB) * PATIENCE_MS_PER_MIB)
     try {
       return await task()
     } finally {

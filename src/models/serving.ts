@@ -116,7 +116,7 @@ export function createServing(
     logger,
     requests,
     scope: new AsyncResource('tbcoin-engine.runtime'),
-    loadLane: new Lane(config.maxConcurrentLoads),
+    loadLane: new Lane(clock, config.maxConcurrentLoads),
     cores: coresPerProcess(config.processes),
     loaders: new Map([['onnx', undefined]]),
     artifacts: createArtifacts(config, logger, shortfalls),

@@ -1,4 +1,5 @@
 import { errors, messageOf } from '../errors.js'
+import type { Clock } from '../platform/clock.js'
 import type { ResourceType } from './resource-type.js'
 import { withLimit } from './until-aborted.js'
 
@@ -7,6 +8,7 @@ import { withLimit } from './until-aborted.js'
  * @throws ERR_SHUTDOWN if that fails, or does not return within `limitMs`.
  */
 export async function cleanValue(
+  clock: Clock,
   name: string,
   type: ResourceType,
   value: unknown,
@@ -20,6 +22,7 @@ export async function cleanValue(
   )
   try {
     await withLimit(
+      clock,
       limitMs,
       (signal) => cleaner(value, { name, signal, timeoutMs }),
       () => late,

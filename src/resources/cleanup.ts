@@ -1,5 +1,5 @@
 import { errors } from '../errors.js'
-import { systemClock } from '../platform/clock.js'
+import type { Clock } from '../platform/clock.js'
 import { within } from '../pools/within.js'
 import { cleanValue } from './clean-value.js'
 import type { Ending, ManagedResource } from './managed-resource.js'
@@ -25,13 +25,16 @@ export function cleanupOrder(
 
 /** One call that cleans up. */
 export class Cleanup {
+  readonly #clock: Clock
   readonly #trigger: string
   readonly #eachMs: number
   readonly #allMs: number
-  readonly #startedAtMs = performance.now()
+  readonly #startedAtMs: number
 
   /** `eachMs` is for each resource, `allMs` for all of them. */
-  constructor(trigger: string, eachMs: number, allMs: number = Infinity) {
+  constructor(clock: Clock, trigger: string, eachMs: number, allMs: number = Infinity) {
+    this.#clock = clock
+    this.#startedAtMs = clock.now()
     this.#trigger = trigger
     this.#eachMs = eachMs
     this.#allMs = allMs
@@ -57,13 +60,13 @@ export class Cleanup {
   }
 
   get #leftMs(): number {
-    return Math.max(0, this.#allMs - (performance.now() - this.#startedAtMs))
+    return Math.max(0, this.#allMs - (this.#clock.now() - this.#startedAtMs))
   }
 
   async #join(name: string, { outcome, hurry }: Ending): Promise<Error | undefined> {
     if (this.#allMs === Infinity) return outcome
     const settled = await within(
-      systemClock,
+      this.#clock,
       outcome.then((failure) => ({ failure })),
       this.#leftMs,
     )
@@ -99,11 +102,12 @@ export class Cleanup {
     resource: ManagedResource,
     initializing: Promise<unknown> | undefined,
   ): Promise<Error | undefined> {
-    const endsAtMs = performance.now() + Math.min(this.#eachMs, this.#leftMs)
-    const limitMs = (): number => Math.max(0, endsAtMs - performance.now())
+    const endsAtMs = this.#clock.now() + Math.min(this.#eachMs, this.#leftMs)
+    const limitMs = (): number => Math.max(0, endsAtMs - this.#clock.now())
     // It has been aborted: this takes no time.
     await initializing?.catch(() => undefined)
-    const failures = [await cleanHeld(resource, limitMs()), ...(await awaitLeftovers(resource, limitMs()))]
+    const cleaned = await cleanHeld(this.#clock, resource, limitMs())
+    const failures = [cleaned, ...(await awaitLeftovers(this.#clock, resource, limitMs()))]
     const failure = summarize(failures.filter((each) => each !== undefined))
     // Before it moves: a listener may initialise it again.
     resource.ending = undefined
@@ -113,23 +117,28 @@ export class Cleanup {
   }
 }
 
-async function cleanHeld(resource: ManagedResource, limitMs: number): Promise<Error | undefined> {
+async function cleanHeld(
+  clock: Clock,
+  resource: ManagedResource,
+  limitMs: number,
+): Promise<Error | undefined> {
   const { held, name } = resource
   // Taken before it is cleaned: whatever happens, it is not cleaned twice.
   resource.held = undefined
   if (held === undefined) return undefined
-  return cleanValue(name, held.type, held.value, limitMs).then(
+  return cleanValue(clock, name, held.type, held.value, limitMs).then(
     () => undefined,
     (error: Error) => error,
   )
 }
 
 async function awaitLeftovers(
+  clock: Clock,
   { name, leftovers }: ManagedResource,
   limitMs: number,
 ): Promise<(Error | undefined)[]> {
   if (leftovers.size === 0) return []
-  const failures = await within(systemClock, Promise.all(leftovers), limitMs)
+  const failures = await within(clock, Promise.all(leftovers), limitMs)
   if (failures !== undefined) return failures
   return [
     new errors.ERR_SHUTDOWN(

@@ -1,5 +1,6 @@
 import { messageOf } from '../errors.js'
 import { healthAnswerOf } from '../lifecycle/health-check.js'
+import type { Clock } from '../platform/clock.js'
 import type { Held, ManagedResource, ResourceHealth } from './managed-resource.js'
 
 type Outcome = Pick<ResourceHealth, 'status' | 'error' | 'cause'>
@@ -10,34 +11,38 @@ const HEALTHY: Outcome = { status: 'healthy' }
  * Asks the health checker of a resource. All who ask while it has not returned share its
  * answer, and past `limitMs` hear that it hangs; it is not called again before it returns.
  */
-export async function checkHealth(resource: ManagedResource, limitMs: number): Promise<ResourceHealth> {
+export async function checkHealth(
+  clock: Clock,
+  resource: ManagedResource,
+  limitMs: number,
+): Promise<ResourceHealth> {
   const { held, machine, name } = resource
   if (held === undefined || !machine.is('running')) {
     const { cause } = machine
     const error = `it is ${machine.state}${cause === undefined ? '' : `: ${messageOf(cause)}`}`
-    return report(name, performance.now(), { status: 'unhealthy', error, cause })
+    return report(clock, name, clock.now(), { status: 'unhealthy', error, cause })
   }
-  if (held.type.healthChecker === undefined) return report(name, performance.now(), HEALTHY)
+  if (held.type.healthChecker === undefined) return report(clock, name, clock.now(), HEALTHY)
   const { check } = held
-  if (check === undefined) return startCheck(name, held, limitMs)
-  const isOverdue = performance.now() - check.startedAtMs >= limitMs
-  return isOverdue ? report(name, check.startedAtMs, hanging(check.startedAtMs)) : check.report
+  if (check === undefined) return startCheck(clock, name, held, limitMs)
+  const isOverdue = clock.now() - check.startedAtMs >= limitMs
+  return isOverdue ? report(clock, name, check.startedAtMs, hanging(clock, check.startedAtMs)) : check.report
 }
 
-function startCheck(name: string, held: Held, limitMs: number): Promise<ResourceHealth> {
-  const startedAtMs = performance.now()
+function startCheck(clock: Clock, name: string, held: Held, limitMs: number): Promise<ResourceHealth> {
+  const startedAtMs = clock.now()
   const controller = new AbortController()
   const found = ask(name, held, controller.signal).then((outcome) => {
     held.check = undefined
-    return report(name, startedAtMs, outcome)
+    return report(clock, name, startedAtMs, outcome)
   })
   const answer = new Promise<ResourceHealth>((resolve) => {
-    const timer = setTimeout(() => {
+    const timer = clock.setTimeout(() => {
       controller.abort()
-      resolve(report(name, startedAtMs, hanging(startedAtMs)))
+      resolve(report(clock, name, startedAtMs, hanging(clock, startedAtMs)))
     }, limitMs)
     void found.then((health) => {
-      clearTimeout(timer)
+      clock.clear(timer)
       resolve(health)
     })
   })
@@ -56,18 +61,23 @@ async function ask(name: string, { type, value }: Held, signal: AbortSignal): Pr
   }
 }
 
-function hanging(startedAtMs: number): Outcome {
-  const elapsedMs = Math.round(performance.now() - startedAtMs)
+function hanging(clock: Clock, startedAtMs: number): Outcome {
+  const elapsedMs = Math.round(clock.now() - startedAtMs)
   return { status: 'unhealthy', error: `its health check has not returned for ${elapsedMs} ms` }
 }
 
-function report(name: string, startedAtMs: number, { status, error, cause }: Outcome): ResourceHealth {
+function report(
+  clock: Clock,
+  name: string,
+  startedAtMs: number,
+  { status, error, cause }: Outcome,
+): ResourceHealth {
   return {
     name,
     status,
-    durationMs: performance.now() - startedAtMs,
+    durationMs: clock.now() - startedAtMs,
     ...(error === undefined ? {} : { error }),
     ...(cause === undefined ? {} : { cause }),
-    checkedAt: Date.now(),
+    checkedAt: clock.epoch(),
   }
 }

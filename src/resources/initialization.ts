@@ -1,4 +1,5 @@
 import { errors, messageOf } from '../errors.js'
+import type { Clock } from '../platform/clock.js'
 import type { Logger } from '../telemetry/logger.js'
 import { cleanValue } from './clean-value.js'
 import type { Initializing, ManagedResource } from './managed-resource.js'
@@ -18,6 +19,7 @@ export interface InitializationRequest {
 
 /** What an initialisation needs of the manager. */
 export interface Surroundings {
+  readonly clock: Clock
   readonly logger: Logger
   readonly cleanupTimeoutMs: number
   /** Counts up with every call. */
@@ -49,8 +51,9 @@ export class Initialization implements Initializing {
     const { name, machine } = this.#resource
     const { retry: policy = ONCE, timeoutMs } = this.#request
     const { signal } = this.#controller
+    const { clock } = this.#surroundings
     const timer =
-      timeoutMs === 0 ? undefined : setTimeout(() => this.abort(tooLate(name, timeoutMs)), timeoutMs)
+      timeoutMs === 0 ? undefined : clock.setTimeout(() => this.abort(tooLate(name, timeoutMs)), timeoutMs)
     try {
       const context = this.#context(await this.#dependencyValues())
       return this.#publish(await this.#attempts(policy, context))
@@ -60,7 +63,7 @@ export class Initialization implements Initializing {
       if (machine.is('initializing')) machine.to('error', TRIGGER, failure)
       throw failure
     } finally {
-      clearTimeout(timer)
+      clock.clear(timer)
       if (this.#resource.initializing === this) this.#resource.initializing = undefined
     }
   }
@@ -94,7 +97,7 @@ export class Initialization implements Initializing {
         (working) => this.#abandon(working),
       )
     try {
-      return await retry(attempt, policy, signal, (err, failures, delayMs) => {
+      return await retry(this.#surroundings.clock, attempt, policy, signal, (err, failures, delayMs) => {
         this.#surroundings.logger.warn(
           { resource: name, failures, attempts: policy.attempts, delayMs: Math.round(delayMs), err },
           'an initializer failed and is called again',
@@ -129,8 +132,9 @@ export class Initialization implements Initializing {
   /** Nobody waits for the initializer any more; what it still makes is cleaned up. */
   #abandon(working: Promise<unknown>): void {
     const { name, leftovers, settings } = this.#resource
-    const { cleanupTimeoutMs, logger } = this.#surroundings
-    const clean = (value: unknown): Promise<void> => cleanValue(name, settings.type, value, cleanupTimeoutMs)
+    const { clock, cleanupTimeoutMs, logger } = this.#surroundings
+    const clean = (value: unknown): Promise<void> =>
+      cleanValue(clock, name, settings.type, value, cleanupTimeoutMs)
     const leftover: Promise<Error | undefined> = working
       .then(clean, () => undefined)
       .then(

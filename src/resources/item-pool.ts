@@ -1,5 +1,6 @@
 import { Pool } from 'tarn'
 import { errors, messageOf } from '../errors.js'
+import type { Clock } from '../platform/clock.js'
 import type { Logger } from '../telemetry/logger.js'
 import type { PoolSettings } from './pool-options.js'
 import { withLimit } from './until-aborted.js'
@@ -20,7 +21,7 @@ export interface Slot<T> {
 
 /** The failure of an attempt to make an item. */
 export class CreationFailure extends Error {
-  /** When the attempt began, on the clock of `performance.now()`. */
+  /** When the attempt began, by `Clock.now`. */
   readonly startedAtMs: number
 
   constructor(cause: unknown, startedAtMs: number) {
@@ -40,6 +41,7 @@ export interface ItemFunctions<T> {
  * how long is not its business: nobody may take more than `max` at a time.
  */
 export class ItemPool<T> {
+  readonly #clock: Clock
   readonly #name: string
   readonly #functions: ItemFunctions<T>
   readonly #settings: PoolSettings
@@ -52,7 +54,14 @@ export class ItemPool<T> {
   /** Items that could not be destroyed, from the moment somebody wants to know. */
   #failures: Error[] | undefined
 
-  constructor(name: string, functions: ItemFunctions<T>, settings: PoolSettings, logger: Logger) {
+  constructor(
+    clock: Clock,
+    name: string,
+    functions: ItemFunctions<T>,
+    settings: PoolSettings,
+    logger: Logger,
+  ) {
+    this.#clock = clock
     this.#name = name
     this.#functions = functions
     this.#settings = settings
@@ -112,7 +121,7 @@ export class ItemPool<T> {
     const { validateTimeoutMs } = this.#settings
     const late = (): Error => new errors.ERR_DEADLINE_EXCEEDED(`no answer within ${validateTimeoutMs} ms`)
     try {
-      return await withLimit(validateTimeoutMs, () => this.#functions.validate(slot.item), late)
+      return await withLimit(this.#clock, validateTimeoutMs, () => this.#functions.validate(slot.item), late)
     } catch (err) {
       this.#logger.warn({ err }, 'an item could not be validated and is destroyed')
       return false
@@ -135,11 +144,12 @@ export class ItemPool<T> {
 
   async #create(): Promise<Slot<T>> {
     const controller = new AbortController()
-    const startedAtMs = performance.now()
+    const startedAtMs = this.#clock.now()
     const { createTimeoutMs } = this.#settings
     this.#creating.add(controller)
     try {
       const item = await withLimit(
+        this.#clock,
         createTimeoutMs,
         (signal) => this.#functions.create(signal),
         () => new errors.ERR_DEADLINE_EXCEEDED(`\`create\` has not returned within ${createTimeoutMs} ms`),
@@ -177,7 +187,7 @@ export class ItemPool<T> {
       new errors.ERR_SHUTDOWN(
         `\`destroy\` has not returned within ${destroyTimeoutMs} ms; it is left to itself`,
       )
-    const ending = withLimit(destroyTimeoutMs, () => this.#functions.destroy(item), late).then(
+    const ending = withLimit(this.#clock, destroyTimeoutMs, () => this.#functions.destroy(item), late).then(
       () => undefined,
       (cause) => {
         const failure = new errors.ERR_SHUTDOWN(

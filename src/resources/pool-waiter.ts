@@ -1,4 +1,5 @@
 import { errors, messageOf } from '../errors.js'
+import type { Clock, Timer } from '../platform/clock.js'
 import { type AbortFollower, follow, isTimeout, unfollow } from '../pools/abort-followers.js'
 
 /** An attempt to get an item, begun for one caller. */
@@ -14,23 +15,27 @@ export class PoolWaiter<T> implements AbortFollower {
   readonly promise: Promise<T>
   /** The attempt that is under way for this caller; undefined while there is no room for one. */
   attempt: Attempt<T> | undefined
-  /** When it came, on the clock of `performance.now()`. */
-  readonly sinceMs = performance.now()
+  /** When it came, by `Clock.now`. */
+  readonly sinceMs: number
   /** Attempts that have failed and were tried again. */
   retries = 0
+  readonly #clock: Clock
   readonly #pool: string
   readonly #signal: AbortSignal | undefined
   readonly #onSettled: (waiter: PoolWaiter<T>) => void
-  readonly #timer: NodeJS.Timeout
+  readonly #timer: Timer
   #resolve!: (item: T) => void
   #reject!: (error: Error) => void
 
   constructor(
+    clock: Clock,
     pool: string,
     timeoutMs: number,
     signal: AbortSignal | undefined,
     onSettled: (waiter: PoolWaiter<T>) => void,
   ) {
+    this.#clock = clock
+    this.sinceMs = clock.now()
     this.#pool = pool
     this.#signal = signal
     this.#onSettled = onSettled
@@ -38,7 +43,7 @@ export class PoolWaiter<T> implements AbortFollower {
       this.#resolve = resolve
       this.#reject = reject
     })
-    this.#timer = setTimeout(() => this.#expire(`${timeoutMs} ms`), timeoutMs)
+    this.#timer = clock.setTimeout(() => this.#expire(`${timeoutMs} ms`), timeoutMs)
     if (signal !== undefined) this.#follow(signal)
   }
 
@@ -81,7 +86,7 @@ export class PoolWaiter<T> implements AbortFollower {
   }
 
   #settle(): void {
-    clearTimeout(this.#timer)
+    this.#clock.clear(this.#timer)
     if (this.#signal !== undefined) unfollow(this.#signal, this)
     if (this.attempt !== undefined) this.attempt.waiter = undefined
     this.#onSettled(this)

@@ -1,4 +1,5 @@
 import { parseOptions } from '../config.js'
+import { type Clock, systemClock } from '../platform/clock.js'
 import { type PooledResourceOptions, poolSchema } from './pool-options.js'
 import { PooledResource } from './pooled-resource.js'
 import type { Cleaner, HealthChecker, Initializer } from './resource-type.js'
@@ -18,6 +19,7 @@ export type PooledResourceType<T, C = unknown> = readonly [
  */
 export function pooledResourceType<T, C = unknown>(
   options: PooledResourceOptions<T, C>,
+  clock: Clock = systemClock,
 ): PooledResourceType<T, C> {
   const settings = Object.freeze(parseOptions(poolSchema, options, 'pooledResourceType'))
   const { create, destroy, validate = () => true, check = () => true } = options
@@ -28,7 +30,7 @@ export function pooledResourceType<T, C = unknown>(
         destroy,
         validate,
       }
-      const pool = new PooledResource<T>(name, functions, settings, logger)
+      const pool = new PooledResource<T>(clock, name, functions, settings, logger)
       try {
         await pool.fill(signal)
       } catch (error) {

@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import { parseOptions } from '../config.js'
 import { errors, messageOf } from '../errors.js'
-import { systemClock } from '../platform/clock.js'
+import type { Clock } from '../platform/clock.js'
 import { within } from '../pools/within.js'
 import type { Logger } from '../telemetry/logger.js'
 import { summarize } from './cleanup.js'
@@ -37,6 +37,7 @@ export interface PooledResourceStats {
  * `pooledResourceType`; first come, first served.
  */
 export class PooledResource<T> {
+  readonly #clock: Clock
   readonly #name: string
   readonly #settings: PoolSettings
   readonly #logger: Logger
@@ -53,11 +54,18 @@ export class PooledResource<T> {
   #closing: Promise<void> | undefined
 
   /** @internal */
-  constructor(name: string, functions: ItemFunctions<T>, settings: PoolSettings, logger: Logger) {
+  constructor(
+    clock: Clock,
+    name: string,
+    functions: ItemFunctions<T>,
+    settings: PoolSettings,
+    logger: Logger,
+  ) {
+    this.#clock = clock
     this.#name = name
     this.#settings = settings
     this.#logger = logger
-    this.#items = new ItemPool(name, functions, settings, logger)
+    this.#items = new ItemPool(clock, name, functions, settings, logger)
   }
 
   /**
@@ -73,7 +81,9 @@ export class PooledResource<T> {
       'acquire',
     )
     if (this.#closing !== undefined) throw this.#closed()
-    const waiter = new PoolWaiter<T>(this.#name, timeoutMs, signal, (settled) => this.#queue.delete(settled))
+    const waiter = new PoolWaiter<T>(this.#clock, this.#name, timeoutMs, signal, (settled) =>
+      this.#queue.delete(settled),
+    )
     return this.#wait(waiter, signal)
   }
 
@@ -121,7 +131,7 @@ export class PooledResource<T> {
   async fill(signal: AbortSignal): Promise<void> {
     const wanted = Array.from({ length: this.#settings.min }, () => {
       const { acquireTimeoutMs } = this.#settings
-      const waiter = new PoolWaiter<T>(this.#name, acquireTimeoutMs, signal, (left) =>
+      const waiter = new PoolWaiter<T>(this.#clock, this.#name, acquireTimeoutMs, signal, (left) =>
         this.#queue.delete(left),
       )
       // A start that fails is repeated by the resource's own `retry`.
@@ -146,7 +156,7 @@ export class PooledResource<T> {
         if (this.#failure === undefined) return true
         throw this.#failure
       }
-      const sinceMs = performance.now()
+      const sinceMs = this.#clock.now()
       const attempt: Attempt<T> = { startedAtMs: sinceMs, waiter: undefined }
       const slot = await this.#fetch(attempt)
         .catch((error: Error) => {
@@ -189,7 +199,7 @@ export class PooledResource<T> {
     for (const waiter of this.#queue) {
       if (!this.#hasRoom) return
       if (waiter.attempt !== undefined) continue
-      const attempt: Attempt<T> = { startedAtMs: performance.now(), waiter }
+      const attempt: Attempt<T> = { startedAtMs: this.#clock.now(), waiter }
       waiter.attempt = attempt
       void this.#fetch(attempt).then(
         (slot) => this.#hand(slot, attempt),
@@ -221,7 +231,7 @@ export class PooledResource<T> {
     if (waiter !== undefined) {
       waiter.attempt = undefined
       const isOlder = startedAtMs < waiter.sinceMs
-      const isTimely = performance.now() - startedAtMs < TIMELY_MS
+      const isTimely = this.#clock.now() - startedAtMs < TIMELY_MS
       if (!isOlder && (isTimely || waiter.retries >= MAX_RETRIES)) waiter.reject(error)
       else if (!isOlder) waiter.retries += 1
     }
@@ -266,7 +276,7 @@ export class PooledResource<T> {
       const allBack = new Promise<void>((resolve) => {
         this.#onAllBack = resolve
       })
-      await within(systemClock, allBack, limitMs)
+      await within(this.#clock, allBack, limitMs)
     }
     const stuck = [...this.#used.values()]
     if (stuck.length > 0) {

@@ -63,6 +63,7 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
     this.#announcer = new Announcer<ResourceEvents>(clock, this, this.#logger)
     let order = 0
     this.#surroundings = {
+      clock,
       logger: this.#logger,
       cleanupTimeoutMs: config.cleanupTimeoutMs,
       nextOrder: () => {
@@ -154,7 +155,10 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
   async cleanupResource(name: string, options: CleanupResourceOptions = {}): Promise<void> {
     const { timeoutMs } = parseOptions(cleanupResourceSchema, options, 'cleanupResource')
     const order = cleanupOrder(this.#resources.values(), this.#require(name))
-    await this.#cleanUp(order, new Cleanup('cleanupResource', timeoutMs ?? this.#cleanupTimeoutMs))
+    await this.#cleanUp(
+      order,
+      new Cleanup(this.#clock, 'cleanupResource', timeoutMs ?? this.#cleanupTimeoutMs),
+    )
   }
 
   /**
@@ -165,7 +169,11 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
   async cleanupAll(options: CleanupAllOptions = {}): Promise<void> {
     const { timeoutMs } = parseOptions(cleanupAllSchema, options, 'cleanupAll')
     const order = cleanupOrder(this.#resources.values())
-    await this.#cleanUp(order, new Cleanup('cleanupAll', this.#cleanupTimeoutMs, timeoutMs), true)
+    await this.#cleanUp(
+      order,
+      new Cleanup(this.#clock, 'cleanupAll', this.#cleanupTimeoutMs, timeoutMs),
+      true,
+    )
   }
 
   /** `cleanupAll`, and nothing is initialised any more. Idempotent: all calls share the outcome. */
@@ -217,7 +225,7 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
   }
 
   #check(resource: ManagedResource): Promise<ResourceHealth> {
-    return this.#scope.runInAsyncScope(() => checkHealth(resource, this.#healthTimeoutMs))
+    return this.#scope.runInAsyncScope(() => checkHealth(this.#clock, resource, this.#healthTimeoutMs))
   }
 
   async #cleanUp(order: readonly ManagedResource[], cleanup: Cleanup, isAggregate = false): Promise<void> {

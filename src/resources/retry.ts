@@ -1,3 +1,4 @@
+import type { Clock, Timer } from '../platform/clock.js'
 import type { RetryPolicy } from './options.js'
 import { untilAborted } from './until-aborted.js'
 
@@ -15,6 +16,7 @@ export function retryDelayMs(policy: RetryPolicy, failures: number, random: numb
  * last error. An abort ends a wait at once; an attempt has to mind the signal itself.
  */
 export async function retry<T>(
+  clock: Clock,
   attempt: () => Promise<T>,
   policy: RetryPolicy,
   signal: AbortSignal,
@@ -28,22 +30,22 @@ export async function retry<T>(
       if (signal.aborted || failures >= policy.attempts) throw error
       const delayMs = retryDelayMs(policy, failures, random())
       onFailure(error, failures, delayMs)
-      await pause(delayMs, signal)
+      await pause(clock, delayMs, signal)
     }
   }
 }
 
-async function pause(delayMs: number, signal: AbortSignal): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
+async function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
+  let timer: Timer | undefined
   try {
     await untilAborted(
       signal,
       () =>
         new Promise((resolve) => {
-          timer = setTimeout(resolve, delayMs)
+          timer = clock.setTimeout(() => resolve(undefined), delayMs)
         }),
     )
   } finally {
-    clearTimeout(timer)
+    clock.clear(timer)
   }
 }

@@ -1,3 +1,5 @@
+import type { Clock } from '../platform/clock.js'
+
 /**
  * Settles as `work` does, or rejects with the signal's reason as soon as that aborts. Stop
  * waiting is not stop working: `abandon` is then given the work that goes on.
@@ -32,16 +34,17 @@ export function untilAborted<T>(
 
 /** Settles as `work` does, or rejects with the error `late` makes once `limitMs` have passed; `controller` can end it earlier. */
 export async function withLimit<T>(
+  clock: Clock,
   limitMs: number,
   work: (signal: AbortSignal) => T | PromiseLike<T>,
   late: () => Error,
   abandon?: (working: Promise<T>) => void,
   controller: AbortController = new AbortController(),
 ): Promise<T> {
-  const timer = setTimeout(() => controller.abort(late()), limitMs)
+  const timer = clock.setTimeout(() => controller.abort(late()), limitMs)
   try {
     return await untilAborted(controller.signal, () => work(controller.signal), abandon)
   } finally {
-    clearTimeout(timer)
+    clock.clear(timer)
   }
 }

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { Lane } from '../../../src/async/lane.js'
+import { systemClock } from '../../../src/platform/clock.js'
 
 beforeEach(() => {
   vi.useFakeTimers()
@@ -20,7 +21,7 @@ function tasks() {
 }
 
 it('a lane runs as many tasks at the same time as it is wide, in their order', async () => {
-  const lane = new Lane(2)
+  const lane = new Lane(systemClock, 2)
   const { begun, task, end } = tasks()
   const all = ['a', 'b', 'c', 'd'].map((name) => lane.add(task(name)))
   await vi.advanceTimersByTimeAsync(0)
@@ -36,7 +37,7 @@ it('a lane runs as many tasks at the same time as it is wide, in their order', a
 })
 
 it('a task that fails, or throws at once, gives its place back', async () => {
-  const lane = new Lane(1)
+  const lane = new Lane(systemClock, 1)
   const failing = lane.add(() => Promise.reject(new Error('rejects')))
   const throwing = lane.add(() => {
     throw new Error('throws')
@@ -47,7 +48,7 @@ it('a task that fails, or throws at once, gives its place back', async () => {
 })
 
 it('tasks that hang, however many, delay the next one by a moment each', async () => {
-  const lane = new Lane(1)
+  const lane = new Lane(systemClock, 1)
   const { begun, task, end } = tasks()
   const hung = ['a', 'b', 'c'].map((name) => lane.add(task(name)))
   const last = lane.add(async () => 'done')
@@ -70,7 +71,7 @@ it('tasks that hang, however many, delay the next one by a moment each', async (
 })
 
 it('a task of large files keeps its place for as long as they take to read', async () => {
-  const lane = new Lane(1)
+  const lane = new Lane(systemClock, 1)
   const { begun, task, end } = tasks()
   const large = lane.add(task('large'), 100 * 2 ** 20)
   const small = lane.add(task('small'))

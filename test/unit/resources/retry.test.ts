@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { systemClock } from '../../../src/platform/clock.js'
 import { retry, retryDelayMs } from '../../../src/resources/retry.js'
 import { follow, turn } from '../pools/pool-kit.js'
 import { Deferred, ResourceKit } from './resource-kit.js'
@@ -32,6 +33,7 @@ describe('the wait before another attempt', () => {
     const { signal } = new AbortController()
     const asked = follow(
       retry(
+        systemClock,
         attempt,
         policy,
         signal,
@@ -54,6 +56,7 @@ describe('the wait before another attempt', () => {
     const attempt = failing(9)
     const asked = follow(
       retry(
+        systemClock,
         attempt,
         policy,
         controller.signal,

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { systemClock } from '../../../src/platform/clock.js'
 import { untilAborted, withLimit } from '../../../src/resources/until-aborted.js'
 import { follow, turn } from '../pools/pool-kit.js'
 import { Deferred } from './resource-kit.js'
@@ -67,10 +68,12 @@ describe('work that is waited for until a signal aborts', () => {
 describe('work with a limit', () => {
   it('leaves no timer behind, however it ends', async () => {
     const late = (): Error => new Error('late')
-    await expect(withLimit(100, () => 1, late)).resolves.toBe(1)
-    await expect(withLimit(100, () => Promise.reject(new Error('no')), late)).rejects.toThrow('no')
+    await expect(withLimit(systemClock, 100, () => 1, late)).resolves.toBe(1)
+    await expect(withLimit(systemClock, 100, () => Promise.reject(new Error('no')), late)).rejects.toThrow(
+      'no',
+    )
     expect(vi.getTimerCount()).toBe(0)
-    const asked = follow(withLimit(100, () => new Deferred().promise, late))
+    const asked = follow(withLimit(systemClock, 100, () => new Deferred().promise, late))
     await vi.advanceTimersByTimeAsync(100)
     expect(asked.error?.message).toBe('late')
     expect(vi.getTimerCount()).toBe(0)
