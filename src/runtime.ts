@@ -1,4 +1,5 @@
 import { isMainThread } from 'node:worker_threads'
+import { createPorts } from './composition/create-ports.js'
 import {
   closeSchema,
   type PredictOptions,
@@ -16,9 +17,10 @@ import type { DatedReading } from './memory/accounting.js'
 import type { BudgetStats } from './memory/governor.js'
 import type { AllocatorStats } from './memory/reclaim.js'
 import { type ModelInfo, ModelLifecycleManager } from './models/model-manager.js'
+import type { Ports } from './models/ports.js'
 import { createServing, type Serving, type ServingEvents } from './models/serving.js'
 import type { PoolEnding } from './models/take-down.js'
-import { type Clock, systemClock } from './platform/clock.js'
+import type { Clock } from './platform/clock.js'
 import type { StuckReplica } from './pools/replica.js'
 import { asRuntimeError } from './protocol/error-codec.js'
 import { missingGrant } from './protocol/permission.js'
@@ -83,7 +85,7 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
   #ending: PoolEnding = { rejected: 0, stuck: [] }
   #report: CloseReport | undefined
 
-  private constructor(clock: Clock, config: RuntimeConfig, logger: Logger) {
+  private constructor(ports: Ports, config: RuntimeConfig, logger: Logger) {
     super({
       transition: true,
       promoted: true,
@@ -93,13 +95,14 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
       artifactDecided: true,
       closed: true,
     })
+    const { clock } = ports
     this.#clock = clock
     this.#startedAtMs = clock.now()
     this.requests = new RequestTracker({ logger }, clock)
     this.#announcer = new Announcer<RuntimeEvents>(clock, this, logger)
     const announcer = this.#announcer as unknown as Announcer<ServingEvents>
     const forward: Serving['emit'] = (event, ...payload) => announcer.tell(event, ...payload)
-    this.#serving = createServing(clock, config, logger, this.requests, forward)
+    this.#serving = createServing(ports, config, logger, this.requests, forward)
     this.models = new ModelLifecycleManager(this.#serving)
     const { appName, logLevel, gracefulShutdownTimeoutMs, handleSignals } = config
     this.lifecycle = new LifecycleManager(
@@ -136,7 +139,8 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
     }
     // Before the first replica, and here: native code does not see a worker's environment.
     process.env.ORT_DISABLE_TELEMETRY ??= '1'
-    const runtime = new Runtime(systemClock, config, given ?? createLogger(config.appName, config.logLevel))
+    const logger = given ?? createLogger(config.appName, config.logLevel)
+    const runtime = new Runtime(createPorts(config, logger), config, logger)
     const unknown = unknownVariables()
     if (unknown !== undefined) {
       runtime.#serving.logger.warn({ variables: unknown.variables }, unknown.warning)

@@ -1,16 +1,12 @@
 import type { Prepared } from '../artifacts/artifacts.js'
-import { onnxRuntime } from '../artifacts/onnxruntime-package.js'
 import { errors } from '../errors.js'
-import { replicaEntry } from '../package-files.js'
 import type { BatchingMemory } from '../pools/batching.js'
-import { PiscinaHost } from '../pools/piscina-host.js'
 import { VersionPool } from '../pools/version-pool.js'
 import type { LoadDone } from '../protocol/messages.js'
 import { providersIn, servingProvider, takesTurns } from '../protocol/providers.js'
 import type { Logger } from '../telemetry/logger.js'
 import { batchingOf } from './batching-settings.js'
 import { checkContent, hasBuiltInLoader } from './check-source.js'
-import { environment, filePathOf, resolverArgv } from './entries.js'
 import type { ModelVersion } from './model-version.js'
 import { artifactOf, whileLoading } from './prepare-model.js'
 import { replicaCount } from './replica-count.js'
@@ -39,22 +35,13 @@ export function createPool(
     loaderOptions: spec.config.loaderOptions,
   }
   const noteProviders = providersListener(version, log)
-  const env = config.replicaEnv ?? environment()
-  const isBuiltIn = hasBuiltInLoader(serving, version)
-  const execArgv = [...resolverArgv(!isBuiltIn), ...(config.replicaExecArgv ?? [])]
-  if (isBuiltIn) onnxRuntime.keepOpen()
-  const createHost = (): PiscinaHost =>
-    new PiscinaHost({
-      ...subject,
-      entry: config.replicaEntry === undefined ? replicaEntry() : filePathOf(config.replicaEntry),
-      execArgv,
-      env,
-      niceIncrement: config.niceIncrement,
-      exitWaitMs: config.exitWaitMs,
-      takesTurns: takesTurns(asked),
-      logLevel: serving.logLevel,
-      onLog: ({ level, message, fields }) => log[level](fields, message),
-    })
+  const createHost = serving.hosts({
+    ...subject,
+    importsModules: !hasBuiltInLoader(serving, version),
+    takesTurns: takesTurns(asked),
+    logLevel: () => serving.logLevel,
+    onLog: ({ level, message, fields }) => log[level](fields, message),
+  })
   return new VersionPool(
     {
       clock,

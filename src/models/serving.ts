@@ -1,26 +1,18 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { ArtifactStats } from '../artifacts/artifact-stats.js'
-import type { Artifacts } from '../artifacts/artifacts.js'
-import type { BatchTrials } from '../artifacts/batch-trials.js'
 import { Lane } from '../async/lane.js'
 import type { RuntimeConfig } from '../config.js'
 import { errors } from '../errors.js'
 import type { Transition } from '../lifecycle/states.js'
-import { MemoryMeter } from '../memory/accounting.js'
 import { MemoryGovernor } from '../memory/governor.js'
-import { memoryLimit } from '../memory/memory-limit.js'
 import { Overlap } from '../memory/overlap.js'
-import { Reclaimer } from '../memory/reclaim.js'
-import type { Clock } from '../platform/clock.js'
 import type { StuckReplica } from '../pools/replica.js'
-import { coresPerProcess } from '../pools/usable-cores.js'
 import type { VersionPool } from '../pools/version-pool.js'
 import type { LogLevel } from '../protocol/messages.js'
 import type { RequestTracker } from '../requests/request-tracker.js'
 import type { Logger } from '../telemetry/logger.js'
-import { Shortfalls } from '../telemetry/shortfalls.js'
 import { Catalogue } from './catalogue.js'
-import { createArtifacts, createTrials } from './create-artifacts.js'
+import type { Ports } from './ports.js'
 
 const BUDGET_SHARE = 0.9
 
@@ -66,8 +58,7 @@ export interface ServingEvents {
 }
 
 /** What the parts of this folder share. */
-export interface Serving {
-  readonly clock: Clock
+export interface Serving extends Ports {
   readonly config: RuntimeConfig
   readonly logger: Logger
   /** Every `predict` is one of its requests. */
@@ -76,21 +67,13 @@ export interface Serving {
   readonly scope: AsyncResource
   /** Limits how many loads run at once. */
   readonly loadLane: Lane
-  /** What `auto` replicas are counted by. */
-  readonly cores: number
   /** File URL of the loader of each model type; undefined for the built-in one. */
   readonly loaders: Map<string, string | undefined>
-  readonly artifacts: Artifacts
-  /** Where batches are tried with rows that could be the end of a process. */
-  readonly trials: BatchTrials
-  readonly meter: MemoryMeter
   readonly governor: MemoryGovernor
   /** Of loads and ends of pools. */
   readonly overlap: Overlap
   /** Every model that is known. */
   readonly catalogue: Catalogue
-  readonly reclaimer: Reclaimer
-  readonly shortfalls: Shortfalls
   /** Pools on their way out, until their last thread has ended. */
   readonly endingPools: Set<VersionPool>
   /** Ends of pools that have no request left; each resolves when their memory is given back. */
@@ -102,42 +85,32 @@ export interface Serving {
 }
 
 export function createServing(
-  clock: Clock,
+  ports: Ports,
   config: RuntimeConfig,
   logger: Logger,
   requests: RequestTracker,
   emit: Serving['emit'],
 ): Serving {
-  const meter = new MemoryMeter(clock)
-  const shortfalls = new Shortfalls(logger)
+  const { clock, meter, memoryBytes } = ports
+  // By default what this process may use, less some for what no load asks for.
+  const budgetBytes = config.memory.budgetBytes ?? Math.floor(BUDGET_SHARE * memoryBytes)
   return {
-    clock,
+    ...ports,
     config,
     logger,
     requests,
     scope: new AsyncResource('tbcoin-engine.runtime'),
     loadLane: new Lane(clock, config.maxConcurrentLoads),
-    cores: coresPerProcess(config.processes),
     loaders: new Map([['onnx', undefined]]),
-    artifacts: createArtifacts(config, logger, shortfalls),
-    trials: createTrials(config),
-    meter,
-    governor: new MemoryGovernor(budgetOf(config), async () => (await meter.recent()).pssBytes),
+    governor: new MemoryGovernor(budgetBytes, async () => (await meter.recent()).pssBytes),
     overlap: new Overlap(),
     catalogue: new Catalogue(),
-    reclaimer: new Reclaimer(config.memory.allocator),
-    shortfalls,
     endingPools: new Set(),
     departures: new Set(),
     logLevel: config.logLevel,
     isOpen: true,
     emit,
   }
-}
-
-/** By default what this process may use, less some for what no load asks for. */
-function budgetOf({ memory }: RuntimeConfig): number {
-  return memory.budgetBytes ?? Math.floor(BUDGET_SHARE * memoryLimit())
 }
 
 /** @throws ERR_RUNTIME_CLOSED */

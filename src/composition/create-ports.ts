@@ -1,0 +1,30 @@
+import type { RuntimeConfig } from '../config.js'
+import { MemoryMeter } from '../memory/accounting.js'
+import { memoryLimit } from '../memory/memory-limit.js'
+import { Reclaimer } from '../memory/reclaim.js'
+import type { Ports } from '../models/ports.js'
+import { systemClock } from '../platform/clock.js'
+import { coresPerProcess } from '../pools/usable-cores.js'
+import type { Logger } from '../telemetry/logger.js'
+import { Shortfalls } from '../telemetry/shortfalls.js'
+import { createArtifacts, createTrials } from './create-artifacts.js'
+import { threadHosts } from './thread-hosts.js'
+
+/**
+ * The ports of a runtime to this machine.
+ * @throws ERR_INVALID_OPTIONS in a process that another runtime has started as its builder.
+ */
+export function createPorts(config: RuntimeConfig, logger: Logger): Ports {
+  const shortfalls = new Shortfalls(logger)
+  return {
+    clock: systemClock,
+    hosts: threadHosts(config),
+    artifacts: createArtifacts(config, logger, shortfalls),
+    trials: createTrials(config),
+    meter: new MemoryMeter(systemClock),
+    reclaimer: new Reclaimer(config.memory.allocator),
+    shortfalls,
+    cores: coresPerProcess(config.processes),
+    memoryBytes: memoryLimit(),
+  }
+}

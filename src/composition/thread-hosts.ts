@@ -1,0 +1,19 @@
+import { onnxRuntime } from '../artifacts/onnxruntime-package.js'
+import type { RuntimeConfig } from '../config.js'
+import type { Ports } from '../models/ports.js'
+import { replicaEntry } from '../package-files.js'
+import { PiscinaHost } from '../pools/piscina-host.js'
+import { environment, filePathOf, resolverArgv } from './entries.js'
+
+/** Hosts that are threads of this process. */
+export function threadHosts(config: RuntimeConfig): Ports['hosts'] {
+  return ({ importsModules, logLevel, ...order }) => {
+    const entry = config.replicaEntry === undefined ? replicaEntry() : filePathOf(config.replicaEntry)
+    const execArgv = [...resolverArgv(importsModules), ...(config.replicaExecArgv ?? [])]
+    const env = config.replicaEnv ?? environment()
+    const { niceIncrement, exitWaitMs } = config
+    if (!importsModules) onnxRuntime.keepOpen()
+    return () =>
+      new PiscinaHost({ ...order, entry, execArgv, env, niceIncrement, exitWaitMs, logLevel: logLevel() })
+  }
+}

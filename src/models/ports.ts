@@ -1,0 +1,38 @@
+import type { Artifacts } from '../artifacts/artifacts.js'
+import type { BatchTrials } from '../artifacts/batch-trials.js'
+import type { MemoryMeter } from '../memory/accounting.js'
+import type { Reclaimer } from '../memory/reclaim.js'
+import type { Clock } from '../platform/clock.js'
+import type { ReplicaHost } from '../pools/replica-host.js'
+import type { LogLevel, LogLine } from '../protocol/messages.js'
+import type { Shortfalls } from '../telemetry/shortfalls.js'
+
+/** What the hosts of a pool are for. */
+export interface HostOrder {
+  readonly model: string
+  readonly version: string
+  /** Whether a loader of the application runs in them, which may import packages. */
+  readonly importsModules: boolean
+  /** Whether native calls may have to take turns with those of other hosts. */
+  readonly takesTurns: boolean
+  /** Asked for each host. */
+  readonly logLevel: () => LogLevel
+  readonly onLog: (line: LogLine) => void
+}
+
+/** All that this folder needs of the machine it runs on; `src/composition` makes the real ones. */
+export interface Ports {
+  readonly clock: Clock
+  /** Returns what makes the hosts of one pool. */
+  readonly hosts: (order: HostOrder) => () => ReplicaHost
+  readonly artifacts: Pick<Artifacts, 'prepare' | 'release' | 'close'>
+  /** Where batches are tried with rows that could be the end of a process. */
+  readonly trials: Pick<BatchTrials, 'run' | 'close'>
+  readonly meter: Pick<MemoryMeter, 'read' | 'recent' | 'last'>
+  readonly reclaimer: Pick<Reclaimer, 'reclaim' | 'stats' | 'whileLoading' | 'noteShortfall'>
+  readonly shortfalls: Shortfalls
+  /** What `auto` replicas are counted by. */
+  readonly cores: number
+  /** What this process may hold. */
+  readonly memoryBytes: number
+}
