@@ -2,6 +2,7 @@ import type { RuntimeConfig } from '../config.js'
 import { MemoryMeter } from '../memory/accounting.js'
 import { memoryLimit } from '../memory/memory-limit.js'
 import { Reclaimer } from '../memory/reclaim.js'
+import { inspectSource } from '../models/inspect-source.js'
 import type { Ports } from '../models/ports.js'
 import { systemClock } from '../platform/clock.js'
 import { coresPerProcess } from '../pools/usable-cores.js'
@@ -19,6 +20,7 @@ export function createPorts(config: RuntimeConfig, logger: Logger): Ports {
   return {
     clock: systemClock,
     hosts: threadHosts(config),
+    inspectSource,
     artifacts: createArtifacts(config, logger, shortfalls),
     trials: createTrials(config),
     meter: new MemoryMeter(systemClock),

@@ -6,6 +6,7 @@ import type { Clock } from '../platform/clock.js'
 import type { ReplicaHost } from '../pools/replica-host.js'
 import type { LogLevel, LogLine } from '../protocol/messages.js'
 import type { Shortfalls } from '../telemetry/shortfalls.js'
+import type { SourceFacts, SourceOrder } from './inspect-source.js'
 
 /** What the hosts of a pool are for. */
 export interface HostOrder {
@@ -25,6 +26,8 @@ export interface Ports {
   readonly clock: Clock
   /** Returns what makes the hosts of one pool. */
   readonly hosts: (order: HostOrder) => () => ReplicaHost
+  /** Looks at a file or folder before anything is started for it. */
+  readonly inspectSource: (order: SourceOrder) => Promise<SourceFacts>
   readonly artifacts: Pick<Artifacts, 'prepare' | 'release' | 'close'>
   /** Where batches are tried with rows that could be the end of a process. */
   readonly trials: Pick<BatchTrials, 'run' | 'close'>
