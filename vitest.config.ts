@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 
-type ProjectName = 'unit' | 'property' | 'contract' | 'integration' | 'process'
+type ProjectName = 'unit' | 'property' | 'simulation' | 'contract' | 'integration' | 'process'
 
 /**
  * One project per folder of test/. Groups run one after the other, so the
@@ -43,6 +43,7 @@ export default defineConfig({
     projects: [
       project('unit', 0, 10_000, true),
       project('property', 1, 10_000, true),
+      project('simulation', 1, 300_000, true),
       project('contract', 2, 10_000, false),
       project('integration', 3, 60_000, false),
       project('process', 4, 120_000, false),

@@ -1,0 +1,150 @@
+import fc from 'fast-check'
+import { expect, it } from 'vitest'
+import { type LoadFate, type RunFate, World } from './world.js'
+
+type Move =
+  | {
+      readonly kind: 'predict'
+      readonly version: string | undefined
+      readonly timeoutMs: number | undefined
+      readonly priority: number
+    }
+  | { readonly kind: 'abort' | 'crash'; readonly pick: number }
+  | { readonly kind: 'load' | 'swap'; readonly version: string; readonly drainsFirst: boolean }
+  | { readonly kind: 'rollback' | 'evict' }
+  | { readonly kind: 'unload'; readonly version: string | undefined }
+  | { readonly kind: 'resize'; readonly replicas: number }
+  | { readonly kind: 'loads'; readonly fate: LoadFate }
+  | { readonly kind: 'runs'; readonly fate: RunFate }
+  | { readonly kind: 'wait'; readonly ms: number }
+
+const version = fc.constantFrom('1', '2', '3')
+const kind = <K extends string>(name: K) => fc.constant(name)
+const moves: fc.Arbitrary<Move> = fc.oneof(
+  {
+    weight: 12,
+    arbitrary: fc.record({
+      kind: kind('predict'),
+      version: fc.option(version, { nil: undefined, freq: 4 }),
+      timeoutMs: fc.option(fc.nat(300), { nil: undefined }),
+      priority: fc.integer({ min: -1, max: 1 }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constantFrom('abort' as const, 'crash' as const), pick: fc.nat(50) }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('load' as const, 'swap' as const),
+      version,
+      drainsFirst: fc.boolean(),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('rollback' as const, 'evict' as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: kind('unload'), version: fc.option(version, { nil: undefined }) }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: kind('resize'), replicas: fc.integer({ min: 1, max: 3 }) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: kind('loads'),
+      fate: fc.constantFrom<LoadFate>('loads', 'loads', 'fails', 'dies', 'hangs'),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: kind('runs'),
+      fate: fc.constantFrom<RunFate>('answers', 'answers', 'fails', 'dies', 'hangs'),
+    }),
+  },
+  { weight: 8, arbitrary: fc.record({ kind: kind('wait'), ms: fc.nat(120) }) },
+)
+const program = fc.record({
+  options: fc.record({
+    replicas: fc.integer({ min: 1, max: 2 }),
+    maxQueue: fc.integer({ min: 0, max: 8 }),
+    standbyMs: fc.constantFrom(0, 50),
+    modelIdleMs: fc.constantFrom(0, 60),
+    crashBudget: fc.integer({ min: 0, max: 3 }),
+    stuckAfterMs: fc.constantFrom(0, 200),
+    drainTimeoutMs: fc.constantFrom(50, 1_000),
+  }),
+  moves: fc.array(moves, { minLength: 1, maxLength: 80, size: 'max' }),
+  closeMs: fc.constantFrom(0, 100, 2_000),
+})
+
+const NAME = 'm'
+
+type Effects = { readonly [K in Move['kind']]: (world: World, move: Extract<Move, { kind: K }>) => unknown }
+
+const choose = <T>(among: readonly T[], index: number): T | undefined =>
+  among[index % Math.max(1, among.length)]
+const source = { modelType: 'fake', source: '/m' }
+
+const effects: Effects = {
+  predict: (world, { version, timeoutMs, priority }) =>
+    world.predict(NAME, {
+      priority,
+      ...(version !== undefined && { version }),
+      ...(timeoutMs !== undefined && { timeoutMs }),
+    }),
+  abort: (world, { pick }) => choose(world.asked, pick)?.controller.abort(),
+  crash: (world, { pick }) => choose(world.alive, pick)?.exit(),
+  load: (world, { version }) => world.call(world.models.loadModel({ name: NAME, version, ...source })),
+  swap: (world, { version, drainsFirst }) =>
+    world.call(
+      world.models.hotSwapModel({
+        name: NAME,
+        newVersion: version,
+        ...source,
+        config: { swapStrategy: drainsFirst ? 'resource-preserving' : 'parallel' },
+      }),
+    ),
+  rollback: (world) => world.call(world.models.rollback(NAME)),
+  evict: (world) => world.call(world.models.cleanupUnusedModels({ maxAgeMs: 0 })),
+  unload: (world, { version }) => world.call(world.models.unloadModel(NAME, version)),
+  resize: (world, { replicas }) => world.call(world.models.getModel(NAME)?.resize(replicas)),
+  loads: (world, { fate }) => {
+    world.loadFate = fate
+  },
+  runs: (world, { fate }) => {
+    world.runFate = fate
+  },
+  wait: (world, { ms }) => world.clock.advance(ms),
+}
+
+it('whatever happens, every request and call settles as promised, and nothing is left', async () => {
+  await fc.assert(
+    fc.asyncProperty(program, async ({ options, moves, closeMs }) => {
+      const world = new World({
+        loadTimeoutMs: 500,
+        restartBackoffMs: 10,
+        maxRestartBackoffMs: 100,
+        ...options,
+      })
+      for (const move of moves) {
+        await (effects[move.kind] as (world: World, move: Move) => unknown)(world, move)
+        await world.clock.settle()
+        world.check()
+      }
+      const closing = world.close(closeMs)
+      let isOver = false
+      void closing.then(() => {
+        isOver = true
+      })
+      for (let waitedMs = 0; !isOver && waitedMs < 60_000; waitedMs += 100) await world.clock.advance(100)
+      expect(isOver).toBe(true)
+      // Timers of hosts that are gone, and what is left to itself.
+      await world.clock.advance(10_000)
+      await Promise.all(world.calls)
+      world.checkEnd()
+      expect(world.problems).toEqual([])
+    }),
+    { numRuns: Number(process.env.SIMULATION_RUNS ?? 100) },
+  )
+})
