@@ -36,6 +36,8 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
   readonly #replicas = new Set<Replica>()
   readonly #quarantine: Quarantine
   readonly #idle: Replica[] = []
+  /** Those that could not be started, until their threads have ended. */
+  readonly #unstarted = new Set<Replica>()
   readonly #departures = new Departures((replica) => this.#dismiss(replica))
   #wanted: number
   readonly #growth: Growth
@@ -166,7 +168,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     this.#growth.changed()
     this.#idle.length = 0
     this.#departures.forgetAll()
-    const ending = [...this.#replicas, ...this.#departures.ending]
+    const ending = [...this.#replicas, ...this.#departures.ending, ...this.#unstarted]
     await Promise.all(ending.map((replica) => this.#end(replica, timeoutMs)))
     this.#replicas.clear()
     // Those that were in quarantine before have been waited for long enough.
@@ -249,8 +251,10 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
       if (this.#isEnded) throw error
       this.#replicas.delete(replica)
       this.#departures.forget(replica)
+      this.#unstarted.add(replica)
       // Not longer: a load cannot be cancelled, its thread ends when it returns.
       await this.#end(replica, FAILED_START_MS)
+      this.#unstarted.delete(replica)
       throw error
     }
   }

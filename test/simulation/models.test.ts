@@ -139,12 +139,24 @@ it('whatever happens, every request and call settles as promised, and nothing is
       })
       for (let waitedMs = 0; !isOver && waitedMs < 60_000; waitedMs += 100) await world.clock.advance(100)
       expect(isOver).toBe(true)
-      // Timers of hosts that are gone, and what is left to itself.
-      await world.clock.advance(10_000)
-      await Promise.all(world.calls)
       world.checkEnd()
       expect(world.problems).toEqual([])
     }),
     { numRuns: Number(process.env.SIMULATION_RUNS ?? 100) },
   )
+})
+
+it('a close is not over before a replica that could not be started has ended, or is given up', async () => {
+  const world = new World({ loadTimeoutMs: 50, restartBackoffMs: 10, replicas: 1 })
+  world.call(world.models.loadModel({ name: NAME, version: '1', ...source }))
+  await world.clock.advance(100)
+  world.loadFate = 'hangs'
+  world.call(world.models.getModel(NAME)?.resize(2))
+  // The load has been given up, and its thread is being ended.
+  await world.clock.advance(100)
+  const closing = world.close(1_000)
+  await world.clock.advance(5_000)
+  await closing
+  world.checkEnd()
+  expect(world.problems).toEqual([])
 })

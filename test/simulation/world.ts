@@ -3,7 +3,7 @@ import { ERROR_TABLE } from '../../src/errors.js'
 import { type LifecycleState, TRANSITIONS, type Transition } from '../../src/lifecycle/states.js'
 import { ModelLifecycleManager } from '../../src/models/model-manager.js'
 import type { HostOrder, Ports } from '../../src/models/ports.js'
-import { createServing, type Serving } from '../../src/models/serving.js'
+import { createServing, type Promotion, type Serving } from '../../src/models/serving.js'
 import type { RunResult, RunTask } from '../../src/protocol/messages.js'
 import { RequestTracker } from '../../src/requests/request-tracker.js'
 import { Shortfalls } from '../../src/telemetry/shortfalls.js'
@@ -35,7 +35,7 @@ export class World {
   readonly clock = new FakeClock()
   readonly hosts: FakeHost[] = []
   readonly asked: Asked[] = []
-  readonly calls: Promise<unknown>[] = []
+  openCalls = 0
   readonly lines: Line[] = []
   readonly problems: string[] = []
   readonly models: ModelLifecycleManager
@@ -48,6 +48,8 @@ export class World {
   readonly #serving: Serving
   readonly #states = new Map<string, LifecycleState[]>()
   #x = 0
+  /** What hosts are inside of. */
+  #hostTimers = 0
 
   constructor(options: RuntimeConfigInput) {
     const config: RuntimeConfig = parseOptions(runtimeSchema, { batching: 'off', ...options }, 'World')
@@ -55,6 +57,7 @@ export class World {
     const tracker = new RequestTracker({ logger }, this.clock)
     this.#serving = createServing(this.#ports(), config, logger, tracker, (event, ...payload) => {
       if (event === 'transition') this.#observe(payload[0] as Transition)
+      if (event === 'promoted') this.#promoted(payload[0] as Promotion)
     })
     this.models = new ModelLifecycleManager(this.#serving)
     this.models.registerModelLoader('fake', '/fake.mjs')
@@ -82,12 +85,12 @@ export class World {
   /** Keeps a call of the models' whose outcome must be documented. */
   call(promise: Promise<unknown> | undefined): void {
     if (promise === undefined) return
-    this.calls.push(
-      promise.then(
-        () => undefined,
-        (error: { code?: string }) => this.#checkCode('a call', error.code ?? String(error)),
-      ),
-    )
+    this.openCalls += 1
+    promise
+      .catch((error: { code?: string }) => this.#checkCode('a call', error.code ?? String(error)))
+      .finally(() => {
+        this.openCalls -= 1
+      })
   }
 
   async close(timeoutMs: number): Promise<void> {
@@ -115,7 +118,9 @@ export class World {
     if (open.length > 0) this.problems.push(`${open.length} requests never settled`)
     const left = this.hosts.filter((host) => !host.isGone && !host.isDetached)
     if (left.length > 0) this.problems.push(`${left.length} hosts are left`)
-    if (this.clock.pending > 0) this.problems.push(`${this.clock.pending} timers are left`)
+    const timers = this.clock.pending - this.#hostTimers
+    if (timers > 0) this.problems.push(`${timers} timers are left`)
+    if (this.openCalls > 0) this.problems.push(`${this.openCalls} calls never settled`)
     for (const { level, message, fields } of this.lines) {
       if (level === 'error' && /has thrown|with requests open/.test(message)) {
         this.problems.push(`${message}: ${String(fields.err)}`)
@@ -177,7 +182,14 @@ export class World {
       else if (fate === 'fails') host.failRun()
       else this.#answer(task as FakeTask<RunTask>, version)
     }
-    this.clock.setTimeout(end, kind === 'load' ? this.loadMs : this.runMs)
+    this.#hostTimers += 1
+    this.clock.setTimeout(
+      () => {
+        this.#hostTimers -= 1
+        end()
+      },
+      kind === 'load' ? this.loadMs : this.runMs,
+    )
   }
 
   #answer(task: FakeTask<RunTask>, version: number): void {
@@ -195,6 +207,13 @@ export class World {
     if (code !== undefined) this.#checkCode(`request ${asked.x}`, code)
     else if (y !== asked.x + OFFSET * Number(asked.version)) {
       this.problems.push(`request ${asked.x} of version ${asked.version} was answered with ${y}`)
+    }
+  }
+
+  #promoted({ model, to }: Promotion): void {
+    const handle = this.models.getModel(model)
+    if (handle?.version !== to || handle.state !== 'running') {
+      this.problems.push(`${to} was promoted, and ${handle?.version} is ${handle?.state}`)
     }
   }
 
