@@ -282,10 +282,9 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
 
   #giveUp(replica: Replica): void {
     const stuck = replica.stuck(this.#settings.clock.now())
-    replica.state = 'quarantined'
+    replica.quarantine()
     this.#replicas.delete(replica)
     this.#departures.forget(replica)
-    replica.host.detach()
     this.#quarantine.add(replica)
     this.#listener.stuck(stuck)
     const { model, version } = stuck

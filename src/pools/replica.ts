@@ -138,6 +138,13 @@ export class Replica {
     return runs.filter((run) => run !== culprit)
   }
 
+  /** Leaves it to itself: it keeps the process alive no longer, and nobody waits for its end. */
+  quarantine(): void {
+    this.state = 'quarantined'
+    this.#giveUp()
+    this.host.detach()
+  }
+
   rest(): void {
     this.runs = NO_RUNS
     // It would hold the last answer.

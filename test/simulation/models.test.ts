@@ -132,31 +132,45 @@ it('whatever happens, every request and call settles as promised, and nothing is
         await world.clock.settle()
         world.check()
       }
-      const closing = world.close(closeMs)
-      let isOver = false
-      void closing.then(() => {
-        isOver = true
-      })
-      for (let waitedMs = 0; !isOver && waitedMs < 60_000; waitedMs += 100) await world.clock.advance(100)
-      expect(isOver).toBe(true)
-      world.checkEnd()
-      expect(world.problems).toEqual([])
+      await closeAndCheck(world, closeMs)
     }),
     { numRuns: Number(process.env.SIMULATION_RUNS ?? 100) },
   )
 })
 
+/** Closes, and looks at what is left the moment that is over. */
+async function closeAndCheck(world: World, timeoutMs: number): Promise<void> {
+  let isOver = false
+  void world.close(timeoutMs).then(() => {
+    isOver = true
+  })
+  for (let waitedMs = 0; !isOver && waitedMs < 60_000; waitedMs += 100) await world.clock.advance(100)
+  expect(isOver).toBe(true)
+  world.checkEnd()
+  expect(world.problems).toEqual([])
+}
+
 it('a close is not over before a replica that could not be started has ended, or is given up', async () => {
-  const world = new World({ loadTimeoutMs: 50, restartBackoffMs: 10, replicas: 1 })
+  const world = new World({ loadTimeoutMs: 50, restartBackoffMs: 10, replicas: 1, crashBudget: 1 })
   world.call(world.models.loadModel({ name: NAME, version: '1', ...source }))
   await world.clock.advance(100)
   world.loadFate = 'hangs'
-  world.call(world.models.getModel(NAME)?.resize(2))
-  // The load has been given up, and its thread is being ended.
+  world.alive[0]?.exit()
+  // The load of its replacement has been given up, and the thread is being ended.
   await world.clock.advance(100)
-  const closing = world.close(1_000)
-  await world.clock.advance(5_000)
-  await closing
-  world.checkEnd()
-  expect(world.problems).toEqual([])
+  await closeAndCheck(world, 1_000)
+})
+
+it('a close waits for no replica that was given up while its pool was being ended', async () => {
+  const world = new World({ replicas: 2, crashBudget: 0, stuckAfterMs: 200, drainTimeoutMs: 30_000 })
+  world.runFate = 'hangs'
+  world.call(world.models.loadModel({ name: NAME, version: '1', ...source }))
+  await world.clock.advance(40)
+  world.predict(NAME, {})
+  world.predict(NAME, {})
+  await world.clock.settle()
+  world.asked[0]?.controller.abort()
+  // The run whose caller has left is given up first, and with it the pool.
+  await world.clock.advance(230)
+  await closeAndCheck(world, 0)
 })
