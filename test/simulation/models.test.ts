@@ -134,7 +134,7 @@ it('whatever happens, every request and call settles as promised, and nothing is
       }
       await closeAndCheck(world, closeMs)
     }),
-    { numRuns: Number(process.env.SIMULATION_RUNS ?? 100) },
+    { numRuns: Number(process.env.SIMULATION_RUNS ?? 2_000) },
   )
 })
 
