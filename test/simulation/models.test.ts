@@ -118,25 +118,13 @@ const effects: Effects = {
   wait: (world, { ms }) => world.clock.advance(ms),
 }
 
-it('whatever happens, every request and call settles as promised, and nothing is left', async () => {
-  await fc.assert(
-    fc.asyncProperty(program, async ({ options, moves, closeMs }) => {
-      const world = new World({
-        loadTimeoutMs: 500,
-        restartBackoffMs: 10,
-        maxRestartBackoffMs: 100,
-        ...options,
-      })
-      for (const move of moves) {
-        await (effects[move.kind] as (world: World, move: Move) => unknown)(world, move)
-        await world.clock.settle()
-        world.check()
-      }
-      await closeAndCheck(world, closeMs)
-    }),
-    { numRuns: Number(process.env.SIMULATION_RUNS ?? 2_000) },
-  )
-})
+async function run(world: World, moves: readonly Move[]): Promise<void> {
+  for (const move of moves) {
+    await (effects[move.kind] as (world: World, move: Move) => unknown)(world, move)
+    await world.clock.settle()
+    world.check()
+  }
+}
 
 /** Closes, and looks at what is left the moment that is over. */
 async function closeAndCheck(world: World, timeoutMs: number): Promise<void> {
@@ -149,6 +137,50 @@ async function closeAndCheck(world: World, timeoutMs: number): Promise<void> {
   world.checkEnd()
   expect(world.problems).toEqual([])
 }
+
+it('whatever happens, every request and call settles as promised, and nothing is left', async () => {
+  await fc.assert(
+    fc.asyncProperty(program, async ({ options, moves, closeMs }) => {
+      const world = new World({
+        loadTimeoutMs: 500,
+        restartBackoffMs: 10,
+        maxRestartBackoffMs: 100,
+        ...options,
+      })
+      await run(world, moves)
+      await closeAndCheck(world, closeMs)
+    }),
+    { numRuns: Number(process.env.SIMULATION_RUNS ?? 2_000) },
+  )
+})
+
+/** Nothing in it can be the reason why a request is not answered. */
+const harmless = moves.filter((move) => {
+  if (move.kind === 'predict') return move.version === undefined && move.timeoutMs === undefined
+  return !['abort', 'crash', 'load', 'unload', 'loads', 'runs'].includes(move.kind)
+})
+
+it('no request is lost by swaps, rollbacks, evictions and other numbers of replicas', async () => {
+  const settings = fc.record({
+    replicas: fc.integer({ min: 1, max: 2 }),
+    standbyMs: fc.constantFrom(0, 50),
+    modelIdleMs: fc.constantFrom(0, 60),
+  })
+  const program = fc.array(harmless, { minLength: 1, maxLength: 80, size: 'max' })
+  await fc.assert(
+    fc.asyncProperty(settings, program, async (options, moves) => {
+      const world = new World({ drainTimeoutMs: 60_000, ...options })
+      await run(world, [{ kind: 'load', version: '1', drainsFirst: false }, ...moves])
+      // A close gives up the loads that requests wait for.
+      await world.clock.advance(1_000)
+      await closeAndCheck(world, 60_000)
+      // Those that were asked when there was nothing to ask are refused.
+      const asked = world.asked.filter(({ version }) => version !== undefined)
+      expect(asked.filter(({ outcome }) => outcome?.y === undefined)).toEqual([])
+    }),
+    { numRuns: Number(process.env.SIMULATION_RUNS ?? 2_000) },
+  )
+})
 
 it('a close is not over before a replica that could not be started has ended, or is given up', async () => {
   const world = new World({ loadTimeoutMs: 50, restartBackoffMs: 10, replicas: 1, crashBudget: 1 })
