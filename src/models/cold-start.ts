@@ -26,6 +26,8 @@ async function inLane(serving: Serving, version: ModelVersion, isPlain: boolean)
   if (entry === undefined) throw unavailable(version, 'it was unloaded')
   await entry.lane.add(async () => {
     const { machine } = version
+    // It was made known anew by a load, which came first: the request is the new one's.
+    if (successorOf(serving, version) !== version) return
     if (entry.versions.get(version.spec.version) !== version) throw unavailable(version, 'it was unloaded')
     const { refusal } = version
     version.refusal = undefined
@@ -43,6 +45,13 @@ async function inLane(serving: Serving, version: ModelVersion, isPlain: boolean)
       )
     }
   })
+}
+
+/** The version of that label that is known now, if it is loaded from the same source; else the version itself. */
+export function successorOf({ catalogue }: Serving, version: ModelVersion): ModelVersion {
+  const { name, version: label, source } = version.spec
+  const known = catalogue.find(name, label)
+  return known?.spec.source === source ? known : version
 }
 
 /** A load may have failed for a passing reason, such as a file system that was away; a crash loop did not. */

@@ -7,6 +7,7 @@ import { asRuntimeError } from '../protocol/error-codec.js'
 import { describeValue, quote } from '../tensors/describe.js'
 import { prepareInputs } from '../tensors/prepare-feeds.js'
 import type { ModelInput, Outputs, Signature, UnsupportedOutput } from '../tensors/tensor.js'
+import { successorOf } from './cold-start.js'
 import { refuseEmpty } from './empty-inputs.js'
 import type { ModelVersion } from './model-version.js'
 import { assertOpen, type Serving } from './serving.js'
@@ -64,10 +65,12 @@ export class Predictor {
     isPlain: boolean,
   ): Promise<void> {
     try {
+      let current = version
       while (!request.isSettled) {
-        await this.#warm(version, isPlain)
+        await this.#warm(current, isPlain)
+        current = successorOf(this.#serving, current)
         request.admittedAtMs = this.#serving.clock.now()
-        if (version.pool?.isOpen) return admit(this.#serving, version, version.pool, request, input)
+        if (current.pool?.isOpen) return admit(this.#serving, current, current.pool, request, input)
         assertOpen(this.#serving)
       }
     } catch (error) {

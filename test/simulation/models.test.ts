@@ -157,10 +157,10 @@ it('whatever happens, every request and call settles as promised, and nothing is
 /** Nothing in it can be the reason why a request is not answered. */
 const harmless = moves.filter((move) => {
   if (move.kind === 'predict') return move.version === undefined && move.timeoutMs === undefined
-  return !['abort', 'crash', 'load', 'unload', 'loads', 'runs'].includes(move.kind)
+  return !['abort', 'crash', 'unload', 'loads', 'runs'].includes(move.kind)
 })
 
-it('no request is lost by swaps, rollbacks, evictions and other numbers of replicas', async () => {
+it('no request is lost by loads, swaps, rollbacks, evictions and other numbers of replicas', async () => {
   const settings = fc.record({
     replicas: fc.integer({ min: 1, max: 2 }),
     standbyMs: fc.constantFrom(0, 50),
@@ -205,4 +205,18 @@ it('a close waits for no replica that was given up while its pool was being ende
   // The run whose caller has left is given up first, and with it the pool.
   await world.clock.advance(230)
   await closeAndCheck(world, 0)
+})
+
+it('a request that waits for an evicted version is answered by the load of it that came first', async () => {
+  const world = new World({ replicas: 1 })
+  const load = () => world.models.loadModel({ name: NAME, version: '1', ...source })
+  world.call(load())
+  await world.clock.advance(100)
+  world.call(world.models.cleanupUnusedModels({ maxAgeMs: 0 }))
+  await world.clock.advance(100)
+  world.call(load())
+  world.predict(NAME, {})
+  await world.clock.advance(100)
+  expect(world.asked[0]?.outcome?.y).toBeDefined()
+  await closeAndCheck(world, 1_000)
 })
