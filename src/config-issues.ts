@@ -34,7 +34,7 @@ function hint(key: string, path: readonly PropertyKey[], schema: z.ZodType): str
   return ''
 }
 
-/** Where an option of that name is, the nearest to the top. */
+/** Returns the path of the option of that name that is nearest to the top. */
 function pathTo(key: string, options: Shape): string | undefined {
   const groups: [path: string, options: Shape][] = [['', options]]
   for (const [path, shape] of groups) {

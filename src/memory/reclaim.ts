@@ -79,7 +79,7 @@ export class Reclaimer {
     return this.#next
   }
 
-  /** Where it is asked for, would help, and cannot be done for want of koffi. */
+  /** Notes that freed memory does not go back for want of koffi, if that is asked for and would help. */
   noteShortfall(shortfalls: Shortfalls): void {
     if (process.platform !== 'linux' || this.#allocator === 'untouched' || loadLibc() !== undefined) return
     shortfalls.add(

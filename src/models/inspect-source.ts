@@ -10,11 +10,11 @@ export interface SourceOrder {
   readonly model: string
   readonly version: string
   readonly source: string
-  /** Of its content; undefined if any will do. */
+  /** Hash of its content; undefined if any content will do. */
   readonly sha256: string | undefined
-  /** Whether the loader of ONNX files is to read it. */
+  /** True if the loader of ONNX files is to read it. */
   readonly isOnnx: boolean
-  /** Of the file whose content is known. */
+  /** Stamp of the file whose content is known; undefined if none is. */
   readonly knownStamp: string | undefined
 }
 
@@ -50,7 +50,7 @@ export async function inspectSource(order: SourceOrder): Promise<SourceFacts> {
   return { stamp, isFile: stats.isFile() }
 }
 
-/** Why the built-in loader cannot load a file, as far as its beginning tells. */
+/** Returns why the built-in loader cannot load a file, as far as its beginning tells. */
 async function whyNoModel(source: string, stats: BigIntStats): Promise<string | undefined> {
   if (stats.isDirectory()) return 'it is a folder; give the path of the model file in it'
   // Reading from a pipe or a device may never end.

@@ -8,15 +8,15 @@ import type { LogLevel, LogLine } from '../protocol/messages.js'
 import type { Shortfalls } from '../telemetry/shortfalls.js'
 import type { SourceFacts, SourceOrder } from './inspect-source.js'
 
-/** What the hosts of a pool are for. */
+/** The pool that hosts are made for. */
 export interface HostOrder {
   readonly model: string
   readonly version: string
-  /** Whether a loader of the application runs in them, which may import packages. */
+  /** True if a loader of the application runs in them, which may import packages. */
   readonly importsModules: boolean
-  /** Whether native calls may have to take turns with those of other hosts. */
+  /** True if native calls may have to take turns with those of other hosts. */
   readonly takesTurns: boolean
-  /** Asked for each host. */
+  /** The level is asked for anew for each host. */
   readonly logLevel: () => LogLevel
   readonly onLog: (line: LogLine) => void
 }

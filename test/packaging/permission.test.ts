@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import * as graphs from '../fixtures/graphs.js'
@@ -16,8 +16,11 @@ require('tbcoin-engine/artifact-builder')
 `
 
 const project = await sharedProject([])
-project.write({ ...recipeOf('surroundings', 'Surroundings').files, 'spy.cjs': spy })
-writeFileSync(join(project.path, 'model.onnx'), graphs.bigLoad(4))
+project.write({
+  ...recipeOf('surroundings', 'Surroundings').files,
+  'spy.cjs': spy,
+  'model.onnx': graphs.bigLoad(4),
+})
 
 describe.each(nodes)('the permission model of Node $major', ({ major, env }) => {
   const isStable = major >= 24

@@ -1,5 +1,3 @@
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import * as graphs from '../fixtures/graphs.js'
 import { logLines, type NodeLine, nodes, sharedProject } from './kit.js'
@@ -9,8 +7,7 @@ const { files, commands } = recipeOf('surroundings', 'Single executables')
 const [make, start, bundle] = commands
 
 const project = await sharedProject(['postject@1.0.0-alpha.6', 'esbuild@0.28.2'])
-project.write(files)
-writeFileSync(join(project.path, 'model.onnx'), graphs.bigLoad(4))
+project.write({ ...files, 'model.onnx': graphs.bigLoad(4) })
 
 describe.runIf(process.platform === 'linux')('a single executable, made as docs/surroundings.md says', () => {
   it.each([
