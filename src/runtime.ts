@@ -16,10 +16,10 @@ import type { LifecycleState, Transition } from './lifecycle/states.js'
 import type { DatedReading } from './memory/accounting.js'
 import type { BudgetStats } from './memory/governor.js'
 import type { AllocatorStats } from './memory/reclaim.js'
+import { createContext, type ModelContext, type ServingEvents } from './models/context.js'
+import type { PoolEnding } from './models/ending-pools.js'
 import { type ModelInfo, ModelLifecycleManager } from './models/model-manager.js'
 import type { Ports } from './models/ports.js'
-import { createServing, type Serving, type ServingEvents } from './models/serving.js'
-import type { PoolEnding } from './models/take-down.js'
 import type { Clock } from './platform/clock.js'
 import type { StuckReplica } from './pools/replica.js'
 import { asRuntimeError } from './protocol/error-codec.js'
@@ -78,7 +78,9 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
   /** Every `predict`, and the requests that the application begins. */
   readonly requests: RequestTracker
   readonly #announcer: Announcer<RuntimeEvents>
-  readonly #serving: Serving
+  readonly #context: ModelContext
+  /** Aborted when nothing more is admitted. */
+  readonly #closing = new AbortController()
   readonly #clock: Clock
   readonly #startedAtMs: number
   #closingSinceMs = 0
@@ -101,9 +103,10 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
     this.requests = new RequestTracker({ logger }, clock)
     this.#announcer = new Announcer<RuntimeEvents>(clock, this, logger)
     const announcer = this.#announcer as unknown as Announcer<ServingEvents>
-    const forward: Serving['emit'] = (event, ...payload) => announcer.tell(event, ...payload)
-    this.#serving = createServing(ports, config, logger, this.requests, forward)
-    this.models = new ModelLifecycleManager(this.#serving)
+    const forward: ModelContext['emit'] = (event, ...payload) => announcer.tell(event, ...payload)
+    const { signal } = this.#closing
+    this.#context = createContext(ports, config, logger, this.requests, signal, forward)
+    this.models = new ModelLifecycleManager(this.#context)
     const { appName, logLevel, gracefulShutdownTimeoutMs, handleSignals } = config
     this.lifecycle = new LifecycleManager(
       {
@@ -143,7 +146,7 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
     const runtime = new Runtime(createPorts(config, logger), config, logger)
     const unknown = unknownVariables()
     if (unknown !== undefined) {
-      runtime.#serving.logger.warn({ variables: unknown.variables }, unknown.warning)
+      runtime.#context.logger.warn({ variables: unknown.variables }, unknown.warning)
     }
     try {
       await runtime.lifecycle.startup()
@@ -173,9 +176,9 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
       uptimeMs: this.#clock.now() - this.#startedAtMs,
       models: this.models.listModels(),
       memory: {
-        process: this.#serving.meter.last(),
-        allocator: this.#serving.reclaimer.stats(),
-        budget: this.#serving.governor.stats(),
+        process: this.#context.meter.last(),
+        allocator: this.#context.reclaimer.stats(),
+        budget: this.#context.governor.stats(),
       },
     }
   }
@@ -210,7 +213,7 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
     lifecycle.addStartupHandler(({ signal }) => this.#startModels(signal), { name: 'models' })
     lifecycle.addShutdownStep(
       () => {
-        this.#serving.isOpen = false
+        this.#closing.abort()
       },
       { name: 'admission', phase: 'admission' },
       { isNeeded: () => false },
@@ -243,7 +246,7 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
       { isNeeded: () => false },
     )
     lifecycle.addShutdownStep(
-      () => this.#serving.logger.flush?.(),
+      () => this.#context.logger.flush?.(),
       { name: 'logger', phase: 'telemetry' },
       { isNeeded: () => false },
     )
@@ -253,7 +256,7 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
   async #startModels(signal: AbortSignal): Promise<void> {
     const stopped = new Promise<never>((_, reject) => {
       signal.addEventListener('abort', () => {
-        this.#serving.isOpen = false
+        this.#closing.abort()
         reject(signal.reason)
       })
     })
@@ -261,7 +264,7 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
   }
 
   async #load(): Promise<void> {
-    const { config, logger } = this.#serving
+    const { config, logger } = this.#context
     for (const [modelType, module] of Object.entries(config.loaders)) {
       this.models.registerModelLoader(modelType, module)
     }
@@ -274,7 +277,7 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
       if (config.onLoadError === 'throw') throw reason
       logger.error({ err: reason }, 'a model could not be loaded and is left out')
       const name = config.models[index]?.name ?? (isRuntimeError(reason) ? reason.model : undefined)
-      if (name !== undefined) this.#serving.catalogue.miss(name, reason)
+      if (name !== undefined) this.models.miss(name, reason)
     }
   }
 

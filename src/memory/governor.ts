@@ -24,6 +24,26 @@ export interface BudgetStats {
   readonly reservedBytes: number
 }
 
+/** The budget at the moment of a reservation. */
+export interface BudgetSnapshot extends BudgetStats {
+  readonly neededBytes: number
+  readonly heldBytes: number
+}
+
+export type ReservationAction = 'grant' | 'await load' | 'make room'
+
+/** Decides about a reservation. What does not fit beside loads under way waits for the end of one. */
+export function planReservation(snapshot: BudgetSnapshot): ReservationAction {
+  const { neededBytes, budgetBytes, reservedBytes } = snapshot
+  if (budgetBytes === 0 || neededBytes <= freeBytesOf(snapshot)) return 'grant'
+  // What a load has taken so far counts twice; afterwards it is known.
+  return neededBytes <= budgetBytes && reservedBytes > 0 ? 'await load' : 'make room'
+}
+
+function freeBytesOf({ budgetBytes, heldBytes, reservedBytes }: BudgetSnapshot): number {
+  return budgetBytes - heldBytes - reservedBytes
+}
+
 /** Keeps what the process holds, and what loads under way will take, within a budget. */
 export class MemoryGovernor {
   readonly #budgetBytes: number
@@ -61,17 +81,13 @@ export class MemoryGovernor {
   }
 
   async #reserve(neededBytes: number, makeRoom: () => Promise<boolean>): Promise<Reservation> {
-    if (this.#budgetBytes > 0) {
-      for (;;) {
-        const freeBytes = this.#budgetBytes - (await this.#heldBytes()) - this.#reservedBytes
-        if (neededBytes <= freeBytes) break
-        if (neededBytes <= this.#budgetBytes && this.#reservedBytes > 0) {
-          // What a load has taken so far counts twice; afterwards it is known.
-          await this.#released()
-          continue
-        }
-        if (!(await makeRoom())) throw new NoRoom(neededBytes, Math.max(0, freeBytes))
-      }
+    for (;;) {
+      const heldBytes = this.#budgetBytes === 0 ? 0 : await this.#heldBytes()
+      const snapshot = { ...this.stats(), neededBytes, heldBytes }
+      const action = planReservation(snapshot)
+      if (action === 'grant') break
+      if (action === 'await load') await this.#released()
+      else if (!(await makeRoom())) throw new NoRoom(neededBytes, Math.max(0, freeBytesOf(snapshot)))
     }
     this.#reservedBytes += neededBytes
     let isReleased = false

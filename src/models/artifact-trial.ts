@@ -13,7 +13,7 @@ const MAX_BYTES = 32 * 2 ** 20
 export class ArtifactTrial {
   readonly #clock: Clock
   readonly #onReady: (samples: readonly (readonly Tensor[])[]) => void
-  readonly #samples: (readonly Tensor[])[] = []
+  #samples: (readonly Tensor[])[] = []
   /** Kept, whether answered yet or not. */
   #kept = 0
   #bytes = 0
@@ -45,6 +45,7 @@ export class ArtifactTrial {
 
   cancel(): void {
     this.#isOver = true
+    this.#samples = []
     this.#clock.clear(this.#timer)
   }
 
@@ -57,8 +58,9 @@ export class ArtifactTrial {
 
   #end(): void {
     if (this.#isOver) return
+    const samples = this.#samples
     this.cancel()
-    this.#onReady(this.#samples)
+    this.#onReady(samples)
   }
 }
 

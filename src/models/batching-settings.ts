@@ -3,38 +3,38 @@ import { builderBytes } from '../artifacts/builder-bytes.js'
 import { batchingOptionsSchema } from '../config-batching.js'
 import type { BatchingSettings } from '../pools/batching.js'
 import { hasBuiltInLoader } from './check-source.js'
-import type { ModelVersion } from './model-version.js'
-import type { Serving } from './serving.js'
+import type { ModelContext } from './context.js'
 import { sessionOptionsOf } from './session-options.js'
+import type { VersionRecord } from './version-record.js'
 
 /**
  * Returns whether and how requests of a version may share runs. Runs of a custom loader may have effects, so
  * none is repeated or joined unless its model asks for it, and none is made up.
  */
 export function batchingOf(
-  serving: Serving,
-  version: ModelVersion,
+  context: ModelContext,
+  version: VersionRecord,
   prepared: Prepared,
 ): BatchingSettings | undefined {
   const { config } = version.spec
-  const isOurs = hasBuiltInLoader(serving, version)
-  const setting = config.batching ?? (isOurs ? serving.config.batching : 'off')
+  const isOurs = hasBuiltInLoader(context, version)
+  const setting = config.batching ?? (isOurs ? context.config.batching : 'off')
   if (setting === 'off') return undefined
   const settings = setting === 'auto' ? batchingOptionsSchema.parse({}) : setting
   if (!isOurs) return { ...settings, rows: 'sent' }
-  return (config.probe ?? serving.config.probe) === 'child'
-    ? triedFirst(serving, version, prepared, settings)
+  return (config.probe ?? context.config.probe) === 'child'
+    ? triedFirst(context, version, prepared, settings)
     : settings
 }
 
 function triedFirst(
-  serving: Serving,
-  version: ModelVersion,
+  context: ModelContext,
+  version: VersionRecord,
   { bytes }: Prepared,
   settings: BatchingSettings,
 ): BatchingSettings {
-  const { config, trials } = serving
-  const sessionOptions = sessionOptionsOf(serving, version)
+  const { config, trials } = context
+  const sessionOptions = sessionOptionsOf(context, version)
   // Data that is handed over cannot be read by another process.
   if (sessionOptions.externalData !== undefined) return settings
   const { source } = version.spec

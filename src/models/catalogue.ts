@@ -1,32 +1,16 @@
-import PQueue from 'p-queue'
 import { errors } from '../errors.js'
+import type { HoldLock } from './locks.js'
+import { Model } from './model.js'
 import type { ModelVersion } from './model-version.js'
-import type { SwapTicket } from './swap-ticket.js'
+import { without } from './routes.js'
 
 /** Versions that are kept for the cause of their failure. */
 const MAX_FAILED = 10
 
-/** A model: its versions, which of them plain requests go to, and the order of its changes. */
-export class ModelEntry {
-  readonly name: string
-  readonly versions = new Map<string, ModelVersion>()
-  /** Where plain requests go. A pointer, not a state: an active version can be cold. */
-  active: ModelVersion | undefined
-  /** What was active before, for a rollback. */
-  previous: string | undefined
-  /** The newest swap that is not settled. */
-  ticket: SwapTicket | undefined
-  /** Loads, swaps and unloads of one model happen one after another. */
-  readonly lane = new PQueue({ concurrency: 1 })
-
-  constructor(name: string) {
-    this.name = name
-  }
-}
-
 /** All models known to a runtime, by name. */
 export class Catalogue {
-  readonly #entries = new Map<string, ModelEntry>()
+  readonly #hold: HoldLock
+  readonly #models = new Map<string, Model>()
   /** Models that were to be served from the start, by name, with the reason why their load failed. */
   readonly #missing = new Map<string, unknown>()
   /** Forgotten, but not stopped yet. */
@@ -34,40 +18,41 @@ export class Catalogue {
   /** Made known by a call and never loaded, in the order of their failures. */
   readonly #failed = new Set<ModelVersion>()
 
-  /** The entry of that name, made if there is none; it goes when it has no version and nothing to do. */
-  ensure(name: string): ModelEntry {
-    const known = this.#entries.get(name)
-    if (known !== undefined) return known
-    const entry = new ModelEntry(name)
-    this.#entries.set(name, entry)
-    entry.lane.on('idle', () => this.#dropUnused(entry))
-    return entry
+  constructor(hold: HoldLock) {
+    this.#hold = hold
   }
 
-  #dropUnused(entry: ModelEntry): void {
-    const { name, versions } = entry
-    if (versions.size === 0 && this.#entries.get(name) === entry) this.#entries.delete(name)
+  /** Returns the model of that name, made if there is none; it goes when it has no version and nothing to do. */
+  ensure(name: string): Model {
+    const known = this.#models.get(name)
+    if (known !== undefined) return known
+    const model = new Model(name, this.#hold, (idle) => this.#dropUnused(idle))
+    this.#models.set(name, model)
+    return model
+  }
+
+  #dropUnused(model: Model): void {
+    if (model.isEmpty && this.#models.get(model.name) === model) this.#models.delete(model.name)
   }
 
   /** @throws ERR_MODEL_NOT_FOUND */
-  require(name: string): ModelEntry {
-    const entry = this.#entries.get(name)
-    if (entry !== undefined && entry.versions.size > 0) return entry
-    const known = [...this.#entries.values()]
-      .filter((other) => other.versions.size > 0)
-      .map((other) => other.name)
+  require(name: string): Model {
+    const model = this.#models.get(name)
+    if (model !== undefined && !model.isEmpty) return model
+    const known = [...this.#models.values()].filter((other) => !other.isEmpty).map((other) => other.name)
     throw new errors.ERR_MODEL_NOT_FOUND(
       `there is no model ${JSON.stringify(name)}; known: ${known.length === 0 ? 'none' : known.slice(0, 10).join(', ')}`,
       { model: name },
     )
   }
 
+  /** @throws ERR_MODEL_NOT_FOUND, ERR_VERSION_NOT_FOUND */
   requireVersion(name: string, version: string): ModelVersion {
-    const entry = this.require(name)
-    const found = entry.versions.get(version)
+    const model = this.require(name)
+    const found = model.find(version)
     if (found !== undefined) return found
     throw new errors.ERR_VERSION_NOT_FOUND(
-      `model ${name} has no version ${JSON.stringify(version)}; known: ${[...entry.versions.keys()].join(', ')}`,
+      `model ${name} has no version ${JSON.stringify(version)}; known: ${model.labels}`,
       { model: name, version },
     )
   }
@@ -75,13 +60,13 @@ export class Catalogue {
   /** The version a request goes to. */
   resolve(name: string, version: string | undefined): ModelVersion {
     if (version !== undefined) return this.requireVersion(name, version)
-    const active = this.#entries.get(name)?.active
+    const active = this.#models.get(name)?.routes.active
     if (active !== undefined) return active
-    const entry = this.require(name)
-    const failed = [...entry.versions.values()].find((candidate) => candidate.machine.is('error'))
+    const model = this.require(name)
+    const failed = model.versions.find((candidate) => candidate.is('error'))
     throw new errors.ERR_MODEL_UNAVAILABLE(
-      `model ${name} has no active version; load one, or promote one of: ${[...entry.versions.keys()].join(', ')}`,
-      { model: name, cause: failed?.machine.cause },
+      `model ${name} has no active version; load one, or promote one of: ${model.labels}`,
+      { model: name, cause: failed?.cause },
     )
   }
 
@@ -95,28 +80,25 @@ export class Catalogue {
     const [oldest] = this.#failed
     if (this.#failed.size <= MAX_FAILED || oldest === undefined) return
     this.#failed.delete(oldest)
-    const { name, version: label } = oldest.spec
-    const isFailed = oldest.machine.is('error') && !oldest.isKept && this.find(name, label) === oldest
-    if (!isFailed || this.get(name)?.active === oldest) return
-    oldest.machine.to('stopped', 'forgotten')
+    const model = this.get(oldest.spec.name)
+    const isFailed = oldest.is('error') && !oldest.isKept && model?.find(oldest.spec.version) === oldest
+    if (!isFailed || model?.routes.active === oldest) return
+    oldest.dispose('forgotten')
     this.forget(oldest)
   }
 
   /** Removes the version from sight. */
   forget(version: ModelVersion): void {
-    const { name, version: label } = version.spec
-    const entry = this.#entries.get(name)
-    if (entry?.versions.get(label) !== version) return
-    entry.versions.delete(label)
-    if (version.machine.is('stopping')) {
+    const { name } = version.spec
+    const model = this.#models.get(name)
+    if (!model?.remove(version)) return
+    if (version.is('stopping')) {
       this.#leaving.add(version)
-      void version.machine.waitFor('stopped', 'error').then(() => this.#leaving.delete(version))
+      void version.waitFor('stopped', 'error').then(() => this.#leaving.delete(version))
     }
-    if (entry.active === version) {
-      entry.active = undefined
-      this.#missing.delete(name)
-    }
-    if (entry.lane.size + entry.lane.pending === 0) this.#dropUnused(entry)
+    if (model.routes.active === version) this.#missing.delete(name)
+    model.route(without(model.routes, version))
+    if (model.lane.isIdle) this.#dropUnused(model)
   }
 
   /** Records that a model that is to be served could not be loaded at the start. */
@@ -126,15 +108,19 @@ export class Catalogue {
 
   /** Returns the models that are to be served and still have no active version, with the reasons. */
   missing(): [name: string, cause: unknown][] {
-    return [...this.#missing].filter(([name]) => this.#entries.get(name)?.active === undefined)
+    return [...this.#missing].filter(([name]) => this.#models.get(name)?.routes.active === undefined)
   }
 
-  get(name: string): ModelEntry | undefined {
-    return this.#entries.get(name)
+  get(name: string): Model | undefined {
+    return this.#models.get(name)
   }
 
   find(name: string, version: string): ModelVersion | undefined {
-    return this.#entries.get(name)?.versions.get(version)
+    return this.#models.get(name)?.find(version)
+  }
+
+  isActive(version: ModelVersion): boolean {
+    return this.#models.get(version.spec.name)?.routes.active === version
   }
 
   get leaving(): readonly ModelVersion[] {
@@ -142,6 +128,6 @@ export class Catalogue {
   }
 
   versions(): ModelVersion[] {
-    return [...this.#entries.values()].flatMap((entry) => [...entry.versions.values()])
+    return [...this.#models.values()].flatMap((model) => model.versions)
   }
 }

@@ -1,20 +1,20 @@
 import { dirname, resolve } from 'node:path'
 import { changedFile, type ModelFile } from '../protocol/model-files.js'
-import type { ModelVersion } from './model-version.js'
+import type { ModelContext } from './context.js'
 import { otherHash } from './repository.js'
-import type { Serving } from './serving.js'
+import type { VersionRecord } from './version-record.js'
 
 /** Whether a version is read by the loader of ONNX files. */
-export function hasBuiltInLoader({ loaders }: Serving, { spec }: ModelVersion): boolean {
+export function hasBuiltInLoader({ loaders }: ModelContext, { spec }: VersionRecord): boolean {
   return loaders.has(spec.modelType) && loaders.get(spec.modelType) === undefined
 }
 
 /** Looks at the source of a version, see `inspectSource`. @throws ERR_MODEL_LOAD */
-export async function checkSource(serving: Serving, version: ModelVersion): Promise<void> {
+export async function checkSource(context: ModelContext, version: VersionRecord): Promise<void> {
   const { source, sha256 } = version.spec
-  const isOnnx = hasBuiltInLoader(serving, version)
-  const knownStamp = version.files?.[0]?.stamp
-  const { stamp, isFile } = await serving.inspectSource({
+  const isOnnx = hasBuiltInLoader(context, version)
+  const knownStamp = version.facts.files?.[0]?.stamp
+  const { stamp, isFile } = await context.inspectSource({
     ...version.subject,
     source,
     sha256,
@@ -22,11 +22,12 @@ export async function checkSource(serving: Serving, version: ModelVersion): Prom
     knownStamp,
   })
   // What another loader reads beside its source is not known, nor what it finds in a folder.
-  if (!isOnnx) version.files ??= isFile ? [{ name: '', stamp, sha256 }] : []
+  if (isOnnx || version.facts.files !== undefined) return
+  version.note({ files: isFile ? [{ name: '', stamp, sha256 }] : [] })
 }
 
 /** @throws ERR_MODEL_LOAD if `files` hold something else than the version is to answer from. */
-export function checkContent(version: ModelVersion, files: readonly ModelFile[]): void {
+export function checkContent(version: VersionRecord, files: readonly ModelFile[]): void {
   const { source, sha256 } = version.spec
   const [own] = files
   if (sha256 !== undefined && own?.sha256 !== undefined && own.sha256 !== sha256) {
@@ -34,7 +35,9 @@ export function checkContent(version: ModelVersion, files: readonly ModelFile[])
   }
   const isSame = (file: ModelFile, index: number): boolean =>
     files[index]?.name === file.name && files[index]?.sha256 === file.sha256
-  const changed = version.files?.find((file, index) => file.sha256 !== undefined && !isSame(file, index))
+  const changed = version.facts.files?.find(
+    (file, index) => file.sha256 !== undefined && !isSame(file, index),
+  )
   if (changed === undefined) return
   const path = changed.name === '' ? source : resolve(dirname(source), changed.name)
   throw changedFile(path, version.subject)

@@ -7,46 +7,63 @@ import { providersIn, servingProvider, takesTurns } from '../protocol/providers.
 import type { Logger } from '../telemetry/logger.js'
 import { batchingOf } from './batching-settings.js'
 import { checkContent, hasBuiltInLoader } from './check-source.js'
-import type { ModelVersion } from './model-version.js'
-import { artifactOf, whileLoading } from './prepare-model.js'
+import { inBackground, type ModelContext } from './context.js'
+import { artifactOf, inLoadLane, whileLoading } from './prepare-model.js'
 import { replicaCount } from './replica-count.js'
 import { warmUpFrom } from './sample.js'
-import type { Serving } from './serving.js'
 import { sessionOptionsOf } from './session-options.js'
+import type { VersionRecord } from './version-record.js'
 
-/** Makes the threads of one version, not started yet; they own `prepared` from now on. */
+/**
+ * Makes a pool for a version, not started yet: it is to be ended in any case, which releases `prepared`. `onFailed`
+ * is called when its replicas keep dying.
+ */
 export function createPool(
-  serving: Serving,
-  version: ModelVersion,
+  context: ModelContext,
+  version: VersionRecord,
   prepared: Prepared,
   onFailed: (cause: Error) => void,
 ): VersionPool {
-  const { clock, config, logger } = serving
+  try {
+    return poolOf(context, version, prepared, onFailed)
+  } catch (error) {
+    inBackground(context, context.artifacts.release(prepared), 'the release of an artifact')
+    throw error
+  }
+}
+
+function poolOf(
+  context: ModelContext,
+  version: VersionRecord,
+  prepared: Prepared,
+  onFailed: (cause: Error) => void,
+): VersionPool {
+  const { clock, config, logger } = context
   const { spec, subject } = version
   const log = logger.child({ component: 'pool', ...subject })
-  const sessionOptions = sessionOptionsOf(serving, version)
+  const sessionOptions = sessionOptionsOf(context, version)
   const asked = providersIn(sessionOptions)
   const task = {
     kind: 'load' as const,
-    loader: loaderOf(serving, version),
+    loader: loaderOf(context, version),
     source: spec.source,
     sessionOptions,
     artifact: artifactOf(prepared, sessionOptions),
     loaderOptions: spec.config.loaderOptions,
   }
   const noteProviders = providersListener(version, log)
-  const createHost = serving.hosts({
+  const createHost = context.hosts({
     ...subject,
-    importsModules: !hasBuiltInLoader(serving, version),
+    importsModules: !hasBuiltInLoader(context, version),
     takesTurns: takesTurns(asked),
-    logLevel: () => serving.logLevel,
+    logLevel: () => context.logLevel,
     onLog: ({ level, message, fields }) => log[level](fields, message),
   })
   return new VersionPool(
     {
       clock,
       ...subject,
-      replicas: replicaCount(serving, version, asked),
+      replicas: replicaCount(context, version, asked),
       maxQueue: spec.config.maxQueue ?? config.maxQueue,
       stuckAfterMs: spec.config.stuckAfterMs ?? config.stuckAfterMs,
       loadTimeoutMs: config.loadTimeoutMs,
@@ -56,31 +73,31 @@ export function createPool(
       maxRestartBackoffMs: config.maxRestartBackoffMs,
       maxPackMs: spec.config.maxPackMs ?? config.maxPackMs,
       maxPackBytes: spec.config.maxPackBytes ?? config.maxPackBytes,
-      batching: batchingOf(serving, version, prepared),
+      batching: batchingOf(context, version, prepared),
     },
     {
       // Of each replica with what is known of the files by then.
       get task() {
-        return { ...task, files: version.files }
+        return { ...task, files: version.facts.files }
       },
       onLoaded: (loaded) => {
         if (loaded.files !== undefined) checkContent(version, loaded.files)
-        version.files = loaded.files
+        version.note({ files: loaded.files })
         noteProviders(loaded)
       },
-      warmUp: warmUpFrom(spec.config.sample, subject, version.emptyAxes),
-      inTurn: (load) => serving.loadLane.add(() => whileLoading(serving, prepared, load), prepared.bytes),
-      dispose: () => serving.artifacts.release(prepared),
+      warmUp: warmUpFrom(spec.config.sample, subject, version.facts.emptyAxes),
+      inTurn: (load) => inLoadLane(context, prepared, () => whileLoading(context, prepared, load)),
+      dispose: () => context.artifacts.release(prepared),
     },
     createHost,
     {
       replicaLost: (cause, restartInMs) => {
         log.warn({ err: cause, restartInMs }, 'a replica is gone')
-        serving.emit('replicaExited', { ...subject, cause, restartInMs })
+        context.emit('replicaExited', { ...subject, cause, restartInMs })
       },
       replicaStuck: (stuck) => {
         log.error({ ...stuck }, 'a run does not return; its replica is in quarantine')
-        serving.emit('replicaStuck', stuck)
+        context.emit('replicaStuck', stuck)
       },
       poolFailed: onFailed,
       batchingDecided: (refusal) => {
@@ -92,11 +109,11 @@ export function createPool(
           { reason },
           'a batch was answered otherwise than its requests alone; requests share no runs any more',
         )
-        serving.emit('batchingDisabled', { ...subject, reason })
+        context.emit('batchingDisabled', { ...subject, reason })
       },
       unexpected: (err) => log.error({ err }, 'something has thrown that must not; the pool goes on'),
     },
-    batchingMemory(serving, version),
+    batchingMemory(context, version),
   )
 }
 
@@ -104,17 +121,17 @@ export function createPool(
  * Returns what earlier pools have found out about batching. What a custom loader reads is not known, so a
  * proof is true of one pool only; a refusal stays.
  */
-function batchingMemory(serving: Serving, version: ModelVersion): BatchingMemory {
+function batchingMemory(context: ModelContext, version: VersionRecord): BatchingMemory {
   const { batching } = version
-  if (!hasBuiltInLoader(serving, version) && batching.proof?.state === 'proven') batching.proof = undefined
+  if (!hasBuiltInLoader(context, version) && batching.proof?.state === 'proven') batching.proof = undefined
   return batching
 }
 
 /** Returns what notes which execution providers serve, and warns once of those that do not. */
-function providersListener(version: ModelVersion, log: Logger): (loaded: LoadDone) => void {
+function providersListener(version: VersionRecord, log: Logger): (loaded: LoadDone) => void {
   let isTold = false
   return ({ providers, skipped = [] }) => {
-    version.providers = providers
+    version.note({ providers })
     if (isTold || providers === undefined || skipped.length === 0) return
     isTold = true
     const names = skipped.map(({ name }) => name).join(', ')
@@ -125,11 +142,11 @@ function providersListener(version: ModelVersion, log: Logger): (loaded: LoadDon
   }
 }
 
-function loaderOf(serving: Serving, version: ModelVersion): string | undefined {
+function loaderOf(context: ModelContext, version: VersionRecord): string | undefined {
   const { modelType } = version.spec
-  if (serving.loaders.has(modelType)) return serving.loaders.get(modelType)
+  if (context.loaders.has(modelType)) return context.loaders.get(modelType)
   throw new errors.ERR_INVALID_OPTIONS(
-    `there is no loader for model type ${JSON.stringify(modelType)}; known: ${[...serving.loaders.keys()].join(', ')}. Register one with registerModelLoader(type, module)`,
+    `there is no loader for model type ${JSON.stringify(modelType)}; known: ${[...context.loaders.keys()].join(', ')}. Register one with registerModelLoader(type, module)`,
     version.subject,
   )
 }

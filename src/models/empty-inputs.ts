@@ -1,14 +1,15 @@
 import { errors } from '../errors.js'
 import { whyNotEmpty } from '../tensors/empty-axes.js'
 import type { Signature, Tensor } from '../tensors/tensor.js'
-import type { ModelVersion } from './model-version.js'
+import type { VersionRecord } from './version-record.js'
 
 /** @throws ERR_INVALID_INPUT if the input has no rows and a run of it could be the end of this process. */
 export function refuseEmpty(
-  { emptyAxes, subject }: ModelVersion,
+  { facts, subject }: VersionRecord,
   signature: Signature,
   inputs: readonly Tensor[],
 ): void {
+  const { emptyAxes } = facts
   const why = emptyAxes === undefined ? undefined : whyNotEmpty(signature, inputs, emptyAxes)
   if (why !== undefined) throw new errors.ERR_INVALID_INPUT(why, subject)
 }

@@ -1,160 +1,99 @@
-import type PQueue from 'p-queue'
-import type { StuckReplica } from '../pools/replica.js'
-import type { ModelVersion } from './model-version.js'
-import { inBackground, type Serving } from './serving.js'
-import { drainTimeoutOf, takeDown } from './take-down.js'
+import type { Catalogue } from './catalogue.js'
+import type { ModelContext } from './context.js'
+import { isUnused, type MemoryHolder, planIdle, planRoom } from './eviction-policy.js'
+import { idleLimitOf } from './idle-watch.js'
+import type { ModelVersion, Neighbours } from './model-version.js'
+import { type UnloadReport, unload } from './unloading.js'
 
-export interface UnloadReport {
-  readonly name: string
-  /** The versions that gave up their pool. */
-  readonly versions: readonly string[]
-  /** How much less this process holds than before, measured over the whole process; never negative. */
-  readonly bytesReturned: number
-  readonly durationMs: number
-  /** Requests that were not answered in time and were rejected. */
-  readonly rejected: number
-  /** Replicas whose run has not returned. */
-  readonly stuck: readonly StuckReplica[]
-}
+/** Takes the pools of versions that nobody uses away; they stay known, cold, and come back with the next request. */
+export class Evictor implements Neighbours {
+  readonly #context: ModelContext
+  readonly #catalogue: Catalogue
 
-/**
- * Ends the pools of `versions`, which are `stopping`. Resolves when they have no request left: then the
- * lane of the model is free again. The report follows when their threads are gone, or are given up.
- */
-export async function giveBack(
-  serving: Serving,
-  name: string,
-  versions: readonly ModelVersion[],
-  trigger: string,
-): Promise<{ report: Promise<UnloadReport> }> {
-  const report = endAll(serving, name, versions, trigger)
-  // Before it is awaited it may have failed.
-  report.catch(() => undefined)
-  await Promise.all(versions.map(({ pool }) => pool?.drain()))
-  return { report }
-}
-
-async function endAll(
-  serving: Serving,
-  name: string,
-  versions: readonly ModelVersion[],
-  trigger: string,
-): Promise<UnloadReport> {
-  const startedAt = serving.clock.now()
-  const isWhole = versions.every(({ pool }) => pool === undefined || pool.servingCount >= pool.wanted)
-  const change = serving.overlap.begin()
-  const before = await serving.meter.recent()
-  const reports = await Promise.all(
-    versions.map((version) => takeDown(serving, version, trigger, drainTimeoutOf(serving, version))),
-  )
-  const after = await serving.meter.read()
-  const bytesReturned = Math.max(0, before.pssBytes - after.pssBytes)
-  const [only, ...others] = versions
-  const isAlone = change.end()
-  if (isAlone && isWhole && only !== undefined && others.length === 0) {
-    only.measuredBytes = Math.max(bytesReturned, only.loadedBytes ?? 0)
+  constructor(context: ModelContext, catalogue: Catalogue) {
+    this.#context = context
+    this.#catalogue = catalogue
   }
-  return {
-    name,
-    versions: versions.map((version) => version.spec.version),
-    bytesReturned,
-    durationMs: serving.clock.now() - startedAt,
-    rejected: reports.reduce((sum, report) => sum + report.rejected, 0),
-    stuck: reports.flatMap((report) => report.stuck),
-  }
-}
 
-/**
- * Takes the pools of versions away that nobody has used for `maxAgeMs(version)`; undefined
- * is never. They stay known, cold, and come back with the next request; those that are to keep some
- * replicas keep them.
- */
-export async function evictIdle(
-  serving: Serving,
-  maxAgeMs: (version: ModelVersion) => number | undefined,
-  trigger: string,
-): Promise<UnloadReport[]> {
-  const isIdle = (version: ModelVersion): boolean => {
-    const limitMs = maxAgeMs(version)
-    return limitMs !== undefined && isUnused(version) && version.idleMs(serving.clock.now()) >= limitMs
+  /** Evicts each version that is unused for its own limit. */
+  async evictIdle(trigger: string): Promise<UnloadReport[]> {
+    return this.#evictAll((version) => idleLimitOf(this.#context, version.record), trigger)
   }
-  const reports: UnloadReport[] = []
-  for (const candidate of serving.catalogue.versions().filter(isIdle)) {
-    const { minReplicas } = candidate.spec.config
-    if (minReplicas !== undefined) {
-      candidate.shrink(minReplicas)
-      continue
+
+  /** Evicts each version that is unused for `maxAgeMs`. */
+  async evictUnused(maxAgeMs: number, trigger: string): Promise<UnloadReport[]> {
+    return this.#evictAll(() => maxAgeMs, trigger)
+  }
+
+  async evictIfIdle(version: ModelVersion, maxAgeMs: number): Promise<void> {
+    await this.#evictAll((other) => (other === version ? maxAgeMs : undefined), 'idle')
+  }
+
+  /** Waits for memory that is about to come back, else evicts; resolves with false if it can do neither. */
+  async makeRoom(model: string): Promise<boolean> {
+    const { endings, meter } = this.#context
+    const holders = this.#catalogue.versions().map((version) => this.#holder(version))
+    const action = planRoom(model, endings.isMemoryComing, holders)
+    if (action.kind === 'refuse') return false
+    if (action.kind === 'evict') {
+      const { version } = action.holder
+      await this.#evict(version, () => isUnused(this.#holder(version)), 'memory')
+    } else {
+      await endings.nextDeparture()
+      await meter.read()
     }
-    const report = await evict(serving, candidate, () => isIdle(candidate), trigger)
-    if (report !== undefined) reports.push(report)
+    return true
   }
-  return reports
-}
 
-/** How long a version may be unused before it is evicted; undefined is for good. */
-export function idleLimitOf({ config }: Serving, { spec }: ModelVersion): number | undefined {
-  const limitMs = spec.config.modelIdleMs ?? config.modelIdleMs
-  return limitMs === 0 ? undefined : limitMs
-}
+  loadFailed(version: ModelVersion): void {
+    this.#catalogue.keepFailed(version)
+  }
 
-/** Has a version evicted as soon as it is unused for so long, not only when all are looked through. */
-export function watchIdle(serving: Serving, version: ModelVersion): void {
-  serving.clock.clear(version.idleTimer)
-  const limitMs = idleLimitOf(serving, version)
-  if (limitMs === undefined || serving.config.modelCleanupIntervalMs === 0) return
-  const leftMs = limitMs - (version.usage.open > 0 ? 0 : version.idleMs(serving.clock.now()))
-  version.idleTimer = serving.clock
-    .setTimeout(
-      () => {
-        const maxAgeMs = (other: ModelVersion): number | undefined =>
-          other === version ? limitMs : undefined
-        const looked = evictIdle(serving, maxAgeMs, 'idle').then(() => {
-          if (version.machine.is('ready', 'running')) watchIdle(serving, version)
-        })
-        inBackground(serving, looked, 'an eviction')
-      },
-      // One that stays although it is unused is looked at again when it could have been used.
-      leftMs > 0 ? leftMs : limitMs,
-    )
-    .unref()
-}
+  /** Those that are to keep some replicas keep them. */
+  async #evictAll(
+    limitOf: (version: ModelVersion) => number | undefined,
+    trigger: string,
+  ): Promise<UnloadReport[]> {
+    const actionOf = (version: ModelVersion) => planIdle(this.#holder(version), limitOf(version))
+    const unused = this.#catalogue.versions().filter((version) => actionOf(version).kind !== 'keep')
+    const reports: UnloadReport[] = []
+    for (const version of unused) {
+      const action = actionOf(version)
+      if (action.kind === 'shrink') version.shrink(action.replicas)
+      if (action.kind !== 'evict') continue
+      const report = await this.#evict(version, () => actionOf(version).kind === 'evict', trigger)
+      if (report !== undefined) reports.push(report)
+    }
+    return reports
+  }
 
-/** Evicts what nobody uses and was not used for longest, of other models; false if there is nothing. */
-export async function evictLeastRecentlyUsed(serving: Serving, model: string): Promise<boolean> {
-  const nowMs = serving.clock.now()
-  // Not one whose model is being changed: to wait for that could be to wait for oneself.
-  const isFree = (version: ModelVersion): boolean =>
-    isUnused(version) && version.spec.config.minReplicas === undefined && isQuiet(version.lane)
-  const [oldest] = serving.catalogue
-    .versions()
-    .filter((version) => version.spec.name !== model && isFree(version))
-    .sort((a, b) => b.idleMs(nowMs) - a.idleMs(nowMs))
-  if (oldest === undefined) return false
-  await evict(serving, oldest, () => isUnused(oldest), 'memory')
-  return true
-}
+  /** Evicts the version if `mayGo` still holds once its lane is free; no await separates that check from the drain. */
+  async #evict(
+    version: ModelVersion,
+    mayGo: () => boolean,
+    trigger: string,
+  ): Promise<UnloadReport | undefined> {
+    const evict = async (): Promise<{ report: Promise<UnloadReport> } | undefined> => {
+      if (!mayGo()) return undefined
+      const { empty, report } = unload(this.#context, version.spec.name, [version], trigger)
+      await empty
+      return { report }
+    }
+    const evicted = await version.change(evict, 'evicted model')
+    return evicted?.report
+  }
 
-/** Evicts the version if `mayGo()` at the last moment: nothing comes between that and `stopping`. */
-async function evict(
-  serving: Serving,
-  version: ModelVersion,
-  mayGo: () => boolean,
-  trigger: string,
-): Promise<UnloadReport | undefined> {
-  const { report } = await version.lane.add(async () => {
-    if (!mayGo()) return { report: undefined }
-    serving.clock.clear(version.standbyTimer)
-    version.machine.to('stopping', trigger)
-    return giveBack(serving, version.spec.name, [version], trigger)
-  })
-  return report
-}
-
-/** It has a pool, no request, and is not to stay. */
-function isUnused({ machine, usage, spec }: ModelVersion): boolean {
-  return machine.is('ready', 'running') && usage.open === 0 && spec.config.pinned !== true
-}
-
-function isQuiet({ size, pending }: PQueue): boolean {
-  return size + pending === 0
+  #holder(version: ModelVersion): MemoryHolder & { readonly version: ModelVersion } {
+    const { name, config } = version.spec
+    return {
+      version,
+      model: name,
+      state: version.state,
+      openRequests: version.usage.open,
+      isPinned: config.pinned === true,
+      minReplicas: config.minReplicas,
+      idleMs: version.idleMs(this.#context.clock.now()),
+      isChanging: version.isChanging,
+    }
+  }
 }

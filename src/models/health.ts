@@ -9,24 +9,22 @@ import type { ModelVersion } from './model-version.js'
  * degraded while some models cannot answer, and unhealthy while none can.
  */
 export function checkModels(catalogue: Catalogue): HealthAnswer {
-  const active = catalogue
-    .versions()
-    .filter((version) => catalogue.get(version.spec.name)?.active === version)
+  const active = catalogue.versions().filter((version) => catalogue.isActive(version))
   const problems = active.flatMap((version) => {
     const why = whyUnable(version)
-    return why === undefined ? [] : [`${labelOf(version)} ${why}`]
+    return why === undefined ? [] : [`${version.record.label} ${why}`]
   })
   for (const [name, cause] of catalogue.missing()) {
     problems.push(`${name} is not served: ${messageOf(cause)}`)
   }
   const expected = active.length + catalogue.missing().length
-  const detail = { active: active.map((version) => ({ ...version.subject, state: version.machine.state })) }
+  const detail = { active: active.map((version) => ({ ...version.record.subject, state: version.state })) }
   return healthOf(problems, detail, problems.length < expected ? 'degraded' : 'unhealthy')
 }
 
 /** Every replica is there and comes back from its runs. */
 export function checkReplicas(catalogue: Catalogue): HealthAnswer {
-  const served = catalogue.versions().filter((version) => version.machine.is('ready', 'running'))
+  const served = catalogue.versions().filter((version) => version.isServing)
   const problems = served.flatMap((version) => {
     const { pool } = version
     if (pool === undefined) return []
@@ -34,27 +32,24 @@ export function checkReplicas(catalogue: Catalogue): HealthAnswer {
     const { wanted, isGrowing, fault } = stats
     const why = fault === undefined ? '' : `, the last could not be started: ${fault}`
     return [
-      ...(stats.quarantined > 0 ? [`${labelOf(version)} has ${stats.quarantined} in quarantine`] : []),
+      ...(stats.quarantined > 0 ? [`${version.record.label} has ${stats.quarantined} in quarantine`] : []),
       ...(alive(stats) < wanted && !isGrowing
-        ? [`${labelOf(version)} has ${alive(stats)} of ${wanted}${why}`]
+        ? [`${version.record.label} has ${alive(stats)} of ${wanted}${why}`]
         : []),
     ]
   })
   return healthOf(problems, {
-    pools: served.map((version) => ({ ...version.subject, ...version.pool?.stats() })),
+    pools: served.map((version) => ({ ...version.record.subject, ...version.pool?.stats() })),
   })
 }
 
-function whyUnable({ machine, pool }: ModelVersion): string | undefined {
-  if (machine.is('error')) return `is in error: ${String((machine.cause as Error | undefined)?.message)}`
-  if (machine.is('running') && pool !== undefined && alive(pool.stats()) === 0) return 'has no replica left'
+function whyUnable(version: ModelVersion): string | undefined {
+  if (version.is('error')) return `is in error: ${String((version.cause as Error | undefined)?.message)}`
+  const { pool } = version
+  if (version.is('running') && pool !== undefined && alive(pool.stats()) === 0) return 'has no replica left'
   return undefined
 }
 
 function alive({ idle, busy }: PoolStats): number {
   return idle + busy
-}
-
-function labelOf({ spec }: ModelVersion): string {
-  return `${spec.name}@${spec.version}`
 }

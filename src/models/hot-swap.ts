@@ -1,12 +1,21 @@
 import { errors } from '../errors.js'
 import { signatureProblems } from '../tensors/same-signature.js'
-import { bringUp, loadError } from './bring-up.js'
-import type { ModelEntry } from './catalogue.js'
+import { assertOpen, closedError, inBackground, type ModelContext } from './context.js'
+import type { DrainReport } from './drain.js'
+import { loadError } from './load-error.js'
+import type { Model } from './model.js'
 import type { ModelVersion } from './model-version.js'
 import { promote, retire } from './promotion.js'
-import { assertOpen, inBackground, type Serving } from './serving.js'
+import { promoted, type Routes } from './routes.js'
+import {
+  nextSwapAction,
+  nextSwapUndo,
+  type SwapRefusal,
+  type SwapSnapshot,
+  type SwapStep,
+  type SwapUndo,
+} from './swap-plan.js'
 import { SwapTicket } from './swap-ticket.js'
-import { type DrainReport, drainTimeoutOf, takeDown } from './take-down.js'
 
 export interface SwapResult {
   readonly name: string
@@ -31,172 +40,204 @@ export interface SwapOrder {
 }
 
 /**
- * Loads `newVersion` beside the active one, checks it, waits until as many replicas of it serve as of
- * the active one, flips, drains the old one. Until the flip a failure leaves everything as it was. A
- * later swap of the same model supersedes this one as long as it is not promoted.
+ * Moves the requests of a model to `newVersion`, by the plan of `swap-plan.ts`. Until the flip a failure leaves
+ * everything as it was. A later swap of the same model supersedes this one as long as it is not promoted.
  */
-export function hotSwap(serving: Serving, entry: ModelEntry, order: SwapOrder): Promise<SwapResult> {
-  const ticket = new SwapTicket(entry.name, order.newVersion)
-  entry.ticket?.supersede(order.newVersion)
-  entry.ticket = ticket
-  const work = entry.lane.add(() => perform(serving, entry, order, ticket))
+export function hotSwap(context: ModelContext, model: Model, order: SwapOrder): Promise<SwapResult> {
+  const ticket = new SwapTicket(model.name, order.newVersion)
+  model.beginSwap(ticket)
+  const work = model.lane.run(() => new HotSwap(context, model, order, ticket).perform())
   return Promise.race([work, ticket.superseded])
 }
 
-async function perform(
-  serving: Serving,
-  entry: ModelEntry,
-  order: SwapOrder,
-  ticket: SwapTicket,
-): Promise<SwapResult> {
-  // A version that has failed can be swapped for itself, loaded anew.
-  const isReload = entry.active?.spec.version === order.newVersion && entry.active.machine.is('error')
-  const check = (): void => {
-    ticket.check()
-    assertOpen(serving)
-    checkActive(entry, order, isReload)
+/** One swap: performs the steps of the plan in the lane of the model, and takes them back if one fails. */
+class HotSwap {
+  readonly #context: ModelContext
+  readonly #model: Model
+  readonly #order: SwapOrder
+  readonly #ticket: SwapTicket
+  readonly #isReload: boolean
+  readonly #begun = new Set<SwapStep>()
+  #next: ModelVersion | undefined
+  /** The routes and the active version before any of them is changed. */
+  #before: Routes
+  #drained: Promise<DrainReport | undefined> | undefined
+
+  constructor(context: ModelContext, model: Model, order: SwapOrder, ticket: SwapTicket) {
+    this.#context = context
+    this.#model = model
+    this.#order = order
+    this.#ticket = ticket
+    this.#before = model.routes
+    const { active } = model.routes
+    this.#isReload = active?.spec.version === order.newVersion && active.is('error')
   }
-  try {
-    check()
-    const next = await order.find()
-    check()
-    if (isDrainedFirst(serving, entry, next)) {
-      ticket.decide()
-      return await swapInPlace(serving, entry, next, order)
-    }
-    const wasReady = next.machine.is('ready')
-    if (!wasReady) await bringUp(serving, next, order.trigger)
+
+  async perform(): Promise<SwapResult> {
     try {
-      check()
-      if (entry.active !== undefined) checkSignatures(entry.active, next)
-      await Promise.race([enoughReplicas(serving, entry.active, next), ticket.superseded])
-      check()
-      if (!next.machine.is('ready'))
-        throw loadError(next, next.machine.cause ?? new Error('it was stopped meanwhile'))
-    } catch (error) {
-      // What was ready before stays so; what was loaded for this swap is not needed.
-      if (!wasReady) {
-        inBackground(serving, retire(serving, entry, next, 'swap not promoted'), 'the end of a swap')
+      for (;;) {
+        const action = nextSwapAction(this.#snapshot())
+        if ('refusal' in action) throw this.#refused(action.refusal)
+        this.#begun.add(action.step)
+        if (action.step === 'flip') return this.#flip()
+        await this.#step(action.step)
       }
+    } catch (error) {
+      await this.#takeBack(error)
       throw error
+    } finally {
+      this.#model.endSwap(this.#ticket)
     }
-    // Before a listener hears of the promotion, who may ask for the next swap.
-    ticket.decide()
-    const from = entry.active?.spec.version
-    const drained = promote(serving, entry, next, order.trigger)
-    return { name: entry.name, from, to: order.newVersion, drained }
-  } finally {
-    if (entry.ticket === ticket) entry.ticket = undefined
   }
-}
 
-/** Waits until as many replicas serve as those of the active version, or as many as there are to be. */
-async function enoughReplicas(
-  serving: Serving,
-  active: ModelVersion | undefined,
-  next: ModelVersion,
-): Promise<void> {
-  const { pool } = next
-  const count = active?.machine.is('running') ? (active.pool?.servingCount ?? 0) : 0
-  await pool?.whenServing(count).catch((error) => {
-    assertOpen(serving)
-    throw loadError(next, error)
-  })
-}
-
-/** Whether there shall never be room for both; what is ready has its room already. */
-function isDrainedFirst(serving: Serving, { active }: ModelEntry, next: ModelVersion): boolean {
-  if (active === undefined || active === next || next.machine.is('ready')) return false
-  return (next.spec.config.swapStrategy ?? serving.config.swapStrategy) === 'resource-preserving'
-}
-
-/**
- * Ends the old version before the new one is loaded. New requests are the new one's from the beginning:
- * they wait for its load. If that fails the old one is loaded again. What supersedes it comes after it,
- * since there is nothing to go back to meanwhile.
- */
-async function swapInPlace(
-  serving: Serving,
-  entry: ModelEntry,
-  next: ModelVersion,
-  { trigger, newVersion }: SwapOrder,
-): Promise<SwapResult> {
-  const old = entry.active as ModelVersion
-  const { previous } = entry
-  serving.logger.info({ ...next.subject, from: old.spec.version }, 'the old version is drained first')
-  const drained = await vacate(serving, entry, old, next, trigger)
-  try {
-    await bringUp(serving, next, trigger)
-    assertOpen(serving)
-    checkSignatures(old, next)
-    next.run(trigger)
-    serving.emit('promoted', { model: entry.name, from: old.spec.version, to: newVersion })
-    return { name: entry.name, from: old.spec.version, to: newVersion, drained: Promise.resolve(drained) }
-  } catch (error) {
-    entry.active = old
-    entry.previous = previous
-    // They would load it once more, beside the old one.
-    if (next.warming !== undefined) next.refusal = error
-    if (next.machine.is('ready')) await retire(serving, entry, next, 'swap not promoted')
-    if (serving.isOpen && old.isCold) await serveAgain(serving, old, trigger)
-    throw error
+  #snapshot(): SwapSnapshot {
+    const { config, closing } = this.#context
+    const { newVersion, oldVersion } = this.#order
+    return {
+      isClosing: closing.aborted,
+      isSuperseded: this.#ticket.error !== undefined,
+      newVersion,
+      expected: oldVersion,
+      active: this.#model.routes.active?.spec.version,
+      isReload: this.#isReload,
+      next: this.#next?.state,
+      strategy: this.#next?.spec.config.swapStrategy ?? config.swapStrategy,
+      begun: this.#begun,
+    }
   }
-}
 
-/** Makes `next` what requests go to, and waits until nothing is left of the old version. */
-async function vacate(
-  serving: Serving,
-  entry: ModelEntry,
-  old: ModelVersion,
-  next: ModelVersion,
-  trigger: string,
-): Promise<DrainReport | undefined> {
-  const isServing = old.machine.is('ready', 'running')
-  serving.clock.clear(old.standbyTimer)
-  if (isServing) old.machine.to('stopping', trigger)
-  entry.active = next
-  entry.previous = old.spec.version
-  if (isServing) return takeDown(serving, old, trigger, drainTimeoutOf(serving, old))
-  if (old.machine.is('stopping')) await old.machine.waitFor('stopped')
-  return undefined
-}
-
-/** What the next request would do; a failure is told then. */
-async function serveAgain(serving: Serving, old: ModelVersion, trigger: string): Promise<void> {
-  try {
-    await bringUp(serving, old, trigger)
-    assertOpen(serving)
-    old.run(trigger)
-  } catch (err) {
-    if (!serving.isOpen) return
-    serving.logger.error({ err, ...old.subject }, 'the old version cannot be loaded again')
+  async #step(step: Exclude<SwapStep, 'flip'>): Promise<void> {
+    const next = this.#next as ModelVersion
+    const { trigger } = this.#order
+    switch (step) {
+      case 'find':
+        this.#next = await this.#order.find()
+        this.#before = this.#model.routes
+        break
+      case 'vacate':
+        await this.#vacate(next)
+        break
+      case 'load':
+        await next.load(trigger)
+        break
+      case 'verify':
+        checkSignatures(this.#before.active, next)
+        break
+      case 'await replicas':
+        await Promise.race([this.#enoughReplicas(next), this.#ticket.superseded])
+    }
   }
-}
 
-function checkActive(entry: ModelEntry, { newVersion, oldVersion }: SwapOrder, isReload: boolean): void {
-  const { active, name: model } = entry
-  const label = active?.spec.version
-  if (label === newVersion && !isReload) {
-    throw new errors.ERR_ALREADY_ACTIVE(`${model}@${newVersion} is the active version already`, {
-      model,
-      version: newVersion,
+  /** Makes `next` what requests go to, and waits until nothing is left of the old version. */
+  async #vacate(next: ModelVersion): Promise<void> {
+    this.#ticket.decide()
+    const { trigger } = this.#order
+    const old = this.#before.active as ModelVersion
+    const { subject } = next.record
+    this.#context.logger.info({ ...subject, from: old.spec.version }, 'the old version is drained first')
+    const isServing = old.isServing
+    if (isServing) old.demote(trigger)
+    this.#model.route(promoted(this.#model.routes, next))
+    if (isServing) this.#drained = old.drain(trigger)
+    await this.#drained
+    if (old.is('stopping')) await old.waitFor('stopped')
+  }
+
+  /** Waits until as many replicas serve as those of the active version, or as many as there are to be. */
+  async #enoughReplicas(next: ModelVersion): Promise<void> {
+    const { active } = this.#before
+    const count = active?.is('running') ? (active.pool?.servingCount ?? 0) : 0
+    await next.pool?.whenServing(count).catch((error) => {
+      assertOpen(this.#context)
+      throw loadError(next.record, error)
     })
   }
-  if (oldVersion !== undefined && label !== oldVersion) {
-    throw new errors.ERR_VERSION_CONFLICT(
-      `${model} was expected to serve version ${oldVersion}, but ${label ?? 'none'} is active`,
-      { model, version: newVersion },
-    )
+
+  #flip(): SwapResult {
+    // Before a listener hears of the promotion, who may ask for the next swap.
+    this.#ticket.decide()
+    const { newVersion, trigger } = this.#order
+    const old = this.#before.active
+    const drained = promote(this.#context, this.#model, this.#next as ModelVersion, trigger, old)
+    return {
+      name: this.#model.name,
+      from: old?.spec.version,
+      to: newVersion,
+      drained: this.#drained ?? drained,
+    }
+  }
+
+  async #takeBack(error: unknown): Promise<void> {
+    const undone = new Set<SwapUndo>()
+    const [next, old] = [this.#next, this.#before.active]
+    for (;;) {
+      const isClosing = this.#context.closing.aborted
+      const begun = this.#begun
+      const undo = nextSwapUndo({ isClosing, next: next?.state, old: old?.state, begun, undone })
+      if (undo === undefined) return
+      undone.add(undo)
+      if (undo === 'reload') await this.#serveAgain(old as ModelVersion)
+      else if (undo === 'retire') await this.#retire(next as ModelVersion)
+      else {
+        this.#model.route(this.#before)
+        // They would load it once more, beside the old one.
+        next?.sharedLoad.refuse(error)
+      }
+    }
+  }
+
+  /** The caller waits for it only where the old version needs the room. */
+  async #retire(next: ModelVersion): Promise<void> {
+    const retired = retire(this.#model, next, 'swap not promoted')
+    if (this.#begun.has('vacate')) await retired
+    else inBackground(this.#context, retired, 'the end of a swap')
+  }
+
+  /** Does what the next request would do; a failure is logged then. */
+  async #serveAgain(old: ModelVersion): Promise<void> {
+    const { closing, logger } = this.#context
+    try {
+      await old.load(this.#order.trigger)
+      assertOpen(this.#context)
+      old.promote(this.#order.trigger)
+    } catch (err) {
+      if (closing.aborted) return
+      logger.error({ err, ...old.record.subject }, 'the old version cannot be loaded again')
+    }
+  }
+
+  #refused(refusal: SwapRefusal): Error {
+    const { newVersion: version, oldVersion } = this.#order
+    const { name: model, routes } = this.#model
+    const subject = { model, version }
+    switch (refusal) {
+      case 'superseded':
+        return this.#ticket.error as Error
+      case 'closing':
+        return closedError()
+      case 'already active':
+        return new errors.ERR_ALREADY_ACTIVE(`${model}@${version} is the active version already`, subject)
+      case 'version conflict':
+        return new errors.ERR_VERSION_CONFLICT(
+          `${model} was expected to serve version ${oldVersion}, but ${routes.active?.spec.version ?? 'none'} is active`,
+          subject,
+        )
+      case 'stopped meanwhile': {
+        const { record, cause } = this.#next as ModelVersion
+        return loadError(record, cause ?? new Error('it was stopped meanwhile'))
+      }
+    }
   }
 }
 
 /** @throws ERR_SIGNATURE_MISMATCH if `next` does not accept what `from` accepts. */
-function checkSignatures(from: ModelVersion, next: ModelVersion): void {
-  if (from.signature === undefined || next.signature === undefined) return
-  const problems = signatureProblems(from.signature, next.signature)
+function checkSignatures(from: ModelVersion | undefined, { record }: ModelVersion): void {
+  const [before, after] = [from?.record.facts.signature, record.facts.signature]
+  if (from === undefined || before === undefined || after === undefined) return
+  const problems = signatureProblems(before, after)
   if (problems.length === 0) return
   throw new errors.ERR_SIGNATURE_MISMATCH(
-    `${next.spec.name}@${next.spec.version} cannot replace ${from.spec.version}: ${problems.join('; ')}`,
-    next.subject,
+    `${record.label} cannot replace ${from.spec.version}: ${problems.join('; ')}`,
+    record.subject,
   )
 }

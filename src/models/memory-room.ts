@@ -2,52 +2,48 @@ import { stat } from 'node:fs/promises'
 import type { Prepared } from '../artifacts/artifacts.js'
 import { errors } from '../errors.js'
 import { NoRoom, type Reservation } from '../memory/governor.js'
-import { evictLeastRecentlyUsed } from './eviction.js'
-import type { ModelVersion } from './model-version.js'
+import type { ModelContext } from './context.js'
 import { replicaCount } from './replica-count.js'
-import type { Serving } from './serving.js'
+import type { VersionRecord } from './version-record.js'
 
 /** A thread with its heap, and what its session takes beside the weights. */
 const REPLICA_BYTES = 12 * 2 ** 20
 const MIB = 2 ** 20
 
 /**
- * Reserves room for a load, for which versions that nobody uses are evicted, those first that were not
- * used for longest.
+ * Reserves room for a load.
+ * @param makeRoom gives memory up that nobody uses; resolves with false if there is none.
  * @throws ERR_INSUFFICIENT_MEMORY
  */
 export async function reserveRoom(
-  serving: Serving,
-  version: ModelVersion,
+  context: ModelContext,
+  version: VersionRecord,
   { entry, bytes }: Prepared,
+  makeRoom: () => Promise<boolean>,
 ): Promise<Reservation> {
-  const { governor } = serving
+  const { governor, hold } = context
   const neededBytes =
-    version.measuredBytes ??
+    version.facts.measuredBytes ??
     estimateBytes(
       bytes ?? (await sizeOf(version.spec.source)),
-      replicaCount(serving, version),
+      replicaCount(context, version),
       entry !== undefined,
     )
   try {
-    return await governor.reserve(neededBytes, () => makeRoom(serving, version.spec.name))
+    return await hold(
+      'memory',
+      (held: () => Promise<boolean>) => governor.reserve(neededBytes, held),
+      makeRoom,
+    )
   } catch (cause) {
     if (!(cause instanceof NoRoom)) throw cause
     const { freeBytes } = cause
     const { budgetBytes } = governor.stats()
     throw new errors.ERR_INSUFFICIENT_MEMORY(
-      `${version.spec.name}@${version.spec.version} needs about ${mib(neededBytes)}, and of the budget of ${mib(budgetBytes)} (memory.budgetBytes) ${mib(freeBytes)} are free, with nothing left to evict; unload a model, raise the budget or give it fewer replicas`,
+      `${version.label} needs about ${mib(neededBytes)}, and of the budget of ${mib(budgetBytes)} (memory.budgetBytes) ${mib(freeBytes)} are free, with nothing left to evict; unload a model, raise the budget or give it fewer replicas`,
       { ...version.subject, neededBytes, freeBytes },
     )
   }
-}
-
-/** Waits for memory that is about to come back, else evicts; false if there is nothing to do either with. */
-async function makeRoom(serving: Serving, model: string): Promise<boolean> {
-  if (serving.departures.size === 0) return evictLeastRecentlyUsed(serving, model)
-  await Promise.race(serving.departures)
-  await serving.meter.read()
-  return true
 }
 
 /** What a pool will take, before anybody has measured it. */

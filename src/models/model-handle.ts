@@ -53,12 +53,12 @@ export class ModelHandle {
   }
 
   get state(): LifecycleState {
-    return this.#version.machine.state
+    return this.#version.state
   }
 
   /** Inputs and outputs; undefined before the first load. */
   get signature(): Signature | undefined {
-    return this.#version.signature
+    return this.#version.record.facts.signature
   }
 
   /** As `runtime.predict`, always of this version. */
@@ -80,7 +80,7 @@ export class ModelHandle {
   }
 
   stats(): VersionStats {
-    return this.#version.stats(this.#clock.originMs)
+    return this.#version.stats()
   }
 
   /** Asks every replica; one that is inside a long run does not answer in time. */

@@ -17,21 +17,22 @@ import type { Timer } from '../platform/clock.js'
 import { within } from '../pools/within.js'
 import type { LogLevel } from '../protocol/messages.js'
 import type { ModelInput, Outputs, Signature } from '../tensors/tensor.js'
-import { bringUp } from './bring-up.js'
-import type { Catalogue, ModelEntry } from './catalogue.js'
+import { Catalogue } from './catalogue.js'
 import { closeAll } from './close-all.js'
-import { coldStart } from './cold-start.js'
-import { evictIdle, giveBack, idleLimitOf, type UnloadReport } from './eviction.js'
+import { ColdStarts } from './cold-start.js'
+import { assertOpen, inBackground, type ModelContext } from './context.js'
+import type { PoolEnding } from './ending-pools.js'
+import { Evictor } from './eviction.js'
 import { checkModels, checkReplicas } from './health.js'
 import { hotSwap, type SwapOrder, type SwapResult } from './hot-swap.js'
+import type { Model } from './model.js'
 import { ModelHandle } from './model-handle.js'
 import type { ModelVersion } from './model-version.js'
 import { Predictor } from './predictor.js'
 import { promote } from './promotion.js'
-import { exists, pathOf, registerRepository, registerVersion } from './registration.js'
+import { exists, pathOf, Registration } from './registration.js'
 import { resize } from './resize.js'
-import { assertOpen, inBackground, type Serving } from './serving.js'
-import type { PoolEnding } from './take-down.js'
+import { type UnloadReport, unload } from './unloading.js'
 import type { VersionStats } from './usage.js'
 
 /** One line of `listModels()`. */
@@ -52,20 +53,23 @@ export interface ModelInfo {
 
 /** Loads, swaps, unloads and evicts model versions, and takes requests for them. */
 export class ModelLifecycleManager {
-  readonly #serving: Serving
+  readonly #context: ModelContext
   readonly #catalogue: Catalogue
+  readonly #evictor: Evictor
+  readonly #registration: Registration
   readonly #predictor: Predictor
   readonly #idleTimer: Timer | undefined
 
-  constructor(serving: Serving) {
-    this.#serving = serving
-    this.#catalogue = serving.catalogue
-    this.#predictor = new Predictor(serving, (version, isPlain) => coldStart(serving, version, isPlain))
-    const everyMs = serving.config.modelCleanupIntervalMs
-    if (everyMs > 0) {
-      this.#idleTimer = serving.scope.runInAsyncScope(() =>
-        serving.clock.setInterval(() => inBackground(serving, this.#evictIdle(), 'an eviction'), everyMs),
-      )
+  constructor(context: ModelContext) {
+    this.#context = context
+    this.#catalogue = new Catalogue(context.hold)
+    this.#evictor = new Evictor(context, this.#catalogue)
+    this.#registration = new Registration(context, this.#catalogue, this.#evictor)
+    this.#predictor = new Predictor(context, this.#catalogue, new ColdStarts(context, this.#catalogue))
+    const { clock, config, scope } = context
+    if (config.modelCleanupIntervalMs > 0) {
+      const evict = (): void => inBackground(context, this.#evictor.evictIdle('idle'), 'an eviction')
+      this.#idleTimer = scope.runInAsyncScope(() => clock.setInterval(evict, config.modelCleanupIntervalMs))
       this.#idleTimer.unref()
     }
   }
@@ -98,7 +102,7 @@ export class ModelLifecycleManager {
     if (typeof module !== 'string' && !(module instanceof URL)) {
       throw new errors.ERR_INVALID_OPTIONS('registerModelLoader: the module is a file URL or a path')
     }
-    this.#serving.loaders.set(modelType, pathToFileURL(pathOf(module)).href)
+    this.#context.loaders.set(modelType, pathToFileURL(pathOf(module)).href)
   }
 
   /**
@@ -119,26 +123,27 @@ export class ModelLifecycleManager {
   async #loadModel(options: LoadModelOptions, isKept: boolean): Promise<ModelHandle> {
     const { promote: isPromoted, ...request } = parseOptions(loadModelSchema, options, 'loadModel')
     const { name, version: label, modelType } = request
-    assertOpen(this.#serving)
-    if (!this.#serving.loaders.has(modelType)) {
+    assertOpen(this.#context)
+    if (!this.#context.loaders.has(modelType)) {
       throw new errors.ERR_INVALID_OPTIONS(
-        `loadModel: \`modelType\` is ${JSON.stringify(modelType)}; known: ${[...this.#serving.loaders.keys()].join(', ')}`,
+        `loadModel: \`modelType\` is ${JSON.stringify(modelType)}; known: ${[...this.#context.loaders.keys()].join(', ')}`,
       )
     }
     const config = options.config === undefined ? undefined : request.config
     let version: ModelVersion | undefined
     const find = async (): Promise<ModelVersion> => {
       const known = this.#catalogue.find(name, label)
-      if (known?.machine.is('ready', 'running')) throw exists(known)
-      version = await registerVersion(this.#serving, { ...request, config })
-      version.isKept ||= isKept
-      return version
+      if (known?.isServing) throw exists(known)
+      const found = await this.#registration.register({ ...request, config })
+      if (isKept) found.keep(true)
+      version = found
+      return found
     }
-    const entry = this.#catalogue.ensure(name)
-    if (isPromoted && entry.active?.spec.version !== label) {
-      await this.#swap(entry, { newVersion: label, trigger: 'loadModel', find })
+    const model = this.#catalogue.ensure(name)
+    if (isPromoted && model.routes.active?.spec.version !== label) {
+      await this.#swap(model, { newVersion: label, trigger: 'loadModel', find })
     } else {
-      await this.#inLane(entry, () => this.#load(entry, find))
+      await this.#inLane(model, () => this.#load(model, find))
     }
     // It is not looked up: a listener may have had it unloaded meanwhile.
     return this.#handle(version ?? this.#catalogue.requireVersion(name, label))
@@ -152,28 +157,28 @@ export class ModelLifecycleManager {
    */
   async hotSwapModel(options: HotSwapOptions): Promise<SwapResult> {
     const { newVersion, oldVersion, ...request } = parseOptions(hotSwapSchema, options, 'hotSwapModel')
-    assertOpen(this.#serving)
-    const entry = this.#catalogue.require(request.name)
-    return this.#swap(entry, {
+    assertOpen(this.#context)
+    const model = this.#catalogue.require(request.name)
+    return this.#swap(model, {
       newVersion,
       oldVersion,
       trigger: 'hotSwapModel',
-      find: () => registerVersion(this.#serving, { ...request, version: newVersion }, entry.active?.spec),
+      find: () => this.#registration.register({ ...request, version: newVersion }, model.routes.active?.spec),
     })
   }
 
   /** Swaps back to the version that was active before the present one. */
   async rollback(name: string): Promise<SwapResult> {
     parseOptions(modelNameSchema, name, 'rollback')
-    assertOpen(this.#serving)
-    const entry = this.#catalogue.require(name)
-    const { previous } = entry
+    assertOpen(this.#context)
+    const model = this.#catalogue.require(name)
+    const { previous } = model.routes
     if (previous === undefined) {
       throw new errors.ERR_VERSION_NOT_FOUND(`model ${name} has no earlier version to go back to`, {
         model: name,
       })
     }
-    return this.#swap(entry, {
+    return this.#swap(model, {
       newVersion: previous,
       trigger: 'rollback',
       find: async () => this.#catalogue.requireVersion(name, previous),
@@ -187,40 +192,35 @@ export class ModelLifecycleManager {
    */
   async unloadModel(name: string, version?: string): Promise<UnloadReport> {
     parseOptions(modelNameSchema, name, 'unloadModel')
-    const entry = this.#catalogue.require(name)
+    const model = this.#catalogue.require(name)
     if (version !== undefined) this.#catalogue.requireVersion(name, version)
-    const { report, targets } = await this.#inLane(entry, async () => {
-      const targets =
-        version === undefined ? [...entry.versions.values()] : [this.#catalogue.requireVersion(name, version)]
-      const served: ModelVersion[] = []
+    const { report, targets } = await this.#inLane(model, async () => {
+      const targets = version === undefined ? model.versions : [this.#catalogue.requireVersion(name, version)]
+      const served = targets.filter((target) => target.isServing)
+      const { empty, report } = unload(this.#context, name, served, 'unloadModel')
       for (const target of targets) {
-        this.#serving.clock.clear(target.standbyTimer)
-        if (target.machine.is('ready', 'running', 'error') && target.pool !== undefined) {
-          target.machine.to('stopping', 'unloadModel')
-          served.push(target)
-        } else if (target.machine.is('uninitialized', 'error')) {
-          target.machine.to('stopped', 'unloadModel')
-        }
+        target.dispose('unloadModel')
         this.#catalogue.forget(target)
       }
-      return { ...(await giveBack(this.#serving, name, served, 'unloadModel')), targets }
+      await empty
+      return { report, targets }
     })
-    await Promise.all(targets.map((target) => target.machine.waitFor('stopped')))
+    await Promise.all(targets.map((target) => target.waitFor('stopped')))
     return report
   }
 
   /** Takes the pools of all versions away that nobody has used for `maxAgeMs`; they stay known, cold. */
   async cleanupUnusedModels(options: { maxAgeMs: number }): Promise<UnloadReport[]> {
     const { maxAgeMs } = parseOptions(cleanupSchema, options, 'cleanupUnusedModels')
-    assertOpen(this.#serving)
-    const { scope } = this.#serving
-    return scope.runInAsyncScope(() => evictIdle(this.#serving, () => maxAgeMs, 'cleanupUnusedModels'))
+    assertOpen(this.#context)
+    const { scope } = this.#context
+    return scope.runInAsyncScope(() => this.#evictor.evictUnused(maxAgeMs, 'cleanupUnusedModels'))
   }
 
   /** That version, by default the active one; undefined if there is none. */
   getModel(name: string, version?: string): ModelHandle | undefined {
-    const entry = this.#catalogue.get(name)
-    const found = version === undefined ? entry?.active : entry?.versions.get(version)
+    const model = this.#catalogue.get(name)
+    const found = version === undefined ? model?.routes.active : model?.find(version)
     return found === undefined ? undefined : this.#handle(found)
   }
 
@@ -229,14 +229,19 @@ export class ModelLifecycleManager {
     return this.#catalogue.versions().map((version) => ({
       name: version.spec.name,
       version: version.spec.version,
-      state: version.machine.state,
-      isActive: this.#catalogue.get(version.spec.name)?.active === version,
+      state: version.state,
+      isActive: this.#catalogue.isActive(version),
       modelType: version.spec.modelType,
       source: version.spec.source,
-      signature: version.signature,
-      stats: version.stats(this.#serving.clock.originMs),
-      cause: version.machine.is('error') ? version.machine.cause : undefined,
+      signature: version.record.facts.signature,
+      stats: version.stats(),
+      cause: version.is('error') ? version.cause : undefined,
     }))
+  }
+
+  /** Records that a model that is to be served could not be loaded at the start. @internal */
+  miss(name: string, cause: unknown): void {
+    this.#catalogue.miss(name, cause)
   }
 
   /** Whether every active version can answer. @internal */
@@ -251,11 +256,11 @@ export class ModelLifecycleManager {
 
   /** Sets the level below which replicas send no log lines. */
   async setLogLevel(level: LogLevel): Promise<void> {
-    this.#serving.logLevel = parseOptions(logLevelSchema, level, 'setLogLevel')
+    this.#context.logLevel = parseOptions(logLevelSchema, level, 'setLogLevel')
     const hosts = this.#catalogue.versions().flatMap((version) => version.pool?.hosts ?? [])
     // A replica that is gone needs no level, one inside a run takes it when it comes out.
     const told = Promise.allSettled(hosts.map((host) => host.control?.setLogLevel(level)))
-    await within(this.#serving.clock, told, this.#serving.config.controlTimeoutMs)
+    await within(this.#context.clock, told, this.#context.config.controlTimeoutMs)
   }
 
   /**
@@ -264,7 +269,7 @@ export class ModelLifecycleManager {
    * @internal
    */
   async loadRepository(modelDir: string | URL): Promise<PromiseSettledResult<unknown>[]> {
-    const { latest, problems } = await registerRepository(this.#serving, pathOf(modelDir))
+    const { latest, problems } = await this.#registration.registerRepository(pathOf(modelDir))
     const loads: Promise<unknown>[] = problems.map((problem) => Promise.reject(problem))
     for (const [name, version] of latest) loads.push(this.loadModel({ name, version }))
     return Promise.allSettled(loads)
@@ -276,41 +281,37 @@ export class ModelLifecycleManager {
    * @internal
    */
   async close(timeoutMs: number): Promise<PoolEnding> {
-    this.#serving.clock.clear(this.#idleTimer)
+    this.#context.clock.clear(this.#idleTimer)
     // Not in the middle of a promotion, one of whose listeners may have called this.
     await Promise.resolve()
-    return closeAll(this.#serving, timeoutMs)
+    return closeAll(this.#context, this.#catalogue, timeoutMs)
   }
 
-  async #load(entry: ModelEntry, find: () => Promise<ModelVersion>): Promise<void> {
-    assertOpen(this.#serving)
+  async #load(model: Model, find: () => Promise<ModelVersion>): Promise<void> {
+    assertOpen(this.#context)
     const version = await find()
-    await bringUp(this.#serving, version, 'loadModel')
-    assertOpen(this.#serving)
-    const { active } = entry
-    if (active === undefined || active === version || active.machine.is('error')) {
-      await promote(this.#serving, entry, version, 'loadModel')
+    await version.load('loadModel')
+    assertOpen(this.#context)
+    const { active } = model.routes
+    if (active === undefined || active === version || active.is('error')) {
+      await promote(this.#context, model, version, 'loadModel')
     }
   }
 
-  #swap(entry: ModelEntry, order: SwapOrder): Promise<SwapResult> {
-    return this.#serving.scope.runInAsyncScope(() => hotSwap(this.#serving, entry, order))
+  #swap(model: Model, order: SwapOrder): Promise<SwapResult> {
+    return this.#context.scope.runInAsyncScope(() => hotSwap(this.#context, model, order))
   }
 
   /** Shared work never runs in the context of the request or caller that started it. */
-  #inLane<T>(entry: ModelEntry, work: () => Promise<T>): Promise<T> {
-    return this.#serving.scope.runInAsyncScope(() => entry.lane.add(work))
-  }
-
-  async #evictIdle(): Promise<void> {
-    await evictIdle(this.#serving, (version) => idleLimitOf(this.#serving, version), 'idle')
+  #inLane<T>(model: Model, work: () => Promise<T>): Promise<T> {
+    return this.#context.scope.runInAsyncScope(() => model.lane.run(work))
   }
 
   #handle(version: ModelVersion): ModelHandle {
-    const { clock, config } = this.#serving
+    const { clock, config } = this.#context
     const predict = this.#predictor.predict.bind(this.#predictor)
     const resizeVersion = ({ spec }: ModelVersion, replicas: number | 'auto'): Promise<void> =>
-      resize(this.#serving, spec, replicas)
+      resize(this.#context, this.#catalogue, spec, replicas)
     return new ModelHandle(version, predict, resizeVersion, clock, config.controlTimeoutMs)
   }
 }

@@ -1,132 +1,317 @@
-import type PQueue from 'p-queue'
-import type { ArtifactStats } from '../artifacts/artifact-stats.js'
-import type { ModelConfig } from '../config.js'
-import { StateMachine, type TransitionListener } from '../lifecycle/states.js'
-import type { Clock, Timer } from '../platform/clock.js'
-import type { BatchingMemory } from '../pools/batching.js'
+import { artifactStatsOf } from '../artifacts/artifact-stats.js'
+import type { Prepared } from '../artifacts/artifacts.js'
+import { errors } from '../errors.js'
+import { type LifecycleState, StateMachine, type TransitionListener } from '../lifecycle/states.js'
+import type { Timer } from '../platform/clock.js'
+import type { RunRequest } from '../pools/run-request.js'
 import type { VersionPool } from '../pools/version-pool.js'
-import type { ModelFile } from '../protocol/model-files.js'
+import { within } from '../pools/within.js'
 import { servingProvider } from '../protocol/providers.js'
-import type { EmptyAxes } from '../tensors/empty-axes.js'
-import type { Signature } from '../tensors/tensor.js'
-import type { ArtifactTrial } from './artifact-trial.js'
+import { type Adopter, ArtifactAdoption } from './artifact-adoption.js'
+import { assertOpen, type ModelContext } from './context.js'
+import { createPool } from './create-pool.js'
+import { type DrainOptions, type DrainReport, drainTimeout, NOTHING_LEFT } from './drain.js'
+import { IdleWatch } from './idle-watch.js'
+import { loadError } from './load-error.js'
+import type { LockName } from './locks.js'
+import { reserveRoom } from './memory-room.js'
+import type { ModelLane } from './model-lane.js'
+import { prepareLoad } from './prepare-model.js'
+import { ServedPool } from './served-pool.js'
+import { SharedLoad } from './shared-load.js'
+import { startPool } from './start-pool.js'
 import { Usage, type VersionStats } from './usage.js'
+import type { VersionRecord, VersionSpec } from './version-record.js'
 
-/** Where a version comes from and how it is to be served; but for its `replicas` it never changes. */
-export interface VersionSpec {
-  readonly name: string
-  readonly version: string
-  readonly modelType: string
-  /** Absolute path of the model's file or folder. */
-  readonly source: string
-  readonly sha256: string | undefined
-  readonly config: ModelConfig
+/** What a version needs of the other versions. */
+export interface Neighbours {
+  /** Gives memory up that no other model uses; resolves with false if there is none. */
+  makeRoom(model: string): Promise<boolean>
+  /** Evicts the version if it was unused for `maxAgeMs`. */
+  evictIfIdle(version: ModelVersion, maxAgeMs: number): Promise<unknown>
+  /** A version that is not to stay known could not be loaded. */
+  loadFailed(version: ModelVersion): void
 }
 
-/** One immutable version of a model: known, and served while it has a pool. */
-export class ModelVersion {
-  readonly machine: StateMachine
+/**
+ * One immutable version of a model: known, and served while it has a pool. It owns its state, its pool, its timers
+ * and the adoption of its artifact; all other code asks for the operations below.
+ */
+export class ModelVersion implements Adopter {
+  readonly record: VersionRecord
   readonly usage = new Usage()
-  /** The threads; a new pool for each time the version is initialised. */
-  pool: VersionPool | undefined
-  /** Known from the first load on, also while the version is cold. */
-  signature: Signature | undefined
-  /** How much more the process held after its last load than before; undefined before the first. */
-  loadedBytes: number | undefined
-  /** What its files hold, from the first load on: every later one has to find the same. Undefined before. */
-  files: readonly ModelFile[] | undefined
-  /** What its pools have found out about sharing runs, which is true of these files only. */
-  readonly batching: BatchingMemory = { proof: undefined }
-  /** What a pool of it was seen to hold, as soon as one has been; undefined after its replicas have changed. */
-  measuredBytes: number | undefined
-  /** Names of the execution providers of its last pool, best first; undefined before the first, or if its loader knows none. */
-  providers: readonly string[] | undefined
-  /** In which form its last pool has loaded it; undefined before the first. */
-  artifact: ArtifactStats | undefined
-  /** What is known of inputs without elements; absent for the model of a custom loader, which judges them itself. */
-  emptyAxes: EmptyAxes | undefined
-  /** How many replicas it had before some were taken for it was unused; undefined if none were. */
-  fullReplicas: number | undefined
-  /** Keeps requests for the proof of an artifact; undefined if none is to be built. */
-  trial: ArtifactTrial | undefined
-  /** Whether it stays known for good; one that a call has made known does so once it was loaded. */
-  isKept = true
-  /** Loads, swaps and unloads of its model happen in here, one after another. */
-  readonly lane: PQueue
-  /** Why the requests that wait for it now are not to be answered by it. */
-  refusal: unknown
   /** The load that waiting requests share. */
-  warming: Promise<void> | undefined
-  /** Evicts it when it is unused for long enough. */
-  idleTimer: Timer | undefined
+  readonly sharedLoad = new SharedLoad()
+  readonly #context: ModelContext
+  readonly #lane: ModelLane
+  readonly #neighbours: Neighbours
+  readonly #machine: StateMachine
+  readonly #idleWatch: IdleWatch
+  /** A new one for each load; undefined while the version has no threads. */
+  #served: ServedPool | undefined
+  /** Whether it stays known for good; one that a call has made known does so once it was loaded. */
+  #isKept = true
   /** Ends the time on standby. */
-  standbyTimer: Timer | undefined
+  #standbyTimer: Timer | undefined
   /** When it last got a pool, by `Clock.now`. */
-  readySinceMs = 0
+  #readySinceMs = 0
   /** When its last load failed, likewise; undefined if it did not. */
-  failedAtMs: number | undefined
-  #spec: VersionSpec
+  #failedAtMs: number | undefined
 
-  constructor(clock: Clock, spec: VersionSpec, lane: PQueue, onTransition: TransitionListener) {
-    this.#spec = spec
-    this.lane = lane
-    this.machine = new StateMachine(clock, `model ${spec.name}@${spec.version}`, onTransition)
+  constructor(
+    context: ModelContext,
+    record: VersionRecord,
+    lane: ModelLane,
+    neighbours: Neighbours,
+    onTransition: TransitionListener,
+  ) {
+    this.#context = context
+    this.record = record
+    this.#lane = lane
+    this.#neighbours = neighbours
+    this.#machine = new StateMachine(context.clock, `model ${record.label}`, onTransition)
+    this.#idleWatch = new IdleWatch(context, this, (maxAgeMs) => neighbours.evictIfIdle(this, maxAgeMs))
   }
 
   get spec(): VersionSpec {
-    return this.#spec
+    return this.record.spec
   }
 
-  get subject(): { model: string; version: string } {
-    return { model: this.spec.name, version: this.spec.version }
+  get state(): LifecycleState {
+    return this.#machine.state
+  }
+
+  /** The error behind its state, if there is one. */
+  get cause(): unknown {
+    return this.#machine.cause
+  }
+
+  get pool(): VersionPool | undefined {
+    return this.#served?.pool
+  }
+
+  get isServing(): boolean {
+    return this.is('ready', 'running')
   }
 
   get isCold(): boolean {
-    return this.machine.is('uninitialized', 'stopped')
+    return this.is('uninitialized', 'stopped')
   }
 
-  /** Goes back to `files`, from before a load that has failed; a version that was never loaded may change. */
-  resetFiles(files: readonly ModelFile[] | undefined): void {
-    this.files = files
-    if (files === undefined) this.batching.proof = undefined
+  get isKept(): boolean {
+    return this.#isKept
   }
 
-  /** Sets how many replicas its next pools have. */
-  setReplicas(replicas: number | 'auto'): void {
-    this.#spec = { ...this.#spec, config: { ...this.#spec.config, replicas } }
-    this.measuredBytes = undefined
-    this.fullReplicas = undefined
+  /** True while a change of its model is under way or waits. */
+  get isChanging(): boolean {
+    return !this.#lane.isIdle
   }
 
-  /** Leaves so many replicas of its pool, until the next request. */
-  shrink(replicas: number): void {
-    const { pool } = this
-    if (pool === undefined || !pool.isOpen || pool.wanted <= replicas) return
-    this.fullReplicas ??= pool.wanted
-    pool.resize(replicas).catch(() => undefined)
+  get failedAtMs(): number | undefined {
+    return this.#failedAtMs
   }
 
-  /** Gives it back the replicas that it was left without; `onFailed` is told if they cannot be loaded. */
-  grow(onFailed: (cause: unknown) => void): void {
-    const { fullReplicas, pool } = this
-    this.fullReplicas = undefined
-    if (fullReplicas !== undefined && pool?.isOpen) pool.resize(fullReplicas).catch(onFailed)
+  is(...states: readonly LifecycleState[]): boolean {
+    return this.#machine.is(...states)
   }
 
-  /** From ready to running, for one that is active already. */
-  run(trigger: string): void {
-    this.machine.to('starting', trigger)
-    this.machine.to('running', trigger)
+  /** Resolves when it is in one of `states`. */
+  waitFor(...states: readonly LifecycleState[]): Promise<LifecycleState> {
+    return this.#machine.waitFor(...states)
   }
 
   /** How long its pool has been there without being used. */
   idleMs(nowMs: number): number {
-    return nowMs - Math.max(this.usage.lastUsedAtMs ?? 0, this.readySinceMs)
+    return nowMs - Math.max(this.usage.lastUsedAtMs ?? 0, this.#readySinceMs)
   }
 
-  /** `originMs` is that of the clock. */
-  stats(originMs: number): VersionStats {
-    const provider = this.providers === undefined ? undefined : servingProvider(this.providers)
-    return this.usage.stats(originMs, this.pool?.stats(), this.loadedBytes, this.artifact, provider)
+  stats(): VersionStats {
+    const { providers, loadedBytes, artifact } = this.record.facts
+    const provider = providers === undefined ? undefined : servingProvider(providers)
+    const { originMs } = this.#context.clock
+    return this.usage.stats(originMs, this.pool?.stats(), loadedBytes, artifact, provider)
+  }
+
+  /** Sets whether it stays known even if its first load fails. */
+  keep(isKept: boolean): void {
+    this.#isKept = isKept
+  }
+
+  /** Sets the number of replicas of its next pools. */
+  setReplicas(replicas: number | 'auto'): void {
+    this.record.setReplicas(replicas)
+    this.#served?.keepReplicas()
+  }
+
+  /** Leaves so many replicas of its pool, until the next request. */
+  shrink(replicas: number): void {
+    this.#served?.shrink(replicas)
+  }
+
+  /** Admits a request whose input has been checked. */
+  submit(request: RunRequest): void {
+    this.#served?.submit(request)
+  }
+
+  /** Runs `work` in the lane of its model. */
+  change<T>(work: () => Promise<T>, lock?: LockName): Promise<T> {
+    return this.#lane.run(work, lock)
+  }
+
+  /**
+   * Gives a cold or failed version a pool: it ends `ready`, with one replica that serves and the others on their way,
+   * or in `error` with the reason thrown. To be called in the lane of its model.
+   */
+  async load(trigger: string): Promise<void> {
+    const { record } = this
+    if (this.is('stopping')) await this.waitFor('stopped')
+    assertOpen(this.#context)
+    this.#machine.to('initializing', trigger)
+    const { files } = record.facts
+    try {
+      const prepared = await prepareLoad(this.#context, record)
+      await this.#open(this.createPool(prepared), prepared)
+      this.#isKept = true
+      this.#readySinceMs = this.#context.clock.now()
+      this.#machine.to('ready', trigger)
+      this.#idleWatch.start()
+    } catch (thrown) {
+      record.resetFiles(files)
+      const error = loadError(record, thrown)
+      this.#loadFailed(error, trigger)
+      throw error
+    }
+  }
+
+  /** Goes from ready to running; `commit` gives it the requests of its model, where it has them not yet. */
+  promote(trigger: string, commit?: () => void): void {
+    this.#context.clock.clear(this.#standbyTimer)
+    this.#machine.to('starting', trigger)
+    commit?.()
+    this.#machine.to('running', trigger)
+  }
+
+  /** Leaves the requests to another version: it stays ready for `standbyMs`, or is `stopping` and to be drained. */
+  demote(trigger: string, standbyMs = 0, onStandbyOver: () => void = () => undefined): void {
+    const { clock } = this.#context
+    clock.clear(this.#standbyTimer)
+    this.#machine.to(standbyMs > 0 ? 'ready' : 'stopping', trigger)
+    if (standbyMs > 0) this.#standbyTimer = clock.setTimeout(onStandbyOver, standbyMs).unref()
+  }
+
+  /** Stops it: admits nothing more, answers what was admitted, ends the threads. It ends `stopped`, and stays known. */
+  async drain(trigger: string, options: DrainOptions = {}): Promise<DrainReport> {
+    const { after, timeoutMs = this.#drainTimeoutMs, lateError = drainTimeout } = options
+    const startedAtMs = this.#context.clock.now()
+    this.#context.clock.clear(this.#standbyTimer)
+    if (!this.is('stopping')) this.#machine.to('stopping', trigger)
+    this.#idleWatch.stop()
+    this.#served?.leave()
+    const { pool } = this
+    void pool?.drain()
+    await after?.catch(() => undefined)
+    const late = (): Error => lateError(this.record, timeoutMs)
+    const { rejected, stuck } =
+      pool === undefined ? NOTHING_LEFT : await this.#context.endings.end(pool, timeoutMs, late)
+    this.#served = undefined
+    this.#machine.to('stopped', trigger)
+    const { name, version } = this.spec
+    const report = { name, version, durationMs: this.#context.clock.now() - startedAtMs, rejected, stuck }
+    if (rejected > 0 || stuck.length > 0) this.#context.logger.warn(report, 'a drain did not end in time')
+    return report
+  }
+
+  /** Resolves when no request is left, for a moment at least. */
+  async whenEmpty(): Promise<void> {
+    await this.pool?.empty()
+  }
+
+  /** Stops a version that has no pool. */
+  dispose(trigger: string): void {
+    if (this.is('uninitialized', 'error')) this.#machine.to('stopped', trigger)
+  }
+
+  /** Stops it within `timeoutMs`, whatever it is doing; resolves with how many requests were rejected. */
+  async close(timeoutMs: number, lateError: (version: VersionRecord) => Error): Promise<number> {
+    this.#context.clock.clear(this.#standbyTimer)
+    const { pool } = this
+    // They wait for a load, which is given up.
+    const waiting = this.sharedLoad.isAwaited ? this.usage.open - (pool?.leaseCount ?? 0) : 0
+    this.dispose('close')
+    if (this.is('stopped')) return waiting
+    if (!this.is('stopping')) {
+      return waiting + (await this.drain('close', { timeoutMs, lateError })).rejected
+    }
+    // It is being drained already, perhaps with more time than there is now.
+    const rejectedBefore = pool?.rejected ?? 0
+    if ((await within(this.#context.clock, this.waitFor('stopped'), timeoutMs)) === undefined) {
+      pool?.rejectAll(lateError(this.record))
+      await pool?.stop(0)
+      await this.waitFor('stopped')
+    }
+    return (pool?.rejected ?? 0) - rejectedBefore
+  }
+
+  /** @internal See `Adopter`. */
+  createPool(prepared: Prepared): VersionPool {
+    return createPool(this.#context, this.record, prepared, (cause) => this.#onPoolFailed(cause))
+  }
+
+  /** @internal See `Adopter`. */
+  makeRoom(): Promise<boolean> {
+    return this.#neighbours.makeRoom(this.spec.name)
+  }
+
+  /** @internal See `Adopter`. */
+  exchangePool(next: VersionPool): void {
+    this.#served?.exchange(next)
+  }
+
+  async #open(pool: VersionPool, prepared: Prepared): Promise<void> {
+    const served = new ServedPool(pool, this.#context.logger, this.record)
+    this.#served = served
+    assertOpen(this.#context)
+    const room = await reserveRoom(this.#context, this.record, prepared, () => this.makeRoom())
+    await startPool(this.#context, this.record, pool, prepared, room)
+    assertOpen(this.#context)
+    this.record.note({ artifact: artifactStatsOf(prepared) })
+    const { build } = prepared
+    if (build !== undefined) served.adopt(new ArtifactAdoption(this.#context, this, pool, build))
+  }
+
+  #loadFailed(error: Error, trigger: string): void {
+    this.#dropPool(0, error)
+    // Else the runtime is being closed, and the version is on its way to `stopped`.
+    if (!this.is('initializing')) assertOpen(this.#context)
+    else if (error instanceof errors.ERR_INSUFFICIENT_MEMORY) {
+      // Nothing is wrong with it: it stays cold.
+      this.#machine.to('stopping', trigger, error)
+      this.#machine.to('stopped', trigger, error)
+    } else {
+      this.#failedAtMs = this.#context.clock.now()
+      this.#machine.to('error', trigger, error)
+      if (!this.#isKept) this.#neighbours.loadFailed(this)
+    }
+  }
+
+  /** Replicas keep dying: the version goes to `error`; what still runs comes to its end. */
+  #onPoolFailed(cause: Error): void {
+    // A drain ends its pool itself, and so does an adoption with a pool that serves no more, or not yet.
+    if (!this.pool?.hasFailed || this.is('stopping')) return
+    this.#dropPool(this.#drainTimeoutMs, cause)
+    this.#machine.to('error', 'crash budget', cause)
+  }
+
+  #dropPool(timeoutMs: number, cause: Error): void {
+    const served = this.#served
+    if (served === undefined) return
+    this.#idleWatch.stop()
+    served.leave()
+    this.#served = undefined
+    this.#context.endings.endInBackground(served.pool, timeoutMs, cause)
+  }
+
+  get #drainTimeoutMs(): number {
+    return this.spec.config.drainTimeoutMs ?? this.#context.config.drainTimeoutMs
   }
 }

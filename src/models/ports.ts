@@ -7,6 +7,7 @@ import type { ReplicaHost } from '../pools/replica-host.js'
 import type { LogLevel, LogLine } from '../protocol/messages.js'
 import type { Shortfalls } from '../telemetry/shortfalls.js'
 import type { SourceFacts, SourceOrder } from './inspect-source.js'
+import type { HoldLock } from './locks.js'
 
 /** The pool that hosts are made for. */
 export interface HostOrder {
@@ -38,4 +39,6 @@ export interface Ports {
   readonly cores: number
   /** What this process may hold. */
   readonly memoryBytes: number
+  /** Checks the order of locks, in tests. */
+  readonly hold?: HoldLock
 }

@@ -2,57 +2,59 @@ import type { PredictOptions } from '../config.js'
 import { parseOptions, predictOptionsSchema } from '../config.js'
 import { errors } from '../errors.js'
 import { RunRequest } from '../pools/run-request.js'
-import type { VersionPool } from '../pools/version-pool.js'
 import { asRuntimeError } from '../protocol/error-codec.js'
 import { describeValue, quote } from '../tensors/describe.js'
 import { prepareInputs } from '../tensors/prepare-feeds.js'
 import type { ModelInput, Outputs, Signature, UnsupportedOutput } from '../tensors/tensor.js'
-import { successorOf } from './cold-start.js'
+import type { Catalogue } from './catalogue.js'
+import type { ColdStarts } from './cold-start.js'
+import { assertOpen, type ModelContext } from './context.js'
 import { refuseEmpty } from './empty-inputs.js'
 import type { ModelVersion } from './model-version.js'
-import { assertOpen, type Serving } from './serving.js'
+import type { VersionRecord } from './version-record.js'
 
 const NO_OPTIONS: PredictOptions = Object.freeze({})
 
 /** A request's way from the caller to a pool. */
 export class Predictor {
-  readonly #serving: Serving
-  readonly #warm: (version: ModelVersion, isPlain: boolean) => Promise<void>
+  readonly #context: ModelContext
+  readonly #catalogue: Catalogue
+  readonly #coldStarts: ColdStarts
 
-  /** `warm` gives a cold version a pool; callers share one load. */
-  constructor(serving: Serving, warm: (version: ModelVersion, isPlain: boolean) => Promise<void>) {
-    this.#serving = serving
-    this.#warm = warm
+  constructor(context: ModelContext, catalogue: Catalogue, coldStarts: ColdStarts) {
+    this.#context = context
+    this.#catalogue = catalogue
+    this.#coldStarts = coldStarts
   }
 
   /** `label` is the version to ask, whatever the options say. */
   predict(name: string, input: ModelInput, options?: PredictOptions, label?: string): Promise<Outputs> {
-    const tracked = this.#serving.requests.receive(name)
+    const tracked = this.#context.requests.receive(name)
     try {
       if (typeof name !== 'string') throw noName(name)
       const checked =
         options === undefined ? NO_OPTIONS : parseOptions(predictOptionsSchema, options, 'predict')
-      assertOpen(this.#serving)
+      assertOpen(this.#context)
       const wanted = label ?? checked.version
-      const version = this.#serving.catalogue.resolve(name, wanted)
+      const version = this.#catalogue.resolve(name, wanted)
       tracked.version = version.spec.version
       const { pool } = version
-      if (!pool?.isOpen) assertRoom(this.#serving, version)
+      if (!pool?.isOpen) assertRoom(this.#context, version)
       version.usage.begin(tracked.startedAtMs)
       const request = new RunRequest(
-        this.#serving.clock,
+        this.#context.clock,
         name,
         tracked.version,
         checked,
         version.usage.end,
         tracked,
       )
-      if (pool?.isOpen) admit(this.#serving, version, pool, request, input)
+      if (pool?.isOpen) admit(version, request, input)
       else void this.#admitWhenWarm(version, request, input, wanted === undefined)
       return request.promise
     } catch (thrown) {
       const error = asRuntimeError('ERR_INVALID_OPTIONS', 'predict', thrown)
-      tracked.settled(error, this.#serving.clock.now())
+      tracked.settled(error, this.#context.clock.now())
       return Promise.reject(error)
     }
   }
@@ -67,37 +69,32 @@ export class Predictor {
     try {
       let current = version
       while (!request.isSettled) {
-        await this.#warm(current, isPlain)
-        current = successorOf(this.#serving, current)
-        request.admittedAtMs = this.#serving.clock.now()
-        if (current.pool?.isOpen) return admit(this.#serving, current, current.pool, request, input)
-        assertOpen(this.#serving)
+        await this.#coldStarts.warm(current, isPlain)
+        current = this.#coldStarts.successorOf(current)
+        request.admittedAtMs = this.#context.clock.now()
+        if (current.pool?.isOpen) return admit(current, request, input)
+        assertOpen(this.#context)
       }
     } catch (error) {
-      request.reject(asRuntimeError('ERR_MODEL_UNAVAILABLE', 'the load failed', error, version.subject))
+      request.reject(
+        asRuntimeError('ERR_MODEL_UNAVAILABLE', 'the load failed', error, version.record.subject),
+      )
     }
   }
 }
 
 /** Checks the input, then hands the request to the pool: in one go, so that no swap comes between. */
-function admit(
-  serving: Serving,
-  version: ModelVersion,
-  pool: VersionPool,
-  request: RunRequest,
-  input: unknown,
-): void {
-  const signature = version.signature as Signature
+function admit(version: ModelVersion, request: RunRequest, input: unknown): void {
+  const { record } = version
+  const signature = record.facts.signature as Signature
   try {
-    request.inputs = prepareInputs(signature, input, version.subject)
-    refuseEmpty(version, signature, request.inputs)
-    if (request.outputs !== undefined) checkOutputs(request.outputs, signature, version)
-    else if (signature.unsupported !== undefined) throw unsupported(signature.unsupported, signature, version)
-    version.trial?.offer(request)
-    if (version.fullReplicas !== undefined) version.grow((err) => notGrown(serving, version, err))
-    pool.submit(request)
+    request.inputs = prepareInputs(signature, input, record.subject)
+    refuseEmpty(record, signature, request.inputs)
+    if (request.outputs !== undefined) checkOutputs(request.outputs, signature, record)
+    else if (signature.unsupported !== undefined) throw unsupported(signature.unsupported, signature, record)
+    version.submit(request)
   } catch (error) {
-    request.reject(asRuntimeError('ERR_INFERENCE', 'the request cannot be admitted', error, version.subject))
+    request.reject(asRuntimeError('ERR_INFERENCE', 'the request cannot be admitted', error, record.subject))
   }
 }
 
@@ -105,30 +102,23 @@ function noName(name: unknown): Error {
   return new errors.ERR_MODEL_NOT_FOUND(`there is no model ${describeValue(name)}; its name is a string`)
 }
 
-/** It is served by the replicas that it was left with. */
-function notGrown(serving: Serving, version: ModelVersion, err: unknown): void {
-  if (version.pool?.isOpen)
-    serving.logger.warn({ err, ...version.subject }, 'a pool could not be given its replicas back')
-}
-
 /** While a version is being loaded its requests wait here, no more of them than later in its queue. */
-function assertRoom(serving: Serving, version: ModelVersion): void {
-  const maxQueue = Math.max(1, version.spec.config.maxQueue ?? serving.config.maxQueue)
-  if (version.usage.open < maxQueue) return
-  const { name, version: label } = version.spec
+function assertRoom({ config }: ModelContext, { record, usage }: ModelVersion): void {
+  const maxQueue = Math.max(1, record.spec.config.maxQueue ?? config.maxQueue)
+  if (usage.open < maxQueue) return
   throw new errors.ERR_OVERLOADED(
-    `${maxQueue} requests wait for ${name}@${label} to be loaded; slow down, keep it loaded or raise maxQueue`,
-    { ...version.subject, retryAfterMs: 1_000 },
+    `${maxQueue} requests wait for ${record.label} to be loaded; slow down, keep it loaded or raise maxQueue`,
+    { ...record.subject, retryAfterMs: 1_000 },
   )
 }
 
-function checkOutputs(names: readonly string[], signature: Signature, version: ModelVersion): void {
+function checkOutputs(names: readonly string[], signature: Signature, version: VersionRecord): void {
   for (const name of names) {
     if (signature.outputs.some((spec) => spec.name === name)) continue
     const output = signature.unsupported?.find((each) => each.name === name)
     if (output !== undefined) throw unsupported([output], signature, version)
     throw new errors.ERR_INVALID_OPTIONS(
-      `predict: \`outputs\` names ${JSON.stringify(name)}; ${version.spec.name}@${version.spec.version} has ${signature.outputs.map((spec) => spec.name).join(', ')}`,
+      `predict: \`outputs\` names ${JSON.stringify(name)}; ${version.label} has ${signature.outputs.map((spec) => spec.name).join(', ')}`,
       version.subject,
     )
   }
@@ -138,12 +128,12 @@ function checkOutputs(names: readonly string[], signature: Signature, version: M
 function unsupported(
   outputs: readonly UnsupportedOutput[],
   signature: Signature,
-  { spec, subject }: ModelVersion,
+  { label, subject }: VersionRecord,
 ): Error {
   const told = outputs.map(({ name, reason }) => `output ${quote(name)} ${reason}`).join('; ')
   const others = signature.outputs.map(({ name }) => quote(name)).join(', ')
   return new errors.ERR_UNSUPPORTED_MODEL(
-    `${spec.name}@${spec.version} cannot be asked for everything: ${told}. Name the outputs to compute: \`outputs: [${others}]\``,
+    `${label} cannot be asked for everything: ${told}. Name the outputs to compute: \`outputs: [${others}]\``,
     subject,
   )
 }

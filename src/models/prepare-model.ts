@@ -3,26 +3,42 @@ import type { Prepared, PrepareOrder } from '../artifacts/artifacts.js'
 import { ARTIFACT_MODEL } from '../protocol/builder-messages.js'
 import type { ArtifactSource } from '../protocol/messages.js'
 import { artifactOptions } from '../protocol/session-options.js'
-import { checkContent, hasBuiltInLoader } from './check-source.js'
-import type { ModelVersion } from './model-version.js'
+import { NOTHING_TRIED } from '../tensors/empty-axes.js'
+import { checkContent, checkSource, hasBuiltInLoader } from './check-source.js'
+import { assertOpen, type ModelContext } from './context.js'
+import { checkReplicas } from './replica-count.js'
 import { warmUpFrom } from './sample.js'
-import type { Serving } from './serving.js'
 import { sessionOptionsOf } from './session-options.js'
+import type { VersionRecord } from './version-record.js'
+
+/**
+ * Checks the settings and the source of a version that is about to be loaded, and prepares its files.
+ * @throws ERR_INVALID_OPTIONS, ERR_RUNTIME_CLOSED, ERR_MODEL_LOAD and what else `prepareModel` throws.
+ */
+export async function prepareLoad(context: ModelContext, version: VersionRecord): Promise<Prepared> {
+  checkReplicas(context, version)
+  await checkSource(context, version)
+  assertOpen(context)
+  const prepared = await prepareModel(context, version)
+  const isOurs = hasBuiltInLoader(context, version)
+  version.note({ emptyAxes: isOurs ? (prepared.emptyAxes ?? NOTHING_TRIED) : undefined })
+  return prepared
+}
 
 /**
  * Before a version is loaded: has a file that is not known tried by another process, finds or builds
  * its artifact. Only for the built-in loader: what others read is not known.
  * @throws ERR_MODEL_LOAD, ERR_UNSUPPORTED_MODEL, ERR_WARMUP, ERR_RUNTIME_CLOSED
  */
-export async function prepareModel(serving: Serving, version: ModelVersion): Promise<Prepared> {
-  const { config, artifacts, reclaimer, shortfalls } = serving
+async function prepareModel(context: ModelContext, version: VersionRecord): Promise<Prepared> {
+  const { config, artifacts, reclaimer, shortfalls } = context
   const { spec, subject } = version
-  const isOurs = hasBuiltInLoader(serving, version)
+  const isOurs = hasBuiltInLoader(context, version)
   const warmUp = warmUpFrom(spec.config.sample, subject)
   const order: PrepareOrder = {
     ...subject,
     source: spec.source,
-    sessionOptions: sessionOptionsOf(serving, version),
+    sessionOptions: sessionOptionsOf(context, version),
     isProbed: isOurs && (spec.config.probe ?? config.probe) === 'child',
     isBuilt: isOurs && (spec.config.artifacts ?? config.artifacts) !== 'off',
     loadTimeoutMs: config.loadTimeoutMs,
@@ -32,17 +48,26 @@ export async function prepareModel(serving: Serving, version: ModelVersion): Pro
   reclaimer.noteShortfall(shortfalls)
   const prepared = await artifacts.prepare(order).finally(() => shortfalls.tell())
   // The content is the same; the stamps may be newer.
-  version.files = prepared.files ?? version.files
+  if (prepared.files !== undefined) version.note({ files: prepared.files })
   return prepared
 }
 
 /** Does a load of replicas with malloc set for it. */
 export function whileLoading<T>(
-  serving: Serving,
-  prepared: Prepared | undefined,
+  context: ModelContext,
+  { entry }: Prepared,
   load: () => Promise<T>,
 ): Promise<T> {
-  return serving.reclaimer.whileLoading(prepared?.entry !== undefined, load)
+  return context.reclaimer.whileLoading(entry !== undefined, load)
+}
+
+/** Waits for a place among the loads that may run at the same time. */
+export function inLoadLane<T>(
+  { hold, loadLane }: ModelContext,
+  { bytes }: Prepared,
+  load: () => Promise<T>,
+): Promise<T> {
+  return hold('load', (held: () => Promise<T>) => loadLane.add(held, bytes), load)
 }
 
 /** What replicas load instead of the original. */

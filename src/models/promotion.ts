@@ -1,58 +1,45 @@
-import type { ModelEntry } from './catalogue.js'
+import { inBackground, type ModelContext } from './context.js'
+import type { DrainReport } from './drain.js'
+import type { Model } from './model.js'
 import type { ModelVersion } from './model-version.js'
-import { inBackground, type Serving } from './serving.js'
-import { type DrainReport, drainTimeoutOf, takeDown } from './take-down.js'
+import { promoted } from './routes.js'
 
 /**
- * The atomic flip: `next`, which is ready, becomes the active version in one assignment.
- * `stopping` of the old one is announced before that, `running` of the new one after it.
- * Resolves when the old version has no request left and, unless it stays on standby, no
- * threads either.
+ * The atomic flip: `next`, which is ready, takes the requests of the model in one assignment. `stopping` of the version
+ * before it is announced before that, `running` of `next` after it. Resolves when the version before has no request left
+ * and, unless it stays on standby, no threads either.
+ * @param old is the version that `next` replaces; default: the active one.
  */
 export function promote(
-  serving: Serving,
-  entry: ModelEntry,
+  context: ModelContext,
+  model: Model,
   next: ModelVersion,
   trigger: string,
+  old = model.routes.active,
 ): Promise<DrainReport | undefined> {
-  const old = entry.active
-  const isOldServing = old !== undefined && old !== next && old.machine.is('running')
-  const standbyMs = old === undefined ? 0 : (old.spec.config.standbyMs ?? serving.config.standbyMs)
-  serving.clock.clear(next.standbyTimer)
-  next.machine.to('starting', trigger)
-  if (isOldServing) old.machine.to(standbyMs > 0 ? 'ready' : 'stopping', trigger)
-  if (isOldServing && old.pool !== undefined) next.pool?.follow(old.pool)
-  entry.active = next
-  if (old !== undefined && old !== next) entry.previous = old.spec.version
-  next.machine.to('running', trigger)
-  serving.emit('promoted', { model: entry.name, from: old?.spec.version, to: next.spec.version })
-  if (!isOldServing) return old?.machine.is('stopping') ? settled(old) : Promise.resolve(undefined)
-  if (standbyMs === 0) return takeDown(serving, old, trigger, drainTimeoutOf(serving, old))
-  keepOnStandby(serving, entry, old, standbyMs)
-  return old.pool?.empty().then(() => undefined) ?? Promise.resolve(undefined)
+  const isOldServing = old !== undefined && old !== next && old.is('running')
+  const standbyMs = old?.spec.config.standbyMs ?? context.config.standbyMs
+  next.promote(trigger, () => {
+    if (isOldServing) {
+      old.demote(trigger, standbyMs, () =>
+        inBackground(context, retire(model, old, 'standby is over'), 'the end of a standby'),
+      )
+      if (old.pool !== undefined) next.pool?.follow(old.pool)
+    }
+    model.route(promoted(model.routes, next))
+  })
+  context.emit('promoted', { model: model.name, from: old?.spec.version, to: next.spec.version })
+  if (isOldServing) return standbyMs === 0 ? old.drain(trigger) : old.whenEmpty().then(() => undefined)
+  // One that was being evicted already.
+  return old?.is('stopping') ? old.waitFor('stopped').then(() => undefined) : Promise.resolve(undefined)
 }
 
-/** An old version that was being evicted already. */
-async function settled(old: ModelVersion): Promise<undefined> {
-  await old.machine.waitFor('stopped')
-}
-
-function keepOnStandby(serving: Serving, entry: ModelEntry, old: ModelVersion, standbyMs: number): void {
-  old.standbyTimer = serving.clock.setTimeout(() => {
-    inBackground(serving, retire(serving, entry, old, 'standby is over'), 'the end of a standby')
-  }, standbyMs)
-  old.standbyTimer.unref()
-}
-
-/** Stops a version that nobody needs any more, unless it has become active; it stays known, cold. */
+/** Stops a version that no request goes to any more, unless it has become active; it stays known, cold. */
 export async function retire(
-  serving: Serving,
-  entry: ModelEntry,
+  model: Model,
   version: ModelVersion,
   trigger: string,
 ): Promise<DrainReport | undefined> {
-  serving.clock.clear(version.standbyTimer)
-  if (entry.active === version || !version.machine.is('ready')) return undefined
-  version.machine.to('stopping', trigger)
-  return takeDown(serving, version, trigger, drainTimeoutOf(serving, version))
+  if (model.routes.active === version || !version.is('ready')) return undefined
+  return version.drain(trigger)
 }

@@ -3,10 +3,14 @@ import { fileURLToPath } from 'node:url'
 import type { ModelConfig } from '../config.js'
 import { errors } from '../errors.js'
 import { logTransitions } from '../lifecycle/log-transitions.js'
-import { ModelVersion, type VersionSpec } from './model-version.js'
+import type { ModelFile } from '../protocol/model-files.js'
+import type { Catalogue } from './catalogue.js'
+import type { ModelContext } from './context.js'
+import { ModelVersion, type Neighbours } from './model-version.js'
 import { findInRepository, scanRepository } from './repository.js'
-import type { Serving } from './serving.js'
+import { renewed } from './routes.js'
 import { newestVersions } from './version-order.js'
+import { VersionRecord, type VersionSpec } from './version-record.js'
 
 /** What a caller says of a version that is to be known. */
 export interface VersionRequest {
@@ -17,76 +21,116 @@ export interface VersionRequest {
   readonly config?: ModelConfig | undefined
 }
 
-/**
- * The version as it is known, or made known now from its source or the model directory;
- * one that replaces `model` takes over what it is not told.
- * @throws ERR_VERSION_EXISTS if it is known with another source, for a version never changes.
- */
-export async function registerVersion(
-  serving: Serving,
-  request: VersionRequest,
-  model?: VersionSpec,
-): Promise<ModelVersion> {
-  const { name, version: label } = request
-  const { catalogue } = serving
-  const known = catalogue.find(name, label)
-  // One on its way out is cold in a moment.
-  if (known?.machine.is('stopping')) await known.machine.waitFor('stopped', 'error')
-  if (known !== undefined && isPlain(request) && !known.machine.is('error')) return known
-  const spec = await specOf(serving, inherited(request, known?.spec ?? model), known?.spec)
-  if (known !== undefined) {
-    const isUsable = !known.machine.is('error')
-    if (isUsable && (known.spec.source !== spec.source || !known.isCold)) throw exists(known)
-  }
-  const version = addVersion(serving, spec)
-  // One that has failed is loaded anew, one that is cold still answers from the same content.
-  if (known?.isCold) version.files = known.files
-  // Without a source it lies in the model directory.
-  version.isKept = known?.isKept ?? request.source === undefined
-  const entry = catalogue.ensure(name)
-  if (known !== undefined && entry.active === known) entry.active = version
-  return version
-}
+/** Makes versions known. */
+export class Registration {
+  readonly #context: ModelContext
+  readonly #catalogue: Catalogue
+  readonly #neighbours: Neighbours
 
-/** Makes a version known, cold. */
-export function addVersion(serving: Serving, spec: VersionSpec): ModelVersion {
-  const log = logTransitions(serving.logger, `model ${spec.name}@${spec.version}`)
-  const entry = serving.catalogue.ensure(spec.name)
-  const version = new ModelVersion(serving.clock, spec, entry.lane, (transition) => {
-    log(transition)
-    serving.emit('transition', transition)
-  })
-  entry.versions.set(spec.version, version)
-  return version
-}
-
-/**
- * Makes everything in the model directory known that is not yet; `latest` is what to load of each
- * model that has no active version.
- */
-export async function registerRepository(
-  serving: Serving,
-  modelDir: string,
-): Promise<{ latest: Map<string, string>; problems: Error[] }> {
-  const { found, problems } = await scanRepository(modelDir)
-  if (found.length + problems.length === 0) {
-    const expected = `${modelDir}/<name>/<version>/model.onnx`
-    serving.logger.warn({ modelDir, expected }, 'no models found in the model directory')
+  constructor(context: ModelContext, catalogue: Catalogue, neighbours: Neighbours) {
+    this.#context = context
+    this.#catalogue = catalogue
+    this.#neighbours = neighbours
   }
-  const latest = new Map<string, string>()
-  for (const name of new Set(found.map((one) => one.name))) {
-    const versions = found.filter((one) => one.name === name)
-    for (const one of versions) {
-      // What was loaded by an option of its own stays as it is.
-      if (serving.catalogue.find(name, one.version) !== undefined) continue
-      addVersion(serving, { ...one, modelType: 'onnx' })
+
+  /**
+   * The version as it is known, or made known now from its source or the model directory;
+   * one that replaces `model` takes over what it is not told.
+   * @throws ERR_VERSION_EXISTS if it is known with another source, for a version never changes.
+   */
+  async register(request: VersionRequest, model?: VersionSpec): Promise<ModelVersion> {
+    const { name, version: label } = request
+    const known = this.#catalogue.find(name, label)
+    // One on its way out is cold in a moment.
+    if (known?.is('stopping')) await known.waitFor('stopped', 'error')
+    if (known !== undefined && isPlain(request) && !known.is('error')) return known
+    const spec = await this.#specOf(inherited(request, known?.spec ?? model), known?.spec)
+    if (known !== undefined && !known.is('error')) {
+      if (known.spec.source !== spec.source || !known.isCold) throw exists(known)
     }
-    if (serving.catalogue.get(name)?.active !== undefined) continue
-    const newest = newestVersions(versions.map((one) => one.version))
-    if (newest.length === 1) latest.set(name, newest[0] as string)
-    else problems.push(noLatest(name, newest))
+    // One that has failed is loaded anew, one that is cold still answers from the same content.
+    const version = this.#add(spec, known?.isCold ? known.record.facts.files : undefined)
+    // Without a source it lies in the model directory.
+    version.keep(known?.isKept ?? request.source === undefined)
+    const entry = this.#catalogue.ensure(name)
+    if (known !== undefined) entry.route(renewed(entry.routes, known, version))
+    return version
   }
-  return { latest, problems }
+
+  /**
+   * Makes everything in the model directory known that is not yet; `latest` is what to load of each
+   * model that has no active version.
+   */
+  async registerRepository(modelDir: string): Promise<{ latest: Map<string, string>; problems: Error[] }> {
+    const { found, problems } = await scanRepository(modelDir)
+    if (found.length + problems.length === 0) {
+      const expected = `${modelDir}/<name>/<version>/model.onnx`
+      this.#context.logger.warn({ modelDir, expected }, 'no models found in the model directory')
+    }
+    const latest = new Map<string, string>()
+    for (const name of new Set(found.map((spec) => spec.name))) {
+      const versions = found.filter((spec) => spec.name === name)
+      for (const spec of versions) {
+        // What was loaded by an option of its own stays as it is.
+        if (this.#catalogue.find(name, spec.version) === undefined) this.#add({ ...spec, modelType: 'onnx' })
+      }
+      if (this.#catalogue.get(name)?.routes.active !== undefined) continue
+      const newest = newestVersions(versions.map((spec) => spec.version))
+      if (newest.length === 1) latest.set(name, newest[0] as string)
+      else problems.push(noLatest(name, newest))
+    }
+    return { latest, problems }
+  }
+
+  /** Makes a version known, cold. */
+  #add(spec: VersionSpec, files?: readonly ModelFile[]): ModelVersion {
+    const record = new VersionRecord(spec, files)
+    const { logger, emit } = this.#context
+    const log = logTransitions(logger, `model ${record.label}`)
+    const model = this.#catalogue.ensure(spec.name)
+    const version = new ModelVersion(this.#context, record, model.lane, this.#neighbours, (transition) => {
+      log(transition)
+      emit('transition', transition)
+    })
+    model.add(version)
+    return version
+  }
+
+  async #specOf(request: VersionRequest, known: VersionSpec | undefined): Promise<VersionSpec> {
+    const { name, version, source, config } = request
+    const modelType = request.modelType ?? known?.modelType ?? 'onnx'
+    if (source !== undefined) {
+      return { name, version, modelType, source: pathOf(source), sha256: undefined, config: config ?? {} }
+    }
+    const { modelDir } = this.#context.config
+    const found = modelDir === undefined ? undefined : await findInRepository(pathOf(modelDir), name, version)
+    if (found !== undefined) return { ...found, modelType, config: { ...found.config, ...config } }
+    if (known !== undefined) return { ...known, modelType, config: { ...known.config, ...config } }
+    if (modelDir === undefined) {
+      throw new errors.ERR_INVALID_OPTIONS(
+        `${name}@${version} needs a \`source\` (path or file URL), since the runtime has no \`modelDir\``,
+        { model: name, version },
+      )
+    }
+    const where = `${pathOf(modelDir)}/${name}/${version}/model.onnx`
+    const isModelKnown = this.#catalogue.get(name)?.isEmpty === false
+    if (isModelKnown) {
+      throw new errors.ERR_VERSION_NOT_FOUND(
+        `model ${name} has no version ${version}: there is no ${where}`,
+        {
+          model: name,
+          version,
+        },
+      )
+    }
+    throw new errors.ERR_MODEL_NOT_FOUND(
+      `there is no model ${name}@${version}: no \`source\` was given and there is no ${where}`,
+      {
+        model: name,
+        version,
+      },
+    )
+  }
 }
 
 function noLatest(name: string, newest: readonly string[]): Error {
@@ -97,10 +141,10 @@ function noLatest(name: string, newest: readonly string[]): Error {
   )
 }
 
-export function exists({ spec, machine, subject }: ModelVersion): Error {
+export function exists({ spec, state, record }: ModelVersion): Error {
   return new errors.ERR_VERSION_EXISTS(
-    `${spec.name}@${spec.version} exists already (${machine.state}, from ${spec.source}); a version never changes: use a new label, or unload it first`,
-    subject,
+    `${record.label} exists already (${state}, from ${spec.source}); a version never changes: use a new label, or unload it first`,
+    record.subject,
   )
 }
 
@@ -121,43 +165,6 @@ function inherited(request: VersionRequest, from: VersionSpec | undefined): Vers
 
 function isPlain(request: VersionRequest): boolean {
   return request.source === undefined && request.config === undefined
-}
-
-async function specOf(
-  serving: Serving,
-  request: VersionRequest,
-  known: VersionSpec | undefined,
-): Promise<VersionSpec> {
-  const { name, version, source, config } = request
-  const modelType = request.modelType ?? known?.modelType ?? 'onnx'
-  if (source !== undefined) {
-    return { name, version, modelType, source: pathOf(source), sha256: undefined, config: config ?? {} }
-  }
-  const { modelDir } = serving.config
-  const found = modelDir === undefined ? undefined : await findInRepository(pathOf(modelDir), name, version)
-  if (found !== undefined) return { ...found, modelType, config: { ...found.config, ...config } }
-  if (known !== undefined) return { ...known, modelType, config: { ...known.config, ...config } }
-  if (modelDir === undefined) {
-    throw new errors.ERR_INVALID_OPTIONS(
-      `${name}@${version} needs a \`source\` (path or file URL), since the runtime has no \`modelDir\``,
-      { model: name, version },
-    )
-  }
-  const where = `${pathOf(modelDir)}/${name}/${version}/model.onnx`
-  const isModelKnown = (serving.catalogue.get(name)?.versions.size ?? 0) > 0
-  if (isModelKnown) {
-    throw new errors.ERR_VERSION_NOT_FOUND(`model ${name} has no version ${version}: there is no ${where}`, {
-      model: name,
-      version,
-    })
-  }
-  throw new errors.ERR_MODEL_NOT_FOUND(
-    `there is no model ${name}@${version}: no \`source\` was given and there is no ${where}`,
-    {
-      model: name,
-      version,
-    },
-  )
 }
 
 export function pathOf(source: string | URL): string {

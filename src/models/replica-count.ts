@@ -1,34 +1,34 @@
 import { errors } from '../errors.js'
 import { isOnCpu, providersIn, servingProvider } from '../protocol/providers.js'
-import type { ModelVersion } from './model-version.js'
-import type { Serving } from './serving.js'
+import type { ModelContext } from './context.js'
 import { sessionOptionsOf } from './session-options.js'
+import type { VersionRecord } from './version-record.js'
 
 /**
  * Returns how many replicas a pool of the version has. `auto` is as many as keep the cores busy with all
  * their threads, and one where `providers`, by default those that serve it, are not the CPU's alone.
  */
 export function replicaCount(
-  serving: Serving,
-  version: ModelVersion,
-  providers: readonly string[] = version.providers ?? askedProviders(serving, version),
+  context: ModelContext,
+  version: VersionRecord,
+  providers: readonly string[] = version.facts.providers ?? askedProviders(context, version),
 ): number {
-  const setting = version.spec.config.replicas ?? serving.config.replicas
+  const setting = version.spec.config.replicas ?? context.config.replicas
   if (setting !== 'auto') return setting
   if (!isOnCpu(providers)) return 1
-  return Math.max(1, Math.floor(serving.cores / threadsOfRun(serving, version)))
+  return Math.max(1, Math.floor(context.cores / threadsOfRun(context, version)))
 }
 
 /**
  * @throws ERR_INVALID_OPTIONS if the version is to have more than one replica, by its settings or by
  * `wanted`, and asks for an execution provider other than the CPU's.
  */
-export function checkReplicas(serving: Serving, version: ModelVersion, wanted?: number | 'auto'): void {
-  const asked = askedProviders(serving, version)
+export function checkReplicas(context: ModelContext, version: VersionRecord, wanted?: number | 'auto'): void {
+  const asked = askedProviders(context, version)
   if (isOnCpu(asked)) return
   const { config, name, version: label } = version.spec
   const settings = {
-    replicas: wanted ?? config.replicas ?? serving.config.replicas,
+    replicas: wanted ?? config.replicas ?? context.config.replicas,
     minReplicas: config.minReplicas,
   }
   for (const [setting, value] of Object.entries(settings)) {
@@ -40,13 +40,13 @@ export function checkReplicas(serving: Serving, version: ModelVersion, wanted?: 
   }
 }
 
-function askedProviders(serving: Serving, version: ModelVersion): readonly string[] {
-  return providersIn(sessionOptionsOf(serving, version))
+function askedProviders(context: ModelContext, version: VersionRecord): readonly string[] {
+  return providersIn(sessionOptionsOf(context, version))
 }
 
 /** Threads inside one run; onnxruntime takes 0 for all cores. */
-function threadsOfRun(serving: Serving, version: ModelVersion): number {
+function threadsOfRun(context: ModelContext, version: VersionRecord): number {
   const { sessionOptions, intraOpNumThreads } = version.spec.config
-  const threads = sessionOptions?.intraOpNumThreads ?? intraOpNumThreads ?? serving.config.intraOpNumThreads
-  return Number(threads) >= 1 ? Number(threads) : serving.cores
+  const threads = sessionOptions?.intraOpNumThreads ?? intraOpNumThreads ?? context.config.intraOpNumThreads
+  return Number(threads) >= 1 ? Number(threads) : context.cores
 }

@@ -1,9 +1,11 @@
 import { parseOptions, resizeSchema } from '../config.js'
 import { errors } from '../errors.js'
-import { loadError } from './bring-up.js'
-import type { ModelVersion, VersionSpec } from './model-version.js'
+import type { Catalogue } from './catalogue.js'
+import { assertOpen, type ModelContext } from './context.js'
+import { loadError } from './load-error.js'
+import type { ModelVersion } from './model-version.js'
 import { checkReplicas, replicaCount } from './replica-count.js'
-import { assertOpen, type Serving } from './serving.js'
+import type { VersionSpec } from './version-record.js'
 
 /**
  * Gives a version another number of replicas: its pool, if it has one, and those that it gets
@@ -11,50 +13,51 @@ import { assertOpen, type Serving } from './serving.js'
  * follows does not wait until the last run of a replica that goes is over.
  */
 export async function resize(
-  serving: Serving,
+  context: ModelContext,
+  catalogue: Catalogue,
   { name, version: label }: Pick<VersionSpec, 'name' | 'version'>,
   replicas: number | 'auto',
 ): Promise<void> {
   const wanted = parseOptions(resizeSchema, replicas, 'resize')
-  assertOpen(serving)
-  const { lane } = serving.catalogue.require(name)
-  await serving.scope.runInAsyncScope(async () => {
+  assertOpen(context)
+  const { lane } = catalogue.require(name)
+  await context.scope.runInAsyncScope(async () => {
     const begin = async (): Promise<{ resized: Promise<void> }> => {
-      assertOpen(serving)
-      const resized = resizeVersion(serving, serving.catalogue.requireVersion(name, label), wanted)
+      assertOpen(context)
+      const resized = resizeVersion(context, catalogue.requireVersion(name, label), wanted)
       resized.catch(() => undefined)
       return { resized }
     }
-    await (await lane.add(begin)).resized
+    await (await lane.run(begin)).resized
   })
 }
 
 async function resizeVersion(
-  serving: Serving,
+  context: ModelContext,
   version: ModelVersion,
   replicas: number | 'auto',
 ): Promise<void> {
-  const { pool, machine } = version
-  if (machine.is('error')) {
-    const { cause } = machine
+  const { pool, record } = version
+  if (version.is('error')) {
+    const { cause } = version
     throw new errors.ERR_MODEL_UNAVAILABLE(
-      `${version.spec.name}@${version.spec.version} has no replicas to add to or to take from, it is in error: ${String((cause as Error | undefined)?.message)}`,
-      { ...version.subject, cause },
+      `${record.label} has no replicas to add to or to take from, it is in error: ${String((cause as Error | undefined)?.message)}`,
+      { ...record.subject, cause },
     )
   }
-  checkReplicas(serving, version, replicas)
+  checkReplicas(context, record, replicas)
   version.setReplicas(replicas)
   if (!pool?.isOpen) return
   const from = pool.wanted
   try {
-    await pool.resize(replicaCount(serving, version))
+    await pool.resize(replicaCount(context, record))
   } catch (error) {
     // Later pools would fail like this one.
     if (pool.isOpen) version.setReplicas(pool.wanted)
-    assertOpen(serving)
-    throw loadError(version, error)
+    assertOpen(context)
+    throw loadError(record, error)
   }
   // Of calls that overlap another one may have counted.
   const to = pool.wanted
-  if (from !== to) serving.logger.info({ ...version.subject, from, to }, 'a pool was resized')
+  if (from !== to) context.logger.info({ ...record.subject, from, to }, 'a pool was resized')
 }

@@ -1,10 +1,10 @@
-import type { ModelVersion } from './model-version.js'
-import type { Serving } from './serving.js'
+import type { ModelContext } from './context.js'
+import type { VersionRecord } from './version-record.js'
 
 /** What a version's sessions are made with. */
-export function sessionOptionsOf(serving: Serving, version: ModelVersion): Record<string, unknown> {
+export function sessionOptionsOf(context: ModelContext, version: VersionRecord): Record<string, unknown> {
   const { sessionOptions, executionProviders, intraOpNumThreads } = version.spec.config
-  const threads = intraOpNumThreads ?? serving.config.intraOpNumThreads
+  const threads = intraOpNumThreads ?? context.config.intraOpNumThreads
   return {
     intraOpNumThreads: threads,
     interOpNumThreads: 1,

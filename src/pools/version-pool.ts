@@ -76,6 +76,11 @@ export class VersionPool implements LeaseHolder {
     return this.#state === 'open'
   }
 
+  /** True if its replicas kept dying. */
+  get hasFailed(): boolean {
+    return this.#state === 'failed'
+  }
+
   /** Requests admitted and not settled: queued and in flight. */
   get leaseCount(): number {
     return this.#leases

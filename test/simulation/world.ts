@@ -1,9 +1,9 @@
 import { parseOptions, type RuntimeConfig, type RuntimeConfigInput, runtimeSchema } from '../../src/config.js'
 import { ERROR_TABLE } from '../../src/errors.js'
 import { type LifecycleState, TRANSITIONS, type Transition } from '../../src/lifecycle/states.js'
+import { createContext, type Promotion } from '../../src/models/context.js'
 import { ModelLifecycleManager } from '../../src/models/model-manager.js'
 import type { HostOrder, Ports } from '../../src/models/ports.js'
-import { createServing, type Promotion, type Serving } from '../../src/models/serving.js'
 import type { RunResult, RunTask } from '../../src/protocol/messages.js'
 import { RequestTracker } from '../../src/requests/request-tracker.js'
 import { Shortfalls } from '../../src/telemetry/shortfalls.js'
@@ -45,7 +45,7 @@ export class World {
   loadMs = 20
   runMs = 5
   isClosed = false
-  readonly #serving: Serving
+  readonly #closing = new AbortController()
   readonly #states = new Map<string, LifecycleState[]>()
   #x = 0
   /** What hosts are inside of. */
@@ -55,11 +55,12 @@ export class World {
     const config: RuntimeConfig = parseOptions(runtimeSchema, { batching: 'off', ...options }, 'World')
     const logger = listLogger(this.lines)
     const tracker = new RequestTracker({ logger }, this.clock)
-    this.#serving = createServing(this.#ports(), config, logger, tracker, (event, ...payload) => {
+    const { signal } = this.#closing
+    const context = createContext(this.#ports(), config, logger, tracker, signal, (event, ...payload) => {
       if (event === 'transition') this.#observe(payload[0] as Transition)
       if (event === 'promoted') this.#promoted(payload[0] as Promotion)
     })
-    this.models = new ModelLifecycleManager(this.#serving)
+    this.models = new ModelLifecycleManager(context)
     this.models.registerModelLoader('fake', '/fake.mjs')
   }
 
@@ -95,16 +96,16 @@ export class World {
 
   async close(timeoutMs: number): Promise<void> {
     this.isClosed = true
-    this.#serving.isOpen = false
+    this.#closing.abort()
     await this.models.close(timeoutMs)
   }
 
   /** What must hold at any time. */
   check(): void {
-    for (const version of this.#serving.catalogue.versions()) {
-      const leases = version.pool?.leaseCount ?? 0
-      if (version.machine.is('stopped', 'uninitialized') && leases > 0) {
-        this.problems.push(`${version.spec.version} is ${version.machine.state} with ${leases} leases`)
+    for (const { version, state, stats } of this.models.listModels()) {
+      const leases = (stats.pool?.queued ?? 0) + (stats.pool?.inFlight ?? 0)
+      if ((state === 'stopped' || state === 'uninitialized') && leases > 0) {
+        this.problems.push(`${version} is ${state} with ${leases} leases`)
       }
     }
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { MemoryGovernor, NoRoom } from '../../src/memory/governor.js'
+import { MemoryGovernor, NoRoom, planReservation } from '../../src/memory/governor.js'
 import { estimateBytes } from '../../src/models/memory-room.js'
 
 const nothing = async (): Promise<boolean> => false
@@ -118,4 +118,16 @@ it('a pool is expected to hold the weights once for each replica, or once if the
   ]
   expect(mappedFour - mappedOne).toBeLessThan(0.3 * weights)
   expect(mappedFour).toBeLessThan(one)
+})
+
+it.each([
+  // needed, budget, held, reserved
+  [10, 0, 1_000, 1_000, 'grant'],
+  [10, 100, 80, 10, 'grant'],
+  [11, 100, 80, 10, 'await load'],
+  [11, 100, 90, 0, 'make room'],
+  [101, 100, 0, 50, 'make room'],
+] as const)('%i bytes in a budget of %i with %i held and %i reserved: %4$s', (...row) => {
+  const [neededBytes, budgetBytes, heldBytes, reservedBytes, action] = row
+  expect(planReservation({ neededBytes, budgetBytes, heldBytes, reservedBytes })).toBe(action)
 })

@@ -156,6 +156,7 @@ describe('the README', () => {
       'predict',
       'loadConfigured',
       'loadRepository',
+      'miss',
       'checkModels',
       'checkReplicas',
       'close',
@@ -183,17 +184,17 @@ describe('the README', () => {
 
   it('has every event with its payload, and no other', () => {
     const events = [
-      ...propertiesOf('src/models/serving.ts', 'ServingEvents'),
+      ...propertiesOf('src/models/context.ts', 'ServingEvents'),
       ...propertiesOf('src/runtime.ts', 'RuntimeEvents'),
     ]
     const rows = tableOf(sectionOf(readme, 'Events'), 'event', 'payload', 'when')
     const payloads: Record<keyof RuntimeEvents, readonly [file: string, type: string]> = {
       transition: ['src/lifecycle/states.ts', 'Transition'],
-      promoted: ['src/models/serving.ts', 'Promotion'],
-      replicaExited: ['src/models/serving.ts', 'ReplicaExit'],
+      promoted: ['src/models/context.ts', 'Promotion'],
+      replicaExited: ['src/models/context.ts', 'ReplicaExit'],
       replicaStuck: ['src/pools/replica.ts', 'StuckReplica'],
-      batchingDisabled: ['src/models/serving.ts', 'BatchingFault'],
-      artifactDecided: ['src/models/serving.ts', 'ArtifactDecision'],
+      batchingDisabled: ['src/models/context.ts', 'BatchingFault'],
+      artifactDecided: ['src/models/context.ts', 'ArtifactDecision'],
       closed: ['src/runtime.ts', 'CloseReport'],
     }
     expect(rows.map((row) => codeOf(row.event))).toEqual(events)

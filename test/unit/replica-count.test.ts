@@ -1,4 +1,3 @@
-import PQueue from 'p-queue'
 import { describe, expect, it } from 'vitest'
 import {
   type ModelConfig,
@@ -7,17 +6,16 @@ import {
   type RuntimeConfigInput,
   runtimeSchema,
 } from '../../src/config.js'
-import { ModelVersion } from '../../src/models/model-version.js'
+import type { ModelContext } from '../../src/models/context.js'
 import { replicaCount } from '../../src/models/replica-count.js'
-import type { Serving } from '../../src/models/serving.js'
-import { systemClock } from '../../src/platform/clock.js'
+import { VersionRecord } from '../../src/models/version-record.js'
 
 /** Of a version with `model` in a runtime with `options` that has `cores`. */
 function countOf(cores: number, options: RuntimeConfigInput, model: Partial<ModelConfig> = {}): number {
-  const serving = { cores, config: parseOptions(runtimeSchema, options, 'x') } as unknown as Serving
+  const context = { cores, config: parseOptions(runtimeSchema, options, 'x') } as unknown as ModelContext
   const config = parseOptions(modelConfigSchema, model, 'x')
   const spec = { name: 'm', version: '1', modelType: 'onnx', source: '/m.onnx', sha256: undefined, config }
-  return replicaCount(serving, new ModelVersion(systemClock, spec, new PQueue(), () => undefined))
+  return replicaCount(context, new VersionRecord(spec))
 }
 
 describe('the replicas of a pool', () => {

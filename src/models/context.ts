@@ -7,11 +7,11 @@ import type { Transition } from '../lifecycle/states.js'
 import { MemoryGovernor } from '../memory/governor.js'
 import { Overlap } from '../memory/overlap.js'
 import type { StuckReplica } from '../pools/replica.js'
-import type { VersionPool } from '../pools/version-pool.js'
 import type { LogLevel } from '../protocol/messages.js'
 import type { RequestTracker } from '../requests/request-tracker.js'
 import type { Logger } from '../telemetry/logger.js'
-import { Catalogue } from './catalogue.js'
+import { EndingPools } from './ending-pools.js'
+import { type HoldLock, holdLock } from './locks.js'
 import type { Ports } from './ports.js'
 
 const BUDGET_SHARE = 0.9
@@ -57,70 +57,73 @@ export interface ServingEvents {
   artifactDecided: [decision: ArtifactDecision]
 }
 
-/** What the parts of this folder share. */
-export interface Serving extends Ports {
+/** The surroundings of every model: the ports, the settings, and the means that all loads share. */
+export interface ModelContext extends Ports {
   readonly config: RuntimeConfig
   readonly logger: Logger
   /** Every `predict` is one of its requests. */
   readonly requests: RequestTracker
+  /** Aborted when the runtime admits nothing more. */
+  readonly closing: AbortSignal
   /** Shared work runs in here, never in the context of the request that happened to start it. */
   readonly scope: AsyncResource
+  readonly hold: HoldLock
   /** Limits how many loads run at once. */
   readonly loadLane: Lane
+  readonly governor: MemoryGovernor
+  /** Tells whether a load or an end of a pool was alone while it was measured. */
+  readonly overlap: Overlap
+  readonly endings: EndingPools
   /** File URL of the loader of each model type; undefined for the built-in one. */
   readonly loaders: Map<string, string | undefined>
-  readonly governor: MemoryGovernor
-  /** Of loads and ends of pools. */
-  readonly overlap: Overlap
-  /** Every model that is known. */
-  readonly catalogue: Catalogue
-  /** Pools on their way out, until their last thread has ended. */
-  readonly endingPools: Set<VersionPool>
-  /** Ends of pools that have no request left; each resolves when their memory is given back. */
-  readonly departures: Set<Promise<unknown>>
   /** Least severe level that replicas send; those that are started later have it too. */
   logLevel: LogLevel
-  isOpen: boolean
   emit<K extends keyof ServingEvents>(event: K, ...payload: ServingEvents[K]): void
 }
 
-export function createServing(
+export function createContext(
   ports: Ports,
   config: RuntimeConfig,
   logger: Logger,
   requests: RequestTracker,
-  emit: Serving['emit'],
-): Serving {
-  const { clock, meter, memoryBytes } = ports
-  // By default what this process may use, less some for what no load asks for.
+  closing: AbortSignal,
+  emit: ModelContext['emit'],
+): ModelContext {
+  const { clock, meter, memoryBytes, reclaimer } = ports
+  // By default the limit of this process, less a share for memory that no load asks for.
   const budgetBytes = config.memory.budgetBytes ?? Math.floor(BUDGET_SHARE * memoryBytes)
   return {
     ...ports,
     config,
     logger,
     requests,
+    closing,
     scope: new AsyncResource('tbcoin-engine.runtime'),
+    hold: ports.hold ?? holdLock,
     loadLane: new Lane(clock, config.maxConcurrentLoads),
-    loaders: new Map([['onnx', undefined]]),
     governor: new MemoryGovernor(budgetBytes, async () => (await meter.recent()).pssBytes),
     overlap: new Overlap(),
-    catalogue: new Catalogue(),
-    endingPools: new Set(),
-    departures: new Set(),
+    endings: new EndingPools(clock, logger, reclaimer),
+    loaders: new Map([['onnx', undefined]]),
     logLevel: config.logLevel,
-    isOpen: true,
     emit,
   }
 }
 
 /** @throws ERR_RUNTIME_CLOSED */
-export function assertOpen(serving: Serving): void {
-  if (!serving.isOpen) {
-    throw new errors.ERR_RUNTIME_CLOSED('the runtime is closing or closed; create another one to go on')
-  }
+export function assertOpen({ closing }: Pick<ModelContext, 'closing'>): void {
+  if (closing.aborted) throw closedError()
+}
+
+export function closedError(): Error {
+  return new errors.ERR_RUNTIME_CLOSED('the runtime is closing or closed; create another one to go on')
 }
 
 /** Lets `work` go on without a caller who awaits it: a failure becomes a log line, not an unhandled rejection. */
-export function inBackground(serving: Serving, work: Promise<unknown>, what: string): void {
-  work.catch((err: unknown) => serving.logger.error({ err }, `${what} failed`))
+export function inBackground(
+  { logger }: Pick<ModelContext, 'logger'>,
+  work: Promise<unknown>,
+  what: string,
+): void {
+  work.catch((err: unknown) => logger.error({ err }, `${what} failed`))
 }

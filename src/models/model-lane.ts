@@ -1,0 +1,23 @@
+import PQueue from 'p-queue'
+import type { HoldLock, LockName } from './locks.js'
+
+/** The order of a model's changes: loads, swaps, unloads and evictions happen one after another. */
+export class ModelLane {
+  readonly #hold: HoldLock
+  readonly #queue = new PQueue({ concurrency: 1 })
+
+  /** `onIdle` is called each time that no change is left. */
+  constructor(hold: HoldLock, onIdle: () => void) {
+    this.#hold = hold
+    this.#queue.on('idle', onIdle)
+  }
+
+  /** Runs `work` after the changes that were added before. */
+  run<T>(work: () => Promise<T>, lock: LockName = 'model'): Promise<T> {
+    return this.#hold(lock, (held: () => Promise<T>) => this.#queue.add(held), work)
+  }
+
+  get isIdle(): boolean {
+    return this.#queue.size + this.#queue.pending === 0
+  }
+}
