@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises'
+import type { CachedLoadsOrder } from '../children/cached-loads.js'
 import type { TrackingOrder } from '../children/tracking.js'
 import { Bed } from '../harness/bed.js'
 import { BenchChild } from '../harness/child.js'
@@ -15,6 +16,9 @@ const NOISE = 0.05
 /** The subjects that one caller asks as well. */
 const LATENCY_SUBJECTS: readonly SubjectName[] = ['iris', 'vad6', 'cls']
 const TRACKING = { requests: 100_000, rounds: 11 }
+/** The subject that is loaded from the cache of artifacts. */
+const LOADED: SubjectName = 'rec'
+const LOADS = { replicas: 4, rounds: 9 }
 const LIMIT_MS = 300_000
 
 /** One of the two packages, with what it needs to be measured. */
@@ -33,7 +37,7 @@ interface Cell {
 
 export const scope: Scope = {
   quantity:
-    'the second of two packed tarballs over the first: answers a second, latency of one caller, cost of tracking, in turns',
+    'the second of two packed tarballs over the first: answers a second, latency of one caller, cost of tracking, loads from the cache, in turns',
   async run(args) {
     const firstOption = args.findIndex((arg) => arg.startsWith('-'))
     const tarballs = firstOption === -1 ? args : args.slice(0, firstOption)
@@ -65,7 +69,12 @@ export const scope: Scope = {
         (await bed.measure({ subject, variant: 'runtime', traffic: { callers: 1 } }, timing)).latency.p50Ms,
     }))
     const tracking = { name: 'request tracker: begin to complete, us', isCost: true, measure: trackingUs }
-    const cells = [...throughput, ...latency, tracking].flatMap((quantity): Cell[] => [
+    const loads = {
+      name: `${SUBJECTS[LOADED].title}: load of ${LOADS.replicas} replicas from the cache, ms`,
+      isCost: true,
+      measure: loadMs,
+    }
+    const cells = [...throughput, ...latency, tracking, loads].flatMap((quantity): Cell[] => [
       { ...quantity, side: 'a' },
       { ...quantity, side: 'b' },
     ])
@@ -121,6 +130,13 @@ function figure(value: number): string {
 async function trackingUs({ library }: Side): Promise<number> {
   const order: TrackingOrder = { library, ...TRACKING }
   using child = new BenchChild<number>(new URL('../children/tracking.js', import.meta.url), order)
+  return await child.result(LIMIT_MS)
+}
+
+async function loadMs({ library, bed }: Side): Promise<number> {
+  const [source, cacheDir] = [bed.sourceOf(LOADED), await bed.cacheOf(LOADED)]
+  const order: CachedLoadsOrder = { library, source, cacheDir, ...LOADS }
+  using child = new BenchChild<number>(new URL('../children/cached-loads.js', import.meta.url), order)
   return await child.result(LIMIT_MS)
 }
 
