@@ -1,19 +1,8 @@
 import { errors } from '../errors.js'
+import type { LifecycleState } from '../lifecycle-state.js'
 import type { Clock } from '../platform/clock.js'
 
-/** The eight states of every component: application, model version, resource. */
-export const LIFECYCLE_STATES = [
-  'uninitialized',
-  'initializing',
-  'ready',
-  'starting',
-  'running',
-  'stopping',
-  'stopped',
-  'error',
-] as const
-
-export type LifecycleState = (typeof LIFECYCLE_STATES)[number]
+export { LIFECYCLE_STATES, type LifecycleState } from '../lifecycle-state.js'
 
 /**
  * What may follow what; everything else is forbidden. `running → ready` is an
