@@ -108,14 +108,13 @@ export type {
   InitializerContext,
 } from './resources/resource-type.js'
 export {
-  type CloseReport,
   createRuntime,
   type MemoryStats,
   Runtime,
-  type RuntimeEvents,
   type RuntimeOptions,
   type RuntimeStats,
 } from './runtime.js'
+export type { CloseReport, RuntimeEvents } from './runtime-events.js'
 export type { Logger } from './telemetry/logger.js'
 export {
   type InputValue,

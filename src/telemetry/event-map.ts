@@ -33,7 +33,7 @@ export interface ReplicaExitedEvent {
 /** A replica was put in quarantine. */
 export interface ReplicaStuckEvent {
   readonly subject: ModelSubject
-  readonly threadId: number
+  readonly threadId: number | undefined
   /** How long its run has taken so far. */
   readonly runningMs: number
 }

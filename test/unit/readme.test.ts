@@ -20,7 +20,7 @@ import { RequestTracker } from '../../src/requests/request-tracker.js'
 import { initializeSchema, managerSchema } from '../../src/resources/options.js'
 import { poolSchema } from '../../src/resources/pool-options.js'
 import { ResourceLifecycleManager } from '../../src/resources/resource-manager.js'
-import type { RuntimeEvents } from '../../src/runtime.js'
+import type { RuntimeEvents } from '../../src/runtime-events.js'
 import { ELEMENT_TYPES } from '../../src/tensors/element-types.js'
 import { TENSOR_TYPES } from '../../src/tensors/tensor.js'
 import { benchScopes, chartFile, chartOf, readPublished } from '../../tools/bench-table.js'
@@ -184,7 +184,7 @@ describe('the README', () => {
   it('has every event with its payload, and no other', () => {
     const events = [
       ...propertiesOf('src/models/serving.ts', 'ServingEvents'),
-      ...propertiesOf('src/runtime.ts', 'RuntimeEvents'),
+      ...propertiesOf('src/runtime-events.ts', 'RuntimeEvents'),
     ]
     const rows = tableOf(sectionOf(readme, 'Events'), 'event', 'payload', 'when')
     const payloads: Record<keyof RuntimeEvents, readonly [file: string, type: string]> = {
@@ -194,7 +194,7 @@ describe('the README', () => {
       replicaStuck: ['src/pools/replica.ts', 'StuckReplica'],
       batchingDisabled: ['src/models/serving.ts', 'BatchingFault'],
       artifactDecided: ['src/models/serving.ts', 'ArtifactDecision'],
-      closed: ['src/runtime.ts', 'CloseReport'],
+      closed: ['src/runtime-events.ts', 'CloseReport'],
     }
     expect(rows.map((row) => codeOf(row.event))).toEqual(events)
     for (const row of rows) {
