@@ -13,6 +13,7 @@ import { within } from '../pools/within.js'
 import { Announcer } from '../telemetry/announcer.js'
 import { Emitter } from '../telemetry/emitter.js'
 import { EngineEvents } from '../telemetry/engine-events.js'
+import { inBackground } from '../telemetry/in-background.js'
 import { createLogger, type Logger, takeLogger } from '../telemetry/logger.js'
 import { type ApplicationSubject, componentOf } from '../telemetry/subject.js'
 import {
@@ -229,9 +230,10 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
         await Promise.race([outcome, this.#abandoned])
       } catch (cause) {
         abandon()
-        void settled.then((isDone) =>
+        const undone = settled.then((isDone) =>
           isDone ? this.#undoing.late(name, this.gracefulShutdownTimeoutMs) : undefined,
         )
+        inBackground(this, undone, 'undoing a late startup handler')
         if (cause === late || cause === signal.reason) throw cause
         if (signal.aborted) throw new errors.ERR_STARTUP(messageOf(signal.reason), { cause })
         throw new errors.ERR_STARTUP(`startup handler "${name}" failed: ${messageOf(cause)}`, { cause })
