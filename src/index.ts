@@ -115,7 +115,18 @@ export {
   type RuntimeStats,
 } from './runtime.js'
 export type { CloseReport, RuntimeEvents } from './runtime-events.js'
+export type {
+  ArtifactDecidedEvent,
+  BatchingDisabledEvent,
+  ClosedEvent,
+  EngineEventMap,
+  PromotedEvent,
+  ReplicaExitedEvent,
+  ReplicaStuckEvent,
+  TransitionEvent,
+} from './telemetry/event-map.js'
 export type { Logger } from './telemetry/logger.js'
+export type { ApplicationSubject, ModelSubject, ResourceSubject, Subject } from './telemetry/subject.js'
 export {
   type InputValue,
   type ModelInput,

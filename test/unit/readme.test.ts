@@ -21,6 +21,7 @@ import { initializeSchema, managerSchema } from '../../src/resources/options.js'
 import { poolSchema } from '../../src/resources/pool-options.js'
 import { ResourceLifecycleManager } from '../../src/resources/resource-manager.js'
 import type { RuntimeEvents } from '../../src/runtime-events.js'
+import { ENGINE_EVENTS } from '../../src/telemetry/event-map.js'
 import { ELEMENT_TYPES } from '../../src/tensors/element-types.js'
 import { TENSOR_TYPES } from '../../src/tensors/tensor.js'
 import { benchScopes, chartFile, chartOf, readPublished } from '../../tools/bench-table.js'
@@ -201,6 +202,16 @@ describe('the README', () => {
       const [file, type] = payloads[codeOf(row.event) as keyof RuntimeEvents]
       expect(codeOf(row.payload).match(/\w+/g)).toEqual(propertiesOf(file, type))
     }
+  })
+
+  it('has the channel of every event with its message, and no other', () => {
+    const rows = tableOf(sectionOf(readme, 'Diagnostics channels'), 'channel', 'message')
+    const documented = rows.map((row) => [codeOf(row.channel), codeOf(row.message).match(/\w+/g)])
+    const published = Object.keys(ENGINE_EVENTS).map((event) => [
+      `tbcoin-engine:${event}`,
+      propertiesOf('src/telemetry/event-map.ts', `${event[0]?.toUpperCase()}${event.slice(1)}Event`),
+    ])
+    expect(documented).toEqual(published)
   })
 
   it('draws every transition, and no other', () => {
