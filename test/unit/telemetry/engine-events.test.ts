@@ -10,7 +10,7 @@ import type {
 import { componentOf, modelSubject, type Subject } from '../../../src/telemetry/subject.js'
 import { FakeClock } from '../../fixtures/fake-clock.js'
 import { type Line, listLogger } from '../../fixtures/test-logger.js'
-import { uncaughtExceptionOf } from '../../fixtures/uncaught-exception.js'
+import { uncaughtExceptionsOf } from '../../fixtures/uncaught-exceptions.js'
 
 const subject = modelSubject({ model: 'vad', version: '5' })
 const promoted: PromotedEvent = { subject, from: '4' }
@@ -175,11 +175,11 @@ describe('diagnostics channels', () => {
     })
     listen('tbcoin-engine:promoted', () => calls.push('channel'))
     events.subscribe({ promoted: () => calls.push('bus') })
-    const raised = await uncaughtExceptionOf(() => {
+    const raised = await uncaughtExceptionsOf(() => {
       events.publish('promoted', promoted)
       calls.push('publisher')
     })
-    expect(raised).toBe(mistake)
+    expect(raised).toEqual([mistake])
     expect(calls).toEqual(['channel', 'bus', 'publisher'])
     expect(lines).toEqual([])
   })

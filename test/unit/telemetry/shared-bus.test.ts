@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { expect, it } from 'vitest'
 import { LifecycleManager } from '../../../src/lifecycle/lifecycle-manager.js'
 import { ResourceLifecycleManager } from '../../../src/resources/resource-manager.js'
@@ -5,6 +6,7 @@ import { createRuntime } from '../../../src/runtime.js'
 import type { ClosedEvent, TransitionEvent } from '../../../src/telemetry/event-map.js'
 import { ChannelMessages } from '../../fixtures/channel-messages.js'
 import { type Line, listLogger } from '../../fixtures/test-logger.js'
+import { uncaughtExceptionsOf } from '../../fixtures/uncaught-exceptions.js'
 
 interface Move {
   readonly component: string
@@ -93,6 +95,23 @@ it('managers without a runtime have a bus each', async () => {
     'resource db': STARTED,
   })
   expect(transitions.messages).toHaveLength(linesOf(lines).length)
+})
+
+it('a subscriber of a channel that throws breaks neither a start nor a close', async () => {
+  const mistake = new Error('a mistake')
+  const throwing = (): never => {
+    throw mistake
+  }
+  subscribe('tbcoin-engine:transition', throwing)
+  const lines: Line[] = []
+  const raised = await uncaughtExceptionsOf(async () => {
+    const runtime = await createRuntime({ logger: listLogger(lines) })
+    expect(runtime.state).toBe('running')
+    expect(await runtime.close()).toMatchObject({ failures: [] })
+  })
+  unsubscribe('tbcoin-engine:transition', throwing)
+  expect(linesOf(lines).map(({ to }) => to)).toEqual([...STARTED, ...STOPPED])
+  expect(raised).toEqual(Array.from({ length: 6 }, () => mistake))
 })
 
 it('a runtime reports its close although the listeners of its lifecycle were removed', async () => {
