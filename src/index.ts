@@ -57,7 +57,6 @@ export type { UnloadReport } from './models/eviction.js'
 export type { SwapResult } from './models/hot-swap.js'
 export { ModelHandle, type ReplicaReport } from './models/model-handle.js'
 export { type ModelInfo, ModelLifecycleManager } from './models/model-manager.js'
-export type { Promotion, ReplicaExit } from './models/serving.js'
 export type { DrainReport } from './models/take-down.js'
 export type { LatencySummary, VersionStats } from './models/usage.js'
 export type { BatchingStats } from './pools/batching.js'
@@ -114,7 +113,7 @@ export {
   type RuntimeOptions,
   type RuntimeStats,
 } from './runtime.js'
-export type { CloseReport, RuntimeEvents } from './runtime-events.js'
+export type { CloseReport, Promotion, ReplicaExit, RuntimeEvents } from './runtime-events.js'
 export type {
   ArtifactDecidedEvent,
   BatchingDisabledEvent,

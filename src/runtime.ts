@@ -18,7 +18,7 @@ import type { BudgetStats } from './memory/governor.js'
 import type { AllocatorStats } from './memory/reclaim.js'
 import { type ModelInfo, ModelLifecycleManager } from './models/model-manager.js'
 import type { Ports } from './models/ports.js'
-import { createServing, type Serving, type ServingEvents } from './models/serving.js'
+import { createServing, type Serving } from './models/serving.js'
 import type { PoolEnding } from './models/take-down.js'
 import type { Clock } from './platform/clock.js'
 import { asRuntimeError } from './protocol/error-codec.js'
@@ -82,9 +82,7 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
     this.#events = new EngineEvents(clock, logger)
     this.#events.subscribe(emitEvents(announcer, () => this.#report as CloseReport))
     this.#events.subscribe({ transition: (event) => this.#observe(event) })
-    const models = announcer as unknown as Announcer<ServingEvents>
-    const forward: Serving['emit'] = (event, ...payload) => models.tell(event, ...payload)
-    this.#serving = createServing(ports, config, logger, this.requests, forward)
+    this.#serving = createServing(ports, config, logger, this.requests, this.#events)
     this.models = new ModelLifecycleManager(this.#serving)
     const { appName, logLevel, gracefulShutdownTimeoutMs, handleSignals } = config
     this.lifecycle = new LifecycleManager(

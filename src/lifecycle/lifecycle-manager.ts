@@ -27,9 +27,8 @@ import { type HealthCheck, type HealthCheckOptions, HealthMonitor, type HealthRe
 import { runHandler } from './run-handler.js'
 import { handleSignals } from './signals.js'
 import { SingleFlight } from './single-flight.js'
-import { type LifecycleState, StateMachine, type Transition } from './states.js'
+import { type LifecycleState, StateMachine, type Transition, transitionOf } from './states.js'
 import { orderSteps } from './step-order.js'
-import { eventOf, transitionOf } from './transition-event.js'
 import { Undoing } from './undoing.js'
 
 export interface LifecycleManagerOptions extends LifecycleOptions {
@@ -78,15 +77,12 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
     const { appName, logLevel } = config
     const subject: ApplicationSubject = { kind: 'application', name: appName }
     const base = logger ?? createLogger(appName, logLevel)
-    const component = componentOf(subject)
-    this.logger = base.child({ component })
+    this.logger = base.child({ component: componentOf(subject) })
     this.gracefulShutdownTimeoutMs = config.gracefulShutdownTimeoutMs
     this.#handlesSignals = config.handleSignals
     this.#isSilent = logger === undefined && logLevel === 'silent'
     const bus = events ?? new EngineEvents(clock, base)
-    this.#machine = new StateMachine(clock, component, (transition) =>
-      bus.publish('transition', eventOf(subject, transition)),
-    )
+    this.#machine = new StateMachine(clock, subject, (event) => bus.publish('transition', event))
     const announcer = new Announcer<LifecycleEvents>(clock, this, this.logger)
     bus.subscribe({
       transition: (event) => {

@@ -5,6 +5,7 @@ import { VersionPool } from '../pools/version-pool.js'
 import type { LoadDone } from '../protocol/messages.js'
 import { providersIn, servingProvider, takesTurns } from '../protocol/providers.js'
 import type { Logger } from '../telemetry/logger.js'
+import { modelSubject } from '../telemetry/subject.js'
 import { batchingOf } from './batching-settings.js'
 import { checkContent, hasBuiltInLoader } from './check-source.js'
 import type { ModelVersion } from './model-version.js'
@@ -75,12 +76,10 @@ export function createPool(
     createHost,
     {
       replicaLost: (cause, restartInMs) => {
-        log.warn({ err: cause, restartInMs }, 'a replica is gone')
-        serving.emit('replicaExited', { ...subject, cause, restartInMs })
+        serving.events.publish('replicaExited', { subject: modelSubject(subject), cause, restartInMs })
       },
-      replicaStuck: (stuck) => {
-        log.error({ ...stuck }, 'a run does not return; its replica is in quarantine')
-        serving.emit('replicaStuck', stuck)
+      replicaStuck: ({ threadId, runningMs }) => {
+        serving.events.publish('replicaStuck', { subject: modelSubject(subject), threadId, runningMs })
       },
       poolFailed: onFailed,
       batchingDecided: (refusal) => {
@@ -88,11 +87,7 @@ export function createPool(
         else log.info({ reason: refusal }, 'requests cannot share runs')
       },
       batchingFailed: (reason) => {
-        log.error(
-          { reason },
-          'a batch was answered otherwise than its requests alone; requests share no runs any more',
-        )
-        serving.emit('batchingDisabled', { ...subject, reason })
+        serving.events.publish('batchingDisabled', { subject: modelSubject(subject), reason })
       },
       unexpected: (err) => log.error({ err }, 'something has thrown that must not; the pool goes on'),
     },

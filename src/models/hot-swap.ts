@@ -1,4 +1,5 @@
 import { errors } from '../errors.js'
+import { modelSubject } from '../telemetry/subject.js'
 import { signatureProblems } from '../tensors/same-signature.js'
 import { bringUp, loadError } from './bring-up.js'
 import type { ModelEntry } from './catalogue.js'
@@ -130,7 +131,7 @@ async function swapInPlace(
     assertOpen(serving)
     checkSignatures(old, next)
     next.run(trigger)
-    serving.emit('promoted', { model: entry.name, from: old.spec.version, to: newVersion })
+    serving.events.publish('promoted', { subject: modelSubject(next.subject), from: old.spec.version })
     return { name: entry.name, from: old.spec.version, to: newVersion, drained: Promise.resolve(drained) }
   } catch (error) {
     entry.active = old

@@ -7,6 +7,7 @@ import type { BatchingMemory } from '../pools/batching.js'
 import type { VersionPool } from '../pools/version-pool.js'
 import type { ModelFile } from '../protocol/model-files.js'
 import { servingProvider } from '../protocol/providers.js'
+import { modelSubject } from '../telemetry/subject.js'
 import type { EmptyAxes } from '../tensors/empty-axes.js'
 import type { Signature } from '../tensors/tensor.js'
 import type { ArtifactTrial } from './artifact-trial.js'
@@ -70,7 +71,7 @@ export class ModelVersion {
   constructor(clock: Clock, spec: VersionSpec, lane: PQueue, onTransition: TransitionListener) {
     this.#spec = spec
     this.lane = lane
-    this.machine = new StateMachine(clock, `model ${spec.name}@${spec.version}`, onTransition)
+    this.machine = new StateMachine(clock, modelSubject(this.subject), onTransition)
   }
 
   get spec(): VersionSpec {

@@ -1,3 +1,4 @@
+import { modelSubject } from '../telemetry/subject.js'
 import type { ModelEntry } from './catalogue.js'
 import type { ModelVersion } from './model-version.js'
 import { inBackground, type Serving } from './serving.js'
@@ -25,7 +26,7 @@ export function promote(
   entry.active = next
   if (old !== undefined && old !== next) entry.previous = old.spec.version
   next.machine.to('running', trigger)
-  serving.emit('promoted', { model: entry.name, from: old?.spec.version, to: next.spec.version })
+  serving.events.publish('promoted', { subject: modelSubject(next.subject), from: old?.spec.version })
   if (!isOldServing) return old?.machine.is('stopping') ? settled(old) : Promise.resolve(undefined)
   if (standbyMs === 0) return takeDown(serving, old, trigger, drainTimeoutOf(serving, old))
   keepOnStandby(serving, entry, old, standbyMs)

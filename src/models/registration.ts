@@ -2,7 +2,6 @@ import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ModelConfig } from '../config.js'
 import { errors } from '../errors.js'
-import { logTransitions } from '../lifecycle/log-transitions.js'
 import { ModelVersion, type VersionSpec } from './model-version.js'
 import { findInRepository, scanRepository } from './repository.js'
 import type { Serving } from './serving.js'
@@ -50,11 +49,9 @@ export async function registerVersion(
 
 /** Makes a version known, cold. */
 export function addVersion(serving: Serving, spec: VersionSpec): ModelVersion {
-  const log = logTransitions(serving.logger, `model ${spec.name}@${spec.version}`)
   const entry = serving.catalogue.ensure(spec.name)
-  const version = new ModelVersion(serving.clock, spec, entry.lane, (transition) => {
-    log(transition)
-    serving.emit('transition', transition)
+  const version = new ModelVersion(serving.clock, spec, entry.lane, (event) => {
+    serving.events.publish('transition', event)
   })
   entry.versions.set(spec.version, version)
   return version

@@ -2,6 +2,7 @@ import { artifactStatsOf } from '../artifacts/artifact-stats.js'
 import type { Prepared } from '../artifacts/artifacts.js'
 import { MAX_TIMER_MS } from '../config.js'
 import type { VersionPool } from '../pools/version-pool.js'
+import { modelSubject } from '../telemetry/subject.js'
 import type { Tensor } from '../tensors/tensor.js'
 import { ArtifactTrial } from './artifact-trial.js'
 import { reserveRoom } from './memory-room.js'
@@ -30,7 +31,7 @@ export function tryArtifactLater(serving: Serving, version: ModelVersion, prepar
       else version.artifact = artifactStatsOf(built)
       const { artifact } = version
       if (artifact !== undefined && isServed())
-        serving.emit('artifactDecided', { ...version.subject, ...artifact })
+        serving.events.publish('artifactDecided', { subject: modelSubject(version.subject), ...artifact })
     } catch (err) {
       if (serving.isOpen)
         log.warn({ err }, 'the version is served without its artifact until it is loaded again')

@@ -1,61 +1,20 @@
 import { AsyncResource } from 'node:async_hooks'
-import type { ArtifactStats } from '../artifacts/artifact-stats.js'
 import { Lane } from '../async/lane.js'
 import type { RuntimeConfig } from '../config.js'
 import { errors } from '../errors.js'
-import type { Transition } from '../lifecycle/states.js'
 import { MemoryGovernor } from '../memory/governor.js'
 import { Overlap } from '../memory/overlap.js'
-import type { StuckReplica } from '../pools/replica.js'
 import type { VersionPool } from '../pools/version-pool.js'
 import type { LogLevel } from '../protocol/messages.js'
 import type { RequestTracker } from '../requests/request-tracker.js'
+import type { EngineEvents } from '../telemetry/engine-events.js'
 import type { Logger } from '../telemetry/logger.js'
 import { Catalogue } from './catalogue.js'
 import type { Ports } from './ports.js'
 
+export { inBackground } from '../telemetry/in-background.js'
+
 const BUDGET_SHARE = 0.9
-
-export interface ReplicaExit {
-  readonly model: string
-  readonly version: string
-  readonly cause: Error
-  /** Undefined when it is not replaced: the crash budget is spent, or it was one too many. */
-  readonly restartInMs: number | undefined
-}
-
-export interface Promotion {
-  readonly model: string
-  readonly from: string | undefined
-  readonly to: string
-}
-
-export interface BatchingFault {
-  readonly model: string
-  readonly version: string
-  readonly reason: string
-}
-
-export interface ArtifactDecision {
-  readonly model: string
-  readonly version: string
-  /** In which the version is served from now on. */
-  readonly form: ArtifactStats['form']
-  /** Why it is the original; undefined if it is not. */
-  readonly reason: string | undefined
-}
-
-/** What the parts of this folder tell the world, by name. */
-export interface ServingEvents {
-  transition: [transition: Transition]
-  promoted: [promotion: Promotion]
-  replicaExited: [exit: ReplicaExit]
-  replicaStuck: [stuck: StuckReplica]
-  /** A check has found a batch that was answered otherwise than its requests alone. */
-  batchingDisabled: [fault: BatchingFault]
-  /** A version that was served as it is has got an artifact from its first requests, or will get none. */
-  artifactDecided: [decision: ArtifactDecision]
-}
 
 /** What the parts of this folder share. */
 export interface Serving extends Ports {
@@ -81,7 +40,8 @@ export interface Serving extends Ports {
   /** Least severe level that replicas send; those that are started later have it too. */
   logLevel: LogLevel
   isOpen: boolean
-  emit<K extends keyof ServingEvents>(event: K, ...payload: ServingEvents[K]): void
+  /** Where everything that happens to models is published. */
+  readonly events: EngineEvents
 }
 
 export function createServing(
@@ -89,7 +49,7 @@ export function createServing(
   config: RuntimeConfig,
   logger: Logger,
   requests: RequestTracker,
-  emit: Serving['emit'],
+  events: EngineEvents,
 ): Serving {
   const { clock, meter, memoryBytes } = ports
   // By default what this process may use, less some for what no load asks for.
@@ -109,7 +69,7 @@ export function createServing(
     departures: new Set(),
     logLevel: config.logLevel,
     isOpen: true,
-    emit,
+    events,
   }
 }
 
@@ -118,9 +78,4 @@ export function assertOpen(serving: Serving): void {
   if (!serving.isOpen) {
     throw new errors.ERR_RUNTIME_CLOSED('the runtime is closing or closed; create another one to go on')
   }
-}
-
-/** Lets `work` go on without a caller who awaits it: a failure becomes a log line, not an unhandled rejection. */
-export function inBackground(serving: Serving, work: Promise<unknown>, what: string): void {
-  work.catch((err: unknown) => serving.logger.error({ err }, `${what} failed`))
 }

@@ -2,8 +2,7 @@ import { AsyncResource } from 'node:async_hooks'
 import { isDeepStrictEqual } from 'node:util'
 import { parseOptions } from '../config.js'
 import { errors, messageOf } from '../errors.js'
-import type { Transition } from '../lifecycle/states.js'
-import { eventOf, transitionOf } from '../lifecycle/transition-event.js'
+import { type Transition, transitionOf } from '../lifecycle/states.js'
 import { type Clock, systemClock } from '../platform/clock.js'
 import { Announcer } from '../telemetry/announcer.js'
 import { Emitter } from '../telemetry/emitter.js'
@@ -289,8 +288,8 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
   }
 
   #add(name: string, settings: ResourceSettings): ManagedResource {
-    const resource = new ManagedResource(this.#clock, name, settings, (transition) => {
-      this.#events.publish('transition', eventOf({ kind: 'resource', name }, transition))
+    const resource = new ManagedResource(this.#clock, name, settings, (event) => {
+      this.#events.publish('transition', event)
     })
     this.#resources.set(name, resource)
     return resource

@@ -1,12 +1,15 @@
 import { parseOptions, type RuntimeConfig, type RuntimeConfigInput, runtimeSchema } from '../../src/config.js'
 import { ERROR_TABLE } from '../../src/errors.js'
-import { type LifecycleState, TRANSITIONS, type Transition } from '../../src/lifecycle/states.js'
+import { type LifecycleState, TRANSITIONS } from '../../src/lifecycle/states.js'
 import { ModelLifecycleManager } from '../../src/models/model-manager.js'
 import type { HostOrder, Ports } from '../../src/models/ports.js'
-import { createServing, type Promotion, type Serving } from '../../src/models/serving.js'
+import { createServing, type Serving } from '../../src/models/serving.js'
 import type { RunResult, RunTask } from '../../src/protocol/messages.js'
 import { RequestTracker } from '../../src/requests/request-tracker.js'
+import { EngineEvents } from '../../src/telemetry/engine-events.js'
+import type { PromotedEvent, TransitionEvent } from '../../src/telemetry/event-map.js'
 import { Shortfalls } from '../../src/telemetry/shortfalls.js'
+import { componentOf } from '../../src/telemetry/subject.js'
 import { FakeClock } from '../fixtures/fake-clock.js'
 import { FakeHost, type FakeTask, xsOf, yOf } from '../fixtures/fake-host.js'
 import { type Line, listLogger } from '../fixtures/test-logger.js'
@@ -55,10 +58,12 @@ export class World {
     const config: RuntimeConfig = parseOptions(runtimeSchema, { batching: 'off', ...options }, 'World')
     const logger = listLogger(this.lines)
     const tracker = new RequestTracker({ logger }, this.clock)
-    this.#serving = createServing(this.#ports(), config, logger, tracker, (event, ...payload) => {
-      if (event === 'transition') this.#observe(payload[0] as Transition)
-      if (event === 'promoted') this.#promoted(payload[0] as Promotion)
+    const events = new EngineEvents(this.clock, logger)
+    events.subscribe({
+      transition: (event) => this.#observe(event),
+      promoted: (event) => this.#promoted(event),
     })
+    this.#serving = createServing(this.#ports(), config, logger, tracker, events)
     this.models = new ModelLifecycleManager(this.#serving)
     this.models.registerModelLoader('fake', '/fake.mjs')
   }
@@ -207,7 +212,8 @@ export class World {
     }
   }
 
-  #promoted({ model, to }: Promotion): void {
+  #promoted({ subject }: PromotedEvent): void {
+    const { model, version: to } = subject
     const handle = this.models.getModel(model)
     if (handle?.version !== to || handle.state !== 'running') {
       this.problems.push(`${to} was promoted, and ${handle?.version} is ${handle?.state}`)
@@ -219,7 +225,8 @@ export class World {
   }
 
   /** A label that is loaded again has a new life, while the threads of the one before may still be ending. */
-  #observe({ component, from, to }: Transition): void {
+  #observe({ subject, from, to }: TransitionEvent): void {
+    const component = componentOf(subject)
     const lives = this.#states.get(component) ?? []
     this.#states.set(component, lives)
     if (from === 'uninitialized') lives.push(from)
