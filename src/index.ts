@@ -53,7 +53,6 @@ export {
 export type { DatedReading, MemoryReading } from './memory/accounting.js'
 export type { BudgetStats } from './memory/governor.js'
 export type { AllocatorStats } from './memory/reclaim.js'
-export type { Promotion, ReplicaExit } from './models/context.js'
 export type { DrainReport } from './models/drain.js'
 export type { SwapResult } from './models/hot-swap.js'
 export { ModelHandle, type ReplicaReport } from './models/model-handle.js'
@@ -108,15 +107,25 @@ export type {
   InitializerContext,
 } from './resources/resource-type.js'
 export {
-  type CloseReport,
   createRuntime,
   type MemoryStats,
   Runtime,
-  type RuntimeEvents,
   type RuntimeOptions,
   type RuntimeStats,
 } from './runtime.js'
+export type { CloseReport, Promotion, ReplicaExit, RuntimeEvents } from './runtime-events.js'
+export type {
+  ArtifactDecidedEvent,
+  BatchingDisabledEvent,
+  ClosedEvent,
+  EngineEventMap,
+  PromotedEvent,
+  ReplicaExitedEvent,
+  ReplicaStuckEvent,
+  TransitionEvent,
+} from './telemetry/event-map.js'
 export type { Logger } from './telemetry/logger.js'
+export type { ApplicationSubject, ModelSubject, ResourceSubject, Subject } from './telemetry/subject.js'
 export {
   type InputValue,
   type ModelInput,

@@ -12,34 +12,31 @@ import { errors, isRuntimeError } from './errors.js'
 import type { HealthReport } from './lifecycle/health.js'
 import { LifecycleManager } from './lifecycle/lifecycle-manager.js'
 import { checkMemory, EventLoopCheck } from './lifecycle/process-checks.js'
-import type { LifecycleState, Transition } from './lifecycle/states.js'
+import type { LifecycleState } from './lifecycle/states.js'
 import type { DatedReading } from './memory/accounting.js'
 import type { BudgetStats } from './memory/governor.js'
 import type { AllocatorStats } from './memory/reclaim.js'
-import { createContext, type ModelContext, type ServingEvents } from './models/context.js'
+import { createContext, type ModelContext } from './models/context.js'
 import type { PoolEnding } from './models/ending-pools.js'
 import { type ModelInfo, ModelLifecycleManager } from './models/model-manager.js'
 import type { Ports } from './models/ports.js'
 import type { Clock } from './platform/clock.js'
-import type { StuckReplica } from './pools/replica.js'
 import { asRuntimeError } from './protocol/error-codec.js'
 import { missingGrant } from './protocol/permission.js'
 import { RequestTracker } from './requests/request-tracker.js'
 import { checkResources } from './resources/check-resources.js'
 import { ResourceLifecycleManager } from './resources/resource-manager.js'
+import { type CloseReport, emitEvents, type RuntimeEvents, stuckEventOf } from './runtime-events.js'
 import { Announcer } from './telemetry/announcer.js'
 import { Emitter } from './telemetry/emitter.js'
+import { EngineEvents } from './telemetry/engine-events.js'
+import { ENGINE_EVENTS, type TransitionEvent } from './telemetry/event-map.js'
 import { createLogger, type Logger, takeLogger } from './telemetry/logger.js'
 import type { ModelInput, Outputs } from './tensors/tensor.js'
 
 export interface RuntimeOptions extends RuntimeConfigInput {
   /** Where log lines go, for example the host's pino logger; by default one of our own, on stderr. */
   logger?: Logger
-}
-
-/** What `runtime` emits. */
-export interface RuntimeEvents extends ServingEvents {
-  closed: [report: CloseReport]
 }
 
 export interface RuntimeStats {
@@ -56,16 +53,6 @@ export interface MemoryStats {
   readonly budget: BudgetStats
 }
 
-export interface CloseReport {
-  readonly durationMs: number
-  /** Requests that were not answered before the deadline and were rejected. */
-  readonly rejected: number
-  /** Replicas whose run had not returned; their threads are left to themselves. */
-  readonly stuck: readonly StuckReplica[]
-  /** Shutdown handlers that failed or were not done in time. */
-  readonly failures: readonly Error[]
-}
-
 /** The pools keep their limit by themselves, but for the time it takes to end threads whose work is over. */
 const WIND_UP_MS = 2_000
 
@@ -77,7 +64,7 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
   readonly resources: ResourceLifecycleManager
   /** Every `predict`, and the requests that the application begins. */
   readonly requests: RequestTracker
-  readonly #announcer: Announcer<RuntimeEvents>
+  readonly #events: EngineEvents
   readonly #context: ModelContext
   /** Aborted when nothing more is admitted. */
   readonly #closing = new AbortController()
@@ -88,24 +75,17 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
   #report: CloseReport | undefined
 
   private constructor(ports: Ports, config: RuntimeConfig, logger: Logger) {
-    super({
-      transition: true,
-      promoted: true,
-      replicaExited: true,
-      replicaStuck: true,
-      batchingDisabled: true,
-      artifactDecided: true,
-      closed: true,
-    })
+    super(ENGINE_EVENTS)
     const { clock } = ports
     this.#clock = clock
     this.#startedAtMs = clock.now()
     this.requests = new RequestTracker({ logger }, clock)
-    this.#announcer = new Announcer<RuntimeEvents>(clock, this, logger)
-    const announcer = this.#announcer as unknown as Announcer<ServingEvents>
-    const forward: ModelContext['emit'] = (event, ...payload) => announcer.tell(event, ...payload)
+    const announcer = new Announcer<RuntimeEvents>(clock, this, logger)
+    this.#events = new EngineEvents(clock, logger)
+    this.#events.subscribe(emitEvents(announcer, () => this.#report as CloseReport))
+    this.#events.subscribe({ transition: (event) => this.#observe(event) })
     const { signal } = this.#closing
-    this.#context = createContext(ports, config, logger, this.requests, signal, forward)
+    this.#context = createContext(ports, config, logger, this.requests, signal, this.#events)
     this.models = new ModelLifecycleManager(this.#context)
     const { appName, logLevel, gracefulShutdownTimeoutMs, handleSignals } = config
     this.lifecycle = new LifecycleManager(
@@ -117,10 +97,9 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
         logger,
       },
       clock,
+      this.#events,
     )
-    this.lifecycle.on('transition', (transition) => this.#observe(transition))
-    this.resources = new ResourceLifecycleManager({ logger }, clock)
-    this.resources.on('transition', (transition) => forward('transition', transition))
+    this.resources = new ResourceLifecycleManager({ logger }, clock, this.#events)
     this.#addSteps()
     this.#addHealthChecks()
   }
@@ -281,13 +260,15 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
     }
   }
 
-  #observe(transition: Transition): void {
-    if (transition.to === 'stopping') this.#closingSinceMs = this.#clock.now()
-    this.#announcer.tell('transition', transition)
-    if (transition.to !== 'stopped' && transition.to !== 'error') return
-    const failures = failuresOf(transition.cause)
-    this.#report = { durationMs: this.#clock.now() - this.#closingSinceMs, ...this.#ending, failures }
-    this.#announcer.tell('closed', this.#report)
+  /** Measures how long a close takes, and reports its end. */
+  #observe({ subject, to, cause }: TransitionEvent): void {
+    if (subject.kind !== 'application') return
+    if (to === 'stopping') this.#closingSinceMs = this.#clock.now()
+    if (to !== 'stopped' && to !== 'error') return
+    const durationMs = this.#clock.now() - this.#closingSinceMs
+    this.#report = { durationMs, ...this.#ending, failures: failuresOf(cause) }
+    const stuck = this.#report.stuck.map(stuckEventOf)
+    this.#events.publish('closed', { subject, ...this.#report, stuck })
   }
 }
 

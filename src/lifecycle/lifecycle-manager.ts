@@ -12,7 +12,10 @@ import { type Clock, systemClock } from '../platform/clock.js'
 import { within } from '../pools/within.js'
 import { Announcer } from '../telemetry/announcer.js'
 import { Emitter } from '../telemetry/emitter.js'
+import { EngineEvents } from '../telemetry/engine-events.js'
+import { inBackground } from '../telemetry/in-background.js'
 import { createLogger, type Logger, takeLogger } from '../telemetry/logger.js'
+import { type ApplicationSubject, componentOf } from '../telemetry/subject.js'
 import {
   Handlers,
   type LifecycleHandler,
@@ -21,11 +24,10 @@ import {
   type StartupOptions,
 } from './handlers.js'
 import { type HealthCheck, type HealthCheckOptions, HealthMonitor, type HealthReport } from './health.js'
-import { logTransitions } from './log-transitions.js'
 import { runHandler } from './run-handler.js'
 import { handleSignals } from './signals.js'
 import { SingleFlight } from './single-flight.js'
-import { type LifecycleState, StateMachine, type Transition } from './states.js'
+import { type LifecycleState, StateMachine, type Transition, transitionOf } from './states.js'
 import { orderSteps } from './step-order.js'
 import { Undoing } from './undoing.js'
 
@@ -66,21 +68,27 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
   /** The startup handlers, while they run. */
   #starting: Promise<void> = Promise.resolve()
 
-  constructor(options: LifecycleManagerOptions = {}, clock: Clock = systemClock) {
+  /** @param events the bus of a runtime; without one the manager has its own */
+  constructor(options: LifecycleManagerOptions = {}, clock: Clock = systemClock, events?: EngineEvents) {
     super({ transition: true })
     this.#clock = clock
     const [logger, rest] = takeLogger(options, 'LifecycleManager')
     const config = parseOptions(lifecycleSchema, rest, 'LifecycleManager')
     const { appName, logLevel } = config
-    const component = `application ${appName}`
+    const subject: ApplicationSubject = { kind: 'application', name: appName }
     const base = logger ?? createLogger(appName, logLevel)
-    this.logger = base.child({ component })
+    this.logger = base.child({ component: componentOf(subject) })
     this.gracefulShutdownTimeoutMs = config.gracefulShutdownTimeoutMs
     this.#handlesSignals = config.handleSignals
     this.#isSilent = logger === undefined && logLevel === 'silent'
-    this.#machine = new StateMachine(clock, component, logTransitions(base, component))
+    const bus = events ?? new EngineEvents(clock, base)
+    this.#machine = new StateMachine(clock, subject, (event) => bus.publish('transition', event))
     const announcer = new Announcer<LifecycleEvents>(clock, this, this.logger)
-    this.#machine.onChange((transition) => announcer.tell('transition', transition))
+    bus.subscribe({
+      transition: (event) => {
+        if (event.subject === subject) announcer.tell('transition', transitionOf(event))
+      },
+    })
     this.#undoing = new Undoing(clock, this.#handlers, this.logger)
     this.#health = new HealthMonitor(clock, this.#machine, () => this.uptimeSeconds)
     this.#abandoned = new Promise((_, reject) => {
@@ -218,9 +226,10 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
         await Promise.race([outcome, this.#abandoned])
       } catch (cause) {
         abandon()
-        void settled.then((isDone) =>
+        const undone = settled.then((isDone) =>
           isDone ? this.#undoing.late(name, this.gracefulShutdownTimeoutMs) : undefined,
         )
+        inBackground(this, undone, 'undoing a late startup handler')
         if (cause === late || cause === signal.reason) throw cause
         if (signal.aborted) throw new errors.ERR_STARTUP(messageOf(signal.reason), { cause })
         throw new errors.ERR_STARTUP(`startup handler "${name}" failed: ${messageOf(cause)}`, { cause })

@@ -1,19 +1,10 @@
 import { errors } from '../errors.js'
+import type { LifecycleState } from '../lifecycle-state.js'
 import type { Clock } from '../platform/clock.js'
+import type { TransitionEvent } from '../telemetry/event-map.js'
+import { componentOf, type Subject } from '../telemetry/subject.js'
 
-/** The eight states of every component: application, model version, resource. */
-export const LIFECYCLE_STATES = [
-  'uninitialized',
-  'initializing',
-  'ready',
-  'starting',
-  'running',
-  'stopping',
-  'stopped',
-  'error',
-] as const
-
-export type LifecycleState = (typeof LIFECYCLE_STATES)[number]
+export { LIFECYCLE_STATES, type LifecycleState } from '../lifecycle-state.js'
 
 /**
  * What may follow what; everything else is forbidden. `running → ready` is an
@@ -31,7 +22,7 @@ export const TRANSITIONS: Readonly<Record<LifecycleState, readonly LifecycleStat
   error: ['initializing', 'stopping', 'stopped'],
 }
 
-/** One move of one component. */
+/** One move of one component, as emitters emit it. */
 export interface Transition {
   /** Who moved, for example `model vad@5`. */
   readonly component: string
@@ -45,7 +36,11 @@ export interface Transition {
   readonly at: number
 }
 
-export type TransitionListener = (transition: Transition) => void
+export type TransitionListener = (event: TransitionEvent) => void
+
+export function transitionOf({ subject, ...move }: TransitionEvent): Transition {
+  return { component: componentOf(subject), ...move }
+}
 
 interface Waiter {
   readonly states: ReadonlySet<LifecycleState>
@@ -55,15 +50,15 @@ interface Waiter {
 /** Holds the state of one component; the only way to change it is a legal `to()`. */
 export class StateMachine {
   readonly #clock: Clock
-  readonly component: string
+  readonly subject: Subject
   #state: LifecycleState = 'uninitialized'
   #cause: unknown
   #listeners: TransitionListener[] = []
   #waiters = new Set<Waiter>()
 
-  constructor(clock: Clock, component: string, onChange?: TransitionListener) {
+  constructor(clock: Clock, subject: Subject, onChange?: TransitionListener) {
     this.#clock = clock
-    this.component = component
+    this.subject = subject
     if (onChange !== undefined) this.#listeners.push(onChange)
   }
 
@@ -88,21 +83,21 @@ export class StateMachine {
     const from = this.#state
     if (!TRANSITIONS[from].includes(next)) {
       throw new errors.ERR_ILLEGAL_TRANSITION(
-        `${this.component} cannot go from ${from} to ${next} (${trigger}); from ${from} it can go to ${TRANSITIONS[from].join(', ')}`,
+        `${componentOf(this.subject)} cannot go from ${from} to ${next} (${trigger}); from ${from} it can go to ${TRANSITIONS[from].join(', ')}`,
         { cause },
       )
     }
     this.#state = next
     this.#cause = cause
-    const transition: Transition = {
-      component: this.component,
+    const event: TransitionEvent = {
+      subject: this.subject,
       from,
       to: next,
       trigger,
       at: this.#clock.epoch(),
       ...(cause === undefined ? {} : { cause }),
     }
-    for (const listener of [...this.#listeners]) listener(transition)
+    for (const listener of [...this.#listeners]) listener(event)
     for (const waiter of this.#waiters) {
       if (!waiter.states.has(next)) continue
       this.#waiters.delete(waiter)

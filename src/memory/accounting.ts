@@ -47,9 +47,11 @@ export class MemoryMeter {
     const ageMs = this.#clock.now() - this.#readAtMs
     if (ageMs > MAX_AGE_MS && !this.#isReading) {
       this.#isReading = true
-      void this.read().finally(() => {
+      const done = (): void => {
         this.#isReading = false
-      })
+      }
+      // A load, which cannot do without a reading, rejects with the reason.
+      this.read().then(done, done)
     }
     return this.#last === undefined ? undefined : { ...this.#last, ageMs }
   }

@@ -3,9 +3,11 @@ import type { Prepared } from '../artifacts/artifacts.js'
 import { MAX_TIMER_MS } from '../config.js'
 import type { RunRequest } from '../pools/run-request.js'
 import type { VersionPool } from '../pools/version-pool.js'
+import { inBackground } from '../telemetry/in-background.js'
+import { modelSubject } from '../telemetry/subject.js'
 import type { Tensor } from '../tensors/tensor.js'
 import { ArtifactTrial } from './artifact-trial.js'
-import { inBackground, type ModelContext } from './context.js'
+import type { ModelContext } from './context.js'
 import { reserveRoom } from './memory-room.js'
 import { startPool } from './start-pool.js'
 import type { VersionRecord } from './version-record.js'
@@ -61,7 +63,7 @@ export class ArtifactAdoption {
   }
 
   async #adopt(samples: readonly (readonly Tensor[])[]): Promise<void> {
-    const { closing, emit, logger, shortfalls } = this.#context
+    const { closing, events, logger, shortfalls } = this.#context
     const { record } = this.#version
     try {
       const built = await this.#build(samples).finally(() => shortfalls.tell())
@@ -69,7 +71,7 @@ export class ArtifactAdoption {
       else record.note({ artifact: artifactStatsOf(built) })
       const { artifact } = record.facts
       if (artifact !== undefined && this.#isServing)
-        emit('artifactDecided', { ...record.subject, ...artifact })
+        events.publish('artifactDecided', { subject: modelSubject(record.subject), ...artifact })
     } catch (err) {
       if (closing.aborted) return
       const log = logger.child({ component: 'artifacts', ...record.subject })

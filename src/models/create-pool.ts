@@ -4,10 +4,12 @@ import type { BatchingMemory } from '../pools/batching.js'
 import { VersionPool } from '../pools/version-pool.js'
 import type { LoadDone } from '../protocol/messages.js'
 import { providersIn, servingProvider, takesTurns } from '../protocol/providers.js'
+import { inBackground } from '../telemetry/in-background.js'
 import type { Logger } from '../telemetry/logger.js'
+import { modelSubject } from '../telemetry/subject.js'
 import { batchingOf } from './batching-settings.js'
 import { checkContent, hasBuiltInLoader } from './check-source.js'
-import { inBackground, type ModelContext } from './context.js'
+import type { ModelContext } from './context.js'
 import { artifactOf, inLoadLane, whileLoading } from './prepare-model.js'
 import { replicaCount } from './replica-count.js'
 import { warmUpFrom } from './sample.js'
@@ -92,12 +94,10 @@ function poolOf(
     createHost,
     {
       replicaLost: (cause, restartInMs) => {
-        log.warn({ err: cause, restartInMs }, 'a replica is gone')
-        context.emit('replicaExited', { ...subject, cause, restartInMs })
+        context.events.publish('replicaExited', { subject: modelSubject(subject), cause, restartInMs })
       },
-      replicaStuck: (stuck) => {
-        log.error({ ...stuck }, 'a run does not return; its replica is in quarantine')
-        context.emit('replicaStuck', stuck)
+      replicaStuck: ({ threadId, runningMs }) => {
+        context.events.publish('replicaStuck', { subject: modelSubject(subject), threadId, runningMs })
       },
       poolFailed: onFailed,
       batchingDecided: (refusal) => {
@@ -105,11 +105,7 @@ function poolOf(
         else log.info({ reason: refusal }, 'requests cannot share runs')
       },
       batchingFailed: (reason) => {
-        log.error(
-          { reason },
-          'a batch was answered otherwise than its requests alone; requests share no runs any more',
-        )
-        context.emit('batchingDisabled', { ...subject, reason })
+        context.events.publish('batchingDisabled', { subject: modelSubject(subject), reason })
       },
       unexpected: (err) => log.error({ err }, 'something has thrown that must not; the pool goes on'),
     },

@@ -3,6 +3,7 @@ import type { Clock } from '../platform/clock.js'
 import type { StuckReplica } from '../pools/replica.js'
 import type { VersionPool } from '../pools/version-pool.js'
 import { within } from '../pools/within.js'
+import { inBackground } from '../telemetry/in-background.js'
 import type { Logger } from '../telemetry/logger.js'
 
 export interface PoolEnding {
@@ -75,22 +76,22 @@ export class EndingPools {
 
   /** Ends a pool without a caller who awaits it. */
   endInBackground(pool: VersionPool, timeoutMs: number, cause: Error): void {
-    this.#inBackground(this.end(pool, timeoutMs, () => cause))
+    inBackground(
+      { logger: this.#logger },
+      this.end(pool, timeoutMs, () => cause),
+      'the end of a pool',
+    )
   }
 
   async #stop(pool: VersionPool, timeoutMs: number): Promise<readonly StuckReplica[]> {
     const stuck = await pool.stop(timeoutMs)
     const gone = pool.gone().then(() => this.#pools.delete(pool))
-    this.#inBackground(gone)
+    inBackground({ logger: this.#logger }, gone, 'the end of a pool')
     await this.#reclaimer.reclaim()
     if (stuck.length === 0) await gone.catch(() => undefined)
     if (pool.leaseCount > 0) {
       this.#logger.error({ requests: pool.leaseCount }, 'a pool was stopped with requests open')
     }
     return stuck
-  }
-
-  #inBackground(work: Promise<unknown>): void {
-    work.catch((err: unknown) => this.#logger.error({ err }, 'the end of a pool failed'))
   }
 }

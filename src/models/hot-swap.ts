@@ -1,6 +1,7 @@
 import { errors } from '../errors.js'
+import { inBackground } from '../telemetry/in-background.js'
 import { signatureProblems } from '../tensors/same-signature.js'
-import { assertOpen, closedError, inBackground, type ModelContext } from './context.js'
+import { assertOpen, closedError, type ModelContext } from './context.js'
 import type { DrainReport } from './drain.js'
 import { loadError } from './load-error.js'
 import type { Model } from './model.js'

@@ -1,5 +1,6 @@
 import type { Timer } from '../platform/clock.js'
-import { inBackground, type ModelContext } from './context.js'
+import { inBackground } from '../telemetry/in-background.js'
+import type { ModelContext } from './context.js'
 import type { Usage } from './usage.js'
 import type { VersionRecord } from './version-record.js'
 

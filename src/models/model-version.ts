@@ -7,6 +7,7 @@ import type { RunRequest } from '../pools/run-request.js'
 import type { VersionPool } from '../pools/version-pool.js'
 import { within } from '../pools/within.js'
 import { servingProvider } from '../protocol/providers.js'
+import { modelSubject } from '../telemetry/subject.js'
 import { type Adopter, ArtifactAdoption } from './artifact-adoption.js'
 import { assertOpen, type ModelContext } from './context.js'
 import { createPool } from './create-pool.js'
@@ -69,7 +70,7 @@ export class ModelVersion implements Adopter {
     this.record = record
     this.#lane = lane
     this.#neighbours = neighbours
-    this.#machine = new StateMachine(context.clock, `model ${record.label}`, onTransition)
+    this.#machine = new StateMachine(context.clock, modelSubject(record.subject), onTransition)
     this.#idleWatch = new IdleWatch(context, this, (maxAgeMs) => neighbours.evictIfIdle(this, maxAgeMs))
   }
 

@@ -1,4 +1,6 @@
-import { inBackground, type ModelContext } from './context.js'
+import { inBackground } from '../telemetry/in-background.js'
+import { modelSubject } from '../telemetry/subject.js'
+import type { ModelContext } from './context.js'
 import type { DrainReport } from './drain.js'
 import type { Model } from './model.js'
 import type { ModelVersion } from './model-version.js'
@@ -28,7 +30,8 @@ export function promote(
     }
     model.route(promoted(model.routes, next))
   })
-  context.emit('promoted', { model: model.name, from: old?.spec.version, to: next.spec.version })
+  const subject = modelSubject(next.record.subject)
+  context.events.publish('promoted', { subject, from: old?.spec.version })
   if (isOldServing) return standbyMs === 0 ? old.drain(trigger) : old.whenEmpty().then(() => undefined)
   // One that was being evicted already.
   return old?.is('stopping') ? old.waitFor('stopped').then(() => undefined) : Promise.resolve(undefined)

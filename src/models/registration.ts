@@ -2,7 +2,6 @@ import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ModelConfig } from '../config.js'
 import { errors } from '../errors.js'
-import { logTransitions } from '../lifecycle/log-transitions.js'
 import type { ModelFile } from '../protocol/model-files.js'
 import type { Catalogue } from './catalogue.js'
 import type { ModelContext } from './context.js'
@@ -85,12 +84,10 @@ export class Registration {
   /** Makes a version known, cold. */
   #add(spec: VersionSpec, files?: readonly ModelFile[]): ModelVersion {
     const record = new VersionRecord(spec, files)
-    const { logger, emit } = this.#context
-    const log = logTransitions(logger, `model ${record.label}`)
+    const { events } = this.#context
     const model = this.#catalogue.ensure(spec.name)
-    const version = new ModelVersion(this.#context, record, model.lane, this.#neighbours, (transition) => {
-      log(transition)
-      emit('transition', transition)
+    const version = new ModelVersion(this.#context, record, model.lane, this.#neighbours, (event) => {
+      events.publish('transition', event)
     })
     model.add(version)
     return version

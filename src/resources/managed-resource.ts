@@ -84,11 +84,11 @@ export class ManagedResource {
     this.#since = clock.epoch()
     this.name = name
     this.settings = settings
-    this.machine = new StateMachine(clock, `resource ${name}`, (transition) => {
-      this.#since = transition.at
+    this.machine = new StateMachine(clock, { kind: 'resource', name }, (event) => {
+      this.#since = event.at
       // A config can hold much, and secrets.
       if (this.machine.is('stopped', 'error')) this.settings = { ...this.settings, config: undefined }
-      onChange(transition)
+      onChange(event)
     })
   }
 

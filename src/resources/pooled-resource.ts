@@ -3,6 +3,7 @@ import { parseOptions } from '../config.js'
 import { errors, messageOf } from '../errors.js'
 import type { Clock } from '../platform/clock.js'
 import { within } from '../pools/within.js'
+import { inBackground } from '../telemetry/in-background.js'
 import type { Logger } from '../telemetry/logger.js'
 import { summarize } from './cleanup.js'
 import { CreationFailure, type ItemFunctions, ItemPool, type Slot } from './item-pool.js'
@@ -116,7 +117,8 @@ export class PooledResource<T> {
       this.#giveBack(slot, true)
       return result
     } catch (error) {
-      void this.#items.validate(slot).then((isValid) => this.#giveBack(slot, isValid))
+      const returned = this.#items.validate(slot).then((isValid) => this.#giveBack(slot, isValid))
+      this.#inBackground(returned, 'the return of an item')
       throw error
     }
   }
@@ -201,10 +203,11 @@ export class PooledResource<T> {
       if (waiter.attempt !== undefined) continue
       const attempt: Attempt<T> = { startedAtMs: this.#clock.now(), waiter }
       waiter.attempt = attempt
-      void this.#fetch(attempt).then(
+      const served = this.#fetch(attempt).then(
         (slot) => this.#hand(slot, attempt),
         (error: Error) => this.#fail(error, attempt),
       )
+      this.#inBackground(served, 'the hand-over of an item')
     }
   }
 
@@ -286,6 +289,10 @@ export class PooledResource<T> {
     for (const slot of stuck) this.#giveBack(slot, false)
     const failure = summarize(await closing, true)
     if (failure !== undefined) throw failure
+  }
+
+  #inBackground(work: Promise<unknown>, what: string): void {
+    inBackground({ logger: this.#logger }, work, what)
   }
 
   #closed(): Error {

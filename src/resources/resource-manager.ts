@@ -2,16 +2,21 @@ import { AsyncResource } from 'node:async_hooks'
 import { isDeepStrictEqual } from 'node:util'
 import { parseOptions } from '../config.js'
 import { errors, messageOf } from '../errors.js'
-import { logTransitions } from '../lifecycle/log-transitions.js'
-import type { Transition, TransitionListener } from '../lifecycle/states.js'
+import { type Transition, transitionOf } from '../lifecycle/states.js'
 import { type Clock, systemClock } from '../platform/clock.js'
 import { Announcer } from '../telemetry/announcer.js'
 import { Emitter } from '../telemetry/emitter.js'
+import { EngineEvents } from '../telemetry/engine-events.js'
 import { createLogger, type Logger, takeLogger } from '../telemetry/logger.js'
 import { Cleanup, cleanupOrder, summarize } from './cleanup.js'
 import { checkHealth } from './health.js'
 import { Initialization, type Surroundings } from './initialization.js'
-import { ManagedResource, type ResourceHealth, type ResourceInfo } from './managed-resource.js'
+import {
+  ManagedResource,
+  type ResourceHealth,
+  type ResourceInfo,
+  type ResourceSettings,
+} from './managed-resource.js'
 import {
   type CleanupAllOptions,
   type CleanupResourceOptions,
@@ -45,14 +50,17 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
   readonly #cleanupTimeoutMs: number
   readonly #healthTimeoutMs: number
   readonly #logger: Logger
-  readonly #announcer: Announcer<ResourceEvents>
+  readonly #events: EngineEvents
   /** Shared work runs in here, never in the context of the caller that happened to start it. */
   readonly #scope = new AsyncResource('tbcoin-engine.resources')
   readonly #surroundings: Surroundings
   #closing: Promise<void> | undefined
 
-  /** @throws ERR_INVALID_OPTIONS */
-  constructor(options: ResourceManagerOptions = {}, clock: Clock = systemClock) {
+  /**
+   * @param events the bus of a runtime; without one the manager has its own
+   * @throws ERR_INVALID_OPTIONS
+   */
+  constructor(options: ResourceManagerOptions = {}, clock: Clock = systemClock, events?: EngineEvents) {
     super({ transition: true })
     this.#clock = clock
     const [logger, input] = takeLogger(options, 'ResourceLifecycleManager')
@@ -60,7 +68,13 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
     this.#cleanupTimeoutMs = config.cleanupTimeoutMs
     this.#healthTimeoutMs = config.healthTimeoutMs
     this.#logger = logger ?? createLogger('tbcoin-engine', config.logLevel)
-    this.#announcer = new Announcer<ResourceEvents>(clock, this, this.#logger)
+    this.#events = events ?? new EngineEvents(clock, this.#logger)
+    const announcer = new Announcer<ResourceEvents>(clock, this, this.#logger)
+    this.#events.subscribe({
+      transition: (event) => {
+        if (event.subject.kind === 'resource') announcer.tell('transition', transitionOf(event))
+      },
+    })
     let order = 0
     this.#surroundings = {
       clock,
@@ -134,8 +148,7 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
     }
     const settings = { type, config, dependsOn: [...new Set(dependsOn)] }
     const dependencies = settings.dependsOn.map((other) => this.#requireDependency(name, other))
-    const resource =
-      known ?? this.#add(new ManagedResource(this.#clock, name, settings, this.#observer(name)))
+    const resource = known ?? this.#add(name, settings)
     resource.settings = settings
     resource.initializedAs = undefined
     const initialization = this.#scope.runInAsyncScope(
@@ -274,18 +287,12 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
     )
   }
 
-  #add(resource: ManagedResource): ManagedResource {
-    this.#resources.set(resource.name, resource)
+  #add(name: string, settings: ResourceSettings): ManagedResource {
+    const resource = new ManagedResource(this.#clock, name, settings, (event) => {
+      this.#events.publish('transition', event)
+    })
+    this.#resources.set(name, resource)
     return resource
-  }
-
-  /** One line of log and one event for every move of a resource. */
-  #observer(name: string): TransitionListener {
-    const log = logTransitions(this.#logger, `resource ${name}`)
-    return (transition) => {
-      log(transition)
-      this.#announcer.tell('transition', transition)
-    }
   }
 }
 

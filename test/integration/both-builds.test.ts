@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import * as esm from 'tbcoin-engine'
 import { afterEach, describe, expect, it } from 'vitest'
+import { ChannelMessages } from '../fixtures/channel-messages.js'
 import * as graphs from '../fixtures/graphs.js'
 import { tempRepository } from '../fixtures/temp-repository.js'
 
@@ -42,6 +43,18 @@ describe('the two builds of the package', () => {
       expect(new Own('ERR_MODEL_NOT_FOUND', 'mine')).toBeInstanceOf(Own)
       expect(new Error('none of theirs')).not.toBeInstanceOf(mine.RuntimeError)
     }
+  })
+
+  it('publish on the same diagnostics channels', async () => {
+    using closes = new ChannelMessages<esm.EngineEventMap['closed']>('tbcoin-engine:closed')
+    for (const [appName, build] of Object.entries(builds)) {
+      const runtime = await build.createRuntime({ appName, logLevel: 'silent' })
+      await runtime.close()
+    }
+    expect(closes.messages.map(({ subject }) => subject)).toEqual([
+      { kind: 'application', name: 'import' },
+      { kind: 'application', name: 'require' },
+    ])
   })
 
   it('serve beside each other with one guard and one set of handlers', async () => {

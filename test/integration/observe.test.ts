@@ -1,5 +1,6 @@
-import type { Logger } from 'tbcoin-engine'
+import type { EngineEventMap, Logger } from 'tbcoin-engine'
 import { describe, expect, it, vi } from 'vitest'
+import { ChannelMessages } from '../fixtures/channel-messages.js'
 import * as graphs from '../fixtures/graphs.js'
 import { tempRepository } from '../fixtures/temp-repository.js'
 import { type Line, listLogger } from '../fixtures/test-logger.js'
@@ -243,6 +244,54 @@ describe('log lines', () => {
       ['error', 'model gated@1', 'initializing', 'error', 'loadModel'],
     ])
     expect(moves.at(-1)?.fields.err).toMatchObject({ code: 'ERR_MODEL_LOAD' })
+  })
+})
+
+describe('what happens to a model', () => {
+  it('is one line of log, one event and one message on its channel', async () => {
+    using promotions = new ChannelMessages<EngineEventMap['promoted']>('tbcoin-engine:promoted')
+    using exits = new ChannelMessages<EngineEventMap['replicaExited']>('tbcoin-engine:replicaExited')
+    using moves = new ChannelMessages<EngineEventMap['transition']>('tbcoin-engine:transition')
+    const lines: Line[] = []
+    await start({ logger: listLogger(lines), restartBackoffMs: 1 })
+    const events: unknown[] = []
+    runtime.on('promoted', (event) => events.push(['promoted', event]))
+    runtime.on('replicaExited', (event) => events.push(['replicaExited', event]))
+    await loadGated(runtime, '1')
+    await codeOf(ask(runtime, 1, 'exit'))
+    const swap = await runtime.models.hotSwapModel({ ...gated({ offset: 2 }), newVersion: '2' })
+    await swap.drained
+
+    const [exit] = exits.messages
+    expect(exits.messages).toEqual([
+      { subject: { kind: 'model', model: 'gated', version: '1' }, cause: expect.any(Error), restartInMs: 1 },
+    ])
+    const versions = ['1', '2'].map((version) => ({ kind: 'model', model: 'gated', version }))
+    expect(promotions.messages).toEqual([
+      { subject: versions[0], from: undefined },
+      { subject: versions[1], from: '1' },
+    ])
+    const death = { model: 'gated', version: '1', cause: exit?.cause, restartInMs: 1 }
+    expect(events).toEqual([
+      ['promoted', { model: 'gated', from: undefined, to: '1' }],
+      ['replicaExited', death],
+      ['promoted', { model: 'gated', from: '1', to: '2' }],
+    ])
+    expect(lines.filter(({ message }) => message === 'a replica is gone')).toEqual([
+      {
+        level: 'warn',
+        message: 'a replica is gone',
+        fields: { component: 'pool', model: 'gated', version: '1', err: exit?.cause, restartInMs: 1 },
+      },
+    ])
+    const published = moves.messages.map(({ subject, to }) =>
+      subject.kind === 'model' ? `${subject.kind} ${subject.model}@${subject.version} ${to}` : undefined,
+    )
+    const logged = lines
+      .filter(({ message, fields }) => message === 'transition' && `${fields.component}`.startsWith('model'))
+      .map(({ fields }) => `${fields.component} ${fields.to}`)
+    expect(published.filter((move) => move !== undefined)).toEqual(logged)
+    expect(logged).toContain('model gated@2 running')
   })
 })
 

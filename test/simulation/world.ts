@@ -1,12 +1,15 @@
 import { parseOptions, type RuntimeConfig, type RuntimeConfigInput, runtimeSchema } from '../../src/config.js'
 import { ERROR_TABLE } from '../../src/errors.js'
-import { type LifecycleState, TRANSITIONS, type Transition } from '../../src/lifecycle/states.js'
-import { createContext, type Promotion } from '../../src/models/context.js'
+import { type LifecycleState, TRANSITIONS } from '../../src/lifecycle/states.js'
+import { createContext } from '../../src/models/context.js'
 import { ModelLifecycleManager } from '../../src/models/model-manager.js'
 import type { HostOrder, Ports } from '../../src/models/ports.js'
 import type { RunResult, RunTask } from '../../src/protocol/messages.js'
 import { RequestTracker } from '../../src/requests/request-tracker.js'
+import { EngineEvents } from '../../src/telemetry/engine-events.js'
+import type { PromotedEvent, TransitionEvent } from '../../src/telemetry/event-map.js'
 import { Shortfalls } from '../../src/telemetry/shortfalls.js'
+import { componentOf } from '../../src/telemetry/subject.js'
 import { FakeClock } from '../fixtures/fake-clock.js'
 import { FakeHost, type FakeTask, xsOf, yOf } from '../fixtures/fake-host.js'
 import { type Line, listLogger } from '../fixtures/test-logger.js'
@@ -55,11 +58,13 @@ export class World {
     const config: RuntimeConfig = parseOptions(runtimeSchema, { batching: 'off', ...options }, 'World')
     const logger = listLogger(this.lines)
     const tracker = new RequestTracker({ logger }, this.clock)
-    const { signal } = this.#closing
-    const context = createContext(this.#ports(), config, logger, tracker, signal, (event, ...payload) => {
-      if (event === 'transition') this.#observe(payload[0] as Transition)
-      if (event === 'promoted') this.#promoted(payload[0] as Promotion)
+    const events = new EngineEvents(this.clock, logger)
+    events.subscribe({
+      transition: (event) => this.#observe(event),
+      promoted: (event) => this.#promoted(event),
     })
+    const { signal } = this.#closing
+    const context = createContext(this.#ports(), config, logger, tracker, signal, events)
     this.models = new ModelLifecycleManager(context)
     this.models.registerModelLoader('fake', '/fake.mjs')
   }
@@ -208,7 +213,8 @@ export class World {
     }
   }
 
-  #promoted({ model, to }: Promotion): void {
+  #promoted({ subject }: PromotedEvent): void {
+    const { model, version: to } = subject
     const handle = this.models.getModel(model)
     if (handle?.version !== to || handle.state !== 'running') {
       this.problems.push(`${to} was promoted, and ${handle?.version} is ${handle?.state}`)
@@ -220,7 +226,8 @@ export class World {
   }
 
   /** A label that is loaded again has a new life, while the threads of the one before may still be ending. */
-  #observe({ component, from, to }: Transition): void {
+  #observe({ subject, from, to }: TransitionEvent): void {
+    const component = componentOf(subject)
     const lives = this.#states.get(component) ?? []
     this.#states.set(component, lives)
     if (from === 'uninitialized') lives.push(from)

@@ -2,12 +2,14 @@ import {
   type CloseReport,
   createRuntime,
   type DrainReport,
+  type EngineEventMap,
   type HotSwapOptions,
   type LifecycleState,
   type LoadModel,
   type LoadModelOptions,
   type Logger,
   type ModelHandle,
+  type ModelSubject,
   type Outputs,
   type PredictOptions,
   type Promotion,
@@ -135,5 +137,12 @@ describe('events', () => {
     runtime.on('promoted', (promotion) => expectTypeOf(promotion).toEqualTypeOf<Promotion>())
     runtime.on('replicaExited', (exit) => expectTypeOf(exit).toEqualTypeOf<ReplicaExit>())
     runtime.once('closed', (report) => expectTypeOf(report).toEqualTypeOf<CloseReport>())
+  })
+
+  it('have messages on channels that tell by their subject what they are about', () => {
+    const nameOf = ({ subject }: EngineEventMap['transition']) =>
+      subject.kind === 'model' ? subject.version : subject.name
+    expectTypeOf(nameOf).returns.toBeString()
+    expectTypeOf<EngineEventMap['promoted']['subject']>().toEqualTypeOf<ModelSubject>()
   })
 })

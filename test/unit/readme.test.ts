@@ -20,7 +20,8 @@ import { RequestTracker } from '../../src/requests/request-tracker.js'
 import { initializeSchema, managerSchema } from '../../src/resources/options.js'
 import { poolSchema } from '../../src/resources/pool-options.js'
 import { ResourceLifecycleManager } from '../../src/resources/resource-manager.js'
-import type { RuntimeEvents } from '../../src/runtime.js'
+import type { RuntimeEvents } from '../../src/runtime-events.js'
+import { ENGINE_EVENTS } from '../../src/telemetry/event-map.js'
 import { ELEMENT_TYPES } from '../../src/tensors/element-types.js'
 import { TENSOR_TYPES } from '../../src/tensors/tensor.js'
 import { benchScopes, chartFile, chartOf, readPublished } from '../../tools/bench-table.js'
@@ -183,25 +184,32 @@ describe('the README', () => {
   })
 
   it('has every event with its payload, and no other', () => {
-    const events = [
-      ...propertiesOf('src/models/context.ts', 'ServingEvents'),
-      ...propertiesOf('src/runtime.ts', 'RuntimeEvents'),
-    ]
+    const events = propertiesOf('src/runtime-events.ts', 'RuntimeEvents')
     const rows = tableOf(sectionOf(readme, 'Events'), 'event', 'payload', 'when')
     const payloads: Record<keyof RuntimeEvents, readonly [file: string, type: string]> = {
       transition: ['src/lifecycle/states.ts', 'Transition'],
-      promoted: ['src/models/context.ts', 'Promotion'],
-      replicaExited: ['src/models/context.ts', 'ReplicaExit'],
+      promoted: ['src/runtime-events.ts', 'Promotion'],
+      replicaExited: ['src/runtime-events.ts', 'ReplicaExit'],
       replicaStuck: ['src/pools/replica.ts', 'StuckReplica'],
-      batchingDisabled: ['src/models/context.ts', 'BatchingFault'],
-      artifactDecided: ['src/models/context.ts', 'ArtifactDecision'],
-      closed: ['src/runtime.ts', 'CloseReport'],
+      batchingDisabled: ['src/runtime-events.ts', 'BatchingFault'],
+      artifactDecided: ['src/runtime-events.ts', 'ArtifactDecision'],
+      closed: ['src/runtime-events.ts', 'CloseReport'],
     }
     expect(rows.map((row) => codeOf(row.event))).toEqual(events)
     for (const row of rows) {
       const [file, type] = payloads[codeOf(row.event) as keyof RuntimeEvents]
       expect(codeOf(row.payload).match(/\w+/g)).toEqual(propertiesOf(file, type))
     }
+  })
+
+  it('has the channel of every event with its message, and no other', () => {
+    const rows = tableOf(sectionOf(readme, 'Diagnostics channels'), 'channel', 'message')
+    const documented = rows.map((row) => [codeOf(row.channel), codeOf(row.message).match(/\w+/g)])
+    const published = Object.keys(ENGINE_EVENTS).map((event) => [
+      `tbcoin-engine:${event}`,
+      propertiesOf('src/telemetry/event-map.ts', `${event[0]?.toUpperCase()}${event.slice(1)}Event`),
+    ])
+    expect(documented).toEqual(published)
   })
 
   it('draws every transition, and no other', () => {

@@ -5,9 +5,13 @@ import {
   type LifecycleState,
   StateMachine,
   TRANSITIONS,
-  type Transition,
+  transitionOf,
 } from '../../../src/lifecycle/states.js'
 import { systemClock } from '../../../src/platform/clock.js'
+import type { TransitionEvent } from '../../../src/telemetry/event-map.js'
+import { modelSubject } from '../../../src/telemetry/subject.js'
+
+const subject = modelSubject({ model: 'vad', version: '5' })
 
 /** The design's table, written down a second time. */
 const legal: Record<LifecycleState, LifecycleState[]> = {
@@ -32,8 +36,8 @@ function pathTo(target: LifecycleState): LifecycleState[] {
   throw new Error(`${target} cannot be reached`)
 }
 
-function machineIn(state: LifecycleState, seen: Transition[] = []): StateMachine {
-  const machine = new StateMachine(systemClock, 'model vad@5', (transition) => seen.push(transition))
+function machineIn(state: LifecycleState, seen: TransitionEvent[] = []): StateMachine {
+  const machine = new StateMachine(systemClock, subject, (event) => seen.push(event))
   for (const step of pathTo(state)) machine.to(step, 'set up')
   seen.length = 0
   return machine
@@ -51,19 +55,19 @@ describe('the states', () => {
   })
 
   it.each(allowed)('%s may be followed by %s', (from, to) => {
-    const seen: Transition[] = []
+    const seen: TransitionEvent[] = []
     const machine = machineIn(from, seen)
     const cause = new Error('why')
     machine.to(to, 'a test', cause)
     expect(machine.state).toBe(to)
     expect(machine.cause).toBe(cause)
-    expect(seen).toEqual([
-      { component: 'model vad@5', from, to, trigger: 'a test', cause, at: expect.any(Number) },
-    ])
+    const move = { from, to, trigger: 'a test', cause, at: expect.any(Number) }
+    expect(seen).toEqual([{ subject, ...move }])
+    expect(seen.map(transitionOf)).toEqual([{ component: 'model vad@5', ...move }])
   })
 
   it.each(forbidden)('%s may not be followed by %s, and trying changes nothing', async (from, to) => {
-    const seen: Transition[] = []
+    const seen: TransitionEvent[] = []
     const machine = machineIn(from, seen)
     let isResolved = false
     if (from !== to) void machine.waitFor(to).then(() => (isResolved = true))
@@ -87,7 +91,7 @@ describe('the states', () => {
 
 describe('a state machine', () => {
   it('begins uninitialized', () => {
-    const machine = new StateMachine(systemClock, 'x')
+    const machine = new StateMachine(systemClock, subject)
     expect(machine.state).toBe('uninitialized')
     expect(machine.is('ready', 'uninitialized')).toBe(true)
     expect(machine.is('ready')).toBe(false)
@@ -102,7 +106,7 @@ describe('a state machine', () => {
   })
 
   it('reports a move without a cause without that key', () => {
-    const seen: Transition[] = []
+    const seen: TransitionEvent[] = []
     machineIn('uninitialized', seen).to('initializing', 'load')
     expect(seen[0]).not.toHaveProperty('cause')
   })

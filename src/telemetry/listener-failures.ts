@@ -1,0 +1,40 @@
+import type { Clock } from '../platform/clock.js'
+import { aside } from './aside.js'
+import type { Logger } from './logger.js'
+
+/** The minimum time between two lines. */
+const QUIET_MS = 1_000
+
+/** Calls listeners. One that throws, or rejects, is logged and breaks nothing that is under way. */
+export class ListenerFailures {
+  readonly #clock: Clock
+  readonly #logger: Logger
+  readonly #message: string
+  #quietUntilMs = Number.NEGATIVE_INFINITY
+  #unlogged = 0
+
+  /** `message` is that of the lines. */
+  constructor(clock: Clock, logger: Logger, message: string) {
+    this.#clock = clock
+    this.#logger = logger
+    this.#message = message
+  }
+
+  /** Calls a listener of `event`. */
+  guard(event: string, call: () => unknown): void {
+    aside(call, (error) => this.#log(event, error))
+  }
+
+  /** A listener of an event that comes with every request could fill a disk. */
+  #log(event: string, err: unknown): void {
+    const nowMs = this.#clock.now()
+    if (nowMs < this.#quietUntilMs) {
+      this.#unlogged += 1
+      return
+    }
+    this.#quietUntilMs = nowMs + QUIET_MS
+    const fields = { err, event, ...(this.#unlogged === 0 ? {} : { unlogged: this.#unlogged }) }
+    this.#unlogged = 0
+    this.#logger.error(fields, this.#message)
+  }
+}

@@ -1,0 +1,41 @@
+import { afterEach, expect, it, vi } from 'vitest'
+import { MemoryMeter } from '../../src/memory/accounting.js'
+import { FakeClock } from '../fixtures/fake-clock.js'
+
+vi.mock('node:fs/promises', async (importActual) => ({
+  ...(await importActual<typeof import('node:fs/promises')>()),
+  // As where /proc is not mounted.
+  readFile: () => Promise.reject(new Error('ENOENT: /proc/self/smaps_rollup')),
+}))
+
+const unreadable = new Error('the resident memory cannot be read')
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
+
+afterEach(() => {
+  vi.restoreAllMocks()
+})
+
+it('a reading in the background that fails is no unhandled rejection, and another one is begun later', async () => {
+  const resident = vi.spyOn(process, 'memoryUsage').mockImplementation((() => {
+    throw unreadable
+  }) as never)
+  const unhandled = vi.fn()
+  process.on('unhandledRejection', unhandled)
+  const meter = new MemoryMeter(new FakeClock())
+  expect(meter.last()).toBeUndefined()
+  await turn()
+  process.off('unhandledRejection', unhandled)
+  expect(unhandled).not.toHaveBeenCalled()
+
+  resident.mockImplementation((() => ({ rss: 1_000 })) as never)
+  expect(meter.last()).toBeUndefined()
+  await turn()
+  expect(meter.last()).toMatchObject({ pssBytes: 1_000 })
+})
+
+it('a reading that is waited for rejects with the reason', async () => {
+  vi.spyOn(process, 'memoryUsage').mockImplementation((() => {
+    throw unreadable
+  }) as never)
+  await expect(new MemoryMeter(new FakeClock()).read()).rejects.toBe(unreadable)
+})
