@@ -1,7 +1,7 @@
 import { readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { processState } from '../process-state.js'
-import { mayBeAlive, ownIdentity } from './process-identity.js'
+import { mayBeAlive, ownIdentity } from '../platform/process-identity.js'
+import { processState } from '../platform/process-state.js'
 
 /** So long the mark of a process that cannot be seen from here is believed. */
 const BELIEVED_MS = 7 * 86_400_000

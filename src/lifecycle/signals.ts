@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import closeWithGrace from 'close-with-grace'
 import { MAX_TIMER_MS } from '../config.js'
-import { processState } from '../process-state.js'
+import { processState } from '../platform/process-state.js'
 import type { Logger } from '../telemetry/logger.js'
 import type { LifecycleState } from './states.js'
 

@@ -1,6 +1,6 @@
 import { totalmem } from 'node:os'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
-import { processState } from '../process-state.js'
+import { processState } from '../platform/process-state.js'
 import type { TensorData } from '../tensors/tensor.js'
 
 const MIB = 2 ** 20

@@ -1,5 +1,5 @@
-import { processState } from '../process-state.js'
-import { loadLibc, whyNoLibc } from '../protocol/libc.js'
+import { loadLibc, whyNoLibc } from '../platform/libc.js'
+import { processState } from '../platform/process-state.js'
 import type { Shortfalls } from '../telemetry/shortfalls.js'
 
 /** While a model is loaded: what is as large as weights has a mapping of its own, and goes back when it is freed. */

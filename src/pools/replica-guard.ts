@@ -1,7 +1,7 @@
 import { writeSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { isMainThread } from 'node:worker_threads'
-import { processState } from '../process-state.js'
+import { processState } from '../platform/process-state.js'
 import { CELL_COUNT, INSIDE_NATIVE, NONE, RUN, SENT, STATE, STOP } from '../protocol/guard-cells.js'
 import { sharedTurns, type Turn } from '../protocol/turn.js'
 import { isExiting } from '../telemetry/aside.js'
