@@ -50,7 +50,7 @@ export {
   TRANSITIONS,
   type Transition,
 } from './lifecycle/states.js'
-export type { DatedReading, MemoryReading } from './memory/accounting.js'
+export type { DatedReading } from './memory/accounting.js'
 export type { BudgetStats } from './memory/governor.js'
 export type { AllocatorStats } from './memory/reclaim.js'
 export type { UnloadReport } from './models/eviction.js'
@@ -60,6 +60,7 @@ export { type ModelInfo, ModelLifecycleManager } from './models/model-manager.js
 export type { Promotion, ReplicaExit } from './models/serving.js'
 export type { DrainReport } from './models/take-down.js'
 export type { LatencySummary, VersionStats } from './models/usage.js'
+export type { MemoryReading } from './platform/process-memory.js'
 export type { BatchingStats } from './pools/batching.js'
 export type { PoolStats } from './pools/pool-settings.js'
 export type { StuckReplica } from './pools/replica.js'

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { cpus } from 'node:os'
+import { cpuFeatures } from '../platform/cpu-features.js'
 import type { FileHash } from '../protocol/builder-messages.js'
 import { isOnCpu, providersIn, servingProvider } from '../protocol/providers.js'
 import { onnxRuntime } from './onnxruntime-package.js'
@@ -28,19 +27,6 @@ let known: readonly string[] | undefined
 function platform(): readonly string[] {
   known ??= [process.platform, process.arch, onnxRuntime.version(), cpuFeatures()]
   return known
-}
-
-function cpuFeatures(): string {
-  try {
-    const text = readFileSync('/proc/cpuinfo', 'latin1')
-    return /^(?:flags|Features)\s*:\s*(.*)$/m.exec(text)?.[1] ?? cpuModel()
-  } catch {
-    return cpuModel()
-  }
-}
-
-function cpuModel(): string {
-  return cpus()[0]?.model ?? ''
 }
 
 /** With the fields of objects in the order of their names. */

@@ -2,11 +2,12 @@ import type { ChildProcess } from 'node:child_process'
 import { Lane } from '../async/lane.js'
 import { errors } from '../errors.js'
 import { systemClock } from '../platform/clock.js'
+import { anonymousBytesOf } from '../platform/process-memory.js'
 import type { BuilderOrder, BuilderReplies } from '../protocol/builder-messages.js'
 import type { Failure } from '../protocol/messages.js'
 import { BuilderDeath } from './builder-failure.js'
 import { type BuilderEntry, endChild, setAwake, startChild } from './child-processes.js'
-import { type BuilderLimits, converse, memoryOf } from './converse.js'
+import { type BuilderLimits, converse } from './converse.js'
 
 /** Without an order a process ends after this time. */
 const IDLE_MS = 2_000
@@ -57,7 +58,7 @@ export class BuilderProcess {
       this.#assertOpen()
       setAwake(child, limits.keepsAwake !== false)
       const reply = await converse(child, order, limits)
-      const mayStay = order.kind !== 'build' && (await memoryOf(child)) <= KEPT_BYTES
+      const mayStay = order.kind !== 'build' && (await anonymousBytesOf(child.pid as number)) <= KEPT_BYTES
       if (mayStay && !this.#isClosed) this.#keep(child)
       else endChild(child)
       return reply

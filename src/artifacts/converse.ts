@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
 import { messageOf } from '../errors.js'
+import { anonymousBytesOf } from '../platform/process-memory.js'
 import type { BuilderMessage, BuilderOrder, RejectedForm } from '../protocol/builder-messages.js'
 import type { Signature } from '../tensors/tensor.js'
 import { BuilderDeath, type DeathCause, NoBuilder } from './builder-failure.js'
@@ -97,7 +97,7 @@ export function converse(child: ChildProcess, order: BuilderOrder, limits: Build
     else timer = within(START_MS, 'come up')
     const watch = awake(
       setInterval(async () => {
-        const bytes = await memoryOf(child)
+        const bytes = await anonymousBytesOf(child.pid as number)
         if (bytes > limits.maxBytes)
           die('limit', `it took more than ${Math.round(limits.maxBytes / 2 ** 20)} MiB of memory`)
       }, WATCH_MS),
@@ -112,10 +112,4 @@ export function converse(child: ChildProcess, order: BuilderOrder, limits: Build
       die('killed', messageOf(error))
     }
   })
-}
-
-/** Memory of a process behind no file; 0 where that is not told. */
-export async function memoryOf({ pid }: ChildProcess): Promise<number> {
-  const text = await readFile(`/proc/${pid}/status`, 'latin1').catch(() => '')
-  return Number(/^RssAnon:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0) * 1024
 }

@@ -1,7 +1,7 @@
 import type { Prepared } from '../artifacts/artifacts.js'
-import type { MemoryReading } from '../memory/accounting.js'
 import type { Reservation } from '../memory/governor.js'
 import type { Change } from '../memory/overlap.js'
+import type { MemoryReading } from '../platform/process-memory.js'
 import type { VersionPool } from '../pools/version-pool.js'
 import { createPool } from './create-pool.js'
 import type { ModelVersion } from './model-version.js'

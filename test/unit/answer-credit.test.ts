@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { readMemory } from '../../src/memory/accounting.js'
 import { AnswerCredit } from '../../src/memory/answer-credit.js'
+import { readMemory } from '../../src/platform/process-memory.js'
 
 const MIB = 2 ** 20
 
