@@ -50,9 +50,9 @@ export {
   TRANSITIONS,
   type Transition,
 } from './lifecycle/states.js'
-export type { DatedReading } from './memory/accounting.js'
+export type { AllocatorStats } from './memory/allocator.js'
 export type { BudgetStats } from './memory/governor.js'
-export type { AllocatorStats } from './memory/reclaim.js'
+export type { DatedReading } from './memory/memory-meter.js'
 export type { UnloadReport } from './models/eviction.js'
 export type { SwapResult } from './models/hot-swap.js'
 export { ModelHandle, type ReplicaReport } from './models/model-handle.js'

@@ -13,9 +13,9 @@ import type { HealthReport } from './lifecycle/health.js'
 import { LifecycleManager } from './lifecycle/lifecycle-manager.js'
 import { checkMemory, EventLoopCheck } from './lifecycle/process-checks.js'
 import type { LifecycleState, Transition } from './lifecycle/states.js'
-import type { DatedReading } from './memory/accounting.js'
+import type { AllocatorStats } from './memory/allocator.js'
 import type { BudgetStats } from './memory/governor.js'
-import type { AllocatorStats } from './memory/reclaim.js'
+import type { DatedReading } from './memory/memory-meter.js'
 import { type ModelInfo, ModelLifecycleManager } from './models/model-manager.js'
 import type { Ports } from './models/ports.js'
 import { createServing, type Serving, type ServingEvents } from './models/serving.js'
@@ -173,8 +173,8 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
       uptimeMs: this.#clock.now() - this.#startedAtMs,
       models: this.models.listModels(),
       memory: {
-        process: this.#serving.meter.last(),
-        allocator: this.#serving.reclaimer.stats(),
+        process: this.#serving.memory.last(),
+        allocator: this.#serving.allocator.stats(),
         budget: this.#serving.governor.stats(),
       },
     }

@@ -1,6 +1,7 @@
 import type { RuntimeConfig } from '../config.js'
-import { MemoryMeter } from '../memory/accounting.js'
-import { Reclaimer } from '../memory/reclaim.js'
+import { Allocator } from '../memory/allocator.js'
+import { sharedBallast } from '../memory/gc-ballast.js'
+import { MemoryMeter } from '../memory/memory-meter.js'
 import { inspectSource } from '../models/inspect-source.js'
 import type { Ports } from '../models/ports.js'
 import { systemClock } from '../platform/clock.js'
@@ -23,8 +24,9 @@ export function createPorts(config: RuntimeConfig, logger: Logger): Ports {
     inspectSource,
     artifacts: createArtifacts(config, logger, shortfalls),
     trials: createTrials(config),
-    meter: new MemoryMeter(systemClock),
-    reclaimer: new Reclaimer(config.memory.allocator),
+    memory: new MemoryMeter(systemClock),
+    allocator: new Allocator(config.memory.allocator),
+    ballast: sharedBallast(),
     shortfalls,
     cores: coresPerProcess(config.processes),
     memoryBytes: memoryLimit(),

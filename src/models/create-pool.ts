@@ -21,7 +21,7 @@ export function createPool(
   prepared: Prepared,
   onFailed: (cause: Error) => void,
 ): VersionPool {
-  const { clock, config, logger } = serving
+  const { clock, ballast, config, logger } = serving
   const { spec, subject } = version
   const log = logger.child({ component: 'pool', ...subject })
   const sessionOptions = sessionOptionsOf(serving, version)
@@ -45,6 +45,7 @@ export function createPool(
   return new VersionPool(
     {
       clock,
+      ballast,
       ...subject,
       replicas: replicaCount(serving, version, asked),
       maxQueue: spec.config.maxQueue ?? config.maxQueue,

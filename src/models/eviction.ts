@@ -43,11 +43,11 @@ async function endAll(
   const startedAt = serving.clock.now()
   const isWhole = versions.every(({ pool }) => pool === undefined || pool.servingCount >= pool.wanted)
   const change = serving.overlap.begin()
-  const before = await serving.meter.recent()
+  const before = await serving.memory.recent()
   const reports = await Promise.all(
     versions.map((version) => takeDown(serving, version, trigger, drainTimeoutOf(serving, version))),
   )
-  const after = await serving.meter.read()
+  const after = await serving.memory.read()
   const bytesReturned = Math.max(0, before.pssBytes - after.pssBytes)
   const [only, ...others] = versions
   const isAlone = change.end()

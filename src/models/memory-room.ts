@@ -46,7 +46,7 @@ export async function reserveRoom(
 async function makeRoom(serving: Serving, model: string): Promise<boolean> {
   if (serving.departures.size === 0) return evictLeastRecentlyUsed(serving, model)
   await Promise.race(serving.departures)
-  await serving.meter.read()
+  await serving.memory.read()
   return true
 }
 

@@ -15,7 +15,7 @@ import { sessionOptionsOf } from './session-options.js'
  * @throws ERR_MODEL_LOAD, ERR_UNSUPPORTED_MODEL, ERR_WARMUP, ERR_RUNTIME_CLOSED
  */
 export async function prepareModel(serving: Serving, version: ModelVersion): Promise<Prepared> {
-  const { config, artifacts, reclaimer, shortfalls } = serving
+  const { config, artifacts, allocator, shortfalls } = serving
   const { spec, subject } = version
   const isOurs = hasBuiltInLoader(serving, version)
   const warmUp = warmUpFrom(spec.config.sample, subject)
@@ -29,7 +29,7 @@ export async function prepareModel(serving: Serving, version: ModelVersion): Pro
     check: (files) => checkContent(version, files),
     samples: warmUp === undefined ? undefined : (signature) => [warmUp.inputs(signature)],
   }
-  reclaimer.noteShortfall(shortfalls)
+  allocator.noteShortfall(shortfalls)
   const prepared = await artifacts.prepare(order).finally(() => shortfalls.tell())
   // The content is the same; the stamps may be newer.
   version.files = prepared.files ?? version.files
@@ -42,7 +42,7 @@ export function whileLoading<T>(
   prepared: Prepared | undefined,
   load: () => Promise<T>,
 ): Promise<T> {
-  return serving.reclaimer.whileLoading(prepared?.entry !== undefined, load)
+  return serving.allocator.whileLoading(prepared?.entry !== undefined, load)
 }
 
 /** What replicas load instead of the original. */

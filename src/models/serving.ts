@@ -91,7 +91,7 @@ export function createServing(
   requests: RequestTracker,
   emit: Serving['emit'],
 ): Serving {
-  const { clock, meter, memoryBytes } = ports
+  const { clock, memory, memoryBytes } = ports
   // By default what this process may use, less some for what no load asks for.
   const budgetBytes = config.memory.budgetBytes ?? Math.floor(BUDGET_SHARE * memoryBytes)
   return {
@@ -102,7 +102,7 @@ export function createServing(
     scope: new AsyncResource('tbcoin-engine.runtime'),
     loadLane: new Lane(clock, config.maxConcurrentLoads),
     loaders: new Map([['onnx', undefined]]),
-    governor: new MemoryGovernor(budgetBytes, async () => (await meter.recent()).pssBytes),
+    governor: new MemoryGovernor(budgetBytes, async () => (await memory.recent()).pssBytes),
     overlap: new Overlap(),
     catalogue: new Catalogue(),
     endingPools: new Set(),

@@ -34,12 +34,12 @@ export async function startPool(
   prepared: Prepared,
   room: Reservation,
 ): Promise<void> {
-  const { meter } = serving
+  const { memory } = serving
   let load: Load | undefined
   try {
     load = await serving.loadLane.add(async () => {
       assertOpen(serving)
-      load = { change: serving.overlap.begin(), before: await meter.recent() }
+      load = { change: serving.overlap.begin(), before: await memory.recent() }
       await whileLoading(serving, prepared, () =>
         pool.start((signature) => {
           version.signature = signature
@@ -72,7 +72,7 @@ async function complete(
   { change, before }: Load,
 ): Promise<void> {
   const measure = async (): Promise<number> => {
-    const { pssBytes } = await serving.meter.read()
+    const { pssBytes } = await serving.memory.read()
     return Math.max(0, pssBytes - before.pssBytes)
   }
   try {

@@ -57,7 +57,7 @@ async function stopPool(
   const stuck = await pool.stop(timeoutMs)
   const gone = pool.gone().then(() => serving.endingPools.delete(pool))
   inBackground(serving, gone, 'the end of a pool')
-  await serving.reclaimer.reclaim()
+  await serving.allocator.reclaim()
   if (stuck.length === 0) await gone.catch(() => undefined)
   if (pool.leaseCount > 0) {
     serving.logger.error({ requests: pool.leaseCount }, 'a pool was stopped with requests open')

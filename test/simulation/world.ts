@@ -1,6 +1,7 @@
 import { parseOptions, type RuntimeConfig, type RuntimeConfigInput, runtimeSchema } from '../../src/config.js'
 import { ERROR_TABLE } from '../../src/errors.js'
 import { type LifecycleState, TRANSITIONS, type Transition } from '../../src/lifecycle/states.js'
+import { GcBallast } from '../../src/memory/gc-ballast.js'
 import { ModelLifecycleManager } from '../../src/models/model-manager.js'
 import type { HostOrder, Ports } from '../../src/models/ports.js'
 import { createServing, type Promotion, type Serving } from '../../src/models/serving.js'
@@ -143,13 +144,14 @@ export class World {
         close: () => undefined,
       },
       trials: { run: async () => ({ state: 'nowhere' }), close: () => undefined },
-      meter: { read, recent: read, last: () => undefined },
-      reclaimer: {
+      memory: { read, recent: read, last: () => undefined },
+      allocator: {
         reclaim: async () => undefined,
         stats: () => ({ isTrimmed: false, isThresholdSet: false, reason: 'there is none here' }),
         whileLoading: (_isMapped, load) => load(),
         noteShortfall: () => undefined,
       },
+      ballast: new GcBallast(0),
       shortfalls: new Shortfalls(listLogger(this.lines)),
       cores: 2,
       memoryBytes: 2 ** 40,

@@ -20,7 +20,8 @@ const LAYOUT_TRIM_BYTES = 64 * 2 ** 20
 /** Loads under way in this process whose weights malloc has, and whose weights are in files: malloc is one. */
 const loads = processState('loads/1', () => ({ heavy: 0, mapped: 0 }))
 
-export type Allocator = 'tuned' | 'untouched'
+/** Whether malloc's thresholds are set for loads, or left as they are. */
+export type AllocatorMode = 'tuned' | 'untouched'
 
 /** What is done so that freed memory goes back to the system. */
 export interface AllocatorStats {
@@ -37,15 +38,15 @@ export interface AllocatorStats {
  * model are gone. A trim gives most of it back; that large allocations never come to lie in its heaps
  * does the rest.
  */
-export class Reclaimer {
-  readonly #allocator: Allocator
+export class Allocator {
+  readonly #mode: AllocatorMode
   #isThresholdSet = false
   #isRefused = false
   #running: Promise<void> | undefined
   #next: Promise<void> | undefined
 
-  constructor(allocator: Allocator) {
-    this.#allocator = allocator
+  constructor(mode: AllocatorMode) {
+    this.#mode = mode
   }
 
   /**
@@ -81,7 +82,7 @@ export class Reclaimer {
 
   /** Notes that freed memory does not go back for want of koffi, if that is asked for and would help. */
   noteShortfall(shortfalls: Shortfalls): void {
-    if (process.platform !== 'linux' || this.#allocator === 'untouched' || loadLibc() !== undefined) return
+    if (process.platform !== 'linux' || this.#mode === 'untouched' || loadLibc() !== undefined) return
     shortfalls.add(
       "freed memory stays with the C library's allocator, as koffi cannot be loaded",
       whyNoLibc(),
@@ -102,7 +103,7 @@ export class Reclaimer {
   }
 
   #setThresholds(): void {
-    if (this.#allocator === 'untouched') return
+    if (this.#mode === 'untouched') return
     const { heavy, mapped } = loads
     const mmapBytes = heavy > 0 ? LOAD_MMAP_BYTES : SERVE_MMAP_BYTES
     const trimBytes = mapped > 0 ? LAYOUT_TRIM_BYTES : TRIM_BYTES
@@ -115,7 +116,7 @@ export class Reclaimer {
       return 'koffi is not installed or does not work here; install it, or freed memory stays with the allocator'
     }
     if (!isTrimmed) return "the C library has no malloc_trim; only glibc's malloc is known to need it"
-    if (this.#allocator === 'untouched') return "memory.allocator is 'untouched'"
+    if (this.#mode === 'untouched') return "memory.allocator is 'untouched'"
     if (this.#isRefused) return 'malloc refuses M_MMAP_THRESHOLD'
     return undefined
   }
