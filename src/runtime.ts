@@ -116,7 +116,7 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
       clock,
     )
     this.lifecycle.on('transition', (transition) => this.#observe(transition))
-    this.resources = new ResourceLifecycleManager({ logger }, clock)
+    this.resources = new ResourceLifecycleManager({ logger }, clock, ports.random)
     this.resources.on('transition', (transition) => forward('transition', transition))
     this.#addSteps()
     this.#addHealthChecks()

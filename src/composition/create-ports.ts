@@ -6,6 +6,7 @@ import { inspectSource } from '../models/inspect-source.js'
 import type { Ports } from '../models/ports.js'
 import { systemClock } from '../platform/clock.js'
 import { memoryLimit } from '../platform/memory-limit.js'
+import { systemRandom } from '../platform/random.js'
 import { coresPerProcess } from '../platform/usable-cores.js'
 import type { Logger } from '../telemetry/logger.js'
 import { Shortfalls } from '../telemetry/shortfalls.js'
@@ -20,6 +21,7 @@ export function createPorts(config: RuntimeConfig, logger: Logger): Ports {
   const shortfalls = new Shortfalls(logger)
   return {
     clock: systemClock,
+    random: systemRandom,
     hosts: threadHosts(config),
     inspectSource,
     artifacts: createArtifacts(config, logger, shortfalls),

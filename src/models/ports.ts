@@ -4,6 +4,7 @@ import type { Allocator } from '../memory/allocator.js'
 import type { GcBallast } from '../memory/gc-ballast.js'
 import type { MemoryMeter } from '../memory/memory-meter.js'
 import type { Clock } from '../platform/clock.js'
+import type { Random } from '../platform/random.js'
 import type { ReplicaHost } from '../pools/replica-host.js'
 import type { LogLevel, LogLine } from '../protocol/messages.js'
 import type { Shortfalls } from '../telemetry/shortfalls.js'
@@ -25,6 +26,7 @@ export interface HostOrder {
 /** All that this folder needs of the machine it runs on; `src/composition` makes the real ones. */
 export interface Ports {
   readonly clock: Clock
+  readonly random: Random
   /** Returns what makes the hosts of one pool. */
   readonly hosts: (order: HostOrder) => () => ReplicaHost
   /** Looks at a file or folder before anything is started for it. */

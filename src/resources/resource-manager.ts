@@ -5,6 +5,7 @@ import { errors, messageOf } from '../errors.js'
 import { logTransitions } from '../lifecycle/log-transitions.js'
 import type { Transition, TransitionListener } from '../lifecycle/states.js'
 import { type Clock, systemClock } from '../platform/clock.js'
+import { type Random, systemRandom } from '../platform/random.js'
 import { Announcer } from '../telemetry/announcer.js'
 import { Emitter } from '../telemetry/emitter.js'
 import { createLogger, type Logger, takeLogger } from '../telemetry/logger.js'
@@ -52,7 +53,11 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
   #closing: Promise<void> | undefined
 
   /** @throws ERR_INVALID_OPTIONS */
-  constructor(options: ResourceManagerOptions = {}, clock: Clock = systemClock) {
+  constructor(
+    options: ResourceManagerOptions = {},
+    clock: Clock = systemClock,
+    random: Random = systemRandom,
+  ) {
     super({ transition: true })
     this.#clock = clock
     const [logger, input] = takeLogger(options, 'ResourceLifecycleManager')
@@ -64,6 +69,7 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
     let order = 0
     this.#surroundings = {
       clock,
+      random,
       logger: this.#logger,
       cleanupTimeoutMs: config.cleanupTimeoutMs,
       nextOrder: () => {

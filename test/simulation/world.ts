@@ -131,6 +131,7 @@ export class World {
     const read = async () => ({ pssBytes: pssBytes(), anonymousBytes: pssBytes() })
     return {
       clock: this.clock,
+      random: () => 0.5,
       hosts: (order) => () => this.#host(order),
       inspectSource: async () => ({ stamp: '1', isFile: true }),
       artifacts: {
