@@ -1,5 +1,5 @@
 import { loadLibc, whyNoLibc } from '../platform/libc.js'
-import { processState } from '../platform/process-state.js'
+import { processWide } from '../platform/process-wide.js'
 import type { Shortfalls } from '../telemetry/shortfalls.js'
 
 /** While a model is loaded: what is as large as weights has a mapping of its own, and goes back when it is freed. */
@@ -17,8 +17,15 @@ const TRIM_BYTES = 128 * 1024
 /** While weights are laid out for the kernels, only to find them in a file: one buffer after another. */
 const LAYOUT_TRIM_BYTES = 64 * 2 ** 20
 
-/** Loads under way in this process whose weights malloc has, and whose weights are in files: malloc is one. */
-const loads = processState('loads/1', () => ({ heavy: 0, mapped: 0 }))
+/** Counts the loads under way in this process whose weights malloc has, and whose weights are in files: malloc is one. */
+interface Loads {
+  heavy: number
+  mapped: number
+}
+
+function sharedLoads(): Loads {
+  return processWide('loads', () => ({ heavy: 0, mapped: 0 }))
+}
 
 /** Whether malloc's thresholds are set for loads, or left as they are. */
 export type AllocatorMode = 'tuned' | 'untouched'
@@ -54,6 +61,7 @@ export class Allocator {
    * unless the weights are in files that are mapped (`isMapped`): then what is allocated is freed at once.
    */
   async whileLoading<T>(isMapped: boolean, load: () => Promise<T>): Promise<T> {
+    const loads = sharedLoads()
     const kind = isMapped ? 'mapped' : 'heavy'
     loads[kind] += 1
     this.#setThresholds()
@@ -104,7 +112,7 @@ export class Allocator {
 
   #setThresholds(): void {
     if (this.#mode === 'untouched') return
-    const { heavy, mapped } = loads
+    const { heavy, mapped } = sharedLoads()
     const mmapBytes = heavy > 0 ? LOAD_MMAP_BYTES : SERVE_MMAP_BYTES
     const trimBytes = mapped > 0 ? LAYOUT_TRIM_BYTES : TRIM_BYTES
     this.#isThresholdSet = loadLibc()?.setThresholds?.(mmapBytes, trimBytes) ?? false

@@ -1,6 +1,6 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { memoryLimit } from '../platform/memory-limit.js'
-import { processState } from '../platform/process-state.js'
+import { processWide } from '../platform/process-wide.js'
 import type { TensorData } from '../tensors/tensor.js'
 
 const MIB = 2 ** 20
@@ -87,7 +87,7 @@ export class GcBallast {
 
 /** Returns the one of all copies of this package: the heap of this thread is what the answers are counted for. */
 export function sharedBallast(): GcBallast {
-  return processState('gc-ballast/1', () => new GcBallast(Math.min(MAX_BYTES, memoryLimit() * MAX_SHARE)))
+  return processWide('gc-ballast', () => new GcBallast(Math.min(MAX_BYTES, memoryLimit() * MAX_SHARE)))
 }
 
 function closedPort(): MessagePort {
