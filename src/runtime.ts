@@ -137,8 +137,6 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
         `createRuntime: the permission model lets this process start no threads, which run the models; ${grant}`,
       )
     }
-    // Before the first replica, and here: native code does not see a worker's environment.
-    process.env.ORT_DISABLE_TELEMETRY ??= '1'
     const logger = given ?? createLogger(config.appName, config.logLevel)
     const runtime = new Runtime(createPorts(config, logger), config, logger)
     const unknown = unknownVariables()

@@ -14,10 +14,12 @@ import { createArtifacts, createTrials } from './create-artifacts.js'
 import { threadHosts } from './thread-hosts.js'
 
 /**
- * The ports of a runtime to this machine.
+ * Makes the ports of a runtime to this machine, and turns off the telemetry of onnxruntime.
  * @throws ERR_INVALID_OPTIONS in a process that another runtime has started as its builder.
  */
 export function createPorts(config: RuntimeConfig, logger: Logger): Ports {
+  // Before the first replica, and here: native code does not see a worker's environment.
+  process.env.ORT_DISABLE_TELEMETRY ??= '1'
   const shortfalls = new Shortfalls(logger)
   return {
     clock: systemClock,

@@ -2,7 +2,7 @@
  * The parts of the state of this process, each with the number of its shape, which grows when a copy of this package
  * that knows another shape could not use it any more. Turns of threads are shared beyond this, see `sharedTurns`.
  */
-const SHAPES = {
+export const SHAPES = {
   /** The replicas that an exit waits for, and the exit hook that does. */
   'replica-guard': 1,
   /** All that is shut down by signals, and the handlers of these. */
@@ -23,8 +23,6 @@ const SHAPES = {
   identity: 1,
 } as const
 
-export type ProcessPart = keyof typeof SHAPES
-
 /** Never changes: it is what the copies of all versions look for. */
 const KEY = Symbol.for('tbcoin-engine.process')
 
@@ -33,7 +31,7 @@ const KEY = Symbol.for('tbcoin-engine.process')
  * package that asks for it, and shared by all that know the same shape: a program may have several copies, as an ES
  * module and as CommonJS, or in several versions. A part of another shape stands beside it and is left alone.
  */
-export function processWide<T extends object>(part: ProcessPart, create: () => T): T {
+export function processWide<T extends object>(part: keyof typeof SHAPES, create: () => T): T {
   const holder = globalThis as { [KEY]?: { [name: string]: object } }
   holder[KEY] ??= Object.create(null) as { [name: string]: object }
   const name = `${part}/${SHAPES[part]}`
