@@ -50,15 +50,16 @@ export {
   TRANSITIONS,
   type Transition,
 } from './lifecycle/states.js'
-export type { DatedReading, MemoryReading } from './memory/accounting.js'
+export type { AllocatorStats } from './memory/allocator.js'
 export type { BudgetStats } from './memory/governor.js'
-export type { AllocatorStats } from './memory/reclaim.js'
+export type { DatedReading } from './memory/memory-meter.js'
 export type { DrainReport } from './models/drain.js'
 export type { SwapResult } from './models/hot-swap.js'
 export { ModelHandle, type ReplicaReport } from './models/model-handle.js'
 export { type ModelInfo, ModelLifecycleManager } from './models/model-manager.js'
 export type { UnloadReport } from './models/unloading.js'
 export type { LatencySummary, VersionStats } from './models/usage.js'
+export type { MemoryReading } from './platform/process-memory.js'
 export type { BatchingStats } from './pools/batching.js'
 export type { PoolStats } from './pools/pool-settings.js'
 export type { StuckReplica } from './pools/replica.js'

@@ -13,9 +13,9 @@ import type { HealthReport } from './lifecycle/health.js'
 import { LifecycleManager } from './lifecycle/lifecycle-manager.js'
 import { checkMemory, EventLoopCheck } from './lifecycle/process-checks.js'
 import type { LifecycleState } from './lifecycle/states.js'
-import type { DatedReading } from './memory/accounting.js'
+import type { AllocatorStats } from './memory/allocator.js'
 import type { BudgetStats } from './memory/governor.js'
-import type { AllocatorStats } from './memory/reclaim.js'
+import type { DatedReading } from './memory/memory-meter.js'
 import { createContext, type ModelContext } from './models/context.js'
 import type { PoolEnding } from './models/ending-pools.js'
 import { type ModelInfo, ModelLifecycleManager } from './models/model-manager.js'
@@ -76,7 +76,7 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
 
   private constructor(ports: Ports, config: RuntimeConfig, logger: Logger) {
     super(ENGINE_EVENTS)
-    const { clock } = ports
+    const { clock, random } = ports
     this.#clock = clock
     this.#startedAtMs = clock.now()
     this.requests = new RequestTracker({ logger }, clock)
@@ -99,7 +99,7 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
       clock,
       this.#events,
     )
-    this.resources = new ResourceLifecycleManager({ logger }, clock, this.#events)
+    this.resources = new ResourceLifecycleManager({ logger }, { clock, random, events: this.#events })
     this.#addSteps()
     this.#addHealthChecks()
   }
@@ -119,8 +119,6 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
         `createRuntime: the permission model lets this process start no threads, which run the models; ${grant}`,
       )
     }
-    // Before the first replica, and here: native code does not see a worker's environment.
-    process.env.ORT_DISABLE_TELEMETRY ??= '1'
     const logger = given ?? createLogger(config.appName, config.logLevel)
     const runtime = new Runtime(createPorts(config, logger), config, logger)
     const unknown = unknownVariables()
@@ -155,8 +153,8 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
       uptimeMs: this.#clock.now() - this.#startedAtMs,
       models: this.models.listModels(),
       memory: {
-        process: this.#context.meter.last(),
-        allocator: this.#context.reclaimer.stats(),
+        process: this.#context.memory.last(),
+        allocator: this.#context.allocator.stats(),
         budget: this.#context.governor.stats(),
       },
     }

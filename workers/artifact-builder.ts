@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { constants, getPriority, setPriority } from 'node:os'
 import { messageOf } from '../src/errors.js'
+import { loadLibc } from '../src/platform/libc.js'
 import {
   type BuilderMessage,
   type BuilderOrder,
@@ -8,7 +9,6 @@ import {
   type BuilderSubject,
   EMPTY_STEP,
 } from '../src/protocol/builder-messages.js'
-import { loadLibc } from '../src/protocol/libc.js'
 import { buildArtifact, whileLoaded } from './build-artifact.js'
 import { failure } from './failure.js'
 import { digestOf, hashOf } from './file-hash.js'

@@ -46,7 +46,7 @@ export function checkFiles(source: string, files: readonly ModelFile[], owner: F
 /** Returns `files` without the stamps that a change from now on may leave as they are. */
 export function settledFiles(files: readonly ModelFile[]): ModelFile[] {
   return files.map((file) =>
-    file.sha256 === undefined || isSettled(file.stamp) ? file : { ...file, stamp: '' },
+    file.sha256 === undefined || isSettled(file.stamp, Date.now()) ? file : { ...file, stamp: '' },
   )
 }
 

@@ -2,13 +2,15 @@ import { createHash, randomUUID } from 'node:crypto'
 import { mkdir, readdir, rename, rm, stat, statfs, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
+import type { Clock } from '../platform/clock.js'
+import { mayBeAlive, ownIdentity } from '../platform/process-identity.js'
 import { ARTIFACT_FORMS, type FileHash } from '../protocol/builder-messages.js'
+import { isSettled } from '../protocol/model-files.js'
 import type { Signature } from '../tensors/tensor.js'
 import { CacheUses } from './cache-uses.js'
 import { type FileStamp, stampOf, stampsOf } from './file-stamp.js'
 import { assertOwn, makeFolder } from './own-folders.js'
 import type { Probed } from './probe.js'
-import { mayBeAlive, ownIdentity } from './process-identity.js'
 import { readRecord, writeRecord } from './record-file.js'
 
 /** Of the layout below; another one has its own folder. */
@@ -68,6 +70,7 @@ export type HashFiles = (files: readonly string[]) => Promise<readonly FileHash[
  * mapped what. What is damaged counts as absent.
  */
 export class ArtifactCache {
+  readonly #clock: Clock
   readonly #root: string
   readonly #maxBytes: number
   readonly #hashFiles: HashFiles
@@ -75,11 +78,12 @@ export class ArtifactCache {
   /** Stamps of files, by path, that were read here because the manifest has others. */
   readonly #verified = new Map<string, string>()
 
-  constructor(cacheDir: string, maxBytes: number, hashFiles: HashFiles) {
+  constructor(clock: Clock, cacheDir: string, maxBytes: number, hashFiles: HashFiles) {
+    this.#clock = clock
     this.#root = join(cacheDir, FORMAT)
     this.#maxBytes = maxBytes
     this.#hashFiles = hashFiles
-    this.#uses = new CacheUses(join(this.#root, 'uses'))
+    this.#uses = new CacheUses(clock, join(this.#root, 'uses'))
   }
 
   /** Makes the folders, and removes what nobody needs any more. @throws Error where it cannot be used. */
@@ -94,7 +98,7 @@ export class ArtifactCache {
   async digest(source: string): Promise<readonly DatedHash[] | undefined> {
     const known = await readRecord(this.#digestPath(source), digestSchema)
     if (known?.source !== source) return undefined
-    await touch(this.#digestPath(source))
+    await this.#touch(this.#digestPath(source))
     const stamps = await stampsOf(known.files.map(({ path }) => path))
     if (stamps === undefined) return undefined
     return known.files.every(({ stamp }, index) => stamp === stamps[index]?.text) ? known.files : undefined
@@ -108,7 +112,7 @@ export class ArtifactCache {
     const path = join(this.#root, 'probes', key)
     const record = await readRecord(path, probeSchema)
     if (record?.key !== key) return undefined
-    await touch(path)
+    await this.#touch(path)
     const { signature, emptyAxes } = record
     return { signature: signature as Signature, emptyAxes }
   }
@@ -122,7 +126,7 @@ export class ArtifactCache {
     const folder = join(this.#root, 'entries', key)
     const manifest = await readRecord(join(folder, MANIFEST), manifestSchema)
     if (manifest?.key === key && (await this.#isWhole(folder, manifest))) {
-      await touch(join(folder, MANIFEST))
+      await this.#touch(join(folder, MANIFEST))
       return { ...manifest, folder }
     }
     const isThere = await stat(folder).then(
@@ -190,6 +194,7 @@ export class ArtifactCache {
   async #isWhole(folder: string, { form, files }: ArtifactManifest): Promise<boolean> {
     if (form === 'original') return true
     const paths = files.map(({ name }) => join(folder, name))
+    const nowMs = this.#clock.epoch()
     const stamps = await stampsOf(paths)
     if (stamps === undefined || files.length === 0) return false
     if (files.some(({ bytes }, index) => bytes !== stamps[index]?.bytes)) return false
@@ -202,8 +207,8 @@ export class ArtifactCache {
     const hashes = await this.#hashFiles(paths)
     if (!files.every(({ sha256 }, index) => sha256 === hashes[index]?.sha256)) return false
     for (const [index, path] of paths.entries()) {
-      const { isSettled, text } = stamps[index] as FileStamp
-      if (isSettled) this.#verified.set(path, text)
+      const { text } = stamps[index] as FileStamp
+      if (isSettled(text, nowMs)) this.#verified.set(path, text)
     }
     for (const path of [...this.#verified.keys()].slice(0, -MAX_VERIFIED)) this.#verified.delete(path)
     return true
@@ -251,18 +256,25 @@ export class ArtifactCache {
 
   /** What processes have left behind that are gone. */
   async #sweep(): Promise<void> {
+    const nowMs = this.#clock.epoch()
     const folder = join(this.#root, 'tmp')
     for (const name of await readdir(folder)) {
       const path = join(folder, name)
-      if (!(await mayBeAlive(name, path, DAY_MS))) await this.discard(path)
+      if (!(await mayBeAlive(name, path, DAY_MS, nowMs))) await this.discard(path)
     }
     await this.#uses.sweep()
-    for (const name of ['probes', 'files']) await sweepRecords(join(this.#root, name))
+    for (const name of ['probes', 'files']) await sweepRecords(join(this.#root, name), nowMs)
   }
 
   /** A name for what is not in place, or not any more. */
   #unfinished(): string {
-    return join(this.#root, 'tmp', `${ownIdentity}.${randomUUID()}`)
+    return join(this.#root, 'tmp', `${ownIdentity()}.${randomUUID()}`)
+  }
+
+  /** Marks a record as used now; the one that was used last is removed last. */
+  async #touch(path: string): Promise<void> {
+    const now = new Date(this.#clock.epoch())
+    await utimes(path, now, now).catch(() => undefined)
   }
 
   #digestPath(source: string): string {
@@ -270,14 +282,8 @@ export class ArtifactCache {
   }
 }
 
-/** Marks a record as used now; the one that was used last is removed last. */
-async function touch(path: string): Promise<void> {
-  const now = new Date()
-  await utimes(path, now, now).catch(() => undefined)
-}
-
 /** Removes records that nobody has used for long, what an interrupted write has left, and the oldest of too many. */
-async function sweepRecords(folder: string): Promise<void> {
+async function sweepRecords(folder: string, nowMs: number): Promise<void> {
   const names = await readdir(folder)
   const dated = await Promise.all(
     names.map(async (name) => ({ name, usedAtMs: await usedAtMs(join(folder, name)) })),
@@ -286,7 +292,7 @@ async function sweepRecords(folder: string): Promise<void> {
   for (const [index, record] of dated.entries()) {
     // An unfinished one has a longer name.
     const keptMs = record.name.length === KEY_LENGTH ? KEPT_MS : DAY_MS
-    if (index < MAX_RECORDS && Date.now() - record.usedAtMs < keptMs) continue
+    if (index < MAX_RECORDS && nowMs - record.usedAtMs < keptMs) continue
     await rm(join(folder, record.name), { force: true }).catch(() => undefined)
   }
 }

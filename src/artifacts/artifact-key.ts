@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { cpus } from 'node:os'
+import { cpuFeatures } from '../platform/cpu-features.js'
 import type { FileHash } from '../protocol/builder-messages.js'
 import { isOnCpu, providersIn, servingProvider } from '../protocol/providers.js'
 import { onnxRuntime } from './onnxruntime-package.js'
@@ -9,8 +8,12 @@ import { onnxRuntime } from './onnxruntime-package.js'
  * What an artifact depends on: the content of the model's files, onnxruntime's version, what the
  * processor can do, since kernels are chosen by it, and how the model is loaded.
  */
-export function keyOf(files: readonly FileHash[], sessionOptions: Readonly<Record<string, unknown>>): string {
-  const parts = [files.map(({ sha256 }) => sha256), platform(), inOrder(sessionOptions)]
+export function keyOf(
+  files: readonly FileHash[],
+  machine: readonly string[],
+  sessionOptions: Readonly<Record<string, unknown>>,
+): string {
+  const parts = [files.map(({ sha256 }) => sha256), machine, inOrder(sessionOptions)]
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex')
 }
 
@@ -23,24 +26,12 @@ export function whyNoArtifact(sessionOptions: Readonly<Record<string, unknown>>)
   return isOnCpu(providers) ? undefined : `it is to be run by ${servingProvider(providers)}, not by the CPU`
 }
 
-let known: readonly string[] | undefined
-
-function platform(): readonly string[] {
-  known ??= [process.platform, process.arch, onnxRuntime.version(), cpuFeatures()]
-  return known
-}
-
-function cpuFeatures(): string {
-  try {
-    const text = readFileSync('/proc/cpuinfo', 'latin1')
-    return /^(?:flags|Features)\s*:\s*(.*)$/m.exec(text)?.[1] ?? cpuModel()
-  } catch {
-    return cpuModel()
-  }
-}
-
-function cpuModel(): string {
-  return cpus()[0]?.model ?? ''
+/**
+ * Returns what artifacts depend on of this machine and of what is installed.
+ * @throws if onnxruntime-node is not installed
+ */
+export function machineTraits(): readonly string[] {
+  return [process.platform, process.arch, onnxRuntime.version(), cpuFeatures()]
 }
 
 /** With the fields of objects in the order of their names. */

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { ArtifactOptions } from '../config-artifacts.js'
 import { MAX_TIMER_MS } from '../config-numbers.js'
 import { isRuntimeError, messageOf } from '../errors.js'
+import type { Clock } from '../platform/clock.js'
 import type { BuilderSubject, RejectedForm } from '../protocol/builder-messages.js'
 import type { ModelFile } from '../protocol/model-files.js'
 import { missingFolderGrant } from '../protocol/permission.js'
@@ -31,6 +32,9 @@ const SPARE_DISK_BYTES = 64 * 2 ** 20
 const MAX_PROBED = 256
 
 export interface ArtifactsSettings {
+  readonly clock: Clock
+  /** Returns what artifacts depend on of this machine; it may throw. */
+  readonly machine: () => readonly string[]
   /** Undefined if there is no place for it. */
   readonly cacheDir: string | undefined
   readonly builder: BuilderEntry
@@ -85,12 +89,14 @@ export class Artifacts {
   constructor(settings: ArtifactsSettings, log: Logger, shortfalls: Shortfalls) {
     this.#settings = settings
     this.#log = log
-    const { builder, cacheDir, options } = settings
-    this.#builder = new BuilderProcess(builder)
+    const { clock, builder, cacheDir, options } = settings
+    this.#builder = new BuilderProcess(clock, builder)
     this.#fallback = new Fallback(shortfalls, cacheDir)
     const limits = { timeoutMs: options.timeoutMs, maxBytes: SPARE_MEMORY_BYTES }
-    this.#digests = new Digests(this.#builder, limits, this.#fallback)
-    this.#cache = new ArtifactCache(cacheDir ?? '', options.maxBytes, (files) => this.#digests.hash(files))
+    this.#digests = new Digests(clock, this.#builder, limits, this.#fallback)
+    this.#cache = new ArtifactCache(clock, cacheDir ?? '', options.maxBytes, (files) =>
+      this.#digests.hash(files),
+    )
   }
 
   /**
@@ -134,7 +140,7 @@ export class Artifacts {
     }
     order.check(files)
     const bytes = await sizeOf(files.map(({ path }) => path))
-    const key = keyOf(files, order.sessionOptions)
+    const key = keyOf(files, this.#settings.machine(), order.sessionOptions)
     const probed = await this.#probe(order, key, bytes)
     const prepared = await this.#prepareProbed(order, key, bytes, probed)
     return { ...prepared, bytes, files, emptyAxes: order.isProbed ? probed?.emptyAxes : undefined }
@@ -219,10 +225,11 @@ export class Artifacts {
   ): Promise<Prepared> {
     let building = this.#building.get(key)
     if (building === undefined) {
-      const { timeoutMs } = this.#settings.options
+      const { clock, options } = this.#settings
+      const { timeoutMs } = options
       const waitMs = timeoutMs === 0 ? MAX_TIMER_MS : timeoutMs
       const name = `${this.#settings.cacheDir} ${key}`
-      building = whileLocked(name, waitMs, this.#closing.signal, () =>
+      building = whileLocked(clock, name, waitMs, this.#closing.signal, () =>
         this.#buildAlone(order, key, bytes, samples),
       ).finally(() => this.#building.delete(key))
       this.#building.set(key, building)

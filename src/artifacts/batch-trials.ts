@@ -1,3 +1,4 @@
+import type { Clock } from '../platform/clock.js'
 import type { BuilderSubject } from '../protocol/builder-messages.js'
 import type { ProofTrial, Tried } from '../protocol/messages.js'
 import { BuilderDeath, NoBuilder } from './builder-failure.js'
@@ -10,8 +11,8 @@ import { done } from './reply.js'
 export class BatchTrials {
   readonly #process: BuilderProcess
 
-  constructor(entry: BuilderEntry) {
-    this.#process = new BuilderProcess(entry)
+  constructor(clock: Clock, entry: BuilderEntry) {
+    this.#process = new BuilderProcess(clock, entry)
   }
 
   async run(subject: BuilderSubject, trial: ProofTrial, limits: BuilderLimits): Promise<Tried> {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { once, setMaxListeners } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
+import type { Clock } from '../platform/clock.js'
 
 /** Errors of a connection to a process that has just stopped, or stops. */
 const STOPPED: readonly string[] = ['ECONNREFUSED', 'ENOENT', 'ECONNRESET', 'EPIPE']
@@ -15,6 +15,7 @@ const RETRY_MS = 20
  * the same time; nothing goes wrong without it (macOS has no such sockets).
  */
 export async function whileLocked<T>(
+  clock: Clock,
   name: string,
   waitMs: number,
   signal: AbortSignal,
@@ -24,10 +25,10 @@ export async function whileLocked<T>(
   if (path === undefined) return work()
   // As many may wait as there are models.
   setMaxListeners(0, signal)
-  const endsAtMs = performance.now() + waitMs
+  const endsAtMs = clock.now() + waitMs
   for (;;) {
     const lock = await listen(path)
-    const leftMs = endsAtMs - performance.now()
+    const leftMs = endsAtMs - clock.now()
     if (lock !== 'taken' || leftMs <= 0 || signal.aborted) {
       try {
         return await work()
@@ -35,10 +36,10 @@ export async function whileLocked<T>(
         if (lock !== 'taken') lock?.release()
       }
     }
-    const refusal = await ended(path, leftMs, signal)
+    const refusal = await ended(clock, path, leftMs, signal)
     if (refusal === undefined) continue
     if (!STOPPED.includes(refusal)) return work()
-    await sleep(RETRY_MS)
+    await new Promise<void>((resolve) => clock.setTimeout(resolve, RETRY_MS))
   }
 }
 
@@ -83,19 +84,24 @@ async function listen(path: string): Promise<Lock | 'taken' | undefined> {
 }
 
 /** Resolves when the process that listens has stopped; with the error's code if it cannot be waited for. */
-async function ended(path: string, waitMs: number, signal: AbortSignal): Promise<string | undefined> {
+async function ended(
+  clock: Clock,
+  path: string,
+  waitMs: number,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   const socket = connect({ path })
   const stop = (): void => void socket.destroy()
   // Not by the option of that name, which leaves a listener behind for every socket.
   signal.addEventListener('abort', stop)
-  const timer = setTimeout(stop, waitMs)
+  const timer = clock.setTimeout(stop, waitMs)
   let code: string | undefined
   socket.on('error', (error: NodeJS.ErrnoException) => {
     code = error.code
   })
   socket.resume()
   await once(socket, 'close').catch(() => undefined)
-  clearTimeout(timer)
+  clock.clear(timer)
   signal.removeEventListener('abort', stop)
   return code
 }

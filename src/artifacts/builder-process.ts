@@ -1,12 +1,12 @@
-import type { ChildProcess } from 'node:child_process'
 import { Lane } from '../async/lane.js'
 import { errors } from '../errors.js'
-import { systemClock } from '../platform/clock.js'
+import type { Clock, Timer } from '../platform/clock.js'
+import { anonymousBytesOf } from '../platform/process-memory.js'
 import type { BuilderOrder, BuilderReplies } from '../protocol/builder-messages.js'
 import type { Failure } from '../protocol/messages.js'
 import { BuilderDeath } from './builder-failure.js'
 import { type BuilderEntry, endChild, setAwake, startChild } from './child-processes.js'
-import { type BuilderLimits, converse, memoryOf } from './converse.js'
+import { type Builder, type BuilderLimits, converse } from './converse.js'
 
 /** Without an order a process ends after this time. */
 const IDLE_MS = 2_000
@@ -18,15 +18,18 @@ const KEPT_BYTES = 128 * 2 ** 20
  * the size of its model explains; then the next goes to a process of its own.
  */
 export class BuilderProcess {
+  readonly #clock: Clock
   readonly #entry: BuilderEntry
-  readonly #lane = new Lane(systemClock, 1)
-  readonly #busy = new Set<ChildProcess>()
-  #idle: ChildProcess | undefined
-  #idleTimer: NodeJS.Timeout | undefined
+  readonly #lane: Lane
+  readonly #busy = new Set<Builder>()
+  #idle: Builder | undefined
+  #idleTimer: Timer | undefined
   #isClosed = false
 
-  constructor(entry: BuilderEntry) {
+  constructor(clock: Clock, entry: BuilderEntry) {
+    this.#clock = clock
     this.#entry = entry
+    this.#lane = new Lane(clock, 1)
   }
 
   /**
@@ -46,19 +49,20 @@ export class BuilderProcess {
   close(): void {
     this.#isClosed = true
     this.#endIdle()
-    for (const child of this.#busy) endChild(child)
+    for (const { child } of this.#busy) endChild(child)
   }
 
   async #exchange(order: BuilderOrder, limits: BuilderLimits): Promise<unknown> {
     this.#assertOpen()
-    const child = this.#takeIdle() ?? (await this.#start())
-    this.#busy.add(child)
+    const builder = this.#takeIdle() ?? (await this.#start())
+    const { child } = builder
+    this.#busy.add(builder)
     try {
       this.#assertOpen()
       setAwake(child, limits.keepsAwake !== false)
-      const reply = await converse(child, order, limits)
-      const mayStay = order.kind !== 'build' && (await memoryOf(child)) <= KEPT_BYTES
-      if (mayStay && !this.#isClosed) this.#keep(child)
+      const reply = await converse(this.#clock, builder, order, limits)
+      const mayStay = order.kind !== 'build' && (await anonymousBytesOf(child.pid as number)) <= KEPT_BYTES
+      if (mayStay && !this.#isClosed) this.#keep(builder)
       else endChild(child)
       return reply
     } catch (error) {
@@ -66,36 +70,35 @@ export class BuilderProcess {
       this.#assertOpen()
       throw error
     } finally {
-      this.#busy.delete(child)
+      this.#busy.delete(builder)
       setAwake(child, false)
     }
   }
 
-  async #start(): Promise<ChildProcess> {
-    const child = await startChild(this.#entry)
-    child.once('exit', () => {
-      if (this.#idle === child) this.#takeIdle()
+  async #start(): Promise<Builder> {
+    const builder = { child: await startChild(this.#clock, this.#entry), isReady: false }
+    builder.child.once('exit', () => {
+      if (this.#idle === builder) this.#takeIdle()
     })
-    return child
+    return builder
   }
 
-  #takeIdle(): ChildProcess | undefined {
-    const child = this.#idle
-    clearTimeout(this.#idleTimer)
+  #takeIdle(): Builder | undefined {
+    const builder = this.#idle
+    this.#clock.clear(this.#idleTimer)
     this.#idle = undefined
-    return child
+    return builder
   }
 
-  #keep(child: ChildProcess): void {
+  #keep(builder: Builder): void {
     this.#endIdle()
-    this.#idle = child
-    this.#idleTimer = setTimeout(() => this.#endIdle(), IDLE_MS)
-    this.#idleTimer.unref()
+    this.#idle = builder
+    this.#idleTimer = this.#clock.setTimeout(() => this.#endIdle(), IDLE_MS).unref()
   }
 
   #endIdle(): void {
-    const child = this.#takeIdle()
-    if (child !== undefined) endChild(child)
+    const builder = this.#takeIdle()
+    if (builder !== undefined) endChild(builder.child)
   }
 
   #assertOpen(): void {

@@ -1,8 +1,9 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { setImmediate } from 'node:timers/promises'
 import { messageOf } from '../errors.js'
+import type { Clock } from '../platform/clock.js'
+import { processWide } from '../platform/process-wide.js'
 import { missingGrant } from '../protocol/permission.js'
 import { NoBuilder } from './builder-failure.js'
 
@@ -19,10 +20,26 @@ export interface BuilderEntry {
 }
 
 /** The children of all runtimes; one listener ends them with this process. */
-const running = new Set<ChildProcess>()
+interface Builders {
+  readonly running: Set<ChildProcess>
+  readonly endAll: () => void
+}
+
+function sharedBuilders(): Builders {
+  return processWide('builders', () => {
+    const running = new Set<ChildProcess>()
+    const endAll = (): void => {
+      for (const child of running) endChild(child)
+    }
+    return { running, endAll }
+  })
+}
 
 /** @throws NoBuilder where no process can be started, with the reason. */
-export async function startChild({ path, node, execArgv, env }: BuilderEntry): Promise<ChildProcess> {
+export async function startChild(
+  clock: Clock,
+  { path, node, execArgv, env }: BuilderEntry,
+): Promise<ChildProcess> {
   if ('reason' in node) throw new NoBuilder(node.reason)
   const grant = missingGrant('child')
   if (grant !== undefined)
@@ -42,10 +59,12 @@ export async function startChild({ path, node, execArgv, env }: BuilderEntry): P
   // Its end is noticed by the order that waits for it.
   child.on('error', () => undefined)
   if (child.pid === undefined) {
-    const why = await Promise.race([once(child, 'error'), setImmediate(['it has no process number'])])
+    const later = new Promise<void>((resolve) => clock.setImmediate(resolve))
+    const why = await Promise.race([once(child, 'error'), later.then(() => ['it has no process number'])])
     if (child.connected) child.disconnect()
     throw new NoBuilder(messageOf(why[0]))
   }
+  const { running, endAll } = sharedBuilders()
   if (running.size === 0) process.on('exit', endAll)
   running.add(child)
   child.once('exit', () => forget(child))
@@ -70,11 +89,8 @@ export function setAwake(child: ChildProcess, isAwake: boolean): void {
   }
 }
 
-function endAll(): void {
-  for (const child of running) endChild(child)
-}
-
 function forget(child: ChildProcess): void {
+  const { running, endAll } = sharedBuilders()
   if (running.delete(child) && running.size === 0) process.off('exit', endAll)
 }
 

@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
 import { messageOf } from '../errors.js'
+import type { Clock, Timer } from '../platform/clock.js'
+import { anonymousBytesOf } from '../platform/process-memory.js'
 import type { BuilderMessage, BuilderOrder, RejectedForm } from '../protocol/builder-messages.js'
 import type { Signature } from '../tensors/tensor.js'
 import { BuilderDeath, type DeathCause, NoBuilder } from './builder-failure.js'
@@ -27,53 +28,60 @@ export interface BuilderLimits {
 
 const NOT_OURS = 'if a bundler has made its file, see that `builderEntry` is `tbcoin-engine/artifact-builder`'
 
-/** Processes that have come up. */
-const readyChildren = new WeakSet<ChildProcess>()
+/** A process that carries out orders. */
+export interface Builder {
+  readonly child: ChildProcess
+  /** True once it has come up. */
+  isReady: boolean
+}
 
 /**
  * Gives a process an order and resolves with its reply.
  * @throws BuilderDeath; NoBuilder if it has not come up, or can load no model. It is to be ended then.
  */
-export function converse(child: ChildProcess, order: BuilderOrder, limits: BuilderLimits): Promise<unknown> {
+export function converse(
+  clock: Clock,
+  builder: Builder,
+  order: BuilderOrder,
+  limits: BuilderLimits,
+): Promise<unknown> {
+  const { child } = builder
   return new Promise((resolve, reject) => {
-    const awake = (timer: NodeJS.Timeout): NodeJS.Timeout =>
-      limits.keepsAwake === false ? timer.unref() : timer
+    const awake = (timer: Timer): Timer => (limits.keepsAwake === false ? timer.unref() : timer)
     let step = 'start'
     let signature: Signature | undefined
-    let isReady = readyChildren.has(child)
     const rejected: RejectedForm[] = []
     const settle = (): void => {
-      clearTimeout(timer)
-      clearTimeout(stepTimer)
-      clearInterval(watch)
+      clock.clear(timer)
+      clock.clear(stepTimer)
+      clock.clear(watch)
       child.off('message', onMessage).off('exit', onExit).off('error', onError)
     }
     const die = (kind: DeathCause, why: string): void => {
       settle()
       reject(
-        isReady
+        builder.isReady
           ? new BuilderDeath(kind, why, { step, rejected, signature })
           : new NoBuilder(`${why}, before it was ready; ${NOT_OURS}`),
       )
     }
-    const within = (limitMs: number, what: string): NodeJS.Timeout =>
-      awake(setTimeout(() => die('limit', `it did not ${what} within ${limitMs} ms`), limitMs))
+    const within = (limitMs: number, what: string): Timer =>
+      awake(clock.setTimeout(() => die('limit', `it did not ${what} within ${limitMs} ms`), limitMs))
     const begin = (): void => {
-      isReady = true
-      readyChildren.add(child)
-      clearTimeout(timer)
+      builder.isReady = true
+      clock.clear(timer)
       timer = limits.timeoutMs === 0 ? undefined : within(limits.timeoutMs, 'return')
     }
     const enter = (name: string): void => {
       step = name
-      clearTimeout(stepTimer)
+      clock.clear(stepTimer)
       const limitMs = limits.stepTimeoutMs?.[name]
       stepTimer = limitMs === undefined ? undefined : within(limitMs, `return from the step "${name}"`)
     }
     const onMessage = (message: BuilderMessage): void => {
       if (message?.kind === 'ready') begin()
       // Messages of another program are not for this one.
-      else if (!isReady) return
+      else if (!builder.isReady) return
       else if (message?.kind === 'step') enter(message.step)
       else if (message?.kind === 'loaded') signature = message.signature
       else if (message?.kind === 'rejected') rejected.push(message.rejected)
@@ -91,13 +99,13 @@ export function converse(child: ChildProcess, order: BuilderOrder, limits: Build
         die(FROM_OUTSIDE.includes(signal) ? 'killed' : 'fault', `the process that tried it died of ${signal}`)
     }
     const onError = (error: Error): void => die('killed', error.message)
-    let timer: NodeJS.Timeout | undefined
-    let stepTimer: NodeJS.Timeout | undefined
-    if (isReady) begin()
+    let timer: Timer | undefined
+    let stepTimer: Timer | undefined
+    if (builder.isReady) begin()
     else timer = within(START_MS, 'come up')
     const watch = awake(
-      setInterval(async () => {
-        const bytes = await memoryOf(child)
+      clock.setInterval(async () => {
+        const bytes = await anonymousBytesOf(child.pid as number)
         if (bytes > limits.maxBytes)
           die('limit', `it took more than ${Math.round(limits.maxBytes / 2 ** 20)} MiB of memory`)
       }, WATCH_MS),
@@ -112,10 +120,4 @@ export function converse(child: ChildProcess, order: BuilderOrder, limits: Build
       die('killed', messageOf(error))
     }
   })
-}
-
-/** Memory of a process behind no file; 0 where that is not told. */
-export async function memoryOf({ pid }: ChildProcess): Promise<number> {
-  const text = await readFile(`/proc/${pid}/status`, 'latin1').catch(() => '')
-  return Number(/^RssAnon:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0) * 1024
 }

@@ -1,4 +1,6 @@
+import type { Clock } from '../platform/clock.js'
 import type { FileHash } from '../protocol/builder-messages.js'
+import { isSettled } from '../protocol/model-files.js'
 import type { ArtifactCache, DatedHash } from './artifact-cache.js'
 import { BuilderDeath } from './builder-failure.js'
 import type { BuilderProcess } from './builder-process.js'
@@ -9,11 +11,13 @@ import { done } from './reply.js'
 
 /** Has the content of files read by the builder, and remembers it for as long as they are not touched. */
 export class Digests {
+  readonly #clock: Clock
   readonly #builder: BuilderProcess
   readonly #limits: BuilderLimits
   readonly #fallback: Fallback
 
-  constructor(builder: BuilderProcess, limits: BuilderLimits, fallback: Fallback) {
+  constructor(clock: Clock, builder: BuilderProcess, limits: BuilderLimits, fallback: Fallback) {
+    this.#clock = clock
     this.#builder = builder
     this.#limits = limits
     this.#fallback = fallback
@@ -33,9 +37,11 @@ export class Digests {
     })
     if (reply?.ok !== true) return undefined
     const { files } = reply
+    const nowMs = this.#clock.epoch()
     const stamps = await stampsOf(files.map(({ path }) => path))
-    const isSteady = stamps?.every(({ isSettled }) => isSettled) && stamps[0]?.text === before?.[0]?.text
-    if (stamps === undefined || !isSteady) return files.map((file) => ({ ...file, stamp: '' }))
+    const areSettled = stamps?.every(({ text }) => isSettled(text, nowMs))
+    if (stamps === undefined || !areSettled || stamps[0]?.text !== before?.[0]?.text)
+      return files.map((file) => ({ ...file, stamp: '' }))
     const dated = files.map((file, index) => ({ ...file, stamp: stamps[index]?.text as string }))
     await this.#fallback.guarded(() => cache.saveDigest(source, dated))
     return dated

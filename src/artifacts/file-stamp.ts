@@ -1,19 +1,16 @@
 import { stat } from 'node:fs/promises'
-import { isSettled, stampFrom } from '../protocol/model-files.js'
+import { stampFrom } from '../protocol/model-files.js'
 
 /** What changes when a file is written or replaced. */
 export interface FileStamp {
   readonly text: string
   readonly bytes: number
-  /** Whether a change from now on is sure to change the stamp: its last one is long enough ago. */
-  readonly isSettled: boolean
 }
 
 /** @throws Error if there is no such file. */
 export async function stampOf(path: string): Promise<FileStamp> {
   const stats = await stat(path, { bigint: true })
-  const text = stampFrom(stats)
-  return { text, bytes: Number(stats.size), isSettled: isSettled(text) }
+  return { text: stampFrom(stats), bytes: Number(stats.size) }
 }
 
 /** The stamps of all, or undefined if one cannot be had. */

@@ -1,11 +1,10 @@
 import { dirname, join } from 'node:path'
 import semver from 'semver'
 import { requireHere } from '../package-files.js'
+import { processWide } from '../platform/process-wide.js'
 
 /** From here on the addon can be opened by one thread after another. */
 const REOPENS_SINCE = '1.25.0'
-
-let isKept = false
 
 /** The package onnxruntime-node, which replicas load: it is found from here too. */
 export const onnxRuntime = {
@@ -20,11 +19,12 @@ export const onnxRuntime = {
    * it open, and no thread can open it any more ("Module did not self-register"): an unload would be the last.
    */
   keepOpen(): void {
-    if (isKept) return
-    isKept = true
+    const { looked } = processWide('onnxruntime', () => ({ looked: new Set<string>() }))
     try {
-      if (semver.gte(onnxRuntime.version(), REOPENS_SINCE)) return
       const folder = dirname(requireHere.resolve('onnxruntime-node/package.json'))
+      if (looked.has(folder)) return
+      looked.add(folder)
+      if (semver.gte(onnxRuntime.version(), REOPENS_SINCE)) return
       const addon = join(folder, 'bin', 'napi-v6', process.platform, process.arch, 'onnxruntime_binding.node')
       process.dlopen({ exports: {} }, addon)
     } catch {

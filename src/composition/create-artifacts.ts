@@ -1,17 +1,25 @@
+import { machineTraits } from '../artifacts/artifact-key.js'
 import { Artifacts } from '../artifacts/artifacts.js'
 import { BatchTrials } from '../artifacts/batch-trials.js'
 import { builderEnvironment, builderNode } from '../artifacts/builder-node.js'
 import { type BuilderEntry, PARENT_VARIABLE } from '../artifacts/child-processes.js'
 import type { RuntimeConfig } from '../config.js'
-import { artifactOptionsSchema, userCacheDir } from '../config-artifacts.js'
+import { artifactOptionsSchema } from '../config-artifacts.js'
 import { errors } from '../errors.js'
 import { builderEntry } from '../package-files.js'
+import type { Clock } from '../platform/clock.js'
+import { userCacheDir } from '../platform/user-cache-dir.js'
 import type { Logger } from '../telemetry/logger.js'
 import type { Shortfalls } from '../telemetry/shortfalls.js'
 import { environment, filePathOf, resolverArgv } from './entries.js'
 
 /** @throws ERR_INVALID_OPTIONS in a process that another runtime has started as its builder. */
-export function createArtifacts(config: RuntimeConfig, logger: Logger, shortfalls: Shortfalls): Artifacts {
+export function createArtifacts(
+  clock: Clock,
+  config: RuntimeConfig,
+  logger: Logger,
+  shortfalls: Shortfalls,
+): Artifacts {
   const { artifacts, cacheDir } = config
   const parent = process.env[PARENT_VARIABLE]
   if (parent !== undefined) {
@@ -19,7 +27,13 @@ export function createArtifacts(config: RuntimeConfig, logger: Logger, shortfall
       `createRuntime: process ${parent} has started this one to try its models, and ${process.execPath} runs the application instead; set \`builderExecPath\` to a Node executable`,
     )
   }
+  let traits: readonly string[] | undefined
   const settings = {
+    clock,
+    machine: () => {
+      traits ??= machineTraits()
+      return traits
+    },
     cacheDir: cacheDir === undefined ? userCacheDir() : filePathOf(cacheDir),
     builder: builderOf(config),
     options: typeof artifacts === 'object' ? artifacts : artifactOptionsSchema.parse({}),
@@ -27,8 +41,8 @@ export function createArtifacts(config: RuntimeConfig, logger: Logger, shortfall
   return new Artifacts(settings, logger.child({ component: 'artifacts' }), shortfalls)
 }
 
-export function createTrials(config: RuntimeConfig): BatchTrials {
-  return new BatchTrials(builderOf(config))
+export function createTrials(clock: Clock, config: RuntimeConfig): BatchTrials {
+  return new BatchTrials(clock, builderOf(config))
 }
 
 function builderOf({ builderEntry: moved, builderExecPath }: RuntimeConfig): BuilderEntry {

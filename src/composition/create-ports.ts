@@ -1,30 +1,36 @@
 import type { RuntimeConfig } from '../config.js'
-import { MemoryMeter } from '../memory/accounting.js'
-import { memoryLimit } from '../memory/memory-limit.js'
-import { Reclaimer } from '../memory/reclaim.js'
+import { Allocator } from '../memory/allocator.js'
+import { sharedBallast } from '../memory/gc-ballast.js'
+import { MemoryMeter } from '../memory/memory-meter.js'
 import { inspectSource } from '../models/inspect-source.js'
 import type { Ports } from '../models/ports.js'
 import { systemClock } from '../platform/clock.js'
-import { coresPerProcess } from '../pools/usable-cores.js'
+import { memoryLimit } from '../platform/memory-limit.js'
+import { systemRandom } from '../platform/random.js'
+import { coresPerProcess } from '../platform/usable-cores.js'
 import type { Logger } from '../telemetry/logger.js'
 import { Shortfalls } from '../telemetry/shortfalls.js'
 import { createArtifacts, createTrials } from './create-artifacts.js'
 import { threadHosts } from './thread-hosts.js'
 
 /**
- * The ports of a runtime to this machine.
+ * Makes the ports of a runtime to this machine, and turns off the telemetry of onnxruntime.
  * @throws ERR_INVALID_OPTIONS in a process that another runtime has started as its builder.
  */
 export function createPorts(config: RuntimeConfig, logger: Logger): Ports {
+  // Before the first replica, and here: native code does not see a worker's environment.
+  process.env.ORT_DISABLE_TELEMETRY ??= '1'
   const shortfalls = new Shortfalls(logger)
   return {
     clock: systemClock,
+    random: systemRandom,
     hosts: threadHosts(config),
     inspectSource,
-    artifacts: createArtifacts(config, logger, shortfalls),
-    trials: createTrials(config),
-    meter: new MemoryMeter(systemClock),
-    reclaimer: new Reclaimer(config.memory.allocator),
+    artifacts: createArtifacts(systemClock, config, logger, shortfalls),
+    trials: createTrials(systemClock, config),
+    memory: new MemoryMeter(systemClock),
+    allocator: new Allocator(config.memory.allocator),
+    ballast: sharedBallast(),
     shortfalls,
     cores: coresPerProcess(config.processes),
     memoryBytes: memoryLimit(),

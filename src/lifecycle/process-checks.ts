@@ -1,6 +1,6 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
 import { getHeapStatistics } from 'node:v8'
-import { memoryLimit } from '../memory/memory-limit.js'
+import { memoryLimit } from '../platform/memory-limit.js'
 import type { HealthAnswer } from './health-check.js'
 
 /** Beyond that an allocation may fail, or the kernel choose this process. */

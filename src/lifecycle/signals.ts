@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import closeWithGrace from 'close-with-grace'
 import { MAX_TIMER_MS } from '../config.js'
-import { processState } from '../process-state.js'
+import { processWide } from '../platform/process-wide.js'
 import type { Logger } from '../telemetry/logger.js'
 import type { LifecycleState } from './states.js'
 
@@ -54,11 +54,9 @@ interface SignalState {
   isEnding: boolean
 }
 
-const state = processState(
-  'signals/1',
-  (): SignalState => ({ handled: new Set(), uninstall: undefined, isEnding: false }),
-)
-const { handled } = state
+function sharedState(): SignalState {
+  return processWide('signals', () => ({ handled: new Set(), uninstall: undefined, isEnding: false }))
+}
 
 /**
  * Shuts `one` down at SIGTERM, SIGINT, SIGHUP, SIGQUIT, an uncaught exception or an unhandled rejection,
@@ -68,6 +66,7 @@ const { handled } = state
  * removes the handlers.
  */
 export function handleSignals(one: SignalHandled): () => void {
+  const { handled } = sharedState()
   handled.add(one)
   reinstall()
   return () => {
@@ -76,6 +75,8 @@ export function handleSignals(one: SignalHandled): () => void {
 }
 
 function reinstall(): void {
+  const state = sharedState()
+  const { handled } = state
   // In the middle of an end the handlers for a second signal have to stay.
   if (state.isEnding) return
   state.uninstall?.()
@@ -134,7 +135,7 @@ function reinstall(): void {
 /** In reverse order, one after another; rejects with the first failure once all are over. */
 async function shutdownAll(reason: string): Promise<void> {
   const failures: unknown[] = []
-  for (const one of [...handled].reverse()) {
+  for (const one of [...sharedState().handled].reverse()) {
     await one.shutdown(reason).catch((error: unknown) => failures.push(error))
     if (one.state === 'error') failures.push(new Error('the application did not start or end well'))
   }

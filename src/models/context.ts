@@ -47,7 +47,7 @@ export function createContext(
   closing: AbortSignal,
   events: EngineEvents,
 ): ModelContext {
-  const { clock, meter, memoryBytes, reclaimer } = ports
+  const { clock, memory, memoryBytes, allocator } = ports
   // By default the limit of this process, less a share for memory that no load asks for.
   const budgetBytes = config.memory.budgetBytes ?? Math.floor(BUDGET_SHARE * memoryBytes)
   return {
@@ -59,9 +59,9 @@ export function createContext(
     scope: new AsyncResource('tbcoin-engine.runtime'),
     hold: ports.hold ?? holdLock,
     loadLane: new Lane(clock, config.maxConcurrentLoads),
-    governor: new MemoryGovernor(budgetBytes, async () => (await meter.recent()).pssBytes),
+    governor: new MemoryGovernor(budgetBytes, async () => (await memory.recent()).pssBytes),
     overlap: new Overlap(),
-    endings: new EndingPools(clock, logger, reclaimer),
+    endings: new EndingPools(clock, logger, allocator),
     loaders: new Map([['onnx', undefined]]),
     logLevel: config.logLevel,
     events,

@@ -40,7 +40,7 @@ function poolOf(
   prepared: Prepared,
   onFailed: (cause: Error) => void,
 ): VersionPool {
-  const { clock, config, logger } = context
+  const { clock, ballast, config, logger } = context
   const { spec, subject } = version
   const log = logger.child({ component: 'pool', ...subject })
   const sessionOptions = sessionOptionsOf(context, version)
@@ -64,6 +64,7 @@ function poolOf(
   return new VersionPool(
     {
       clock,
+      ballast,
       ...subject,
       replicas: replicaCount(context, version, asked),
       maxQueue: spec.config.maxQueue ?? config.maxQueue,

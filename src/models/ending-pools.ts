@@ -1,4 +1,4 @@
-import type { Reclaimer } from '../memory/reclaim.js'
+import type { Allocator } from '../memory/allocator.js'
 import type { Clock } from '../platform/clock.js'
 import type { StuckReplica } from '../pools/replica.js'
 import type { VersionPool } from '../pools/version-pool.js'
@@ -15,15 +15,15 @@ export interface PoolEnding {
 export class EndingPools {
   readonly #clock: Clock
   readonly #logger: Logger
-  readonly #reclaimer: Pick<Reclaimer, 'reclaim'>
+  readonly #allocator: Pick<Allocator, 'reclaim'>
   readonly #pools = new Set<VersionPool>()
   /** Ends of pools that have no request left; each resolves when their memory is given back. */
   readonly #departures = new Set<Promise<unknown>>()
 
-  constructor(clock: Clock, logger: Logger, reclaimer: Pick<Reclaimer, 'reclaim'>) {
+  constructor(clock: Clock, logger: Logger, allocator: Pick<Allocator, 'reclaim'>) {
     this.#clock = clock
     this.#logger = logger
-    this.#reclaimer = reclaimer
+    this.#allocator = allocator
   }
 
   get pools(): readonly VersionPool[] {
@@ -87,7 +87,7 @@ export class EndingPools {
     const stuck = await pool.stop(timeoutMs)
     const gone = pool.gone().then(() => this.#pools.delete(pool))
     inBackground({ logger: this.#logger }, gone, 'the end of a pool')
-    await this.#reclaimer.reclaim()
+    await this.#allocator.reclaim()
     if (stuck.length === 0) await gone.catch(() => undefined)
     if (pool.leaseCount > 0) {
       this.#logger.error({ requests: pool.leaseCount }, 'a pool was stopped with requests open')

@@ -31,7 +31,7 @@ export class Evictor implements Neighbours {
 
   /** Waits for memory that is about to come back, else evicts; resolves with false if it can do neither. */
   async makeRoom(model: string): Promise<boolean> {
-    const { endings, meter } = this.#context
+    const { endings, memory } = this.#context
     const holders = this.#catalogue.versions().map((version) => this.#holder(version))
     const action = planRoom(model, endings.isMemoryComing, holders)
     if (action.kind === 'refuse') return false
@@ -40,7 +40,7 @@ export class Evictor implements Neighbours {
       await this.#evict(version, () => isUnused(this.#holder(version)), 'memory')
     } else {
       await endings.nextDeparture()
-      await meter.read()
+      await memory.read()
     }
     return true
   }

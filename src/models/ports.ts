@@ -1,8 +1,10 @@
 import type { Artifacts } from '../artifacts/artifacts.js'
 import type { BatchTrials } from '../artifacts/batch-trials.js'
-import type { MemoryMeter } from '../memory/accounting.js'
-import type { Reclaimer } from '../memory/reclaim.js'
+import type { Allocator } from '../memory/allocator.js'
+import type { GcBallast } from '../memory/gc-ballast.js'
+import type { MemoryMeter } from '../memory/memory-meter.js'
 import type { Clock } from '../platform/clock.js'
+import type { Random } from '../platform/random.js'
 import type { ReplicaHost } from '../pools/replica-host.js'
 import type { LogLevel, LogLine } from '../protocol/messages.js'
 import type { Shortfalls } from '../telemetry/shortfalls.js'
@@ -25,6 +27,7 @@ export interface HostOrder {
 /** All that this folder needs of the machine it runs on; `src/composition` makes the real ones. */
 export interface Ports {
   readonly clock: Clock
+  readonly random: Random
   /** Returns what makes the hosts of one pool. */
   readonly hosts: (order: HostOrder) => () => ReplicaHost
   /** Looks at a file or folder before anything is started for it. */
@@ -32,8 +35,12 @@ export interface Ports {
   readonly artifacts: Pick<Artifacts, 'prepare' | 'release' | 'close'>
   /** Where batches are tried with rows that could be the end of a process. */
   readonly trials: Pick<BatchTrials, 'run' | 'close'>
-  readonly meter: Pick<MemoryMeter, 'read' | 'recent' | 'last'>
-  readonly reclaimer: Pick<Reclaimer, 'reclaim' | 'stats' | 'whileLoading' | 'noteShortfall'>
+  /** Measures what this process holds. */
+  readonly memory: Pick<MemoryMeter, 'read' | 'recent' | 'last'>
+  /** Gives freed memory back to the system. */
+  readonly allocator: Pick<Allocator, 'reclaim' | 'stats' | 'whileLoading' | 'noteShortfall'>
+  /** Keeps V8 from collecting once for every few answers. */
+  readonly ballast: Pick<GcBallast, 'join' | 'leave' | 'count'>
   readonly shortfalls: Shortfalls
   /** What `auto` replicas are counted by. */
   readonly cores: number

@@ -31,7 +31,7 @@ export async function prepareLoad(context: ModelContext, version: VersionRecord)
  * @throws ERR_MODEL_LOAD, ERR_UNSUPPORTED_MODEL, ERR_WARMUP, ERR_RUNTIME_CLOSED
  */
 async function prepareModel(context: ModelContext, version: VersionRecord): Promise<Prepared> {
-  const { config, artifacts, reclaimer, shortfalls } = context
+  const { config, artifacts, allocator, shortfalls } = context
   const { spec, subject } = version
   const isOurs = hasBuiltInLoader(context, version)
   const warmUp = warmUpFrom(spec.config.sample, subject)
@@ -45,7 +45,7 @@ async function prepareModel(context: ModelContext, version: VersionRecord): Prom
     check: (files) => checkContent(version, files),
     samples: warmUp === undefined ? undefined : (signature) => [warmUp.inputs(signature)],
   }
-  reclaimer.noteShortfall(shortfalls)
+  allocator.noteShortfall(shortfalls)
   const prepared = await artifacts.prepare(order).finally(() => shortfalls.tell())
   // The content is the same; the stamps may be newer.
   if (prepared.files !== undefined) version.note({ files: prepared.files })
@@ -58,7 +58,7 @@ export function whileLoading<T>(
   { entry }: Prepared,
   load: () => Promise<T>,
 ): Promise<T> {
-  return context.reclaimer.whileLoading(entry !== undefined, load)
+  return context.allocator.whileLoading(entry !== undefined, load)
 }
 
 /** Waits for a place among the loads that may run at the same time. */

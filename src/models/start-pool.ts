@@ -1,7 +1,7 @@
 import type { Prepared } from '../artifacts/artifacts.js'
-import type { MemoryReading } from '../memory/accounting.js'
 import type { Reservation } from '../memory/governor.js'
 import type { Change } from '../memory/overlap.js'
+import type { MemoryReading } from '../platform/process-memory.js'
 import type { VersionPool } from '../pools/version-pool.js'
 import { inBackground } from '../telemetry/in-background.js'
 import { assertOpen, type ModelContext } from './context.js'
@@ -20,12 +20,12 @@ export async function startPool(
   prepared: Prepared,
   room: Reservation,
 ): Promise<void> {
-  const { meter } = context
+  const { memory } = context
   let load: Load | undefined
   try {
     load = await inLoadLane(context, prepared, async () => {
       assertOpen(context)
-      load = { change: context.overlap.begin(), before: await meter.recent() }
+      load = { change: context.overlap.begin(), before: await memory.recent() }
       await whileLoading(context, prepared, () =>
         pool.start((signature) => {
           version.note({ signature })
@@ -58,7 +58,7 @@ async function complete(
   { change, before }: Load,
 ): Promise<void> {
   const measure = async (): Promise<number> => {
-    const { pssBytes } = await context.meter.read()
+    const { pssBytes } = await context.memory.read()
     return Math.max(0, pssBytes - before.pssBytes)
   }
   try {

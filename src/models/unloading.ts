@@ -37,7 +37,7 @@ export function unload(
 }
 
 async function drainMeasured(
-  { clock, meter, overlap }: ModelContext,
+  { clock, memory, overlap }: ModelContext,
   name: string,
   versions: readonly ModelVersion[],
   trigger: string,
@@ -45,11 +45,11 @@ async function drainMeasured(
   const startedAtMs = clock.now()
   const isWhole = versions.every(({ pool }) => pool === undefined || pool.servingCount >= pool.wanted)
   const change = overlap.begin()
-  const reading = meter.recent()
+  const reading = memory.recent()
   const drains = versions.map((version) => version.drain(trigger, { after: reading }))
   const reports = await Promise.all(drains)
   const before = await reading
-  const after = await meter.read()
+  const after = await memory.read()
   const bytesReturned = Math.max(0, before.pssBytes - after.pssBytes)
   const isAlone = change.end()
   const [only, ...others] = versions

@@ -1,5 +1,5 @@
 import { errors } from '../errors.js'
-import { answerCredit } from '../memory/answer-credit.js'
+import type { GcBallast } from '../memory/gc-ballast.js'
 import { ALIGNMENT, type Answer, type OwnElements } from '../protocol/messages.js'
 import { aligned, elementsIn, INLINE_BYTES, viewOf } from '../protocol/pack-layout.js'
 import type { BatchPlan, Padding } from '../tensors/batch-plan.js'
@@ -22,8 +22,10 @@ interface Arrived extends Tensor {
 export class AnswerReader {
   readonly #specs: readonly TensorSpec[]
   readonly #names: readonly string[]
+  readonly #ballast: Pick<GcBallast, 'count'>
 
-  constructor({ outputs }: Signature) {
+  constructor({ outputs }: Signature, ballast: Pick<GcBallast, 'count'>) {
+    this.#ballast = ballast
     this.#specs = outputs
     this.#names = outputs.map(({ name }) => name)
   }
@@ -43,7 +45,7 @@ export class AnswerReader {
     const tensors = names.map((_, index): Tensor => {
       const { type, dims, data, output, isInline } = this.#arrived(answer, index, wanted, buffer)
       if (!isInline) {
-        answerCredit.count(data)
+        this.#ballast.count(data)
         return cutBack({ type, dims, data }, output, padding, length)
       }
       const own = newElements(type, data.length)

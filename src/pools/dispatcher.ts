@@ -39,7 +39,7 @@ export class Dispatcher {
   readonly #replicas: ReplicaSet
   readonly #batching: Batching
   readonly #sideWork: SideWork
-  readonly #packs = new PackAssembler()
+  readonly #packs: PackAssembler
   readonly #costs = new RunCosts()
   #delay: Timer | undefined
   readonly #requeue = new Requeue()
@@ -63,6 +63,7 @@ export class Dispatcher {
     this.#listener = listener
     this.#settings = settings
     this.#clock = settings.clock
+    this.#packs = new PackAssembler(settings.ballast)
     this.#queue = queue
     this.#replicas = replicas
     this.#batching = batching

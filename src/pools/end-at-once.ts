@@ -1,4 +1,4 @@
-import { loadLibc } from '../protocol/libc.js'
+import { loadLibc } from '../platform/libc.js'
 
 /** What is used of a global that the types of Node leave to those of browsers. */
 interface WebAssemblyGlobal {

@@ -1,3 +1,4 @@
+import type { GcBallast } from '../memory/gc-ballast.js'
 import type { Answer } from '../protocol/messages.js'
 import type { BatchPlan } from '../tensors/batch-plan.js'
 import { RecycledBuffers } from '../tensors/recycled-buffers.js'
@@ -11,9 +12,15 @@ const FIRST_ANSWER_BYTES = 1_024
 /** Writes packs into buffers that come back, with room for the answers, and reads these. */
 export class PackAssembler {
   readonly #buffers = new RecycledBuffers()
+  readonly #ballast: Pick<GcBallast, 'count'>
   #signature: Signature = { inputs: [], outputs: [] }
-  #answers = new AnswerReader(this.#signature)
+  #answers: AnswerReader
   #answerBytes = FIRST_ANSWER_BYTES
+
+  constructor(ballast: Pick<GcBallast, 'count'>) {
+    this.#ballast = ballast
+    this.#answers = new AnswerReader(this.#signature, ballast)
+  }
 
   /** Bytes that an answer takes of a buffer for each row, as last seen. */
   get answerBytes(): number {
@@ -27,7 +34,7 @@ export class PackAssembler {
   /** To be called when the model is loaded. */
   open(signature: Signature): void {
     this.#signature = signature
-    this.#answers = new AnswerReader(signature)
+    this.#answers = new AnswerReader(signature, this.#ballast)
   }
 
   /** See `checkIntact` of a pack. */

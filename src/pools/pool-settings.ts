@@ -1,3 +1,4 @@
+import type { GcBallast } from '../memory/gc-ballast.js'
 import type { Clock } from '../platform/clock.js'
 import type { LoadDone, LoadTask } from '../protocol/messages.js'
 import type { Outputs, Signature, Tensor } from '../tensors/tensor.js'
@@ -6,6 +7,8 @@ import type { StuckReplica } from './replica.js'
 
 export interface PoolSettings {
   readonly clock: Clock
+  /** Counts what is received from the threads. */
+  readonly ballast: Pick<GcBallast, 'join' | 'leave' | 'count'>
   readonly model: string
   readonly version: string
   readonly replicas: number

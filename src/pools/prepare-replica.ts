@@ -11,7 +11,7 @@ import type { Replica } from './replica.js'
 /** Has a new replica load its model and, unless there is no sample or `isGivenUp()`, run the sample. */
 export async function prepareReplica(
   replica: Replica,
-  { model, version, loadTimeoutMs }: PoolSettings,
+  { model, version, loadTimeoutMs, ballast }: PoolSettings,
   { task, warmUp, onLoaded }: PoolSource,
   isGivenUp: () => boolean,
 ): Promise<Signature> {
@@ -33,6 +33,6 @@ export async function prepareReplica(
     })
   }
   const { buffer } = reply as RunDone
-  warmUp.check(new AnswerReader(signature).single(result.answer, undefined, buffer))
+  warmUp.check(new AnswerReader(signature, ballast).single(result.answer, undefined, buffer))
   return signature
 }

@@ -1,7 +1,7 @@
 import { writeSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { isMainThread } from 'node:worker_threads'
-import { processState } from '../process-state.js'
+import { processWide } from '../platform/process-wide.js'
 import { CELL_COUNT, INSIDE_NATIVE, NONE, RUN, SENT, STATE, STOP } from '../protocol/guard-cells.js'
 import { sharedTurns, type Turn } from '../protocol/turn.js'
 import { isExiting } from '../telemetry/aside.js'
@@ -99,7 +99,7 @@ export class GuardSlot {
 }
 
 function registry(): GuardRegistry {
-  return processState('replica-guard', () => {
+  return processWide('replica-guard', () => {
     const slots = new Set<GuardSlot>()
     // Before the host starts threads that may have runtimes of their own.
     sharedTurns()

@@ -1,6 +1,5 @@
 import { AsyncResource } from 'node:async_hooks'
 import { errors } from '../errors.js'
-import { answerCredit } from '../memory/answer-credit.js'
 import type { Timer } from '../platform/clock.js'
 import type { Signature } from '../tensors/tensor.js'
 import { Batching, type BatchingMemory } from './batching.js'
@@ -56,7 +55,7 @@ export class VersionPool implements LeaseHolder {
     this.settings = settings
     this.#listener = listener
     this.#source = source
-    answerCredit.join()
+    settings.ballast.join()
     this.#batching = new Batching(settings.batching, memory)
     this.#replicas = new ReplicaSet(settings, source, createHost, {
       available: (replica) => {
@@ -215,7 +214,7 @@ export class VersionPool implements LeaseHolder {
    */
   stop(timeoutMs: number): Promise<StuckReplica[]> {
     return this.#scope.runInAsyncScope(() => {
-      if (this.#state !== 'stopped') answerCredit.leave()
+      if (this.#state !== 'stopped') this.settings.ballast.leave()
       this.#state = 'stopped'
       const error = this.#unavailable()
       this.rejectAll(error)

@@ -18,7 +18,15 @@ interface Coded {
 }
 
 const MAX_DEPTH = 8
-const OWN_KEYS = new Set(['name', 'message', 'stack', 'code', 'cause', 'errors', 'retryable'])
+const OWN_KEYS: ReadonlySet<string> = new Set([
+  'name',
+  'message',
+  'stack',
+  'code',
+  'cause',
+  'errors',
+  'retryable',
+])
 
 /** Never throws, and what it returns can be sent, whatever has been thrown. */
 export function encodeError(value: unknown): EncodedError {

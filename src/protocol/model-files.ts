@@ -26,11 +26,14 @@ export function stampFrom({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): st
   return [dev, ino, size, mtimeNs, ctimeNs].join(':')
 }
 
-/** Whether a change from now on is sure to change the stamp: the last change is long enough ago. */
-export function isSettled(stamp: string): boolean {
+/**
+ * Returns whether a change after `nowMs`, a time no later than that of the stamp's reading, is sure to change the stamp:
+ * the last change is long enough ago.
+ */
+export function isSettled(stamp: string, nowMs: number): boolean {
   const ctimeNs = BigInt(stamp.slice(stamp.lastIndexOf(':') + 1))
   const isCoarse = ctimeNs % 1_000_000_000n === 0n
-  return Date.now() - Number(ctimeNs / 1_000_000n) > (isCoarse ? COARSE_MS : FINE_MS)
+  return nowMs - Number(ctimeNs / 1_000_000n) > (isCoarse ? COARSE_MS : FINE_MS)
 }
 
 /** Returns the error of a file that does not hold any more what it held when its version was read first. */

@@ -1,5 +1,7 @@
 import { errors, messageOf } from '../errors.js'
 import type { Clock } from '../platform/clock.js'
+import type { Random } from '../platform/random.js'
+import type { EngineEvents } from '../telemetry/engine-events.js'
 import type { Logger } from '../telemetry/logger.js'
 import { cleanValue } from './clean-value.js'
 import type { Initializing, ManagedResource } from './managed-resource.js'
@@ -17,9 +19,17 @@ export interface InitializationRequest {
   readonly timeoutMs: number
 }
 
+/** The ports of a manager; those of the machine, and a bus of its own, where it is given none. */
+export interface ResourcePorts {
+  readonly clock?: Clock
+  readonly random?: Random
+  readonly events?: EngineEvents
+}
+
 /** What an initialisation needs of the manager. */
 export interface Surroundings {
   readonly clock: Clock
+  readonly random: Random
   readonly logger: Logger
   readonly cleanupTimeoutMs: number
   /** Counts up with every call. */
@@ -97,7 +107,7 @@ export class Initialization implements Initializing {
         (working) => this.#abandon(working),
       )
     try {
-      return await retry(this.#surroundings.clock, attempt, policy, signal, (err, failures, delayMs) => {
+      return await retry(this.#surroundings, attempt, policy, signal, (err, failures, delayMs) => {
         this.#surroundings.logger.warn(
           { resource: name, failures, attempts: policy.attempts, delayMs: Math.round(delayMs), err },
           'an initializer failed and is called again',

@@ -4,13 +4,14 @@ import { parseOptions } from '../config.js'
 import { errors, messageOf } from '../errors.js'
 import { type Transition, transitionOf } from '../lifecycle/states.js'
 import { type Clock, systemClock } from '../platform/clock.js'
+import { systemRandom } from '../platform/random.js'
 import { Announcer } from '../telemetry/announcer.js'
 import { Emitter } from '../telemetry/emitter.js'
 import { EngineEvents } from '../telemetry/engine-events.js'
 import { createLogger, type Logger, takeLogger } from '../telemetry/logger.js'
 import { Cleanup, cleanupOrder, summarize } from './cleanup.js'
 import { checkHealth } from './health.js'
-import { Initialization, type Surroundings } from './initialization.js'
+import { Initialization, type ResourcePorts, type Surroundings } from './initialization.js'
 import {
   ManagedResource,
   type ResourceHealth,
@@ -56,12 +57,10 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
   readonly #surroundings: Surroundings
   #closing: Promise<void> | undefined
 
-  /**
-   * @param events the bus of a runtime; without one the manager has its own
-   * @throws ERR_INVALID_OPTIONS
-   */
-  constructor(options: ResourceManagerOptions = {}, clock: Clock = systemClock, events?: EngineEvents) {
+  /** @throws ERR_INVALID_OPTIONS */
+  constructor(options: ResourceManagerOptions = {}, ports: ResourcePorts = {}) {
     super({ transition: true })
+    const { clock = systemClock, random = systemRandom, events } = ports
     this.#clock = clock
     const [logger, input] = takeLogger(options, 'ResourceLifecycleManager')
     const config = parseOptions(managerSchema, input, 'ResourceLifecycleManager')
@@ -78,6 +77,7 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
     let order = 0
     this.#surroundings = {
       clock,
+      random,
       logger: this.#logger,
       cleanupTimeoutMs: config.cleanupTimeoutMs,
       nextOrder: () => {

@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../platform/clock.js'
+import type { Random } from '../platform/random.js'
 import type { RetryPolicy } from './options.js'
 import { untilAborted } from './until-aborted.js'
 
@@ -11,17 +12,22 @@ export function retryDelayMs(policy: RetryPolicy, failures: number, random: numb
   return random * Math.min(policy.maxDelayMs, policy.minDelayMs * policy.factor ** (failures - 1))
 }
 
+/** Where the waits come from. */
+export interface RetryPorts {
+  readonly clock: Clock
+  readonly random: Random
+}
+
 /**
  * Calls `attempt` until it succeeds or the policy's attempts are spent; then rejects with the
  * last error. An abort ends a wait at once; an attempt has to mind the signal itself.
  */
 export async function retry<T>(
-  clock: Clock,
+  { clock, random }: RetryPorts,
   attempt: () => Promise<T>,
   policy: RetryPolicy,
   signal: AbortSignal,
   onFailure: (error: unknown, failures: number, delayMs: number) => void,
-  random: () => number = Math.random,
 ): Promise<T> {
   for (let failures = 1; ; failures += 1) {
     try {

@@ -18,7 +18,9 @@ const getBuffer = getterOf<ArrayBufferLike>('buffer')
 const getOffset = getterOf<number>('byteOffset')
 const { keys, set } = prototype as Pick<Uint8Array, 'keys' | 'set'>
 
-const classes = new Map(Object.values(ARRAY_CLASSES).map((own) => [own.name, own]))
+const classes: ReadonlyMap<string, (typeof ARRAY_CLASSES)[keyof typeof ARRAY_CLASSES]> = new Map(
+  Object.values(ARRAY_CLASSES).map((own) => [own.name, own]),
+)
 
 function getterOf<T>(key: PropertyKey): (this: unknown) => T {
   return Object.getOwnPropertyDescriptor(prototype, key)?.get as (this: unknown) => T

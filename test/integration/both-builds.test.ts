@@ -3,17 +3,12 @@ import * as esm from 'tbcoin-engine'
 import { afterEach, describe, expect, it } from 'vitest'
 import { ChannelMessages } from '../fixtures/channel-messages.js'
 import * as graphs from '../fixtures/graphs.js'
+import { guardSlots, processParts } from '../fixtures/process-parts.js'
 import { tempRepository } from '../fixtures/temp-repository.js'
 
 const cjs = createRequire(import.meta.url)('tbcoin-engine') as typeof esm
 const builds = { import: esm, require: cjs }
 
-interface Guard {
-  readonly slots: Set<object>
-}
-
-const guard = (): Guard =>
-  (globalThis as { [key: symbol]: unknown })[Symbol.for('tbcoin-engine.replica-guard')] as Guard
 const listeners = (): number[] =>
   ['exit', 'SIGTERM', 'uncaughtException'].map((event) => process.listenerCount(event))
 
@@ -65,10 +60,11 @@ describe('the two builds of the package', () => {
       open.push(await builds[build].createRuntime(options))
     }
     await start('import')
-    const [slots, handlers] = [guard().slots.size, listeners()]
+    const [slots, handlers, parts] = [guardSlots().size, listeners(), { ...processParts() }]
     await start('require')
-    expect(guard().slots.size).toBe(slots + 1)
+    expect(guardSlots().size).toBe(slots + 1)
     expect(listeners()).toEqual(handlers)
+    for (const [name, part] of Object.entries(processParts())) expect(part, name).toBe(parts[name])
     for (const runtime of open) {
       const { y } = await runtime.predict('answer', { x: [1] })
       expect(Number(y?.data[0])).toBe(8)

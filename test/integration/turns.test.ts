@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { guardSlots } from '../fixtures/process-parts.js'
 import { gate, runtime, start } from './bed.js'
 import type { Gate } from './gate.js'
 import { ask, codeOf, type GatedConfig, loadGated } from './kit.js'
@@ -10,9 +11,7 @@ afterEach(() => expect(waiting()).toBe(0))
 
 /** Threads of this process that wait for their turn. */
 function waiting(): number {
-  const registry = (globalThis as Record<symbol, unknown>)[Symbol.for('tbcoin-engine.replica-guard')]
-  const { slots } = registry as { slots: Set<{ isWaiting: boolean }> }
-  return [...slots].filter((slot) => slot.isWaiting).length
+  return [...guardSlots()].filter((slot) => slot.isWaiting).length
 }
 
 async function until(isTrue: () => boolean): Promise<void> {

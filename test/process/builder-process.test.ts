@@ -1,3 +1,5 @@
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -5,9 +7,12 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { BuilderDeath } from '../../src/artifacts/builder-failure.js'
 import { BuilderProcess } from '../../src/artifacts/builder-process.js'
 import type { BuilderLimits } from '../../src/artifacts/converse.js'
+import { systemClock } from '../../src/platform/clock.js'
 import type { BuilderOrder } from '../../src/protocol/builder-messages.js'
+import { FakeClock } from '../fixtures/fake-clock.js'
 import { bigLoad, constantAnswer } from '../fixtures/graphs.js'
 import { squaresUntilFive } from '../fixtures/hostile-graphs.js'
+import { processParts } from '../fixtures/process-parts.js'
 import { tempFolder } from '../fixtures/temp-folder.js'
 
 const folder = tempFolder()
@@ -21,7 +26,7 @@ const entry = {
 }
 let builder: BuilderProcess
 beforeEach(() => {
-  builder = new BuilderProcess(entry)
+  builder = new BuilderProcess(systemClock, entry)
 })
 afterEach(() => builder.close())
 
@@ -53,7 +58,27 @@ async function deathOver(order: BuilderOrder, limits: Partial<BuilderLimits>): P
   return error as BuilderDeath
 }
 
+/** The processes of all builders here. */
+function running(): ReadonlySet<ChildProcess> {
+  return (processParts()['builders/1'] as { running: Set<ChildProcess> }).running
+}
+
 describe('a builder', () => {
+  it('is ended when it has had no order for two seconds of its clock', async () => {
+    const clock = new FakeClock()
+    builder = new BuilderProcess(clock, entry)
+    expect(await builder.run(hash, unlimited)).toMatchObject({ ok: true })
+    await clock.advance(1_999)
+    expect(await builder.run(hash, unlimited)).toMatchObject({ ok: true })
+    const [child] = [...running()] as [ChildProcess]
+    await clock.advance(1_999)
+    expect([...running()]).toEqual([child])
+    const gone = once(child, 'exit')
+    await clock.advance(1)
+    expect(await gone).toEqual([null, 'SIGKILL'])
+    expect(clock.pending).toBe(0)
+  })
+
   it('carries out orders beside any number of others that are never done', async () => {
     const hung = Array.from({ length: 3 }, () =>
       builder.run(probe(endless), unlimited).catch((error: unknown) => error),

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest'
 import { messageOf, runChild } from '../fixtures/process/run-child.js'
 
-const module = new URL('../../dist/src/memory/answer-credit.js', import.meta.url).href
+const module = new URL('../../dist/src/memory/gc-ballast.js', import.meta.url).href
 
-it('large answers cost the main thread fewer full collections with credit than without', async () => {
+it('large answers cost the main thread fewer full collections with ballast than without', async () => {
   const child = await runChild('large-answers.mjs', { input: { module, answers: 1_024 } })
   expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })
   const counts = messageOf(child, 'collections') as unknown as { without: number; with: number }

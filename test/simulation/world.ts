@@ -1,6 +1,7 @@
 import { parseOptions, type RuntimeConfig, type RuntimeConfigInput, runtimeSchema } from '../../src/config.js'
 import { ERROR_TABLE } from '../../src/errors.js'
 import { type LifecycleState, TRANSITIONS } from '../../src/lifecycle/states.js'
+import { GcBallast } from '../../src/memory/gc-ballast.js'
 import { createContext } from '../../src/models/context.js'
 import { ModelLifecycleManager } from '../../src/models/model-manager.js'
 import type { HostOrder, Ports } from '../../src/models/ports.js'
@@ -136,6 +137,7 @@ export class World {
     const read = async () => ({ pssBytes: pssBytes(), anonymousBytes: pssBytes() })
     return {
       clock: this.clock,
+      random: () => 0.5,
       hosts: (order) => () => this.#host(order),
       inspectSource: async () => ({ stamp: '1', isFile: true }),
       artifacts: {
@@ -149,13 +151,14 @@ export class World {
         close: () => undefined,
       },
       trials: { run: async () => ({ state: 'nowhere' }), close: () => undefined },
-      meter: { read, recent: read, last: () => undefined },
-      reclaimer: {
+      memory: { read, recent: read, last: () => undefined },
+      allocator: {
         reclaim: async () => undefined,
         stats: () => ({ isTrimmed: false, isThresholdSet: false, reason: 'there is none here' }),
         whileLoading: (_isMapped, load) => load(),
         noteShortfall: () => undefined,
       },
+      ballast: new GcBallast(0),
       shortfalls: new Shortfalls(listLogger(this.lines)),
       cores: 2,
       memoryBytes: 2 ** 40,

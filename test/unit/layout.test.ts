@@ -1,7 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { checkImports, checkTime, findCycles, type ImportMap } from '../fixtures/import-rules.js'
+import { SHAPES } from '../../src/platform/process-wide.js'
+import { checkReach, checkState, unusedExceptions } from '../fixtures/edge-rules.js'
+import { checkImports, findCycles, type ImportMap } from '../fixtures/import-rules.js'
 import { type ImportKind, importsOf } from '../fixtures/import-scanner.js'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -20,6 +22,8 @@ const texts = new Map(
     .map((file) => [file, readFileSync(`${root}${file}`, 'utf8')] as const),
 )
 const files: ImportMap = Object.fromEntries([...texts].map(([file, text]) => [file, importsOf(text)]))
+/** What runs in the process of the application. */
+const ours = new Map([...texts].filter(([file]) => file.startsWith('src/')))
 const manifest = JSON.parse(readFileSync(`${root}package.json`, 'utf8'))
 const dependencies = new Set(
   ['dependencies', 'optionalDependencies', 'peerDependencies'].flatMap((key) =>
@@ -43,9 +47,23 @@ describe('the sources', () => {
     expect(long).toEqual([])
   })
 
-  it('ask the clock that they are given, but for those at the edge', () => {
-    const ours = [...texts].filter(([file]) => file.startsWith('src/'))
-    expect(ours.flatMap(([file, text]) => checkTime(file, text))).toEqual([])
+  it('reach the machine and the process by ports, but for those at the edge', () => {
+    expect([...ours].flatMap(([file, text]) => checkReach(file, text))).toEqual([])
+  })
+
+  it('keep no state in modules and classes, but for what lives with an object of others', () => {
+    expect([...ours].flatMap(([file, text]) => checkState(file, text))).toEqual([])
+  })
+
+  it('need each exception from that', () => {
+    expect(unusedExceptions(ours)).toEqual([])
+  })
+
+  it('use each part of the state of the process in one place, and all of them', () => {
+    const used = [...ours].flatMap(([, text]) =>
+      [...text.matchAll(/processWide\('([\w-]+)'/g)].map(([, part]) => part),
+    )
+    expect(used.sort()).toEqual(Object.keys(SHAPES).sort())
   })
 
   it('have kebab-case names', () => {
@@ -207,28 +225,86 @@ describe('the scanner', () => {
   })
 })
 
-describe('the checker of time', () => {
+describe('the checker of the edge', () => {
   it.each([
-    'const at = performance.now()',
-    '  this.#timer = setTimeout(run, 5)',
-    'clearTimeout(timer)',
-    'process.nextTick(run)',
-  ])('finds %s', (line) => {
-    expect(checkTime('src/models/x.ts', `const a = 1\n${line}\n`)).toEqual([
-      `src/models/x.ts: ${line.trim()}`,
+    ['time', 'const at = performance.now()'],
+    ['time', '  this.#timer = setTimeout(run, 5)'],
+    ['time', 'clearTimeout(timer)'],
+    ['time', 'process.nextTick(run)'],
+    ['time', 'const now = new Date()'],
+    ['time', "import { setTimeout as sleep } from 'node:timers/promises'"],
+    ['time', 'new MemoryMeter(systemClock)'],
+    ['chance', 'const wait = Math.random() * 5'],
+    ['chance', 'const id = randomUUID()'],
+    ['threads', 'this.#worker = new Worker(entry)'],
+    ['threads', 'this.#pool = new Piscina({'],
+    ['other processes', "import { type ChildProcess, fork } from 'node:child_process'"],
+    ['the machine', "import { cpus } from 'node:os'"],
+    ['the machine', "readFileSync('/proc/self/status')"],
+    ['the machine', "join(root, 'proc/self/cgroup')"],
+    ['the machine', 'const limit = process.constrainedMemory()'],
+    ['the environment', 'const home = process.env.HOME'],
+    ['what the process shares', "process.on('exit', end)"],
+    ['what the process shares', 'globalThis.known = known'],
+  ])('finds %s in %s', (what, line) => {
+    expect(checkReach('src/models/x.ts', `const a = 1\n${line}\n`)).toEqual([
+      `src/models/x.ts: ${what}: ${line.trim()}`,
     ])
   })
 
   it.each([
     'const at = this.#clock.now()',
     'clock.setTimeout(run, 5)',
+    'new Date(clock.epoch())',
+    'new PiscinaHost(options)',
+    'const wait = random() * 5',
+    "import type { ChildProcess } from 'node:child_process'",
     '// not setTimeout(run)',
     ' * by performance.now()',
   ])('lets %s be', (line) => {
-    expect(checkTime('src/models/x.ts', line)).toEqual([])
+    expect(checkReach('src/models/x.ts', line)).toEqual([])
   })
 
-  it('lets files at the edge be', () => {
-    expect(checkTime('src/platform/clock.ts', 'performance.now()')).toEqual([])
+  it('lets a file at the edge do what it is there for, and nothing else', () => {
+    const line = 'performance.now() + Math.random()'
+    expect(checkReach('src/platform/clock.ts', line)).toEqual([`src/platform/clock.ts: chance: ${line}`])
+    expect(checkReach('src/platform/random.ts', line)).toEqual([`src/platform/random.ts: time: ${line}`])
+  })
+
+  it('finds exceptions that are not needed', () => {
+    const without = new Map([...ours].filter(([file]) => file !== 'src/platform/random.ts'))
+    expect(unusedExceptions(without)).toEqual(['src/platform/random.ts: chance'])
+  })
+})
+
+describe('the checker of state', () => {
+  it.each([
+    'let known: string | undefined',
+    'export let count = 0',
+    'const running = new Set<ChildProcess>()',
+    'export const known: Map<string, number> = new Map()',
+    'const byObject = new WeakMap<object, string>()',
+    'const queue: string[] = []',
+    'const cache: Record<string, string> = {}',
+    "const marks = processWide('cache-uses', () => new Map())",
+    '  static count = 0',
+    '  static #threads: Thread[] = []',
+    '  private static known: string | undefined',
+    '  static readonly all = new Set<string>()',
+  ])('finds %s', (line) => {
+    expect(checkState('src/models/x.ts', line)).toEqual([`src/models/x.ts: ${line.trim()}`])
+  })
+
+  it.each([
+    "const NAMES: ReadonlySet<string> = new Set(['a'])",
+    "const LEVELS = ['info'] as const",
+    'const options = z.strictObject({})',
+    '  let count = 0',
+    '  readonly #running = new Set<Replica>()',
+    '  static create(options: Options): Runtime {',
+    '  static async create(): Promise<Runtime> {',
+    '    static readonly code = code',
+  ])('lets %s be', (line) => {
+    expect(checkState('src/models/x.ts', line)).toEqual([])
   })
 })

@@ -12,9 +12,11 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { ArtifactCache, type ArtifactEntry } from '../../../src/artifacts/artifact-cache.js'
+import { type Clock, systemClock } from '../../../src/platform/clock.js'
 import type { FileHash } from '../../../src/protocol/builder-messages.js'
+import { FakeClock } from '../../fixtures/fake-clock.js'
 import { tempFolder } from '../../fixtures/temp-folder.js'
 
 const MODEL = 'model.onnx'
@@ -36,9 +38,9 @@ interface Bed {
   publish(key: string, weights?: string): Promise<ArtifactEntry | undefined>
 }
 
-async function openCache(folder: string, maxBytes = 2 ** 30): Promise<Bed> {
+async function openCache(folder: string, maxBytes = 2 ** 30, clock: Clock = systemClock): Promise<Bed> {
   const hashed: string[][] = []
-  const cache = new ArtifactCache(folder, maxBytes, async (files) => {
+  const cache = new ArtifactCache(clock, folder, maxBytes, async (files) => {
     hashed.push([...files])
     return files.map((path) => ({ path, sha256: hashOf(path) }))
   })
@@ -214,22 +216,50 @@ describe('a cache that is too large', () => {
 
   it('tells others every day what is in use', async () => {
     using folder = tempFolder()
-    const { cache, root } = await openCache(folder.path)
-    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
-    try {
-      await cache.use(keyOf('a'))
-      const mark = join(root, 'uses', readdirSync(join(root, 'uses'))[0] as string)
-      const isRecent = (): boolean => statSync(mark).mtimeMs > 1_000
-      utimesSync(mark, 1, 1)
-      expect(isRecent()).toBe(false)
-      vi.advanceTimersByTime(86_400_000)
-      await expect.poll(isRecent).toBe(true)
-      await cache.leave(keyOf('a'))
-      expect(vi.getTimerCount()).toBe(0)
-      expect(existsSync(mark)).toBe(false)
-    } finally {
-      vi.useRealTimers()
-    }
+    const clock = new FakeClock()
+    const { cache, root } = await openCache(folder.path, 2 ** 30, clock)
+    // Of the same process, with nothing in use by itself.
+    await openCache(folder.path, 2 ** 30, clock)
+    await cache.use(keyOf('a'))
+    await cache.use(keyOf('b'))
+    expect(clock.pending).toBe(1)
+    const marks = readdirSync(join(root, 'uses')).map((name) => join(root, 'uses', name))
+    const areRecent = (): boolean => marks.every((mark) => statSync(mark).mtimeMs > 1_000)
+    for (const mark of marks) utimesSync(mark, 1, 1)
+    expect(areRecent()).toBe(false)
+    await clock.advance(86_400_000)
+    await expect.poll(areRecent).toBe(true)
+    await cache.leave(keyOf('a'))
+    expect(clock.pending).toBe(1)
+    await cache.leave(keyOf('b'))
+    expect(clock.pending).toBe(0)
+    for (const mark of marks) expect(existsSync(mark)).toBe(false)
+  })
+
+  it('believes the mark of a process on another machine', async () => {
+    using folder = tempFolder()
+    const { root, publish } = await openCache(folder.path, 10_000)
+    const [a, b] = keys as [string, string]
+    await publish(a, 'w'.repeat(7_000))
+    writeFileSync(join(root, 'uses', `${a}.elsewhere.1.1`), '')
+    await publish(b, 'w'.repeat(7_000))
+    expect(readdirSync(join(root, 'entries')).sort()).toEqual([a, b].sort())
+  })
+
+  it('believes such a mark for a week', async () => {
+    using folder = tempFolder()
+    const clock = new FakeClock()
+    const { cache, root } = await openCache(folder.path, 2 ** 30, clock)
+    const elsewhere = join(root, 'uses', `${keyOf('a')}.elsewhere.1.1`)
+    writeFileSync(elsewhere, '')
+    const writtenAt = clock.epoch() / 1_000
+    utimesSync(elsewhere, writtenAt, writtenAt)
+    await clock.advance(7 * 86_400_000 - 1)
+    await cache.open()
+    expect(existsSync(elsewhere)).toBe(true)
+    await clock.advance(1)
+    await cache.open()
+    expect(existsSync(elsewhere)).toBe(false)
   })
 
   it('believes the mark of a process on another machine', async () => {

@@ -1,24 +1,27 @@
 import { describe, expect, it } from 'vitest'
-import { keyOf, whyNoArtifact } from '../../../src/artifacts/artifact-key.js'
+import { keyOf, machineTraits, whyNoArtifact } from '../../../src/artifacts/artifact-key.js'
+import { onnxRuntime } from '../../../src/artifacts/onnxruntime-package.js'
 
 const files = [{ path: '/m.onnx', sha256: 'a'.repeat(64) }]
+const machine = ['linux', 'x64', '1.30.0', 'avx2']
 const options = { intraOpNumThreads: 1, extra: { session: { a: '1', b: '2' } } }
 
 describe('the key of an artifact', () => {
   it('is a hash that depends on neither the place of the files nor the order of options', () => {
-    const key = keyOf(files, options)
+    const key = keyOf(files, machine, options)
     expect(key).toMatch(/^[0-9a-f]{64}$/)
     const moved = files.map((file) => ({ ...file, path: '/elsewhere.onnx' }))
-    expect(keyOf(moved, { extra: { session: { b: '2', a: '1' } }, intraOpNumThreads: 1 })).toBe(key)
+    expect(keyOf(moved, machine, { extra: { session: { b: '2', a: '1' } }, intraOpNumThreads: 1 })).toBe(key)
   })
 
   it.each([
-    ['the content of the model', [{ path: '/m.onnx', sha256: 'b'.repeat(64) }], options],
-    ['external data', [...files, { path: '/w', sha256: 'c'.repeat(64) }], options],
-    ['an option', files, { ...options, intraOpNumThreads: 2 }],
-    ['an option inside others', files, { ...options, extra: { session: { a: '1', b: '3' } } }],
-  ])('depends on %s', (_, others, other) => {
-    expect(keyOf(others, other)).not.toBe(keyOf(files, options))
+    ['the content of the model', [{ path: '/m.onnx', sha256: 'b'.repeat(64) }], machine, options],
+    ['external data', [...files, { path: '/w', sha256: 'c'.repeat(64) }], machine, options],
+    ['what the processor can do', files, [...machine.slice(0, -1), 'avx512'], options],
+    ['an option', files, machine, { ...options, intraOpNumThreads: 2 }],
+    ['an option inside others', files, machine, { ...options, extra: { session: { a: '1', b: '3' } } }],
+  ])('depends on %s', (_, others, elsewhere, other) => {
+    expect(keyOf(others, elsewhere, other)).not.toBe(keyOf(files, machine, options))
   })
 })
 
@@ -31,4 +34,11 @@ it.each([
   const why = whyNoArtifact(sessionOptions)
   if (reason === undefined) expect(why).toBeUndefined()
   else expect(why).toMatch(reason)
+})
+
+it('the traits of a machine stay the same, with the version of onnxruntime that is installed among them', () => {
+  const traits = machineTraits()
+  expect(machineTraits()).toEqual(traits)
+  expect(traits).toHaveLength(4)
+  expect(traits).toContain(onnxRuntime.version())
 })

@@ -1,6 +1,7 @@
 import type * as net from 'node:net'
 import { expect, it, vi } from 'vitest'
 import { whileLocked } from '../../../src/artifacts/build-lock.js'
+import { systemClock } from '../../../src/platform/clock.js'
 
 const refusals: string[] = []
 
@@ -16,10 +17,16 @@ it.runIf(process.platform !== 'darwin')('a lock that cannot be waited for is not
   const { signal } = new AbortController()
   const name = `test ${process.pid} ${Math.random()}`
   let end = (): void => undefined
-  const first = whileLocked(name, 60_000, signal, () => new Promise<void>((resolve) => (end = resolve)))
+  const first = whileLocked(
+    systemClock,
+    name,
+    60_000,
+    signal,
+    () => new Promise<void>((resolve) => (end = resolve)),
+  )
   // The first two may mean that the process has just stopped; the third means that there are no descriptors.
   refusals.push('ECONNREFUSED', 'ENOENT', 'EMFILE', 'never asked for')
-  expect(await whileLocked(name, 60_000, signal, async () => 'done')).toBe('done')
+  expect(await whileLocked(systemClock, name, 60_000, signal, async () => 'done')).toBe('done')
   expect(refusals).toEqual(['never asked for'])
   end()
   await first

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { expect, it, vi } from 'vitest'
-import { Reclaimer } from '../../../src/memory/reclaim.js'
+import { Allocator } from '../../../src/memory/allocator.js'
 import { createRuntime } from '../../../src/runtime.js'
 import type { FakeTask } from '../../fixtures/fake-host.js'
 import { type Line, listLogger } from '../../fixtures/test-logger.js'
@@ -26,7 +26,7 @@ it('the end of a pool that fails in the background is one error line, and no unh
   process.on('unhandledRejection', unhandled)
   await using runtime = await createRuntime({ logger: listLogger(lines) })
   const mistake = new Error('the allocator fails')
-  const reclaim = vi.spyOn(Reclaimer.prototype, 'reclaim').mockRejectedValueOnce(mistake)
+  const reclaim = vi.spyOn(Allocator.prototype, 'reclaim').mockRejectedValueOnce(mistake)
   const source = fileURLToPath(import.meta.url)
   await expect(runtime.models.loadModel({ name: 'm', version: '1', source })).rejects.toMatchObject({
     code: 'ERR_MODEL_LOAD',

@@ -1,4 +1,5 @@
 import { vi } from 'vitest'
+import { GcBallast } from '../../../src/memory/gc-ballast.js'
 import { systemClock } from '../../../src/platform/clock.js'
 import type { PoolListener, PoolSettings, PoolSource } from '../../../src/pools/pool-settings.js'
 import type { StuckReplica } from '../../../src/pools/replica.js'
@@ -19,6 +20,7 @@ export const source: PoolSource = {
 
 const defaults: PoolSettings = {
   clock: systemClock,
+  ballast: new GcBallast(0),
   model: 'fake',
   version: '1',
   replicas: 1,

@@ -1,6 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { systemClock } from '../../../src/platform/clock.js'
+import { ResourceLifecycleManager } from '../../../src/resources/resource-manager.js'
 import { retry, retryDelayMs } from '../../../src/resources/retry.js'
+import { FakeClock } from '../../fixtures/fake-clock.js'
+import { seededRandom } from '../../fixtures/seeded-random.js'
+import { listLogger } from '../../fixtures/test-logger.js'
 import { follow, turn } from '../pools/pool-kit.js'
 import { Deferred, ResourceKit } from './resource-kit.js'
 
@@ -33,12 +37,11 @@ describe('the wait before another attempt', () => {
     const { signal } = new AbortController()
     const asked = follow(
       retry(
-        systemClock,
+        { clock: systemClock, random: () => draws.shift() ?? 0 },
         attempt,
         policy,
         signal,
         () => undefined,
-        () => draws.shift() ?? 0,
       ),
     )
     await turn()
@@ -55,14 +58,7 @@ describe('the wait before another attempt', () => {
     const controller = new AbortController()
     const attempt = failing(9)
     const asked = follow(
-      retry(
-        systemClock,
-        attempt,
-        policy,
-        controller.signal,
-        () => undefined,
-        () => 1,
-      ),
+      retry({ clock: systemClock, random: () => 1 }, attempt, policy, controller.signal, () => undefined),
     )
     await turn()
     controller.abort(new Error('enough'))
@@ -120,4 +116,37 @@ describe('an initializer that is to be called again', () => {
     expect(init).toHaveBeenCalledTimes(1)
     vi.restoreAllMocks()
   })
+
+  it('is called again after the same waits whenever chance is the same', async () => {
+    const first = await attemptTimes(1)
+    expect(first).toHaveLength(6)
+    expect(await attemptTimes(1)).toEqual(first)
+    expect(await attemptTimes(2)).not.toEqual(first)
+  })
 })
+
+/** When an initializer that always fails is called, with waits that are drawn by that seed. */
+async function attemptTimes(seed: number): Promise<number[]> {
+  const clock = new FakeClock()
+  const manager = new ResourceLifecycleManager(
+    { logger: listLogger([]) },
+    { clock, random: seededRandom(seed) },
+  )
+  const times: number[] = []
+  manager.registerResourceType('flaky', () => {
+    times.push(clock.now())
+    throw new Error('not there')
+  })
+  const asked = follow(
+    manager.initializeResource({
+      name: 'db',
+      resourceType: 'flaky',
+      retry: { ...policy, attempts: 6 },
+      timeoutMs: 0,
+    }),
+  )
+  await clock.advance(6 * policy.maxDelayMs)
+  expect(asked.error?.code).toBe('ERR_RESOURCE_INIT')
+  expect(clock.pending).toBe(0)
+  return times
+}

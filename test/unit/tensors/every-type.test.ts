@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { GcBallast } from '../../../src/memory/gc-ballast.js'
 import { AnswerReader } from '../../../src/pools/answers.js'
 import { writePack } from '../../../src/pools/pack.js'
 import { readRun } from '../../../src/protocol/pack-layout.js'
@@ -149,7 +150,9 @@ describe.each(TENSOR_TYPES)('%s', (type) => {
     // An answer that is the batch itself.
     const { dims, data } = batch as Tensor
     const answer = { dims: [dims], data: [type === 'string' ? (data as string[]) : 0] }
-    const answers = [...new AnswerReader(signature).rows(answer, undefined, task.buffer, PLAN, requests)]
+    const answers = [
+      ...new AnswerReader(signature, new GcBallast(0)).rows(answer, undefined, task.buffer, PLAN, requests),
+    ]
     expect(answers.map(({ y }) => y)).toEqual(rows)
   })
 })

@@ -1,6 +1,6 @@
-import { totalmem } from 'node:os'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
-import { processState } from '../process-state.js'
+import { memoryLimit } from '../platform/memory-limit.js'
+import { processWide } from '../platform/process-wide.js'
 import type { TensorData } from '../tensors/tensor.js'
 
 const MIB = 2 ** 20
@@ -22,7 +22,7 @@ const MAX_SHARE = 1 / 16
  * The blocks are reserved addresses that are never touched: they show in `process.memoryUsage()` as
  * `external` and `arrayBuffers`, not in the resident memory. They are held while there are users.
  */
-export class AnswerCredit {
+export class GcBallast {
   readonly #maxBlocks: number
   readonly #blocks: ArrayBuffer[] = []
   #users = 0
@@ -85,16 +85,9 @@ export class AnswerCredit {
   }
 }
 
-/** The thread's own: its heap is what the answers are counted for. */
-export const answerCredit = processState(
-  'answer-credit/1',
-  () => new AnswerCredit(Math.min(MAX_BYTES, usableBytes() * MAX_SHARE)),
-)
-
-/** Memory of the machine, or of the container where it has less. */
-function usableBytes(): number {
-  const limit = process.constrainedMemory()
-  return limit > 0 ? Math.min(limit, totalmem()) : totalmem()
+/** Returns the one of all copies of this package: the heap of this thread is what the answers are counted for. */
+export function sharedBallast(): GcBallast {
+  return processWide('gc-ballast', () => new GcBallast(Math.min(MAX_BYTES, memoryLimit() * MAX_SHARE)))
 }
 
 function closedPort(): MessagePort {

@@ -1,6 +1,6 @@
 import { userInfo } from 'node:os'
 import { describe, expect, it, vi } from 'vitest'
-import { userCacheDir } from '../../src/config-artifacts.js'
+import { userCacheDir } from '../../../src/platform/user-cache-dir.js'
 
 const os = await vi.hoisted(async () => ({ homedir: () => '', userInfo: () => ({ homedir: '' }) }))
 vi.mock('node:os', async (original) => ({

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { MemoryGovernor, NoRoom, planReservation } from '../../src/memory/governor.js'
-import { estimateBytes } from '../../src/models/memory-room.js'
+import { MemoryGovernor, NoRoom, planReservation } from '../../../src/memory/governor.js'
+import { estimateBytes } from '../../../src/models/memory-room.js'
 
 const nothing = async (): Promise<boolean> => false
 

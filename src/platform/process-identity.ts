@@ -2,34 +2,53 @@ import { createHash, randomUUID } from 'node:crypto'
 import { readFileSync, readlinkSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
+import { processWide } from './process-wide.js'
 
-/** This boot of the machine and this space of process numbers: each container has its own. */
-const host = createHash('sha256').update(hostText()).digest('hex').slice(0, 12)
+interface Identity {
+  /** This boot of the machine and this space of process numbers: each container has its own. */
+  readonly host: string
+  /** The whole of it. */
+  readonly text: string
+}
 
 /**
- * Tells processes that share a folder apart: where its number means something, the number, and when it
+ * Returns what tells processes that share a folder apart: where its number means something, the number, and when it
  * was started, since numbers are used again.
  */
-export const ownIdentity: string = `${host}.${process.pid}.${startOf(process.pid) ?? 0}`
+export function ownIdentity(): string {
+  return sharedIdentity().text
+}
 
 /**
- * Whether that process may still run. Where that cannot be told from here, it is believed for so long
- * after it has written `path`.
+ * Returns whether that process may still run. If that cannot be told from here, it counts as running for `believedMs`
+ * after it has last written `path`.
  */
-export async function mayBeAlive(identity: string, path: string, believedMs: number): Promise<boolean> {
+export async function mayBeAlive(
+  identity: string,
+  path: string,
+  believedMs: number,
+  nowMs: number,
+): Promise<boolean> {
   const alive = isAlive(identity)
   if (alive !== undefined) return alive
   return stat(path).then(
-    ({ mtimeMs }) => Date.now() - mtimeMs < believedMs,
+    ({ mtimeMs }) => nowMs - mtimeMs < believedMs,
     () => false,
   )
+}
+
+function sharedIdentity(): Identity {
+  return processWide('identity', () => {
+    const host = createHash('sha256').update(hostText()).digest('hex').slice(0, 12)
+    return { host, text: `${host}.${process.pid}.${startOf(process.pid) ?? 0}` }
+  })
 }
 
 /** Undefined if that cannot be told from here. */
 function isAlive(identity: string): boolean | undefined {
   const [where, text, start] = identity.split('.')
   const pid = Number(text)
-  if (where !== host || !(pid > 0)) return undefined
+  if (where !== sharedIdentity().host || !(pid > 0)) return undefined
   const startedAt = startOf(pid)
   if (startedAt !== undefined) return String(startedAt) === start
   // Where /proc is not there, or hides what belongs to others.

@@ -1,4 +1,5 @@
 import { requireHere } from '../package-files.js'
+import { processWide } from './process-wide.js'
 
 /** What this library calls in the C library. */
 export interface Libc {
@@ -26,38 +27,46 @@ const SIGKILL = 9
 const M_TRIM_THRESHOLD = -1
 const M_MMAP_THRESHOLD = -3
 
-let libc: Libc | undefined
-let isTried = false
-let failure: unknown
+/** The C library, or why it cannot be used. */
+interface LibcOrFailure {
+  readonly libc?: Libc
+  readonly failure?: unknown
+}
 
 /**
  * The C library through koffi, an optional dependency; undefined without it or where it
  * does not work. Loaded on first use, synchronously, so that an exit hook can call it.
  */
 export function loadLibc(): Libc | undefined {
-  if (isTried) return libc
-  isTried = true
+  return sharedLibc().libc
+}
+
+/** Returns what keeps koffi from being used; undefined if nothing does. */
+export function whyNoLibc(): unknown {
+  return sharedLibc().failure
+}
+
+function sharedLibc(): LibcOrFailure {
+  return processWide('libc', openLibc)
+}
+
+function openLibc(): LibcOrFailure {
   try {
     const koffi = requireHere('koffi') as typeof import('koffi')
     const library = koffi.load(process.platform === 'win32' ? 'ucrtbase.dll' : null)
     const exit = library.func('void _exit(int code)')
     const malloc = process.platform === 'linux' ? glibcMalloc(library) : undefined
-    libc = {
+    const libc: Libc = {
       exitNow: (code) => exit(code),
       dieWithParent: () => process.platform === 'linux' && askForDeathSignal(library),
       trim: malloc?.trim,
       setThresholds: malloc?.setThresholds,
     }
+    return { libc }
   } catch (error) {
     const isMissing = (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND'
-    failure = isMissing ? new Error('it is not installed; npm install koffi') : error
+    return { failure: isMissing ? new Error('it is not installed; npm install koffi') : error }
   }
-  return libc
-}
-
-/** What keeps koffi from being used, once `loadLibc` has returned undefined. */
-export function whyNoLibc(): unknown {
-  return failure
 }
 
 function askForDeathSignal(library: import('koffi').LibraryHandle): boolean {

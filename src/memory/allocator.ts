@@ -1,5 +1,5 @@
-import { processState } from '../process-state.js'
-import { loadLibc, whyNoLibc } from '../protocol/libc.js'
+import { loadLibc, whyNoLibc } from '../platform/libc.js'
+import { processWide } from '../platform/process-wide.js'
 import type { Shortfalls } from '../telemetry/shortfalls.js'
 
 /** While a model is loaded: what is as large as weights has a mapping of its own, and goes back when it is freed. */
@@ -17,10 +17,18 @@ const TRIM_BYTES = 128 * 1024
 /** While weights are laid out for the kernels, only to find them in a file: one buffer after another. */
 const LAYOUT_TRIM_BYTES = 64 * 2 ** 20
 
-/** Loads under way in this process whose weights malloc has, and whose weights are in files: malloc is one. */
-const loads = processState('loads/1', () => ({ heavy: 0, mapped: 0 }))
+/** Counts the loads under way in this process whose weights malloc has, and whose weights are in files: malloc is one. */
+interface Loads {
+  heavy: number
+  mapped: number
+}
 
-export type Allocator = 'tuned' | 'untouched'
+function sharedLoads(): Loads {
+  return processWide('loads', () => ({ heavy: 0, mapped: 0 }))
+}
+
+/** Whether malloc's thresholds are set for loads, or left as they are. */
+export type AllocatorMode = 'tuned' | 'untouched'
 
 /** What is done so that freed memory goes back to the system. */
 export interface AllocatorStats {
@@ -37,15 +45,15 @@ export interface AllocatorStats {
  * model are gone. A trim gives most of it back; that large allocations never come to lie in its heaps
  * does the rest.
  */
-export class Reclaimer {
-  readonly #allocator: Allocator
+export class Allocator {
+  readonly #mode: AllocatorMode
   #isThresholdSet = false
   #isRefused = false
   #running: Promise<void> | undefined
   #next: Promise<void> | undefined
 
-  constructor(allocator: Allocator) {
-    this.#allocator = allocator
+  constructor(mode: AllocatorMode) {
+    this.#mode = mode
   }
 
   /**
@@ -53,6 +61,7 @@ export class Reclaimer {
    * unless the weights are in files that are mapped (`isMapped`): then what is allocated is freed at once.
    */
   async whileLoading<T>(isMapped: boolean, load: () => Promise<T>): Promise<T> {
+    const loads = sharedLoads()
     const kind = isMapped ? 'mapped' : 'heavy'
     loads[kind] += 1
     this.#setThresholds()
@@ -81,7 +90,7 @@ export class Reclaimer {
 
   /** Notes that freed memory does not go back for want of koffi, if that is asked for and would help. */
   noteShortfall(shortfalls: Shortfalls): void {
-    if (process.platform !== 'linux' || this.#allocator === 'untouched' || loadLibc() !== undefined) return
+    if (process.platform !== 'linux' || this.#mode === 'untouched' || loadLibc() !== undefined) return
     shortfalls.add(
       "freed memory stays with the C library's allocator, as koffi cannot be loaded",
       whyNoLibc(),
@@ -102,8 +111,8 @@ export class Reclaimer {
   }
 
   #setThresholds(): void {
-    if (this.#allocator === 'untouched') return
-    const { heavy, mapped } = loads
+    if (this.#mode === 'untouched') return
+    const { heavy, mapped } = sharedLoads()
     const mmapBytes = heavy > 0 ? LOAD_MMAP_BYTES : SERVE_MMAP_BYTES
     const trimBytes = mapped > 0 ? LAYOUT_TRIM_BYTES : TRIM_BYTES
     this.#isThresholdSet = loadLibc()?.setThresholds?.(mmapBytes, trimBytes) ?? false
@@ -115,7 +124,7 @@ export class Reclaimer {
       return 'koffi is not installed or does not work here; install it, or freed memory stays with the allocator'
     }
     if (!isTrimmed) return "the C library has no malloc_trim; only glibc's malloc is known to need it"
-    if (this.#allocator === 'untouched') return "memory.allocator is 'untouched'"
+    if (this.#mode === 'untouched') return "memory.allocator is 'untouched'"
     if (this.#isRefused) return 'malloc refuses M_MMAP_THRESHOLD'
     return undefined
   }

@@ -1,12 +1,5 @@
-import { readFile } from 'node:fs/promises'
 import type { Clock } from '../platform/clock.js'
-
-export interface MemoryReading {
-  /** Memory of this process, shared pages by their share (Pss); resident memory where Pss is not told. */
-  readonly pssBytes: number
-  /** Memory behind no file, which only goes back when it is freed. */
-  readonly anonymousBytes: number
-}
+import { type MemoryReading, readMemory } from '../platform/process-memory.js'
 
 /** A reading that is not of now. */
 export interface DatedReading extends MemoryReading {
@@ -55,20 +48,4 @@ export class MemoryMeter {
     }
     return this.#last === undefined ? undefined : { ...this.#last, ageMs }
   }
-}
-
-/** Read off `/proc/self/smaps_rollup`; resident memory elsewhere. */
-export async function readMemory(): Promise<MemoryReading> {
-  try {
-    const text = await readFile('/proc/self/smaps_rollup', 'latin1')
-    return { pssBytes: field(text, 'Pss'), anonymousBytes: field(text, 'Anonymous') }
-  } catch {
-    const { rss } = process.memoryUsage()
-    return { pssBytes: rss, anonymousBytes: rss }
-  }
-}
-
-function field(text: string, name: string): number {
-  const match = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(text)
-  return Number(match?.[1] ?? 0) * 1024
 }

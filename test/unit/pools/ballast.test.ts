@@ -1,0 +1,41 @@
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import type { PoolSettings } from '../../../src/pools/pool-settings.js'
+import { PoolKit, turn } from './pool-kit.js'
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+type Ballast = PoolSettings['ballast']
+
+/** Notes what pools tell it, in order. */
+class RecordingBallast implements Ballast {
+  readonly calls: (string | number)[] = []
+
+  join(): void {
+    this.calls.push('join')
+  }
+
+  leave(): void {
+    this.calls.push('leave')
+  }
+
+  count(data: { readonly length: number }): void {
+    this.calls.push(data.length)
+  }
+}
+
+it('a pool uses the ballast that it is given from its creation to its end, and counts each answer once', async () => {
+  const ballast = new RecordingBallast()
+  const kit = await PoolKit.open({ ballast })
+  for (const x of [1, 2]) {
+    const asked = kit.ask(x)
+    await kit.answer(x)
+    expect(asked.y).toBe(x)
+  }
+  const stopping = kit.pool.stop(1_000)
+  await turn()
+  for (const host of kit.threads.hosts) host.task?.reply({ ok: true })
+  expect(await stopping).toEqual([])
+  await kit.pool.stop(1_000)
+  expect(ballast.calls).toEqual(['join', 1, 1, 'leave'])
+})
