@@ -1,4 +1,5 @@
 import { errors } from '../errors.js'
+import type { ReplicaHost } from '../hosts/replica-host.js'
 import type { Signature } from '../tensors/tensor.js'
 import type { ChosenRun } from './choose-runs.js'
 import { Departures } from './departures.js'
@@ -7,7 +8,6 @@ import type { PoolSettings, PoolSource, PoolStats } from './pool-settings.js'
 import { prepareReplica } from './prepare-replica.js'
 import { Quarantine } from './quarantine.js'
 import { RELEASE_MS, Replica, type StuckReplica } from './replica.js'
-import type { ReplicaHost } from './replica-host.js'
 import { type ReplacingSet, Restarts } from './restarts.js'
 import { Watchdog } from './watchdog.js'
 

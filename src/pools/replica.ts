@@ -1,8 +1,8 @@
 import { errors } from '../errors.js'
+import type { ReplicaHost } from '../hosts/replica-host.js'
 import type { Clock } from '../platform/clock.js'
 import type { LoadTask, ReplicaReplies, RunTask, SideTask } from '../protocol/messages.js'
 import type { ChosenRun } from './choose-runs.js'
-import type { ReplicaHost } from './replica-host.js'
 import { within } from './within.js'
 
 /** A replica whose native call has not returned: it is left to itself, never terminated. */

@@ -123,7 +123,7 @@ describe('the checker', () => {
   })
 
   it.each([
-    ['piscina', 'src/pools/version-pool.ts', 'src/pools/piscina-host.ts'],
+    ['piscina', 'src/pools/version-pool.ts', 'src/hosts/piscina-host.ts'],
     ['comlink', 'workers/replica.ts', 'src/protocol/control.ts'],
     ['onnxruntime-node', 'src/tensors/tensor.ts', 'workers/onnxruntime.cts'],
     ['pino', 'src/runtime.ts', 'src/telemetry/logger.ts'],

@@ -6,7 +6,7 @@ import type { FakeHost, FakeTask } from '../../fixtures/fake-host.js'
 
 const threads = vi.hoisted(() => ({ hosts: [] as unknown[] }))
 
-vi.mock('../../../src/pools/piscina-host.js', async () => {
+vi.mock('../../../src/hosts/piscina-host.js', async () => {
   const { FakeHost } = await import('../../fixtures/fake-host.js')
   return {
     PiscinaHost: class extends FakeHost {
