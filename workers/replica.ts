@@ -1,18 +1,13 @@
-import { type MessagePort, parentPort, threadId, workerData } from 'node:worker_threads'
+import { parentPort, threadId, workerData } from 'node:worker_threads'
 import { errors, messageOf } from '../src/errors.js'
-import { exposeControl } from '../src/protocol/control.js'
+import type { ReplicaControl } from '../src/protocol/control.js'
+import { exposeControl } from '../src/protocol/control-port.js'
 import { asRuntimeError } from '../src/protocol/error-codec.js'
 import type { LoadedModel, LoaderContext, LoadModel } from '../src/protocol/loader.js'
-import type {
-  LoadDone,
-  LoadOrder,
-  PortTask,
-  ReplicaData,
-  ReplicaMessage,
-  ThreadTask,
-} from '../src/protocol/messages.js'
+import type { LoadDone, LoadTask, LogLine, PortTask } from '../src/protocol/messages.js'
 import type { ModelFile } from '../src/protocol/model-files.js'
 import { takesTurns } from '../src/protocol/providers.js'
+import type { ThreadData, ThreadLoad, ThreadTask } from '../src/protocol/thread.js'
 import { checkLoaded } from './check-loaded.js'
 import { failure } from './failure.js'
 import { checkFiles, identify, settledFiles } from './model-content.js'
@@ -25,11 +20,25 @@ import { type TaskAnswer, TaskLoop } from './task-loop.js'
 
 // Nothing here may throw while it is imported: Piscina would never settle the first task.
 
-const subject = workerData as ReplicaData
+const subject = workerData as ThreadData
 const lane = new NativeLane(subject.guard, subject.seat)
 const log = new ReplicaLog(subject.logLevel, send)
 const counts = { runs: 0, failedRuns: 0, busyMs: 0 }
 let serving: Serving | undefined
+const control: ReplicaControl = {
+  describe: () => ({
+    threadId,
+    model: subject.model,
+    version: subject.version,
+    signature: serving?.model.signature,
+    nodeVersion: process.version,
+    logLevel: log.level,
+  }),
+  stats: () => ({ ...counts, heapUsedBytes: process.memoryUsage().heapUsed }),
+  setLogLevel: (level) => {
+    log.level = level
+  },
+}
 
 /** A loaded model and what is done with it. */
 interface Serving {
@@ -62,9 +71,9 @@ async function answer(task: PortTask): Promise<TaskAnswer> {
   }
 }
 
-async function load(task: LoadOrder): Promise<LoadDone> {
-  openControl()
-  new TaskLoop(task.port, subject.guard, answer)
+async function load(task: ThreadLoad): Promise<LoadDone> {
+  exposeControl(control, task.control)
+  new TaskLoop(task.tasks, subject.guard, answer)
   const isBuiltIn = task.loader === undefined
   const loadModel = await importLoader(task.loader)
   try {
@@ -88,7 +97,7 @@ async function load(task: LoadOrder): Promise<LoadDone> {
 type Files = readonly ModelFile[] | undefined
 
 /** Loads the artifact if there is one; should it be damaged or gone, the original. Also tells what that holds. */
-async function loadBest(loadModel: LoadModel, task: LoadOrder): Promise<[LoadedModel, Files]> {
+async function loadBest(loadModel: LoadModel, task: LoadTask): Promise<[LoadedModel, Files]> {
   const { artifact, loader, source } = task
   const context: LoaderContext = {
     model: subject.model,
@@ -163,26 +172,8 @@ async function importLoader(url: string | undefined): Promise<LoadModel> {
   return module.load as LoadModel
 }
 
-function openControl(): void {
-  const port = exposeControl({
-    describe: () => ({
-      threadId,
-      model: subject.model,
-      version: subject.version,
-      signature: serving?.model.signature,
-      nodeVersion: process.version,
-      logLevel: log.level,
-    }),
-    stats: () => ({ ...counts, heapUsedBytes: process.memoryUsage().heapUsed }),
-    setLogLevel: (level) => {
-      log.level = level
-    },
-  })
-  send({ kind: 'control-port', port }, [port])
-}
-
-function send(message: ReplicaMessage, transfer: readonly MessagePort[] = []): void {
-  parentPort?.postMessage(message, [...transfer])
+function send(line: LogLine): void {
+  parentPort?.postMessage(line)
 }
 
 function names(): { model: string; version: string } {

@@ -1,4 +1,4 @@
-import type { ControlClient } from '../protocol/control.js'
+import type { RemoteControl } from '../protocol/control.js'
 import type { LoadTask, ReplicaReplies, RunTask, SideTask } from '../protocol/messages.js'
 
 /** Why a replica's thread is gone, and that nobody asked for it. */
@@ -9,11 +9,9 @@ export type ExitListener = (cause: Error) => void
  * new one is made. One task at a time; the version pool sees to that.
  * `test/contract/replica-host.test.ts` holds for every implementation.
  */
-export interface ReplicaHost {
+export interface ReplicaHost extends RemoteControl {
   /** Set once `load` has been called; undefined after the thread's end. */
   readonly threadId: number | undefined
-  /** The control plane, from the moment the thread has opened it. */
-  readonly control: ControlClient | undefined
   /** Index of the run that it has begun last of the pack it was given last; -1 before the first. */
   readonly runIndex: number
   /** Whether it waits for its turn to enter native code: that is no time of its run. */

@@ -254,7 +254,7 @@ export class ModelLifecycleManager {
     this.#serving.logLevel = parseOptions(logLevelSchema, level, 'setLogLevel')
     const hosts = this.#catalogue.versions().flatMap((version) => version.pool?.hosts ?? [])
     // A replica that is gone needs no level, one inside a run takes it when it comes out.
-    const told = Promise.allSettled(hosts.map((host) => host.control?.setLogLevel(level)))
+    const told = Promise.allSettled(hosts.map((host) => host.setLogLevel(level)))
     await within(this.#serving.clock, told, this.#serving.config.controlTimeoutMs)
   }
 

@@ -5,13 +5,12 @@ import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { errors } from '../../src/errors.js'
 import { PiscinaHost } from '../../src/hosts/piscina-host.js'
 import type { ReplicaHost } from '../../src/hosts/replica-host.js'
-import type { ControlClient } from '../../src/protocol/control.js'
 import { decodeError } from '../../src/protocol/error-codec.js'
 import type {
   Failure,
   LoadDone,
   LoadTask,
-  ReplicaMessage,
+  LogLine,
   ReplicaTask,
   RunDone,
   RunTask,
@@ -27,8 +26,6 @@ const file = (path: string): string => fileURLToPath(new URL(path, import.meta.u
 const REPLICA_ENTRY = file('../../dist/workers/replica.cjs')
 const GATED_LOADER = new URL('../integration/loaders/gated-loader.mjs', import.meta.url).href
 const subject = { model: 'contract', version: '1' }
-
-type LogLine = Extract<ReplicaMessage, { kind: 'log' }>
 
 /** A host, and hands inside its thread. */
 interface Rig {
@@ -181,13 +178,6 @@ async function errorOf(reply: Promise<unknown>): Promise<Error> {
   const [result] = results
   if (result === undefined || !('error' in result)) throw new Error('the run did not fail')
   return decodeError(result.error)
-}
-
-/** The control plane is opened by the thread itself; it is there when a run has been answered. */
-async function controlOf({ host, run }: Rig): Promise<ControlClient> {
-  await host.run(run(0), [])
-  expect(host.control).toBeDefined()
-  return host.control as ControlClient
 }
 
 /** Gives everything that is going to happen without a hand the time to happen. */
@@ -396,10 +386,36 @@ describe.each([
   })
 
   describe('has a control plane that', () => {
+    it('answers what was asked while the replica started', async () => {
+      const rig = makeRig()
+      const early = rig.host.setLogLevel('debug')
+      const loading = rig.host.load(rig.load())
+      const [description] = await Promise.all([rig.host.describe(), early, loading])
+      expect(description).toMatchObject({ threadId: rig.host.threadId, logLevel: 'debug' })
+      await rig.host.terminate()
+    })
+
+    it('rejects what was asked of a replica that never starts', async () => {
+      const rig = makeRig()
+      const asked = Promise.allSettled([rig.host.describe(), rig.host.stats(), rig.host.setLogLevel('warn')])
+      await rig.host.terminate()
+      for (const outcome of await asked) expect(outcome).toMatchObject({ status: 'rejected', reason: gone })
+    })
+
+    it('settles what is asked while the replica dies in its load, and rejects what comes later', async () => {
+      const rig = makeRig()
+      const loading = rig.host.load(rig.load('exit')).catch((error) => error)
+      // A thread may answer before it comes to the load.
+      const outcome = rig.host.describe().catch((error) => error)
+      expect(await loading).toEqual(gone)
+      if ((await outcome) instanceof Error) expect(await outcome).toEqual(gone)
+      await expect(rig.host.stats()).rejects.toEqual(gone)
+      await rig.host.terminate()
+    })
+
     it('describes the replica', async () => {
       const rig = await loaded(makeRig)
-      const control = await controlOf(rig)
-      expect(await control.describe()).toMatchObject({
+      expect(await rig.host.describe()).toMatchObject({
         ...subject,
         threadId: rig.host.threadId,
         signature: { outputs: fakeSignature.outputs },
@@ -411,11 +427,10 @@ describe.each([
 
     it('counts runs', async () => {
       const rig = await loaded(makeRig)
-      const control = await controlOf(rig)
-      const before = await control.stats()
+      const before = await rig.host.stats()
       await rig.host.run(rig.run(1), [])
       await rig.host.run(rig.run(1, 'throw'), [])
-      const after = await control.stats()
+      const after = await rig.host.stats()
       expect(after.runs - before.runs).toBe(2)
       expect(after.failedRuns - before.failedRuns).toBe(1)
       expect(after.heapUsedBytes).toBeGreaterThan(0)
@@ -424,26 +439,23 @@ describe.each([
 
     it('sets the log level', async () => {
       const rig = await loaded(makeRig)
-      const control = await controlOf(rig)
-      await control.setLogLevel('debug')
-      expect((await control.describe()).logLevel).toBe('debug')
+      await rig.host.setLogLevel('debug')
+      expect((await rig.host.describe()).logLevel).toBe('debug')
       await rig.host.terminate()
     })
 
     it('answers many at once', async () => {
       const rig = await loaded(makeRig)
-      const control = await controlOf(rig)
-      const answers = await Promise.all(Array.from({ length: 50 }, () => control.describe()))
+      const answers = await Promise.all(Array.from({ length: 50 }, () => rig.host.describe()))
       expect(new Set(answers.map((one) => one.threadId))).toEqual(new Set([rig.host.threadId]))
       await rig.host.terminate()
     })
 
     it('answers when the thread is outside its task again', async () => {
       const rig = await loaded(makeRig)
-      const control = await controlOf(rig)
       const running = rig.host.run(rig.run(1, 'hold'), [])
       await rig.arrival('run')
-      const asked = control.stats()
+      const asked = rig.host.stats()
       rig.letGo('run')
       expect(await yOf(running)).toBe(1)
       expect((await asked).runs).toBeGreaterThan(0)
@@ -452,10 +464,9 @@ describe.each([
 
     it('rejects what is asked of a thread that is ended meanwhile', async () => {
       const rig = await loaded(makeRig)
-      const control = await controlOf(rig)
       const running = rig.host.run(rig.run(1, 'hold'), []).catch((error) => error)
       await rig.arrival('run')
-      const asked = [control.describe(), control.stats(), control.setLogLevel('warn')]
+      const asked = [rig.host.describe(), rig.host.stats(), rig.host.setLogLevel('warn')]
       const outcomes = Promise.allSettled(asked)
       const ending = rig.host.terminate()
       rig.letGo('run')
@@ -468,21 +479,19 @@ describe.each([
 
     it.each(['describe', 'stats', 'setLogLevel'] as const)('rejects %s after an exit', async (call) => {
       const rig = await loaded(makeRig)
-      const control = await controlOf(rig)
       const exit = exitOf(rig)
       await rig.host.run(rig.run(1, 'exit-later'), [])
       rig.letGo('run')
       await exit
-      await expect(control[call]('warn')).rejects.toEqual(gone)
+      await expect(rig.host[call]('warn')).rejects.toEqual(gone)
       await rig.host.terminate()
     })
 
     it('rejects everything after the end', async () => {
       const rig = await loaded(makeRig)
-      const control = await controlOf(rig)
       await rig.host.terminate()
-      await expect(control.describe()).rejects.toEqual(gone)
-      await expect(control.setLogLevel('warn')).rejects.toEqual(gone)
+      await expect(rig.host.describe()).rejects.toEqual(gone)
+      await expect(rig.host.setLogLevel('warn')).rejects.toEqual(gone)
     })
   })
 })

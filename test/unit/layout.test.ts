@@ -124,7 +124,7 @@ describe('the checker', () => {
 
   it.each([
     ['piscina', 'src/pools/version-pool.ts', 'src/hosts/piscina-host.ts'],
-    ['comlink', 'workers/replica.ts', 'src/protocol/control.ts'],
+    ['comlink', 'workers/replica.ts', 'src/protocol/control-port.ts'],
     ['onnxruntime-node', 'src/tensors/tensor.ts', 'workers/onnxruntime.cts'],
     ['pino', 'src/runtime.ts', 'src/telemetry/logger.ts'],
     ['fastify', 'src/runtime.ts', 'src/http/plugin.ts'],
