@@ -118,12 +118,12 @@ export class PiscinaHost implements ReplicaHost {
     return loading as Promise<ReplicaReplies['load']>
   }
 
-  run(task: RunTask, transfer: ArrayBuffer[]): Promise<ReplicaReplies['run']> {
-    return this.#exchange(task, transfer) as Promise<ReplicaReplies['run']>
+  run(task: RunTask): Promise<ReplicaReplies['run']> {
+    return this.#exchange(task) as Promise<ReplicaReplies['run']>
   }
 
   side(task: SideTask): Promise<ReplicaReplies['side']> {
-    return this.#exchange(task, []) as Promise<ReplicaReplies['side']>
+    return this.#exchange(task) as Promise<ReplicaReplies['side']>
   }
 
   release(): Promise<ReplicaReplies['release']> {
@@ -156,11 +156,11 @@ export class PiscinaHost implements ReplicaHost {
   }
 
   /** Past Piscina, whose tasks take longer and keep their answers alive. */
-  #exchange(task: PortTask, transfer: ArrayBuffer[]): Promise<unknown> {
+  #exchange(task: PortTask): Promise<unknown> {
     if (this.#isDestroyed || this.#ending !== undefined) return Promise.reject(this.#whyGone())
     return new Promise((resolve, reject) => {
       this.#slot.resetRun()
-      this.#tasks.send(task, transfer, (reply) => {
+      this.#tasks.send(task, (reply) => {
         this.#slot.busySinceMs = undefined
         this.#worker?.unref()
         this.#pending.delete(reject)

@@ -20,8 +20,11 @@ export interface ReplicaHost extends RemoteControl {
   onExit: ExitListener | undefined
   /** Starts the thread and loads the model. Rejects with ERR_REPLICA_EXITED if the thread dies. */
   load(task: LoadTask): Promise<ReplicaReplies['load']>
-  /** Runs a pack; `transfer` are buffers that move to the thread. Rejects with ERR_REPLICA_EXITED if it dies. */
-  run(task: RunTask, transfer: ArrayBuffer[]): Promise<ReplicaReplies['run']>
+  /**
+   * Runs a pack, whose buffers are the replica's from now on: its own one comes back with the reply, those
+   * that callers have given away do not. Rejects with ERR_REPLICA_EXITED if the thread dies.
+   */
+  run(task: RunTask): Promise<ReplicaReplies['run']>
   /** Works on what is to be done beside the callers' requests. */
   side(task: SideTask): Promise<ReplicaReplies['side']>
   /** Gives the session back. */

@@ -1,6 +1,7 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { encodeError } from '../protocol/error-codec.js'
 import type { Failure, PortTask } from '../protocol/messages.js'
+import { buffersOf } from '../protocol/pack-layout.js'
 
 /** The main thread's end of the way by which one thread is given packs, one at a time, and answers them. */
 export class TaskPort {
@@ -24,8 +25,8 @@ export class TaskPort {
   }
 
   /** @throws DataCloneError if the task cannot be sent. */
-  send(task: PortTask, transfer: ArrayBuffer[], receive: (reply: unknown) => void): void {
-    this.#port.postMessage(task, transfer)
+  send(task: PortTask, receive: (reply: unknown) => void): void {
+    this.#port.postMessage(task, task.kind === 'run' ? buffersOf(task) : [])
     this.#receive = receive
   }
 

@@ -2,12 +2,12 @@ import type { AsyncResource } from 'node:async_hooks'
 import { errors } from '../errors.js'
 import type { Clock, Timer } from '../platform/clock.js'
 import { asRuntimeError } from '../protocol/error-codec.js'
-import type { RunResult } from '../protocol/messages.js'
+import type { RunResult, RunTask } from '../protocol/messages.js'
 import type { BatchPlan } from '../tensors/batch-plan.js'
 import type { Signature, Tensor } from '../tensors/tensor.js'
 import type { Batching } from './batching.js'
 import { type Choice, type ChosenRun, chooseRuns, couldGrow, waitingMs } from './choose-runs.js'
-import { aloneRun, type Packed, type PackedRun, type WrittenPack } from './pack.js'
+import { aloneRun, type Packed, type PackedRun } from './pack.js'
 import { PackAssembler } from './pack-assembler.js'
 import type { PoolListener, PoolSettings } from './pool-settings.js'
 import { readReply } from './read-reply.js'
@@ -83,8 +83,8 @@ export class Dispatcher {
     if (replica === undefined) return
     try {
       const run = aloneRun(inputs, 'typical')
-      const { task, transfer } = this.#packs.write([run], 1, undefined)
-      const reply = await replica.run([], this.#clock.now(), task, transfer)
+      const pack = this.#packs.write([run], 1, undefined)
+      const reply = await replica.run([], this.#clock.now(), pack)
       replica.hasSideWork = readReply(reply, 1).hasSideWork
       await this.#sideWork.finish(replica)
     } finally {
@@ -215,8 +215,8 @@ export class Dispatcher {
     const tellsPlan =
       plan !== undefined && !replica.knowsPlan && runs.some(({ requests }) => requests.length > 1)
     try {
-      const { task, transfer } = this.#pack(replica, runs)
-      const reply = replica.run(runs, nowMs, tellsPlan ? { ...task, plan } : task, transfer)
+      const pack = this.#pack(replica, runs)
+      const reply = replica.run(runs, nowMs, tellsPlan ? { ...pack, plan } : pack)
       reply.then(
         (done) => this.#land(replica, { runs, plan, tellsPlan }, done),
         (error: unknown) => this.#miss(replica, runs, error),
@@ -228,7 +228,7 @@ export class Dispatcher {
     }
   }
 
-  #pack(replica: Replica, runs: readonly ChosenRun[]): WrittenPack {
+  #pack(replica: Replica, runs: readonly ChosenRun[]): RunTask {
     let rows = 0
     const packed = runs.map((run, index): PackedRun => {
       rows += run.rows

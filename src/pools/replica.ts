@@ -106,19 +106,14 @@ export class Replica {
   }
 
   /** A run before the replica serves, within the same limit. */
-  warmUp(task: RunTask, transfer: ArrayBuffer[], timeoutMs: number): Promise<ReplicaReplies['run']> {
-    return this.#start(this.host.run(task, transfer), 'warmed up', timeoutMs)
+  warmUp(task: RunTask, timeoutMs: number): Promise<ReplicaReplies['run']> {
+    return this.#start(this.host.run(task), 'warmed up', timeoutMs)
   }
 
   /** Runs a pack. */
-  run(
-    runs: readonly ChosenRun[],
-    nowMs: number,
-    task: RunTask,
-    transfer: ArrayBuffer[],
-  ): Promise<ReplicaReplies['run']> {
+  run(runs: readonly ChosenRun[], nowMs: number, task: RunTask): Promise<ReplicaReplies['run']> {
     this.runs = runs
-    return this.#busy(nowMs, this.host.run(task, transfer))
+    return this.#busy(nowMs, this.host.run(task))
   }
 
   /** Works beside the callers' requests. */

@@ -60,7 +60,7 @@ function runTask(x: number, action = ''): RunTask {
     { type: 'float32', dims: [1], data: floats(x) },
     { type: 'string', dims: [1], data: [action] },
   ]
-  return packOf(gatedSignature, [inputs]).task
+  return packOf(gatedSignature, [inputs])
 }
 
 function piscinaHost(entry: string, lines: LogLine[] = []): PiscinaHost {
@@ -227,36 +227,35 @@ describe.each([
 
   it('answers runs, one after another', async () => {
     const rig = await loaded(makeRig)
-    for (const x of [1, 2, 3]) expect(await yOf(rig.host.run(rig.run(x), []))).toBe(x)
+    for (const x of [1, 2, 3]) expect(await yOf(rig.host.run(rig.run(x)))).toBe(x)
     await rig.host.terminate()
   })
 
   it('tells a failed run as data and lives on', async () => {
     const rig = await loaded(makeRig)
-    expect(await errorOf(rig.host.run(rig.run(1, 'throw'), []))).toMatchObject({ code: 'ERR_INFERENCE' })
-    expect(await yOf(rig.host.run(rig.run(2), []))).toBe(2)
+    expect(await errorOf(rig.host.run(rig.run(1, 'throw')))).toMatchObject({ code: 'ERR_INFERENCE' })
+    expect(await yOf(rig.host.run(rig.run(2)))).toBe(2)
     await rig.host.terminate()
   })
 
-  it('takes the buffers it is told to take, and copies others', async () => {
+  it('takes the buffers of a pack for itself, and one that is in it twice', async () => {
     const rig = await loaded(makeRig)
-    const [moved, copied] = [floats(1), floats(2)]
-    const task = (data: Float32Array<ArrayBuffer>): RunTask => {
-      const { runs, ...rest } = rig.run(0)
-      return { ...rest, runs: runs.map((run) => ({ ...run, given: [data.buffer, run.given?.[1]] })) }
-    }
-    expect(await yOf(rig.host.run(task(moved), [moved.buffer]))).toBe(1)
-    expect(await yOf(rig.host.run(task(copied), []))).toBe(2)
-    expect(moved).toHaveLength(0)
-    expect(copied).toEqual(floats(2))
+    const given = floats(1)
+    const { runs, ...rest } = rig.run(0)
+    const twice = [...runs, ...runs].map((run) => ({ ...run, given: [given.buffer, run.given?.[1]] }))
+    const reply = rig.host.run({ ...rest, runs: twice })
+    expect([given.byteLength, rest.buffer.byteLength]).toEqual([0, 0])
+    const done = (await reply) as RunDone
+    expect([0, 1].map((run) => outputsOf(gatedSignature, done, run).y?.data[0])).toEqual([1, 1])
+    expect(done.buffer?.byteLength).toBeGreaterThan(0)
     await rig.host.terminate()
   })
 
   it('rejects a message that cannot be sent and lives on', async () => {
     const rig = await loaded(makeRig)
     const bad = { ...rig.run(1), plan: (() => 1) as unknown as undefined }
-    await expect(rig.host.run(bad, [])).rejects.toMatchObject({ name: 'DataCloneError' })
-    expect(await yOf(rig.host.run(rig.run(2), []))).toBe(2)
+    await expect(rig.host.run(bad)).rejects.toMatchObject({ name: 'DataCloneError' })
+    expect(await yOf(rig.host.run(rig.run(2)))).toBe(2)
     expect(rig.exits).toEqual([])
     await rig.host.terminate()
   })
@@ -273,7 +272,7 @@ describe.each([
   it('rejects the run in which the thread dies and tells the exit once', async () => {
     const rig = await loaded(makeRig)
     const exit = exitOf(rig)
-    await expect(rig.host.run(rig.run(1, 'exit'), [])).rejects.toEqual(gone)
+    await expect(rig.host.run(rig.run(1, 'exit'))).rejects.toEqual(gone)
     expect(await exit).toEqual(gone)
     await settle()
     await rig.host.terminate()
@@ -285,7 +284,7 @@ describe.each([
   it('tells the exit of a thread that dies between two runs, once', async () => {
     const rig = await loaded(makeRig)
     const exit = exitOf(rig)
-    expect(await yOf(rig.host.run(rig.run(1, 'exit-later'), []))).toBe(1)
+    expect(await yOf(rig.host.run(rig.run(1, 'exit-later')))).toBe(1)
     rig.letGo('run')
     expect(await exit).toEqual(gone)
     await rig.host.terminate()
@@ -297,10 +296,10 @@ describe.each([
   it('starts no other thread when it is used after an exit', async () => {
     const rig = await loaded(makeRig)
     const exit = exitOf(rig)
-    await rig.host.run(rig.run(1, 'exit-later'), [])
+    await rig.host.run(rig.run(1, 'exit-later'))
     rig.letGo('run')
     await exit
-    await expect(rig.host.run(rig.run(2), [])).rejects.toEqual(gone)
+    await expect(rig.host.run(rig.run(2))).rejects.toEqual(gone)
     await expect(rig.host.release()).rejects.toEqual(gone)
     await expect(rig.host.load(rig.load())).rejects.toEqual(gone)
     expect(rig.host.threadId).toBeUndefined()
@@ -333,16 +332,16 @@ describe.each([
   it('refuses work from the moment its end is asked for', async () => {
     const rig = await loaded(makeRig)
     const ending = rig.host.terminate()
-    await expect(rig.host.run(rig.run(1), [])).rejects.toEqual(gone)
+    await expect(rig.host.run(rig.run(1))).rejects.toEqual(gone)
     await ending
-    await expect(rig.host.run(rig.run(1), [])).rejects.toEqual(gone)
+    await expect(rig.host.run(rig.run(1))).rejects.toEqual(gone)
     await expect(rig.host.release()).rejects.toEqual(gone)
   })
 
   it('waits with the end until the thread is outside its native call, and drops the answer', async () => {
     const rig = await loaded(makeRig)
     const order: string[] = []
-    const running = rig.host.run(rig.run(1, 'hold'), []).catch((error) => error)
+    const running = rig.host.run(rig.run(1, 'hold')).catch((error) => error)
     await rig.arrival('run')
     const ending = rig.host.terminate().then(() => order.push('gone'))
     await settle()
@@ -373,7 +372,7 @@ describe.each([
     rig.host.detach()
     await rig.host.load(rig.load())
     rig.host.detach()
-    expect(await yOf(rig.host.run(rig.run(1), []))).toBe(1)
+    expect(await yOf(rig.host.run(rig.run(1)))).toBe(1)
     await rig.host.terminate()
     rig.host.detach()
   })
@@ -428,8 +427,8 @@ describe.each([
     it('counts runs', async () => {
       const rig = await loaded(makeRig)
       const before = await rig.host.stats()
-      await rig.host.run(rig.run(1), [])
-      await rig.host.run(rig.run(1, 'throw'), [])
+      await rig.host.run(rig.run(1))
+      await rig.host.run(rig.run(1, 'throw'))
       const after = await rig.host.stats()
       expect(after.runs - before.runs).toBe(2)
       expect(after.failedRuns - before.failedRuns).toBe(1)
@@ -453,7 +452,7 @@ describe.each([
 
     it('answers when the thread is outside its task again', async () => {
       const rig = await loaded(makeRig)
-      const running = rig.host.run(rig.run(1, 'hold'), [])
+      const running = rig.host.run(rig.run(1, 'hold'))
       await rig.arrival('run')
       const asked = rig.host.stats()
       rig.letGo('run')
@@ -464,7 +463,7 @@ describe.each([
 
     it('rejects what is asked of a thread that is ended meanwhile', async () => {
       const rig = await loaded(makeRig)
-      const running = rig.host.run(rig.run(1, 'hold'), []).catch((error) => error)
+      const running = rig.host.run(rig.run(1, 'hold')).catch((error) => error)
       await rig.arrival('run')
       const asked = [rig.host.describe(), rig.host.stats(), rig.host.setLogLevel('warn')]
       const outcomes = Promise.allSettled(asked)
@@ -480,7 +479,7 @@ describe.each([
     it.each(['describe', 'stats', 'setLogLevel'] as const)('rejects %s after an exit', async (call) => {
       const rig = await loaded(makeRig)
       const exit = exitOf(rig)
-      await rig.host.run(rig.run(1, 'exit-later'), [])
+      await rig.host.run(rig.run(1, 'exit-later'))
       rig.letGo('run')
       await exit
       await expect(rig.host[call]('warn')).rejects.toEqual(gone)
@@ -507,8 +506,8 @@ describe('a Piscina host with real models', () => {
     })
     const data = Uint16Array.of(0x3c00, 0xc000)
     const { signature } = reply as LoadDone
-    const { task, transfer } = packOf(signature, [[{ type: 'float16', dims: [2], data }]], ['y'])
-    const done = (await host.run(task, transfer)) as RunDone
+    const task = packOf(signature, [[{ type: 'float16', dims: [2], data }]], ['y'])
+    const done = (await host.run(task)) as RunDone
     expect(outputsOf(signature, done)).toEqual({ y: { type: 'float16', dims: [2], data } })
     expect(await host.release()).toMatchObject({ ok: true })
     await host.terminate()
@@ -526,7 +525,7 @@ describe('a Piscina host with real models', () => {
 
   it('settles every task that is under way when its thread ends', async () => {
     const rig = await loaded(realRig)
-    const running = rig.host.run(rig.run(1, 'hold'), [])
+    const running = rig.host.run(rig.run(1, 'hold'))
     await rig.arrival('run')
     const tasks = Promise.allSettled([running, rig.host.release()])
     const ending = rig.host.terminate()
@@ -539,14 +538,14 @@ describe('a Piscina host with real models', () => {
   it('refuses a run after its session was given back', async () => {
     const rig = await loaded(realRig)
     await rig.host.release()
-    const reply = (await rig.host.run(rig.run(1), [])) as Failure
+    const reply = (await rig.host.run(rig.run(1))) as Failure
     expect(decodeError(reply.error)).toMatchObject({ code: 'ERR_MODEL_UNAVAILABLE', ...subject })
     await rig.host.terminate()
   })
 
   it('keeps the error of a custom loader whole', async () => {
     const rig = await loaded(realRig)
-    expect(await errorOf(rig.host.run(rig.run(1, 'throw'), []))).toMatchObject({
+    expect(await errorOf(rig.host.run(rig.run(1, 'throw')))).toMatchObject({
       code: 'ERR_INFERENCE',
       ...subject,
       cause: expect.objectContaining({ name: 'RangeError', code: 'E_RANGE', size: 3 }),
@@ -558,7 +557,7 @@ describe('a Piscina host with real models', () => {
     const lines: LogLine[] = []
     const host = piscinaHost(REPLICA_ENTRY, lines)
     await host.load(loadTask(GATED_LOADER, '/nowhere'))
-    await host.run(runTask(1, 'log'), [])
+    await host.run(runTask(1, 'log'))
     // Lines and answers come through different ports, in no order.
     await vi.waitFor(() =>
       expect(lines.map((line) => [line.level, line.message])).toEqual([
@@ -574,10 +573,10 @@ describe('a Piscina host with real models', () => {
     'takes an answer that cannot be sent (%s) for a failed run, and lives on',
     async (action) => {
       const rig = await loaded(realRig)
-      await rig.host.run(runTask(1, action), []).catch((error) => error)
-      const error = await errorOf(rig.host.run(runTask(1, action), []))
+      await rig.host.run(runTask(1, action)).catch((error) => error)
+      const error = await errorOf(rig.host.run(runTask(1, action)))
       expect(error).toMatchObject({ code: 'ERR_INFERENCE', ...subject })
-      expect(await yOf(rig.host.run(rig.run(2), []))).toBe(2)
+      expect(await yOf(rig.host.run(rig.run(2)))).toBe(2)
       expect(rig.exits).toEqual([])
       await rig.host.terminate()
     },
@@ -586,7 +585,7 @@ describe('a Piscina host with real models', () => {
   it('tells an error that nobody caught in its thread as the exit it leads to', async () => {
     const rig = await loaded(realRig)
     const exit = exitOf(rig)
-    await rig.host.run(runTask(1, 'crash-later'), [])
+    await rig.host.run(runTask(1, 'crash-later'))
     rig.letGo('run')
     expect(await exit).toMatchObject({
       code: 'ERR_REPLICA_EXITED',
@@ -609,7 +608,7 @@ describe('a Piscina host whose entry is broken', () => {
     const exits = exitsOf(host)
     await expect(host.load(loadTask(undefined, '/nowhere'))).rejects.toBeInstanceOf(Error)
     // Piscina would never settle the second task of such a thread.
-    const second = host.run(runTask(1), []).then(
+    const second = host.run(runTask(1)).then(
       () => 'answered',
       () => 'rejected',
     )
