@@ -99,11 +99,11 @@ export class PiscinaHost implements ReplicaHost {
     this.#pool.on('message', (message: unknown) => this.#receive(message))
   }
 
-  get threadId(): number | undefined {
+  get id(): number | undefined {
     return this.#worker?.threadId
   }
 
-  get runIndex(): number {
+  get progress(): number {
     return this.#slot.run
   }
 

@@ -88,7 +88,7 @@ export class ModelHandle {
     const hosts = this.#version.pool?.hosts ?? []
     return Promise.all(
       hosts.map(async (host) => {
-        const { threadId } = host
+        const { id: threadId } = host
         const answers = Promise.all([host.describe(), host.stats()]).catch(() => undefined)
         const [description, stats] = (await within(this.#clock, answers, this.#controlTimeoutMs)) ?? []
         return { threadId, description, stats }

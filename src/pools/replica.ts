@@ -95,7 +95,7 @@ export class Replica {
     return {
       model: this.#model,
       version: this.#version,
-      threadId: this.host.threadId,
+      threadId: this.host.id,
       runningMs: this.runningMs(nowMs),
     }
   }
@@ -127,7 +127,7 @@ export class Replica {
    */
   abandon(error: unknown): readonly ChosenRun[] {
     const { runs } = this
-    const culprit = runs[this.host.runIndex]
+    const culprit = runs[this.host.progress]
     this.runs = NO_RUNS
     for (const request of culprit?.requests ?? []) request.reject(error)
     return runs.filter((run) => run !== culprit)

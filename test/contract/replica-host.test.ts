@@ -55,12 +55,17 @@ const gatedSignature: Signature = {
   outputs: fakeSignature.outputs,
 }
 
-function runTask(x: number, action = ''): RunTask {
-  const inputs: Tensor[] = [
+/** A pack of runs, each with what is done in it. */
+function packTask(...runs: readonly (readonly [x: number, action?: string])[]): RunTask {
+  const inputs = runs.map(([x, action = '']): Tensor[] => [
     { type: 'float32', dims: [1], data: floats(x) },
     { type: 'string', dims: [1], data: [action] },
-  ]
-  return packOf(gatedSignature, [inputs])
+  ])
+  return packOf(gatedSignature, inputs)
+}
+
+function runTask(x: number, action = ''): RunTask {
+  return packTask([x, action])
 }
 
 function piscinaHost(entry: string, lines: LogLine[] = []): PiscinaHost {
@@ -94,8 +99,11 @@ function realRig(): Rig {
   }
 }
 
-function actionOf(message: ReplicaTask): unknown {
-  return message.kind === 'run' ? (message.runs[0]?.given?.[1] as string[] | undefined)?.[0] : undefined
+/** What is done in each run of a pack. */
+function actionsOf(message: ReplicaTask): (string | undefined)[] {
+  return message.kind === 'run'
+    ? message.runs.map(({ given }) => (given?.[1] as string[] | undefined)?.[0])
+    : []
 }
 
 /** Plays the gated loader in front of a fake thread. */
@@ -110,7 +118,10 @@ function fakeRig(): Rig {
       task.reply({ ok: true })
       return
     }
-    const action = message.kind === 'load' ? message.loaderOptions : actionOf(message)
+    const actions = actionsOf(message)
+    const begun = actions.findIndex((each) => each !== '')
+    if (begun !== -1) host.progress = begun
+    const action = message.kind === 'load' ? message.loaderOptions : actions[begun]
     if (action === 'hold') {
       held.push(task)
       for (const arrive of arrivals.splice(0)) arrive()
@@ -199,15 +210,15 @@ describe.each([
     const rig = makeRig()
     const reply = await rig.host.load(rig.load())
     expect(reply).toMatchObject({ ok: true, signature: { outputs: fakeSignature.outputs } })
-    expect(rig.host.threadId).toBeGreaterThan(0)
+    expect(rig.host.id).toBeGreaterThan(0)
     await rig.host.terminate()
   })
 
   it('has a thread as soon as load is called', async () => {
     const rig = makeRig()
-    expect(rig.host.threadId).toBeUndefined()
+    expect(rig.host.id).toBeUndefined()
     const loading = rig.host.load(rig.load())
-    expect(rig.host.threadId).toBeGreaterThan(0)
+    expect(rig.host.id).toBeGreaterThan(0)
     await loading
     await rig.host.terminate()
   })
@@ -229,6 +240,20 @@ describe.each([
     const rig = await loaded(makeRig)
     for (const x of [1, 2, 3]) expect(await yOf(rig.host.run(rig.run(x)))).toBe(x)
     await rig.host.terminate()
+  })
+
+  it('tells which run of a pack it has begun last, after its end too', async () => {
+    const rig = await loaded(makeRig)
+    await rig.host.run(rig.run(1))
+    expect(rig.host.progress).toBe(0)
+    const running = rig.host.run(packTask([1], [2, 'hold'], [3])).catch((error) => error)
+    await rig.arrival('run')
+    expect(rig.host.progress).toBe(1)
+    const ending = rig.host.terminate()
+    rig.letGo('run')
+    await ending
+    expect(await running).toEqual(gone)
+    expect(rig.host.progress).toBe(1)
   })
 
   it('tells a failed run as data and lives on', async () => {
@@ -265,7 +290,7 @@ describe.each([
     await expect(rig.host.load(rig.load('exit'))).rejects.toEqual(gone)
     await settle()
     expect(rig.exits).toHaveLength(1)
-    expect(rig.host.threadId).toBeUndefined()
+    expect(rig.host.id).toBeUndefined()
     await rig.host.terminate()
   })
 
@@ -278,7 +303,7 @@ describe.each([
     await rig.host.terminate()
     await settle()
     expect(rig.exits).toHaveLength(1)
-    expect(rig.host.threadId).toBeUndefined()
+    expect(rig.host.id).toBeUndefined()
   })
 
   it('tells the exit of a thread that dies between two runs, once', async () => {
@@ -290,7 +315,7 @@ describe.each([
     await rig.host.terminate()
     await settle()
     expect(rig.exits).toHaveLength(1)
-    expect(rig.host.threadId).toBeUndefined()
+    expect(rig.host.id).toBeUndefined()
   })
 
   it('starts no other thread when it is used after an exit', async () => {
@@ -302,7 +327,7 @@ describe.each([
     await expect(rig.host.run(rig.run(2))).rejects.toEqual(gone)
     await expect(rig.host.release()).rejects.toEqual(gone)
     await expect(rig.host.load(rig.load())).rejects.toEqual(gone)
-    expect(rig.host.threadId).toBeUndefined()
+    expect(rig.host.id).toBeUndefined()
     await rig.host.terminate()
     expect(rig.exits).toHaveLength(1)
   })
@@ -311,7 +336,7 @@ describe.each([
     const rig = await loaded(makeRig)
     await rig.host.terminate()
     await settle()
-    expect(rig.host.threadId).toBeUndefined()
+    expect(rig.host.id).toBeUndefined()
     expect(rig.exits).toEqual([])
   })
 
@@ -326,7 +351,7 @@ describe.each([
     const rig = makeRig()
     await rig.host.terminate()
     await expect(rig.host.load(rig.load())).rejects.toEqual(gone)
-    expect(rig.host.threadId).toBeUndefined()
+    expect(rig.host.id).toBeUndefined()
   })
 
   it('refuses work from the moment its end is asked for', async () => {
@@ -390,7 +415,7 @@ describe.each([
       const early = rig.host.setLogLevel('debug')
       const loading = rig.host.load(rig.load())
       const [description] = await Promise.all([rig.host.describe(), early, loading])
-      expect(description).toMatchObject({ threadId: rig.host.threadId, logLevel: 'debug' })
+      expect(description).toMatchObject({ threadId: rig.host.id, logLevel: 'debug' })
       await rig.host.terminate()
     })
 
@@ -416,7 +441,7 @@ describe.each([
       const rig = await loaded(makeRig)
       expect(await rig.host.describe()).toMatchObject({
         ...subject,
-        threadId: rig.host.threadId,
+        threadId: rig.host.id,
         signature: { outputs: fakeSignature.outputs },
         nodeVersion: process.version,
         logLevel: 'info',
@@ -446,7 +471,7 @@ describe.each([
     it('answers many at once', async () => {
       const rig = await loaded(makeRig)
       const answers = await Promise.all(Array.from({ length: 50 }, () => rig.host.describe()))
-      expect(new Set(answers.map((one) => one.threadId))).toEqual(new Set([rig.host.threadId]))
+      expect(new Set(answers.map((one) => one.threadId))).toEqual(new Set([rig.host.id]))
       await rig.host.terminate()
     })
 
@@ -614,7 +639,7 @@ describe('a Piscina host whose entry is broken', () => {
     )
     await host.terminate()
     expect(await second).toBe('rejected')
-    expect(host.threadId).toBeUndefined()
+    expect(host.id).toBeUndefined()
     expect(exits.length).toBeLessThanOrEqual(1)
   })
 
