@@ -1,8 +1,18 @@
+import { messageOf } from '../errors.js'
 import type { RemoteControl } from '../protocol/control.js'
 import type { LoadTask, ReplicaReplies, RunTask, SideTask } from '../protocol/messages.js'
 
 /** Called with the reason why a replica is gone although nobody has ended it. */
 export type ExitListener = (cause: Error) => void
+
+/** A task of which something, as its `cause` says, cannot be sent. Nothing has reached the replica, which lives on. */
+export class UnsendableTask extends Error {
+  override readonly name = 'UnsendableTask'
+
+  constructor(cause: unknown) {
+    super(messageOf(cause), { cause })
+  }
+}
 
 /**
  * Holds one replica: a session, in a place of its own that runs beside this thread. It lives once: after an
@@ -23,10 +33,11 @@ export interface ReplicaHost extends RemoteControl {
   load(task: LoadTask): Promise<ReplicaReplies['load']>
   /**
    * Runs a pack, whose buffers are the replica's from now on: its own one comes back with the reply, those
-   * that callers have given away do not. Rejects with ERR_REPLICA_EXITED if the replica dies.
+   * that callers have given away do not. Rejects with `UnsendableTask`, with ERR_REPLICA_EXITED if the replica
+   * dies, and with anything else if the host has failed, which the replica does not survive.
    */
   run(task: RunTask): Promise<ReplicaReplies['run']>
-  /** Works on what is to be done beside the callers' requests. */
+  /** Works on what is to be done beside the callers' requests; rejects as `run` does. */
   side(task: SideTask): Promise<ReplicaReplies['side']>
   /** Gives the session back. */
   release(): Promise<ReplicaReplies['release']>

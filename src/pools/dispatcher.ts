@@ -1,5 +1,5 @@
 import type { AsyncResource } from 'node:async_hooks'
-import { errors } from '../errors.js'
+import { UnsendableTask } from '../hosts/replica-host.js'
 import type { Clock, Timer } from '../platform/clock.js'
 import { asRuntimeError } from '../protocol/error-codec.js'
 import type { RunResult, RunTask } from '../protocol/messages.js'
@@ -298,17 +298,15 @@ export class Dispatcher {
     if ('answer' in result) this.#packs.learn(result.answer, first.outputs, rows)
   }
 
-  /** The pack gave no reply: the thread died, or the message could not be sent. */
+  /** The pack gave no reply: it could not be sent, or its replica is lost. */
   #miss(replica: Replica, runs: readonly ChosenRun[], error: unknown): void {
-    if (error instanceof errors.ERR_REPLICA_EXITED) {
-      // One that was given up as stuck has been dealt with.
-      if (replica.state !== 'quarantined') this.takeBack(replica.abandon(error), error)
-      if (replica.state === 'busy') replica.state = 'dead'
-      this.#flush()
+    if (error instanceof UnsendableTask) {
+      this.#requeue.separate(runs, error.cause)
+      if (replica.state === 'busy') this.#resume(replica)
       return
     }
-    this.#requeue.separate(runs, error)
-    if (replica.state === 'busy') this.#resume(replica)
+    this.#replicas.taskLost(replica, error)
+    this.#flush()
   }
 
   #unsent(error: unknown): Error {

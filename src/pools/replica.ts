@@ -1,4 +1,4 @@
-import { errors } from '../errors.js'
+import { errors, messageOf } from '../errors.js'
 import type { ReplicaHost } from '../hosts/replica-host.js'
 import type { Clock } from '../platform/clock.js'
 import type { LoadTask, ReplicaReplies, RunTask, SideTask } from '../protocol/messages.js'
@@ -11,6 +11,14 @@ export interface StuckReplica {
   readonly version: string
   readonly threadId: number | undefined
   readonly runningMs: number
+}
+
+/** Why the caller of a run that does not return gets no answer. */
+export function stuckError({ model, version, runningMs }: StuckReplica): Error {
+  return new errors.ERR_REPLICA_STUCK(
+    `a run of ${model}@${version} has not returned for ${Math.round(runningMs)} ms; its replica is in quarantine`,
+    { model, version },
+  )
 }
 
 /** `leaving` is busy with its last run. */
@@ -113,12 +121,22 @@ export class Replica {
   /** Runs a pack. */
   run(runs: readonly ChosenRun[], nowMs: number, task: RunTask): Promise<ReplicaReplies['run']> {
     this.runs = runs
-    return this.#busy(nowMs, this.host.run(task))
+    return this.#busy(nowMs, this.#sent(task))
   }
 
   /** Works beside the callers' requests. */
   side(nowMs: number, task: SideTask): Promise<ReplicaReplies['side']> {
     return this.#busy(nowMs, this.host.side(task))
+  }
+
+  /** Returns why a task has no reply, as its callers get it: a host that fails says nothing of what they sent. */
+  lossBy(error: unknown): Error {
+    if (error instanceof errors.ERR_REPLICA_EXITED) return error
+    const [model, version] = [this.#model, this.#version]
+    return new errors.ERR_REPLICA_EXITED(
+      `a replica of ${model}@${version} cannot be reached: ${messageOf(error)}`,
+      { model, version, cause: error },
+    )
   }
 
   /**
@@ -171,6 +189,15 @@ export class Replica {
     this.host.detach()
     void this.host.terminate()
     return 'stuck'
+  }
+
+  /** A host that throws has failed as one that rejects has. */
+  #sent(task: RunTask): Promise<ReplicaReplies['run']> {
+    try {
+      return this.host.run(task)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   #busy<T>(nowMs: number, task: Promise<T>): Promise<T> {

@@ -87,7 +87,7 @@ export class VersionPool implements LeaseHolder {
   }
 
   get hosts(): ReplicaHost[] {
-    return this.#replicas.hosts
+    return [...this.#replicas.all()].map(({ host }) => host)
   }
 
   stats(): PoolStats {

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { errors } from '../../src/errors.js'
 import { PiscinaHost } from '../../src/hosts/piscina-host.js'
-import type { ReplicaHost } from '../../src/hosts/replica-host.js'
+import { type ReplicaHost, UnsendableTask } from '../../src/hosts/replica-host.js'
 import { decodeError } from '../../src/protocol/error-codec.js'
 import type {
   Failure,
@@ -14,6 +14,7 @@ import type {
   ReplicaTask,
   RunDone,
   RunTask,
+  SideTask,
 } from '../../src/protocol/messages.js'
 import type { Signature, Tensor } from '../../src/tensors/tensor.js'
 import { FakeHost, type FakeTask, fakeSignature } from '../fixtures/fake-host.js'
@@ -66,6 +67,15 @@ function packTask(...runs: readonly (readonly [x: number, action?: string])[]): 
 
 function runTask(x: number, action = ''): RunTask {
   return packTask([x, action])
+}
+
+const sideTask: SideTask = {
+  kind: 'side',
+  budgetMs: 1,
+  maxRunMs: 1,
+  tolerance: { rtol: 0, atol: 0 },
+  prove: undefined,
+  tried: undefined,
 }
 
 function piscinaHost(entry: string, lines: LogLine[] = []): PiscinaHost {
@@ -276,10 +286,14 @@ describe.each([
     await rig.host.terminate()
   })
 
-  it('rejects a message that cannot be sent and lives on', async () => {
+  it('rejects a task that cannot be sent with the reason, and lives on', async () => {
     const rig = await loaded(makeRig)
-    const bad = { ...rig.run(1), plan: (() => 1) as unknown as undefined }
-    await expect(rig.host.run(bad)).rejects.toMatchObject({ name: 'DataCloneError' })
+    const unsendable = (() => 1) as unknown as undefined
+    const refusal = { name: 'UnsendableTask', cause: { name: 'DataCloneError' } }
+    const run = rig.host.run({ ...rig.run(1), plan: unsendable })
+    await expect(run).rejects.toMatchObject(refusal)
+    await expect(run).rejects.toBeInstanceOf(UnsendableTask)
+    await expect(rig.host.side({ ...sideTask, tried: unsendable })).rejects.toMatchObject(refusal)
     expect(await yOf(rig.host.run(rig.run(2)))).toBe(2)
     expect(rig.exits).toEqual([])
     await rig.host.terminate()
