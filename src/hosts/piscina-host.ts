@@ -42,6 +42,7 @@ interface WorkerInfo {
 
 /** A replica as a Piscina of one thread that is never reused after its end. */
 export class PiscinaHost implements ReplicaHost {
+  readonly isKillable = false
   onExit: ExitListener | undefined
   readonly #options: PiscinaHostOptions
   readonly #slot: GuardSlot

@@ -21,6 +21,10 @@ export class UnsendableTask extends Error {
  * ERR_REPLICA_EXITED once it is gone. `test/contract/replica-host.test.ts` holds for every implementation.
  */
 export interface ReplicaHost extends RemoteControl {
+  /**
+   * Whether the replica may be ended in the middle of a task. A thread may not: the process would abort with it.
+   */
+  readonly isKillable: boolean
   /** Tells the replica from the others of its kind, to users too. Set from `load` on; undefined after its end. */
   readonly id: number | undefined
   /** Index of the run that it has begun last of the pack it was given last, -1 before the first; kept after its end. */
@@ -41,7 +45,10 @@ export interface ReplicaHost extends RemoteControl {
   side(task: SideTask): Promise<ReplicaReplies['side']>
   /** Gives the session back. */
   release(): Promise<ReplicaReplies['release']>
-  /** Ends the replica as soon as it is outside native code; resolves when it is gone, never rejects. Idempotent. */
+  /**
+   * Ends the replica: at once if it is killable, else as soon as it is outside native code. Its task rejects with
+   * ERR_REPLICA_EXITED. Resolves when it is gone, never rejects. Idempotent.
+   */
   terminate(): Promise<void>
   /** The replica no longer keeps the process alive, whatever it is doing. */
   detach(): void

@@ -7,7 +7,7 @@ import { type GrowingSet, Growth } from './growth.js'
 import type { PoolSettings, PoolSource, PoolStats } from './pool-settings.js'
 import { prepareReplica } from './prepare-replica.js'
 import { Quarantine } from './quarantine.js'
-import { RELEASE_MS, Replica, type StuckReplica, stuckError } from './replica.js'
+import { RELEASE_MS, Replica, type StuckReplica } from './replica.js'
 import { type ReplacingSet, Restarts } from './restarts.js'
 import { Watchdog } from './watchdog.js'
 
@@ -295,7 +295,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     const stuck = replica.stuck(this.#settings.clock.now())
     this.#isolate(replica)
     this.#listener.stuck(stuck)
-    const error = stuckError(stuck)
+    const error = replica.stuckError(stuck)
     this.#listener.orphaned(replica.abandon(error), error)
     this.#restarts.replace(error)
   }

@@ -5,20 +5,12 @@ import type { LoadTask, ReplicaReplies, RunTask, SideTask } from '../protocol/me
 import type { ChosenRun } from './choose-runs.js'
 import { within } from './within.js'
 
-/** A replica whose native call has not returned: it is left to itself, never terminated. */
+/** A replica whose run has not returned: it is ended if it may be, else left to itself. */
 export interface StuckReplica {
   readonly model: string
   readonly version: string
   readonly threadId: number | undefined
   readonly runningMs: number
-}
-
-/** Why the caller of a run that does not return gets no answer. */
-export function stuckError({ model, version, runningMs }: StuckReplica): Error {
-  return new errors.ERR_REPLICA_STUCK(
-    `a run of ${model}@${version} has not returned for ${Math.round(runningMs)} ms; its replica is in quarantine`,
-    { model, version },
-  )
 }
 
 /** `leaving` is busy with its last run. */
@@ -129,6 +121,15 @@ export class Replica {
     return this.#busy(nowMs, this.host.side(task))
   }
 
+  /** Returns why the run has no answer, once the replica has been given up. */
+  stuckError({ model, version, runningMs }: StuckReplica): Error {
+    const outcome = this.host.isKillable ? 'has been ended' : 'is in quarantine'
+    return new errors.ERR_REPLICA_STUCK(
+      `a run of ${model}@${version} has not returned for ${Math.round(runningMs)} ms; its replica ${outcome}`,
+      { model, version },
+    )
+  }
+
   /** Returns why a task has no reply, as its callers get it: a host that fails says nothing of what they sent. */
   lossBy(error: unknown): Error {
     if (error instanceof errors.ERR_REPLICA_EXITED) return error
@@ -151,7 +152,7 @@ export class Replica {
     return runs.filter((run) => run !== culprit)
   }
 
-  /** Leaves it to itself: it keeps the process alive no longer, and nobody waits for its end. */
+  /** Gives it up: it keeps the process alive no longer, and nobody waits for its end. */
   quarantine(): void {
     this.state = 'quarantined'
     this.#giveUp()
@@ -171,9 +172,9 @@ export class Replica {
   }
 
   /**
-   * Waits for the task under way, `timeoutMs` at most, releases the session, which has a limit of its
-   * own, and ends the thread. What is not over goes on in the background and no longer keeps the process alive. May be
-   * called again, with another limit.
+   * Waits for the task under way, `timeoutMs` at most, releases the session, which has a limit of its own, and ends
+   * the replica. What is not over by then is ended if it may be; else it goes on in the background and no longer keeps
+   * the process alive. May be called again, with another limit.
    */
   async end(timeoutMs: number): Promise<'ended' | 'stuck'> {
     this.#abandon(this.#stopped())
@@ -187,8 +188,8 @@ export class Replica {
     // Whoever has more time waits no longer either.
     this.#giveUp()
     this.host.detach()
-    void this.host.terminate()
-    return 'stuck'
+    const gone = this.host.terminate().then(isTrue)
+    return this.host.isKillable && (await within(this.#clock, gone, END_MS)) ? 'ended' : 'stuck'
   }
 
   /** A host that throws has failed as one that rejects has. */

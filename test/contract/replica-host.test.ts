@@ -117,8 +117,8 @@ function actionsOf(message: ReplicaTask): (string | undefined)[] {
 }
 
 /** Plays the gated loader in front of a fake thread. */
-function fakeRig(): Rig {
-  const host = new FakeHost(subject.model, subject.version)
+function fakeRig(isKillable: boolean): Rig {
+  const host = new FakeHost(subject.model, subject.version, isKillable)
   const held: FakeTask[] = []
   const exits: (() => void)[] = []
   const arrivals: (() => void)[] = []
@@ -142,6 +142,8 @@ function fakeRig(): Rig {
   }
   const act = (task: FakeTask, action: unknown): void => {
     const isLoad = task.message.kind === 'load'
+    // It has been killed meanwhile.
+    if (host.task !== task) return
     if (action === 'exit') host.exit()
     else if (action === 'throw' && isLoad) task.fail(new errors.ERR_MODEL_LOAD('it does not want to'))
     else if (action === 'throw') host.failRun()
@@ -213,9 +215,14 @@ beforeAll(() => {
 })
 
 describe.each([
-  ['a fake host', fakeRig],
-  ['a Piscina host', realRig],
-])('%s', (_, makeRig) => {
+  ['a fake host', () => fakeRig(false), false],
+  ['a fake host that is killable', () => fakeRig(true), true],
+  ['a Piscina host', realRig, false],
+])('%s', (_, makeRig, isKillable) => {
+  it('says whether it may be ended in the middle of a task', () => {
+    expect(makeRig().host.isKillable).toBe(isKillable)
+  })
+
   it('loads and tells the signature', async () => {
     const rig = makeRig()
     const reply = await rig.host.load(rig.load())
@@ -377,22 +384,38 @@ describe.each([
     await expect(rig.host.release()).rejects.toEqual(gone)
   })
 
-  it('waits with the end until the thread is outside its native call, and drops the answer', async () => {
-    const rig = await loaded(makeRig)
-    const order: string[] = []
-    const running = rig.host.run(rig.run(1, 'hold')).catch((error) => error)
-    await rig.arrival('run')
-    const ending = rig.host.terminate().then(() => order.push('gone'))
-    await settle()
-    order.push('let go')
-    rig.letGo('run')
-    await ending
-    expect(order).toEqual(['let go', 'gone'])
-    expect(await running).toEqual(gone)
-    expect(rig.exits).toEqual([])
+  it.runIf(isKillable)('is ended in the middle of a task, at once', async () => {
+    for (const place of ['load', 'run'] as const) {
+      const rig = place === 'load' ? makeRig() : await loaded(makeRig)
+      const task = place === 'load' ? rig.host.load(rig.load('hold')) : rig.host.run(rig.run(1, 'hold'))
+      const outcome = task.catch((error: unknown) => error)
+      await rig.arrival(place)
+      await rig.host.terminate()
+      expect(await outcome).toEqual(gone)
+      expect(rig.host.id).toBeUndefined()
+      expect(rig.exits).toEqual([])
+    }
   })
 
-  it('waits with the end until a load is outside its native call', async () => {
+  it.skipIf(isKillable)(
+    'waits with the end until a run is outside its native call, and drops the answer',
+    async () => {
+      const rig = await loaded(makeRig)
+      const order: string[] = []
+      const running = rig.host.run(rig.run(1, 'hold')).catch((error) => error)
+      await rig.arrival('run')
+      const ending = rig.host.terminate().then(() => order.push('gone'))
+      await settle()
+      order.push('let go')
+      rig.letGo('run')
+      await ending
+      expect(order).toEqual(['let go', 'gone'])
+      expect(await running).toEqual(gone)
+      expect(rig.exits).toEqual([])
+    },
+  )
+
+  it.skipIf(isKillable)('waits with the end until a load is outside its native call', async () => {
     const rig = makeRig()
     const order: string[] = []
     const loading = rig.host.load(rig.load('hold')).catch((error) => error)
