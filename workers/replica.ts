@@ -11,12 +11,12 @@ import type { ThreadData, ThreadLoad, ThreadTask } from '../src/protocol/thread.
 import { checkLoaded } from './check-loaded.js'
 import { failure } from './failure.js'
 import { checkFiles, identify, settledFiles } from './model-content.js'
-import { NativeLane } from './native-lane.js'
 import { hazardsIn } from './onnx-hazards.js'
-import { PackRunner } from './pack-runner.js'
-import { ReplicaLog } from './replica-log.js'
+import { NativeLane } from './replica/native-lane.js'
+import { PackRunner } from './replica/pack-runner.js'
+import { ReplicaLog } from './replica/replica-log.js'
+import { type TaskAnswer, TaskLoop } from './replica/task-loop.js'
 import { NO_HAZARDS, SideWorker } from './side-worker.js'
-import { type TaskAnswer, TaskLoop } from './task-loop.js'
 
 // Nothing here may throw while it is imported: Piscina would never settle the first task.
 

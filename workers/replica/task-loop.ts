@@ -1,8 +1,8 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
-import { asRuntimeError } from '../src/protocol/error-codec.js'
-import { SENT } from '../src/protocol/guard-cells.js'
-import type { PortTask } from '../src/protocol/messages.js'
-import { failure } from './failure.js'
+import { asRuntimeError } from '../../src/protocol/error-codec.js'
+import { SENT } from '../../src/protocol/guard-cells.js'
+import type { PortTask } from '../../src/protocol/messages.js'
+import { failure } from '../failure.js'
 
 /** How long a thread looks for its next task before it goes to sleep: about what waking it up would take. */
 const SPIN_MS = 0.05

@@ -1,9 +1,9 @@
-import { errors } from '../src/errors.js'
-import type { Answer, OwnElements } from '../src/protocol/messages.js'
-import { aligned, INLINE_BYTES, viewOf } from '../src/protocol/pack-layout.js'
-import { newElements } from '../src/tensors/coerce-elements.js'
-import { copyElements, elementCount } from '../src/tensors/rows.js'
-import type { Tensor, TensorData, TensorType } from '../src/tensors/tensor.js'
+import { errors } from '../../src/errors.js'
+import type { Answer, OwnElements } from '../../src/protocol/messages.js'
+import { aligned, INLINE_BYTES, viewOf } from '../../src/protocol/pack-layout.js'
+import { newElements } from '../../src/tensors/coerce-elements.js'
+import { copyElements, elementCount } from '../../src/tensors/rows.js'
+import type { Tensor, TensorData, TensorType } from '../../src/tensors/tensor.js'
 
 /** What is left of a pack's buffer, for answers; those that are too large for it travel by themselves. */
 export class AnswerRoom {

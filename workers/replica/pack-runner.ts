@@ -1,6 +1,6 @@
-import { errors } from '../src/errors.js'
-import { asRuntimeError } from '../src/protocol/error-codec.js'
-import type { LoadedModel } from '../src/protocol/loader.js'
+import { errors } from '../../src/errors.js'
+import { asRuntimeError } from '../../src/protocol/error-codec.js'
+import type { LoadedModel } from '../../src/protocol/loader.js'
 import type {
   Answer,
   Failure,
@@ -9,19 +9,19 @@ import type {
   RunShape,
   RunTask,
   SplitAnswers,
-} from '../src/protocol/messages.js'
-import { readRun } from '../src/protocol/pack-layout.js'
-import type { BatchPlan } from '../src/tensors/batch-plan.js'
-import { byName } from '../src/tensors/by-name.js'
-import { copyOf } from '../src/tensors/copies.js'
-import type { Tensor } from '../src/tensors/tensor.js'
+} from '../../src/protocol/messages.js'
+import { readRun } from '../../src/protocol/pack-layout.js'
+import type { BatchPlan } from '../../src/tensors/batch-plan.js'
+import { byName } from '../../src/tensors/by-name.js'
+import { copyOf } from '../../src/tensors/copies.js'
+import type { Tensor } from '../../src/tensors/tensor.js'
+import { split } from '../batch-rows.js'
+import { type TriedBatch, tryBatch } from '../batch-trial.js'
+import { readOutputs } from '../check-loaded.js'
+import { failure } from '../failure.js'
+import { resizeAll } from '../pad-rows.js'
+import type { SideWorker } from '../side-worker.js'
 import { AnswerRoom } from './answer-room.js'
-import { split } from './batch-rows.js'
-import { type TriedBatch, tryBatch } from './batch-trial.js'
-import { readOutputs } from './check-loaded.js'
-import { failure } from './failure.js'
-import { resizeAll } from './pad-rows.js'
-import type { SideWorker } from './side-worker.js'
 
 export interface RunCounts {
   runs: number
