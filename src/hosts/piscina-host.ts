@@ -18,6 +18,7 @@ import { Turn } from '../protocol/turn.js'
 import { remedyOfMissing } from './missing-file.js'
 import { GuardSlot } from './replica-guard.js'
 import type { ExitListener, ReplicaHost } from './replica-host.js'
+import { sharedTurns } from './shared-turns.js'
 import { TaskPort } from './task-port.js'
 
 export interface PiscinaHostOptions {
@@ -269,7 +270,7 @@ function reasonOf(error: Error, entry: string): string {
 }
 
 function claimTurn({ model, version }: PiscinaHostOptions): Turn {
-  const turn = Turn.claim()
+  const turn = Turn.claim(sharedTurns())
   if (turn !== undefined) return turn
   throw new errors.ERR_MODEL_LOAD(
     `too many threads of this process use an execution provider that runs one at a time; unload some before ${model}@${version}`,
