@@ -87,8 +87,9 @@ export class ModelHandle {
   replicas(): Promise<ReplicaReport[]> {
     const hosts = this.#version.pool?.hosts ?? []
     return Promise.all(
-      hosts.map(async ({ threadId, control }) => {
-        const answers = Promise.all([control?.describe(), control?.stats()]).catch(() => undefined)
+      hosts.map(async (host) => {
+        const { id: threadId } = host
+        const answers = Promise.all([host.describe(), host.stats()]).catch(() => undefined)
         const [description, stats] = (await within(this.#clock, answers, this.#controlTimeoutMs)) ?? []
         return { threadId, description, stats }
       }),

@@ -260,7 +260,7 @@ export class ModelLifecycleManager {
     this.#context.logLevel = parseOptions(logLevelSchema, level, 'setLogLevel')
     const hosts = this.#catalogue.versions().flatMap((version) => version.pool?.hosts ?? [])
     // A replica that is gone needs no level, one inside a run takes it when it comes out.
-    const told = Promise.allSettled(hosts.map((host) => host.control?.setLogLevel(level)))
+    const told = Promise.allSettled(hosts.map((host) => host.setLogLevel(level)))
     await within(this.#context.clock, told, this.#context.config.controlTimeoutMs)
   }
 

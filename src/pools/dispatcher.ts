@@ -1,13 +1,13 @@
 import type { AsyncResource } from 'node:async_hooks'
-import { errors } from '../errors.js'
+import { UnsendableTask } from '../hosts/replica-host.js'
 import type { Clock, Timer } from '../platform/clock.js'
 import { asRuntimeError } from '../protocol/error-codec.js'
-import type { RunResult } from '../protocol/messages.js'
+import type { RunResult, RunTask } from '../protocol/messages.js'
 import type { BatchPlan } from '../tensors/batch-plan.js'
 import type { Signature, Tensor } from '../tensors/tensor.js'
 import type { Batching } from './batching.js'
 import { type Choice, type ChosenRun, chooseRuns, couldGrow, waitingMs } from './choose-runs.js'
-import { aloneRun, type Packed, type PackedRun, type WrittenPack } from './pack.js'
+import { aloneRun, type Packed, type PackedRun } from './pack.js'
 import { PackAssembler } from './pack-assembler.js'
 import type { PoolListener, PoolSettings } from './pool-settings.js'
 import { readReply } from './read-reply.js'
@@ -84,8 +84,8 @@ export class Dispatcher {
     if (replica === undefined) return
     try {
       const run = aloneRun(inputs, 'typical')
-      const { task, transfer } = this.#packs.write([run], 1, undefined)
-      const reply = await replica.run([], this.#clock.now(), task, transfer)
+      const pack = this.#packs.write([run], 1, undefined)
+      const reply = await replica.run([], this.#clock.now(), pack)
       replica.hasSideWork = readReply(reply, 1).hasSideWork
       await this.#sideWork.finish(replica)
     } finally {
@@ -216,8 +216,8 @@ export class Dispatcher {
     const tellsPlan =
       plan !== undefined && !replica.knowsPlan && runs.some(({ requests }) => requests.length > 1)
     try {
-      const { task, transfer } = this.#pack(replica, runs)
-      const reply = replica.run(runs, nowMs, tellsPlan ? { ...task, plan } : task, transfer)
+      const pack = this.#pack(replica, runs)
+      const reply = replica.run(runs, nowMs, tellsPlan ? { ...pack, plan } : pack)
       reply.then(
         (done) => this.#land(replica, { runs, plan, tellsPlan }, done),
         (error: unknown) => this.#miss(replica, runs, error),
@@ -229,7 +229,7 @@ export class Dispatcher {
     }
   }
 
-  #pack(replica: Replica, runs: readonly ChosenRun[]): WrittenPack {
+  #pack(replica: Replica, runs: readonly ChosenRun[]): RunTask {
     let rows = 0
     const packed = runs.map((run, index): PackedRun => {
       rows += run.rows
@@ -299,17 +299,15 @@ export class Dispatcher {
     if ('answer' in result) this.#packs.learn(result.answer, first.outputs, rows)
   }
 
-  /** The pack gave no reply: the thread died, or the message could not be sent. */
+  /** The pack gave no reply: it could not be sent, or its replica is lost. */
   #miss(replica: Replica, runs: readonly ChosenRun[], error: unknown): void {
-    if (error instanceof errors.ERR_REPLICA_EXITED) {
-      // One that was given up as stuck has been dealt with.
-      if (replica.state !== 'quarantined') this.takeBack(replica.abandon(error), error)
-      if (replica.state === 'busy') replica.state = 'dead'
-      this.#flush()
+    if (error instanceof UnsendableTask) {
+      this.#requeue.separate(runs, error.cause)
+      if (replica.state === 'busy') this.#resume(replica)
       return
     }
-    this.#requeue.separate(runs, error)
-    if (replica.state === 'busy') this.#resume(replica)
+    this.#replicas.taskLost(replica, error)
+    this.#flush()
   }
 
   #unsent(error: unknown): Error {

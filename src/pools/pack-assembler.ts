@@ -1,10 +1,10 @@
 import type { GcBallast } from '../memory/gc-ballast.js'
-import type { Answer } from '../protocol/messages.js'
+import type { Answer, RunTask } from '../protocol/messages.js'
 import type { BatchPlan } from '../tensors/batch-plan.js'
 import { RecycledBuffers } from '../tensors/recycled-buffers.js'
 import type { Signature, Tensor } from '../tensors/tensor.js'
 import { AnswerReader } from './answers.js'
-import { checkIntact, type PackedRun, type WrittenPack, writePack } from './pack.js'
+import { checkIntact, type PackedRun, writePack } from './pack.js'
 
 /** Room that is left for an answer of a row while nothing is known of answers. */
 const FIRST_ANSWER_BYTES = 1_024
@@ -46,7 +46,7 @@ export class PackAssembler {
    * @param rows of all runs, to which answers are expected
    * @throws ERR_INSUFFICIENT_MEMORY if there is no buffer to be had
    */
-  write(runs: readonly PackedRun[], rows: number, plan: BatchPlan | undefined): WrittenPack {
+  write(runs: readonly PackedRun[], rows: number, plan: BatchPlan | undefined): RunTask {
     return writePack(this.#signature, runs, plan, this.#buffers, rows * this.#answerBytes)
   }
 

@@ -33,15 +33,9 @@ export function aloneRun(inputs: readonly Tensor[], keep?: RunShape['keep']): Pa
   return { requests: [{ inputs, outputs: undefined, transfer: false, rows: 1 }], keep }
 }
 
-export interface WrittenPack {
-  readonly task: RunTask
-  /** What moves to the thread. */
-  readonly transfer: ArrayBuffer[]
-}
-
 /**
  * Copies the inputs of all runs into one recycled buffer, once and straight into their places; what
- * has moved is named in the shape. `answerBytes` is the room to leave for answers.
+ * moves is named in the shape. `answerBytes` is the room to leave for answers.
  */
 export function writePack(
   { inputs }: Signature,
@@ -49,9 +43,8 @@ export function writePack(
   plan: BatchPlan | undefined,
   buffers: RecycledBuffers,
   answerBytes: number,
-): WrittenPack {
-  const moved = new Set<ArrayBuffer>()
-  const shapes = runs.map((run) => shapeOf(inputs, run, plan, moved))
+): RunTask {
+  const shapes = runs.map((run) => shapeOf(inputs, run, plan))
   let bytes = answerBytes
   for (const { dims, given } of shapes) {
     for (let index = 0; index < inputs.length; index += 1) {
@@ -75,7 +68,7 @@ export function writePack(
       else joinRows(target, own, inputsAt(requests, index), axis)
     }
   }
-  return { task: { kind: 'run', buffer, runs: shapes, plan: undefined }, transfer: [buffer, ...moved] }
+  return { kind: 'run', buffer, runs: shapes, plan: undefined }
 }
 
 /**
@@ -98,7 +91,6 @@ function shapeOf(
   specs: readonly TensorSpec[],
   { requests, keep }: PackedRun,
   plan: BatchPlan | undefined,
-  moved: Set<ArrayBuffer>,
 ): RunShape {
   const [first] = requests as [Packed]
   const isBatch = requests.length > 1
@@ -118,7 +110,6 @@ function shapeOf(
       if (whole === undefined) return own
       given ??= new Array(specs.length).fill(undefined)
       given[index] = whole
-      moved.add(whole)
     }
     return own
   })

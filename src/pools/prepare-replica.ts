@@ -22,7 +22,7 @@ export async function prepareReplica(
   if (warmUp === undefined || isGivenUp()) return signature
   const run = aloneRun(warmUp.inputs(signature))
   const pack = writePack(signature, [run], undefined, new RecycledBuffers(), 0)
-  const reply = await replica.warmUp(pack.task, pack.transfer, loadTimeoutMs)
+  const reply = await replica.warmUp(pack, loadTimeoutMs)
   const result = reply.ok ? (reply.results[0] as RunResult) : reply
   if (!('answer' in result)) {
     const cause = decodeError((result as Failure).error)

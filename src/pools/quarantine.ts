@@ -1,7 +1,7 @@
 import type { Clock } from '../platform/clock.js'
 import type { Replica, StuckReplica } from './replica.js'
 
-/** The replicas that are left to themselves; a thread ends if its task returns one day, until then it counts. */
+/** The replicas that were given up. Each counts until it has ended: a thread does if its task returns one day. */
 export class Quarantine {
   readonly #clock: Clock
   readonly #replicas = new Set<Replica>()

@@ -1,4 +1,5 @@
 import { errors } from '../errors.js'
+import type { ReplicaHost } from '../hosts/replica-host.js'
 import type { Signature } from '../tensors/tensor.js'
 import type { ChosenRun } from './choose-runs.js'
 import { Departures } from './departures.js'
@@ -7,7 +8,6 @@ import type { PoolSettings, PoolSource, PoolStats } from './pool-settings.js'
 import { prepareReplica } from './prepare-replica.js'
 import { Quarantine } from './quarantine.js'
 import { RELEASE_MS, Replica, type StuckReplica } from './replica.js'
-import type { ReplicaHost } from './replica-host.js'
 import { type ReplacingSet, Restarts } from './restarts.js'
 import { Watchdog } from './watchdog.js'
 
@@ -70,10 +70,6 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     return this.#wanted
   }
 
-  get hosts(): ReplicaHost[] {
-    return [...this.#replicas].map((replica) => replica.host)
-  }
-
   stats(): Omit<PoolStats, 'queued' | 'inFlight' | 'batching'> {
     const replicas = [...this.#replicas]
     return {
@@ -92,7 +88,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
   /** Starts the first replica, alone: nothing else is to slow it down. */
   async start(): Promise<Signature> {
     const signature = await this.startReplica()
-    this.#watch()
+    if (this.#settings.stuckAfterMs > 0 && !this.#isEnded) this.#watchdog.start()
     return signature
   }
 
@@ -183,6 +179,22 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     return this.#quarantine.over()
   }
 
+  /** A task has no reply. A replica whose host has failed is replaced; one that is gone is heard of by itself. */
+  taskLost(replica: Replica, error: unknown): void {
+    // One that was given up as stuck has been dealt with.
+    if (replica.state === 'quarantined') return
+    const cause = replica.lossBy(error)
+    this.#listener.orphaned(replica.abandon(cause), cause)
+    if (cause === error) {
+      if (replica.state === 'busy') replica.state = 'dead'
+      return
+    }
+    // Of a set that is being stopped, `stop` ends every replica.
+    if (this.#isEnded || !this.#replicas.has(replica)) return
+    this.#isolate(replica)
+    this.#restarts.replace(cause)
+  }
+
   /** How many more replicas are wanted than there are; one that is about to be replaced counts as there. */
   get missing(): number {
     return this.#wanted + this.#departures.occupied - this.#replicas.size - this.#restarts.pending
@@ -249,8 +261,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     } catch (error) {
       // Of a set that is being stopped, `stop` ends every replica and reports on it.
       if (this.#isEnded) throw error
-      this.#replicas.delete(replica)
-      this.#departures.forget(replica)
+      this.#forget(replica)
       this.#unstarted.add(replica)
       // Not longer: a load cannot be cancelled, its thread ends when it returns.
       await this.#end(replica, FAILED_START_MS)
@@ -265,12 +276,12 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     // One that dies while it starts is dealt with where it is started.
     if (wasStarting || !this.#replicas.has(replica)) return
     this.#forget(replica)
-    this.#departures.forget(replica)
     this.#restarts.replace(cause)
   }
 
   #forget(replica: Replica): void {
     this.#replicas.delete(replica)
+    this.#departures.forget(replica)
     const index = this.#idle.indexOf(replica)
     if (index !== -1) this.#idle.splice(index, 1)
   }
@@ -282,26 +293,21 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
 
   #giveUp(replica: Replica): void {
     const stuck = replica.stuck(this.#settings.clock.now())
-    replica.quarantine()
-    this.#replicas.delete(replica)
-    this.#departures.forget(replica)
-    this.#quarantine.add(replica)
+    this.#isolate(replica)
     this.#listener.stuck(stuck)
-    const { model, version } = stuck
-    const error = new errors.ERR_REPLICA_STUCK(
-      `a run of ${model}@${version} has not returned for ${Math.round(stuck.runningMs)} ms; its replica is in quarantine`,
-      { model, version },
-    )
+    const error = replica.stuckError(stuck)
     this.#listener.orphaned(replica.abandon(error), error)
     this.#restarts.replace(error)
   }
 
-  async #end(replica: Replica, timeoutMs: number): Promise<void> {
-    if ((await replica.end(timeoutMs)) === 'stuck') this.#quarantine.add(replica)
+  #isolate(replica: Replica): void {
+    replica.quarantine()
+    this.#forget(replica)
+    this.#quarantine.add(replica)
   }
 
-  #watch(): void {
-    if (this.#settings.stuckAfterMs > 0 && !this.#isEnded) this.#watchdog.start()
+  async #end(replica: Replica, timeoutMs: number): Promise<void> {
+    if ((await replica.end(timeoutMs)) === 'stuck') this.#quarantine.add(replica)
   }
 
   assertServing(): void {

@@ -1,11 +1,11 @@
-import { errors } from '../errors.js'
+import { errors, messageOf } from '../errors.js'
+import type { ReplicaHost } from '../hosts/replica-host.js'
 import type { Clock } from '../platform/clock.js'
 import type { LoadTask, ReplicaReplies, RunTask, SideTask } from '../protocol/messages.js'
 import type { ChosenRun } from './choose-runs.js'
-import type { ReplicaHost } from './replica-host.js'
 import { within } from './within.js'
 
-/** A replica whose native call has not returned: it is left to itself, never terminated. */
+/** A replica whose run has not returned: it is ended if it may be, else left to itself. */
 export interface StuckReplica {
   readonly model: string
   readonly version: string
@@ -95,7 +95,7 @@ export class Replica {
     return {
       model: this.#model,
       version: this.#version,
-      threadId: this.host.threadId,
+      threadId: this.host.id,
       runningMs: this.runningMs(nowMs),
     }
   }
@@ -106,24 +106,38 @@ export class Replica {
   }
 
   /** A run before the replica serves, within the same limit. */
-  warmUp(task: RunTask, transfer: ArrayBuffer[], timeoutMs: number): Promise<ReplicaReplies['run']> {
-    return this.#start(this.host.run(task, transfer), 'warmed up', timeoutMs)
+  warmUp(task: RunTask, timeoutMs: number): Promise<ReplicaReplies['run']> {
+    return this.#start(this.host.run(task), 'warmed up', timeoutMs)
   }
 
   /** Runs a pack. */
-  run(
-    runs: readonly ChosenRun[],
-    nowMs: number,
-    task: RunTask,
-    transfer: ArrayBuffer[],
-  ): Promise<ReplicaReplies['run']> {
+  run(runs: readonly ChosenRun[], nowMs: number, task: RunTask): Promise<ReplicaReplies['run']> {
     this.runs = runs
-    return this.#busy(nowMs, this.host.run(task, transfer))
+    return this.#busy(nowMs, this.#sent(task))
   }
 
   /** Works beside the callers' requests. */
   side(nowMs: number, task: SideTask): Promise<ReplicaReplies['side']> {
     return this.#busy(nowMs, this.host.side(task))
+  }
+
+  /** Returns why the run has no answer, once the replica has been given up. */
+  stuckError({ model, version, runningMs }: StuckReplica): Error {
+    const outcome = this.host.isKillable ? 'has been ended' : 'is in quarantine'
+    return new errors.ERR_REPLICA_STUCK(
+      `a run of ${model}@${version} has not returned for ${Math.round(runningMs)} ms; its replica ${outcome}`,
+      { model, version },
+    )
+  }
+
+  /** Returns why a task has no reply, as its callers get it: a host that fails says nothing of what they sent. */
+  lossBy(error: unknown): Error {
+    if (error instanceof errors.ERR_REPLICA_EXITED) return error
+    const [model, version] = [this.#model, this.#version]
+    return new errors.ERR_REPLICA_EXITED(
+      `a replica of ${model}@${version} cannot be reached: ${messageOf(error)}`,
+      { model, version, cause: error },
+    )
   }
 
   /**
@@ -132,13 +146,13 @@ export class Replica {
    */
   abandon(error: unknown): readonly ChosenRun[] {
     const { runs } = this
-    const culprit = runs[this.host.runIndex]
+    const culprit = runs[this.host.progress]
     this.runs = NO_RUNS
     for (const request of culprit?.requests ?? []) request.reject(error)
     return runs.filter((run) => run !== culprit)
   }
 
-  /** Leaves it to itself: it keeps the process alive no longer, and nobody waits for its end. */
+  /** Gives it up: it keeps the process alive no longer, and nobody waits for its end. */
   quarantine(): void {
     this.state = 'quarantined'
     this.#giveUp()
@@ -158,9 +172,9 @@ export class Replica {
   }
 
   /**
-   * Waits for the task under way, `timeoutMs` at most, releases the session, which has a limit of its
-   * own, and ends the thread. What is not over goes on in the background and no longer keeps the process alive. May be
-   * called again, with another limit.
+   * Waits for the task under way, `timeoutMs` at most, releases the session, which has a limit of its own, and ends
+   * the replica. What is not over by then is ended if it may be; else it goes on in the background and no longer keeps
+   * the process alive. May be called again, with another limit.
    */
   async end(timeoutMs: number): Promise<'ended' | 'stuck'> {
     this.#abandon(this.#stopped())
@@ -174,8 +188,17 @@ export class Replica {
     // Whoever has more time waits no longer either.
     this.#giveUp()
     this.host.detach()
-    void this.host.terminate()
-    return 'stuck'
+    const gone = this.host.terminate().then(isTrue)
+    return this.host.isKillable && (await within(this.#clock, gone, END_MS)) ? 'ended' : 'stuck'
+  }
+
+  /** A host that throws has failed as one that rejects has. */
+  #sent(task: RunTask): Promise<ReplicaReplies['run']> {
+    try {
+      return this.host.run(task)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   #busy<T>(nowMs: number, task: Promise<T>): Promise<T> {

@@ -1,4 +1,4 @@
-import { errors } from '../errors.js'
+import { UnsendableTask } from '../hosts/replica-host.js'
 import type { Clock, Timer } from '../platform/clock.js'
 import { decodeError } from '../protocol/error-codec.js'
 import type {
@@ -185,9 +185,8 @@ export class SideWork {
     try {
       reply = await replica.side(nowMs, task)
     } catch (error) {
-      // The thread is gone; its end is dealt with where it is noticed.
-      if (!(error instanceof errors.ERR_REPLICA_EXITED)) throw error
-      if (replica.state === 'busy') replica.state = 'dead'
+      if (error instanceof UnsendableTask) throw error
+      this.#replicas.taskLost(replica, error)
       return
     }
     const endedAtMs = this.#clock.now()

@@ -1,12 +1,12 @@
 import { AsyncResource } from 'node:async_hooks'
 import { errors } from '../errors.js'
+import type { ReplicaHost } from '../hosts/replica-host.js'
 import type { Timer } from '../platform/clock.js'
 import type { Signature } from '../tensors/tensor.js'
 import { Batching, type BatchingMemory } from './batching.js'
 import { Dispatcher } from './dispatcher.js'
 import type { PoolListener, PoolSettings, PoolSource, PoolStats } from './pool-settings.js'
 import type { StuckReplica } from './replica.js'
-import type { ReplicaHost } from './replica-host.js'
 import { FAILED_START_MS, ReplicaSet } from './replica-set.js'
 import { RequestQueue } from './request-queue.js'
 import type { LeaseHolder, RunRequest } from './run-request.js'
@@ -91,7 +91,7 @@ export class VersionPool implements LeaseHolder {
   }
 
   get hosts(): ReplicaHost[] {
-    return this.#replicas.hosts
+    return [...this.#replicas.all()].map(({ host }) => host)
   }
 
   stats(): PoolStats {

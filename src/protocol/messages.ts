@@ -1,24 +1,11 @@
-import { MessagePort } from 'node:worker_threads'
 import type { BatchPlan, Padding, Tolerance } from '../tensors/batch-plan.js'
 import type { Signature, Tensor } from '../tensors/tensor.js'
 import type { EncodedError } from './error-codec.js'
 import type { SkippedProvider } from './loader.js'
 import type { ModelFile } from './model-files.js'
-import type { Seat } from './turn.js'
 
 export const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
-
-/** What a replica thread is born with. */
-export interface ReplicaData {
-  /** Memory of the guard's cells, shared with the main thread. */
-  readonly guard: SharedArrayBuffer
-  readonly model: string
-  readonly version: string
-  readonly logLevel: LogLevel
-  /** Set for a thread whose native calls may have to take turns with others. */
-  readonly seat: Seat | undefined
-}
 
 export interface LoadTask {
   readonly kind: 'load'
@@ -134,17 +121,11 @@ export interface ProofTrial {
  */
 export type Tried = Proof | { readonly state: 'nowhere' } | { readonly state: 'unknown' }
 
-/** What the thread is given with its model: the port by which packs and other work come, and go back answered. */
-export interface LoadOrder extends LoadTask {
-  readonly port: MessagePort
-}
-
 export interface ReleaseTask {
   readonly kind: 'release'
 }
 
-/** What comes by Piscina, and what by the port. */
-export type ThreadTask = LoadOrder | ReleaseTask
+/** What a replica is given while it holds a model. */
 export type PortTask = RunTask | SideTask
 export type ReplicaTask = LoadTask | ReleaseTask | PortTask
 
@@ -255,7 +236,7 @@ export interface ReplicaReplies {
   release: ReleaseDone | Failure
 }
 
-/** A line for the logger. */
+/** A line for the logger, which a replica sends outside of replies. */
 export interface LogLine {
   readonly kind: 'log'
   readonly level: Exclude<LogLevel, 'silent'>
@@ -263,25 +244,11 @@ export interface LogLine {
   readonly fields: Record<string, unknown>
 }
 
-export interface ControlPort {
-  readonly kind: 'control-port'
-  readonly port: MessagePort
-}
-
-/** What a replica sends outside of replies. */
-export type ReplicaMessage = ControlPort | LogLine
-
 export function isLogLine(message: unknown): message is LogLine {
   if (!isObject(message)) return false
   const { kind, level, message: text, fields } = message as Partial<LogLine>
   const isLevel = level !== ('silent' as LogLevel) && LOG_LEVELS.some((known) => known === level)
   return kind === 'log' && isLevel && typeof text === 'string' && isObject(fields)
-}
-
-export function isControlPort(message: unknown): message is ControlPort {
-  if (!isObject(message)) return false
-  const { kind, port } = message as Partial<ControlPort>
-  return kind === 'control-port' && port instanceof MessagePort
 }
 
 function isObject(value: unknown): value is object {

@@ -1,7 +1,7 @@
 import { ARRAY_CLASSES, ELEMENT_TYPES } from '../tensors/element-types.js'
 import { elementCount } from '../tensors/rows.js'
 import type { Signature, Tensor, TensorData, TensorType } from '../tensors/tensor.js'
-import { ALIGNMENT, type OwnElements, type RunShape } from './messages.js'
+import { ALIGNMENT, type OwnElements, type RunShape, type RunTask } from './messages.js'
 
 /** An output of that size for each row travels in the pack's buffer; a larger one in its own. */
 export const INLINE_BYTES = 16 * 1_024
@@ -19,6 +19,20 @@ export function viewOf(type: TensorType, buffer: ArrayBuffer, offset: number, co
 /** Elements that came by themselves. */
 export function elementsIn(type: TensorType, own: OwnElements, count: number): TensorData {
   return Array.isArray(own) ? own : viewOf(type, own, 0, count)
+}
+
+/** Returns the buffers of a pack, once each: its own, and those that callers have given away. */
+export function buffersOf({ buffer, runs }: RunTask): ArrayBuffer[] {
+  let buffers: Set<ArrayBuffer> | undefined
+  for (const { given } of runs) {
+    if (given === undefined) continue
+    for (const own of given) {
+      if (!(own instanceof ArrayBuffer)) continue
+      buffers ??= new Set([buffer])
+      buffers.add(own)
+    }
+  }
+  return buffers === undefined ? [buffer] : [...buffers]
 }
 
 /** Where the next run of a pack begins. */

@@ -1,5 +1,3 @@
-import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads'
-
 /**
  * Threads whose native calls must not overlap take turns, of which there is one for the whole process.
  * Each has a seat. The thread that ends its turn hands it to the next seat that waits, so that none
@@ -20,9 +18,6 @@ const IDLE = 1
 const WAITS = 2
 const HAS_TURN = 3
 
-/** Threads get it with their data, main threads and others that a runtime lives in as environment data. */
-const KEY = 'tbcoin-engine.turn'
-
 export interface Seat {
   readonly memory: SharedArrayBuffer
   readonly index: number
@@ -41,8 +36,7 @@ export class Turn {
   }
 
   /** Takes a free seat; undefined if there is none. */
-  static claim(): Turn | undefined {
-    const memory = sharedTurns()
+  static claim(memory: SharedArrayBuffer): Turn | undefined {
     const cells = new Int32Array(memory)
     for (let index = 1; index <= SEAT_COUNT; index += 1) {
       if (Atomics.compareExchange(cells, SEATS + index, FREE, IDLE) === FREE)
@@ -126,11 +120,7 @@ export class Turn {
   }
 }
 
-/** Returns the one of all copies of this library, and of the threads that are started after the first call. */
-export function sharedTurns(): SharedArrayBuffer {
-  const found = getEnvironmentData(KEY)
-  if (found instanceof SharedArrayBuffer) return found
-  const made = new SharedArrayBuffer((SEATS + 1 + SEAT_COUNT) * Int32Array.BYTES_PER_ELEMENT)
-  setEnvironmentData(KEY, made)
-  return made
+/** Returns memory for the turns of one process. */
+export function createTurns(): SharedArrayBuffer {
+  return new SharedArrayBuffer((SEATS + 1 + SEAT_COUNT) * Int32Array.BYTES_PER_ELEMENT)
 }

@@ -3,18 +3,18 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { errors } from '../../src/errors.js'
-import { PiscinaHost } from '../../src/pools/piscina-host.js'
-import type { ReplicaHost } from '../../src/pools/replica-host.js'
-import type { ControlClient } from '../../src/protocol/control.js'
+import { PiscinaHost } from '../../src/hosts/piscina-host.js'
+import { type ReplicaHost, UnsendableTask } from '../../src/hosts/replica-host.js'
 import { decodeError } from '../../src/protocol/error-codec.js'
 import type {
   Failure,
   LoadDone,
   LoadTask,
-  ReplicaMessage,
+  LogLine,
   ReplicaTask,
   RunDone,
   RunTask,
+  SideTask,
 } from '../../src/protocol/messages.js'
 import type { Signature, Tensor } from '../../src/tensors/tensor.js'
 import { FakeHost, type FakeTask, fakeSignature } from '../fixtures/fake-host.js'
@@ -27,8 +27,6 @@ const file = (path: string): string => fileURLToPath(new URL(path, import.meta.u
 const REPLICA_ENTRY = file('../../dist/workers/replica.cjs')
 const GATED_LOADER = new URL('../integration/loaders/gated-loader.mjs', import.meta.url).href
 const subject = { model: 'contract', version: '1' }
-
-type LogLine = Extract<ReplicaMessage, { kind: 'log' }>
 
 /** A host, and hands inside its thread. */
 interface Rig {
@@ -58,12 +56,26 @@ const gatedSignature: Signature = {
   outputs: fakeSignature.outputs,
 }
 
-function runTask(x: number, action = ''): RunTask {
-  const inputs: Tensor[] = [
+/** A pack of runs, each with what is done in it. */
+function packTask(...runs: readonly (readonly [x: number, action?: string])[]): RunTask {
+  const inputs = runs.map(([x, action = '']): Tensor[] => [
     { type: 'float32', dims: [1], data: floats(x) },
     { type: 'string', dims: [1], data: [action] },
-  ]
-  return packOf(gatedSignature, [inputs]).task
+  ])
+  return packOf(gatedSignature, inputs)
+}
+
+function runTask(x: number, action = ''): RunTask {
+  return packTask([x, action])
+}
+
+const sideTask: SideTask = {
+  kind: 'side',
+  budgetMs: 1,
+  maxRunMs: 1,
+  tolerance: { rtol: 0, atol: 0 },
+  prove: undefined,
+  tried: undefined,
 }
 
 function piscinaHost(entry: string, lines: LogLine[] = []): PiscinaHost {
@@ -97,13 +109,16 @@ function realRig(): Rig {
   }
 }
 
-function actionOf(message: ReplicaTask): unknown {
-  return message.kind === 'run' ? (message.runs[0]?.given?.[1] as string[] | undefined)?.[0] : undefined
+/** What is done in each run of a pack. */
+function actionsOf(message: ReplicaTask): (string | undefined)[] {
+  return message.kind === 'run'
+    ? message.runs.map(({ given }) => (given?.[1] as string[] | undefined)?.[0])
+    : []
 }
 
 /** Plays the gated loader in front of a fake thread. */
-function fakeRig(): Rig {
-  const host = new FakeHost(subject.model, subject.version)
+function fakeRig(isKillable: boolean): Rig {
+  const host = new FakeHost(subject.model, subject.version, isKillable)
   const held: FakeTask[] = []
   const exits: (() => void)[] = []
   const arrivals: (() => void)[] = []
@@ -113,7 +128,10 @@ function fakeRig(): Rig {
       task.reply({ ok: true })
       return
     }
-    const action = message.kind === 'load' ? message.loaderOptions : actionOf(message)
+    const actions = actionsOf(message)
+    const begun = actions.findIndex((each) => each !== '')
+    if (begun !== -1) host.progress = begun
+    const action = message.kind === 'load' ? message.loaderOptions : actions[begun]
     if (action === 'hold') {
       held.push(task)
       for (const arrive of arrivals.splice(0)) arrive()
@@ -124,6 +142,8 @@ function fakeRig(): Rig {
   }
   const act = (task: FakeTask, action: unknown): void => {
     const isLoad = task.message.kind === 'load'
+    // It has been killed meanwhile.
+    if (host.task !== task) return
     if (action === 'exit') host.exit()
     else if (action === 'throw' && isLoad) task.fail(new errors.ERR_MODEL_LOAD('it does not want to'))
     else if (action === 'throw') host.failRun()
@@ -183,13 +203,6 @@ async function errorOf(reply: Promise<unknown>): Promise<Error> {
   return decodeError(result.error)
 }
 
-/** The control plane is opened by the thread itself; it is there when a run has been answered. */
-async function controlOf({ host, run }: Rig): Promise<ControlClient> {
-  await host.run(run(0), [])
-  expect(host.control).toBeDefined()
-  return host.control as ControlClient
-}
-
 /** Gives everything that is going to happen without a hand the time to happen. */
 async function settle(): Promise<void> {
   for (let i = 0; i < 20; i += 1) await new Promise((resolve) => setImmediate(resolve))
@@ -202,22 +215,27 @@ beforeAll(() => {
 })
 
 describe.each([
-  ['a fake host', fakeRig],
-  ['a Piscina host', realRig],
-])('%s', (_, makeRig) => {
+  ['a fake host', () => fakeRig(false), false],
+  ['a fake host that is killable', () => fakeRig(true), true],
+  ['a Piscina host', realRig, false],
+])('%s', (_, makeRig, isKillable) => {
+  it('says whether it may be ended in the middle of a task', () => {
+    expect(makeRig().host.isKillable).toBe(isKillable)
+  })
+
   it('loads and tells the signature', async () => {
     const rig = makeRig()
     const reply = await rig.host.load(rig.load())
     expect(reply).toMatchObject({ ok: true, signature: { outputs: fakeSignature.outputs } })
-    expect(rig.host.threadId).toBeGreaterThan(0)
+    expect(rig.host.id).toBeGreaterThan(0)
     await rig.host.terminate()
   })
 
   it('has a thread as soon as load is called', async () => {
     const rig = makeRig()
-    expect(rig.host.threadId).toBeUndefined()
+    expect(rig.host.id).toBeUndefined()
     const loading = rig.host.load(rig.load())
-    expect(rig.host.threadId).toBeGreaterThan(0)
+    expect(rig.host.id).toBeGreaterThan(0)
     await loading
     await rig.host.terminate()
   })
@@ -237,36 +255,53 @@ describe.each([
 
   it('answers runs, one after another', async () => {
     const rig = await loaded(makeRig)
-    for (const x of [1, 2, 3]) expect(await yOf(rig.host.run(rig.run(x), []))).toBe(x)
+    for (const x of [1, 2, 3]) expect(await yOf(rig.host.run(rig.run(x)))).toBe(x)
     await rig.host.terminate()
+  })
+
+  it('tells which run of a pack it has begun last, after its end too', async () => {
+    const rig = await loaded(makeRig)
+    await rig.host.run(rig.run(1))
+    expect(rig.host.progress).toBe(0)
+    const running = rig.host.run(packTask([1], [2, 'hold'], [3])).catch((error) => error)
+    await rig.arrival('run')
+    expect(rig.host.progress).toBe(1)
+    const ending = rig.host.terminate()
+    rig.letGo('run')
+    await ending
+    expect(await running).toEqual(gone)
+    expect(rig.host.progress).toBe(1)
   })
 
   it('tells a failed run as data and lives on', async () => {
     const rig = await loaded(makeRig)
-    expect(await errorOf(rig.host.run(rig.run(1, 'throw'), []))).toMatchObject({ code: 'ERR_INFERENCE' })
-    expect(await yOf(rig.host.run(rig.run(2), []))).toBe(2)
+    expect(await errorOf(rig.host.run(rig.run(1, 'throw')))).toMatchObject({ code: 'ERR_INFERENCE' })
+    expect(await yOf(rig.host.run(rig.run(2)))).toBe(2)
     await rig.host.terminate()
   })
 
-  it('takes the buffers it is told to take, and copies others', async () => {
+  it('takes the buffers of a pack for itself, and one that is in it twice', async () => {
     const rig = await loaded(makeRig)
-    const [moved, copied] = [floats(1), floats(2)]
-    const task = (data: Float32Array<ArrayBuffer>): RunTask => {
-      const { runs, ...rest } = rig.run(0)
-      return { ...rest, runs: runs.map((run) => ({ ...run, given: [data.buffer, run.given?.[1]] })) }
-    }
-    expect(await yOf(rig.host.run(task(moved), [moved.buffer]))).toBe(1)
-    expect(await yOf(rig.host.run(task(copied), []))).toBe(2)
-    expect(moved).toHaveLength(0)
-    expect(copied).toEqual(floats(2))
+    const given = floats(1)
+    const { runs, ...rest } = rig.run(0)
+    const twice = [...runs, ...runs].map((run) => ({ ...run, given: [given.buffer, run.given?.[1]] }))
+    const reply = rig.host.run({ ...rest, runs: twice })
+    expect([given.byteLength, rest.buffer.byteLength]).toEqual([0, 0])
+    const done = (await reply) as RunDone
+    expect([0, 1].map((run) => outputsOf(gatedSignature, done, run).y?.data[0])).toEqual([1, 1])
+    expect(done.buffer?.byteLength).toBeGreaterThan(0)
     await rig.host.terminate()
   })
 
-  it('rejects a message that cannot be sent and lives on', async () => {
+  it('rejects a task that cannot be sent with the reason, and lives on', async () => {
     const rig = await loaded(makeRig)
-    const bad = { ...rig.run(1), plan: (() => 1) as unknown as undefined }
-    await expect(rig.host.run(bad, [])).rejects.toMatchObject({ name: 'DataCloneError' })
-    expect(await yOf(rig.host.run(rig.run(2), []))).toBe(2)
+    const unsendable = (() => 1) as unknown as undefined
+    const refusal = { name: 'UnsendableTask', cause: { name: 'DataCloneError' } }
+    const run = rig.host.run({ ...rig.run(1), plan: unsendable })
+    await expect(run).rejects.toMatchObject(refusal)
+    await expect(run).rejects.toBeInstanceOf(UnsendableTask)
+    await expect(rig.host.side({ ...sideTask, tried: unsendable })).rejects.toMatchObject(refusal)
+    expect(await yOf(rig.host.run(rig.run(2)))).toBe(2)
     expect(rig.exits).toEqual([])
     await rig.host.terminate()
   })
@@ -276,44 +311,44 @@ describe.each([
     await expect(rig.host.load(rig.load('exit'))).rejects.toEqual(gone)
     await settle()
     expect(rig.exits).toHaveLength(1)
-    expect(rig.host.threadId).toBeUndefined()
+    expect(rig.host.id).toBeUndefined()
     await rig.host.terminate()
   })
 
   it('rejects the run in which the thread dies and tells the exit once', async () => {
     const rig = await loaded(makeRig)
     const exit = exitOf(rig)
-    await expect(rig.host.run(rig.run(1, 'exit'), [])).rejects.toEqual(gone)
+    await expect(rig.host.run(rig.run(1, 'exit'))).rejects.toEqual(gone)
     expect(await exit).toEqual(gone)
     await settle()
     await rig.host.terminate()
     await settle()
     expect(rig.exits).toHaveLength(1)
-    expect(rig.host.threadId).toBeUndefined()
+    expect(rig.host.id).toBeUndefined()
   })
 
   it('tells the exit of a thread that dies between two runs, once', async () => {
     const rig = await loaded(makeRig)
     const exit = exitOf(rig)
-    expect(await yOf(rig.host.run(rig.run(1, 'exit-later'), []))).toBe(1)
+    expect(await yOf(rig.host.run(rig.run(1, 'exit-later')))).toBe(1)
     rig.letGo('run')
     expect(await exit).toEqual(gone)
     await rig.host.terminate()
     await settle()
     expect(rig.exits).toHaveLength(1)
-    expect(rig.host.threadId).toBeUndefined()
+    expect(rig.host.id).toBeUndefined()
   })
 
   it('starts no other thread when it is used after an exit', async () => {
     const rig = await loaded(makeRig)
     const exit = exitOf(rig)
-    await rig.host.run(rig.run(1, 'exit-later'), [])
+    await rig.host.run(rig.run(1, 'exit-later'))
     rig.letGo('run')
     await exit
-    await expect(rig.host.run(rig.run(2), [])).rejects.toEqual(gone)
+    await expect(rig.host.run(rig.run(2))).rejects.toEqual(gone)
     await expect(rig.host.release()).rejects.toEqual(gone)
     await expect(rig.host.load(rig.load())).rejects.toEqual(gone)
-    expect(rig.host.threadId).toBeUndefined()
+    expect(rig.host.id).toBeUndefined()
     await rig.host.terminate()
     expect(rig.exits).toHaveLength(1)
   })
@@ -322,7 +357,7 @@ describe.each([
     const rig = await loaded(makeRig)
     await rig.host.terminate()
     await settle()
-    expect(rig.host.threadId).toBeUndefined()
+    expect(rig.host.id).toBeUndefined()
     expect(rig.exits).toEqual([])
   })
 
@@ -337,34 +372,50 @@ describe.each([
     const rig = makeRig()
     await rig.host.terminate()
     await expect(rig.host.load(rig.load())).rejects.toEqual(gone)
-    expect(rig.host.threadId).toBeUndefined()
+    expect(rig.host.id).toBeUndefined()
   })
 
   it('refuses work from the moment its end is asked for', async () => {
     const rig = await loaded(makeRig)
     const ending = rig.host.terminate()
-    await expect(rig.host.run(rig.run(1), [])).rejects.toEqual(gone)
+    await expect(rig.host.run(rig.run(1))).rejects.toEqual(gone)
     await ending
-    await expect(rig.host.run(rig.run(1), [])).rejects.toEqual(gone)
+    await expect(rig.host.run(rig.run(1))).rejects.toEqual(gone)
     await expect(rig.host.release()).rejects.toEqual(gone)
   })
 
-  it('waits with the end until the thread is outside its native call, and drops the answer', async () => {
-    const rig = await loaded(makeRig)
-    const order: string[] = []
-    const running = rig.host.run(rig.run(1, 'hold'), []).catch((error) => error)
-    await rig.arrival('run')
-    const ending = rig.host.terminate().then(() => order.push('gone'))
-    await settle()
-    order.push('let go')
-    rig.letGo('run')
-    await ending
-    expect(order).toEqual(['let go', 'gone'])
-    expect(await running).toEqual(gone)
-    expect(rig.exits).toEqual([])
+  it.runIf(isKillable)('is ended in the middle of a task, at once', async () => {
+    for (const place of ['load', 'run'] as const) {
+      const rig = place === 'load' ? makeRig() : await loaded(makeRig)
+      const task = place === 'load' ? rig.host.load(rig.load('hold')) : rig.host.run(rig.run(1, 'hold'))
+      const outcome = task.catch((error: unknown) => error)
+      await rig.arrival(place)
+      await rig.host.terminate()
+      expect(await outcome).toEqual(gone)
+      expect(rig.host.id).toBeUndefined()
+      expect(rig.exits).toEqual([])
+    }
   })
 
-  it('waits with the end until a load is outside its native call', async () => {
+  it.skipIf(isKillable)(
+    'waits with the end until a run is outside its native call, and drops the answer',
+    async () => {
+      const rig = await loaded(makeRig)
+      const order: string[] = []
+      const running = rig.host.run(rig.run(1, 'hold')).catch((error) => error)
+      await rig.arrival('run')
+      const ending = rig.host.terminate().then(() => order.push('gone'))
+      await settle()
+      order.push('let go')
+      rig.letGo('run')
+      await ending
+      expect(order).toEqual(['let go', 'gone'])
+      expect(await running).toEqual(gone)
+      expect(rig.exits).toEqual([])
+    },
+  )
+
+  it.skipIf(isKillable)('waits with the end until a load is outside its native call', async () => {
     const rig = makeRig()
     const order: string[] = []
     const loading = rig.host.load(rig.load('hold')).catch((error) => error)
@@ -383,7 +434,7 @@ describe.each([
     rig.host.detach()
     await rig.host.load(rig.load())
     rig.host.detach()
-    expect(await yOf(rig.host.run(rig.run(1), []))).toBe(1)
+    expect(await yOf(rig.host.run(rig.run(1)))).toBe(1)
     await rig.host.terminate()
     rig.host.detach()
   })
@@ -396,12 +447,38 @@ describe.each([
   })
 
   describe('has a control plane that', () => {
+    it('answers what was asked while the replica started', async () => {
+      const rig = makeRig()
+      const early = rig.host.setLogLevel('debug')
+      const loading = rig.host.load(rig.load())
+      const [description] = await Promise.all([rig.host.describe(), early, loading])
+      expect(description).toMatchObject({ threadId: rig.host.id, logLevel: 'debug' })
+      await rig.host.terminate()
+    })
+
+    it('rejects what was asked of a replica that never starts', async () => {
+      const rig = makeRig()
+      const asked = Promise.allSettled([rig.host.describe(), rig.host.stats(), rig.host.setLogLevel('warn')])
+      await rig.host.terminate()
+      for (const outcome of await asked) expect(outcome).toMatchObject({ status: 'rejected', reason: gone })
+    })
+
+    it('settles what is asked while the replica dies in its load, and rejects what comes later', async () => {
+      const rig = makeRig()
+      const loading = rig.host.load(rig.load('exit')).catch((error) => error)
+      // A thread may answer before it comes to the load.
+      const outcome = rig.host.describe().catch((error) => error)
+      expect(await loading).toEqual(gone)
+      if ((await outcome) instanceof Error) expect(await outcome).toEqual(gone)
+      await expect(rig.host.stats()).rejects.toEqual(gone)
+      await rig.host.terminate()
+    })
+
     it('describes the replica', async () => {
       const rig = await loaded(makeRig)
-      const control = await controlOf(rig)
-      expect(await control.describe()).toMatchObject({
+      expect(await rig.host.describe()).toMatchObject({
         ...subject,
-        threadId: rig.host.threadId,
+        threadId: rig.host.id,
         signature: { outputs: fakeSignature.outputs },
         nodeVersion: process.version,
         logLevel: 'info',
@@ -411,11 +488,10 @@ describe.each([
 
     it('counts runs', async () => {
       const rig = await loaded(makeRig)
-      const control = await controlOf(rig)
-      const before = await control.stats()
-      await rig.host.run(rig.run(1), [])
-      await rig.host.run(rig.run(1, 'throw'), [])
-      const after = await control.stats()
+      const before = await rig.host.stats()
+      await rig.host.run(rig.run(1))
+      await rig.host.run(rig.run(1, 'throw'))
+      const after = await rig.host.stats()
       expect(after.runs - before.runs).toBe(2)
       expect(after.failedRuns - before.failedRuns).toBe(1)
       expect(after.heapUsedBytes).toBeGreaterThan(0)
@@ -424,26 +500,23 @@ describe.each([
 
     it('sets the log level', async () => {
       const rig = await loaded(makeRig)
-      const control = await controlOf(rig)
-      await control.setLogLevel('debug')
-      expect((await control.describe()).logLevel).toBe('debug')
+      await rig.host.setLogLevel('debug')
+      expect((await rig.host.describe()).logLevel).toBe('debug')
       await rig.host.terminate()
     })
 
     it('answers many at once', async () => {
       const rig = await loaded(makeRig)
-      const control = await controlOf(rig)
-      const answers = await Promise.all(Array.from({ length: 50 }, () => control.describe()))
-      expect(new Set(answers.map((one) => one.threadId))).toEqual(new Set([rig.host.threadId]))
+      const answers = await Promise.all(Array.from({ length: 50 }, () => rig.host.describe()))
+      expect(new Set(answers.map((one) => one.threadId))).toEqual(new Set([rig.host.id]))
       await rig.host.terminate()
     })
 
     it('answers when the thread is outside its task again', async () => {
       const rig = await loaded(makeRig)
-      const control = await controlOf(rig)
-      const running = rig.host.run(rig.run(1, 'hold'), [])
+      const running = rig.host.run(rig.run(1, 'hold'))
       await rig.arrival('run')
-      const asked = control.stats()
+      const asked = rig.host.stats()
       rig.letGo('run')
       expect(await yOf(running)).toBe(1)
       expect((await asked).runs).toBeGreaterThan(0)
@@ -452,10 +525,9 @@ describe.each([
 
     it('rejects what is asked of a thread that is ended meanwhile', async () => {
       const rig = await loaded(makeRig)
-      const control = await controlOf(rig)
-      const running = rig.host.run(rig.run(1, 'hold'), []).catch((error) => error)
+      const running = rig.host.run(rig.run(1, 'hold')).catch((error) => error)
       await rig.arrival('run')
-      const asked = [control.describe(), control.stats(), control.setLogLevel('warn')]
+      const asked = [rig.host.describe(), rig.host.stats(), rig.host.setLogLevel('warn')]
       const outcomes = Promise.allSettled(asked)
       const ending = rig.host.terminate()
       rig.letGo('run')
@@ -468,21 +540,19 @@ describe.each([
 
     it.each(['describe', 'stats', 'setLogLevel'] as const)('rejects %s after an exit', async (call) => {
       const rig = await loaded(makeRig)
-      const control = await controlOf(rig)
       const exit = exitOf(rig)
-      await rig.host.run(rig.run(1, 'exit-later'), [])
+      await rig.host.run(rig.run(1, 'exit-later'))
       rig.letGo('run')
       await exit
-      await expect(control[call]('warn')).rejects.toEqual(gone)
+      await expect(rig.host[call]('warn')).rejects.toEqual(gone)
       await rig.host.terminate()
     })
 
     it('rejects everything after the end', async () => {
       const rig = await loaded(makeRig)
-      const control = await controlOf(rig)
       await rig.host.terminate()
-      await expect(control.describe()).rejects.toEqual(gone)
-      await expect(control.setLogLevel('warn')).rejects.toEqual(gone)
+      await expect(rig.host.describe()).rejects.toEqual(gone)
+      await expect(rig.host.setLogLevel('warn')).rejects.toEqual(gone)
     })
   })
 })
@@ -498,8 +568,8 @@ describe('a Piscina host with real models', () => {
     })
     const data = Uint16Array.of(0x3c00, 0xc000)
     const { signature } = reply as LoadDone
-    const { task, transfer } = packOf(signature, [[{ type: 'float16', dims: [2], data }]], ['y'])
-    const done = (await host.run(task, transfer)) as RunDone
+    const task = packOf(signature, [[{ type: 'float16', dims: [2], data }]], ['y'])
+    const done = (await host.run(task)) as RunDone
     expect(outputsOf(signature, done)).toEqual({ y: { type: 'float16', dims: [2], data } })
     expect(await host.release()).toMatchObject({ ok: true })
     await host.terminate()
@@ -517,7 +587,7 @@ describe('a Piscina host with real models', () => {
 
   it('settles every task that is under way when its thread ends', async () => {
     const rig = await loaded(realRig)
-    const running = rig.host.run(rig.run(1, 'hold'), [])
+    const running = rig.host.run(rig.run(1, 'hold'))
     await rig.arrival('run')
     const tasks = Promise.allSettled([running, rig.host.release()])
     const ending = rig.host.terminate()
@@ -530,14 +600,14 @@ describe('a Piscina host with real models', () => {
   it('refuses a run after its session was given back', async () => {
     const rig = await loaded(realRig)
     await rig.host.release()
-    const reply = (await rig.host.run(rig.run(1), [])) as Failure
+    const reply = (await rig.host.run(rig.run(1))) as Failure
     expect(decodeError(reply.error)).toMatchObject({ code: 'ERR_MODEL_UNAVAILABLE', ...subject })
     await rig.host.terminate()
   })
 
   it('keeps the error of a custom loader whole', async () => {
     const rig = await loaded(realRig)
-    expect(await errorOf(rig.host.run(rig.run(1, 'throw'), []))).toMatchObject({
+    expect(await errorOf(rig.host.run(rig.run(1, 'throw')))).toMatchObject({
       code: 'ERR_INFERENCE',
       ...subject,
       cause: expect.objectContaining({ name: 'RangeError', code: 'E_RANGE', size: 3 }),
@@ -549,7 +619,7 @@ describe('a Piscina host with real models', () => {
     const lines: LogLine[] = []
     const host = piscinaHost(REPLICA_ENTRY, lines)
     await host.load(loadTask(GATED_LOADER, '/nowhere'))
-    await host.run(runTask(1, 'log'), [])
+    await host.run(runTask(1, 'log'))
     // Lines and answers come through different ports, in no order.
     await vi.waitFor(() =>
       expect(lines.map((line) => [line.level, line.message])).toEqual([
@@ -565,10 +635,10 @@ describe('a Piscina host with real models', () => {
     'takes an answer that cannot be sent (%s) for a failed run, and lives on',
     async (action) => {
       const rig = await loaded(realRig)
-      await rig.host.run(runTask(1, action), []).catch((error) => error)
-      const error = await errorOf(rig.host.run(runTask(1, action), []))
+      await rig.host.run(runTask(1, action)).catch((error) => error)
+      const error = await errorOf(rig.host.run(runTask(1, action)))
       expect(error).toMatchObject({ code: 'ERR_INFERENCE', ...subject })
-      expect(await yOf(rig.host.run(rig.run(2), []))).toBe(2)
+      expect(await yOf(rig.host.run(rig.run(2)))).toBe(2)
       expect(rig.exits).toEqual([])
       await rig.host.terminate()
     },
@@ -577,7 +647,7 @@ describe('a Piscina host with real models', () => {
   it('tells an error that nobody caught in its thread as the exit it leads to', async () => {
     const rig = await loaded(realRig)
     const exit = exitOf(rig)
-    await rig.host.run(runTask(1, 'crash-later'), [])
+    await rig.host.run(runTask(1, 'crash-later'))
     rig.letGo('run')
     expect(await exit).toMatchObject({
       code: 'ERR_REPLICA_EXITED',
@@ -600,13 +670,13 @@ describe('a Piscina host whose entry is broken', () => {
     const exits = exitsOf(host)
     await expect(host.load(loadTask(undefined, '/nowhere'))).rejects.toBeInstanceOf(Error)
     // Piscina would never settle the second task of such a thread.
-    const second = host.run(runTask(1), []).then(
+    const second = host.run(runTask(1)).then(
       () => 'answered',
       () => 'rejected',
     )
     await host.terminate()
     expect(await second).toBe('rejected')
-    expect(host.threadId).toBeUndefined()
+    expect(host.id).toBeUndefined()
     expect(exits.length).toBeLessThanOrEqual(1)
   })
 

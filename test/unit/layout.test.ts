@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { SHAPES } from '../../src/platform/process-wide.js'
 import { checkReach, checkState, unusedExceptions } from '../fixtures/edge-rules.js'
-import { checkImports, findCycles, type ImportMap } from '../fixtures/import-rules.js'
+import { checkImports, findCycles, type ImportMap, reachedFrom } from '../fixtures/import-rules.js'
 import { type ImportKind, importsOf } from '../fixtures/import-scanner.js'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -38,6 +38,17 @@ describe('the sources', () => {
 
   it('have no import cycle', () => {
     expect(findCycles(files).map((cycle) => cycle.join(' -> '))).toEqual([])
+  })
+
+  it('let a replica run elsewhere than in a thread', () => {
+    const reached = reachedFrom(files, 'workers/replica/replica-core.ts')
+    expect(reached).toContain('workers/replica/task-loop.ts')
+    for (const each of ['node:worker_threads', 'comlink', 'piscina']) expect(reached).not.toContain(each)
+  })
+
+  it('let pools know hosts that are no threads', () => {
+    const reached = reachedFrom(files, 'src/hosts/replica-host.ts')
+    for (const each of ['node:worker_threads', 'comlink', 'piscina']) expect(reached).not.toContain(each)
   })
 
   it(`have at most ${maxLines} lines a file`, () => {
@@ -141,8 +152,8 @@ describe('the checker', () => {
   })
 
   it.each([
-    ['piscina', 'src/pools/version-pool.ts', 'src/pools/piscina-host.ts'],
-    ['comlink', 'workers/replica.ts', 'src/protocol/control.ts'],
+    ['piscina', 'src/pools/version-pool.ts', 'src/hosts/piscina-host.ts'],
+    ['comlink', 'workers/replica.ts', 'src/protocol/control-port.ts'],
     ['onnxruntime-node', 'src/tensors/tensor.ts', 'workers/onnxruntime.cts'],
     ['pino', 'src/runtime.ts', 'src/telemetry/logger.ts'],
     ['fastify', 'src/runtime.ts', 'src/http/plugin.ts'],
@@ -173,6 +184,19 @@ describe('the checker', () => {
     const three = made({ 'src/a.ts': './b.js', 'src/b.ts': './c.js', 'src/c.ts': './b.js' }, 'type')
     expect(findCycles(three)).toEqual([['src/b.ts', 'src/c.ts']])
     expect(findCycles(made({ 'src/a.ts': './b.js', 'src/b.ts': './a.js' }, 'url'))).toEqual([])
+  })
+})
+
+describe('what a file reaches', () => {
+  it('is all that it imports, of types too, and what that imports in turn, but no URL', () => {
+    const map: ImportMap = {
+      ...made({ 'src/a.ts': ['./b.js', 'x'], 'src/c.ts': ['./a.js', 'z'] }),
+      ...made({ 'src/b.ts': ['./c.js', 'y'] }, 'type'),
+      ...made({ 'src/d.ts': './a.js' }, 'url'),
+    }
+    const all = ['src/a.ts', 'src/b.ts', 'src/c.ts', 'x', 'y', 'z']
+    expect([...reachedFrom(map, 'src/b.ts')].sort()).toEqual(all)
+    expect([...reachedFrom(map, 'src/d.ts')]).toEqual(['src/d.ts'])
   })
 })
 

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { checkIntact, type WrittenPack, writePack } from '../../src/pools/pack.js'
+import { checkIntact, writePack } from '../../src/pools/pack.js'
+import type { RunTask } from '../../src/protocol/messages.js'
+import { buffersOf } from '../../src/protocol/pack-layout.js'
 import { byName } from '../../src/tensors/by-name.js'
 import { RecycledBuffers } from '../../src/tensors/recycled-buffers.js'
 import type { Feeds, Signature, Tensor, TensorData, TensorType } from '../../src/tensors/tensor.js'
@@ -9,8 +11,9 @@ function tensor(type: TensorType, data: TensorData, dims: number[] = [data.lengt
   return { type, dims, data }
 }
 
-interface Packed extends WrittenPack {
+interface Packed {
   readonly signature: Signature
+  readonly task: RunTask
 }
 
 /** A pack of one request. */
@@ -23,12 +26,12 @@ function packFeeds(feeds: Feeds, transfer: boolean): Packed {
   const signature: Signature = { inputs: specs, outputs: [] }
   checkIntact(signature, inputs)
   const run = { requests: [{ inputs, outputs: undefined, transfer, rows: 1 }], keep: undefined }
-  return { signature, ...writePack(signature, [run], undefined, new RecycledBuffers(), 0) }
+  return { signature, task: writePack(signature, [run], undefined, new RecycledBuffers(), 0) }
 }
 
-/** What a thread would get: everything in `transfer` is gone here afterwards. */
-function send({ signature, task, transfer }: Packed): Feeds {
-  const [inputs = []] = inputsOf(signature, structuredClone(task, { transfer }))
+/** What a thread would get: the buffers of the pack are gone here afterwards. */
+function send({ signature, task }: Packed): Feeds {
+  const [inputs = []] = inputsOf(signature, structuredClone(task, { transfer: buffersOf(task) }))
   return byName(
     signature.inputs.map(({ name }) => name),
     inputs,
@@ -55,7 +58,7 @@ describe('packed feeds', () => {
   it('carry every dtype in one buffer, whatever its alignment', () => {
     const feeds = Object.fromEntries(every.map(([type, data]) => [type, tensor(type, data)]))
     const packed = packFeeds(feeds, false)
-    expect(packed.transfer).toHaveLength(1)
+    expect(buffersOf(packed.task)).toHaveLength(1)
     const arrived = send(packed)
     for (const [type, data] of every) {
       expect(arrived[type], type).toEqual(tensor(type, data))
@@ -144,7 +147,7 @@ describe('feeds that may be moved', () => {
   it('move a view that covers its whole buffer', () => {
     const data = Float32Array.of(1, 2)
     const packed = packFeeds({ x: tensor('float32', data) }, true)
-    expect(packed.transfer).toContain(data.buffer)
+    expect(buffersOf(packed.task)).toContain(data.buffer)
     expect(send(packed).x?.data).toEqual(Float32Array.of(1, 2))
     expect(data).toHaveLength(0)
   })
@@ -159,7 +162,7 @@ describe('feeds that may be moved', () => {
   it('move a buffer once that two inputs share', () => {
     const data = Float32Array.of(1, 2)
     const packed = packFeeds({ a: tensor('float32', data), b: tensor('float32', data) }, true)
-    expect(new Set(packed.transfer).size).toBe(packed.transfer.length)
+    expect(buffersOf(packed.task)).toHaveLength(2)
     const arrived = send(packed)
     expect(arrived.a?.data).toEqual(Float32Array.of(1, 2))
     expect(arrived.b?.data).toEqual(Float32Array.of(1, 2))
@@ -215,12 +218,9 @@ describe('a batch of requests of unequal length', () => {
     new Uint8Array(used).fill(255)
     buffers.give(used)
     const requests = [request([1, 2], ['a', 'b']), request([3, 4, 5, 6], ['c', 'd', 'e', 'f'])]
-    const packed = writePack(signature, [{ requests, keep: undefined }], plan, buffers, 0)
-    expect(packed.task.buffer).toBe(used)
-    const [[ids, words] = []] = inputsOf(
-      signature,
-      structuredClone(packed.task, { transfer: packed.transfer }),
-    )
+    const task = writePack(signature, [{ requests, keep: undefined }], plan, buffers, 0)
+    expect(task.buffer).toBe(used)
+    const [[ids, words] = []] = inputsOf(signature, structuredClone(task, { transfer: buffersOf(task) }))
     expect(ids).toEqual(tensor('int32', Int32Array.of(1, 2, 0, 0, 3, 4, 5, 6), [2, 4]))
     expect(words).toEqual(tensor('string', ['a', 'b', '', '', 'c', 'd', 'e', 'f'], [2, 4]))
   })

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import { sharedTurns } from '../../src/hosts/shared-turns.js'
 import { Turn } from '../../src/protocol/turn.js'
 
 function seats<N extends number>(count: N): Turn[] {
-  return Array.from({ length: count }, () => Turn.claim() as Turn)
+  return Array.from({ length: count }, () => Turn.claim(sharedTurns()) as Turn)
 }
 
 function leaveAll(turns: readonly Turn[]): void {
@@ -35,7 +36,7 @@ describe('the turn', () => {
     b.ask()
     a.leave()
     expect(b.tryTake()).toBe('taken')
-    const again = Turn.claim() as Turn
+    const again = Turn.claim(sharedTurns()) as Turn
     expect(again.seat.index).toBe(a.seat.index)
     again.ask()
     expect(again.tryTake()).toEqual(expect.any(Number))
@@ -88,7 +89,8 @@ describe('the turn', () => {
 
   it('has a limited number of seats', () => {
     const turns: Turn[] = []
-    for (let turn = Turn.claim(); turn !== undefined; turn = Turn.claim()) turns.push(turn)
+    for (let turn = Turn.claim(sharedTurns()); turn !== undefined; turn = Turn.claim(sharedTurns()))
+      turns.push(turn)
     expect(turns).toHaveLength(512)
     leaveAll(turns)
     const [one] = seats(1) as [Turn]

@@ -5,7 +5,7 @@ import { createRuntime } from '../../../src/runtime.js'
 import type { FakeTask } from '../../fixtures/fake-host.js'
 import { type Line, listLogger } from '../../fixtures/test-logger.js'
 
-vi.mock('../../../src/pools/piscina-host.js', async () => {
+vi.mock('../../../src/hosts/piscina-host.js', async () => {
   const { FakeHost } = await import('../../fixtures/fake-host.js')
   return {
     PiscinaHost: class extends FakeHost {

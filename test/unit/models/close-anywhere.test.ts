@@ -6,7 +6,7 @@ import type { FakeHost, FakeTask } from '../../fixtures/fake-host.js'
 
 const threads = vi.hoisted(() => ({ hosts: [] as unknown[] }))
 
-vi.mock('../../../src/pools/piscina-host.js', async () => {
+vi.mock('../../../src/hosts/piscina-host.js', async () => {
   const { FakeHost } = await import('../../fixtures/fake-host.js')
   return {
     PiscinaHost: class extends FakeHost {
@@ -140,7 +140,7 @@ const WAITING = { timeout: 5_000, interval: 1 }
 function expectNothingLeft(closed: Runtime, what: string): void {
   expect(what).toMatch(/ (done|ERR_[A-Z_]+)$/)
   expect(what).not.toContain('ERR_ILLEGAL_TRANSITION')
-  const left = (threads.hosts as FakeHost[]).filter((host) => !host.isGone && host.threadId !== undefined)
+  const left = (threads.hosts as FakeHost[]).filter((host) => !host.isGone && host.id !== undefined)
   expect({ what, threads: left.length }).toEqual({ what, threads: 0 })
   expect({ what, reserved: closed.stats().memory.budget.reservedBytes }).toEqual({ what, reserved: 0 })
   for (const { state, stats } of closed.models.listModels()) {

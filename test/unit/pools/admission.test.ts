@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { UnsendableTask } from '../../../src/hosts/replica-host.js'
 import { systemClock } from '../../../src/platform/clock.js'
 import { RunRequest } from '../../../src/pools/run-request.js'
 import type { FakeHost } from '../../fixtures/fake-host.js'
@@ -191,11 +192,18 @@ describe('an input that cannot be sent', () => {
   it('rejects its own request when the message is refused as a whole', async () => {
     const kit = await PoolKit.open()
     const [host] = kit.threads.hosts
-    vi.spyOn(host as FakeHost, 'run').mockRejectedValueOnce(new DOMException('no', 'DataCloneError'))
+    vi.spyOn(host as FakeHost, 'run').mockRejectedValueOnce(
+      new UnsendableTask(new DOMException('no', 'DataCloneError')),
+    )
     const [refused, next] = [kit.ask(1), kit.ask(2)]
     await turn()
     await kit.answer(2)
-    expect(refused.outcome?.error).toMatchObject({ code: 'ERR_INVALID_INPUT', model: 'fake', version: '1' })
+    expect(refused.outcome?.error).toMatchObject({
+      code: 'ERR_INVALID_INPUT',
+      model: 'fake',
+      version: '1',
+      cause: { name: 'DataCloneError' },
+    })
     expect(next.y).toBe(2)
   })
 

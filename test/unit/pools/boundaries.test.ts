@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { ERROR_TABLE, errors } from '../../../src/errors.js'
+import { UnsendableTask } from '../../../src/hosts/replica-host.js'
 import { systemClock } from '../../../src/platform/clock.js'
 import type { TrackedRequest } from '../../../src/pools/run-request.js'
 import { RunRequest } from '../../../src/pools/run-request.js'
@@ -185,7 +186,8 @@ describe('a reply that is not as it should be rejects its pack, and the replica 
 })
 
 describe('a pack that cannot be sent', () => {
-  const refusal = (): Error => new DOMException('it could not be cloned', 'DataCloneError')
+  const refusal = (): Error =>
+    new UnsendableTask(new DOMException('it could not be cloned', 'DataCloneError'))
 
   it.each<[string, () => Promise<never>]>([
     ['rejects', () => Promise.reject(refusal())],
@@ -200,7 +202,7 @@ describe('a pack that cannot be sent', () => {
       const [host] = kit.threads.hosts
       if (host === undefined) throw new Error('there is no thread')
       const run = host.run.bind(host)
-      host.run = (task, transfer) => (xsOf(task).includes(3) ? fail() : run(task, transfer))
+      host.run = (task) => (xsOf(task).includes(3) ? fail() : run(task))
     })
     for (const x of [1, 2, 3, 4, 5]) trial.ask(x)
     expect(await trial.outcomes(answerAll)).toEqual([0, 1, 2, 'ERR_INVALID_INPUT', 4, 5])

@@ -49,7 +49,7 @@ describe('requests that wait', () => {
   it('lose only the one in which their thread dies', async () => {
     const [kit, asked] = await packed(4)
     const [host] = kit.threads.hosts
-    if (host !== undefined) host.runIndex = 1
+    if (host !== undefined) host.progress = 1
     host?.exit()
     await turn()
     expect(asked.map(({ code }) => code)).toEqual([undefined, 'ERR_REPLICA_EXITED', undefined, undefined])
@@ -68,7 +68,7 @@ describe('requests that wait', () => {
   it('lose none when their thread dies before it has begun', async () => {
     const [kit, asked] = await packed(2)
     const [host] = kit.threads.hosts
-    if (host !== undefined) host.runIndex = -1
+    if (host !== undefined) host.progress = -1
     host?.exit()
     await vi.advanceTimersByTimeAsync(200)
     await kit.load()

@@ -271,7 +271,7 @@ describe('a run that does not return', () => {
     kit.onEvent = (what) => order.push(what)
     const lost = kit.ask(1)
     lost.request.promise.catch(() => order.push('caller'))
-    const { threadId } = kit.threads.running(1)
+    const { id: threadId } = kit.threads.running(1)
     await vi.advanceTimersByTimeAsync(stuckAfterMs + 500)
     expect(lost.outcome?.error).toMatchObject({
       code: 'ERR_REPLICA_STUCK',
@@ -362,7 +362,7 @@ describe('a run that does not return', () => {
     })
     await vi.advanceTimersByTimeAsync(stuckAfterMs + 500)
     expect(isDrained).toBe(true)
-    const { threadId } = kit.threads.running(1)
+    const { id: threadId } = kit.threads.running(1)
     await vi.advanceTimersByTimeAsync(100)
     await kit.load()
     const stopping = kit.pool.stop(1000)

@@ -287,7 +287,7 @@ describe('a stop', () => {
     const kit = await PoolKit.open({ replicas: 2 })
     kit.ask(1)
     const host = kit.threads.running(1)
-    const { threadId } = host
+    const { id: threadId } = host
     const stopping = follow(kit.pool.stop(1000))
     await vi.advanceTimersByTimeAsync(999)
     expect(stopping.isSettled).toBe(false)

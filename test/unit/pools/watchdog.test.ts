@@ -41,8 +41,8 @@ function watch(): Watch {
 
 function run(replica: Replica, atMs: number): void {
   const x = { type: 'float32', dims: [1], data: Float32Array.of(1) } as const
-  const { task, transfer } = packOf(fakeSignature, [[x]])
-  void replica.run([], atMs, task, transfer).then(() => replica.rest())
+  const task = packOf(fakeSignature, [[x]])
+  void replica.run([], atMs, task).then(() => replica.rest())
 }
 
 describe('the watchdog', () => {

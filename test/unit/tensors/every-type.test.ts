@@ -141,7 +141,7 @@ describe.each(TENSOR_TYPES)('%s', (type) => {
       length: row.dims[1] as number,
       paddedTo,
     }))
-    const { task } = writePack(signature, [{ requests, keep: undefined }], PLAN, buffers, 4_096)
+    const task = writePack(signature, [{ requests, keep: undefined }], PLAN, buffers, 4_096)
     const cursor = { offset: 0 }
     const [batch] = task.runs.flatMap((shape) => readRun(signature, shape, task.buffer, cursor))
     expect(batch?.dims).toEqual([rows.length, paddedTo])

@@ -1,14 +1,14 @@
 import { inspect } from 'node:util'
-import { LOG_LEVELS, type LogLevel, type ReplicaMessage } from '../src/protocol/messages.js'
+import { LOG_LEVELS, type LogLevel, type LogLine } from '../../src/protocol/messages.js'
 
 type Level = Exclude<LogLevel, 'silent'>
 
 /** Sends log lines of at least `level` to the main thread, which owns the logger. */
 export class ReplicaLog {
   level: LogLevel
-  readonly #send: (message: ReplicaMessage) => void
+  readonly #send: (line: LogLine) => void
 
-  constructor(level: LogLevel, send: (message: ReplicaMessage) => void) {
+  constructor(level: LogLevel, send: (line: LogLine) => void) {
     this.level = level
     this.#send = send
   }

@@ -1,24 +1,24 @@
 import type { MessagePort, Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import { errors } from '../errors.js'
-import { type ControlClient, connectControl } from '../protocol/control.js'
+import type { ReplicaDescription, ReplicaStats } from '../protocol/control.js'
+import { ControlPort } from '../protocol/control-port.js'
 import {
-  isControlPort,
   isLogLine,
   type LoadTask,
   type LogLevel,
   type LogLine,
   type PortTask,
-  type ReplicaData,
   type ReplicaReplies,
   type RunTask,
   type SideTask,
-  type ThreadTask,
 } from '../protocol/messages.js'
+import type { ThreadData, ThreadTask } from '../protocol/thread.js'
 import { Turn } from '../protocol/turn.js'
 import { remedyOfMissing } from './missing-file.js'
 import { GuardSlot } from './replica-guard.js'
 import type { ExitListener, ReplicaHost } from './replica-host.js'
+import { sharedTurns } from './shared-turns.js'
 import { TaskPort } from './task-port.js'
 
 export interface PiscinaHostOptions {
@@ -43,14 +43,15 @@ interface WorkerInfo {
 
 /** A replica as a Piscina of one thread that is never reused after its end. */
 export class PiscinaHost implements ReplicaHost {
+  readonly isKillable = false
   onExit: ExitListener | undefined
   readonly #options: PiscinaHostOptions
   readonly #slot: GuardSlot
   readonly #pool: Piscina
-  readonly #port = new TaskPort()
+  readonly #tasks = new TaskPort()
+  readonly #control = new ControlPort()
   #worker: Worker | undefined
   #workerInfo: WorkerInfo | undefined
-  #control: ControlClient | undefined
   #hasStarted = false
   #isDestroyed = false
   #isDetached = false
@@ -65,7 +66,7 @@ export class PiscinaHost implements ReplicaHost {
     this.#options = options
     const turn = options.takesTurns ? claimTurn(options) : undefined
     this.#slot = new GuardSlot(options.model, options.version, options.exitWaitMs, turn)
-    const workerData: ReplicaData = {
+    const workerData: ThreadData = {
       guard: this.#slot.memory,
       model: options.model,
       version: options.version,
@@ -100,11 +101,11 @@ export class PiscinaHost implements ReplicaHost {
     this.#pool.on('message', (message: unknown) => this.#receive(message))
   }
 
-  get threadId(): number | undefined {
+  get id(): number | undefined {
     return this.#worker?.threadId
   }
 
-  get runIndex(): number {
+  get progress(): number {
     return this.#slot.run
   }
 
@@ -112,27 +113,35 @@ export class PiscinaHost implements ReplicaHost {
     return this.#slot.isWaiting
   }
 
-  get control(): ControlClient | undefined {
-    return this.#control
-  }
-
   load(task: LoadTask): Promise<ReplicaReplies['load']> {
-    const { remote } = this.#port
-    const loading = this.#send({ ...task, port: remote }, [remote])
+    const [tasks, control] = [this.#tasks.remote, this.#control.remote]
+    const loading = this.#send({ ...task, tasks, control }, [tasks, control])
     this.#watch(this.#pool.threads[0])
     return loading as Promise<ReplicaReplies['load']>
   }
 
-  run(task: RunTask, transfer: ArrayBuffer[]): Promise<ReplicaReplies['run']> {
-    return this.#exchange(task, transfer) as Promise<ReplicaReplies['run']>
+  run(task: RunTask): Promise<ReplicaReplies['run']> {
+    return this.#exchange(task) as Promise<ReplicaReplies['run']>
   }
 
   side(task: SideTask): Promise<ReplicaReplies['side']> {
-    return this.#exchange(task, []) as Promise<ReplicaReplies['side']>
+    return this.#exchange(task) as Promise<ReplicaReplies['side']>
   }
 
   release(): Promise<ReplicaReplies['release']> {
     return this.#send({ kind: 'release' }, []) as Promise<ReplicaReplies['release']>
+  }
+
+  describe(): Promise<ReplicaDescription> {
+    return this.#control.describe()
+  }
+
+  stats(): Promise<ReplicaStats> {
+    return this.#control.stats()
+  }
+
+  setLogLevel(level: LogLevel): Promise<void> {
+    return this.#control.setLogLevel(level)
   }
 
   terminate(): Promise<void> {
@@ -149,11 +158,11 @@ export class PiscinaHost implements ReplicaHost {
   }
 
   /** Past Piscina, whose tasks take longer and keep their answers alive. */
-  #exchange(task: PortTask, transfer: ArrayBuffer[]): Promise<unknown> {
+  #exchange(task: PortTask): Promise<unknown> {
     if (this.#isDestroyed || this.#ending !== undefined) return Promise.reject(this.#whyGone())
     return new Promise((resolve, reject) => {
       this.#slot.resetRun()
-      this.#port.send(task, transfer, (reply) => {
+      this.#tasks.send(task, (reply) => {
         this.#slot.busySinceMs = undefined
         this.#worker?.unref()
         this.#pending.delete(reject)
@@ -194,7 +203,7 @@ export class PiscinaHost implements ReplicaHost {
     if (worker === undefined) {
       // It could not be made: Piscina must not be asked again, nor told to settle what it never took.
       this.#isDestroyed = true
-      this.#slot.free()
+      this.#closePorts()
       return
     }
     this.#hasStarted = true
@@ -202,9 +211,8 @@ export class PiscinaHost implements ReplicaHost {
       worker.once('exit', (code) => {
         this.#worker = undefined
         this.#isDestroyed = true
-        this.#slot.free()
-        this.#port.close()
         this.#lastError ??= new Error(`the thread exited with code ${code}`)
+        this.#closePorts()
         for (const reject of this.#pending) reject(this.#whyGone())
         this.#pending.clear()
         resolve()
@@ -229,15 +237,20 @@ export class PiscinaHost implements ReplicaHost {
       this.#lastError ??= error as Error
     } finally {
       clearInterval(this.#keepAlive)
-      this.#port.close()
-      this.#slot.free()
+      this.#closePorts()
     }
+  }
+
+  /** The thread is gone. */
+  #closePorts(): void {
+    this.#slot.free()
+    this.#tasks.close()
+    this.#control.close(this.#whyGone())
   }
 
   /** A loader, or a library of its, may send what it likes by the same port: what is not ours is not for us. */
   #receive(message: unknown): void {
     if (isLogLine(message)) this.#options.onLog(message)
-    else if (isControlPort(message)) this.#control ??= connectControl(message.port, () => this.#whyGone())
   }
 
   #whyGone(): Error {
@@ -257,7 +270,7 @@ function reasonOf(error: Error, entry: string): string {
 }
 
 function claimTurn({ model, version }: PiscinaHostOptions): Turn {
-  const turn = Turn.claim()
+  const turn = Turn.claim(sharedTurns())
   if (turn !== undefined) return turn
   throw new errors.ERR_MODEL_LOAD(
     `too many threads of this process use an execution provider that runs one at a time; unload some before ${model}@${version}`,

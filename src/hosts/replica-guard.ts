@@ -3,9 +3,10 @@ import { inspect } from 'node:util'
 import { isMainThread } from 'node:worker_threads'
 import { processWide } from '../platform/process-wide.js'
 import { CELL_COUNT, INSIDE_NATIVE, NONE, RUN, SENT, STATE, STOP } from '../protocol/guard-cells.js'
-import { sharedTurns, type Turn } from '../protocol/turn.js'
+import type { Turn } from '../protocol/turn.js'
 import { isExiting } from '../telemetry/aside.js'
 import { endAtOnce } from './end-at-once.js'
+import { sharedTurns } from './shared-turns.js'
 
 /** The part of the process's guard that all copies of this library share. */
 interface GuardRegistry {

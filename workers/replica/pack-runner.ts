@@ -1,6 +1,6 @@
-import { errors } from '../src/errors.js'
-import { asRuntimeError } from '../src/protocol/error-codec.js'
-import type { LoadedModel } from '../src/protocol/loader.js'
+import { errors } from '../../src/errors.js'
+import { asRuntimeError } from '../../src/protocol/error-codec.js'
+import type { LoadedModel } from '../../src/protocol/loader.js'
 import type {
   Answer,
   Failure,
@@ -9,19 +9,19 @@ import type {
   RunShape,
   RunTask,
   SplitAnswers,
-} from '../src/protocol/messages.js'
-import { readRun } from '../src/protocol/pack-layout.js'
-import type { BatchPlan } from '../src/tensors/batch-plan.js'
-import { byName } from '../src/tensors/by-name.js'
-import { copyOf } from '../src/tensors/copies.js'
-import type { Tensor } from '../src/tensors/tensor.js'
+} from '../../src/protocol/messages.js'
+import { readRun } from '../../src/protocol/pack-layout.js'
+import type { BatchPlan } from '../../src/tensors/batch-plan.js'
+import { byName } from '../../src/tensors/by-name.js'
+import { copyOf } from '../../src/tensors/copies.js'
+import type { Tensor } from '../../src/tensors/tensor.js'
+import { split } from '../batch-rows.js'
+import { type TriedBatch, tryBatch } from '../batch-trial.js'
+import { readOutputs } from '../check-loaded.js'
+import { failure } from '../failure.js'
+import { resizeAll } from '../pad-rows.js'
+import type { SideWorker } from '../side-worker.js'
 import { AnswerRoom } from './answer-room.js'
-import { split } from './batch-rows.js'
-import { type TriedBatch, tryBatch } from './batch-trial.js'
-import { readOutputs } from './check-loaded.js'
-import { failure } from './failure.js'
-import { resizeAll } from './pad-rows.js'
-import type { SideWorker } from './side-worker.js'
 
 export interface RunCounts {
   runs: number
@@ -33,6 +33,9 @@ interface Subject {
   readonly model: string
   readonly version: string
 }
+
+/** What is kept of runs for work beside them. */
+export type Beside = Pick<SideWorker, 'hasWork' | 'offer' | 'check'>
 
 /** A loaded model that answers packs. */
 export class PackRunner {
@@ -63,7 +66,7 @@ export class PackRunner {
   }
 
   /** Runs one after another; what fails is among the results. */
-  async run(task: RunTask, side: SideWorker): Promise<{ reply: RunDone; transfer: ArrayBuffer[] }> {
+  async run(task: RunTask, side: Beside): Promise<{ reply: RunDone; buffers: ArrayBuffer[] }> {
     this.#plan = task.plan ?? this.#plan
     const cursor = { offset: 0 }
     const inputs = task.runs.map((shape) => readRun(this.#model.signature, shape, task.buffer, cursor))
@@ -83,7 +86,7 @@ export class PackRunner {
       }
     }
     const reply: RunDone = { ok: true, buffer: task.buffer, results, hasSideWork: side.hasWork }
-    return { reply, transfer: [task.buffer, ...room.transfer] }
+    return { reply, buffers: [task.buffer, ...room.buffers] }
   }
 
   /** One run; the outputs in the order in which they are named, by default the signature's. */
@@ -133,7 +136,7 @@ export class PackRunner {
     inputs: readonly Tensor[],
     { outputs: wanted, keep }: RunShape,
     room: AnswerRoom,
-    side: SideWorker,
+    side: Beside,
   ): Promise<RunResult> {
     const { outputs, ms } = await this.#timed(inputs, wanted)
     if (keep === 'sample' || keep === 'typical') {
@@ -147,7 +150,7 @@ export class PackRunner {
     { outputs: wanted, lengths, keep }: RunShape,
     rows: readonly number[],
     room: AnswerRoom,
-    side: SideWorker,
+    side: Beside,
   ): Promise<RunResult> {
     const plan = this.#plan as BatchPlan
     if (typeof keep === 'object')

@@ -1,14 +1,14 @@
-import { errors } from '../src/errors.js'
-import type { Answer, OwnElements } from '../src/protocol/messages.js'
-import { aligned, INLINE_BYTES, viewOf } from '../src/protocol/pack-layout.js'
-import { newElements } from '../src/tensors/coerce-elements.js'
-import { copyElements, elementCount } from '../src/tensors/rows.js'
-import type { Tensor, TensorData, TensorType } from '../src/tensors/tensor.js'
+import { errors } from '../../src/errors.js'
+import type { Answer, OwnElements } from '../../src/protocol/messages.js'
+import { aligned, INLINE_BYTES, viewOf } from '../../src/protocol/pack-layout.js'
+import { newElements } from '../../src/tensors/coerce-elements.js'
+import { copyElements, elementCount } from '../../src/tensors/rows.js'
+import type { Tensor, TensorData, TensorType } from '../../src/tensors/tensor.js'
 
 /** What is left of a pack's buffer, for answers; those that are too large for it travel by themselves. */
 export class AnswerRoom {
   /** The buffers of those. */
-  readonly transfer: ArrayBuffer[] = []
+  readonly buffers: ArrayBuffer[] = []
   readonly #buffer: ArrayBuffer
   readonly #isTrusted: boolean
   #offset: number
@@ -60,10 +60,10 @@ export class AnswerRoom {
   #move({ type, data }: Tensor, outputs: readonly Tensor[]): OwnElements {
     const buffer = bufferOf(data)
     const isWhole = buffer instanceof ArrayBuffer && buffer.byteLength === (data as Uint8Array).byteLength
-    const isOwn = isWhole && buffer !== this.#buffer && !this.transfer.includes(buffer)
+    const isOwn = isWhole && buffer !== this.#buffer && !this.buffers.includes(buffer)
     const isAlone = isOwn && outputs.filter((other) => bufferOf(other.data) === buffer).length === 1
     const own = (isAlone ? this.#movable(buffer) : undefined) ?? copied(type, data)
-    this.transfer.push(own)
+    this.buffers.push(own)
     return own
   }
 

@@ -1,6 +1,13 @@
-import { errors } from '../src/errors.js'
-import { CELL_COUNT, INSIDE_NATIVE, OUTSIDE_NATIVE, RUN, STATE, STOP } from '../src/protocol/guard-cells.js'
-import { type Seat, Turn } from '../src/protocol/turn.js'
+import { errors } from '../../src/errors.js'
+import {
+  CELL_COUNT,
+  INSIDE_NATIVE,
+  OUTSIDE_NATIVE,
+  RUN,
+  STATE,
+  STOP,
+} from '../../src/protocol/guard-cells.js'
+import { type Seat, Turn } from '../../src/protocol/turn.js'
 
 /**
  * The worker's half of the guard: one chain for all native calls of this thread.

@@ -1,6 +1,8 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { encodeError } from '../protocol/error-codec.js'
 import type { Failure, PortTask } from '../protocol/messages.js'
+import { buffersOf } from '../protocol/pack-layout.js'
+import { UnsendableTask } from './replica-host.js'
 
 /** The main thread's end of the way by which one thread is given packs, one at a time, and answers them. */
 export class TaskPort {
@@ -23,9 +25,13 @@ export class TaskPort {
     port1.unref()
   }
 
-  /** @throws DataCloneError if the task cannot be sent. */
-  send(task: PortTask, transfer: ArrayBuffer[], receive: (reply: unknown) => void): void {
-    this.#port.postMessage(task, transfer)
+  /** @throws UnsendableTask */
+  send(task: PortTask, receive: (reply: unknown) => void): void {
+    try {
+      this.#port.postMessage(task, task.kind === 'run' ? buffersOf(task) : [])
+    } catch (error) {
+      throw new UnsendableTask(error)
+    }
     this.#receive = receive
   }
 

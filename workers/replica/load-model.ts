@@ -1,0 +1,92 @@
+import { errors, messageOf } from '../../src/errors.js'
+import { asRuntimeError } from '../../src/protocol/error-codec.js'
+import type { LoadedModel, LoaderContext, LoadModel } from '../../src/protocol/loader.js'
+import type { LoadTask } from '../../src/protocol/messages.js'
+import type { FileOwner, ModelFile } from '../../src/protocol/model-files.js'
+import { checkFiles, identify, settledFiles } from '../model-content.js'
+
+/** What a source holds; undefined if it is not known what its loader reads. */
+export type Files = readonly ModelFile[] | undefined
+
+/** What a loader is given of the replica that it runs in. */
+export type ReplicaContext = Pick<LoaderContext, 'model' | 'version' | 'native' | 'log'>
+
+/** Codes of failures that an option of Node may be the cure for, such as `--import` and `--conditions`. */
+const OF_OPTIONS = [
+  'ERR_UNKNOWN_FILE_EXTENSION',
+  'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX',
+  'ERR_PACKAGE_PATH_NOT_EXPORTED',
+]
+const ON_OPTIONS =
+  'replicas run without the Node options of this process; give those that it needs with `replicaExecArgv`'
+
+/**
+ * Returns the function of a loader's module, by default of the built-in one.
+ * @throws ERR_MODEL_LOAD
+ */
+export async function importLoader(url: string | undefined, owner: FileOwner): Promise<LoadModel> {
+  if (url === undefined) return (await import('../onnx-loader.js')).load
+  let module: { load?: unknown }
+  try {
+    module = (await import(url)) as { load?: unknown }
+  } catch (error) {
+    const advice = OF_OPTIONS.includes((error as NodeJS.ErrnoException).code ?? '') ? ` (${ON_OPTIONS})` : ''
+    throw asRuntimeError(
+      'ERR_MODEL_LOAD',
+      `the loader module ${url} cannot be imported${advice}`,
+      error,
+      owner,
+    )
+  }
+  if (typeof module.load !== 'function') {
+    throw new errors.ERR_MODEL_LOAD(
+      `the loader module ${url} exports no function named "load"; export one that takes a LoaderContext`,
+      owner,
+    )
+  }
+  return module.load as LoadModel
+}
+
+/** Loads the artifact if there is one; should it be damaged or gone, the original. Also returns what that holds. */
+export async function loadBest(
+  load: LoadModel,
+  task: LoadTask,
+  replica: ReplicaContext,
+): Promise<[LoadedModel, Files]> {
+  const { artifact, loader, source, sessionOptions, loaderOptions } = task
+  const owner = ownerOf(replica)
+  const context: LoaderContext = { ...replica, source, sessionOptions, loaderOptions }
+  if (artifact !== undefined) {
+    try {
+      const from = { ...context, source: artifact.source, sessionOptions: artifact.sessionOptions }
+      const [model] = await loadFrom(load, from, artifact.files, owner)
+      return [model, task.files]
+    } catch (error) {
+      replica.log('warn', 'the artifact cannot be loaded, the original is', { reason: messageOf(error) })
+    }
+  }
+  const known = task.files ?? (loader === undefined ? identify(source, owner) : undefined)
+  return loadFrom(load, context, known, owner)
+}
+
+/** Checks that files hold what they are to hold, if that is known. */
+export function checkContent(source: string, files: Files, owner: FileOwner): Files {
+  return files === undefined ? undefined : checkFiles(source, files, owner)
+}
+
+/** Loads a model from files that hold what they are to hold, before that and after it. */
+async function loadFrom(
+  load: LoadModel,
+  context: LoaderContext,
+  expected: Files,
+  owner: FileOwner,
+): Promise<[LoadedModel, Files]> {
+  const before = checkContent(context.source, expected, owner)
+  const model = await load(context)
+  const after = checkContent(context.source, before, owner)
+  return [model, after === undefined ? undefined : settledFiles(after)]
+}
+
+function ownerOf({ model, version }: ReplicaContext): FileOwner {
+  return { model, version }
+}

@@ -1,0 +1,119 @@
+import { errors } from '../../src/errors.js'
+import type { ReplicaControl } from '../../src/protocol/control.js'
+import { asRuntimeError } from '../../src/protocol/error-codec.js'
+import type { LoadedModel } from '../../src/protocol/loader.js'
+import type { LoadDone, LoadTask, PortTask, ReplicaReplies } from '../../src/protocol/messages.js'
+import { takesTurns } from '../../src/protocol/providers.js'
+import { checkLoaded } from '../check-loaded.js'
+import { failure } from '../failure.js'
+import { hazardsIn } from '../onnx-hazards.js'
+import { NO_HAZARDS, SideWorker } from '../side-worker.js'
+import { checkContent, importLoader, loadBest } from './load-model.js'
+import { NativeLane } from './native-lane.js'
+import { PackRunner } from './pack-runner.js'
+import type { Parent, TaskTransport } from './parent.js'
+import { ReplicaLog } from './replica-log.js'
+import { type TaskAnswer, TaskLoop } from './task-loop.js'
+
+/** A loaded model and what is done with it. */
+interface Serving {
+  readonly model: LoadedModel
+  readonly runner: PackRunner
+  readonly side: SideWorker
+}
+
+/** A replica wherever it runs: it knows its parent and the way by which tasks come, and no thread. */
+export class ReplicaCore {
+  readonly control: ReplicaControl
+  readonly #owner: { readonly model: string; readonly version: string }
+  readonly #lane: NativeLane
+  readonly #log: ReplicaLog
+  readonly #counts = { runs: 0, failedRuns: 0, busyMs: 0 }
+  #serving: Serving | undefined
+
+  constructor({ id, model, version, logLevel, guard, seat, log }: Parent) {
+    this.#owner = { model, version }
+    this.#lane = new NativeLane(guard, seat)
+    this.#log = new ReplicaLog(logLevel, log)
+    this.control = {
+      describe: () => ({
+        threadId: id,
+        model,
+        version,
+        signature: this.#serving?.model.signature,
+        nodeVersion: process.version,
+        logLevel: this.#log.level,
+      }),
+      stats: () => ({ ...this.#counts, heapUsedBytes: process.memoryUsage().heapUsed }),
+      setLogLevel: (level) => {
+        this.#log.level = level
+      },
+    }
+  }
+
+  /** Answers what comes by `transport` from now on: packs, and work beside them. To be called once. */
+  serve(transport: TaskTransport): void {
+    new TaskLoop(transport, (task) => this.#answer(task))
+  }
+
+  /** Never rejects. */
+  async load(task: LoadTask): Promise<ReplicaReplies['load']> {
+    try {
+      return await this.#load(task)
+    } catch (error) {
+      return failure(error)
+    }
+  }
+
+  /** Gives the model back. Never rejects. */
+  async release(): Promise<ReplicaReplies['release']> {
+    try {
+      const model = this.#serving?.model
+      this.#serving = undefined
+      await model?.release?.()
+      return { ok: true }
+    } catch (error) {
+      return failure(error)
+    }
+  }
+
+  async #answer(task: PortTask): Promise<TaskAnswer> {
+    try {
+      const serving = this.#serving
+      if (serving === undefined) {
+        throw new errors.ERR_MODEL_UNAVAILABLE('this replica holds no model', this.#owner)
+      }
+      if (task.kind === 'run') return await serving.runner.run(task, serving.side)
+      return { reply: await serving.side.work(task), buffers: [] }
+    } catch (error) {
+      return { reply: failure(error), buffers: [] }
+    }
+  }
+
+  async #load(task: LoadTask): Promise<LoadDone> {
+    const [owner, lane] = [this.#owner, this.#lane]
+    const isBuiltIn = task.loader === undefined
+    const loadModel = await importLoader(task.loader, owner)
+    try {
+      const [loaded, files] = await loadBest(loadModel, task, {
+        ...owner,
+        native: (call) => lane.run(call),
+        log: (level, message, fields) => this.#log.write(level, message, fields),
+      })
+      const model = isBuiltIn ? loaded : checkLoaded(loaded, owner)
+      const runner = new PackRunner(model, isBuiltIn, owner, this.#counts, (run) => lane.begin(run))
+      const reread = (): void => void checkContent(task.source, files, owner)
+      const side = new SideWorker(
+        model.signature,
+        (inputs, wanted) => runner.runOnce(inputs, wanted),
+        isBuiltIn ? hazardsIn(task.source, model.signature, reread) : NO_HAZARDS,
+      )
+      this.#serving = { model, runner, side }
+      if (isBuiltIn) lane.takesTurns &&= takesTurns(model.providers ?? [])
+      const { signature, providers, skipped } = model
+      return { ok: true, signature, files, ...(isBuiltIn ? { providers, skipped } : {}) }
+    } catch (error) {
+      throw asRuntimeError('ERR_MODEL_LOAD', `the loader of ${task.source} failed`, error, owner)
+    }
+  }
+}
