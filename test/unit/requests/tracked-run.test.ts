@@ -138,7 +138,7 @@ describe('the memory of a tracker', () => {
       const inputs = [{ type: 'float32' as const, dims: [1], data: Float32Array.of(1) }]
       const outputs = fakeOutputs(1)
       request.inputs = inputs
-      request.stage = 'queued'
+      request.markQueued()
       request.start(performance.now())
       request.resolve(outputs)
       return [context, request, request.promise, inputs, outputs].map((each) => new WeakRef(each))
