@@ -45,6 +45,7 @@ export function createPool(
   return new VersionPool(
     {
       clock,
+      outbox: serving.requests.outbox,
       ...subject,
       replicas: replicaCount(serving, version, asked),
       maxQueue: spec.config.maxQueue ?? config.maxQueue,

@@ -85,8 +85,8 @@ export class Growth {
     this.#failures += 1
     clock.clear(this.#retry)
     this.#retry = clock.setTimeout(() => this.fill(), delayMs)
-    this.#set.startFailed(cause, delayMs)
     this.#waiters.fail(cause)
+    this.#set.startFailed(cause, delayMs)
   }
 
   /**

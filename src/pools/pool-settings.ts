@@ -1,3 +1,4 @@
+import type { Outbox } from '../async/outbox.js'
 import type { Clock } from '../platform/clock.js'
 import type { LoadDone, LoadTask } from '../protocol/messages.js'
 import type { Outputs, Signature, Tensor } from '../tensors/tensor.js'
@@ -6,6 +7,8 @@ import type { StuckReplica } from './replica.js'
 
 export interface PoolSettings {
   readonly clock: Clock
+  /** Held during each operation of the pool, so that listeners of the application are called between two. */
+  readonly outbox: Outbox
   readonly model: string
   readonly version: string
   readonly replicas: number

@@ -1,8 +1,10 @@
 import { errors } from '../errors.js'
 import type { Clock } from '../platform/clock.js'
 import type { LoadTask, ReplicaReplies, RunTask, SideTask } from '../protocol/messages.js'
-import type { ChosenRun } from './choose-runs.js'
+import { illegalTransition } from '../transitions.js'
+import type { ChosenRun } from './chosen-run.js'
 import type { ReplicaHost } from './replica-host.js'
+import { REPLICA_TRANSITIONS, type ReplicaState } from './replica-states.js'
 import { within } from './within.js'
 
 /** A replica whose native call has not returned: it is left to itself, never terminated. */
@@ -12,9 +14,6 @@ export interface StuckReplica {
   readonly threadId: number | undefined
   readonly runningMs: number
 }
-
-/** `leaving` is busy with its last run. */
-export type ReplicaState = 'starting' | 'idle' | 'busy' | 'leaving' | 'quarantined' | 'dead'
 
 /** Time that a session always has to be released and its thread to end, once its task is over. */
 const END_MS = 1_000
@@ -26,19 +25,15 @@ const NO_RUNS: readonly ChosenRun[] = Object.freeze([])
 
 const isTrue = (): true => true
 
-/** A host and what it is doing. */
+/** A host, its state, and what it is doing. Only its own operations move it. */
 export class Replica {
   readonly host: ReplicaHost
-  state: ReplicaState = 'starting'
-  /** What it runs, in this order. */
-  runs: readonly ChosenRun[] = NO_RUNS
-  /** How many it was given while it served. */
-  tasks = 0
-  /** Whether its thread knows how batches are laid out. */
-  knowsPlan = false
-  /** Whether it has work to do beside the callers', and from when on it may although some wait. */
-  hasSideWork = false
-  sideWorkAtMs = 0
+  #state: ReplicaState = 'starting'
+  #runs: readonly ChosenRun[] = NO_RUNS
+  #tasks = 0
+  #knowsPlan = false
+  #hasSideWork = false
+  #sideWorkAtMs = 0
   readonly #clock: Clock
   readonly #model: string
   readonly #version: string
@@ -70,8 +65,52 @@ export class Replica {
     })
   }
 
+  get state(): ReplicaState {
+    return this.#state
+  }
+
   get isRunning(): boolean {
-    return this.state === 'busy' || this.state === 'leaving'
+    return this.#state === 'busy' || this.#state === 'leaving'
+  }
+
+  /** Whether it answers requests: it has loaded its model, and stays. */
+  get isServing(): boolean {
+    return this.#state === 'idle' || this.#state === 'busy'
+  }
+
+  /** The runs that it was given, in this order. */
+  get runs(): readonly ChosenRun[] {
+    return this.#runs
+  }
+
+  /** How many tasks it was given while it served. */
+  get tasks(): number {
+    return this.#tasks
+  }
+
+  /** Whether its thread knows how batches are laid out. */
+  get knowsPlan(): boolean {
+    return this.#knowsPlan
+  }
+
+  /** Whether it has work to do beside the callers'. */
+  get hasSideWork(): boolean {
+    return this.#hasSideWork
+  }
+
+  /** When it may do that although callers wait. */
+  get sideWorkAtMs(): number {
+    return this.#sideWorkAtMs
+  }
+
+  /** Its thread has been sent the plan of batches, and has read it. */
+  notePlan(): void {
+    this.#knowsPlan = true
+  }
+
+  noteSideWork(isLeft: boolean, notBeforeMs = this.#sideWorkAtMs): void {
+    this.#hasSideWork = isLeft
+    this.#sideWorkAtMs = notBeforeMs
   }
 
   /**
@@ -110,20 +149,38 @@ export class Replica {
     return this.#start(this.host.run(task, transfer), 'warmed up', timeoutMs)
   }
 
-  /** Runs a pack. */
-  run(
-    runs: readonly ChosenRun[],
-    nowMs: number,
-    task: RunTask,
-    transfer: ArrayBuffer[],
-  ): Promise<ReplicaReplies['run']> {
-    this.runs = runs
-    return this.#busy(nowMs, this.host.run(task, transfer))
+  /** The model is loaded, or a task is over. */
+  markIdle(): void {
+    this.#to('idle')
+    this.#runs = NO_RUNS
+    // It would hold the last answer.
+    this.#task = NO_TASK
   }
 
-  /** Works beside the callers' requests. */
+  /** Takes these runs, or other work; `run` or `side` sends it. */
+  markBusy(runs: readonly ChosenRun[] = NO_RUNS): void {
+    this.#to('busy')
+    this.#runs = runs
+  }
+
+  /** Sends a pack. */
+  run(nowMs: number, task: RunTask, transfer: ArrayBuffer[]): Promise<ReplicaReplies['run']> {
+    return this.#send(nowMs, this.host.run(task, transfer))
+  }
+
+  /** Sends work beside the callers' requests. */
   side(nowMs: number, task: SideTask): Promise<ReplicaReplies['side']> {
-    return this.#busy(nowMs, this.host.side(task))
+    return this.#send(nowMs, this.host.side(task))
+  }
+
+  /** Its task is the last one. */
+  retire(): void {
+    this.#to('leaving')
+  }
+
+  /** Its task is not the last one. */
+  keep(): void {
+    this.#to('busy')
   }
 
   /**
@@ -131,30 +188,22 @@ export class Replica {
    * or whose answers are lost with it.
    */
   abandon(error: unknown): readonly ChosenRun[] {
-    const { runs } = this
+    const runs = this.#runs
     const culprit = runs[this.host.runIndex]
-    this.runs = NO_RUNS
+    this.#runs = NO_RUNS
     for (const request of culprit?.requests ?? []) request.reject(error)
     return runs.filter((run) => run !== culprit)
   }
 
-  /** Leaves it to itself: it keeps the process alive no longer, and nobody waits for its end. */
+  /** Its run does not return: it keeps the process alive no longer, and nothing waits for its end. */
   quarantine(): void {
-    this.state = 'quarantined'
-    this.#giveUp()
-    this.host.detach()
+    this.#to('quarantined')
+    this.#leave()
   }
 
-  rest(): void {
-    this.runs = NO_RUNS
-    // It would hold the last answer.
-    this.#task = NO_TASK
-    this.state = 'idle'
-  }
-
-  /** Resolves when the task under way is over: with false if the thread died in it. */
-  whenFree(): Promise<boolean> {
-    return this.#task.then(isTrue, (error) => !(error instanceof errors.ERR_REPLICA_EXITED))
+  /** Its thread has ended, of which a task and its host report, in any order. */
+  exited(): void {
+    if (this.#state !== 'gone') this.#to('gone')
   }
 
   /**
@@ -171,16 +220,22 @@ export class Replica {
       const restMs = Math.max(END_MS, Math.min(RELEASE_MS, endsAtMs - this.#clock.now()))
       if (await within(this.#clock, Promise.race([this.#ending, this.#givenUp]), restMs)) return 'ended'
     }
-    // Whoever has more time waits no longer either.
-    this.#giveUp()
-    this.host.detach()
-    void this.host.terminate()
+    if (this.#state !== 'quarantined' && this.#state !== 'gone') this.#to('quarantined')
+    this.#leave()
     return 'stuck'
   }
 
-  #busy<T>(nowMs: number, task: Promise<T>): Promise<T> {
-    this.state = 'busy'
-    this.tasks += 1
+  #to(next: ReplicaState): void {
+    const from = this.#state
+    if (!REPLICA_TRANSITIONS[from].includes(next)) {
+      const subject = `a replica of ${this.#model}@${this.#version}`
+      throw illegalTransition(REPLICA_TRANSITIONS, subject, from, next)
+    }
+    this.#state = next
+  }
+
+  #send<T>(nowMs: number, task: Promise<T>): Promise<T> {
+    this.#tasks += 1
     this.#startedAtMs = nowMs
     this.#chargedMs = 0
     this.#task = task
@@ -207,13 +262,28 @@ export class Replica {
   }
 
   async #end(): Promise<true> {
-    if (this.state !== 'quarantined') {
+    if (this.#state === 'busy') this.#to('leaving')
+    else if (this.#state === 'idle') this.#to('ending')
+    if (this.#state !== 'quarantined') {
       await this.#task.catch(() => undefined)
       // From here on it is the end that takes its time.
       this.#startedAtMs = this.#clock.now()
-      if (this.state !== 'dead') await this.host.release().catch(() => undefined)
+      if (this.#state === 'starting' || this.#state === 'leaving') this.#to('ending')
+      if (this.#state === 'ending') await this.host.release().catch(() => undefined)
     }
-    await this.host.terminate()
+    await this.#terminate()
     return true
+  }
+
+  /** Leaves it to itself; calls of `end` that have more time wait no longer either. */
+  #leave(): void {
+    this.#giveUp()
+    this.host.detach()
+    void this.#terminate()
+  }
+
+  async #terminate(): Promise<void> {
+    await this.host.terminate()
+    this.exited()
   }
 }

@@ -22,7 +22,7 @@ function packFeeds(feeds: Feeds, transfer: boolean): Packed {
   })
   const signature: Signature = { inputs: specs, outputs: [] }
   checkIntact(signature, inputs)
-  const run = { requests: [{ inputs, outputs: undefined, transfer, rows: 1 }], keep: undefined }
+  const run = { requests: [{ inputs, outputs: undefined, transfer, rows: 1 }] as const, keep: undefined }
   return { signature, ...writePack(signature, [run], undefined, new RecycledBuffers(), 0) }
 }
 
@@ -214,7 +214,7 @@ describe('a batch of requests of unequal length', () => {
     const used = buffers.take(64)
     new Uint8Array(used).fill(255)
     buffers.give(used)
-    const requests = [request([1, 2], ['a', 'b']), request([3, 4, 5, 6], ['c', 'd', 'e', 'f'])]
+    const requests = [request([1, 2], ['a', 'b']), request([3, 4, 5, 6], ['c', 'd', 'e', 'f'])] as const
     const packed = writePack(signature, [{ requests, keep: undefined }], plan, buffers, 0)
     expect(packed.task.buffer).toBe(used)
     const [[ids, words] = []] = inputsOf(
