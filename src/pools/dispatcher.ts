@@ -281,7 +281,7 @@ export class Dispatcher {
       if (error instanceof errors.ERR_REPLICA_EXITED) {
         // The runs of one in quarantine have been taken back.
         if (replica.state !== 'quarantined') this.#requeue.takeBack(replica.abandon(error), error)
-        replica.exited()
+        replica.exited(error)
         this.#flush()
       } else {
         this.#requeue.separate(runs, error)

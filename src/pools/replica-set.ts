@@ -234,6 +234,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     try {
       const signature = await prepareReplica(replica, this.#settings, this.#source, isGivenUp)
       this.assertServing()
+      replica.assertAlive()
       if (this.#departures.has(replica)) {
         this.#dismiss(replica)
         return signature
@@ -258,7 +259,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
 
   #onExit(replica: Replica, cause: Error): void {
     const wasStarting = replica.state === 'starting'
-    replica.exited()
+    replica.exited(cause)
     // `startReplica` hears of one that dies while it starts.
     if (wasStarting || !this.#replicas.has(replica)) return
     this.#forget(replica)

@@ -30,6 +30,8 @@ export class Replica {
   readonly host: ReplicaHost
   #state: ReplicaState = 'starting'
   #runs: readonly ChosenRun[] = NO_RUNS
+  /** Set once its thread has ended by itself. */
+  #cause: Error | undefined
   #tasks = 0
   #knowsPlan = false
   #hasSideWork = false
@@ -202,8 +204,15 @@ export class Replica {
   }
 
   /** Its thread has ended, of which a task and its host report, in any order. */
-  exited(): void {
-    if (this.#state !== 'gone') this.#to('gone')
+  exited(cause?: Error): void {
+    if (this.#state === 'gone') return
+    this.#to('gone')
+    this.#cause = cause
+  }
+
+  /** @throws the cause if its thread has ended by itself; a reply that came before may be read afterwards. */
+  assertAlive(): void {
+    if (this.#cause !== undefined) throw this.#cause
   }
 
   /**

@@ -186,7 +186,7 @@ export class SideWork {
     } catch (error) {
       // The set of replicas hears of that end by itself.
       if (!(error instanceof errors.ERR_REPLICA_EXITED)) throw error
-      replica.exited()
+      replica.exited(error)
       return
     }
     const endedAtMs = this.#clock.now()

@@ -166,6 +166,27 @@ describe('a replacement', () => {
     expect(waiting[1]?.y).toBe(2)
   })
 
+  it('that dies before the report of its load is read is tried again', async () => {
+    const kit = await PoolKit.open()
+    kit.ask(1)
+    const waiting = kit.ask(2)
+    await kit.crash(1)
+    await vi.advanceTimersByTimeAsync(100)
+    const [host] = kit.threads.loading
+    host?.finishLoad()
+    host?.exit()
+    await turn()
+    expect(kit.lost.map((one) => [one.cause.code, one.restartInMs])).toEqual([
+      ['ERR_REPLICA_EXITED', 100],
+      ['ERR_REPLICA_EXITED', 200],
+    ])
+    expect(kit.pool.stats()).toMatchObject({ replicas: 0, idle: 0, queued: 1 })
+    await vi.advanceTimersByTimeAsync(200)
+    await kit.load()
+    await kit.answer(2)
+    expect(waiting.y).toBe(2)
+  })
+
   it('that is not loaded in time is given up and tried again', async () => {
     const kit = await PoolKit.open({ loadTimeoutMs: 500 })
     kit.ask(1)
