@@ -94,6 +94,7 @@ export class Dispatcher {
   /** Gives what a replica was sent and has not begun to another one, before all that is queued. */
   takeBack(runs: readonly ChosenRun[], error: unknown): void {
     this.#requeue.takeBack(runs, error)
+    this.flush()
   }
 
   /** Rejects what no replica has begun: none will come for it. */

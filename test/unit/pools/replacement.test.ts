@@ -315,6 +315,22 @@ describe('a run that does not return', () => {
     })
   })
 
+  it('gives what its replica had not begun to an idle one at once', async () => {
+    const kit = await PoolKit.open({ replicas: 2, stuckAfterMs, maxPackMs: 10_000 })
+    kit.ask(0)
+    kit.ask(1)
+    const asked = [2, 3, 4].map((x) => kit.ask(x))
+    // All three are one pack.
+    await kit.answer(0)
+    await kit.answer(1)
+    expect(kit.pool.stats()).toMatchObject({ busy: 1, idle: 1 })
+    await vi.advanceTimersByTimeAsync(stuckAfterMs + 500)
+    expect(asked[0]?.code).toBe('ERR_REPLICA_STUCK')
+    expect(kit.threads.runs.sort()).toEqual([2, 3, 3, 4, 4])
+    await kit.answer(3)
+    expect(asked.slice(1).map(({ y }) => y)).toEqual([3, 4])
+  })
+
   it('does not keep the process alive any more', async () => {
     const kit = await stuckKit()
     kit.ask(1)
