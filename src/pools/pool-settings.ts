@@ -42,7 +42,10 @@ export interface PoolSource {
   readonly onLoaded?: ((loaded: LoadDone) => void) | undefined
   /** Waits for a place among the loads that may run at the same time; for all replicas but the first. */
   readonly inTurn?: ((load: () => Promise<void>) => Promise<void>) | undefined
-  /** Gives back what the replicas have loaded; called once, when the last thread has ended. */
+  /**
+   * Gives back what the replicas have loaded. The pool owns that: it calls this exactly once, when it has been
+   * stopped and its last thread has ended, or when it is stopped without ever having been started.
+   */
   readonly dispose?: (() => Promise<void>) | undefined
 }
 

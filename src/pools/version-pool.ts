@@ -36,7 +36,7 @@ export class VersionPool implements LeaseHolder {
   #rejected = 0
   /** Set while the other replicas wait for the first answer. */
   #fillTimer: Timer | undefined
-  #disposing: Promise<void> | undefined
+  #gone: Promise<void> | undefined
   #whenEmpty: (() => void)[] = []
   /** Called when a request has settled and none waits. */
   #whenSent: (() => void) | undefined
@@ -211,11 +211,14 @@ export class VersionPool implements LeaseHolder {
   /**
    * Releases every session and ends every thread, each as soon as it is outside native
    * code. What is not over after `timeoutMs` is left to itself, no longer keeps the
-   * process alive, and is returned. May be called again, with another limit.
+   * process alive, and is returned. May be called again, with another limit. When the last thread has
+   * ended, what the replicas had loaded is given back.
    */
-  stop(timeoutMs: number): Promise<StuckReplica[]> {
+  async stop(timeoutMs: number): Promise<StuckReplica[]> {
     const { outbox } = this.settings
-    return this.#scope.runInAsyncScope(() => outbox.during(() => this.#stop(timeoutMs)))
+    const stuck = await this.#scope.runInAsyncScope(() => outbox.during(() => this.#stop(timeoutMs)))
+    void this.gone()
+    return stuck
   }
 
   /** Replicas whose task has not returned. */
@@ -223,11 +226,13 @@ export class VersionPool implements LeaseHolder {
     return this.#replicas.stuck()
   }
 
-  /** Resolves when the threads that `stop` left to themselves have ended too, and what they had loaded is given back. */
-  async gone(): Promise<void> {
-    await this.#replicas.quarantineOver()
-    this.#disposing ??= this.#source.dispose?.() ?? Promise.resolve()
-    await this.#disposing
+  /**
+   * Resolves when the threads that `stop` left to themselves have ended too, and what they had loaded is
+   * given back. To be called after `stop`; never rejects.
+   */
+  gone(): Promise<void> {
+    this.#gone ??= this.#dispose()
+    return this.#gone
   }
 
   /** @internal A request has its answer, or none. */
@@ -268,6 +273,15 @@ export class VersionPool implements LeaseHolder {
     this.rejectAll(error)
     this.#dispatcher.close(error)
     return this.#replicas.stop(timeoutMs)
+  }
+
+  async #dispose(): Promise<void> {
+    await this.#replicas.quarantineOver()
+    try {
+      await this.#source.dispose?.()
+    } catch (error) {
+      this.#listener.unexpected(error)
+    }
   }
 
   #rejectQueued(error: unknown): void {
