@@ -4,10 +4,10 @@ import { RELEASE_MS, type Replica } from './replica.js'
 /** The replicas for which a pool that was made smaller has no place, until their threads have ended. */
 export class Departures {
   readonly #quarantine: Quarantine
-  /** In a load or a run, which comes to its end first. */
+  /** Replicas in a load or a run, which comes to its end first. */
   readonly #occupied = new Set<Replica>()
   readonly #ending = new Set<Replica>()
-  #whenOver: (() => void)[] = []
+  #waiting: (() => void)[] = []
 
   constructor(quarantine: Quarantine) {
     this.#quarantine = quarantine
@@ -29,7 +29,7 @@ export class Departures {
     return this.#occupied.has(replica)
   }
 
-  /** The replica, which is starting or busy, goes when it has nothing to do. */
+  /** Lets a replica that is starting or busy go when it has nothing to do. */
   add(replica: Replica): void {
     if (replica.state === 'busy') replica.retire()
     this.#occupied.add(replica)
@@ -44,7 +44,7 @@ export class Departures {
     return true
   }
 
-  /** The replica stays, or is gone. */
+  /** Forgets a replica that stays, or is gone. */
   forget(replica: Replica): void {
     if (this.#occupied.delete(replica)) this.#wake()
   }
@@ -64,15 +64,15 @@ export class Departures {
   }
 
   /** Resolves when no replica is on its way out, for a moment at least. */
-  over(): Promise<void> {
+  whenEmpty(): Promise<void> {
     if (this.isOver) return Promise.resolve()
     return new Promise((resolve) => {
-      this.#whenOver.push(resolve)
+      this.#waiting.push(resolve)
     })
   }
 
   #wake(): void {
     if (!this.isOver) return
-    for (const resolve of this.#whenOver.splice(0)) resolve()
+    for (const resolve of this.#waiting.splice(0)) resolve()
   }
 }

@@ -185,7 +185,7 @@ export class Dispatcher {
     }
   }
 
-  /** Whether the next request may wait for others to share its run, although a replica is idle. */
+  /** Returns true if the next request may wait for others to share its run, although a replica is idle. */
   #waitsForMore(nowMs: number): boolean {
     const maxDelayMs = this.#settings.batching?.maxDelayMs ?? 0
     const head = maxDelayMs === 0 ? undefined : this.#queue.first()

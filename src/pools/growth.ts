@@ -3,7 +3,7 @@ import { Waiters } from './waiters.js'
 
 /** The set of replicas that grows. */
 export interface GrowingSet {
-  /** How many replicas there are to be. */
+  /** Number of replicas that there are to be. */
   readonly wanted: number
   /** How many more replicas are wanted than there are. */
   readonly missing: number

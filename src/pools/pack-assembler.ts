@@ -15,9 +15,9 @@ const FIRST_ANSWER_BYTES = 1_024
 /** A pack for one replica, and what its reply is read with. */
 export interface Pack {
   readonly runs: readonly ChosenRun[]
-  /** How batches are laid out in it. */
+  /** The layout of its batches. */
   readonly plan: BatchPlan | undefined
-  /** Whether the thread gets to know the plan by it. */
+  /** True if the thread gets to know the plan by it. */
   readonly tellsPlan: boolean
   readonly task: RunTask
   readonly transfer: ArrayBuffer[]

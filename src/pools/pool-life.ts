@@ -39,7 +39,7 @@ export class PoolLife {
     return this.#state === 'stopped'
   }
 
-  /** Whether no replica is started any more. */
+  /** True once no replica is started any more. */
   get isOver(): boolean {
     return this.#state === 'failed' || this.#state === 'stopped'
   }
@@ -49,22 +49,23 @@ export class PoolLife {
     return this.#refusal
   }
 
-  /** Requests are admitted from now on. */
+  /** Moves to `open`: requests are admitted. */
   open(): void {
     this.#to('open')
   }
 
-  /** None are any more; those that were are answered. */
+  /** Moves to `draining`: none are admitted any more, and those that were are answered. */
   drain(): void {
     this.#to('draining')
   }
 
-  /** What no replica runs yet is refused with `refusal`. */
+  /** Moves to `failed`: requests that no replica runs are refused with `refusal`. */
   fail(refusal: Error): void {
     this.#to('failed')
     this.#refusal = refusal
   }
 
+  /** Moves to `stopped`: every request is refused with `refusal`. */
   stop(refusal: Error): void {
     this.#to('stopped')
     this.#refusal = refusal

@@ -13,7 +13,7 @@ import type { ReplicaHost } from './replica-host.js'
 import { type ReplacingSet, Restarts } from './restarts.js'
 import { Watchdog } from './watchdog.js'
 
-/** What a set of replicas reports. */
+/** The events of a set of replicas. */
 export interface ReplicaEvents {
   /** A replica has loaded its model and has nothing to do. */
   available(): void
@@ -36,7 +36,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
   readonly #createHost: () => ReplicaHost
   readonly #life: PoolLife
   readonly #replicas = new Set<Replica>()
-  /** Those that could not be started, until their threads have ended. */
+  /** Replicas that could not be started, until their threads have ended. */
   readonly #unstarted = new Set<Replica>()
   readonly #quarantine: Quarantine
   readonly #departures: Departures
@@ -45,7 +45,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
   readonly #watchdog: Watchdog
   #events!: ReplicaEvents
   #wanted: number
-  /** Why the last replica could not be started, until all that are wanted serve. */
+  /** The reason why the last replica could not be started, until all that are wanted serve. */
   #fault: Error | undefined
 
   constructor(settings: PoolSettings, source: PoolSource, createHost: () => ReplicaHost, life: PoolLife) {
@@ -131,12 +131,12 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     this.#growth.begin()
     while (this.#growth.running !== undefined || !this.#departures.isOver) {
       await this.#growth.running
-      await this.#departures.over()
+      await this.#departures.whenEmpty()
     }
     this.assertServing()
   }
 
-  /** Whether the replica is one of them, and stays. */
+  /** Returns true if the replica is one of them, and stays. */
   has(replica: Replica): boolean {
     return this.#replicas.has(replica) && !this.#departures.has(replica)
   }
@@ -146,7 +146,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     return this.#replicas
   }
 
-  /** The replica's task is over, or came to nothing. Returns whether it is idle now; one that is to go goes. */
+  /** Takes a replica back whose task is over, or came to nothing: returns true if it is idle; one that is to go goes. */
   taskOver(replica: Replica): boolean {
     if (replica.state === 'busy') {
       this.idle.add(replica)
@@ -178,7 +178,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     return this.#quarantine.over()
   }
 
-  /** How many more replicas are wanted than there are; one that is about to be replaced counts as there. */
+  /** Number of replicas that are wanted and are not there; one that is about to be replaced counts as there. */
   get missing(): number {
     return this.#wanted + this.#departures.occupied - this.#replicas.size - this.#restarts.pending
   }

@@ -40,7 +40,7 @@ export class Replica {
   readonly #model: string
   readonly #version: string
   #startedAtMs: number
-  /** What of the task's time counts against its limit. */
+  /** The part of the task's time that counts against its limit. */
   #chargedMs = 0
   /** Settles, never rejects, when the task under way is over. */
   #task: Promise<unknown> = NO_TASK
@@ -75,7 +75,7 @@ export class Replica {
     return this.#state === 'busy' || this.#state === 'leaving'
   }
 
-  /** Whether it answers requests: it has loaded its model, and stays. */
+  /** True while it answers requests: it has loaded its model, and stays. */
   get isServing(): boolean {
     return this.#state === 'idle' || this.#state === 'busy'
   }
@@ -85,31 +85,32 @@ export class Replica {
     return this.#runs
   }
 
-  /** How many tasks it was given while it served. */
+  /** Number of tasks that it was given while it served. */
   get tasks(): number {
     return this.#tasks
   }
 
-  /** Whether its thread knows how batches are laid out. */
+  /** True once its thread knows how batches are laid out. */
   get knowsPlan(): boolean {
     return this.#knowsPlan
   }
 
-  /** Whether it has work to do beside the callers'. */
+  /** True while it has work to do beside the callers'. */
   get hasSideWork(): boolean {
     return this.#hasSideWork
   }
 
-  /** When it may do that although callers wait. */
+  /** The time from which it may do that although callers wait. */
   get sideWorkAtMs(): number {
     return this.#sideWorkAtMs
   }
 
-  /** Its thread has been sent the plan of batches, and has read it. */
+  /** Notes that its thread has read how batches are laid out. */
   notePlan(): void {
     this.#knowsPlan = true
   }
 
+  /** Notes whether it has work left to do beside the callers', and from when on it may although some wait. */
   noteSideWork(isLeft: boolean, notBeforeMs = this.#sideWorkAtMs): void {
     this.#hasSideWork = isLeft
     this.#sideWorkAtMs = notBeforeMs
@@ -151,7 +152,7 @@ export class Replica {
     return this.#start(this.host.run(task, transfer), 'warmed up', timeoutMs)
   }
 
-  /** The model is loaded, or a task is over. */
+  /** Moves to `idle`: the model is loaded, or a task is over. */
   markIdle(): void {
     this.#to('idle')
     this.#runs = NO_RUNS
@@ -159,7 +160,7 @@ export class Replica {
     this.#task = NO_TASK
   }
 
-  /** Takes these runs, or other work; `run` or `side` sends it. */
+  /** Moves to `busy` with these runs, or with other work; `run` or `side` sends it. */
   markBusy(runs: readonly ChosenRun[] = NO_RUNS): void {
     this.#to('busy')
     this.#runs = runs
@@ -175,12 +176,12 @@ export class Replica {
     return this.#send(nowMs, this.host.side(task))
   }
 
-  /** Its task is the last one. */
+  /** Moves to `leaving`: its task is the last one. */
   retire(): void {
     this.#to('leaving')
   }
 
-  /** Its task is not the last one. */
+  /** Moves back to `busy`: its task is not the last one after all. */
   keep(): void {
     this.#to('busy')
   }
@@ -197,13 +198,13 @@ export class Replica {
     return runs.filter((run) => run !== culprit)
   }
 
-  /** Its run does not return: it keeps the process alive no longer, and nothing waits for its end. */
+  /** Moves to `quarantined`: it keeps the process alive no longer, and nothing waits for its end. */
   quarantine(): void {
     this.#to('quarantined')
     this.#leave()
   }
 
-  /** Its thread has ended, of which a task and its host report, in any order. */
+  /** Moves to `gone`: its thread has ended, which a task and its host report in any order. */
   exited(cause?: Error): void {
     if (this.#state === 'gone') return
     this.#to('gone')

@@ -6,9 +6,9 @@ import type { RunRequest } from './run-request.js'
 /** Requests that were to run and did not, through no fault of theirs: they go before all that is queued. */
 export class Requeue {
   readonly #life: PoolLife
-  /** Those whose replica is gone. */
+  /** Requests whose replica is gone. */
   #orphans: RunRequest[] = []
-  /** Those of packs that could not be sent: each gets a pack of its own, which shows whose fault it is. */
+  /** Requests of packs that could not be sent: each gets a pack of its own, which shows whose fault it is. */
   #suspects: RunRequest[] = []
 
   constructor(life: PoolLife) {

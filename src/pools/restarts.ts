@@ -56,7 +56,7 @@ export class Restarts {
     })
   }
 
-  /** Whether there was one to cancel. */
+  /** Cancels one replacement that is to come; false if there is none. */
   cancelOne(): boolean {
     const [timer] = this.#timers
     this.#settings.clock.clear(timer)

@@ -14,17 +14,17 @@ export interface RunRequestOptions {
   readonly batch?: boolean | undefined
 }
 
-/** Where a request is: `in-flight` from the moment its pack is made until it settles. */
+/** The place of a request: it is `in-flight` from the moment its pack is made until it settles. */
 export type RequestStage = 'waiting' | 'queued' | 'in-flight' | 'settled'
 
-/** What has admitted a request, and takes its lease back when it settles. */
+/** The pool that has admitted a request, and takes its lease back when it settles. */
 export interface LeaseHolder {
   settled(request: RunRequest): void
 }
 
 /**
- * What keeps record of a request's way; called in this order, for the end exactly once. It calls listeners of
- * the application, but none while an operation of a pool is under way (see `Outbox`).
+ * Keeps record of a request's way; called in this order, for the end exactly once. Listeners of the
+ * application hear of it, but not while an operation of a pool is under way (see `Outbox`).
  */
 export interface TrackedRequest {
   /** When it was received, by `Clock.now`. */
@@ -120,18 +120,18 @@ export class RunRequest implements AbortFollower {
     return this.#stage
   }
 
-  /** It is in a pool's queue. */
+  /** Marks it as one of a pool's queue. */
   markQueued(): void {
     this.#stage = 'queued'
     this.#tracked?.queued(this.admittedAtMs)
   }
 
-  /** It has left the queue to be run. */
+  /** Marks it as taken out of the queue, to be run. */
   markTaken(): void {
     this.#stage = 'waiting'
   }
 
-  /** A replica gets it, at `nowMs`. */
+  /** Marks it as given to a replica, at `nowMs`. */
   start(nowMs: number): void {
     this.#stage = 'in-flight'
     this.runningAtMs = nowMs

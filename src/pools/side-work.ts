@@ -34,7 +34,7 @@ export interface SideWorkEvents {
   taskOver(replica: Replica): void
 }
 
-/** What replicas do between the callers' requests: the proof of batching, and checks of batches. */
+/** Lets replicas work between the callers' requests: on the proof of batching, and on checks of batches. */
 export class SideWork {
   readonly #clock: Clock
   readonly #life: PoolLife
@@ -157,7 +157,7 @@ export class SideWork {
     return replica.hasSideWork || (replica === this.#prover && this.#tried !== undefined)
   }
 
-  /** What a thread that is gone had found out has to be found out again. */
+  /** Forgets the findings of a thread that is gone: they have to be found out again. */
   #startOver(): void {
     this.#prover = undefined
     this.#isOrdered = false

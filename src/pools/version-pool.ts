@@ -20,7 +20,7 @@ const FIRST_ANSWER_MS = 500
 /** Time that the requests of a predecessor always have. */
 const FOLLOW_SLACK_MS = 100
 
-/** What serves one version: admits requests, gives them to replicas, and settles every one. */
+/** The threads that serve one version: admits requests, gives them to replicas, and settles every one. */
 export class VersionPool implements LeaseHolder {
   readonly settings: PoolSettings
   readonly #life: PoolLife
@@ -83,7 +83,7 @@ export class VersionPool implements LeaseHolder {
     return this.#leases
   }
 
-  /** How many admitted requests were rejected by `rejectAll` so far. */
+  /** Number of admitted requests that `rejectAll` has rejected so far. */
   get rejected(): number {
     return this.#rejected
   }
@@ -149,12 +149,12 @@ export class VersionPool implements LeaseHolder {
     }
   }
 
-  /** How many replicas there are to be. */
+  /** Number of replicas that there are to be. */
   get wanted(): number {
     return this.#replicas.wanted
   }
 
-  /** How many replicas serve. */
+  /** Number of replicas that serve. */
   get servingCount(): number {
     return this.#replicas.servingCount
   }
