@@ -134,7 +134,7 @@ export async function evictLeastRecentlyUsed(serving: Serving, model: string): P
   return true
 }
 
-/** Evicts the version if `mayGo()` at the last moment: nothing comes between that and `stopping`. */
+/** Evicts `version` if `mayGo()` once its lane is free: no await separates that check from the move to `stopping`. */
 async function evict(
   serving: Serving,
   version: ModelVersion,
