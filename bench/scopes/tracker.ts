@@ -96,7 +96,7 @@ function timeUs(tracker: RequestTracker | undefined, isQueued: boolean, requests
       if (tracked !== undefined) tracked.version = '5'
       open[i] = new RunRequest(systemClock, 'vad', '5', NO_OPTIONS, undefined, tracked)
     }
-    if (isQueued) for (const request of open) request.stage = 'queued'
+    if (isQueued) for (const request of open) request.markQueued()
     for (const request of open) request.start(performance.now())
     for (const request of open) request.resolve(OUTPUTS)
   }

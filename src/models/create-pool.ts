@@ -65,6 +65,7 @@ function poolOf(
     {
       clock,
       ballast,
+      outbox: context.requests.outbox,
       ...subject,
       replicas: replicaCount(context, version, asked),
       maxQueue: spec.config.maxQueue ?? config.maxQueue,

@@ -86,9 +86,8 @@ export class EndingPools {
   async #stop(pool: VersionPool, timeoutMs: number): Promise<readonly StuckReplica[]> {
     const stuck = await pool.stop(timeoutMs)
     const gone = pool.gone().then(() => this.#pools.delete(pool))
-    inBackground({ logger: this.#logger }, gone, 'the end of a pool')
     await this.#allocator.reclaim()
-    if (stuck.length === 0) await gone.catch(() => undefined)
+    if (stuck.length === 0) await gone
     if (pool.leaseCount > 0) {
       this.#logger.error({ requests: pool.leaseCount }, 'a pool was stopped with requests open')
     }

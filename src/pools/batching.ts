@@ -12,6 +12,7 @@ import { byName } from '../tensors/by-name.js'
 import type { Signature } from '../tensors/tensor.js'
 import { BatchShapes } from './batch-shapes.js'
 import type { Bucket } from './bucket.js'
+import type { RunRequests } from './chosen-run.js'
 import { type PaddingSettings, paddingOf } from './padding-settings.js'
 import type { RunRequest } from './run-request.js'
 
@@ -167,8 +168,8 @@ export class Batching {
   }
 
   /** How a batch of these requests is tried; undefined if it may answer them. */
-  trialOf(requests: readonly RunRequest[], rows: number): TrialOrder | undefined {
-    const { bucket } = requests[0] as RunRequest
+  trialOf(requests: RunRequests, rows: number): TrialOrder | undefined {
+    const { bucket } = requests[0]
     if (requests.length < 2 || bucket === undefined || rows <= bucket.proof.provenRows) return undefined
     return { tolerance: (this.settings as BatchingSettings).tolerance }
   }

@@ -2,15 +2,10 @@ import { ELEMENT_TYPES } from '../tensors/element-types.js'
 import { elementCount } from '../tensors/rows.js'
 import type { Batching } from './batching.js'
 import type { Bucket } from './bucket.js'
+import type { ChosenRun } from './chosen-run.js'
 import type { RequestQueue } from './request-queue.js'
 import type { RunCosts } from './run-cost.js'
 import type { RunRequest } from './run-request.js'
-
-/** A run that is about to be sent. */
-export interface ChosenRun {
-  readonly requests: RunRequest[]
-  readonly rows: number
-}
 
 /** What waits, and what is known of it. */
 interface Demand {
@@ -200,7 +195,7 @@ function expectedMs({ costs }: Demand, head: RunRequest, size: number): number |
 function takeRun(choice: Choice, head: RunRequest, size: number): ChosenRun & { readonly bytes: number } {
   const { queue, batching, nowMs } = choice
   queue.take(head)
-  const requests = [head]
+  const requests: [RunRequest, ...RunRequest[]] = [head]
   let { rows } = head
   let bytes = bytesOf(choice, head)
   const bucket = head.bucket

@@ -1,16 +1,16 @@
-import type { Replica } from './replica.js'
+import type { Quarantine } from './quarantine.js'
+import { RELEASE_MS, type Replica } from './replica.js'
 
 /** The replicas for which a pool that was made smaller has no place, until their threads have ended. */
 export class Departures {
-  readonly #dismiss: (replica: Replica) => Promise<void>
-  /** In a load or a run, which comes to its end first. */
+  readonly #quarantine: Quarantine
+  /** Replicas in a load or a run, which comes to its end first. */
   readonly #occupied = new Set<Replica>()
   readonly #ending = new Set<Replica>()
-  #whenOver: (() => void)[] = []
+  #waiting: (() => void)[] = []
 
-  /** @param dismiss forgets a replica that has nothing to do, and ends it; never rejects. */
-  constructor(dismiss: (replica: Replica) => Promise<void>) {
-    this.#dismiss = dismiss
+  constructor(quarantine: Quarantine) {
+    this.#quarantine = quarantine
   }
 
   get isOver(): boolean {
@@ -29,63 +29,50 @@ export class Departures {
     return this.#occupied.has(replica)
   }
 
-  /** The replica goes when it has nothing to do; one that is starting is let go by whoever starts it. */
+  /** Lets a replica that is starting or busy go when it has nothing to do. */
   add(replica: Replica): void {
-    if (replica.state === 'idle') {
-      void this.letGo(replica)
-      return
-    }
+    if (replica.state === 'busy') replica.retire()
     this.#occupied.add(replica)
-    if (replica.state === 'busy') void this.#letGoAfterRun(replica)
   }
 
   /** Keeps one of those that are occupied; false if there is none. */
   recall(): boolean {
     const [replica] = this.#occupied
     if (replica === undefined) return false
-    if (replica.state === 'leaving') replica.state = 'busy'
+    if (replica.state === 'leaving') replica.keep()
     this.forget(replica)
     return true
   }
 
-  /** The replica stays, or is gone. */
+  /** Forgets a replica that stays, or is gone. */
   forget(replica: Replica): void {
-    if (this.#occupied.delete(replica)) this.#tell()
+    if (this.#occupied.delete(replica)) this.#wake()
   }
 
   forgetAll(): void {
     this.#occupied.clear()
-    this.#tell()
+    this.#wake()
   }
 
-  /** The replica has nothing to do, and goes. */
-  async letGo(replica: Replica): Promise<void> {
+  /** Ends a replica that has nothing to do. */
+  async end(replica: Replica): Promise<void> {
     this.#ending.add(replica)
     this.#occupied.delete(replica)
-    await this.#dismiss(replica)
+    await this.#quarantine.end(replica, RELEASE_MS)
     this.#ending.delete(replica)
-    this.#tell()
+    this.#wake()
   }
 
-  /** Resolves when nobody is on the way out, for a moment at least. */
-  over(): Promise<void> {
+  /** Resolves when no replica is on its way out, for a moment at least. */
+  whenEmpty(): Promise<void> {
     if (this.isOver) return Promise.resolve()
     return new Promise((resolve) => {
-      this.#whenOver.push(resolve)
+      this.#waiting.push(resolve)
     })
   }
 
-  async #letGoAfterRun(replica: Replica): Promise<void> {
-    const { tasks } = replica
-    replica.state = 'leaving'
-    // One whose thread has died is heard of again.
-    if (!(await replica.whenFree())) return
-    // Unless it was kept and is in another task.
-    if (replica.tasks === tasks && this.has(replica)) void this.letGo(replica)
-  }
-
-  #tell(): void {
+  #wake(): void {
     if (!this.isOver) return
-    for (const resolve of this.#whenOver.splice(0)) resolve()
+    for (const resolve of this.#waiting.splice(0)) resolve()
   }
 }

@@ -3,7 +3,7 @@ import { Waiters } from './waiters.js'
 
 /** The set of replicas that grows. */
 export interface GrowingSet {
-  /** How many replicas there are to be. */
+  /** Number of replicas that there are to be. */
   readonly wanted: number
   /** How many more replicas are wanted than there are. */
   readonly missing: number
@@ -85,8 +85,8 @@ export class Growth {
     this.#failures += 1
     clock.clear(this.#retry)
     this.#retry = clock.setTimeout(() => this.fill(), delayMs)
-    this.#set.startFailed(cause, delayMs)
     this.#waiters.fail(cause)
+    this.#set.startFailed(cause, delayMs)
   }
 
   /**

@@ -4,20 +4,38 @@ import type { BatchPlan } from '../tensors/batch-plan.js'
 import { RecycledBuffers } from '../tensors/recycled-buffers.js'
 import type { Signature, Tensor } from '../tensors/tensor.js'
 import { AnswerReader } from './answers.js'
-import { checkIntact, type PackedRun, writePack } from './pack.js'
+import type { Batching } from './batching.js'
+import type { ChosenRun } from './chosen-run.js'
+import { checkIntact, type Packed, type PackedRun, writePack } from './pack.js'
+import type { Replica } from './replica.js'
+import type { SideWork } from './side-work.js'
 
 /** Room that is left for an answer of a row while nothing is known of answers. */
 const FIRST_ANSWER_BYTES = 1_024
 
-/** Writes packs into buffers that come back, with room for the answers, and reads these. */
+/** A pack for one replica, and what its reply is read with. */
+export interface Pack {
+  readonly runs: readonly ChosenRun[]
+  /** The layout of its batches. */
+  readonly plan: BatchPlan | undefined
+  /** True if the thread gets to know the plan by it. */
+  readonly tellsPlan: boolean
+  readonly task: RunTask
+}
+
+/** Writes packs into buffers that come back, with room for the answers. */
 export class PackAssembler {
-  readonly #buffers = new RecycledBuffers()
+  readonly #batching: Batching
+  readonly #sideWork: SideWork
   readonly #ballast: Pick<GcBallast, 'count'>
+  readonly #buffers = new RecycledBuffers()
   #signature: Signature = { inputs: [], outputs: [] }
   #answers: AnswerReader
   #answerBytes = FIRST_ANSWER_BYTES
 
-  constructor(ballast: Pick<GcBallast, 'count'>) {
+  constructor(batching: Batching, sideWork: SideWork, ballast: Pick<GcBallast, 'count'>) {
+    this.#batching = batching
+    this.#sideWork = sideWork
     this.#ballast = ballast
     this.#answers = new AnswerReader(this.#signature, ballast)
   }
@@ -27,6 +45,7 @@ export class PackAssembler {
     return this.#answerBytes
   }
 
+  /** Reads the answers of packs. */
   get answers(): AnswerReader {
     return this.#answers
   }
@@ -43,10 +62,32 @@ export class PackAssembler {
   }
 
   /**
+   * Writes the runs for a replica, with what its thread is to remember of each, and the plan of batches if the
+   * thread needs it and does not know it.
+   * @throws ERR_INSUFFICIENT_MEMORY if there is no buffer to be had
+   */
+  assemble(replica: Replica, runs: readonly ChosenRun[]): Pack {
+    const { plan } = this.#batching
+    let rows = 0
+    let hasBatch = false
+    const packed = runs.map((run, index): PackedRun => {
+      rows += run.rows
+      hasBatch ||= run.requests.length > 1
+      return {
+        requests: run.requests as readonly [Packed, ...Packed[]],
+        keep: this.#sideWork.keepOf(replica, run, index === 0),
+      }
+    })
+    const task = this.write(packed, rows, plan)
+    const tellsPlan = plan !== undefined && hasBatch && !replica.knowsPlan
+    return { runs, plan, tellsPlan, task: tellsPlan ? { ...task, plan } : task }
+  }
+
+  /**
    * @param rows of all runs, to which answers are expected
    * @throws ERR_INSUFFICIENT_MEMORY if there is no buffer to be had
    */
-  write(runs: readonly PackedRun[], rows: number, plan: BatchPlan | undefined): RunTask {
+  write(runs: readonly PackedRun[], rows: number, plan?: BatchPlan): RunTask {
     return writePack(this.#signature, runs, plan, this.#buffers, rows * this.#answerBytes)
   }
 

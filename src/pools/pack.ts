@@ -24,7 +24,7 @@ export interface Packed {
 
 /** One run of a pack before it is written: a request by itself, or several that share it. */
 export interface PackedRun {
-  readonly requests: readonly Packed[]
+  readonly requests: readonly [Packed, ...Packed[]]
   readonly keep: RunShape['keep']
 }
 
@@ -92,7 +92,7 @@ function shapeOf(
   { requests, keep }: PackedRun,
   plan: BatchPlan | undefined,
 ): RunShape {
-  const [first] = requests as [Packed]
+  const [first] = requests
   const isBatch = requests.length > 1
   const rows = isBatch ? requests.map((request) => request.rows) : undefined
   const total = isBatch ? requests.reduce((sum, request) => sum + request.rows, 0) : 0
@@ -142,8 +142,8 @@ function inputsAt(requests: readonly Packed[], index: number): Tensor[] {
   return requests.map(({ inputs }) => inputs[index] as Tensor)
 }
 
-function elementsOf(request: Packed | undefined, index: number): TensorData {
-  return (request as Packed).inputs[index]?.data as TensorData
+function elementsOf({ inputs }: Packed, index: number): TensorData {
+  return inputs[index]?.data as TensorData
 }
 
 function bytesOf({ type }: TensorSpec, dims: readonly number[]): number {

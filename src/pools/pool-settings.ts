@@ -1,3 +1,4 @@
+import type { Outbox } from '../async/outbox.js'
 import type { GcBallast } from '../memory/gc-ballast.js'
 import type { Clock } from '../platform/clock.js'
 import type { LoadDone, LoadTask } from '../protocol/messages.js'
@@ -9,6 +10,8 @@ export interface PoolSettings {
   readonly clock: Clock
   /** Counts what is received from the threads. */
   readonly ballast: Pick<GcBallast, 'join' | 'leave' | 'count'>
+  /** Held during each operation of the pool, so that listeners of the application are called between two. */
+  readonly outbox: Outbox
   readonly model: string
   readonly version: string
   readonly replicas: number
@@ -42,7 +45,10 @@ export interface PoolSource {
   readonly onLoaded?: ((loaded: LoadDone) => void) | undefined
   /** Waits for a place among the loads that may run at the same time; for all replicas but the first. */
   readonly inTurn?: ((load: () => Promise<void>) => Promise<void>) | undefined
-  /** Gives back what the replicas have loaded; called once, when the last thread has ended. */
+  /**
+   * Gives back what the replicas have loaded. The pool owns that: it calls this exactly once, when it has been
+   * stopped and its last thread has ended, or when it is stopped without ever having been started.
+   */
   readonly dispose?: (() => Promise<void>) | undefined
 }
 

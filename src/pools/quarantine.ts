@@ -19,6 +19,11 @@ export class Quarantine {
     void replica.host.terminate().then(() => this.#replicas.delete(replica))
   }
 
+  /** Ends a replica; one that is not over after `timeoutMs` is left to itself, in here. */
+  async end(replica: Replica, timeoutMs: number): Promise<void> {
+    if ((await replica.end(timeoutMs)) === 'stuck') this.add(replica)
+  }
+
   stuck(): StuckReplica[] {
     const now = this.#clock.now()
     return [...this.#replicas].map((replica) => replica.stuck(now))

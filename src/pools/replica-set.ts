@@ -1,23 +1,26 @@
 import { errors } from '../errors.js'
 import type { ReplicaHost } from '../hosts/replica-host.js'
 import type { Signature } from '../tensors/tensor.js'
-import type { ChosenRun } from './choose-runs.js'
+import type { ChosenRun } from './chosen-run.js'
 import { Departures } from './departures.js'
 import { type GrowingSet, Growth } from './growth.js'
+import { IdleReplicas } from './idle-replicas.js'
+import { lostError, stuckError } from './pool-errors.js'
+import type { PoolLife } from './pool-life.js'
 import type { PoolSettings, PoolSource, PoolStats } from './pool-settings.js'
 import { prepareReplica } from './prepare-replica.js'
 import { Quarantine } from './quarantine.js'
-import { RELEASE_MS, Replica, type StuckReplica } from './replica.js'
+import { Replica, type StuckReplica } from './replica.js'
 import { type ReplacingSet, Restarts } from './restarts.js'
 import { Watchdog } from './watchdog.js'
 
-export interface ReplicaSetListener {
-  /** The replica has loaded its model and has nothing to do. */
-  available(replica: Replica): void
+/** The events of a set of replicas. */
+export interface ReplicaEvents {
+  /** A replica has loaded its model and has nothing to do. */
+  available(): void
   lost(cause: Error, restartInMs: number | undefined): void
-  /** A replica was given up that was to run these too. */
+  /** A replica is in quarantine that was to run these too. */
   orphaned(runs: readonly ChosenRun[], cause: Error): void
-  /** Called before the run's caller is told. */
   stuck(stuck: StuckReplica): void
   /** No replica is replaced any more. */
   failed(cause: Error): void
@@ -28,46 +31,51 @@ export const FAILED_START_MS = 1_000
 
 /** Keeps a pool's threads at their number: starts them, replaces the dead and the stuck, ends them. */
 export class ReplicaSet implements GrowingSet, ReplacingSet {
+  readonly idle = new IdleReplicas()
   readonly #settings: PoolSettings
   readonly #source: PoolSource
   readonly #createHost: () => ReplicaHost
-  readonly #listener: ReplicaSetListener
-  readonly #restarts: Restarts
+  readonly #life: PoolLife
   readonly #replicas = new Set<Replica>()
-  readonly #quarantine: Quarantine
-  readonly #idle: Replica[] = []
-  /** Those that could not be started, until their threads have ended. */
+  /** Replicas that could not be started, until their threads have ended. */
   readonly #unstarted = new Set<Replica>()
-  readonly #departures = new Departures((replica) => this.#dismiss(replica))
-  #wanted: number
+  readonly #quarantine: Quarantine
+  readonly #departures: Departures
+  readonly #restarts: Restarts
   readonly #growth: Growth
-  /** Why the last replica could not be started, until all that are wanted serve. */
-  #fault: Error | undefined
-  #isEnded = false
   readonly #watchdog: Watchdog
+  #events!: ReplicaEvents
+  #wanted: number
+  /** The reason why the last replica could not be started, until all that are wanted serve. */
+  #fault: Error | undefined
 
-  constructor(
-    settings: PoolSettings,
-    source: PoolSource,
-    createHost: () => ReplicaHost,
-    listener: ReplicaSetListener,
-  ) {
+  constructor(settings: PoolSettings, source: PoolSource, createHost: () => ReplicaHost, life: PoolLife) {
     const { clock } = settings
     this.#settings = settings
-    this.#quarantine = new Quarantine(clock)
-    this.#wanted = settings.replicas
     this.#source = source
     this.#createHost = createHost
-    this.#listener = listener
-    this.#restarts = new Restarts(clock, this, settings)
+    this.#life = life
+    this.#wanted = settings.replicas
+    this.#quarantine = new Quarantine(clock)
+    this.#departures = new Departures(this.#quarantine)
+    this.#restarts = new Restarts(settings, this)
     this.#growth = new Growth(this, { ...settings, inTurn: source.inTurn })
     this.#watchdog = new Watchdog(clock, settings.stuckAfterMs, this.#replicas, (replica) =>
-      this.#giveUp(replica),
+      settings.outbox.during(() => this.#giveUp(replica)),
     )
+  }
+
+  /** To be called once, before `start`: `events` may refer to what was built over this set. */
+  attach(events: ReplicaEvents): void {
+    this.#events = events
   }
 
   get wanted(): number {
     return this.#wanted
+  }
+
+  get hosts(): ReplicaHost[] {
+    return [...this.#replicas].map(({ host }) => host)
   }
 
   stats(): Omit<PoolStats, 'queued' | 'inFlight' | 'batching'> {
@@ -75,7 +83,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     return {
       wanted: this.#wanted,
       replicas: replicas.length,
-      idle: this.#idle.length,
+      idle: this.idle.size,
       busy: replicas.filter((replica) => replica.isRunning).length,
       starting: replicas.filter((replica) => replica.state === 'starting').length,
       quarantined: this.#quarantine.size,
@@ -88,7 +96,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
   /** Starts the first replica, alone: nothing else is to slow it down. */
   async start(): Promise<Signature> {
     const signature = await this.startReplica()
-    if (this.#settings.stuckAfterMs > 0 && !this.#isEnded) this.#watchdog.start()
+    if (this.#settings.stuckAfterMs > 0 && !this.#life.isStopped) this.#watchdog.start()
     return signature
   }
 
@@ -98,7 +106,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
   }
 
   get servingCount(): number {
-    return [...this.#replicas].filter(({ state }) => state === 'idle' || state === 'busy').length
+    return [...this.#replicas].filter(({ isServing }) => isServing).length
   }
 
   /** See `Growth.whenServing`. */
@@ -124,16 +132,12 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     this.#growth.begin()
     while (this.#growth.running !== undefined || !this.#departures.isOver) {
       await this.#growth.running
-      await this.#departures.over()
+      await this.#departures.whenEmpty()
     }
     this.assertServing()
   }
 
-  get idleCount(): number {
-    return this.#idle.length
-  }
-
-  /** Whether the replica is one of them, and stays. */
+  /** Returns true if the replica is one of them, and stays. */
   has(replica: Replica): boolean {
     return this.#replicas.has(replica) && !this.#departures.has(replica)
   }
@@ -143,29 +147,39 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     return this.#replicas
   }
 
-  /** A replica with nothing to do; of those that fit the one used last, since its caches are warm. */
-  takeIdle(fits?: (replica: Replica) => boolean): Replica | undefined {
-    if (fits === undefined) return this.#idle.pop()
-    const index = this.#idle.findLastIndex(fits)
-    return index === -1 ? undefined : this.#idle.splice(index, 1)[0]
+  /** Takes a replica back whose task is over, or came to nothing: returns true if it is idle; one that is to go goes. */
+  taskOver(replica: Replica): boolean {
+    if (replica.state === 'busy') {
+      this.idle.add(replica)
+      return true
+    }
+    if (replica.state === 'leaving' && this.#departures.has(replica)) this.#dismiss(replica)
+    return false
   }
 
-  /** Keeps a replica that has nothing to do. */
-  rest(replica: Replica): void {
-    replica.rest()
-    this.#idle.push(replica)
+  /** Takes the runs of a replica back whose task has no reply. One whose host has failed is replaced, too. */
+  taskLost(replica: Replica, error: unknown): void {
+    const cause = lostError(this.#settings, error)
+    // The runs of one in quarantine have been taken back.
+    const orphans = replica.state === 'quarantined' ? [] : replica.abandon(cause)
+    // The set hears of an exit from its host, too. `stop` ends every replica of one that is being stopped.
+    if (cause === error) replica.exited(cause)
+    else if (!this.#life.isStopped && this.#replicas.has(replica)) {
+      this.#isolate(replica)
+      this.#restarts.replace(cause)
+    }
+    this.#events.orphaned(orphans, cause)
   }
 
   /** Ends every replica; returns those that were not over after `timeoutMs`. May be called again. */
   async stop(timeoutMs: number): Promise<StuckReplica[]> {
-    this.#isEnded = true
     this.#watchdog.stop()
     this.#restarts.cancelAll()
     this.#growth.changed()
-    this.#idle.length = 0
+    this.idle.clear()
     this.#departures.forgetAll()
     const ending = [...this.#replicas, ...this.#departures.ending, ...this.#unstarted]
-    await Promise.all(ending.map((replica) => this.#end(replica, timeoutMs)))
+    await Promise.all(ending.map((replica) => this.#quarantine.end(replica, timeoutMs)))
     this.#replicas.clear()
     // Those that were in quarantine before have been waited for long enough.
     return this.stuck()
@@ -179,23 +193,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     return this.#quarantine.over()
   }
 
-  /** A task has no reply. A replica whose host has failed is replaced; one that is gone is heard of by itself. */
-  taskLost(replica: Replica, error: unknown): void {
-    // One that was given up as stuck has been dealt with.
-    if (replica.state === 'quarantined') return
-    const cause = replica.lossBy(error)
-    this.#listener.orphaned(replica.abandon(cause), cause)
-    if (cause === error) {
-      if (replica.state === 'busy') replica.state = 'dead'
-      return
-    }
-    // Of a set that is being stopped, `stop` ends every replica.
-    if (this.#isEnded || !this.#replicas.has(replica)) return
-    this.#isolate(replica)
-    this.#restarts.replace(cause)
-  }
-
-  /** How many more replicas are wanted than there are; one that is about to be replaced counts as there. */
+  /** Number of replicas that are wanted and are not there; one that is about to be replaced counts as there. */
   get missing(): number {
     return this.#wanted + this.#departures.occupied - this.#replicas.size - this.#restarts.pending
   }
@@ -205,14 +203,15 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     const staying = [...this.#replicas].filter((replica) => !this.#departures.has(replica))
     const starting = staying.filter(({ state }) => state === 'starting')
     const busy = staying.filter(({ state }) => state === 'busy')
-    for (const replica of [...starting, ...this.#idle, ...busy]) {
+    for (const replica of [...starting, ...this.idle.all(), ...busy]) {
       if (this.missing >= 0) return
-      this.#departures.add(replica)
+      if (replica.state === 'idle') this.#dismiss(replica)
+      else this.#departures.add(replica)
     }
   }
 
   get isOver(): boolean {
-    return this.#isEnded || this.#restarts.isSpent
+    return this.#life.isOver
   }
 
   curtail(cause: Error): void {
@@ -224,11 +223,11 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
 
   startFailed(cause: Error, retryInMs: number): void {
     this.#fault = cause
-    this.#listener.lost(cause, retryInMs)
+    this.#events.lost(cause, retryInMs)
   }
 
   lost(cause: Error, restartInMs: number | undefined): void {
-    this.#listener.lost(cause, restartInMs)
+    this.#events.lost(cause, restartInMs)
   }
 
   retryLater(cause: Error): void {
@@ -236,8 +235,8 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
   }
 
   failed(cause: Error): void {
+    this.#events.failed(cause)
     this.#growth.changed()
-    this.#listener.failed(cause)
   }
 
   async startReplica(): Promise<Signature> {
@@ -245,75 +244,76 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     const { clock, model, version } = this.#settings
     const replica = new Replica(clock, this.#createHost(), model, version)
     this.#replicas.add(replica)
-    replica.host.onExit = (cause) => this.#lose(replica, cause)
-    const isGivenUp = (): boolean => this.#isEnded || this.#departures.has(replica)
+    replica.host.onExit = (cause) => this.#settings.outbox.during(() => this.#onExit(replica, cause))
+    const isGivenUp = (): boolean => this.#life.isStopped || this.#departures.has(replica)
     try {
       const signature = await prepareReplica(replica, this.#settings, this.#source, isGivenUp)
       this.assertServing()
+      replica.assertAlive()
       if (this.#departures.has(replica)) {
-        void this.#departures.letGo(replica)
+        this.#dismiss(replica)
         return signature
       }
-      this.#listener.available(replica)
+      this.idle.add(replica)
       if (this.servingCount >= this.#wanted) this.#fault = undefined
       this.#growth.changed()
+      this.#events.available()
       return signature
     } catch (error) {
       // Of a set that is being stopped, `stop` ends every replica and reports on it.
-      if (this.#isEnded) throw error
-      this.#forget(replica)
+      if (this.#life.isStopped) throw error
+      this.#replicas.delete(replica)
+      this.#departures.forget(replica)
       this.#unstarted.add(replica)
       // Not longer: a load cannot be cancelled, its thread ends when it returns.
-      await this.#end(replica, FAILED_START_MS)
+      await this.#quarantine.end(replica, FAILED_START_MS)
       this.#unstarted.delete(replica)
       throw error
     }
   }
 
-  #lose(replica: Replica, cause: Error): void {
+  #onExit(replica: Replica, cause: Error): void {
     const wasStarting = replica.state === 'starting'
-    replica.state = 'dead'
-    // One that dies while it starts is dealt with where it is started.
+    replica.exited(cause)
+    // `startReplica` hears of one that dies while it starts.
     if (wasStarting || !this.#replicas.has(replica)) return
     this.#forget(replica)
+    this.#departures.forget(replica)
     this.#restarts.replace(cause)
   }
 
   #forget(replica: Replica): void {
     this.#replicas.delete(replica)
-    this.#departures.forget(replica)
-    const index = this.#idle.indexOf(replica)
-    if (index !== -1) this.#idle.splice(index, 1)
+    this.idle.remove(replica)
   }
 
-  async #dismiss(replica: Replica): Promise<void> {
+  /** Ends a replica that has nothing to do. */
+  #dismiss(replica: Replica): void {
     this.#forget(replica)
-    await this.#end(replica, RELEASE_MS)
+    void this.#departures.end(replica)
   }
 
   #giveUp(replica: Replica): void {
     const stuck = replica.stuck(this.#settings.clock.now())
     this.#isolate(replica)
-    this.#listener.stuck(stuck)
-    const error = replica.stuckError(stuck)
-    this.#listener.orphaned(replica.abandon(error), error)
+    this.#events.stuck(stuck)
+    const error = stuckError(stuck, replica.host.isKillable)
+    const orphans = replica.abandon(error)
     this.#restarts.replace(error)
+    this.#events.orphaned(orphans, error)
   }
 
   #isolate(replica: Replica): void {
     replica.quarantine()
     this.#forget(replica)
+    this.#departures.forget(replica)
     this.#quarantine.add(replica)
-  }
-
-  async #end(replica: Replica, timeoutMs: number): Promise<void> {
-    if ((await replica.end(timeoutMs)) === 'stuck') this.#quarantine.add(replica)
   }
 
   assertServing(): void {
     if (!this.isOver) return
     const { model, version } = this.#settings
-    const what = this.#isEnded ? 'was stopped' : 'keeps losing replicas'
+    const what = this.#life.isStopped ? 'was stopped' : 'keeps losing replicas'
     throw new errors.ERR_MODEL_UNAVAILABLE(`the pool of ${model}@${version} ${what}`, { model, version })
   }
 }

@@ -1,8 +1,10 @@
-import { errors, messageOf } from '../errors.js'
+import { errors } from '../errors.js'
 import type { ReplicaHost } from '../hosts/replica-host.js'
 import type { Clock } from '../platform/clock.js'
 import type { LoadTask, ReplicaReplies, RunTask, SideTask } from '../protocol/messages.js'
-import type { ChosenRun } from './choose-runs.js'
+import { illegalTransition } from '../transitions.js'
+import type { ChosenRun } from './chosen-run.js'
+import { REPLICA_TRANSITIONS, type ReplicaState } from './replica-states.js'
 import { within } from './within.js'
 
 /** A replica whose run has not returned: it is ended if it may be, else left to itself. */
@@ -12,9 +14,6 @@ export interface StuckReplica {
   readonly threadId: number | undefined
   readonly runningMs: number
 }
-
-/** `leaving` is busy with its last run. */
-export type ReplicaState = 'starting' | 'idle' | 'busy' | 'leaving' | 'quarantined' | 'dead'
 
 /** Time that a session always has to be released and its thread to end, once its task is over. */
 const END_MS = 1_000
@@ -26,24 +25,22 @@ const NO_RUNS: readonly ChosenRun[] = Object.freeze([])
 
 const isTrue = (): true => true
 
-/** A host and what it is doing. */
+/** A host, its state, and what it is doing. Only its own operations move it. */
 export class Replica {
   readonly host: ReplicaHost
-  state: ReplicaState = 'starting'
-  /** What it runs, in this order. */
-  runs: readonly ChosenRun[] = NO_RUNS
-  /** How many it was given while it served. */
-  tasks = 0
-  /** Whether its thread knows how batches are laid out. */
-  knowsPlan = false
-  /** Whether it has work to do beside the callers', and from when on it may although some wait. */
-  hasSideWork = false
-  sideWorkAtMs = 0
+  #state: ReplicaState = 'starting'
+  #runs: readonly ChosenRun[] = NO_RUNS
+  /** Set once its thread has ended by itself. */
+  #cause: Error | undefined
+  #tasks = 0
+  #knowsPlan = false
+  #hasSideWork = false
+  #sideWorkAtMs = 0
   readonly #clock: Clock
   readonly #model: string
   readonly #version: string
   #startedAtMs: number
-  /** What of the task's time counts against its limit. */
+  /** The part of the task's time that counts against its limit. */
   #chargedMs = 0
   /** Settles, never rejects, when the task under way is over. */
   #task: Promise<unknown> = NO_TASK
@@ -70,8 +67,53 @@ export class Replica {
     })
   }
 
+  get state(): ReplicaState {
+    return this.#state
+  }
+
   get isRunning(): boolean {
-    return this.state === 'busy' || this.state === 'leaving'
+    return this.#state === 'busy' || this.#state === 'leaving'
+  }
+
+  /** True while it answers requests: it has loaded its model, and stays. */
+  get isServing(): boolean {
+    return this.#state === 'idle' || this.#state === 'busy'
+  }
+
+  /** The runs that it was given, in this order. */
+  get runs(): readonly ChosenRun[] {
+    return this.#runs
+  }
+
+  /** Number of tasks that it was given while it served. */
+  get tasks(): number {
+    return this.#tasks
+  }
+
+  /** True once its thread knows how batches are laid out. */
+  get knowsPlan(): boolean {
+    return this.#knowsPlan
+  }
+
+  /** True while it has work to do beside the callers'. */
+  get hasSideWork(): boolean {
+    return this.#hasSideWork
+  }
+
+  /** The time from which it may do that although callers wait. */
+  get sideWorkAtMs(): number {
+    return this.#sideWorkAtMs
+  }
+
+  /** Notes that its thread has read how batches are laid out. */
+  notePlan(): void {
+    this.#knowsPlan = true
+  }
+
+  /** Notes whether it has work left to do beside the callers', and from when on it may although some wait. */
+  noteSideWork(isLeft: boolean, notBeforeMs = this.#sideWorkAtMs): void {
+    this.#hasSideWork = isLeft
+    this.#sideWorkAtMs = notBeforeMs
   }
 
   /**
@@ -110,34 +152,38 @@ export class Replica {
     return this.#start(this.host.run(task), 'warmed up', timeoutMs)
   }
 
-  /** Runs a pack. */
-  run(runs: readonly ChosenRun[], nowMs: number, task: RunTask): Promise<ReplicaReplies['run']> {
-    this.runs = runs
-    return this.#busy(nowMs, this.#sent(task))
+  /** Moves to `idle`: the model is loaded, or a task is over. */
+  markIdle(): void {
+    this.#to('idle')
+    this.#runs = NO_RUNS
+    // It would hold the last answer.
+    this.#task = NO_TASK
   }
 
-  /** Works beside the callers' requests. */
+  /** Moves to `busy` with these runs, or with other work; `run` or `side` sends it. */
+  markBusy(runs: readonly ChosenRun[] = NO_RUNS): void {
+    this.#to('busy')
+    this.#runs = runs
+  }
+
+  /** Sends a pack. */
+  run(nowMs: number, task: RunTask): Promise<ReplicaReplies['run']> {
+    return this.#send(nowMs, this.#sent(task))
+  }
+
+  /** Sends work beside the callers' requests. */
   side(nowMs: number, task: SideTask): Promise<ReplicaReplies['side']> {
-    return this.#busy(nowMs, this.host.side(task))
+    return this.#send(nowMs, this.host.side(task))
   }
 
-  /** Returns why the run has no answer, once the replica has been given up. */
-  stuckError({ model, version, runningMs }: StuckReplica): Error {
-    const outcome = this.host.isKillable ? 'has been ended' : 'is in quarantine'
-    return new errors.ERR_REPLICA_STUCK(
-      `a run of ${model}@${version} has not returned for ${Math.round(runningMs)} ms; its replica ${outcome}`,
-      { model, version },
-    )
+  /** Moves to `leaving`: its task is the last one. */
+  retire(): void {
+    this.#to('leaving')
   }
 
-  /** Returns why a task has no reply, as its callers get it: a host that fails says nothing of what they sent. */
-  lossBy(error: unknown): Error {
-    if (error instanceof errors.ERR_REPLICA_EXITED) return error
-    const [model, version] = [this.#model, this.#version]
-    return new errors.ERR_REPLICA_EXITED(
-      `a replica of ${model}@${version} cannot be reached: ${messageOf(error)}`,
-      { model, version, cause: error },
-    )
+  /** Moves back to `busy`: its task is not the last one after all. */
+  keep(): void {
+    this.#to('busy')
   }
 
   /**
@@ -145,30 +191,29 @@ export class Replica {
    * or whose answers are lost with it.
    */
   abandon(error: unknown): readonly ChosenRun[] {
-    const { runs } = this
+    const runs = this.#runs
     const culprit = runs[this.host.progress]
-    this.runs = NO_RUNS
+    this.#runs = NO_RUNS
     for (const request of culprit?.requests ?? []) request.reject(error)
     return runs.filter((run) => run !== culprit)
   }
 
-  /** Gives it up: it keeps the process alive no longer, and nobody waits for its end. */
+  /** Moves to `quarantined`: it keeps the process alive no longer, and nothing waits for its end. */
   quarantine(): void {
-    this.state = 'quarantined'
-    this.#giveUp()
-    this.host.detach()
+    this.#to('quarantined')
+    void this.#leave()
   }
 
-  rest(): void {
-    this.runs = NO_RUNS
-    // It would hold the last answer.
-    this.#task = NO_TASK
-    this.state = 'idle'
+  /** Moves to `gone`: its thread has ended, which a task and its host report in any order. */
+  exited(cause?: Error): void {
+    if (this.#state === 'gone') return
+    this.#to('gone')
+    this.#cause = cause
   }
 
-  /** Resolves when the task under way is over: with false if the thread died in it. */
-  whenFree(): Promise<boolean> {
-    return this.#task.then(isTrue, (error) => !(error instanceof errors.ERR_REPLICA_EXITED))
+  /** @throws the cause if its thread has ended by itself; a reply that came before may be read afterwards. */
+  assertAlive(): void {
+    if (this.#cause !== undefined) throw this.#cause
   }
 
   /**
@@ -185,11 +230,18 @@ export class Replica {
       const restMs = Math.max(END_MS, Math.min(RELEASE_MS, endsAtMs - this.#clock.now()))
       if (await within(this.#clock, Promise.race([this.#ending, this.#givenUp]), restMs)) return 'ended'
     }
-    // Whoever has more time waits no longer either.
-    this.#giveUp()
-    this.host.detach()
-    const gone = this.host.terminate().then(isTrue)
+    if (this.#state !== 'quarantined' && this.#state !== 'gone') this.#to('quarantined')
+    const gone = this.#leave()
     return this.host.isKillable && (await within(this.#clock, gone, END_MS)) ? 'ended' : 'stuck'
+  }
+
+  #to(next: ReplicaState): void {
+    const from = this.#state
+    if (!REPLICA_TRANSITIONS[from].includes(next)) {
+      const subject = `a replica of ${this.#model}@${this.#version}`
+      throw illegalTransition(REPLICA_TRANSITIONS, subject, from, next)
+    }
+    this.#state = next
   }
 
   /** A host that throws has failed as one that rejects has. */
@@ -201,9 +253,8 @@ export class Replica {
     }
   }
 
-  #busy<T>(nowMs: number, task: Promise<T>): Promise<T> {
-    this.state = 'busy'
-    this.tasks += 1
+  #send<T>(nowMs: number, task: Promise<T>): Promise<T> {
+    this.#tasks += 1
     this.#startedAtMs = nowMs
     this.#chargedMs = 0
     this.#task = task
@@ -230,13 +281,28 @@ export class Replica {
   }
 
   async #end(): Promise<true> {
-    if (this.state !== 'quarantined') {
+    if (this.#state === 'busy') this.#to('leaving')
+    else if (this.#state === 'idle') this.#to('ending')
+    if (this.#state !== 'quarantined') {
       await this.#task.catch(() => undefined)
       // From here on it is the end that takes its time.
       this.#startedAtMs = this.#clock.now()
-      if (this.state !== 'dead') await this.host.release().catch(() => undefined)
+      if (this.#state === 'starting' || this.#state === 'leaving') this.#to('ending')
+      if (this.#state === 'ending') await this.host.release().catch(() => undefined)
     }
+    return this.#terminate()
+  }
+
+  /** Leaves it to itself, or ends it; calls of `end` that have more time wait no longer either. */
+  #leave(): Promise<true> {
+    this.#giveUp()
+    this.host.detach()
+    return this.#terminate()
+  }
+
+  async #terminate(): Promise<true> {
     await this.host.terminate()
+    this.exited()
     return true
   }
 }

@@ -22,8 +22,7 @@ export class RequestQueue {
     level.last = request
     this.size += 1
     if (request.bucket !== undefined) this.#join(request, request.bucket)
-    // Last: a listener may abort the request, which then leaves the queue at once.
-    request.stage = 'queued'
+    request.markQueued()
   }
 
   /** The next request, which stays. */
@@ -46,7 +45,7 @@ export class RequestQueue {
   /** Takes a request out, whose turn it is. */
   take(request: RunRequest): void {
     this.remove(request)
-    request.stage = 'waiting'
+    request.markTaken()
   }
 
   remove(request: RunRequest): void {

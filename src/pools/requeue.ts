@@ -1,21 +1,26 @@
 import { asRuntimeError } from '../protocol/error-codec.js'
-import type { ChosenRun } from './choose-runs.js'
+import type { ChosenRun } from './chosen-run.js'
+import type { PoolLife } from './pool-life.js'
 import type { RunRequest } from './run-request.js'
 
 /** Requests that were to run and did not, through no fault of theirs: they go before all that is queued. */
 export class Requeue {
-  /** Those whose replica is gone. */
-  #orphans: ChosenRun[] = []
-  /** Those of packs that could not be sent: each gets a pack of its own, which shows whose fault it is. */
+  readonly #life: PoolLife
+  /** Requests whose replica is gone. */
+  #orphans: RunRequest[] = []
+  /** Requests of packs that could not be sent: each gets a pack of its own, which shows whose fault it is. */
   #suspects: RunRequest[] = []
-  #refusal: Error | undefined
+
+  constructor(life: PoolLife) {
+    this.#life = life
+  }
 
   get size(): number {
     return this.#orphans.length + this.#suspects.length
   }
 
   *requests(): Generator<RunRequest> {
-    for (const { requests } of this.#orphans) yield* requests
+    yield* this.#orphans
     yield* this.#suspects
   }
 
@@ -24,11 +29,15 @@ export class Requeue {
     for (const { requests } of runs) {
       for (const request of requests) {
         // What it transferred is with the thread.
-        if (this.#refusal !== undefined || request.transfer) request.reject(this.#refusal ?? error)
-        // One by one: by now it may be known that they must not share a run.
-        else this.#orphans.push({ requests: [request], rows: request.rows })
+        if (request.transfer) request.reject(this.#life.refusal ?? error)
+        else this.#keep(request, this.#orphans)
       }
     }
+  }
+
+  /** Takes what a replica was given and was not sent, unless no replica will come for it. */
+  putBack(runs: readonly ChosenRun[]): void {
+    for (const { requests } of runs) for (const request of requests) this.#keep(request, this.#orphans)
   }
 
   /** Takes the requests of a pack that could not be sent; the only one of a pack is rejected. */
@@ -40,31 +49,41 @@ export class Requeue {
       only.reject(asRuntimeError('ERR_INVALID_INPUT', 'the input cannot be sent', error, { model, version }))
       return
     }
-    for (const request of requests) {
-      if (this.#refusal === undefined) this.#suspects.push(request)
-      else request.reject(this.#refusal)
-    }
+    for (const request of requests) this.#keep(request, this.#suspects)
   }
 
-  /** The runs of the next pack. */
+  /** Returns the runs of the next pack, one for each request: by now it may be known that they must share none. */
   next(): ChosenRun[] {
     const suspect = this.#suspects.shift()
-    return suspect === undefined ? this.#orphans.splice(0) : [{ requests: [suspect], rows: suspect.rows }]
+    const requests = suspect === undefined ? this.#orphans.splice(0) : [suspect]
+    return requests.map((request) => ({ requests: [request], rows: request.rows }))
   }
 
-  /** No replica will come: all are rejected, now and later. */
+  /** Rejects all: no replica will come for them. */
   refuse(error: Error): void {
-    this.#refusal = error
     const requests = [...this.requests()]
     this.#orphans = []
     this.#suspects = []
     for (const request of requests) request.reject(error)
   }
+
+  #keep(request: RunRequest, list: RunRequest[]): void {
+    const { refusal } = this.#life
+    if (refusal === undefined) list.push(request)
+    else request.reject(refusal)
+  }
 }
 
-/** Returns the run without the requests that have settled; an empty list if none is left. */
-export function openOf({ requests }: ChosenRun): ChosenRun[] {
-  const open = requests.filter(({ isSettled }) => !isSettled)
-  const rows = open.reduce((sum, request) => sum + request.rows, 0)
-  return open.length === 0 ? [] : [{ requests: open, rows }]
+/** Returns the runs without the requests that have settled, and none that is empty. */
+export function openRuns(runs: readonly ChosenRun[]): readonly ChosenRun[] {
+  for (const { requests } of runs) {
+    for (const { isSettled } of requests) if (isSettled) return runs.flatMap(openRun)
+  }
+  return runs
+}
+
+function openRun(run: ChosenRun): ChosenRun[] {
+  const [first, ...others] = run.requests.filter(({ isSettled }) => !isSettled)
+  if (first === undefined) return []
+  return [{ requests: [first, ...others], rows: others.reduce((sum, { rows }) => sum + rows, first.rows) }]
 }

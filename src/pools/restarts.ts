@@ -1,3 +1,4 @@
+import type { Outbox } from '../async/outbox.js'
 import type { Clock, Timer } from '../platform/clock.js'
 import { CrashBudget, type CrashBudgetSettings } from './crash-budget.js'
 
@@ -15,17 +16,21 @@ export interface ReplacingSet {
   failed(cause: Error): void
 }
 
+export interface RestartSettings extends CrashBudgetSettings {
+  readonly clock: Clock
+  readonly outbox: Outbox
+}
+
 /** Replaces replicas that are gone, each after a back-off, until the crash budget is spent. */
 export class Restarts {
-  readonly #clock: Clock
+  readonly #settings: RestartSettings
   readonly #set: ReplacingSet
   readonly #budget: CrashBudget
   readonly #timers = new Set<Timer>()
   #count = 0
-  #isSpent = false
 
-  constructor(clock: Clock, set: ReplacingSet, settings: CrashBudgetSettings) {
-    this.#clock = clock
+  constructor(settings: RestartSettings, set: ReplacingSet) {
+    this.#settings = settings
     this.#set = set
     this.#budget = new CrashBudget(settings)
   }
@@ -40,22 +45,21 @@ export class Restarts {
     return this.#count
   }
 
-  get isSpent(): boolean {
-    return this.#isSpent
-  }
-
   /** A replica that served is gone, or the only one could not be started. */
   replace(cause: Error): void {
     if (this.#set.isOver) return
-    const delayMs = this.#set.missing > 0 ? this.#schedule() : undefined
-    this.#set.lost(cause, delayMs)
-    if (this.#isSpent) this.#set.failed(cause)
+    this.#settings.outbox.during(() => {
+      const isMissing = this.#set.missing > 0
+      const delayMs = isMissing ? this.#schedule() : undefined
+      this.#set.lost(cause, delayMs)
+      if (isMissing && delayMs === undefined) this.#set.failed(cause)
+    })
   }
 
-  /** Whether there was one to cancel. */
+  /** Cancels one replacement that is to come; false if there is none. */
   cancelOne(): boolean {
     const [timer] = this.#timers
-    this.#clock.clear(timer)
+    this.#settings.clock.clear(timer)
     return timer !== undefined && this.#timers.delete(timer)
   }
 
@@ -65,13 +69,13 @@ export class Restarts {
 
   /** The delay of the replacement; undefined when the crash budget is spent. */
   #schedule(): number | undefined {
-    const delayMs = this.#budget.spend(this.#clock.now())
+    const { clock } = this.#settings
+    const delayMs = this.#budget.spend(clock.now())
     if (delayMs === undefined) {
-      this.#isSpent = true
       this.cancelAll()
       return undefined
     }
-    const timer = this.#clock.setTimeout(() => {
+    const timer = clock.setTimeout(() => {
       this.#timers.delete(timer)
       this.#count += 1
       this.#set.startReplica().catch((error: Error) => this.#startFailed(error))

@@ -14,12 +14,18 @@ export interface RunRequestOptions {
   readonly batch?: boolean | undefined
 }
 
-/** What has admitted a request, and takes its lease back when it settles. */
+/** The place of a request: it is `in-flight` from the moment its pack is made until it settles. */
+export type RequestStage = 'waiting' | 'queued' | 'in-flight' | 'settled'
+
+/** The pool that has admitted a request, and takes its lease back when it settles. */
 export interface LeaseHolder {
   settled(request: RunRequest): void
 }
 
-/** What keeps record of a request's way; told in this order, of the end exactly once. */
+/**
+ * Keeps record of a request's way; called in this order, for the end exactly once. Listeners of the
+ * application hear of it, but not while an operation of a pool is under way (see `Outbox`).
+ */
 export interface TrackedRequest {
   /** When it was received, by `Clock.now`. */
   readonly startedAtMs: number
@@ -67,11 +73,11 @@ export class RunRequest implements AbortFollower {
   next: RunRequest | undefined = undefined
   previousInBucket: RunRequest | undefined = undefined
   nextInBucket: RunRequest | undefined = undefined
-  /** Called when the request settles. */
+  /** Counts the end of the request for its version. */
   onSettled: ((request: RunRequest, error: unknown) => void) | undefined
   readonly #clock: Clock
   readonly #tracked: TrackedRequest | undefined
-  #stage: 'waiting' | 'queued' | 'in-flight' | 'settled' = 'waiting'
+  #stage: RequestStage = 'waiting'
   #resolve!: (outputs: Outputs) => void
   #reject!: (error: unknown) => void
   #timer: Timer | undefined
@@ -110,17 +116,22 @@ export class RunRequest implements AbortFollower {
     if (options.signal !== undefined) this.#follow(options.signal)
   }
 
-  get stage(): 'waiting' | 'queued' | 'in-flight' | 'settled' {
+  get stage(): RequestStage {
     return this.#stage
   }
 
-  /** Whoever sets it has to be done with it: listeners of the tracker run in here. */
-  set stage(stage: 'waiting' | 'queued') {
-    this.#stage = stage
-    if (stage === 'queued') this.#tracked?.queued(this.admittedAtMs)
+  /** Marks it as one of a pool's queue. */
+  markQueued(): void {
+    this.#stage = 'queued'
+    this.#tracked?.queued(this.admittedAtMs)
   }
 
-  /** A replica gets it, at `nowMs`. */
+  /** Marks it as taken out of the queue, to be run. */
+  markTaken(): void {
+    this.#stage = 'waiting'
+  }
+
+  /** Marks it as given to a replica, at `nowMs`. */
   start(nowMs: number): void {
     this.#stage = 'in-flight'
     this.runningAtMs = nowMs
@@ -133,15 +144,11 @@ export class RunRequest implements AbortFollower {
 
   /** Its answer, which was there at `nowMs`. */
   resolve(outputs: Outputs, nowMs = this.#clock.now()): void {
-    if (this.isSettled) return
-    this.#settle(undefined, nowMs)
-    this.#resolve(outputs)
+    if (!this.isSettled) this.#settle(outputs, undefined, nowMs)
   }
 
   reject(error: unknown): void {
-    if (this.isSettled) return
-    this.#settle(error, this.#clock.now())
-    this.#reject(error)
+    if (!this.isSettled) this.#settle(undefined, error, this.#clock.now())
   }
 
   /** Its deadline has passed. */
@@ -180,21 +187,39 @@ export class RunRequest implements AbortFollower {
     }
   }
 
-  /** The boundary of timers and signals: its caller is told, whatever goes wrong in the books. */
-  #settle(error: unknown, nowMs: number): void {
+  /**
+   * Ends the request, whether by an answer, a refusal, a deadline or an abort, in this order:
+   *
+   * 1. The lease, while the stage still shows the pool where the request is: its queue and counts are right
+   *    from here on.
+   * 2. The usage of the version, so that its counts agree with the pool's before anybody is called.
+   * 3. The request itself: it cannot end again, holds no input, and no timer or signal ends it.
+   * 4. The record of the tracker, whose listeners may call back: they find all of the above done.
+   * 5. The promise: the caller goes on in a later microtask, when all of this is over.
+   *
+   * Timers and signals come in here, so the promise settles even if one of the steps throws.
+   */
+  #settle(outputs: Outputs | undefined, error: unknown, nowMs: number): void {
     try {
       this.settledAtMs = nowMs
       this.lease?.settled(this)
       this.onSettled?.(this, error)
-      this.#stage = 'settled'
-      this.inputs = undefined
-      if (this.#timer !== undefined) this.#clock.clear(this.#timer)
-      if (this.#signal !== undefined) unfollow(this.#signal, this)
-      this.#tracked?.settled(error, this.settledAtMs)
+      this.#close()
+      this.#tracked?.settled(error, nowMs)
     } catch (unexpected) {
-      this.#stage = 'settled'
+      this.#close()
       process.emitWarning(`a request could not be settled cleanly: ${messageOf(unexpected)}`)
     }
+    if (outputs === undefined) this.#reject(error)
+    else this.#resolve(outputs)
+  }
+
+  /** Lets go of what the request holds. */
+  #close(): void {
+    this.#stage = 'settled'
+    this.inputs = undefined
+    if (this.#timer !== undefined) this.#clock.clear(this.#timer)
+    if (this.#signal !== undefined) unfollow(this.#signal, this)
   }
 
   #expire(limit: string, cause?: unknown): void {

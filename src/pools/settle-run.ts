@@ -3,6 +3,7 @@ import { decodeError } from '../protocol/error-codec.js'
 import type { Answer, RunResult } from '../protocol/messages.js'
 import type { BatchPlan, Padding } from '../tensors/batch-plan.js'
 import type { AnswerReader } from './answers.js'
+import type { RunRequests } from './chosen-run.js'
 import type { RunRequest } from './run-request.js'
 
 /** The answers of one reply, and when they came. */
@@ -15,11 +16,7 @@ export interface Reading {
 }
 
 /** Gives each request of a run its own answer, or why it has none. Never throws, and leaves none open. */
-export function settleRun(
-  reading: Reading,
-  requests: readonly RunRequest[],
-  result: RunResult | undefined,
-): void {
+export function settleRun(reading: Reading, requests: RunRequests, result: RunResult | undefined): void {
   try {
     if (result !== undefined) settle(reading, requests, result)
   } catch (error) {
@@ -30,9 +27,9 @@ export function settleRun(
   }
 }
 
-function settle(reading: Reading, requests: readonly RunRequest[], result: RunResult): void {
+function settle(reading: Reading, requests: RunRequests, result: RunResult): void {
   const { answers, plan, buffer, nowMs } = reading
-  const [first] = requests as [RunRequest]
+  const [first] = requests
   if ('answers' in result) {
     for (const [index, request] of requests.entries()) {
       const each = result.answers[index]

@@ -12,7 +12,8 @@ import type {
   Tried,
 } from '../protocol/messages.js'
 import type { Batching, BatchingSettings } from './batching.js'
-import type { ChosenRun } from './choose-runs.js'
+import type { ChosenRun } from './chosen-run.js'
+import type { PoolLife } from './pool-life.js'
 import type { PoolListener } from './pool-settings.js'
 import type { Replica } from './replica.js'
 import type { ReplicaSet } from './replica-set.js'
@@ -26,40 +27,45 @@ const START_MS = 5_000
 /** Nor is a trial waited for longer. */
 const START_TRIAL_MS = 30_000
 
-/** What replicas do between the callers' requests: the proof of batching, and checks of batches. */
+export interface SideWorkEvents {
+  /** Requests can share runs from now on, or cannot any more. */
+  batchingChanged(): void
+  /** The replica has worked. */
+  taskOver(replica: Replica): void
+}
+
+/** Lets replicas work between the callers' requests: on the proof of batching, and on checks of batches. */
 export class SideWork {
   readonly #clock: Clock
+  readonly #life: PoolLife
   readonly #batching: Batching
   readonly #replicas: ReplicaSet
   readonly #listener: PoolListener
-  /** Called when requests can share runs from now on, or cannot any more. */
-  readonly #changed: () => void
+  #events!: SideWorkEvents
   /** The replica whose thread looks for the proof. */
   #prover: Replica | undefined
   #isOrdered = false
   /** A trial that the prover has asked for, until it is over, and then what has become of it. */
   #trying: Promise<void> | undefined
   #tried: Tried | undefined
-  /** Gives back a replica that has worked; known from the first stretch of work on. */
-  #free: ((replica: Replica) => void) | undefined
-  #isClosed = false
-  #onClosed: () => void = () => undefined
-  readonly #closed = new Promise<void>((resolve) => {
-    this.#onClosed = resolve
-  })
 
   constructor(
     clock: Clock,
+    life: PoolLife,
     batching: Batching,
     replicas: ReplicaSet,
     listener: PoolListener,
-    changed: () => void,
   ) {
     this.#clock = clock
+    this.#life = life
     this.#batching = batching
     this.#replicas = replicas
     this.#listener = listener
-    this.#changed = changed
+  }
+
+  /** To be called once, before any work: `events` may refer to what was built over this. */
+  attach(events: SideWorkEvents): void {
+    this.#events = events
   }
 
   /** Returns what the thread is to remember of a run; `isFirst` tells that it is the first of its pack. */
@@ -76,31 +82,19 @@ export class SideWork {
     return this.#prover === replica && this.#batching.wantsSample
   }
 
-  /** Begins a stretch of work on an idle replica if it is due; `free` is called with the replica afterwards. */
-  start(
-    replica: Replica,
-    isNobodyWaiting: boolean,
-    nowMs: number,
-    free: (replica: Replica) => void,
-  ): boolean {
-    this.#free = free
-    const isDue = this.#hasWork(replica) && (isNobodyWaiting || nowMs >= replica.sideWorkAtMs)
-    if (!isDue) return false
-    void this.#work(replica, nowMs)
-      .catch((error: unknown) => this.#listener.unexpected(error))
-      .then(() => {
-        if (replica.state === 'busy') free(replica)
-      })
+  /** Begins a stretch of work on an idle replica if it has some and it is due although requests wait. */
+  start(replica: Replica, nowMs: number): boolean {
+    if (!this.#hasWork(replica) || nowMs < replica.sideWorkAtMs) return false
+    this.#begin(replica, nowMs)
     return true
   }
 
-  /** Begins a stretch of work on every idle replica that has some. */
-  startAll(nowMs: number, free: (replica: Replica) => void): void {
-    this.#free = free
+  /** Begins a stretch of work on every idle replica that has some, since no request waits. */
+  startAll(nowMs: number): void {
     for (;;) {
-      const replica = this.#replicas.takeIdle((each) => this.#hasWork(each))
+      const replica = this.#replicas.idle.first((idle) => this.#hasWork(idle))
       if (replica === undefined) return
-      this.start(replica, true, nowMs, free)
+      this.#begin(replica, nowMs)
     }
   }
 
@@ -108,7 +102,11 @@ export class SideWork {
   async finish(replica: Replica): Promise<void> {
     this.#prover = replica
     let endsAtMs = this.#clock.now() + START_MS
-    for (let nowMs = this.#clock.now(); nowMs < endsAtMs && !this.#isClosed; nowMs = this.#clock.now()) {
+    for (
+      let nowMs = this.#clock.now();
+      nowMs < endsAtMs && !this.#life.isStopped;
+      nowMs = this.#clock.now()
+    ) {
       if (this.#hasWork(replica)) await this.#work(replica, nowMs, START_RUN_MS)
       else if (this.#trying === undefined) return
       else {
@@ -120,10 +118,11 @@ export class SideWork {
     }
   }
 
-  /** Begins no work any more, and waits for none. */
-  close(): void {
-    this.#isClosed = true
-    this.#onClosed()
+  #begin(replica: Replica, nowMs: number): void {
+    this.#replicas.idle.assign(replica)
+    void this.#work(replica, nowMs)
+      .catch((error: unknown) => this.#listener.unexpected(error))
+      .then(() => this.#events.taskOver(replica))
   }
 
   async #trialOrEnd(): Promise<void> {
@@ -131,7 +130,7 @@ export class SideWork {
     const limit = new Promise<void>((resolve) => {
       timer = this.#clock.setTimeout(resolve, START_TRIAL_MS)
     })
-    await Promise.race([this.#trying, limit, this.#closed])
+    await Promise.race([this.#trying, limit, this.#life.stopped])
     this.#clock.clear(timer)
   }
 
@@ -141,16 +140,16 @@ export class SideWork {
     const nowhere: Tried = { state: 'nowhere' }
     this.#trying = Promise.resolve(tryFirst?.(trial) ?? nowhere).then((tried) => {
       this.#trying = undefined
-      if (this.#isClosed || this.#prover !== replica || !this.#replicas.has(replica)) return
+      if (this.#life.isStopped || this.#prover !== replica || !this.#replicas.has(replica)) return
       this.#tried = tried
-      if (this.#free !== undefined) this.startAll(this.#clock.now(), this.#free)
+      this.startAll(this.#clock.now())
     })
   }
 
   /** A batch was answered otherwise than its requests one by one. */
   turnOff(fault: BatchFault): void {
     if (!this.#batching.turnOff(fault)) return
-    this.#changed()
+    this.#events.batchingChanged()
     this.#listener.batchingFailed(fault.reason)
   }
 
@@ -158,7 +157,7 @@ export class SideWork {
     return replica.hasSideWork || (replica === this.#prover && this.#tried !== undefined)
   }
 
-  /** What a thread that is gone had found out has to be found out again. */
+  /** Forgets the findings of a thread that is gone: they have to be found out again. */
   #startOver(): void {
     this.#prover = undefined
     this.#isOrdered = false
@@ -180,7 +179,7 @@ export class SideWork {
       tried: replica === this.#prover ? this.#tried : undefined,
     }
     if (replica === this.#prover) this.#tried = undefined
-    replica.hasSideWork = false
+    replica.noteSideWork(false)
     let reply: SideDone | Failure
     try {
       reply = await replica.side(nowMs, task)
@@ -190,13 +189,12 @@ export class SideWork {
       return
     }
     const endedAtMs = this.#clock.now()
-    replica.sideWorkAtMs = endedAtMs + REQUESTS_SHARE * (endedAtMs - nowMs)
+    replica.noteSideWork(reply.ok && reply.hasSideWork, endedAtMs + REQUESTS_SHARE * (endedAtMs - nowMs))
     if (reply.ok) this.#take(replica, reply)
     else this.#learn({ state: 'refused', reason: decodeError(reply.error).message })
   }
 
-  #take(replica: Replica, { hasSideWork, proof, trial, checks, fault }: SideDone): void {
-    replica.hasSideWork = hasSideWork
+  #take(replica: Replica, { proof, trial, checks, fault }: SideDone): void {
     this.#batching.countChecks(checks)
     if (fault !== undefined) this.turnOff(fault)
     if (proof !== undefined) this.#learn(proof)
@@ -205,7 +203,7 @@ export class SideWork {
 
   #learn(proof: Proof): void {
     if (!this.#batching.isOpen || !this.#batching.learn(proof)) return
-    this.#changed()
+    this.#events.batchingChanged()
     this.#listener.batchingDecided(proof.state === 'refused' ? proof.reason : undefined)
   }
 }

@@ -1,7 +1,11 @@
+import type { Outbox } from '../async/outbox.js'
 import type { PoolListener } from './pool-settings.js'
 
-/** The listener, whose methods throw no more: what they throw is unexpected, and goes there. */
-export function undisturbed(listener: PoolListener): PoolListener {
+/**
+ * Returns the listener as one whose methods are called when no operation of the pool is under way, and throw
+ * no more: what they throw is unexpected, and goes there.
+ */
+export function undisturbed(listener: PoolListener, outbox: Outbox): PoolListener {
   const unexpected = (error: unknown): void => {
     try {
       listener.unexpected(error)
@@ -11,13 +15,14 @@ export function undisturbed(listener: PoolListener): PoolListener {
   }
   const guarded =
     <Args extends unknown[]>(call: (...args: Args) => void) =>
-    (...args: Args): void => {
-      try {
-        call(...args)
-      } catch (error) {
-        unexpected(error)
-      }
-    }
+    (...args: Args): void =>
+      outbox.post(() => {
+        try {
+          call(...args)
+        } catch (error) {
+          unexpected(error)
+        }
+      })
   return {
     replicaLost: guarded((cause, restartInMs) => listener.replicaLost(cause, restartInMs)),
     replicaStuck: guarded((stuck) => listener.replicaStuck(stuck)),

@@ -1,10 +1,11 @@
 import { AsyncResource } from 'node:async_hooks'
-import { errors } from '../errors.js'
 import type { ReplicaHost } from '../hosts/replica-host.js'
 import type { Timer } from '../platform/clock.js'
 import type { Signature } from '../tensors/tensor.js'
 import { Batching, type BatchingMemory } from './batching.js'
 import { Dispatcher } from './dispatcher.js'
+import { circuitOpen, overloaded, unavailable } from './pool-errors.js'
+import { PoolLife } from './pool-life.js'
 import type { PoolListener, PoolSettings, PoolSource, PoolStats } from './pool-settings.js'
 import type { StuckReplica } from './replica.js'
 import { FAILED_START_MS, ReplicaSet } from './replica-set.js'
@@ -13,32 +14,28 @@ import type { LeaseHolder, RunRequest } from './run-request.js'
 import { undisturbed } from './undisturbed.js'
 import { within } from './within.js'
 
-/** `created → open → draining → stopped`, or `failed` when replicas keep dying. A pool lives once. */
-type PoolState = 'created' | 'open' | 'draining' | 'failed' | 'stopped'
-
-const MIN_RETRY_MS = 10
 /** The other replicas wait no longer for the first answer. */
 const FIRST_ANSWER_MS = 500
 /** Time that the requests of a predecessor always have. */
 const FOLLOW_SLACK_MS = 100
 
-/** What serves one version: admits requests, gives them to replicas, and settles every one. */
+/** The threads that serve one version: admits requests, gives them to replicas, and settles every one. */
 export class VersionPool implements LeaseHolder {
   readonly settings: PoolSettings
+  readonly #life: PoolLife
   readonly #listener: PoolListener
   readonly #source: PoolSource
-  readonly #replicas: ReplicaSet
   readonly #queue = new RequestQueue()
   readonly #batching: Batching
+  readonly #replicas: ReplicaSet
   readonly #dispatcher: Dispatcher
   /** Runs are sent in here, not in the context of the request that made the replica free. */
   readonly #scope = new AsyncResource('tbcoin-engine.pool')
-  #state: PoolState = 'created'
   #leases = 0
   #rejected = 0
   /** Set while the other replicas wait for the first answer. */
   #fillTimer: Timer | undefined
-  #disposing: Promise<void> | undefined
+  #gone: Promise<void> | undefined
   #whenEmpty: (() => void)[] = []
   /** Called when a request has settled and none waits. */
   #whenSent: (() => void) | undefined
@@ -51,33 +48,38 @@ export class VersionPool implements LeaseHolder {
     announced: PoolListener,
     memory: BatchingMemory = { proof: undefined },
   ) {
-    const listener = undisturbed(announced)
     this.settings = settings
-    this.#listener = listener
     this.#source = source
-    settings.ballast.join()
+    this.#listener = undisturbed(announced, settings.outbox)
+    this.#life = new PoolLife(`${settings.model}@${settings.version}`)
     this.#batching = new Batching(settings.batching, memory)
-    this.#replicas = new ReplicaSet(settings, source, createHost, {
-      available: (replica) => {
-        this.#replicas.rest(replica)
-        this.#dispatcher.flush()
-      },
-      lost: (cause, restartInMs) => listener.replicaLost(cause, restartInMs),
+    this.#replicas = new ReplicaSet(settings, source, createHost, this.#life)
+    this.#dispatcher = new Dispatcher(
+      settings,
+      this.#life,
+      this.#queue,
+      this.#replicas,
+      this.#batching,
+      this.#listener,
+      this.#scope,
+    )
+    this.#replicas.attach({
+      available: () => this.#dispatcher.flush(),
+      lost: (cause, restartInMs) => this.#listener.replicaLost(cause, restartInMs),
       orphaned: (runs, error) => this.#dispatcher.takeBack(runs, error),
-      stuck: (stuck) => listener.replicaStuck(stuck),
+      stuck: (stuck) => this.#listener.replicaStuck(stuck),
       failed: (cause) => this.#fail(cause),
     })
-    const [queue, replicas] = [this.#queue, this.#replicas]
-    this.#dispatcher = new Dispatcher(settings, queue, replicas, this.#batching, listener, this.#scope)
+    settings.ballast.join()
   }
 
   get isOpen(): boolean {
-    return this.#state === 'open'
+    return this.#life.isOpen
   }
 
   /** True if its replicas kept dying. */
   get hasFailed(): boolean {
-    return this.#state === 'failed'
+    return this.#life.state === 'failed'
   }
 
   /** Requests admitted and not settled: queued and in flight. */
@@ -85,13 +87,13 @@ export class VersionPool implements LeaseHolder {
     return this.#leases
   }
 
-  /** How many admitted requests were rejected by `rejectAll` so far. */
+  /** Number of admitted requests that `rejectAll` has rejected so far. */
   get rejected(): number {
     return this.#rejected
   }
 
   get hosts(): ReplicaHost[] {
-    return [...this.#replicas.all()].map(({ host }) => host)
+    return this.#replicas.hosts
   }
 
   stats(): PoolStats {
@@ -112,12 +114,12 @@ export class VersionPool implements LeaseHolder {
     try {
       const signature = await this.#replicas.start()
       this.#dispatcher.open(signature)
-      if (this.#source.warmUp !== undefined && this.#state === 'created') {
+      if (this.#source.warmUp !== undefined && this.#life.state === 'created') {
         await this.#dispatcher.proveWith(this.#source.warmUp.inputs(signature))
       }
-      if (this.#state !== 'created') throw this.#unavailable()
+      if (this.#life.state !== 'created') throw unavailable(this.settings, this.#life.state)
       onSignature(signature)
-      this.#state = 'open'
+      this.#life.open()
       this.settings.clock.setImmediate(() => this.#fillSoon())
       return signature
     } catch (error) {
@@ -129,28 +131,34 @@ export class VersionPool implements LeaseHolder {
   /** Admits a request, or rejects it. Its lease ends when it settles. */
   submit(request: RunRequest): void {
     if (request.isSettled) return
-    if (this.#state !== 'open') {
-      request.reject(this.#unavailable())
+    if (!this.#life.isOpen) {
+      request.reject(unavailable(this.settings, this.#life.state))
       return
     }
     // Every idle replica takes one at least when all callers that are under way have asked.
-    if (this.#queue.size >= this.settings.maxQueue + this.#replicas.idleCount) {
-      request.reject(this.#overloaded())
+    if (this.#queue.size >= this.settings.maxQueue + this.#replicas.idle.size) {
+      request.reject(overloaded(this.settings, this.#dispatcher.backlogMs()))
       return
     }
-    this.#leases += 1
-    request.lease = this
-    request.bucket = this.#batching.bucketOf(request)
-    this.#queue.push(request)
-    if (this.#replicas.idleCount > 0) this.#dispatcher.flushSoon()
+    const { outbox } = this.settings
+    outbox.hold()
+    try {
+      this.#leases += 1
+      request.lease = this
+      request.bucket = this.#batching.bucketOf(request)
+      this.#queue.push(request)
+      if (this.#replicas.idle.size > 0) this.#dispatcher.flushSoon()
+    } finally {
+      outbox.release()
+    }
   }
 
-  /** How many replicas there are to be. */
+  /** Number of replicas that there are to be. */
   get wanted(): number {
     return this.#replicas.wanted
   }
 
-  /** How many replicas serve. */
+  /** Number of replicas that serve. */
   get servingCount(): number {
     return this.#replicas.servingCount
   }
@@ -162,7 +170,7 @@ export class VersionPool implements LeaseHolder {
 
   /** See `ReplicaSet.resize`; rejects unless the pool is open. */
   async resize(replicas: number): Promise<void> {
-    if (this.#state !== 'open') throw this.#unavailable()
+    if (!this.#life.isOpen) throw unavailable(this.settings, this.#life.state)
     return this.#replicas.resize(replicas)
   }
 
@@ -173,15 +181,9 @@ export class VersionPool implements LeaseHolder {
    */
   follow(predecessor: VersionPool): void {
     if (predecessor.#queue.size === 0) return
-    this.#dispatcher.isHeld = true
+    this.#dispatcher.pause()
     const limitMs = FOLLOW_SLACK_MS + 2 * predecessor.#dispatcher.backlogMs()
-    const sent = new Promise<void>((resolve) => {
-      predecessor.#whenSent = resolve
-    })
-    void within(this.settings.clock, sent, limitMs).then(() => {
-      this.#dispatcher.isHeld = false
-      this.#dispatcher.flush()
-    })
+    void within(this.settings.clock, predecessor.#sent(), limitMs).then(() => this.#dispatcher.resume())
   }
 
   /** Resolves when no admitted request is left, for a moment at least. */
@@ -194,33 +196,33 @@ export class VersionPool implements LeaseHolder {
 
   /** Admits nothing more; resolves when every admitted request has settled. */
   drain(): Promise<void> {
-    if (this.#state === 'open' || this.#state === 'created') this.#state = 'draining'
+    if (this.#life.isOpen || this.#life.state === 'created') this.#life.drain()
     return this.empty()
   }
 
   /** Rejects every admitted request; a replica that runs one goes on to its end. */
   rejectAll(error: unknown): number {
-    const leases = this.#leases
-    this.#rejectQueued(error)
-    for (const request of this.#dispatcher.inFlight()) request.reject(error)
-    this.#rejected += leases - this.#leases
-    return leases - this.#leases
+    return this.settings.outbox.during(() => {
+      const leases = this.#leases
+      this.#rejectQueued(error)
+      for (const request of this.#dispatcher.inFlight()) request.reject(error)
+      const rejected = leases - this.#leases
+      this.#rejected += rejected
+      return rejected
+    })
   }
 
   /**
    * Releases every session and ends every thread, each as soon as it is outside native
    * code. What is not over after `timeoutMs` is left to itself, no longer keeps the
-   * process alive, and is returned. May be called again, with another limit.
+   * process alive, and is returned. May be called again, with another limit. When the last thread has
+   * ended, what the replicas had loaded is given back.
    */
-  stop(timeoutMs: number): Promise<StuckReplica[]> {
-    return this.#scope.runInAsyncScope(() => {
-      if (this.#state !== 'stopped') this.settings.ballast.leave()
-      this.#state = 'stopped'
-      const error = this.#unavailable()
-      this.rejectAll(error)
-      this.#dispatcher.close(error)
-      return this.#replicas.stop(timeoutMs)
-    })
+  async stop(timeoutMs: number): Promise<StuckReplica[]> {
+    const { outbox } = this.settings
+    const stuck = await this.#scope.runInAsyncScope(() => outbox.during(() => this.#stop(timeoutMs)))
+    void this.gone()
+    return stuck
   }
 
   /** Replicas whose task has not returned. */
@@ -228,11 +230,13 @@ export class VersionPool implements LeaseHolder {
     return this.#replicas.stuck()
   }
 
-  /** Resolves when the threads that `stop` left to themselves have ended too, and what they had loaded is given back. */
-  async gone(): Promise<void> {
-    await this.#replicas.quarantineOver()
-    this.#disposing ??= this.#source.dispose?.() ?? Promise.resolve()
-    await this.#disposing
+  /**
+   * Resolves when the threads that `stop` left to themselves have ended too, and what they had loaded is
+   * given back. To be called after `stop`; never rejects.
+   */
+  gone(): Promise<void> {
+    this.#gone ??= this.#dispose()
+    return this.#gone
   }
 
   /** @internal A request has its answer, or none. */
@@ -254,7 +258,34 @@ export class VersionPool implements LeaseHolder {
   #fill(): void {
     this.settings.clock.clear(this.#fillTimer)
     this.#fillTimer = undefined
-    if (this.#state === 'open') this.#replicas.fill()
+    if (this.#life.isOpen) this.#replicas.fill()
+  }
+
+  /** Resolves the next time that a request has settled and none waits. */
+  #sent(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#whenSent = resolve
+    })
+  }
+
+  #stop(timeoutMs: number): Promise<StuckReplica[]> {
+    const error = unavailable(this.settings, 'stopped')
+    if (!this.#life.isStopped) {
+      this.#life.stop(error)
+      this.settings.ballast.leave()
+    }
+    this.rejectAll(error)
+    this.#dispatcher.close(error)
+    return this.#replicas.stop(timeoutMs)
+  }
+
+  async #dispose(): Promise<void> {
+    await this.#replicas.quarantineOver()
+    try {
+      await this.#source.dispose?.()
+    } catch (error) {
+      this.#listener.unexpected(error)
+    }
   }
 
   #rejectQueued(error: unknown): void {
@@ -264,31 +295,10 @@ export class VersionPool implements LeaseHolder {
   }
 
   #fail(cause: Error): void {
-    if (this.#state === 'stopped') return
-    this.#state = 'failed'
-    const { model, version, crashBudget, crashWindowMs } = this.settings
-    const error = new errors.ERR_CIRCUIT_OPEN(
-      `replicas of ${model}@${version} keep dying (${crashBudget} replacements within ${crashWindowMs} ms are allowed); the last: ${cause.message}`,
-      { model, version, cause },
-    )
+    const error = circuitOpen(this.settings, cause)
+    this.#life.fail(error)
     this.#rejectQueued(error)
-    this.#dispatcher.refuseOrphans(error)
+    this.#dispatcher.refuse(error)
     this.#listener.poolFailed(error)
-  }
-
-  #unavailable(): Error {
-    const { model, version } = this.settings
-    return new errors.ERR_MODEL_UNAVAILABLE(
-      `the pool of ${model}@${version} admits no requests (${this.#state})`,
-      { model, version },
-    )
-  }
-
-  #overloaded(): Error {
-    const { model, version, maxQueue } = this.settings
-    return new errors.ERR_OVERLOADED(
-      `${maxQueue} requests wait for ${model}@${version} already; slow down, add replicas or raise maxQueue`,
-      { model, version, retryAfterMs: Math.max(MIN_RETRY_MS, Math.round(this.#dispatcher.backlogMs())) },
-    )
   }
 }

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { errors } from '../errors.js'
 import type { Clock } from '../platform/clock.js'
+import { illegalTransition } from '../transitions.js'
 import { OpenRequests } from './open-requests.js'
 import { RecentRequests } from './recent-requests.js'
 import { type RecordKeeper, type RequestInfo, RequestRecord } from './request-record.js'
@@ -73,13 +73,8 @@ export class RequestLedger implements RecordKeeper {
   /** @throws ERR_ILLEGAL_TRANSITION */
   move(record: RequestRecord, next: RequestState, nowMs: number, error?: unknown): void {
     const from = record.state
-    const legal = REQUEST_TRANSITIONS[from]
-    if (!legal.includes(next)) {
-      const rest = legal.length === 0 ? 'that is final' : `from ${from} it can go to ${legal.join(', ')}`
-      throw new errors.ERR_ILLEGAL_TRANSITION(
-        `request ${record.id} (${record.kind}) cannot go from ${from} to ${next}; ${rest}`,
-        { cause: error },
-      )
+    if (!REQUEST_TRANSITIONS[from].includes(next)) {
+      throw illegalTransition(REQUEST_TRANSITIONS, `request ${record.id} (${record.kind})`, from, next, error)
     }
     record.state = next
     this.#totals[next] += 1

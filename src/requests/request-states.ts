@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../errors.js'
+import type { Transitions } from '../transitions.js'
 
 /** Where a request can be: open in the first three, over in the others. */
 export const REQUEST_STATES = [
@@ -20,7 +21,7 @@ type EndState = Exclude<RequestState, OpenRequestState>
  * What may follow what; everything else is forbidden. `rejected` is a refusal: what has
  * run cannot be rejected any more, it fails.
  */
-export const REQUEST_TRANSITIONS: Readonly<Record<RequestState, readonly RequestState[]>> = {
+export const REQUEST_TRANSITIONS: Transitions<RequestState> = {
   received: ['running', 'queued', 'completed', 'failed', 'timed-out', 'cancelled', 'rejected'],
   queued: ['running', 'failed', 'timed-out', 'cancelled', 'rejected'],
   running: ['completed', 'failed', 'timed-out', 'cancelled'],

@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import { EventEmitter } from 'node:events'
 import { z } from 'zod'
+import { Outbox } from '../async/outbox.js'
 import { parseOptions } from '../config.js'
 import { errors } from '../errors.js'
 import { type Clock, systemClock } from '../platform/clock.js'
@@ -41,6 +42,8 @@ export class RequestTracker extends Emitter<RequestTrackerEvents> {
   readonly #clock: Clock
   readonly #ledger: RequestLedger
   readonly #announcer: Announcer<RequestTrackerEvents>
+  /** @internal Pools hold it during their operations: the listeners are called when these are over. */
+  readonly outbox = new Outbox()
   /** For the events of requests that began when nobody listened: their callers' contexts are not known. */
   readonly #scope = new AsyncResource('tbcoin-engine.requests')
 
@@ -135,7 +138,9 @@ export class RequestTracker extends Emitter<RequestTrackerEvents> {
     payload: () => RequestTrackerEvents[K],
   ): void {
     if (this.listenerCount(event) === 0) return
+    // Both as they are now: by the time of the call the record may have moved on.
     const context = record.context ?? this.#scope
-    context.runInAsyncScope(() => this.#announcer.tell(event, ...payload()))
+    const told = payload()
+    this.outbox.post(() => context.runInAsyncScope(() => this.#announcer.tell(event, ...told)))
   }
 }

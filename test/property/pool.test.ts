@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { ERROR_TABLE } from '../../src/errors.js'
-import { type Asked, follow, PoolKit, turn } from '../unit/pools/pool-kit.js'
+import { type Asked, disagreement, follow, PoolKit, turn } from '../unit/pools/pool-kit.js'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
@@ -55,30 +55,79 @@ const settings = fc.record({
   maxPackMs: fc.constantFrom(0, 4),
 })
 
+/** What a listener of the application does when it hears of an event. */
+type Reaction = 'nothing' | 'submit' | 'abort' | 'resize' | 'reject-all' | 'stop'
+/** One for each event, in turn. */
+const reactions = fc.array(
+  fc.constantFrom<Reaction>(
+    'nothing',
+    'nothing',
+    'submit',
+    'submit',
+    'abort',
+    'resize',
+    'reject-all',
+    'stop',
+  ),
+  { minLength: 1, maxLength: 30 },
+)
+
 class Run {
   readonly asked: { one: Asked; controller: AbortController; x: number }[] = []
   #x = 0
   readonly resizes: { isSettled: boolean; error?: Error & { code?: string } }[] = []
   #isStopped = false
   #mostReplicas: number
+  /** Counts that did not agree when a listener looked at them. */
+  readonly problems: string[] = []
 
   constructor(readonly kit: PoolKit) {
     this.#mostReplicas = kit.settings.replicas
   }
 
-  async apply(move: Move): Promise<void> {
+  /** Listens to all that is announced, and calls back into the pool. */
+  react(reactions: readonly Reaction[]): void {
+    let heard = 0
+    const hear = (event: string): void => {
+      const problem = disagreement(this.kit)
+      if (problem !== undefined) this.problems.push(`${event}: ${problem}`)
+      // Of a program whose listener asks again each time there would be no end.
+      if (heard >= reactions.length) return
+      const next = reactions[heard]
+      heard += 1
+      if (next === 'submit') this.#submit(undefined)
+      else if (next === 'abort') this.asked[heard % Math.max(1, this.asked.length)]?.controller.abort()
+      else if (next === 'resize') void this.kit.pool.resize(1 + (heard % 3)).catch(() => undefined)
+      else if (next === 'reject-all') this.kit.pool.rejectAll(new Error('given up'))
+      else if (next === 'stop') this.#stop()
+    }
+    this.kit.tracker.on('transition', ({ state }) => hear(state))
+    this.kit.tracker.on('settled', () => hear('settled'))
+    this.kit.onEvent = hear
+  }
+
+  #submit(timeoutMs: number | undefined): void {
+    this.#x += 1
+    const x = this.#x
+    const controller = new AbortController()
+    const one = this.kit.ask(x, { signal: controller.signal, timeoutMs })
+    this.asked.push({ one, controller, x })
+  }
+
+  #stop(): void {
+    this.#isStopped = true
+    void this.kit.pool.stop(500)
+  }
+
+  /** `isChecked` compares the counts afterwards, which no listener changes meanwhile. */
+  async apply(move: Move, isChecked = true): Promise<void> {
     const { threads, pool } = this.kit
     const choose = <T>(among: readonly T[], index: number): T | undefined =>
       among[index % Math.max(1, among.length)]
     switch (move.kind) {
-      case 'submit': {
-        this.#x += 1
-        const controller = new AbortController()
-        const { timeoutMs } = move
-        const one = this.kit.ask(this.#x, { signal: controller.signal, timeoutMs })
-        this.asked.push({ one, controller, x: this.#x })
+      case 'submit':
+        this.#submit(move.timeoutMs)
         break
-      }
       case 'answer':
       case 'fail':
       case 'crash': {
@@ -117,15 +166,14 @@ class Run {
         void pool.drain()
         break
       case 'stop':
-        this.#isStopped = true
-        void pool.stop(500)
+        this.#stop()
         break
       case 'reject-all':
         pool.rejectAll(new Error('given up'))
         break
     }
     await turn()
-    this.checkCounts()
+    if (isChecked) this.checkCounts()
   }
 
   /** What `stats()` says is what happens in the threads and what callers know. */
@@ -202,6 +250,45 @@ describe('a pool under any order of events', () => {
           for (const { isSettled, error } of run.resizes) {
             expect(isSettled).toBe(true)
             if (error !== undefined) expect(Object.keys(ERROR_TABLE)).toContain(error.code)
+          }
+          vi.clearAllTimers()
+        },
+      ),
+      { numRuns: 300 },
+    )
+  }, 60_000)
+
+  it('shows a listener that calls back counts that agree, and loses none of its requests', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        settings,
+        reactions,
+        fc.array(moves, { maxLength: 40 }),
+        async (given, back, program) => {
+          const kit = new PoolKit({
+            ...given,
+            crashWindowMs: 1000,
+            restartBackoffMs: 50,
+            loadTimeoutMs: 5000,
+          })
+          const starting = kit.pool.start()
+          await kit.load(given.replicas)
+          await starting
+          const run = new Run(kit)
+          run.react(back)
+          for (const move of program) await run.apply(move, false)
+          const stopping = follow(kit.pool.drain().then(() => kit.pool.stop(10_000)))
+          await letOut(kit, () => stopping.isSettled)
+          expect(stopping.value).toEqual([])
+          expect(run.problems).toEqual([])
+          expect(kit.unexpected).toEqual([])
+          expect(kit.pool.leaseCount).toBe(0)
+          expect(kit.tracker.active()).toEqual([])
+          expect(kit.threads.alive).toEqual([])
+          for (const { one, x } of run.asked) {
+            const { y, error } = one.outcome ?? {}
+            if (error === undefined) expect(y).toBe(x)
+            else if (error.message !== 'given up') expect(Object.keys(ERROR_TABLE)).toContain(error.code)
           }
           vi.clearAllTimers()
         },

@@ -25,7 +25,7 @@ function packFeeds(feeds: Feeds, transfer: boolean): Packed {
   })
   const signature: Signature = { inputs: specs, outputs: [] }
   checkIntact(signature, inputs)
-  const run = { requests: [{ inputs, outputs: undefined, transfer, rows: 1 }], keep: undefined }
+  const run = { requests: [{ inputs, outputs: undefined, transfer, rows: 1 }] as const, keep: undefined }
   return { signature, task: writePack(signature, [run], undefined, new RecycledBuffers(), 0) }
 }
 
@@ -217,7 +217,7 @@ describe('a batch of requests of unequal length', () => {
     const used = buffers.take(64)
     new Uint8Array(used).fill(255)
     buffers.give(used)
-    const requests = [request([1, 2], ['a', 'b']), request([3, 4, 5, 6], ['c', 'd', 'e', 'f'])]
+    const requests = [request([1, 2], ['a', 'b']), request([3, 4, 5, 6], ['c', 'd', 'e', 'f'])] as const
     const task = writePack(signature, [{ requests, keep: undefined }], plan, buffers, 0)
     expect(task.buffer).toBe(used)
     const [[ids, words] = []] = inputsOf(signature, structuredClone(task, { transfer: buffersOf(task) }))

@@ -303,7 +303,7 @@ describe('a batch of a shape that is not proven', () => {
   it('is a trial of four requests, then of four times as many as have passed', () => {
     const { bench, bucket, next } = waiting()
     for (const size of [4, 16, 64]) {
-      const requests = bench.many(2, OTHER)
+      const requests = bench.many(2, OTHER) as [RunRequest, RunRequest]
       expect(bench.batching.trialOf(requests, size)).toEqual({
         tolerance: settings.tolerance,
         lengths: undefined,

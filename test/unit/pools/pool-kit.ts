@@ -5,6 +5,7 @@ import type { PoolListener, PoolSettings, PoolSource } from '../../../src/pools/
 import type { StuckReplica } from '../../../src/pools/replica.js'
 import { RunRequest, type RunRequestOptions } from '../../../src/pools/run-request.js'
 import { VersionPool } from '../../../src/pools/version-pool.js'
+import { RequestTracker } from '../../../src/requests/request-tracker.js'
 import { FakeThreads, yOf } from '../../fixtures/fake-host.js'
 
 export const source: PoolSource = {
@@ -18,7 +19,7 @@ export const source: PoolSource = {
   },
 }
 
-const defaults: PoolSettings = {
+const defaults: Omit<PoolSettings, 'outbox'> = {
   clock: systemClock,
   ballast: new GcBallast(0),
   model: 'fake',
@@ -72,6 +73,8 @@ export class Asked {
 /** A pool over fake threads with everything it told its listener. */
 export class PoolKit {
   readonly threads = new FakeThreads()
+  /** Knows what is asked by `ask`. */
+  readonly tracker = new RequestTracker()
   readonly lost: { cause: Error & { code?: string }; restartInMs: number | undefined }[] = []
   readonly stuck: StuckReplica[] = []
   /** What must be empty at the end of a test. */
@@ -100,7 +103,7 @@ export class PoolKit {
       batchingFailed: () => undefined,
       unexpected: (error) => this.unexpected.push(error),
     }
-    this.settings = { ...defaults, ...settings }
+    this.settings = { outbox: this.tracker.outbox, ...defaults, ...settings }
     this.pool = new VersionPool(this.settings, from, this.threads.create, listener)
   }
 
@@ -122,7 +125,9 @@ export class PoolKit {
   }
 
   ask(x: number, options: RunRequestOptions = {}): Asked {
-    const request = new RunRequest(systemClock, 'fake', '1', options)
+    const tracked = this.tracker.receive('fake')
+    tracked.version = '1'
+    const request = new RunRequest(systemClock, 'fake', '1', options, undefined, tracked)
     request.inputs = [{ type: 'float32', dims: [1], data: Float32Array.of(x) }]
     const asked = new Asked(request)
     this.submit(request)
@@ -146,6 +151,16 @@ export class PoolKit {
     this.threads.running(x).exit()
     await turn()
   }
+}
+
+/** Compares the pool's counts with those of the tracker, which are right at any time. */
+export function disagreement({ pool, tracker }: PoolKit): string | undefined {
+  const { queued, inFlight } = pool.stats()
+  const states = tracker.active().map(({ state }) => state)
+  const count = (state: string): number => states.filter((other) => other === state).length
+  const ours = `${pool.leaseCount} leases, ${queued} queued, ${inFlight} in flight`
+  const theirs = `${count('queued') + count('running')} leases, ${count('queued')} queued, ${count('running')} in flight`
+  return ours === theirs ? undefined : `the pool has ${ours}, the tracker ${theirs}`
 }
 
 /** Lets everything happen that waits for nothing but promises. */

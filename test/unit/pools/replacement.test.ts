@@ -166,6 +166,27 @@ describe('a replacement', () => {
     expect(waiting[1]?.y).toBe(2)
   })
 
+  it('that dies before the report of its load is read is tried again', async () => {
+    const kit = await PoolKit.open()
+    kit.ask(1)
+    const waiting = kit.ask(2)
+    await kit.crash(1)
+    await vi.advanceTimersByTimeAsync(100)
+    const [host] = kit.threads.loading
+    host?.finishLoad()
+    host?.exit()
+    await turn()
+    expect(kit.lost.map((one) => [one.cause.code, one.restartInMs])).toEqual([
+      ['ERR_REPLICA_EXITED', 100],
+      ['ERR_REPLICA_EXITED', 200],
+    ])
+    expect(kit.pool.stats()).toMatchObject({ replicas: 0, idle: 0, queued: 1 })
+    await vi.advanceTimersByTimeAsync(200)
+    await kit.load()
+    await kit.answer(2)
+    expect(waiting.y).toBe(2)
+  })
+
   it('that is not loaded in time is given up and tried again', async () => {
     const kit = await PoolKit.open({ loadTimeoutMs: 500 })
     kit.ask(1)
@@ -292,6 +313,22 @@ describe('a run that does not return', () => {
       restarts: 1,
       inFlight: 0,
     })
+  })
+
+  it('gives what its replica had not begun to an idle one at once', async () => {
+    const kit = await PoolKit.open({ replicas: 2, stuckAfterMs, maxPackMs: 10_000 })
+    kit.ask(0)
+    kit.ask(1)
+    const asked = [2, 3, 4].map((x) => kit.ask(x))
+    // All three are one pack.
+    await kit.answer(0)
+    await kit.answer(1)
+    expect(kit.pool.stats()).toMatchObject({ busy: 1, idle: 1 })
+    await vi.advanceTimersByTimeAsync(stuckAfterMs + 500)
+    expect(asked[0]?.code).toBe('ERR_REPLICA_STUCK')
+    expect(kit.threads.runs.sort()).toEqual([2, 3, 3, 4, 4])
+    await kit.answer(3)
+    expect(asked.slice(1).map(({ y }) => y)).toEqual([3, 4])
   })
 
   it('does not keep the process alive any more', async () => {

@@ -54,7 +54,7 @@ describe('a request', () => {
     for (const stage of ['waiting', 'queued', 'in-flight'] as const) {
       const one = request()
       if (stage === 'in-flight') one.start(0)
-      else one.stage = stage
+      else if (stage === 'queued') one.markQueued()
       let seen: string | undefined
       one.onSettled = (settled) => {
         seen = settled.stage
@@ -79,7 +79,7 @@ describe('a request', () => {
   ] as const)('whose deadline passes while it is %s says that it was %s', async (stage, told) => {
     const one = request({ timeoutMs: 50 })
     if (stage === 'in-flight') one.start(0)
-    else one.stage = stage
+    else if (stage === 'queued') one.markQueued()
     await vi.advanceTimersByTimeAsync(49)
     expect(one.isSettled).toBe(false)
     await vi.advanceTimersByTimeAsync(1)

@@ -60,6 +60,17 @@ describe('a pool that starts', () => {
     expect(kit.failed).toEqual([])
   })
 
+  it('fails when a replica dies before the report of its load is read', async () => {
+    const kit = new PoolKit()
+    const starting = follow(kit.pool.start())
+    const [host] = kit.threads.loading
+    host?.finishLoad()
+    host?.exit()
+    await turn()
+    expect(starting.error).toMatchObject({ code: 'ERR_REPLICA_EXITED' })
+    expect(kit.threads.alive).toEqual([])
+  })
+
   it('fails when a load takes longer than it may, and ends the thread when it returns', async () => {
     const kit = new PoolKit({ loadTimeoutMs: 500 })
     const starting = follow(kit.pool.start())

@@ -29,6 +29,7 @@ interface Watch {
 function watch(): Watch {
   const host = new FakeHost()
   const replica = new Replica(systemClock, host, 'fake', '1')
+  replica.markIdle()
   const given: Replica[] = []
   const watchdog = new Watchdog(systemClock, LIMIT_MS, [replica], (stuck) => given.push(stuck))
   run(replica, 0)
@@ -42,7 +43,8 @@ function watch(): Watch {
 function run(replica: Replica, atMs: number): void {
   const x = { type: 'float32', dims: [1], data: Float32Array.of(1) } as const
   const task = packOf(fakeSignature, [[x]])
-  void replica.run([], atMs, task).then(() => replica.rest())
+  replica.markBusy()
+  void replica.run(atMs, task).then(() => replica.markIdle())
 }
 
 describe('the watchdog', () => {

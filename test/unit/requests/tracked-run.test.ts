@@ -1,27 +1,16 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { systemClock } from '../../../src/platform/clock.js'
-import { RunRequest, type RunRequestOptions } from '../../../src/pools/run-request.js'
+import { RunRequest } from '../../../src/pools/run-request.js'
 import { RequestTracker } from '../../../src/requests/request-tracker.js'
 import { collectGarbage } from '../../fixtures/collect-garbage.js'
 import { fakeOutputs } from '../../fixtures/fake-host.js'
-import { Asked, PoolKit } from '../pools/pool-kit.js'
+import { PoolKit } from '../pools/pool-kit.js'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
 const store = new AsyncLocalStorage<string>()
-
-/** As the predictor does it: a request of the pool that is tracked. */
-function ask(tracker: RequestTracker, kit: PoolKit, x: number, options: RunRequestOptions = {}): Asked {
-  const tracked = tracker.receive('fake')
-  tracked.version = '1'
-  const request = new RunRequest(systemClock, 'fake', '1', options, undefined, tracked)
-  request.inputs = [{ type: 'float32', dims: [1], data: Float32Array.of(x) }]
-  const asked = new Asked(request)
-  kit.submit(request)
-  return asked
-}
 
 function statesOf(tracker: RequestTracker): string[] {
   return tracker.active().map(({ id, state }) => `${id} ${state}`)
@@ -29,10 +18,10 @@ function statesOf(tracker: RequestTracker): string[] {
 
 describe('a request of a pool', () => {
   it('is running at once when a replica is free, else queued until one is', async () => {
-    const tracker = new RequestTracker()
     const kit = await PoolKit.open()
-    ask(tracker, kit, 1)
-    ask(tracker, kit, 2)
+    const { tracker } = kit
+    kit.ask(1)
+    kit.ask(2)
     expect(statesOf(tracker)).toEqual(['1 running', '2 queued'])
     await vi.advanceTimersByTimeAsync(10)
     await kit.answer(1)
@@ -47,16 +36,16 @@ describe('a request of a pool', () => {
   })
 
   it('whose signal has aborted before is cancelled without ever being queued', async () => {
-    const tracker = new RequestTracker()
     const kit = await PoolKit.open()
-    ask(tracker, kit, 1, { signal: AbortSignal.abort() })
+    const { tracker } = kit
+    kit.ask(1, { signal: AbortSignal.abort() })
     expect(tracker.counts().totals).toMatchObject({ received: 1, queued: 0, running: 0, cancelled: 1 })
   })
 
   it('that comes back late stays timed out', async () => {
-    const tracker = new RequestTracker()
     const kit = await PoolKit.open()
-    ask(tracker, kit, 1, { timeoutMs: 5 })
+    const { tracker } = kit
+    kit.ask(1, { timeoutMs: 5 })
     await vi.advanceTimersByTimeAsync(5)
     await kit.answer(1)
     expect(tracker.recent()).toMatchObject([
@@ -66,9 +55,9 @@ describe('a request of a pool', () => {
   })
 
   it('that is refused, crashes or fails ends so', async () => {
-    const tracker = new RequestTracker()
     const kit = await PoolKit.open({ maxQueue: 1 })
-    for (const x of [1, 2, 3]) ask(tracker, kit, x)
+    const { tracker } = kit
+    for (const x of [1, 2, 3]) kit.ask(x)
     await kit.crash(1)
     await kit.pool.stop(0)
     expect(tracker.recent().map(({ id, state, code }) => [id, state, code])).toEqual([
@@ -79,8 +68,8 @@ describe('a request of a pool', () => {
   })
 
   it('whose input cannot be copied is rejected and has never run', async () => {
-    const tracker = new RequestTracker()
     const kit = await PoolKit.open()
+    const { tracker } = kit
     const tracked = tracker.receive('fake')
     const request = new RunRequest(systemClock, 'fake', '1', {}, undefined, tracked)
     // No feeds at all.
@@ -90,13 +79,13 @@ describe('a request of a pool', () => {
   })
 
   it.each(['queued', 'running'])('may be given up by a listener that hears it is %s', async (state) => {
-    const tracker = new RequestTracker()
     const kit = await PoolKit.open()
+    const { tracker } = kit
     const controllers = [1, 2, 3].map(() => new AbortController())
     tracker.on('transition', (request) => {
       if (request.id === 2 && request.state === state) controllers[1]?.abort()
     })
-    const asked = controllers.map(({ signal }, index) => ask(tracker, kit, index + 1, { signal }))
+    const asked = controllers.map(({ signal }, index) => kit.ask(index + 1, { signal }))
     await kit.answer(1)
     await kit.answer(3)
     expect(asked.map((one) => one.code ?? one.y)).toEqual([1, 'ERR_ABORTED', 3])
@@ -106,12 +95,12 @@ describe('a request of a pool', () => {
   })
 
   it("is told of in its own caller's context, also when another one's end lets it run", async () => {
-    const tracker = new RequestTracker()
     const kit = await PoolKit.open()
+    const { tracker } = kit
     const told: string[] = []
     tracker.on('transition', ({ id, state }) => told.push(`${id} ${state} ${store.getStore()}`))
-    store.run('first', () => ask(tracker, kit, 1))
-    store.run('second', () => ask(tracker, kit, 2))
+    store.run('first', () => kit.ask(1))
+    store.run('second', () => kit.ask(2))
     await store.run('other', () => kit.answer(1))
     await kit.answer(2)
     expect(told).toEqual([
@@ -138,7 +127,7 @@ describe('the memory of a tracker', () => {
       const inputs = [{ type: 'float32' as const, dims: [1], data: Float32Array.of(1) }]
       const outputs = fakeOutputs(1)
       request.inputs = inputs
-      request.stage = 'queued'
+      request.markQueued()
       request.start(performance.now())
       request.resolve(outputs)
       return [context, request, request.promise, inputs, outputs].map((each) => new WeakRef(each))

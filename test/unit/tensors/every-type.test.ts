@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { GcBallast } from '../../../src/memory/gc-ballast.js'
 import { AnswerReader } from '../../../src/pools/answers.js'
-import { writePack } from '../../../src/pools/pack.js'
+import { type Packed, writePack } from '../../../src/pools/pack.js'
 import { readRun } from '../../../src/protocol/pack-layout.js'
 import type { BatchPlan } from '../../../src/tensors/batch-plan.js'
 import { newElements } from '../../../src/tensors/coerce-elements.js'
@@ -141,7 +141,13 @@ describe.each(TENSOR_TYPES)('%s', (type) => {
       length: row.dims[1] as number,
       paddedTo,
     }))
-    const task = writePack(signature, [{ requests, keep: undefined }], PLAN, buffers, 4_096)
+    const task = writePack(
+      signature,
+      [{ requests: requests as readonly Packed[] as [Packed, ...Packed[]], keep: undefined }],
+      PLAN,
+      buffers,
+      4_096,
+    )
     const cursor = { offset: 0 }
     const [batch] = task.runs.flatMap((shape) => readRun(signature, shape, task.buffer, cursor))
     expect(batch?.dims).toEqual([rows.length, paddedTo])

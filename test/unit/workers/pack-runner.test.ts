@@ -69,12 +69,13 @@ interface Packing {
 function pack({ runs, outputs: wanted, keep, room = 1_024 }: Packing): RunTask {
   const packed = runs.map((requests): PackedRun => {
     const [alone] = aloneRun([]).requests
-    return {
-      keep,
-      requests: requests.map(
-        (x) => ({ ...alone, inputs: [floats(...x)], outputs: wanted, rows: x.length }) as never,
-      ),
-    }
+    const [first, ...others] = requests.map((x) => ({
+      ...alone,
+      inputs: [floats(...x)],
+      outputs: wanted,
+      rows: x.length,
+    }))
+    return { keep, requests: first === undefined ? [alone] : [first, ...others] }
   })
   return writePack(signature, packed, plan, new RecycledBuffers(), room)
 }

@@ -1,0 +1,79 @@
+import { describe, expect, it } from 'vitest'
+import { Outbox } from '../../../src/async/outbox.js'
+
+/** An outbox and what has been called, in order. */
+function make(): { outbox: Outbox; called: string[]; post: (name: string, then?: () => void) => void } {
+  const outbox = new Outbox()
+  const called: string[] = []
+  const post = (name: string, then?: () => void): void =>
+    outbox.post(() => {
+      called.push(name)
+      then?.()
+    })
+  return { outbox, called, post }
+}
+
+describe('an outbox', () => {
+  it('makes a call at once when no operation is under way', () => {
+    const { called, post } = make()
+    post('a')
+    expect(called).toEqual(['a'])
+  })
+
+  it('makes calls in order when the outermost operation ends', () => {
+    const { outbox, called, post } = make()
+    outbox.hold()
+    post('a')
+    outbox.during(() => post('b'))
+    expect(called).toEqual([])
+    outbox.release()
+    expect(called).toEqual(['a', 'b'])
+  })
+
+  it('makes the calls of an operation that throws', () => {
+    const { outbox, called, post } = make()
+    const work = (): never => {
+      post('a')
+      throw new Error('x')
+    }
+    expect(() => outbox.during(work)).toThrow('x')
+    expect(called).toEqual(['a'])
+    post('b')
+    expect(called).toEqual(['a', 'b'])
+  })
+
+  it('delivers in the middle of an operation, and holds what comes after', () => {
+    const { outbox, called, post } = make()
+    outbox.during(() => {
+      post('a')
+      outbox.deliver()
+      expect(called).toEqual(['a'])
+      post('b')
+      expect(called).toEqual(['a'])
+    })
+    expect(called).toEqual(['a', 'b'])
+  })
+
+  it('makes what waits before what a call posts, in an operation of its own or outside of one', () => {
+    for (const isDuring of [true, false]) {
+      const { outbox, called, post } = make()
+      outbox.during(() => {
+        post('a', () => (isDuring ? outbox.during(() => post('c')) : post('c')))
+        post('b')
+      })
+      expect(called).toEqual(['a', 'b', 'c'])
+    }
+  })
+
+  it('ends a call that always posts another one as a recursion ends, and goes on', () => {
+    const { outbox, called, post } = make()
+    const again = (): void => outbox.during(() => post('again', again))
+    expect(again).toThrow(RangeError)
+    called.length = 0
+    outbox.during(() => {
+      post('a')
+      expect(called).toEqual([])
+    })
+    expect(called.at(-1)).toBe('a')
+  })
+})

@@ -1,0 +1,147 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { ERROR_TABLE } from '../../../src/errors.js'
+import { type Asked, disagreement, follow, PoolKit, turn } from './pool-kit.js'
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+const EVENTS = [
+  'received',
+  'queued',
+  'running',
+  'settled',
+  'replicaLost',
+  'replicaStuck',
+  'poolFailed',
+] as const
+type Event = (typeof EVENTS)[number]
+
+const CALLS: Record<string, (world: World) => unknown> = {
+  'asks again': ({ kit, asked }) => asked.push(kit.ask(100)),
+  'asks again twice, with an abort between': (world) => {
+    world.asked.push(world.kit.ask(100))
+    world.abort(3)
+    world.asked.push(world.kit.ask(101))
+  },
+  'aborts every request': (world) => [1, 2, 3, 4, 5].map((x) => world.abort(x)),
+  'aborts the next one': (world) => world.abort(3),
+  'rejects all': ({ kit }) => kit.pool.rejectAll(new Error('given up')),
+  'drains the pool': ({ kit }) => kit.pool.drain(),
+  'stops the pool': ({ kit }) => kit.pool.stop(1_000),
+  'makes the pool smaller': ({ kit, calls }) => calls.push(follow(kit.pool.resize(1))),
+  'makes the pool larger': ({ kit, calls }) => calls.push(follow(kit.pool.resize(3))),
+  'kills an idle replica': ({ kit }) => kit.threads.alive.find((host) => host.task === undefined)?.exit(),
+}
+
+/** A pool in which everything happens once, and a listener of everything. */
+class World {
+  readonly asked: Asked[] = []
+  readonly calls: { isSettled: boolean }[] = []
+  readonly problems: string[] = []
+  readonly heard = new Set<Event>()
+  readonly #controllers = new Map<number, AbortController>()
+
+  constructor(readonly kit: PoolKit) {}
+
+  /** Calls `call` in the first `event` of those after now. */
+  listen(event: Event, call: (world: World) => unknown): void {
+    const { tracker } = this.kit
+    const hear = (heard: Event): void => {
+      const problem = disagreement(this.kit)
+      if (problem !== undefined) this.problems.push(`${heard}: ${problem}`)
+      if (heard === event && !this.heard.has(event)) {
+        this.heard.add(event)
+        call(this)
+      }
+      this.heard.add(heard)
+    }
+    tracker.on('received', () => hear('received'))
+    tracker.on('transition', ({ state }) => {
+      if (state === 'queued' || state === 'running') hear(state)
+    })
+    tracker.on('settled', () => hear('settled'))
+    this.kit.onEvent = (what) => hear(what as Event)
+  }
+
+  ask(x: number, timeoutMs?: number): void {
+    const controller = new AbortController()
+    this.#controllers.set(x, controller)
+    this.asked.push(this.kit.ask(x, { signal: controller.signal, timeoutMs }))
+  }
+
+  abort(x: number): void {
+    this.#controllers.get(x)?.abort()
+  }
+
+  /** Packs, answers, a deadline, a run that does not return, a crash and the end of the crash budget. */
+  async play(): Promise<void> {
+    const { threads } = this.kit
+    const first = (): void => threads.hosts.find((host) => host.running !== undefined)?.answer()
+    this.ask(1)
+    this.ask(2)
+    for (const x of [3, 4, 5]) this.ask(x)
+    await turn()
+    first()
+    await turn()
+    this.ask(6, 20)
+    await vi.advanceTimersByTimeAsync(50)
+    first()
+    await turn()
+    for (const x of [7, 8, 9]) this.ask(x)
+    // Whoever runs now is given up, and then one more crash is one too many.
+    await vi.advanceTimersByTimeAsync(1_000)
+    for (const host of threads.loading) host.finishLoad()
+    await turn()
+    this.ask(10)
+    await turn()
+    threads.hosts.find((host) => host.running !== undefined && !host.isTerminated)?.exit()
+    await turn()
+    this.ask(11)
+    await turn()
+  }
+
+  /** Answers and loads whatever is under way, then ends. */
+  async end(): Promise<void> {
+    const { pool, threads } = this.kit
+    const stopping = follow(pool.drain().then(() => pool.stop(10_000)))
+    for (let round = 0; round < 100 && !stopping.isSettled; round += 1) {
+      for (const host of threads.hosts) if (host.running !== undefined) host.answer()
+      for (const host of threads.loading) host.finishLoad()
+      await vi.advanceTimersByTimeAsync(50)
+    }
+    expect(stopping.isSettled).toBe(true)
+  }
+}
+
+describe.each(EVENTS)('a listener that hears %s', (event) => {
+  it.each(Object.keys(CALLS))('and %s meets counts that agree, and loses no request', async (name) => {
+    const kit = await PoolKit.open({
+      replicas: 2,
+      maxPackMs: 10_000,
+      stuckAfterMs: 400,
+      crashBudget: 2,
+      restartBackoffMs: 10,
+    })
+    const world = new World(kit)
+    world.listen(event, CALLS[name] as (world: World) => unknown)
+    await world.play()
+    // A call may keep what comes later from happening, but never the event itself.
+    expect(world.heard).toContain(event)
+    await world.end()
+    expect(world.problems).toEqual([])
+    expect(kit.unexpected).toEqual([])
+    expect(kit.pool.leaseCount).toBe(0)
+    expect(kit.tracker.active()).toEqual([])
+    expect(kit.threads.alive).toEqual([])
+    expect(world.calls.filter(({ isSettled }) => !isSettled)).toEqual([])
+    for (const { settlements, outcome, code } of world.asked) {
+      // One that is aborted while it is made has settled before it could be counted.
+      expect(settlements).toBeLessThanOrEqual(1)
+      if (code !== undefined) expect(Object.keys(ERROR_TABLE)).toContain(code)
+      else expect(outcome?.y ?? outcome?.error?.message).toBeDefined()
+    }
+    const { received, completed, failed, ...ends } = kit.tracker.counts().totals
+    const over = completed + failed + ends['timed-out'] + ends.cancelled + ends.rejected
+    expect(over).toBe(received)
+  })
+})
