@@ -27,7 +27,7 @@ function sharedLoads(): Loads {
   return processWide('loads', () => ({ heavy: 0, mapped: 0 }))
 }
 
-/** Whether malloc's thresholds are set for loads, or left as they are. */
+/** `tuned` sets malloc's thresholds for loads, `untouched` leaves them as they are. */
 export type AllocatorMode = 'tuned' | 'untouched'
 
 /** What is done so that freed memory goes back to the system. */

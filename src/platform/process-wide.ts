@@ -19,7 +19,7 @@ export const SHAPES = {
   libc: 1,
   /** The native libraries that are kept open. */
   onnxruntime: 1,
-  /** The text that tells this process from others. */
+  /** The name of this process in folders that processes share. */
   identity: 1,
 } as const
 

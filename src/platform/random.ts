@@ -1,5 +1,5 @@
 /** Draws a number from 0 up to 1, 1 excluded: no other module draws one for what it decides. */
 export type Random = () => number
 
-/** That of this process. */
+/** The source of this process. */
 export const systemRandom: Random = () => Math.random()

@@ -12,7 +12,7 @@ export function retryDelayMs(policy: RetryPolicy, failures: number, random: numb
   return random * Math.min(policy.maxDelayMs, policy.minDelayMs * policy.factor ** (failures - 1))
 }
 
-/** Where the waits come from. */
+/** The sources of time and chance for the waits. */
 export interface RetryPorts {
   readonly clock: Clock
   readonly random: Random

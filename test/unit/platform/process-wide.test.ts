@@ -1,0 +1,47 @@
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { processWide, SHAPES } from '../../../src/platform/process-wide.js'
+
+const KEY = Symbol.for('tbcoin-engine.process')
+const holder = globalThis as { [KEY]?: Record<string, object> | undefined }
+let before: Record<string, object> | undefined
+
+beforeEach(() => {
+  before = holder[KEY]
+  delete holder[KEY]
+})
+afterEach(() => {
+  holder[KEY] = before
+})
+
+it('a part of the state of the process is made once, when it is first asked for', () => {
+  expect(holder[KEY]).toBeUndefined()
+  const made = processWide('loads', () => ({ heavy: 0 }))
+  const again = processWide('loads', () => {
+    throw new Error('made twice')
+  })
+  expect(again).toBe(made)
+  expect(Object.keys(holder[KEY] ?? {})).toEqual([`loads/${SHAPES.loads}`])
+})
+
+it('a part that another copy has made is used, one of another shape is left alone', () => {
+  const [older, own, newer] = [{ isOlder: true }, { heavy: 7 }, { isNewer: true }]
+  const [before, now, later] = [-1, 0, 1].map((step) => `loads/${SHAPES.loads + step}`) as [
+    string,
+    string,
+    string,
+  ]
+  holder[KEY] = { [before]: older, [later]: newer }
+  const made = processWide('loads', () => ({ heavy: 0 }))
+  expect(made).toEqual({ heavy: 0 })
+  expect(holder[KEY]).toEqual({ [before]: { isOlder: true }, [later]: { isNewer: true }, [now]: made })
+  holder[KEY] = { [now]: own }
+  expect(processWide('loads', () => ({ heavy: 0 }))).toBe(own)
+})
+
+it('a part that cannot be made is tried again by the next that asks for it', () => {
+  const failing = (): object => {
+    throw new Error('not now')
+  }
+  expect(() => processWide('libc', failing)).toThrow('not now')
+  expect(processWide('libc', () => ({ libc: undefined }))).toEqual({ libc: undefined })
+})
