@@ -36,6 +36,8 @@ export async function bringUp(serving: Serving, version: ModelVersion, trigger: 
     const room = await reserveRoom(serving, version, prepared)
     await startPool(serving, version, pool, prepared, room)
     assertOpen(serving)
+    // Its replicas have died meanwhile, more often than they may.
+    if (version.pool !== pool) throw machine.cause
     version.artifact = artifactStatsOf(prepared)
     version.readySinceMs = serving.clock.now()
     version.isKept = true
