@@ -279,7 +279,9 @@ export class ModelLifecycleManager {
     this.#serving.clock.clear(this.#idleTimer)
     // Not in the middle of a promotion, one of whose listeners may have called this.
     await Promise.resolve()
-    return closeAll(this.#serving, timeoutMs)
+    const ending = closeAll(this.#serving, timeoutMs)
+    this.#predictor.close()
+    return ending
   }
 
   async #load(entry: ModelEntry, find: () => Promise<ModelVersion>): Promise<void> {

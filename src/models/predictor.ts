@@ -10,7 +10,7 @@ import type { ModelInput, Outputs, Signature, UnsupportedOutput } from '../tenso
 import { successorOf } from './cold-start.js'
 import { refuseEmpty } from './empty-inputs.js'
 import type { ModelVersion } from './model-version.js'
-import { assertOpen, type Serving } from './serving.js'
+import { assertOpen, closed, type Serving } from './serving.js'
 
 const NO_OPTIONS: PredictOptions = Object.freeze({})
 
@@ -18,6 +18,8 @@ const NO_OPTIONS: PredictOptions = Object.freeze({})
 export class Predictor {
   readonly #serving: Serving
   readonly #warm: (version: ModelVersion, isPlain: boolean) => Promise<void>
+  /** Requests that wait for the load of their version. */
+  readonly #waiting = new Set<RunRequest>()
 
   /** `warm` gives a cold version a pool; callers share one load. */
   constructor(serving: Serving, warm: (version: ModelVersion, isPlain: boolean) => Promise<void>) {
@@ -57,6 +59,11 @@ export class Predictor {
     }
   }
 
+  /** Rejects the requests that wait for a load: the runtime is being closed, and gives the load up. */
+  close(): void {
+    for (const request of this.#waiting) request.reject(closed())
+  }
+
   /** The request belongs to this version, whatever becomes active while it is being loaded. */
   async #admitWhenWarm(
     version: ModelVersion,
@@ -64,6 +71,7 @@ export class Predictor {
     input: unknown,
     isPlain: boolean,
   ): Promise<void> {
+    this.#waiting.add(request)
     try {
       let current = version
       while (!request.isSettled) {
@@ -75,6 +83,8 @@ export class Predictor {
       }
     } catch (error) {
       request.reject(asRuntimeError('ERR_MODEL_UNAVAILABLE', 'the load failed', error, version.subject))
+    } finally {
+      this.#waiting.delete(request)
     }
   }
 }

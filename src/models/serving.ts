@@ -115,9 +115,11 @@ export function createServing(
 
 /** @throws ERR_RUNTIME_CLOSED */
 export function assertOpen(serving: Serving): void {
-  if (!serving.isOpen) {
-    throw new errors.ERR_RUNTIME_CLOSED('the runtime is closing or closed; create another one to go on')
-  }
+  if (!serving.isOpen) throw closed()
+}
+
+export function closed(): Error {
+  return new errors.ERR_RUNTIME_CLOSED('the runtime is closing or closed; create another one to go on')
 }
 
 /** Lets `work` go on without a caller who awaits it: a failure becomes a log line, not an unhandled rejection. */
