@@ -76,7 +76,9 @@ export class Predictor {
       let current = version
       while (!request.isSettled) {
         await this.#warm(current, isPlain)
-        current = successorOf(this.#serving, current)
+        const successor = successorOf(this.#serving, current)
+        if (successor !== current) current.usage.handOver(request, successor.usage)
+        current = successor
         request.admittedAtMs = this.#serving.clock.now()
         if (current.pool?.isOpen) return admit(this.#serving, current, current.pool, request, input)
         assertOpen(this.#serving)
