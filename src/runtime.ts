@@ -104,6 +104,11 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
     this.#addHealthChecks()
   }
 
+  /** Returns a runtime over `ports`; its startup has not begun. @internal */
+  static over(ports: Ports, config: RuntimeConfig, logger: Logger): Runtime {
+    return new Runtime(ports, config, logger)
+  }
+
   /** @internal */
   static async create(options: RuntimeOptions): Promise<Runtime> {
     const [given, input] = takeLogger(options, 'createRuntime')
@@ -120,7 +125,7 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
       )
     }
     const logger = given ?? createLogger(config.appName, config.logLevel)
-    const runtime = new Runtime(createPorts(config, logger), config, logger)
+    const runtime = Runtime.over(createPorts(config, logger), config, logger)
     const unknown = unknownVariables()
     if (unknown !== undefined) {
       runtime.#context.logger.warn({ variables: unknown.variables }, unknown.warning)

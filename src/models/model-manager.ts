@@ -285,7 +285,9 @@ export class ModelLifecycleManager {
     this.#context.clock.clear(this.#idleTimer)
     // Not in the middle of a promotion, one of whose listeners may have called this.
     await Promise.resolve()
-    return closeAll(this.#context, this.#catalogue, timeoutMs)
+    const ending = closeAll(this.#context, this.#catalogue, timeoutMs)
+    this.#predictor.close()
+    return ending
   }
 
   async #load(model: Model, find: () => Promise<ModelVersion>): Promise<void> {

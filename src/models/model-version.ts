@@ -275,6 +275,8 @@ export class ModelVersion implements Adopter {
     const room = await reserveRoom(this.#context, this.record, prepared, () => this.makeRoom())
     await startPool(this.#context, this.record, pool, prepared, room)
     assertOpen(this.#context)
+    // Its replicas have died meanwhile, more often than they may.
+    if (this.#served !== served) throw this.#machine.cause
     this.record.note({ artifact: artifactStatsOf(prepared) })
     const { build } = prepared
     if (build !== undefined) served.adopt(new ArtifactAdoption(this.#context, this, pool, build))

@@ -8,7 +8,7 @@ import { prepareInputs } from '../tensors/prepare-feeds.js'
 import type { ModelInput, Outputs, Signature, UnsupportedOutput } from '../tensors/tensor.js'
 import type { Catalogue } from './catalogue.js'
 import type { ColdStarts } from './cold-start.js'
-import { assertOpen, type ModelContext } from './context.js'
+import { assertOpen, closedError, type ModelContext } from './context.js'
 import { refuseEmpty } from './empty-inputs.js'
 import type { ModelVersion } from './model-version.js'
 import type { VersionRecord } from './version-record.js'
@@ -20,6 +20,8 @@ export class Predictor {
   readonly #context: ModelContext
   readonly #catalogue: Catalogue
   readonly #coldStarts: ColdStarts
+  /** Requests that wait for the load of their version. */
+  readonly #waiting = new Set<RunRequest>()
 
   constructor(context: ModelContext, catalogue: Catalogue, coldStarts: ColdStarts) {
     this.#context = context
@@ -59,6 +61,11 @@ export class Predictor {
     }
   }
 
+  /** Rejects the requests that wait for a load: the runtime is being closed, and gives the load up. */
+  close(): void {
+    for (const request of this.#waiting) request.reject(closedError())
+  }
+
   /** The request belongs to this version, whatever becomes active while it is being loaded. */
   async #admitWhenWarm(
     version: ModelVersion,
@@ -66,11 +73,14 @@ export class Predictor {
     input: unknown,
     isPlain: boolean,
   ): Promise<void> {
+    this.#waiting.add(request)
     try {
       let current = version
       while (!request.isSettled) {
         await this.#coldStarts.warm(current, isPlain)
-        current = this.#coldStarts.successorOf(current)
+        const successor = this.#coldStarts.successorOf(current)
+        if (successor !== current) current.usage.handOver(request, successor.usage)
+        current = successor
         request.admittedAtMs = this.#context.clock.now()
         if (current.pool?.isOpen) return admit(current, request, input)
         assertOpen(this.#context)
@@ -79,6 +89,8 @@ export class Predictor {
       request.reject(
         asRuntimeError('ERR_MODEL_UNAVAILABLE', 'the load failed', error, version.record.subject),
       )
+    } finally {
+      this.#waiting.delete(request)
     }
   }
 }

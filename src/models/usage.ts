@@ -60,6 +60,15 @@ export class Usage {
     this.lastUsedAtMs = nowMs
   }
 
+  /** The request is answered by another version, which has taken the place of this one. */
+  handOver(request: RunRequest, successor: Usage): void {
+    if (request.isSettled) return
+    this.requests -= 1
+    this.open -= 1
+    successor.begin(request.startedAtMs)
+    request.onSettled = successor.end
+  }
+
   readonly end = (request: RunRequest, error: unknown): void => {
     const { startedAtMs, settledAtMs } = request
     this.open -= 1
