@@ -69,6 +69,9 @@ export interface CloseReport {
 /** The pools keep their limit by themselves, but for the time it takes to end threads whose work is over. */
 const WIND_UP_MS = 2_000
 
+/** The constructor of `Runtime`, which its declaration does not show. */
+let construct: (ports: Ports, config: RuntimeConfig, logger: Logger) => Runtime
+
 /** A model-serving runtime inside this process. Made by `createRuntime`. */
 export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
   /** The life of the application: shutdown handlers and health checks can be added to it. */
@@ -120,6 +123,10 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
     this.resources.on('transition', (transition) => forward('transition', transition))
     this.#addSteps()
     this.#addHealthChecks()
+  }
+
+  static {
+    construct = (ports, config, logger) => new Runtime(ports, config, logger)
   }
 
   /** @internal */
@@ -286,6 +293,11 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
     this.#report = { durationMs: this.#clock.now() - this.#closingSinceMs, ...this.#ending, failures }
     this.#announcer.tell('closed', this.#report)
   }
+}
+
+/** Returns a runtime over `ports`, for simulations and tests; its startup has not begun. */
+export function runtimeOver(ports: Ports, config: RuntimeConfig, logger: Logger): Runtime {
+  return construct(ports, config, logger)
 }
 
 /** Of a shutdown that failed, each handler's error. */
