@@ -2,11 +2,14 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { type Clock, systemClock } from '../../src/platform/clock.js'
 import { FakeClock } from '../fixtures/fake-clock.js'
+import { Random } from '../simulation/random.js'
+import { SimulatedClock } from '../simulation/simulated-clock.js'
 
 /** Lets time pass, until `isOver()`. */
 type Pass = (isOver: () => boolean) => Promise<void>
 
 const fake = new FakeClock()
+const simulated = new SimulatedClock(new Random(1))
 const clocks: [string, Clock, Pass][] = [
   [
     'the system clock',
@@ -20,6 +23,13 @@ const clocks: [string, Clock, Pass][] = [
     fake,
     async (isOver) => {
       while (!isOver()) await fake.advance(1)
+    },
+  ],
+  [
+    'the simulated clock',
+    simulated,
+    async (isOver) => {
+      while (!isOver()) await simulated.advance(1)
     },
   ],
 ]

@@ -1,232 +1,261 @@
-import { parseOptions, type RuntimeConfig, type RuntimeConfigInput, runtimeSchema } from '../../src/config.js'
-import { ERROR_TABLE } from '../../src/errors.js'
-import { type LifecycleState, TRANSITIONS, type Transition } from '../../src/lifecycle/states.js'
-import { ModelLifecycleManager } from '../../src/models/model-manager.js'
-import type { HostOrder, Ports } from '../../src/models/ports.js'
-import { createServing, type Promotion, type Serving } from '../../src/models/serving.js'
-import type { RunResult, RunTask } from '../../src/protocol/messages.js'
-import { RequestTracker } from '../../src/requests/request-tracker.js'
-import { Shortfalls } from '../../src/telemetry/shortfalls.js'
-import { FakeClock } from '../fixtures/fake-clock.js'
-import { FakeHost, type FakeTask, xsOf, yOf } from '../fixtures/fake-host.js'
-import { type Line, listLogger } from '../fixtures/test-logger.js'
+import { parseOptions, type RuntimeConfigInput, runtimeSchema } from '../../src/config.js'
+import type { Transition } from '../../src/lifecycle/states.js'
+import { type Runtime, runtimeOver } from '../../src/runtime.js'
+import { type Line, testLogger } from '../fixtures/test-logger.js'
+import { Application } from './application.js'
+import { Callers, type Surroundings } from './callers.js'
+import { Conditions } from './conditions.js'
+import { Operations } from './operations.js'
+import type { Action, ActionKind, ActionOf, Listening, Program, Settings } from './program.js'
+import type { Random } from './random.js'
+import type { SimulatedClock } from './simulated-clock.js'
+import type { SimulatedHost } from './simulated-host.js'
+import { ROOM_BYTES, SimulatedMachine } from './simulated-machine.js'
+import { Trace } from './trace.js'
+import { Transitions } from './transitions.js'
 
-/** What is added to `x` in an answer, for each version. */
-const OFFSET = 1_000_000
-/** Memory of one replica. */
-const REPLICA_BYTES = 10 * 2 ** 20
+const SOURCE = '/model.onnx'
+/** Thrown by listeners on purpose. */
+const ON_PURPOSE = new Error('a listener throws on purpose')
+/** Lines of the log that tell of a fault of the engine's own. */
+const INTERNAL =
+  /has thrown|with requests open|^the (?:end|release|measurement|use|removal) of|^an eviction failed/
 
-/** One call of `predict`. */
-interface Asked {
-  readonly x: number
-  /** The version that it belongs to, known when it is asked; undefined if it was refused at once. */
-  readonly version: string | undefined
-  readonly controller: AbortController
-  outcome: { readonly y?: number; readonly code?: string } | undefined
+type Effects = { readonly [K in ActionKind]: (action: ActionOf<K>) => unknown }
+
+/** A whole runtime over a simulated machine and clock, with all who use it. */
+export class World {
+  readonly clock: SimulatedClock
+  readonly violations: string[] = []
+  readonly trace: Trace
+  readonly conditions: Conditions
+  readonly machine: SimulatedMachine
+  readonly runtime: Runtime
+  readonly callers: Callers
+  readonly application: Application
+  readonly operations: Operations
+  readonly transitions: Transitions
+  readonly settings: Settings
+  /** Whether a shutdown has begun, and whether it is over. */
+  isClosing = false
+  isClosed = false
+  /** How often it was looked at. */
+  checks = 0
+  /** Calls of `close`: each has to get the report of the first. */
+  readonly #reports: unknown[] = []
+  readonly #heard = new Map<string, number>()
+  readonly #listeners: readonly Listening[]
+  readonly #effects: Effects
+
+  constructor(program: Program, chance: Random, clock: SimulatedClock, keepsTrace: boolean) {
+    const { settings, listeners = [], flaw } = program
+    this.settings = settings
+    this.clock = clock
+    this.trace = new Trace(clock, keepsTrace)
+    this.conditions = new Conditions(clock, chance, flaw)
+    const violated = (what: string): void => this.violated(what)
+    const happened = (what: string): void => this.trace.add(what)
+    const logger = testLogger((line) => this.#read(line))
+    const isAwaited = (xs: readonly number[]): boolean => this.callers.isAwaited(xs)
+    this.machine = new SimulatedMachine({
+      clock,
+      conditions: this.conditions,
+      events: { violated, happened, isAwaited },
+      logger,
+      batching: settings.batching ?? false,
+    })
+    const config = parseOptions(runtimeSchema, configOf(program), 'World')
+    this.runtime = runtimeOver(this.machine.ports(), config, logger)
+    const surroundings: Surroundings = {
+      clock,
+      conditions: this.conditions,
+      settings,
+      hosts: this.machine.hosts,
+      isClosing: () => this.isClosing,
+      violated,
+      happened,
+    }
+    this.operations = new Operations(violated, happened)
+    this.callers = new Callers(this.runtime, surroundings)
+    this.application = new Application(this.runtime, surroundings, this.operations)
+    this.transitions = new Transitions(violated)
+    // Replicas that come back to a pool, or are added to one, have no room reserved.
+    this.conditions.isHarmed = settings.minReplicas !== undefined
+    this.#listeners = listeners
+    this.#effects = this.#makeEffects()
+    this.#listen()
+  }
+
+  get hosts(): readonly SimulatedHost[] {
+    return this.machine.hosts
+  }
+
+  violated(what: string): void {
+    this.violations.push(`at ${Math.round(this.clock.now())} ms: ${what}`)
+    this.trace.add(`VIOLATED: ${what}`)
+  }
+
+  /** Does what an action says; what that leads to happens later, but for pauses. */
+  perform(action: Action): Promise<unknown> | undefined {
+    this.trace.add(JSON.stringify(action))
+    const done = (this.#effects[action.kind] as (action: Action) => unknown)(action)
+    return done instanceof Promise ? done : undefined
+  }
+
+  close(timeoutMs: number): void {
+    this.isClosing = true
+    const closing = this.runtime.close({ timeoutMs })
+    this.operations.follow('close', closing, (report) => {
+      this.isClosed = true
+      this.#reports.push(report)
+      if (report === undefined || report !== this.#reports[0])
+        this.violated('a close has another report than the first')
+    })
+  }
+
+  #makeEffects(): Effects {
+    const { models } = this.runtime
+    const { minReplicas } = this.settings
+    const source = SOURCE
+    const { operations, callers, application, conditions, clock } = this
+    const drained = (swap: { drained: Promise<unknown> }): void => operations.follow('drained', swap.drained)
+    return {
+      predict: (action) => callers.predict(action),
+      abort: ({ pick }) => callers.abort(pick),
+      crash: ({ pick }) => {
+        // What a thread does comes by a message, in a turn of its own.
+        conditions.later(0, () => {
+          const { alive } = this.machine
+          alive[pick % Math.max(1, alive.length)]?.die()
+        })
+      },
+      load: ({ model, version, promote = false }) =>
+        operations.follow(
+          'load',
+          models.loadModel({ name: model, version, source, promote, config: { minReplicas } }),
+        ),
+      swap: ({ model, version, drainsFirst, oldVersion }) => {
+        const swapStrategy = drainsFirst ? 'resource-preserving' : 'parallel'
+        const options = { name: model, newVersion: version, source, config: { swapStrategy } as const }
+        const swap = models.hotSwapModel({ ...options, ...(oldVersion !== undefined && { oldVersion }) })
+        operations.follow('swap', swap, drained)
+      },
+      rollback: ({ model }) => operations.follow('rollback', models.rollback(model), drained),
+      evict: ({ maxAgeMs }) => operations.follow('evict', models.cleanupUnusedModels({ maxAgeMs })),
+      unload: ({ model, version }) => {
+        conditions.spoilt({ model })
+        operations.follow('unload', models.unloadModel(model, version))
+      },
+      resize: ({ model, replicas }) => {
+        const handle = models.getModel(model)
+        if (handle === undefined) return
+        this.conditions.isHarmed = true
+        operations.follow('resize', handle.resize(replicas))
+      },
+      loads: ({ fate, count }) => conditions.loads.set(fate, count),
+      runs: ({ fate, count }) => conditions.runs.set(fate, count),
+      prepares: ({ fate, count }) => conditions.prepares.set(fate, count),
+      sources: ({ fate, count }) => conditions.sources.set(fate, count),
+      pressure: ({ mib }) => {
+        conditions.pressureBytes = mib * 2 ** 20
+        conditions.isHarmed = true
+      },
+      initialize: (action) => application.initialize(action),
+      cleanUp: ({ name }) => application.cleanUp(name),
+      cleans: ({ fate }) => {
+        conditions.cleanFate = fate
+      },
+      makes: ({ fate }) => {
+        conditions.makeFate = fate
+      },
+      acquire: (action) => application.acquire(action),
+      release: ({ pick }) => application.release(pick),
+      addHandler: (action) => application.addHandler(action),
+      begin: () => application.begin(),
+      finish: ({ pick }) => application.finish(pick),
+      thaw: () => conditions.later(0, () => this.thaw()),
+      health: () => operations.follow('health', this.runtime.health()),
+      stats: () => {
+        this.runtime.stats()
+        this.runtime.requests.active()
+      },
+      throw: () => {
+        throw ON_PURPOSE
+      },
+      close: ({ timeoutMs }) => this.close(timeoutMs),
+      wait: ({ ms }) => clock.advance(ms),
+      stall: ({ ms }) => clock.stall(ms),
+      turns: async ({ count }) => {
+        for (let turn = 0; turn < count; turn += 1) await clock.next(Number.POSITIVE_INFINITY)
+      },
+    }
+  }
+
+  thaw(): void {
+    this.machine.thaw()
+    this.application.thaw()
+  }
+
+  #listen(): void {
+    const { runtime } = this
+    const { requests } = runtime
+    runtime.on('transition', (transition: Transition) => {
+      this.transitions.observe(transition)
+      // Also by a startup that has failed.
+      if (transition.component.startsWith('application') && transition.to === 'stopping')
+        this.isClosing = true
+      this.trace.add(
+        `${transition.component}: ${transition.from} -> ${transition.to} (${transition.trigger})`,
+      )
+      this.#hear('transition')
+    })
+    runtime.on('promoted', ({ model, to }) => {
+      const handle = runtime.models.getModel(model)
+      if (handle?.version !== to || handle.state !== 'running') {
+        this.violated(`${model}@${to} was promoted, and ${handle?.version} is ${handle?.state}`)
+      }
+      this.#hear('promoted')
+    })
+    for (const event of ['replicaExited', 'replicaStuck', 'artifactDecided', 'closed'] as const) {
+      runtime.on(event, () => this.#hear(event))
+    }
+    // A tracker with listeners takes another way than one without.
+    const wanted = new Set(this.#listeners.map(({ event }) => event))
+    if (wanted.has('received')) {
+      requests.on('received', () => {
+        this.#hear('received')
+        this.callers.received()
+      })
+    }
+    if (wanted.has('moved')) requests.on('transition', () => this.#hear('moved'))
+    if (wanted.has('settled')) requests.on('settled', () => this.#hear('settled'))
+  }
+
+  #hear(event: Listening['event']): void {
+    const count = (this.#heard.get(event) ?? 0) + 1
+    this.#heard.set(event, count)
+    for (const listener of this.#listeners) {
+      if (listener.event === event && listener.nth === count) void this.perform(listener.action)
+    }
+  }
+
+  #read({ level, message, fields }: Line): void {
+    if (level !== 'error' || fields.err === ON_PURPOSE || !INTERNAL.test(message)) return
+    this.violated(`the log says: ${message}: ${fields.err instanceof Error ? fields.err.stack : ''}`)
+  }
 }
 
-/** What the next loads of a version do. */
-export type LoadFate = 'loads' | 'fails' | 'dies' | 'hangs'
-/** What the next run of a host does. */
-export type RunFate = 'answers' | 'fails' | 'dies' | 'hangs'
-
-/** Models over fake hosts and a fake clock, and all that is promised of them. */
-export class World {
-  readonly clock = new FakeClock()
-  readonly hosts: FakeHost[] = []
-  readonly asked: Asked[] = []
-  openCalls = 0
-  readonly lines: Line[] = []
-  readonly problems: string[] = []
-  readonly models: ModelLifecycleManager
-  loadFate: LoadFate = 'loads'
-  runFate: RunFate = 'answers'
-  /** How long a load and a run take. */
-  loadMs = 20
-  runMs = 5
-  isClosed = false
-  readonly #serving: Serving
-  readonly #states = new Map<string, LifecycleState[]>()
-  #x = 0
-  /** What hosts are inside of. */
-  #hostTimers = 0
-
-  constructor(options: RuntimeConfigInput) {
-    const config: RuntimeConfig = parseOptions(runtimeSchema, { batching: 'off', ...options }, 'World')
-    const logger = listLogger(this.lines)
-    const tracker = new RequestTracker({ logger }, this.clock)
-    this.#serving = createServing(this.#ports(), config, logger, tracker, (event, ...payload) => {
-      if (event === 'transition') this.#observe(payload[0] as Transition)
-      if (event === 'promoted') this.#promoted(payload[0] as Promotion)
-    })
-    this.models = new ModelLifecycleManager(this.#serving)
-    this.models.registerModelLoader('fake', '/fake.mjs')
-  }
-
-  get alive(): FakeHost[] {
-    return this.hosts.filter((host) => !host.isGone)
-  }
-
-  /** Asks a model, or one version of it. */
-  predict(name: string, options: { version?: string; timeoutMs?: number; priority?: number }): void {
-    this.#x += 1
-    const x = this.#x
-    const controller = new AbortController()
-    const version = options.version ?? this.models.getModel(name)?.version
-    const asked: Asked = { x, version, controller, outcome: undefined }
-    this.asked.push(asked)
-    const input = { x: Float32Array.of(x) }
-    this.models.predict(name, input, { ...options, signal: controller.signal }).then(
-      (outputs) => this.#settled(asked, { y: yOf(outputs) }),
-      (error) => this.#settled(asked, { code: (error as { code?: string }).code ?? String(error) }),
-    )
-  }
-
-  /** Keeps a call of the models' whose outcome must be documented. */
-  call(promise: Promise<unknown> | undefined): void {
-    if (promise === undefined) return
-    this.openCalls += 1
-    promise
-      .catch((error: { code?: string }) => this.#checkCode('a call', error.code ?? String(error)))
-      .finally(() => {
-        this.openCalls -= 1
-      })
-  }
-
-  async close(timeoutMs: number): Promise<void> {
-    this.isClosed = true
-    this.#serving.isOpen = false
-    await this.models.close(timeoutMs)
-  }
-
-  /** What must hold at any time. */
-  check(): void {
-    for (const version of this.#serving.catalogue.versions()) {
-      const leases = version.pool?.leaseCount ?? 0
-      if (version.machine.is('stopped', 'uninitialized') && leases > 0) {
-        this.problems.push(`${version.spec.version} is ${version.machine.state} with ${leases} leases`)
-      }
-    }
-  }
-
-  /** What must hold once all is closed and over. */
-  checkEnd(): void {
-    const open = this.asked.filter(({ outcome }) => outcome === undefined)
-    if (open.length > 0) this.problems.push(`${open.length} requests never settled`)
-    const left = this.hosts.filter((host) => !host.isGone && !host.isDetached)
-    if (left.length > 0) this.problems.push(`${left.length} hosts are left`)
-    const timers = this.clock.pending - this.#hostTimers
-    if (timers > 0) this.problems.push(`${timers} timers are left`)
-    if (this.openCalls > 0) this.problems.push(`${this.openCalls} calls never settled`)
-    for (const { level, message, fields } of this.lines) {
-      if (level === 'error' && /has thrown|with requests open/.test(message)) {
-        this.problems.push(`${message}: ${String(fields.err)}`)
-      }
-    }
-  }
-
-  #ports(): Ports {
-    const pssBytes = (): number => REPLICA_BYTES * this.hosts.filter((host) => !host.isGone).length
-    const read = async () => ({ pssBytes: pssBytes(), anonymousBytes: pssBytes() })
-    return {
-      clock: this.clock,
-      hosts: (order) => () => this.#host(order),
-      inspectSource: async () => ({ stamp: '1', isFile: true }),
-      artifacts: {
-        prepare: async () => ({
-          entry: undefined,
-          bytes: 1_000,
-          reason: 'there are none here',
-          build: undefined,
-        }),
-        release: async () => undefined,
-        close: () => undefined,
-      },
-      trials: { run: async () => ({ state: 'nowhere' }), close: () => undefined },
-      meter: { read, recent: read, last: () => undefined },
-      reclaimer: {
-        reclaim: async () => undefined,
-        stats: () => ({ isTrimmed: false, isThresholdSet: false, reason: 'there is none here' }),
-        whileLoading: (_isMapped, load) => load(),
-        noteShortfall: () => undefined,
-      },
-      shortfalls: new Shortfalls(listLogger(this.lines)),
-      cores: 2,
-      memoryBytes: 2 ** 40,
-    }
-  }
-
-  #host({ model, version }: HostOrder): FakeHost {
-    const host = new FakeHost(model, version)
-    host.onTask = (task) => this.#serve(host, task, Number(version))
-    this.hosts.push(host)
-    return host
-  }
-
-  #serve(host: FakeHost, task: FakeTask, version: number): void {
-    const { kind } = task.message
-    if (kind === 'release') {
-      task.reply({ ok: true })
-      return
-    }
-    const fate = kind === 'load' ? this.loadFate : this.runFate
-    if (fate === 'hangs') return
-    const end = (): void => {
-      // It may have died, or been given up, meanwhile.
-      if (host.task !== task) return
-      if (fate === 'dies') host.exit()
-      else if (kind === 'load') fate === 'fails' ? host.failLoad() : host.finishLoad()
-      else if (fate === 'fails') host.failRun()
-      else this.#answer(task as FakeTask<RunTask>, version)
-    }
-    this.#hostTimers += 1
-    this.clock.setTimeout(
-      () => {
-        this.#hostTimers -= 1
-        end()
-      },
-      kind === 'load' ? this.loadMs : this.runMs,
-    )
-  }
-
-  #answer(task: FakeTask<RunTask>, version: number): void {
-    const results = xsOf(task.message).map((x): RunResult => {
-      const data = Float32Array.of(x + OFFSET * version)
-      return { answer: { dims: [[1]], data: [data.buffer] }, ms: this.runMs }
-    })
-    task.reply({ ok: true, buffer: task.message.buffer, results, hasSideWork: false })
-  }
-
-  #settled(asked: Asked, outcome: NonNullable<Asked['outcome']>): void {
-    if (asked.outcome !== undefined) this.problems.push(`request ${asked.x} settled twice`)
-    asked.outcome = outcome
-    const { y, code } = outcome
-    if (code !== undefined) this.#checkCode(`request ${asked.x}`, code)
-    else if (y !== asked.x + OFFSET * Number(asked.version)) {
-      this.problems.push(`request ${asked.x} of version ${asked.version} was answered with ${y}`)
-    }
-  }
-
-  #promoted({ model, to }: Promotion): void {
-    const handle = this.models.getModel(model)
-    if (handle?.version !== to || handle.state !== 'running') {
-      this.problems.push(`${to} was promoted, and ${handle?.version} is ${handle?.state}`)
-    }
-  }
-
-  #checkCode(what: string, code: string): void {
-    if (!(code in ERROR_TABLE)) this.problems.push(`${what} rejected with ${code}`)
-  }
-
-  /** A label that is loaded again has a new life, while the threads of the one before may still be ending. */
-  #observe({ component, from, to }: Transition): void {
-    const lives = this.#states.get(component) ?? []
-    this.#states.set(component, lives)
-    if (from === 'uninitialized') lives.push(from)
-    const life = lives.indexOf(from)
-    if (life === -1)
-      this.problems.push(`${component}: none of its lives is ${from}, they are ${lives.join(', ')}`)
-    else lives[life] = to
-    if (!TRANSITIONS[from].includes(to)) this.problems.push(`${component}: ${from} -> ${to}`)
+function configOf({ settings, models = [], onLoadError = 'throw' }: Program): RuntimeConfigInput {
+  const { batching, rooms = 0, minReplicas, ...rest } = settings
+  return {
+    models: models.map((name) => ({ name, version: '1', source: SOURCE, config: { minReplicas } })),
+    onLoadError,
+    restartBackoffMs: 10,
+    maxRestartBackoffMs: 100,
+    modelCleanupIntervalMs: 500,
+    probe: 'off',
+    batching: batching ? 'auto' : 'off',
+    memory: { budgetBytes: rooms === 0 ? 0 : Math.floor((rooms + 0.5) * ROOM_BYTES) },
+    ...rest,
   }
 }

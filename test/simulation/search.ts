@@ -1,0 +1,51 @@
+import fc from 'fast-check'
+import { programs } from './arbitraries.js'
+import type { Program } from './program.js'
+import { type Result, simulate } from './simulate.js'
+
+/** Shrinking ends after so long, with the smallest program that was found. */
+const SHRINK_MS = 60_000
+
+/** A program in which something was violated. */
+export interface Failure {
+  readonly seed: number
+  /** By which fast-check finds the program again from its seed. */
+  readonly path: string
+  readonly program: Program
+  readonly violations: readonly string[]
+}
+
+export interface Try {
+  readonly result: Result
+  readonly failure: Failure | undefined
+}
+
+/**
+ * Runs the program of a seed and, where something is violated in it, the smaller ones it comes down to; with
+ * `path` only the one at the end of that path. `onRun` is called with each before it runs.
+ */
+export async function tryProgram(seed: number, path = '', onRun: () => void = () => undefined): Promise<Try> {
+  let first: Result | undefined
+  const last: { violations: readonly string[] } = { violations: [] }
+  const property = fc.asyncProperty(programs, async (program) => {
+    onRun()
+    const result = await simulate(program)
+    first ??= result
+    if (result.violations.length === 0) return
+    last.violations = result.violations
+    throw new Error(result.violations.join('\n'))
+  })
+  const details = await fc.check(property, {
+    seed,
+    path,
+    numRuns: 1,
+    endOnFailure: path !== '',
+    interruptAfterTimeLimit: SHRINK_MS,
+    markInterruptAsFailure: false,
+  })
+  const result = first as Result
+  if (!details.failed || details.counterexample === null) return { result, failure: undefined }
+  const [program] = details.counterexample
+  const { violations } = await simulate(program)
+  return { result, failure: { seed, path: details.counterexamplePath ?? '', program, violations } }
+}

@@ -1,0 +1,198 @@
+import { errors } from '../../src/errors.js'
+import { encodeError } from '../../src/protocol/error-codec.js'
+import type { RunResult, RunShape, RunTask, SideDone, SideTask } from '../../src/protocol/messages.js'
+import type { Signature, TensorSpec } from '../../src/tensors/tensor.js'
+import { FakeHost, type FakeTask } from '../fixtures/fake-host.js'
+import { inputsOf } from '../fixtures/packs.js'
+import type { Conditions, SimulatedPool } from './conditions.js'
+import type { LoadFate, RunFate } from './program.js'
+
+const spec: TensorSpec = { name: 'x', type: 'float32', dims: [1] }
+const rows: TensorSpec = { ...spec, dims: ['batch'] }
+
+/** x -> y, of one element. */
+export const ALONE: Signature = { inputs: [spec], outputs: [{ ...spec, name: 'y' }] }
+/** The same of any number of rows, so that requests may share runs. */
+export const BATCHED: Signature = { inputs: [rows], outputs: [{ ...rows, name: 'y' }] }
+
+export interface HostEvents {
+  /** What the engine must not do. */
+  violated(what: string): void
+  happened(what: string): void
+  /** Whether a caller waits for the answer to one of these. */
+  isAwaited(xs: readonly number[]): boolean
+}
+
+/**
+ * A replica that does what the conditions of the world say, after a while. A load and a run are native code: the
+ * thread cannot be ended before they return, and may not be by anyone who still waits for them.
+ */
+export class SimulatedHost extends FakeHost {
+  readonly pool: SimulatedPool
+  readonly #conditions: Conditions
+  readonly #events: HostEvents
+  /** Stretches of the proof of batching that are left to do. */
+  #proofs = 0
+  /** Set while the task under way hangs. */
+  #thaw: (() => void) | undefined
+
+  constructor(pool: SimulatedPool, conditions: Conditions, events: HostEvents) {
+    super(pool.model, pool.version)
+    this.pool = pool
+    this.#conditions = conditions
+    this.#events = events
+    this.onTask = (task) => this.#begin(task)
+  }
+
+  get isHanging(): boolean {
+    return this.#thaw !== undefined
+  }
+
+  /** Lets a task that hangs return after all. */
+  thaw(): void {
+    this.#thaw?.()
+  }
+
+  /** The `x` of every request in the run under way. */
+  get xs(): number[] {
+    const message = this.task?.message
+    return message?.kind === 'run' ? valuesOf(message).flat() : []
+  }
+
+  override terminate(): Promise<void> {
+    const { task, xs } = this
+    if (!this.isTerminated && task !== undefined && !this.isHanging && this.#events.isAwaited(xs)) {
+      this.#events.violated(`${this.#name} was ended while callers waited for its run`)
+    }
+    return super.terminate()
+  }
+
+  override run(...args: Parameters<FakeHost['run']>): ReturnType<FakeHost['run']> {
+    this.#assertFree('run')
+    return super.run(...args)
+  }
+
+  override side(...args: Parameters<FakeHost['side']>): ReturnType<FakeHost['side']> {
+    this.#assertFree('side')
+    return super.side(...args)
+  }
+
+  /** The thread dies in the middle of its task, or between two. */
+  die(): void {
+    this.#conditions.died(this.pool, this.task === undefined ? [] : this.xs)
+    this.#thaw = undefined
+    this.#events.happened(`${this.#name} dies`)
+    this.exit()
+  }
+
+  get #name(): string {
+    return `a replica of pool ${this.pool.id} (${this.pool.model}@${this.pool.version})`
+  }
+
+  #assertFree(what: string): void {
+    if (this.task !== undefined) this.#events.violated(`${this.#name} got a ${what} inside of another task`)
+    if (this.isGone || this.isTerminated) this.#events.violated(`${this.#name} got a ${what} after its end`)
+  }
+
+  #begin(task: FakeTask): void {
+    const { message } = task
+    this.#events.happened(`pool ${this.pool.id} begins ${message.kind}`)
+    if (message.kind === 'release')
+      this.#after(task, this.#conditions.briefMs(), () => task.reply({ ok: true }))
+    else if (message.kind === 'load') this.#load(task)
+    else if (message.kind === 'side') this.#work(task, message)
+    else this.#runPack(task as FakeTask<RunTask>)
+  }
+
+  #load(task: FakeTask): void {
+    const fate = this.#conditions.loads.next()
+    if (fate !== 'loads') this.#conditions.spoilt(this.pool)
+    this.#end(task, fate, this.#conditions.loadMs(), () => {
+      if (fate === 'fails') task.fail(new errors.ERR_MODEL_LOAD('the file is damaged'))
+      else task.reply({ ok: true, signature: this.pool.signature })
+    })
+  }
+
+  /** One run after the other; what ends the thread, or makes it hang, does so in any of them. */
+  #runPack(task: FakeTask<RunTask>): void {
+    const { runs, buffer } = task.message
+    if (this.#conditions.loses('answer')) return
+    const fate = this.#conditions.runs.next()
+    const times = runs.map(() => this.#conditions.runMs())
+    const last = fate === 'dies' || fate === 'hangs' ? this.#conditions.below(runs.length) : runs.length - 1
+    const xs = valuesOf(task.message)
+    this.#conditions.began(this.pool, xs.flat(), fate)
+    this.runIndex = last
+    const ms = times.slice(0, last + 1).reduce((sum, each) => sum + each, 0)
+    this.#end(task, fate, ms, () => {
+      this.runIndex = runs.length - 1
+      const results = runs.map((shape, index) =>
+        this.#resultOf(shape, xs[index] as number[], fate, times[index] as number),
+      )
+      this.#proofs = Math.max(this.#proofs, 3)
+      task.reply({ ok: true, buffer, results, hasSideWork: this.pool.signature === BATCHED })
+    })
+  }
+
+  #resultOf({ rows, keep }: RunShape, xs: number[], fate: RunFate, ms: number): RunResult {
+    if (fate === 'fails') return { ok: false, error: encodeError(new errors.ERR_INFERENCE('the run failed')) }
+    const answers = xs.map((x) => ({ dims: [[1]], data: [this.#conditions.answer(x, this.pool).buffer] }))
+    if (rows === undefined) return { answer: answers[0] as (typeof answers)[0], ms }
+    const trial = typeof keep === 'object' ? { trial: { isTelling: true, reason: undefined } } : {}
+    return { answers, ms, fault: undefined, ...trial }
+  }
+
+  /** Finds the proof that requests can share runs, in three stretches. */
+  #work(task: FakeTask, { prove }: SideTask): void {
+    if (prove !== undefined) this.#proofs = 3
+    this.#after(task, this.#conditions.briefMs(), () => {
+      this.#proofs -= 1
+      const isOver = this.#proofs === 0
+      const done: SideDone = {
+        ok: true,
+        hasSideWork: this.#proofs > 0,
+        proof: isOver ? PROVEN : undefined,
+        trial: undefined,
+        checks: 0,
+        fault: undefined,
+      }
+      task.reply(done)
+    })
+  }
+
+  #end(task: FakeTask, fate: LoadFate | RunFate, ms: number, reply: () => void): void {
+    if (fate === 'hangs') {
+      this.#events.happened(`pool ${this.pool.id} hangs`)
+      this.#thaw = () => {
+        this.#thaw = undefined
+        if (this.task === task) reply()
+      }
+    } else {
+      this.#after(task, ms, fate === 'dies' ? () => this.die() : reply)
+    }
+  }
+
+  /** Unless the thread has died meanwhile. */
+  #after(task: FakeTask, ms: number, end: () => void): void {
+    this.#conditions.later(ms, () => {
+      if (this.task === task) end()
+    })
+  }
+}
+
+const PROVEN: SideDone['proof'] = {
+  state: 'proven',
+  plan: { inputs: [0], outputs: [0], padding: undefined },
+  maxRows: 8,
+  costs: [
+    { rows: 1, ms: 2 },
+    { rows: 8, ms: 4 },
+  ],
+  sample: [{ type: 'float32', dims: [1], data: new Float32Array(0) }],
+  paddingRefusal: undefined,
+}
+
+/** The `x` of every request of each run. */
+function valuesOf(task: RunTask): number[][] {
+  return inputsOf(ALONE, task).map(([x]) => Array.from(x?.data as Float32Array))
+}

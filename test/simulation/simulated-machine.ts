@@ -1,0 +1,161 @@
+import type { Prepared, PrepareOrder } from '../../src/artifacts/artifacts.js'
+import { errors } from '../../src/errors.js'
+import type { HostOrder, Ports } from '../../src/models/ports.js'
+import type { Logger } from '../../src/telemetry/logger.js'
+import { Shortfalls } from '../../src/telemetry/shortfalls.js'
+import type { Conditions, SimulatedPool } from './conditions.js'
+import type { SimulatedClock } from './simulated-clock.js'
+import { ALONE, BATCHED, type HostEvents, SimulatedHost } from './simulated-host.js'
+
+const MIB = 2 ** 20
+/** Of every model's file. */
+const MODEL_BYTES = MIB
+/** Of one replica: less than what is reserved for it. */
+const REPLICA_BYTES = 12 * MIB
+const REPLICAS = 2
+/** What a pool of two replicas is taken for before it was measured. */
+export const ROOM_BYTES = (REPLICAS + 1) * MODEL_BYTES + REPLICAS * REPLICA_BYTES
+
+export interface MachineOptions {
+  readonly clock: SimulatedClock
+  readonly conditions: Conditions
+  readonly events: HostEvents
+  readonly logger: Logger
+  readonly batching: boolean
+}
+
+/** Threads, files, processes and memory, none of which are there. */
+export class SimulatedMachine {
+  readonly hosts: SimulatedHost[] = []
+  /** Artifacts in use, each as often as it was handed out. */
+  readonly marks = new Map<string, number>()
+  readonly #options: MachineOptions
+  #pools = 0
+  #readings = 0
+  /** Rejects what is being prepared when the artifacts are closed. */
+  readonly #onClose: ((error: Error) => void)[] = []
+  #isClosed = false
+
+  constructor(options: MachineOptions) {
+    this.#options = options
+  }
+
+  get alive(): SimulatedHost[] {
+    return this.hosts.filter((host) => !host.isGone)
+  }
+
+  get heldBytes(): number {
+    return REPLICA_BYTES * this.alive.length
+  }
+
+  /** Lets every task return that hangs. */
+  thaw(): void {
+    for (const host of this.hosts) host.thaw()
+  }
+
+  /** The ports of a runtime to this machine. */
+  ports(): Ports {
+    const { clock, conditions, logger } = this.#options
+    const read = async (): Promise<{ pssBytes: number; anonymousBytes: number }> => {
+      await this.#after(conditions.briefMs())
+      this.#readings += 1
+      const bytes = this.heldBytes + conditions.pressureBytes
+      return { pssBytes: bytes, anonymousBytes: bytes }
+    }
+    return {
+      clock,
+      hosts: (order) => this.#hosts(order),
+      inspectSource: async (order) => {
+        const fate = conditions.sources.next()
+        await this.#after(conditions.briefMs())
+        if (fate === 'there') return { stamp: '1', isFile: true }
+        conditions.spoilt(order)
+        throw new errors.ERR_MODEL_LOAD('there is no such file')
+      },
+      artifacts: {
+        prepare: (order) => this.#prepare(order),
+        release: ({ entry }) => this.#release(entry?.key),
+        close: () => {
+          this.#isClosed = true
+          const error = new errors.ERR_RUNTIME_CLOSED('the artifacts are closed')
+          for (const reject of this.#onClose.splice(0)) reject(error)
+        },
+      },
+      trials: { run: async () => ({ state: 'nowhere' }), close: () => undefined },
+      meter: { read, recent: read, last: () => undefined },
+      reclaimer: {
+        reclaim: () => this.#after(conditions.briefMs()),
+        stats: () => ({ isTrimmed: false, isThresholdSet: false, reason: 'there is none here' }),
+        whileLoading: (_isMapped, load) => load(),
+        noteShortfall: () => undefined,
+      },
+      shortfalls: new Shortfalls(logger),
+      cores: REPLICAS,
+      memoryBytes: 2 ** 40,
+    }
+  }
+
+  #hosts({ model, version }: HostOrder): () => SimulatedHost {
+    const { conditions, events, batching } = this.#options
+    this.#pools += 1
+    const pool: SimulatedPool = { id: this.#pools, model, version, signature: batching ? BATCHED : ALONE }
+    return () => {
+      const host = new SimulatedHost(pool, conditions, events)
+      if (conditions.loses('thread')) host.terminate = () => new Promise(() => undefined)
+      this.hosts.push(host)
+      return host
+    }
+  }
+
+  async #prepare(order: PrepareOrder): Promise<Prepared> {
+    const { conditions } = this.#options
+    const fate = conditions.prepares.next()
+    if (fate === 'fails') conditions.spoilt(order)
+    await this.#interruptible(conditions.loadMs())
+    const plain: Prepared = {
+      entry: undefined,
+      bytes: MODEL_BYTES,
+      reason: 'there are none here',
+      build: undefined,
+    }
+    if (fate === 'fails') throw new errors.ERR_MODEL_LOAD('the file is damaged')
+    if (fate === 'ready') return this.#made(order)
+    if (fate !== 'later') return plain
+    const build = async (): Promise<Prepared> => {
+      const isFailing = conditions.below(6) === 0
+      await this.#interruptible(conditions.loadMs())
+      return isFailing ? plain : this.#made(order)
+    }
+    return { ...plain, build }
+  }
+
+  #made({ model, version }: PrepareOrder): Prepared {
+    const key = `${model}@${version}`
+    this.marks.set(key, (this.marks.get(key) ?? 0) + 1)
+    const entry = { key, folder: '/artifacts', form: 'external' as const, files: [], rejected: [] }
+    return { entry, bytes: MODEL_BYTES, reason: undefined, build: undefined }
+  }
+
+  async #release(key: string | undefined): Promise<void> {
+    if (key === undefined) return
+    await this.#after(this.#options.conditions.briefMs())
+    const count = (this.marks.get(key) ?? 0) - 1
+    if (count < 0) this.#options.events.violated(`the artifact ${key} was released more often than taken`)
+    if (count === 0) this.marks.delete(key)
+    else this.marks.set(key, count)
+  }
+
+  /** Now and then what is under way comes to its end although the artifacts were closed. */
+  #interruptible(ms: number): Promise<void> {
+    if (this.#isClosed) return Promise.reject(new errors.ERR_RUNTIME_CLOSED('the artifacts are closed'))
+    if (this.#options.conditions.below(4) === 0) return this.#after(ms)
+    return new Promise((resolve, reject) => {
+      this.#onClose.push(reject)
+      this.#options.conditions.later(ms, resolve)
+    })
+  }
+
+  #after(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#options.conditions.later(ms, resolve))
+  }
+}

@@ -1,0 +1,31 @@
+import { type LifecycleState, TRANSITIONS, type Transition } from '../../src/lifecycle/states.js'
+
+/** The lives of all components, as their transitions tell of them. */
+export class Transitions {
+  readonly #lives = new Map<string, LifecycleState[]>()
+  readonly #violated: (what: string) => void
+
+  constructor(violated: (what: string) => void) {
+    this.#violated = violated
+  }
+
+  /** A label that is loaded again has a new life, while the threads of the one before may still be ending. */
+  observe({ component, from, to }: Transition): void {
+    const lives = this.#lives.get(component) ?? []
+    this.#lives.set(component, lives)
+    if (from === 'uninitialized') lives.push(from)
+    const life = lives.indexOf(from)
+    if (life === -1)
+      this.#violated(`${component} goes from ${from} to ${to}, and none of its lives is ${from}`)
+    else lives[life] = to
+    if (!TRANSITIONS[from].includes(to)) this.#violated(`${component} goes from ${from} to ${to}`)
+  }
+
+  /** What must hold once all is closed. */
+  checkEnd(): void {
+    for (const [component, lives] of this.#lives) {
+      const open = lives.filter((state) => state !== 'stopped' && state !== 'error')
+      if (open.length > 0) this.#violated(`${component} is ${open.join(' and ')} at the end`)
+    }
+  }
+}

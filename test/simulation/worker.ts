@@ -1,0 +1,68 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Program } from './program.js'
+import { seedOf } from './random.js'
+import { type Failure, tryProgram } from './search.js'
+import { simulate } from './simulate.js'
+
+/** What one process is to run. */
+export type Order =
+  | {
+      readonly kind: 'search'
+      readonly seed: number
+      readonly first: number
+      readonly every: number
+      readonly steps: number
+    }
+  | { readonly kind: 'path'; readonly seed: number; readonly path: string }
+  | { readonly kind: 'program'; readonly program: Program }
+
+/** What it reports. */
+export type Report =
+  /** Sent before each run, so that one that never ends is known. */
+  | { readonly kind: 'begins'; readonly seed: number }
+  | { readonly kind: 'ran'; readonly steps: number }
+  | {
+      readonly kind: 'failed'
+      readonly failure: Omit<Failure, 'path'> & { readonly path: string | undefined }
+    }
+  | { readonly kind: 'traced'; readonly lines: readonly string[]; readonly hash: string }
+
+const send = (report: Report): void => void process.send?.(report)
+
+process.once('message', async (order: Order) => {
+  if (order.kind === 'search') await search(order)
+  else if (order.kind === 'path') await runSeed(order.seed, order.path)
+  else await runProgram(order.program, undefined)
+  process.disconnect()
+})
+
+async function search({ seed, first, every, steps }: Extract<Order, { kind: 'search' }>): Promise<void> {
+  // Nobody reads the traces of errors here; a program that is run again has them.
+  Error.stackTraceLimit = 0
+  let left = steps
+  for (let index = first; left > 0; index += every) {
+    const result = await runSeed(seedOf(seed, index))
+    if (result === undefined) return
+    left -= result
+  }
+}
+
+/** Returns the steps of the program; undefined if something was violated. */
+async function runSeed(seed: number, path?: string): Promise<number | undefined> {
+  const onRun = (): void => send({ kind: 'begins', seed })
+  onRun()
+  await nextTurn()
+  const { result, failure } = await tryProgram(seed, path, onRun)
+  send({ kind: 'ran', steps: result.steps })
+  if (failure === undefined) return result.steps
+  if (path === undefined) send({ kind: 'failed', failure })
+  else await runProgram(failure.program, path, seed)
+  return undefined
+}
+
+async function runProgram(program: Program, path: string | undefined, seed = program.seed): Promise<void> {
+  const { violations, steps, lines, hash } = await simulate(program, true)
+  send({ kind: 'ran', steps })
+  send({ kind: 'traced', lines, hash })
+  if (violations.length > 0) send({ kind: 'failed', failure: { seed, path, program, violations } })
+}
