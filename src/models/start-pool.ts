@@ -108,6 +108,9 @@ function failed(serving: Serving, version: ModelVersion, pool: VersionPool, caus
   // A drain under way sees the pool off itself, and so does what has put another in its place.
   if (version.pool !== pool || version.machine.is('stopping')) return
   version.pool = undefined
+  serving.clock.clear(version.idleTimer)
+  version.trial?.cancel()
+  version.trial = undefined
   const ending = endPool(serving, pool, drainTimeoutOf(serving, version), () => cause)
   inBackground(serving, ending, 'the end of a pool')
   version.machine.to('error', 'crash budget', cause)
