@@ -104,7 +104,7 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
     this.#addHealthChecks()
   }
 
-  /** Returns a runtime over `ports`; its startup has not begun. @internal */
+  /** Returns a runtime over `ports`, for simulations and tests; its startup has not begun. @internal */
   static over(ports: Ports, config: RuntimeConfig, logger: Logger): Runtime {
     return new Runtime(ports, config, logger)
   }

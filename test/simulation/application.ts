@@ -17,6 +17,8 @@ const MAX_MS = 30
 
 /** What an application has beside its models: resources, handlers, requests of its own. */
 export class Application {
+  /** Whether it has ever had a resource or a handler. */
+  isUsed = false
   /** Requests of its own: those that have begun, and those that have ended. */
   begun = 0
   ended = 0
@@ -76,6 +78,7 @@ export class Application {
   }
 
   initialize({ name, fate }: ActionOf<'initialize'>): void {
+    this.isUsed = true
     this.#fates.set(name, fate)
     const resourceType = name === 'pool' ? 'pool' : 'plain'
     const dependsOn = name === 'cache' && this.#isRunning('db') ? { dependsOn: ['db'] } : {}
@@ -126,6 +129,7 @@ export class Application {
   addHandler({ fate, timeoutMs }: ActionOf<'addHandler'>): void {
     const { lifecycle } = this.#runtime
     if (lifecycle.state !== 'running') return
+    this.isUsed = true
     lifecycle.addShutdownHandler(({ signal }) => this.#act(fate, signal), { timeoutMs })
   }
 

@@ -14,12 +14,14 @@ export interface Arguments {
   /** To be run instead of those that follow from a seed. */
   readonly program: Program | undefined
   readonly workers: number
+  /** Whether a program that fails is reported as it is, without the search for a smaller one. */
+  readonly whole: boolean
   /** Whether all that happens in a single program is printed. */
   readonly trace: boolean
 }
 
-export const USAGE = `npm run simulate -- [--seed S] [--steps N] [--workers W]   random programs, N steps of them
-npm run simulate -- --seed S --path P [--trace]             one program, as a failure has printed it
+export const USAGE = `npm run simulate -- [--seed S] [--steps N] [--workers W] [--whole]   random programs, N steps of them
+npm run simulate -- --seed S --path P [--trace]                       one program, as a failure has printed it
 npm run simulate -- --program FILE [--trace]                a program from a JSON file`
 
 /** @throws Error with a message for the user. */
@@ -33,9 +35,10 @@ export function parseArguments(args: readonly string[]): Arguments {
       program: { type: 'string' },
       workers: { type: 'string' },
       trace: { type: 'boolean', default: false },
+      whole: { type: 'boolean', default: false },
     },
   })
-  const { path, program, trace } = values
+  const { path, program, trace, whole } = values
   const isSingle = path !== undefined || program !== undefined
   if (path !== undefined && values.seed === undefined)
     throw new Error('--path needs the --seed that it belongs to')
@@ -44,8 +47,8 @@ export function parseArguments(args: readonly string[]): Arguments {
   }
   if (path !== undefined && !/^\d+(:\d+)*$/.test(path))
     throw new Error(`--path ${path} is not of the form 0:1:2`)
-  if (isSingle && (values.steps ?? values.workers) !== undefined) {
-    throw new Error('--steps and --workers are for random programs, not for a single one')
+  if (isSingle && (whole || (values.steps ?? values.workers) !== undefined)) {
+    throw new Error('--steps, --workers and --whole are for random programs, not for a single one')
   }
   if (trace && !isSingle) throw new Error('--trace is for a single program: give --path or --program')
   return {
@@ -55,6 +58,7 @@ export function parseArguments(args: readonly string[]): Arguments {
     program: program === undefined ? undefined : readProgram(program),
     workers: isSingle ? 1 : (numberOf('workers', values.workers, 1, 64) ?? 2),
     trace,
+    whole,
   }
 }
 

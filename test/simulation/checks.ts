@@ -61,7 +61,12 @@ export function checkCalm(world: World): void {
   const { callers, operations, machine, runtime } = world
   callers.checkEnd()
   operations.checkEnd()
-  const served = runtime.models.listModels().reduce((sum, { stats }) => sum + (stats.pool?.replicas ?? 0), 0)
+  const models = runtime.models.listModels()
+  for (const { name, version, state } of models) {
+    const isOnItsWay = state === 'initializing' || state === 'starting' || state === 'stopping'
+    if (isOnItsWay) world.violated(`${name}@${version} is ${state}, and nothing is under way`)
+  }
+  const served = models.reduce((sum, { stats }) => sum + (stats.pool?.replicas ?? 0), 0)
   if (machine.alive.length !== served) {
     world.violated(`${machine.alive.length} threads are there, and ${served} serve`)
   }
@@ -71,10 +76,13 @@ export function checkCalm(world: World): void {
 
 /** What must hold the moment a close is over. */
 export function checkClosed(world: World): void {
-  const { callers, hosts, runtime } = world
+  const { callers, hosts, runtime, machine, application, clock } = world
   callers.checkEnd()
   const left = hosts.filter((host) => !host.isGone && !host.isDetached)
   if (left.length > 0) world.violated(`${left.length} threads are left`)
+  // What the machine, or the application, has not returned from in time has timers of its own.
+  const isWhole = machine.alive.length + machine.busy === 0 && !application.isUsed
+  if (isWhole && clock.pending > 0) world.violated(`${clock.pending} timers are left`)
   if (runtime.state !== 'stopped' && runtime.state !== 'error')
     world.violated(`the runtime is ${runtime.state}`)
 }
@@ -86,7 +94,7 @@ export function checkEnd(world: World): void {
   operations.checkEnd()
   application.checkEnd()
   transitions.checkEnd()
-  if (clock.pending > 0) world.violated(`${clock.pending} timers are left`)
+  if (clock.pending > 0) world.violated(`${clock.pending} timers are still left`)
   if (machine.alive.length > 0) world.violated(`${machine.alive.length} threads never ended`)
   for (const [key, count] of machine.marks)
     world.violated(`the artifact ${key} is still in use, ${count} times`)

@@ -44,7 +44,7 @@ class Simulation {
   }
 
   #orders(): Order[] {
-    const { seed, steps, path, program, workers } = this.#args
+    const { seed, steps, path, program, workers, whole } = this.#args
     if (program !== undefined) return [{ kind: 'program', program }]
     if (path !== undefined) return [{ kind: 'path', seed, path }]
     console.log(`seed ${seed}`)
@@ -55,6 +55,7 @@ class Simulation {
       first,
       every: workers,
       steps: share,
+      shrinks: !whole,
     }))
   }
 

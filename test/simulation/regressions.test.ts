@@ -39,6 +39,29 @@ const PROGRAMS: Record<string, Omit<Program, 'seed'>> = {
     ],
     closeMs: 0,
   },
+  'a version whose replicas die too often leaves no timer': {
+    settings: { ...SETTINGS, crashBudget: 0, modelIdleMs: 60 },
+    models: ['a'],
+    commands: [
+      { kind: 'crash', pick: 0 },
+      { kind: 'turns', count: 1 },
+    ],
+    closeMs: 0,
+  },
+  'a version whose replicas die too often keeps no inputs for its artifact': {
+    settings: { ...SETTINGS, crashBudget: 0 },
+    commands: [
+      { kind: 'prepares', fate: 'later', count: 1 },
+      { kind: 'load', model: 'a', version: '1' },
+      { kind: 'wait', ms: 90 },
+      { kind: 'predict', model: 'a' },
+      { kind: 'wait', ms: 15 },
+      { kind: 'crash', pick: 0 },
+      { kind: 'wait', ms: 0 },
+      { kind: 'turns', count: 1 },
+    ],
+    closeMs: 0,
+  },
   'a close is not over before a replica that could not be started has ended, or is given up': {
     settings: { ...SETTINGS, loadTimeoutMs: 50, crashBudget: 1 },
     models: ['a'],

@@ -20,15 +20,26 @@ export interface Try {
   readonly failure: Failure | undefined
 }
 
+export interface TryOptions {
+  readonly path?: string | undefined
+  /** Whether smaller programs are tried after a failure. */
+  readonly shrinks?: boolean
+  /** Called before each run. */
+  readonly onRun?: () => void
+}
+
 /**
  * Runs the program of a seed and, where something is violated in it, the smaller ones it comes down to; with
- * `path` only the one at the end of that path. `onRun` is called with each before it runs.
+ * `path` only the one at the end of that path.
  */
-export async function tryProgram(seed: number, path = '', onRun: () => void = () => undefined): Promise<Try> {
+export async function tryProgram(
+  seed: number,
+  { path = '', shrinks = true, onRun }: TryOptions,
+): Promise<Try> {
   let first: Result | undefined
   const last: { violations: readonly string[] } = { violations: [] }
   const property = fc.asyncProperty(programs, async (program) => {
-    onRun()
+    onRun?.()
     const result = await simulate(program)
     first ??= result
     if (result.violations.length === 0) return
@@ -39,7 +50,7 @@ export async function tryProgram(seed: number, path = '', onRun: () => void = ()
     seed,
     path,
     numRuns: 1,
-    endOnFailure: path !== '',
+    endOnFailure: !shrinks || path !== '',
     interruptAfterTimeLimit: SHRINK_MS,
     markInterruptAsFailure: false,
   })

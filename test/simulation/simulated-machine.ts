@@ -30,9 +30,10 @@ export class SimulatedMachine {
   readonly hosts: SimulatedHost[] = []
   /** Artifacts in use, each as often as it was handed out. */
   readonly marks = new Map<string, number>()
+  /** Calls of ports that have not returned. */
+  busy = 0
   readonly #options: MachineOptions
   #pools = 0
-  #readings = 0
   /** Rejects what is being prepared when the artifacts are closed. */
   readonly #onClose: ((error: Error) => void)[] = []
   #isClosed = false
@@ -59,7 +60,6 @@ export class SimulatedMachine {
     const { clock, conditions, logger } = this.#options
     const read = async (): Promise<{ pssBytes: number; anonymousBytes: number }> => {
       await this.#after(conditions.briefMs())
-      this.#readings += 1
       const bytes = this.heldBytes + conditions.pressureBytes
       return { pssBytes: bytes, anonymousBytes: bytes }
     }
@@ -159,6 +159,12 @@ export class SimulatedMachine {
   }
 
   #after(ms: number): Promise<void> {
-    return new Promise((resolve) => this.#options.conditions.later(ms, resolve))
+    this.busy += 1
+    return new Promise((resolve) => {
+      this.#options.conditions.later(ms, () => {
+        this.busy -= 1
+        resolve()
+      })
+    })
   }
 }

@@ -12,6 +12,7 @@ export type Order =
       readonly first: number
       readonly every: number
       readonly steps: number
+      readonly shrinks: boolean
     }
   | { readonly kind: 'path'; readonly seed: number; readonly path: string }
   | { readonly kind: 'program'; readonly program: Program }
@@ -36,23 +37,29 @@ process.once('message', async (order: Order) => {
   process.disconnect()
 })
 
-async function search({ seed, first, every, steps }: Extract<Order, { kind: 'search' }>): Promise<void> {
+async function search({
+  seed,
+  first,
+  every,
+  steps,
+  shrinks,
+}: Extract<Order, { kind: 'search' }>): Promise<void> {
   // Nobody reads the traces of errors here; a program that is run again has them.
   Error.stackTraceLimit = 0
   let left = steps
   for (let index = first; left > 0; index += every) {
-    const result = await runSeed(seedOf(seed, index))
+    const result = await runSeed(seedOf(seed, index), undefined, shrinks)
     if (result === undefined) return
     left -= result
   }
 }
 
 /** Returns the steps of the program; undefined if something was violated. */
-async function runSeed(seed: number, path?: string): Promise<number | undefined> {
+async function runSeed(seed: number, path?: string, shrinks = true): Promise<number | undefined> {
   const onRun = (): void => send({ kind: 'begins', seed })
   onRun()
   await nextTurn()
-  const { result, failure } = await tryProgram(seed, path, onRun)
+  const { result, failure } = await tryProgram(seed, { path, shrinks, onRun })
   send({ kind: 'ran', steps: result.steps })
   if (failure === undefined) return result.steps
   if (path === undefined) send({ kind: 'failed', failure })
