@@ -9,9 +9,10 @@ export interface Fault {
 
 export const FAULTS: readonly Fault[] = [
   {
-    name: 'a pool with a new artifact that takes the place of one that has gone meanwhile',
-    file: 'src/models/artifact-adoption.ts',
-    text: `      if (!this.#isAsBefore || !next.isOpen) return
+    name: 'a load that does not look again whether its replicas live',
+    file: 'src/models/model-version.ts',
+    text: `    // Its replicas have died meanwhile, more often than they may.
+    if (this.#served !== served) throw this.#machine.cause
 `,
     replacement: '',
   },

@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { holdLock } from '../../src/models/locks.js'
 import { checkCalm, checkClosed, checkEnd, checkStep } from './checks.js'
 import { replaceGlobals } from './globals.js'
 import type { Command, Program } from './program.js'
@@ -27,11 +28,11 @@ export interface Result {
 }
 
 /** Runs a program, and tells what was violated. */
-export async function simulate(program: Program, keepsTrace = false): Promise<Result> {
+export async function simulate(program: Program, keepsTrace = false, hold = holdLock): Promise<Result> {
   const chance = new Random(program.seed)
   const clock = new SimulatedClock(chance)
   const restore = replaceGlobals(clock, chance)
-  const world = new World(program, chance, clock, keepsTrace)
+  const world = new World(program, chance, clock, keepsTrace, hold)
   const unhandled = (error: unknown): void => world.violated(`nobody has handled: ${(error as Error)?.stack}`)
   const warned = (warning: Error): void => world.violated(`a warning: ${warning.message}`)
   process.on('unhandledRejection', unhandled)

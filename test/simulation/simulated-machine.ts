@@ -1,6 +1,7 @@
 import type { Prepared, PrepareOrder } from '../../src/artifacts/artifacts.js'
 import { errors } from '../../src/errors.js'
 import { GcBallast } from '../../src/memory/gc-ballast.js'
+import type { HoldLock } from '../../src/models/locks.js'
 import type { HostOrder, Ports } from '../../src/models/ports.js'
 import type { Logger } from '../../src/telemetry/logger.js'
 import { Shortfalls } from '../../src/telemetry/shortfalls.js'
@@ -23,6 +24,7 @@ export interface MachineOptions {
   readonly events: HostEvents
   readonly logger: Logger
   readonly batching: boolean
+  readonly hold: HoldLock
 }
 
 /** Threads, files, processes and memory, none of which are there. */
@@ -95,6 +97,7 @@ export class SimulatedMachine {
       shortfalls: new Shortfalls(logger),
       cores: REPLICAS,
       memoryBytes: 2 ** 40,
+      hold: this.#options.hold,
     }
   }
 

@@ -1,5 +1,6 @@
 import { parseOptions, type RuntimeConfigInput, runtimeSchema } from '../../src/config.js'
 import type { Transition } from '../../src/lifecycle/states.js'
+import type { HoldLock } from '../../src/models/locks.js'
 import { Runtime } from '../../src/runtime.js'
 import { type Line, testLogger } from '../fixtures/test-logger.js'
 import { Application } from './application.js'
@@ -47,7 +48,7 @@ export class World {
   readonly #listeners: readonly Listening[]
   readonly #effects: Effects
 
-  constructor(program: Program, chance: Random, clock: SimulatedClock, keepsTrace: boolean) {
+  constructor(program: Program, chance: Random, clock: SimulatedClock, keepsTrace: boolean, hold: HoldLock) {
     const { settings, listeners = [], flaw } = program
     this.settings = settings
     this.clock = clock
@@ -63,6 +64,7 @@ export class World {
       events: { violated, happened, isAwaited },
       logger,
       batching: settings.batching ?? false,
+      hold,
     })
     const config = parseOptions(runtimeSchema, configOf(program), 'World')
     this.runtime = Runtime.over(this.machine.ports(), config, logger)
