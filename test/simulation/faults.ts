@@ -74,13 +74,6 @@ export const FAULTS: readonly Fault[] = [
     replacement: `      dispose: async () => undefined,`,
   },
   {
-    name: 'a superseded swap that is promoted all the same',
-    file: 'src/models/swap-plan.ts',
-    text: `  if (swap.isSuperseded && !isVacated) return 'superseded'
-`,
-    replacement: '',
-  },
-  {
     name: 'room that stays reserved after a load that fails',
     file: 'src/models/start-pool.ts',
     text: `    load?.change.end()

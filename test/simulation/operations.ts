@@ -44,7 +44,7 @@ export type Operation = keyof typeof CODES
 
 /** The calls of the runtime that are not requests, and what has become of them. */
 export class Operations {
-  readonly #open = new Map<number, Operation>()
+  readonly #open = new Map<number, { readonly operation: Operation; readonly target: string | undefined }>()
   readonly #violated: (what: string) => void
   readonly #happened: (what: string) => void
   #count = 0
@@ -54,11 +54,19 @@ export class Operations {
     this.#happened = happened
   }
 
-  /** Follows a call; `done` is called with what it resolves with. */
-  follow<T>(operation: Operation, promise: Promise<T>, done: (value: T) => void = () => undefined): void {
+  /**
+   * Follows a call; `done` is called with what it resolves with. `target` is the version that it is to make
+   * active, as `model@version`, or the model where the runtime knows which.
+   */
+  follow<T>(
+    operation: Operation,
+    promise: Promise<T>,
+    done: (value: T) => void = () => undefined,
+    target?: string,
+  ): void {
     this.#count += 1
     const id = this.#count
-    this.#open.set(id, operation)
+    this.#open.set(id, { operation, target })
     promise.then(
       (value) => {
         this.#settled(id, operation, 'done')
@@ -74,8 +82,16 @@ export class Operations {
     )
   }
 
+  /** Whether a call is under way that may make this version active. */
+  isWanted(model: string, version: string): boolean {
+    for (const { operation, target } of this.#open.values()) {
+      if (operation === 'startup' || target === model || target === `${model}@${version}`) return true
+    }
+    return false
+  }
+
   checkEnd(): void {
-    for (const [id, operation] of this.#open) this.#violated(`call ${id} (${operation}) never settled`)
+    for (const [id, { operation }] of this.#open) this.#violated(`call ${id} (${operation}) never settled`)
   }
 
   #settled(id: number, operation: Operation, result: string): void {

@@ -135,14 +135,16 @@ export class World {
         operations.follow(
           'load',
           models.loadModel({ name: model, version, source, promote, config: { minReplicas } }),
+          undefined,
+          `${model}@${version}`,
         ),
       swap: ({ model, version, drainsFirst, oldVersion }) => {
         const swapStrategy = drainsFirst ? 'resource-preserving' : 'parallel'
         const options = { name: model, newVersion: version, source, config: { swapStrategy } as const }
         const swap = models.hotSwapModel({ ...options, ...(oldVersion !== undefined && { oldVersion }) })
-        operations.follow('swap', swap, drained)
+        operations.follow('swap', swap, drained, `${model}@${version}`)
       },
-      rollback: ({ model }) => operations.follow('rollback', models.rollback(model), drained),
+      rollback: ({ model }) => operations.follow('rollback', models.rollback(model), drained, model),
       evict: ({ maxAgeMs }) => operations.follow('evict', models.cleanupUnusedModels({ maxAgeMs })),
       unload: ({ model, version }) => {
         conditions.spoilt({ model })
@@ -212,6 +214,7 @@ export class World {
       this.#hear('transition')
     })
     runtime.on('promoted', ({ model, to }) => {
+      if (!this.operations.isWanted(model, to)) this.violated(`${model}@${to} was promoted, for no call`)
       const handle = runtime.models.getModel(model)
       if (handle?.version !== to || handle.state !== 'running') {
         this.violated(`${model}@${to} was promoted, and ${handle?.version} is ${handle?.state}`)

@@ -267,7 +267,9 @@ describe.each([
   'CONTRIBUTING.md',
   'SECURITY.md',
   'CHANGELOG.md',
-  ...readdirSync(`${root}docs`).map((file) => `docs/${file}`),
+  ...readdirSync(`${root}docs`, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.md'))
+    .map((file) => `docs/${file}`),
 ])('%s', (page) => {
   it('links to sections and files that are there', () => {
     const isThere = (link: string): boolean => {
