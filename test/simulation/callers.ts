@@ -189,7 +189,10 @@ export class Callers {
       ],
       ERR_MODEL_NOT_FOUND: [!isKnown, 'but the model is known'],
       ERR_VERSION_NOT_FOUND: [!isKnown, 'but the version is known'],
-      ERR_MODEL_UNAVAILABLE: [true, ''],
+      ERR_MODEL_UNAVAILABLE: [
+        !isKnown || isSpoilt || (settings.rooms ?? 0) > 0,
+        'although nothing has happened to its model',
+      ],
     }
     const [isRight, why] = reasons[code] ?? [false, 'which is no answer to a request']
     return isRight ? undefined : why
