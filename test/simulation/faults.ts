@@ -183,15 +183,6 @@ export const FAULTS: readonly Fault[] = [
 `,
   },
   {
-    name: 'the time on standby that is not over when the version is active again',
-    file: 'src/models/model-version.ts',
-    text: `  promote(trigger: string, commit?: () => void): void {
-    this.#context.clock.clear(this.#standbyTimer)
-`,
-    replacement: `  promote(trigger: string, commit?: () => void): void {
-`,
-  },
-  {
     name: 'a replica that could not be started and that a close does not wait for',
     file: 'src/pools/replica-set.ts',
     text: `...this.#departures.ending, ...this.#unstarted]`,

@@ -1,5 +1,6 @@
 import { parseOptions, type RuntimeConfigInput, runtimeSchema } from '../../src/config.js'
 import type { Transition } from '../../src/lifecycle/states.js'
+import type { SwapResult } from '../../src/models/hot-swap.js'
 import type { HoldLock } from '../../src/models/locks.js'
 import { Runtime } from '../../src/runtime.js'
 import { type Line, testLogger } from '../fixtures/test-logger.js'
@@ -142,7 +143,13 @@ export class World {
         const swapStrategy = drainsFirst ? 'resource-preserving' : 'parallel'
         const options = { name: model, newVersion: version, source, config: { swapStrategy } as const }
         const swap = models.hotSwapModel({ ...options, ...(oldVersion !== undefined && { oldVersion }) })
-        operations.follow('swap', swap, drained, `${model}@${version}`)
+        const swapped = (result: SwapResult): void => {
+          if (oldVersion !== undefined && result.from !== oldVersion) {
+            this.violated(`a swap from ${oldVersion} only was one from ${result.from}`)
+          }
+          drained(result)
+        }
+        operations.follow('swap', swap, swapped, `${model}@${version}`)
       },
       rollback: ({ model }) => operations.follow('rollback', models.rollback(model), drained, model),
       evict: ({ maxAgeMs }) => operations.follow('evict', models.cleanupUnusedModels({ maxAgeMs })),
