@@ -24,8 +24,15 @@ export interface Adopter {
   change<T>(work: () => Promise<T>): Promise<T>
   createPool(prepared: Prepared): VersionPool
   makeRoom(): Promise<boolean>
+}
+
+/** The pool of that version, which can be exchanged. */
+export interface Exchangeable {
+  readonly pool: VersionPool
+  /** Offers no more requests: there are samples enough. */
+  stopSampling(): void
   /** Takes requests with `next` from now on. */
-  exchangePool(next: VersionPool): void
+  exchange(next: VersionPool): void
 }
 
 /**
@@ -36,15 +43,17 @@ export interface Adopter {
 export class ArtifactAdoption {
   readonly #context: ModelContext
   readonly #version: Adopter
+  readonly #served: Exchangeable
   readonly #pool: VersionPool
   readonly #build: Build
   readonly #trial: ArtifactTrial
 
-  /** @param pool serves `version` without the artifact. */
-  constructor(context: ModelContext, version: Adopter, pool: VersionPool, build: Build) {
+  /** @param served serves `version` without the artifact. */
+  constructor(context: ModelContext, version: Adopter, served: Exchangeable, build: Build) {
     this.#context = context
     this.#version = version
-    this.#pool = pool
+    this.#served = served
+    this.#pool = served.pool
     this.#build = build
     this.#trial = new ArtifactTrial(context.clock, (samples) => {
       const adopted = context.scope.runInAsyncScope(() => this.#adopt(samples))
@@ -65,6 +74,7 @@ export class ArtifactAdoption {
   async #adopt(samples: readonly (readonly Tensor[])[]): Promise<void> {
     const { closing, events, logger, shortfalls } = this.#context
     const { record } = this.#version
+    this.#served.stopSampling()
     try {
       const built = await this.#build(samples).finally(() => shortfalls.tell())
       if (built.entry !== undefined) await this.#version.change(() => this.#exchange(built))
@@ -93,7 +103,7 @@ export class ArtifactAdoption {
       await next.whenServing(this.#pool.servingCount)
       if (!this.#isAsBefore || !next.isOpen) return
       endings.handOver(next)
-      this.#version.exchangePool(next)
+      this.#served.exchange(next)
       record.note({ artifact: artifactStatsOf(built) })
       // Its requests have all the time they need: no caller waits for its end.
       this.#end(this.#pool, MAX_TIMER_MS)

@@ -4,7 +4,7 @@ import type { ModelContext } from './context.js'
 import { otherHash } from './repository.js'
 import type { VersionRecord } from './version-record.js'
 
-/** Whether a version is read by the loader of ONNX files. */
+/** Returns true if the loader of ONNX files reads the version. */
 export function hasBuiltInLoader({ loaders }: ModelContext, { spec }: VersionRecord): boolean {
   return loaders.has(spec.modelType) && loaders.get(spec.modelType) === undefined
 }
@@ -21,7 +21,7 @@ export async function checkSource(context: ModelContext, version: VersionRecord)
     isOnnx,
     knownStamp,
   })
-  // What another loader reads beside its source is not known, nor what it finds in a folder.
+  // Another loader may read more than its source, and any part of a folder.
   if (isOnnx || version.facts.files !== undefined) return
   version.note({ files: isFile ? [{ name: '', stamp, sha256 }] : [] })
 }

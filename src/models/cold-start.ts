@@ -5,7 +5,7 @@ import { type LoadFailure, planAfterColdStart, planColdStart, planReload } from 
 import { assertOpen, type ModelContext } from './context.js'
 import type { Model } from './model.js'
 import type { ModelVersion } from './model-version.js'
-import { retire } from './promotion.js'
+import { retireInTurn } from './promotion.js'
 
 /** Gives versions that requests have found without a pool one again. */
 export class ColdStarts {
@@ -46,11 +46,12 @@ export class ColdStarts {
   async #load(model: Model, version: ModelVersion, isPlain: boolean): Promise<void> {
     const { cause: failure } = version
     const hasSuccessor = this.successorOf(version) !== version
+    const isKnown = model.find(version.spec.version) === version
     // A refusal is for the requests of this version, which a successor's are not.
-    const refusal = hasSuccessor ? undefined : version.sharedLoad.takeRefusal()
+    const refusal = isKnown && !hasSuccessor ? version.sharedLoad.takeRefusal() : undefined
     const action = planColdStart({
       state: version.state,
-      isKnown: model.find(version.spec.version) === version,
+      isKnown,
       hasSuccessor,
       isRefused: refusal !== undefined,
       failure: this.#failureOf(version),
@@ -67,7 +68,7 @@ export class ColdStarts {
   /** After the waiting requests have been admitted, which happens in microtasks. */
   #retireSoon(model: Model, version: ModelVersion): void {
     this.#context.clock.setImmediate(() =>
-      inBackground(this.#context, retire(model, version, 'no longer active'), 'the end of a version'),
+      inBackground(this.#context, retireInTurn(model, version, 'no longer active'), 'the end of a version'),
     )
   }
 

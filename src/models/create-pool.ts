@@ -80,7 +80,7 @@ function poolOf(
       batching: batchingOf(context, version, prepared),
     },
     {
-      // Of each replica with what is known of the files by then.
+      // Each replica is given the files that are known by then.
       get task() {
         return { ...task, files: version.facts.files }
       },

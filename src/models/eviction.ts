@@ -17,16 +17,17 @@ export class Evictor implements Neighbours {
 
   /** Evicts each version that is unused for its own limit. */
   async evictIdle(trigger: string): Promise<UnloadReport[]> {
-    return this.#evictAll((version) => idleLimitOf(this.#context, version.record), trigger)
+    const limitOf = ({ record }: ModelVersion): number | undefined => idleLimitOf(this.#context, record)
+    return this.#evictAll(this.#catalogue.versions(), limitOf, trigger)
   }
 
   /** Evicts each version that is unused for `maxAgeMs`. */
   async evictUnused(maxAgeMs: number, trigger: string): Promise<UnloadReport[]> {
-    return this.#evictAll(() => maxAgeMs, trigger)
+    return this.#evictAll(this.#catalogue.versions(), () => maxAgeMs, trigger)
   }
 
   async evictIfIdle(version: ModelVersion, maxAgeMs: number): Promise<void> {
-    await this.#evictAll((other) => (other === version ? maxAgeMs : undefined), 'idle')
+    await this.#evictAll([version], () => maxAgeMs, 'idle')
   }
 
   /** Waits for memory that is about to come back, else evicts; resolves with false if it can do neither. */
@@ -51,11 +52,12 @@ export class Evictor implements Neighbours {
 
   /** Those that are to keep some replicas keep them. */
   async #evictAll(
+    versions: readonly ModelVersion[],
     limitOf: (version: ModelVersion) => number | undefined,
     trigger: string,
   ): Promise<UnloadReport[]> {
     const actionOf = (version: ModelVersion) => planIdle(this.#holder(version), limitOf(version))
-    const unused = this.#catalogue.versions().filter((version) => actionOf(version).kind !== 'keep')
+    const unused = versions.filter((version) => actionOf(version).kind !== 'keep')
     const reports: UnloadReport[] = []
     for (const version of unused) {
       const action = actionOf(version)

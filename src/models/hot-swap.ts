@@ -34,7 +34,7 @@ export interface SwapOrder {
   readonly newVersion: string
   /** Refused with ERR_VERSION_CONFLICT unless this is active, at the start and at the flip. */
   readonly oldVersion?: string | undefined
-  /** What asked for it. */
+  /** The call that asks for it. */
   readonly trigger: string
   /** The version to swap in, known or made known now. */
   find(): Promise<ModelVersion>
@@ -60,7 +60,7 @@ class HotSwap {
   readonly #isReload: boolean
   readonly #begun = new Set<SwapStep>()
   #next: ModelVersion | undefined
-  /** The routes and the active version before any of them is changed. */
+  /** The routes before the swap changes them. */
   #before: Routes
   #drained: Promise<DrainReport | undefined> | undefined
 

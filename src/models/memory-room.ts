@@ -46,14 +46,14 @@ export async function reserveRoom(
   }
 }
 
-/** What a pool will take, before anybody has measured it. */
+/** Returns the memory that a pool will take, before one has been measured. */
 export function estimateBytes(modelBytes: number, replicas: number, isMapped: boolean): number {
   // Weights that are not mapped lie in every session, and while it is loaded in the file's text once more.
   const copies = isMapped ? 1 : replicas + 1
   return copies * modelBytes + replicas * REPLICA_BYTES
 }
 
-/** Of a file; of a folder nobody knows what a loader takes of it. */
+/** Returns the size of a file; 0 for a folder, of which a loader may take any part. */
 async function sizeOf(path: string): Promise<number> {
   const stats = await stat(path)
   return stats.isFile() ? stats.size : 0

@@ -31,7 +31,7 @@ import { ModelHandle } from './model-handle.js'
 import type { ModelVersion } from './model-version.js'
 import { Predictor } from './predictor.js'
 import { promote } from './promotion.js'
-import { exists, pathOf, Registration } from './registration.js'
+import { pathOf, Registration, versionExists } from './registration.js'
 import { resize } from './resize.js'
 import { type UnloadReport, unload } from './unloading.js'
 import type { VersionStats } from './usage.js'
@@ -134,7 +134,7 @@ export class ModelLifecycleManager {
     let version: ModelVersion | undefined
     const find = async (): Promise<ModelVersion> => {
       const known = this.#catalogue.find(name, label)
-      if (known?.isServing) throw exists(known)
+      if (known?.isServing) throw versionExists(known)
       const found = await this.#registration.register({ ...request, config })
       if (isKept) found.keep(true)
       version = found
@@ -245,12 +245,12 @@ export class ModelLifecycleManager {
     this.#catalogue.miss(name, cause)
   }
 
-  /** Whether every active version can answer. @internal */
+  /** Checks that every active version can answer. @internal */
   checkModels(): HealthAnswer {
     return checkModels(this.#catalogue)
   }
 
-  /** Whether every replica is there and none in quarantine. @internal */
+  /** Checks that every replica is there and none in quarantine. @internal */
   checkReplicas(): HealthAnswer {
     return checkReplicas(this.#catalogue)
   }

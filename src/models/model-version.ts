@@ -24,7 +24,7 @@ import { startPool } from './start-pool.js'
 import { Usage, type VersionStats } from './usage.js'
 import type { VersionRecord, VersionSpec } from './version-record.js'
 
-/** What a version needs of the other versions. */
+/** The other versions, as far as one needs them. */
 export interface Neighbours {
   /** Gives memory up that no other model uses; resolves with false if there is none. */
   makeRoom(model: string): Promise<boolean>
@@ -50,7 +50,7 @@ export class ModelVersion implements Adopter {
   readonly #idleWatch: IdleWatch
   /** A new one for each load; undefined while the version has no threads. */
   #served: ServedPool | undefined
-  /** Whether it stays known for good; one that a call has made known does so once it was loaded. */
+  /** False until its first load, if a call has made it known: then a failure is not kept for good. */
   #isKept = true
   /** Ends the time on standby. */
   #standbyTimer: Timer | undefined
@@ -121,7 +121,7 @@ export class ModelVersion implements Adopter {
     return this.#machine.waitFor(...states)
   }
 
-  /** How long its pool has been there without being used. */
+  /** Returns the time for which its pool has been there without being used. */
   idleMs(nowMs: number): number {
     return nowMs - Math.max(this.usage.lastUsedAtMs ?? 0, this.#readySinceMs)
   }
@@ -149,9 +149,13 @@ export class ModelVersion implements Adopter {
     this.#served?.shrink(replicas)
   }
 
-  /** Admits a request whose input has been checked. */
+  /** Admits a request whose input has been checked. @throws ERR_MODEL_UNAVAILABLE if it has no pool. */
   submit(request: RunRequest): void {
-    this.#served?.submit(request)
+    if (this.#served === undefined) {
+      const { label, subject } = this.record
+      throw new errors.ERR_MODEL_UNAVAILABLE(`${label} cannot answer, it has no replicas`, subject)
+    }
+    this.#served.submit(request)
   }
 
   /** Runs `work` in the lane of its model. */
@@ -171,7 +175,14 @@ export class ModelVersion implements Adopter {
     const { files } = record.facts
     try {
       const prepared = await prepareLoad(this.#context, record)
-      await this.#open(this.createPool(prepared), prepared)
+      const served = await this.#open(this.createPool(prepared), prepared)
+      assertOpen(this.#context)
+      // Its replicas have died meanwhile, more often than they may.
+      if (this.#served !== served) throw this.#machine.cause
+      record.note({ artifact: artifactStatsOf(prepared) })
+      if (prepared.build !== undefined) {
+        served.adopt(new ArtifactAdoption(this.#context, this, served, prepared.build))
+      }
       this.#isKept = true
       this.#readySinceMs = this.#context.clock.now()
       this.#machine.to('ready', trigger)
@@ -222,11 +233,6 @@ export class ModelVersion implements Adopter {
     return report
   }
 
-  /** Resolves when no request is left, for a moment at least. */
-  async whenEmpty(): Promise<void> {
-    await this.pool?.empty()
-  }
-
   /** Stops a version that has no pool. */
   dispose(trigger: string): void {
     if (this.is('uninitialized', 'error')) this.#machine.to('stopped', trigger)
@@ -263,23 +269,13 @@ export class ModelVersion implements Adopter {
     return this.#neighbours.makeRoom(this.spec.name)
   }
 
-  /** @internal See `Adopter`. */
-  exchangePool(next: VersionPool): void {
-    this.#served?.exchange(next)
-  }
-
-  async #open(pool: VersionPool, prepared: Prepared): Promise<void> {
+  async #open(pool: VersionPool, prepared: Prepared): Promise<ServedPool> {
     const served = new ServedPool(pool, this.#context.logger, this.record)
     this.#served = served
     assertOpen(this.#context)
     const room = await reserveRoom(this.#context, this.record, prepared, () => this.makeRoom())
     await startPool(this.#context, this.record, pool, prepared, room)
-    assertOpen(this.#context)
-    // Its replicas have died meanwhile, more often than they may.
-    if (this.#served !== served) throw this.#machine.cause
-    this.record.note({ artifact: artifactStatsOf(prepared) })
-    const { build } = prepared
-    if (build !== undefined) served.adopt(new ArtifactAdoption(this.#context, this, pool, build))
+    return served
   }
 
   #loadFailed(error: Error, trigger: string): void {
@@ -308,6 +304,7 @@ export class ModelVersion implements Adopter {
   #dropPool(timeoutMs: number, cause: Error): void {
     const served = this.#served
     if (served === undefined) return
+    this.#context.clock.clear(this.#standbyTimer)
     this.#idleWatch.stop()
     served.leave()
     this.#served = undefined

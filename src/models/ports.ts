@@ -42,9 +42,9 @@ export interface Ports {
   /** Keeps V8 from collecting once for every few answers. */
   readonly ballast: Pick<GcBallast, 'join' | 'leave' | 'count'>
   readonly shortfalls: Shortfalls
-  /** What `auto` replicas are counted by. */
+  /** The cores that `auto` replicas go by. */
   readonly cores: number
-  /** What this process may hold. */
+  /** The memory that this process may hold. */
   readonly memoryBytes: number
   /** Checks the order of locks, in tests. */
   readonly hold?: HoldLock

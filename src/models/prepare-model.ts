@@ -70,7 +70,7 @@ export function inLoadLane<T>(
   return hold('load', (held: () => Promise<T>) => loadLane.add(held, bytes), load)
 }
 
-/** What replicas load instead of the original. */
+/** Returns the files that replicas load instead of the original. */
 export function artifactOf(
   { entry, entryFiles = [] }: Prepared,
   sessionOptions: Readonly<Record<string, unknown>>,

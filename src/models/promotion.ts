@@ -24,7 +24,7 @@ export function promote(
   next.promote(trigger, () => {
     if (isOldServing) {
       old.demote(trigger, standbyMs, () =>
-        inBackground(context, retire(model, old, 'standby is over'), 'the end of a standby'),
+        inBackground(context, retireInTurn(model, old, 'standby is over'), 'the end of a standby'),
       )
       if (old.pool !== undefined) next.pool?.follow(old.pool)
     }
@@ -32,12 +32,19 @@ export function promote(
   })
   const subject = modelSubject(next.record.subject)
   context.events.publish('promoted', { subject, from: old?.spec.version })
-  if (isOldServing) return standbyMs === 0 ? old.drain(trigger) : old.whenEmpty().then(() => undefined)
+  if (isOldServing) return standbyMs === 0 ? old.drain(trigger) : emptied(old)
   // One that was being evicted already.
   return old?.is('stopping') ? old.waitFor('stopped').then(() => undefined) : Promise.resolve(undefined)
 }
 
-/** Stops a version that no request goes to any more, unless it has become active; it stays known, cold. */
+async function emptied({ pool }: ModelVersion): Promise<undefined> {
+  await pool?.empty()
+}
+
+/**
+ * Stops a version that no request goes to any more, unless it has become active; it stays known, cold. To be called
+ * in the lane of its model.
+ */
 export async function retire(
   model: Model,
   version: ModelVersion,
@@ -45,4 +52,14 @@ export async function retire(
 ): Promise<DrainReport | undefined> {
   if (model.routes.active === version || !version.is('ready')) return undefined
   return version.drain(trigger)
+}
+
+/** Does the same in the lane, which is free again when no request of the version is left. */
+export async function retireInTurn(model: Model, version: ModelVersion, trigger: string): Promise<void> {
+  const { retired } = await model.lane.run(async () => {
+    const retired = retire(model, version, trigger)
+    await version.pool?.empty()
+    return { retired }
+  })
+  await retired
 }

@@ -11,7 +11,7 @@ import { renewed } from './routes.js'
 import { newestVersions } from './version-order.js'
 import { VersionRecord, type VersionSpec } from './version-record.js'
 
-/** What a caller says of a version that is to be known. */
+/** A version that a caller wants to be known. */
 export interface VersionRequest {
   readonly name: string
   readonly version: string
@@ -45,7 +45,7 @@ export class Registration {
     if (known !== undefined && isPlain(request) && !known.is('error')) return known
     const spec = await this.#specOf(inherited(request, known?.spec ?? model), known?.spec)
     if (known !== undefined && !known.is('error')) {
-      if (known.spec.source !== spec.source || !known.isCold) throw exists(known)
+      if (known.spec.source !== spec.source || !known.isCold) throw versionExists(known)
     }
     // One that has failed is loaded anew, one that is cold still answers from the same content.
     const version = this.#add(spec, known?.isCold ? known.record.facts.files : undefined)
@@ -70,7 +70,7 @@ export class Registration {
     for (const name of new Set(found.map((spec) => spec.name))) {
       const versions = found.filter((spec) => spec.name === name)
       for (const spec of versions) {
-        // What was loaded by an option of its own stays as it is.
+        // One that was loaded by an option of its own stays as it is.
         if (this.#catalogue.find(name, spec.version) === undefined) this.#add({ ...spec, modelType: 'onnx' })
       }
       if (this.#catalogue.get(name)?.routes.active !== undefined) continue
@@ -138,7 +138,7 @@ function noLatest(name: string, newest: readonly string[]): Error {
   )
 }
 
-export function exists({ spec, state, record }: ModelVersion): Error {
+export function versionExists({ spec, state, record }: ModelVersion): Error {
   return new errors.ERR_VERSION_EXISTS(
     `${record.label} exists already (${state}, from ${spec.source}); a version never changes: use a new label, or unload it first`,
     record.subject,

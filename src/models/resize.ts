@@ -57,7 +57,7 @@ async function resizeVersion(
     assertOpen(context)
     throw loadError(record, error)
   }
-  // Of calls that overlap another one may have counted.
+  // Another call that overlaps may have counted instead.
   const to = pool.wanted
   if (from !== to) context.logger.info({ ...record.subject, from, to }, 'a pool was resized')
 }

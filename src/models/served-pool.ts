@@ -9,7 +9,7 @@ export class ServedPool {
   readonly #logger: Logger
   readonly #version: VersionRecord
   #pool: VersionPool
-  /** Builds the artifact of the version from its first requests; undefined if none is to be built. */
+  /** Takes the first requests as samples, to build the artifact of the version; undefined if it needs none. */
   #adoption: ArtifactAdoption | undefined
   /** The number of replicas before some were taken because the version was unused; undefined if none were. */
   #fullReplicas: number | undefined
@@ -26,6 +26,11 @@ export class ServedPool {
 
   adopt(adoption: ArtifactAdoption): void {
     this.#adoption = adoption
+  }
+
+  /** The adoption has all the requests that it needs. */
+  stopSampling(): void {
+    this.#adoption = undefined
   }
 
   /** Takes requests with `next` from now on. */

@@ -1,7 +1,7 @@
 import type { ModelContext } from './context.js'
 import type { VersionRecord } from './version-record.js'
 
-/** What a version's sessions are made with. */
+/** Returns the options of a version's sessions. */
 export function sessionOptionsOf(context: ModelContext, version: VersionRecord): Record<string, unknown> {
   const { sessionOptions, executionProviders, intraOpNumThreads } = version.spec.config
   const threads = intraOpNumThreads ?? context.config.intraOpNumThreads

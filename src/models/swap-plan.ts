@@ -40,7 +40,8 @@ export function nextSwapAction(swap: SwapSnapshot): SwapAction {
   const { begun } = swap
   if (!begun.has('find')) return { step: 'find' }
   if (isDrainedFirst(swap)) return { step: 'vacate' }
-  if (swap.next !== 'ready') return begun.has('load') ? { refusal: 'stopped meanwhile' } : { step: 'load' }
+  const wasReady = begun.has('load') || begun.has('verify')
+  if (swap.next !== 'ready') return wasReady ? { refusal: 'stopped meanwhile' } : { step: 'load' }
   if (!begun.has('verify')) return { step: 'verify' }
   if (!begun.has('vacate') && !begun.has('await replicas')) return { step: 'await replicas' }
   return { step: 'flip' }

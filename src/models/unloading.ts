@@ -1,12 +1,13 @@
 import type { StuckReplica } from '../pools/replica.js'
 import type { ModelContext } from './context.js'
+import type { DrainReport } from './drain.js'
 import type { ModelVersion } from './model-version.js'
 
 export interface UnloadReport {
   readonly name: string
   /** The versions that gave up their pool. */
   readonly versions: readonly string[]
-  /** How much less this process holds than before, measured over the whole process; never negative. */
+  /** The memory that this process holds less than before, measured over the whole process; never negative. */
   readonly bytesReturned: number
   readonly durationMs: number
   /** Requests that were not answered in time and were rejected. */
@@ -33,7 +34,7 @@ export function unload(
   const report = drainMeasured(context, name, versions, trigger)
   // It may fail before the caller awaits it.
   report.catch(() => undefined)
-  return { empty: Promise.all(versions.map((version) => version.whenEmpty())), report }
+  return { empty: Promise.all(versions.map(({ pool }) => pool?.empty())), report }
 }
 
 async function drainMeasured(
@@ -45,13 +46,17 @@ async function drainMeasured(
   const startedAtMs = clock.now()
   const isWhole = versions.every(({ pool }) => pool === undefined || pool.servingCount >= pool.wanted)
   const change = overlap.begin()
-  const reading = memory.recent()
-  const drains = versions.map((version) => version.drain(trigger, { after: reading }))
-  const reports = await Promise.all(drains)
-  const before = await reading
-  const after = await memory.read()
-  const bytesReturned = Math.max(0, before.pssBytes - after.pssBytes)
-  const isAlone = change.end()
+  let isAlone = false
+  let reports: readonly DrainReport[]
+  let bytesReturned: number
+  try {
+    const reading = memory.recent()
+    reports = await Promise.all(versions.map((version) => version.drain(trigger, { after: reading })))
+    const [before, after] = [await reading, await memory.read()]
+    bytesReturned = Math.max(0, before.pssBytes - after.pssBytes)
+  } finally {
+    isAlone = change.end()
+  }
   const [only, ...others] = versions
   if (isAlone && isWhole && only !== undefined && others.length === 0) {
     const { record } = only

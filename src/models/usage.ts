@@ -40,7 +40,7 @@ export interface VersionStats {
 
 const MICROSECONDS = 1_000
 
-/** What one version has been asked, over all its pools. */
+/** Counts the requests of one version, over all its pools. */
 export class Usage {
   requests = 0
   errors = 0

@@ -284,7 +284,6 @@ export class Dispatcher {
         this.#taskOver(replica)
       } else {
         this.#replicas.taskLost(replica, error)
-        this.#flush()
       }
     } finally {
       this.#outbox.release()

@@ -24,6 +24,7 @@ export interface ReplicaEvents {
   stuck(stuck: StuckReplica): void
   /** No replica is replaced any more. */
   failed(cause: Error): void
+  unexpected(error: unknown): void
 }
 
 /** Time for the thread of a replica that could not be started to end. */
@@ -290,7 +291,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
   /** Ends a replica that has nothing to do. */
   #dismiss(replica: Replica): void {
     this.#forget(replica)
-    void this.#departures.end(replica)
+    this.#departures.end(replica).catch((error) => this.#events.unexpected(error))
   }
 
   #giveUp(replica: Replica): void {

@@ -120,9 +120,11 @@ export class SideWork {
 
   #begin(replica: Replica, nowMs: number): void {
     this.#replicas.idle.assign(replica)
+    const unexpected = (error: unknown): void => this.#listener.unexpected(error)
     void this.#work(replica, nowMs)
-      .catch((error: unknown) => this.#listener.unexpected(error))
+      .catch(unexpected)
       .then(() => this.#events.taskOver(replica))
+      .catch(unexpected)
   }
 
   async #trialOrEnd(): Promise<void> {
@@ -144,6 +146,7 @@ export class SideWork {
       this.#tried = tried
       this.startAll(this.#clock.now())
     })
+    this.#trying.catch((error: unknown) => this.#listener.unexpected(error))
   }
 
   /** A batch was answered otherwise than its requests one by one. */

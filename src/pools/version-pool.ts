@@ -69,6 +69,7 @@ export class VersionPool implements LeaseHolder {
       orphaned: (runs, error) => this.#dispatcher.takeBack(runs, error),
       stuck: (stuck) => this.#listener.replicaStuck(stuck),
       failed: (cause) => this.#fail(cause),
+      unexpected: (error) => this.#listener.unexpected(error),
     })
     settings.ballast.join()
   }

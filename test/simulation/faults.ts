@@ -11,8 +11,7 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'a load that does not look again whether its replicas live',
     file: 'src/models/model-version.ts',
-    text: `    // Its replicas have died meanwhile, more often than they may.
-    if (this.#served !== served) throw this.#machine.cause
+    text: `      if (this.#served !== served) throw this.#machine.cause
 `,
     replacement: '',
   },
@@ -176,11 +175,9 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'a load that goes on while the runtime is being closed',
     file: 'src/models/model-version.ts',
-    text: `    await startPool(this.#context, this.record, pool, prepared, room)
-    assertOpen(this.#context)
-`,
-    replacement: `    await startPool(this.#context, this.record, pool, prepared, room)
-`,
+    text: `      assertOpen(this.#context)
+      // Its replicas`,
+    replacement: `      // Its replicas`,
   },
   {
     name: 'a replica that could not be started and that a close does not wait for',

@@ -102,6 +102,11 @@ describe('a swap', () => {
     }
   })
 
+  it('does not load a version that was ready, and was stopped after that', () => {
+    const begun = new Set<SwapStep>(['find', 'verify', 'await replicas'])
+    expect(nextSwapAction({ ...begin, begun, next: 'stopped' })).toEqual({ refusal: 'stopped meanwhile' })
+  })
+
   it('comes to an end from every snapshot, with no step twice', () => {
     const arbitrary = fc.record({
       isReload: fc.boolean(),
