@@ -90,8 +90,8 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'a version that is replaced and never drained',
     file: 'src/models/promotion.ts',
-    text: `return standbyMs === 0 ? old.drain(trigger) : old`,
-    replacement: `return standbyMs === 0 ? Promise.resolve(undefined) : old`,
+    text: `return standbyMs === 0 ? old.drain(trigger) : emptied(old)`,
+    replacement: `return standbyMs === 0 ? Promise.resolve(undefined) : emptied(old)`,
   },
   {
     name: 'a queue that is one longer than its limit each time',
