@@ -3,15 +3,18 @@ import { errors } from './errors.js'
 /** The states that may follow each state; every other move is illegal. */
 export type Transitions<State extends string> = Readonly<Record<State, readonly State[]>>
 
-/** Returns the error of a move that the table does not list; `subject` names what was to move. */
+/** Returns the error of a move that the table does not list; `subject` names what was to move, `trigger` what asked for it. */
 export function illegalTransition<State extends string>(
   table: Transitions<State>,
   subject: string,
   from: State,
   to: State,
-  cause?: unknown,
+  { trigger, cause }: { readonly trigger?: string; readonly cause?: unknown } = {},
 ): Error {
   const legal = table[from]
   const rest = legal.length === 0 ? 'that is final' : `from ${from} it can go to ${legal.join(', ')}`
-  return new errors.ERR_ILLEGAL_TRANSITION(`${subject} cannot go from ${from} to ${to}; ${rest}`, { cause })
+  const asked = trigger === undefined ? '' : ` (${trigger})`
+  return new errors.ERR_ILLEGAL_TRANSITION(`${subject} cannot go from ${from} to ${to}${asked}; ${rest}`, {
+    cause,
+  })
 }

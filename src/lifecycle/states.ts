@@ -1,8 +1,8 @@
-import { errors } from '../errors.js'
 import type { LifecycleState } from '../lifecycle-state.js'
 import type { Clock } from '../platform/clock.js'
 import type { TransitionEvent } from '../telemetry/event-map.js'
 import { componentOf, type Subject } from '../telemetry/subject.js'
+import { illegalTransition, type Transitions } from '../transitions.js'
 
 export { LIFECYCLE_STATES, type LifecycleState } from '../lifecycle-state.js'
 
@@ -11,7 +11,7 @@ export { LIFECYCLE_STATES, type LifecycleState } from '../lifecycle-state.js'
  * active version put on standby; `stopped → initializing` one that is loaded
  * again after an eviction; `error → initializing` another try.
  */
-export const TRANSITIONS: Readonly<Record<LifecycleState, readonly LifecycleState[]>> = {
+export const TRANSITIONS: Transitions<LifecycleState> = {
   uninitialized: ['initializing', 'stopped'],
   initializing: ['ready', 'stopping', 'error'],
   ready: ['starting', 'stopping', 'error'],
@@ -82,10 +82,7 @@ export class StateMachine {
   to(next: LifecycleState, trigger: string, cause?: unknown): void {
     const from = this.#state
     if (!TRANSITIONS[from].includes(next)) {
-      throw new errors.ERR_ILLEGAL_TRANSITION(
-        `${componentOf(this.subject)} cannot go from ${from} to ${next} (${trigger}); from ${from} it can go to ${TRANSITIONS[from].join(', ')}`,
-        { cause },
-      )
+      throw illegalTransition(TRANSITIONS, componentOf(this.subject), from, next, { trigger, cause })
     }
     this.#state = next
     this.#cause = cause

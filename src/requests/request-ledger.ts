@@ -74,7 +74,9 @@ export class RequestLedger implements RecordKeeper {
   move(record: RequestRecord, next: RequestState, nowMs: number, error?: unknown): void {
     const from = record.state
     if (!REQUEST_TRANSITIONS[from].includes(next)) {
-      throw illegalTransition(REQUEST_TRANSITIONS, `request ${record.id} (${record.kind})`, from, next, error)
+      throw illegalTransition(REQUEST_TRANSITIONS, `request ${record.id} (${record.kind})`, from, next, {
+        cause: error,
+      })
     }
     record.state = next
     this.#totals[next] += 1

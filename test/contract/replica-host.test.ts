@@ -14,12 +14,11 @@ import type {
   ReplicaTask,
   RunDone,
   RunTask,
-  SideTask,
 } from '../../src/protocol/messages.js'
 import type { Signature, Tensor } from '../../src/tensors/tensor.js'
 import { FakeHost, type FakeTask, fakeSignature } from '../fixtures/fake-host.js'
 import * as graphs from '../fixtures/graphs.js'
-import { outputsOf, packOf } from '../fixtures/packs.js'
+import { outputsOf, packOf, sideTask } from '../fixtures/packs.js'
 import { tempRepository } from '../fixtures/temp-repository.js'
 import { Gate } from '../integration/gate.js'
 
@@ -69,15 +68,6 @@ function runTask(x: number, action = ''): RunTask {
   return packTask([x, action])
 }
 
-const sideTask: SideTask = {
-  kind: 'side',
-  budgetMs: 1,
-  maxRunMs: 1,
-  tolerance: { rtol: 0, atol: 0 },
-  prove: undefined,
-  tried: undefined,
-}
-
 function piscinaHost(entry: string, lines: LogLine[] = []): PiscinaHost {
   const { NODE_OPTIONS: _, ...env } = process.env
   return new PiscinaHost({
@@ -109,7 +99,7 @@ function realRig(): Rig {
   }
 }
 
-/** What is done in each run of a pack. */
+/** The action of each run of a pack. */
 function actionsOf(message: ReplicaTask): (string | undefined)[] {
   return message.kind === 'run'
     ? message.runs.map(({ given }) => (given?.[1] as string[] | undefined)?.[0])

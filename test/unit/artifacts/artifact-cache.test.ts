@@ -218,7 +218,7 @@ describe('a cache that is too large', () => {
     using folder = tempFolder()
     const clock = new FakeClock()
     const { cache, root } = await openCache(folder.path, 2 ** 30, clock)
-    // Of the same process, with nothing in use by itself.
+    // It belongs to the same process, and uses nothing itself.
     await openCache(folder.path, 2 ** 30, clock)
     await cache.use(keyOf('a'))
     await cache.use(keyOf('b'))
@@ -260,16 +260,6 @@ describe('a cache that is too large', () => {
     await clock.advance(1)
     await cache.open()
     expect(existsSync(elsewhere)).toBe(false)
-  })
-
-  it('believes the mark of a process on another machine', async () => {
-    using folder = tempFolder()
-    const { root, publish } = await openCache(folder.path, 10_000)
-    const [a, b] = keys as [string, string]
-    await publish(a, 'w'.repeat(7_000))
-    writeFileSync(join(root, 'uses', `${a}.elsewhere.1.1`), '')
-    await publish(b, 'w'.repeat(7_000))
-    expect(readdirSync(join(root, 'entries')).sort()).toEqual([a, b].sort())
   })
 })
 

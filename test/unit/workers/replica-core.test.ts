@@ -2,11 +2,11 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it } from 'vitest'
 import { decodeError } from '../../../src/protocol/error-codec.js'
 import { CELL_COUNT, NONE, RUN } from '../../../src/protocol/guard-cells.js'
-import type { Failure, LoadTask, LogLine, RunDone, SideTask } from '../../../src/protocol/messages.js'
+import type { Failure, LoadTask, LogLine, RunDone } from '../../../src/protocol/messages.js'
 import type { Signature, Tensor } from '../../../src/tensors/tensor.js'
 import { ReplicaCore } from '../../../workers/replica/replica-core.js'
 import { MemoryTransport } from '../../fixtures/memory-transport.js'
-import { outputsOf, packOf } from '../../fixtures/packs.js'
+import { outputsOf, packOf, sideTask } from '../../fixtures/packs.js'
 
 const GATED_LOADER = new URL('../../integration/loaders/gated-loader.mjs', import.meta.url).href
 const subject = { model: 'core', version: '7' }
@@ -72,15 +72,6 @@ function loadTask(more: Partial<LoadTask> = {}): LoadTask {
     loaderOptions: undefined,
     ...more,
   }
-}
-
-const sideTask: SideTask = {
-  kind: 'side',
-  budgetMs: 1,
-  maxRunMs: 1,
-  tolerance: { rtol: 0, atol: 0 },
-  prove: undefined,
-  tried: undefined,
 }
 
 const errorOf = (reply: unknown): Error => decodeError((reply as Failure).error)
