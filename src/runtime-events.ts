@@ -5,7 +5,7 @@ import type { Announcer } from './telemetry/announcer.js'
 import type { EngineSubscriber, ReplicaStuckEvent } from './telemetry/event-map.js'
 import { type ModelSubject, modelSubject } from './telemetry/subject.js'
 
-/** What `runtime` emits. */
+/** The events of a runtime. */
 export interface RuntimeEvents {
   transition: [transition: Transition]
   promoted: [promotion: Promotion]
@@ -41,9 +41,9 @@ export interface BatchingFault {
 export interface ArtifactDecision {
   readonly model: string
   readonly version: string
-  /** In which form the version is served from now on. */
+  /** The form that serves the version from now on. */
   readonly form: ArtifactStats['form']
-  /** Why it is the original; undefined if it is not. */
+  /** The reason why it is the original; undefined if it is not. */
   readonly reason: string | undefined
 }
 

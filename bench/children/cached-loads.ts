@@ -2,7 +2,7 @@ import { fulfil } from '../harness/child.js'
 import { median } from '../harness/latency.js'
 
 export interface CachedLoadsOrder {
-  /** What the runtime is imported from. */
+  /** The module that the runtime is imported from. */
   readonly library: string
   /** Path of a model whose artifact is in `cacheDir`. */
   readonly source: string

@@ -35,7 +35,7 @@ export class Outbox {
   /** Makes the calls that wait, in the middle of an operation whose state is complete at this point. */
   deliver(): void {
     if (this.#calls.length === 0) return
-    // What a listener begins is an operation of its own. A listener that ends each one by another one then
+    // A listener begins operations of its own. One that ends each of them by another one then
     // runs out of stack, and is logged, instead of keeping this loop going for ever.
     const operations = this.#operations
     this.#operations = 0

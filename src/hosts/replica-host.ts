@@ -21,15 +21,13 @@ export class UnsendableTask extends Error {
  * ERR_REPLICA_EXITED once it is gone. `test/contract/replica-host.test.ts` holds for every implementation.
  */
 export interface ReplicaHost extends RemoteControl {
-  /**
-   * Whether the replica may be ended in the middle of a task. A thread may not: the process would abort with it.
-   */
+  /** True if the replica may be ended in the middle of a task. A thread may not: the process would abort with it. */
   readonly isKillable: boolean
   /** Tells the replica from the others of its kind, to users too. Set from `load` on; undefined after its end. */
   readonly id: number | undefined
   /** Index of the run that it has begun last of the pack it was given last, -1 before the first; kept after its end. */
   readonly progress: number
-  /** Whether it waits for its turn to enter native code: that is no time of its run. */
+  /** True while it waits for its turn to enter native code: that is no time of its run. */
   readonly isWaiting: boolean
   /** Called once if the replica ends without `terminate`. */
   onExit: ExitListener | undefined

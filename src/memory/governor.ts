@@ -36,7 +36,7 @@ export type ReservationAction = 'grant' | 'await load' | 'make room'
 export function planReservation(snapshot: BudgetSnapshot): ReservationAction {
   const { neededBytes, budgetBytes, reservedBytes } = snapshot
   if (budgetBytes === 0 || neededBytes <= freeBytesOf(snapshot)) return 'grant'
-  // What a load has taken so far counts twice; afterwards it is known.
+  // The memory that a load has taken so far counts twice; afterwards it is known.
   return neededBytes <= budgetBytes && reservedBytes > 0 ? 'await load' : 'make room'
 }
 

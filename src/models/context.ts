@@ -35,7 +35,7 @@ export interface ModelContext extends Ports {
   readonly loaders: Map<string, string | undefined>
   /** Least severe level that replicas send; those that are started later have it too. */
   logLevel: LogLevel
-  /** Where everything that happens to models is published. */
+  /** The bus of all events of models. */
   readonly events: EngineEvents
 }
 

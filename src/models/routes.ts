@@ -1,6 +1,6 @@
 import type { ModelVersion } from './model-version.js'
 
-/** Where the requests of one model go. It never changes: a model replaces it as a whole, see `Model.route`. */
+/** The destinations of one model's requests. They never change: a model replaces them as a whole, see `Model.route`. */
 export interface Routes {
   /** The version of plain requests; it can be cold. */
   readonly active: ModelVersion | undefined

@@ -5,7 +5,7 @@ import type { ModelFile } from '../protocol/model-files.js'
 import type { EmptyAxes } from '../tensors/empty-axes.js'
 import type { Signature } from '../tensors/tensor.js'
 
-/** Where a version comes from and how it is to be served; but for its `replicas` it never changes. */
+/** The source of a version and its settings; but for `replicas` they never change. */
 export interface VersionSpec {
   readonly name: string
   readonly version: string

@@ -125,7 +125,7 @@ export interface ReleaseTask {
   readonly kind: 'release'
 }
 
-/** What a replica is given while it holds a model. */
+/** A task of a replica that holds a model. */
 export type PortTask = RunTask | SideTask
 export type ReplicaTask = LoadTask | ReleaseTask | PortTask
 

@@ -2,7 +2,7 @@ import type { MessagePort } from 'node:worker_threads'
 import type { LoadTask, LogLevel, ReleaseTask } from './messages.js'
 import type { Seat } from './turn.js'
 
-/** What a replica's thread is born with. */
+/** The data that a replica's thread is born with. */
 export interface ThreadData {
   /** Memory of the guard's cells, shared with the main thread. */
   readonly guard: SharedArrayBuffer
@@ -13,7 +13,7 @@ export interface ThreadData {
   readonly seat: Seat | undefined
 }
 
-/** What the thread is given with its model. */
+/** The load of a replica's thread, with the ports of its tasks and its control. */
 export interface ThreadLoad extends LoadTask {
   /** The way by which packs and other work come, and go back answered. */
   readonly tasks: MessagePort
@@ -21,5 +21,5 @@ export interface ThreadLoad extends LoadTask {
   readonly control: MessagePort
 }
 
-/** What comes by Piscina; all else comes by the ports. */
+/** A task that comes by Piscina; all others come by the ports. */
 export type ThreadTask = ThreadLoad | ReleaseTask

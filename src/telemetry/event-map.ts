@@ -34,7 +34,7 @@ export interface ReplicaExitedEvent {
 export interface ReplicaStuckEvent {
   readonly subject: ModelSubject
   readonly threadId: number | undefined
-  /** How long its run has taken so far. */
+  /** The time that its run has taken so far. */
   readonly runningMs: number
 }
 
@@ -49,7 +49,7 @@ export interface ArtifactDecidedEvent {
   readonly subject: ModelSubject
   /** The form that serves the version from now on. */
   readonly form: ArtifactForm | 'original'
-  /** Why it is the original; undefined if it is not. */
+  /** The reason why it is the original; undefined if it is not. */
   readonly reason: string | undefined
 }
 

@@ -55,7 +55,7 @@ const settings = fc.record({
   maxPackMs: fc.constantFrom(0, 4),
 })
 
-/** What a listener of the application does when it hears of an event. */
+/** The reaction of a listener of the application to an event. */
 type Reaction = 'nothing' | 'submit' | 'abort' | 'resize' | 'reject-all' | 'stop'
 /** One for each event, in turn. */
 const reactions = fc.array(
@@ -91,7 +91,7 @@ class Run {
     const hear = (event: string): void => {
       const problem = disagreement(this.kit)
       if (problem !== undefined) this.problems.push(`${event}: ${problem}`)
-      // Of a program whose listener asks again each time there would be no end.
+      // A program whose listener asks again each time would have no end.
       if (heard >= reactions.length) return
       const next = reactions[heard]
       heard += 1

@@ -15,9 +15,9 @@ interface Made {
 
 const MAX_MS = 30
 
-/** What an application has beside its models: resources, handlers, requests of its own. */
+/** The rest of an application beside its models: resources, handlers, requests of its own. */
 export class Application {
-  /** Whether it has ever had a resource or a handler. */
+  /** True once it has had a resource or a handler. */
   isUsed = false
   /** Requests of its own: those that have begun, and those that have ended. */
   begun = 0

@@ -29,7 +29,7 @@ const version = fc.constantFrom(...VERSIONS)
 const count = fc.integer({ min: 1, max: 4 })
 const handlerFate = fc.constantFrom<HandlerFate>('done', 'done', 'fails', 'hangs', 'obeys')
 
-/** How often each action comes, relative to the others. */
+/** The frequency of each action, relative to the others. */
 const weighted: [weight: number, arbitrary: fc.Arbitrary<Action>][] = [
   [
     260,

@@ -5,18 +5,18 @@ import type { Program } from './program.js'
 const DEFAULT_STEPS = 100_000
 const MAX_SEED = 2 ** 31 - 1
 
-/** What `npm run simulate` is to do. */
+/** The order that `npm run simulate` carries out. */
 export interface Arguments {
   readonly seed: number
   readonly steps: number
-  /** Of a smaller program, from that of the seed; undefined for whole programs. */
+  /** The path to a smaller program, from that of the seed; undefined for whole programs. */
   readonly path: string | undefined
   /** To be run instead of those that follow from a seed. */
   readonly program: Program | undefined
   readonly workers: number
-  /** Whether a program that fails is reported as it is, without the search for a smaller one. */
+  /** True if a program that fails is reported as it is, without the search for a smaller one. */
   readonly whole: boolean
-  /** Whether all that happens in a single program is printed. */
+  /** True if all that happens in a single program is printed. */
   readonly trace: boolean
 }
 

@@ -18,7 +18,7 @@ export interface Call {
   /** The version that it belongs to, which was active when it was asked; undefined if there was none. */
   version: string | undefined
   readonly askedAtMs: number
-  /** How many requests to that version were open then. */
+  /** The number of requests to that version that were open then. */
   readonly openBefore: number
   readonly deadlineAtMs: number
   readonly controller: AbortController
@@ -31,7 +31,7 @@ export interface Surroundings {
   readonly conditions: Conditions
   readonly settings: Settings
   readonly hosts: readonly SimulatedHost[]
-  /** Whether a shutdown has begun. */
+  /** Returns true once a shutdown has begun. */
   isClosing(): boolean
   violated(what: string): void
   happened(what: string): void
@@ -73,7 +73,7 @@ export class Callers {
     call?.controller.abort()
   }
 
-  /** What must hold when nothing is under way that could run now. */
+  /** Checks the promises that hold when nothing is under way that could run now. */
   check(): void {
     const { clock, violated } = this.#world
     for (const { x, deadlineAtMs, signal } of this.open.values()) {
@@ -82,7 +82,7 @@ export class Callers {
     }
   }
 
-  /** What must hold at the end. */
+  /** Checks the promises that hold at the end. */
   checkEnd(): void {
     const { violated } = this.#world
     for (const { x } of this.open.values()) violated(`request ${x} never settled`)

@@ -3,7 +3,7 @@ import type { Flaw, HandlerFate, LoadFate, PrepareFate, RunFate, SourceFate } fr
 import type { Random } from './random.js'
 import type { SimulatedClock } from './simulated-clock.js'
 
-/** What is added to `x` in an answer, for each pool: more requests than this are not asked in one program. */
+/** The number added to `x` in an answer, for each pool: more requests than this are not asked in one program. */
 export const POOL_STRIDE = 4_096
 
 /** The pool that a host belongs to. */
@@ -17,7 +17,7 @@ export interface SimulatedPool {
 const MAX_LOAD_MS = 40
 const MAX_RUN_MS = 10
 
-/** What the next things of one kind do. */
+/** The fates of the next things of one kind. */
 export class Fates<Fate> {
   readonly #usual: Fate
   #fate: Fate
@@ -40,7 +40,7 @@ export class Fates<Fate> {
   }
 }
 
-/** How the world is at present, and what harm it has done: a rejection needs a reason. */
+/** The present state of the world, and the harm that it has done: a rejection needs a reason. */
 export class Conditions {
   readonly loads = new Fates<LoadFate>('loads')
   readonly runs = new Fates<RunFate>('answers')
@@ -56,7 +56,7 @@ export class Conditions {
   readonly lost = new Set<number>()
   /** Models of which a load, a preparation or a replica has failed. */
   readonly spoiltModels = new Set<string>()
-  /** Whether a thread has ever died, or hung. */
+  /** True once a thread has died, or hung. */
   isHarmed = false
   readonly #clock: SimulatedClock
   readonly #random: Random
@@ -99,7 +99,7 @@ export class Conditions {
     this.#clock.later(ms, run)
   }
 
-  /** Whether this world loses such things, which none must. */
+  /** Returns true if this world loses such things, which none must. */
   loses(what: 'answer' | 'thread'): boolean {
     return this.#flaw === `lost ${what}`
   }

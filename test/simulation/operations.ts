@@ -17,7 +17,7 @@ const SWAP: readonly ErrorCode[] = [
   'ERR_VERSION_CONFLICT',
 ]
 
-/** What each operation may reject with. */
+/** The codes that each operation may reject with. */
 const CODES = {
   startup: ['ERR_STARTUP'],
   load: [
@@ -82,7 +82,7 @@ export class Operations {
     )
   }
 
-  /** Whether a call is under way that may make this version active. */
+  /** Returns true if a call is under way that may make this version active. */
   isWanted(model: string, version: string): boolean {
     for (const { operation, target } of this.#open.values()) {
       if (operation === 'startup' || target === model || target === `${model}@${version}`) return true

@@ -1,12 +1,12 @@
-/** What the next loads of a replica do. */
+/** The fate of the next loads of a replica. */
 export type LoadFate = 'loads' | 'fails' | 'dies' | 'hangs'
-/** What the next runs of a replica do. */
+/** The fate of the next runs of a replica. */
 export type RunFate = 'answers' | 'fails' | 'dies' | 'hangs'
-/** What the next preparations of a model do; `later`: an artifact can be built once inputs are known. */
+/** The fate of the next preparations of a model; `later`: an artifact can be built once inputs are known. */
 export type PrepareFate = 'none' | 'ready' | 'later' | 'fails'
-/** What the next looks at a source find. */
+/** The result of the next looks at a source. */
 export type SourceFate = 'there' | 'missing'
-/** What a handler, an initializer or a cleaner of the application does. */
+/** The behaviour of a handler, an initializer or a cleaner of the application. */
 export type HandlerFate = 'done' | 'fails' | 'hangs' | 'obeys'
 
 /**
@@ -44,7 +44,7 @@ export type Action =
   | { readonly kind: 'evict'; readonly maxAgeMs: number }
   | { readonly kind: 'unload'; readonly model: string; readonly version?: string | undefined }
   | { readonly kind: 'resize'; readonly model: string; readonly replicas: number }
-  /** So many of the next loads, runs or preparations have that fate. */
+  /** The number of the next loads, runs or preparations that have that fate. */
   | { readonly kind: 'loads'; readonly fate: LoadFate; readonly count: number }
   | { readonly kind: 'runs'; readonly fate: RunFate; readonly count: number }
   | { readonly kind: 'prepares'; readonly fate: PrepareFate; readonly count: number }
@@ -105,7 +105,7 @@ export interface Settings {
   readonly loadTimeoutMs?: number
   readonly maxConcurrentLoads?: number
   readonly maxPackMs?: number
-  /** Whether requests may share runs. */
+  /** True if requests may share runs. */
   readonly batching?: boolean
   /** Pools of two replicas for which there is room; 0 is without a limit. */
   readonly rooms?: number
@@ -118,12 +118,12 @@ export interface Program {
   /** Models whose first version is loaded at the start, and whether a failure of that is one of the runtime. */
   readonly models?: readonly string[]
   readonly onLoadError?: 'throw' | 'degrade'
-  /** Whether the commands begin while the runtime still starts. */
+  /** True if the commands begin while the runtime still starts. */
   readonly isHasty?: boolean
   readonly listeners?: readonly Listening[]
   readonly commands: readonly Command[]
   readonly interruption?: Interruption | undefined
-  /** Whether everything may come to its end before the runtime is closed. */
+  /** True if everything may come to its end before the runtime is closed. */
   readonly endsCalmly?: boolean
   readonly closeMs: number
   readonly flaw?: Flaw | undefined

@@ -4,7 +4,7 @@ import { simulate } from './simulate.js'
 
 const SETTINGS = { replicas: 1, maxQueue: 10, drainTimeoutMs: 1_000, loadTimeoutMs: 500 }
 
-/** What random programs came down to that had found a fault, or stand for one that was found otherwise. */
+/** The smallest programs that have found a fault, or stand for one that was found otherwise. */
 const PROGRAMS: Record<string, Omit<Program, 'seed'>> = {
   'a close does not end before requests that wait for a load are rejected': {
     settings: SETTINGS,

@@ -22,7 +22,7 @@ export interface Try {
 
 export interface TryOptions {
   readonly path?: string | undefined
-  /** Whether smaller programs are tried after a failure. */
+  /** True if smaller programs are tried after a failure; the default. */
   readonly shrinks?: boolean
   /** Called before each run. */
   readonly onRun?: () => void

@@ -11,7 +11,7 @@ import { World } from './world.js'
 const CALM_MS = 2_000
 /** No startup takes longer. */
 const START_MS = 1_000
-/** What a close may take beyond its limit: the time to end threads and to wind up. */
+/** The time that a close may take beyond its limit, to end threads and to wind up. */
 const CLOSE_SLACK_MS = 10_000
 /** Nothing that hung takes longer to end once it returns. */
 const END_MS = 20_000

@@ -24,7 +24,7 @@ const MAX_AT_ONCE = 5_000
  */
 export class SimulatedClock implements Clock {
   readonly originMs = 1_000_000_000_000
-  /** How many things have run. */
+  /** The number of things that have run. */
   points = 0
   /** Called when a thing has run, before what it leads to. */
   onPoint: ((point: number) => void) | undefined
@@ -85,7 +85,7 @@ export class SimulatedClock implements Clock {
     return timers + this.#immediates.length + this.#ticks.length
   }
 
-  /** Whether nothing is due that has not run. */
+  /** True if nothing is due that has not run. */
   get isIdle(): boolean {
     const earliestMs = this.#earliestMs()
     return this.#immediates.length === 0 && (earliestMs === undefined || earliestMs > this.#nowMs)
@@ -174,7 +174,7 @@ export class SimulatedClock implements Clock {
   }
 
   #add(owner: Owner, run: () => void, delayMs: number, repeats: boolean): Timer {
-    // As Node has it: 1 ms at least.
+    // Node's timers take 1 ms at least.
     const lengthMs = Math.max(1, delayMs)
     const everyMs = repeats ? lengthMs : undefined
     return this.#insert({ owner, run, lengthMs, everyMs, dueMs: this.#nowMs + lengthMs })

@@ -16,10 +16,10 @@ export const ALONE: Signature = { inputs: [spec], outputs: [{ ...spec, name: 'y'
 export const BATCHED: Signature = { inputs: [rows], outputs: [{ ...rows, name: 'y' }] }
 
 export interface HostEvents {
-  /** What the engine must not do. */
+  /** Reports that the engine has done what it must not do. */
   violated(what: string): void
   happened(what: string): void
-  /** Whether a caller waits for the answer to one of these. */
+  /** Returns true if a caller waits for the answer to one of these. */
   isAwaited(xs: readonly number[]): boolean
 }
 

@@ -10,12 +10,12 @@ import type { SimulatedClock } from './simulated-clock.js'
 import { ALONE, BATCHED, type HostEvents, SimulatedHost } from './simulated-host.js'
 
 const MIB = 2 ** 20
-/** Of every model's file. */
+/** The size of every model's file. */
 const MODEL_BYTES = MIB
-/** Of one replica: less than what is reserved for it. */
+/** The memory of one replica: less than is reserved for it. */
 const REPLICA_BYTES = 12 * MIB
 const REPLICAS = 2
-/** What a pool of two replicas is taken for before it was measured. */
+/** The estimate for a pool of two replicas before it was measured. */
 export const ROOM_BYTES = (REPLICAS + 1) * MODEL_BYTES + REPLICAS * REPLICA_BYTES
 
 export interface MachineOptions {

@@ -21,7 +21,7 @@ export class Transitions {
     if (!TRANSITIONS[from].includes(to)) this.#violated(`${component} goes from ${from} to ${to}`)
   }
 
-  /** What must hold once all is closed. */
+  /** Checks the promises that hold once all is closed. */
   checkEnd(): void {
     for (const [component, lives] of this.#lives) {
       const open = lives.filter((state) => state !== 'stopped' && state !== 'error')

@@ -4,7 +4,7 @@ import { seedOf } from './random.js'
 import { type Failure, tryProgram } from './search.js'
 import { simulate } from './simulate.js'
 
-/** What one process is to run. */
+/** The programs that one process is to run. */
 export type Order =
   | {
       readonly kind: 'search'
@@ -17,7 +17,7 @@ export type Order =
   | { readonly kind: 'path'; readonly seed: number; readonly path: string }
   | { readonly kind: 'program'; readonly program: Program }
 
-/** What it reports. */
+/** A report of such a process. */
 export type Report =
   /** Sent before each run, so that one that never ends is known. */
   | { readonly kind: 'begins'; readonly seed: number }

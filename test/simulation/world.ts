@@ -38,10 +38,10 @@ export class World {
   readonly operations: Operations
   readonly transitions: Transitions
   readonly settings: Settings
-  /** Whether a shutdown has begun, and whether it is over. */
+  /** True once a shutdown has begun, and once it is over. */
   isClosing = false
   isClosed = false
-  /** How often it was looked at. */
+  /** The number of looks at it. */
   checks = 0
   /** Calls of `close`: each has to get the report of the first. */
   readonly #reports: unknown[] = []
@@ -126,7 +126,7 @@ export class World {
       predict: (action) => callers.predict(action),
       abort: ({ pick }) => callers.abort(pick),
       crash: ({ pick }) => {
-        // What a thread does comes by a message, in a turn of its own.
+        // A thread's death comes by a message, in a turn of its own.
         conditions.later(0, () => {
           const { alive } = this.machine
           alive[pick % Math.max(1, alive.length)]?.die()

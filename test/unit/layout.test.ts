@@ -22,7 +22,7 @@ const texts = new Map(
     .map((file) => [file, readFileSync(`${root}${file}`, 'utf8')] as const),
 )
 const files: ImportMap = Object.fromEntries([...texts].map(([file, text]) => [file, importsOf(text)]))
-/** What runs in the process of the application. */
+/** The sources that run in the process of the application. */
 const ours = new Map([...texts].filter(([file]) => file.startsWith('src/')))
 const manifest = JSON.parse(readFileSync(`${root}package.json`, 'utf8'))
 const dependencies = new Set(

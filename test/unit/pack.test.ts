@@ -29,7 +29,7 @@ function packFeeds(feeds: Feeds, transfer: boolean): Packed {
   return { signature, task: writePack(signature, [run], undefined, new RecycledBuffers(), 0) }
 }
 
-/** What a thread would get: the buffers of the pack are gone here afterwards. */
+/** Returns the feeds that a thread would get: the buffers of the pack are gone here afterwards. */
 function send({ signature, task }: Packed): Feeds {
   const [inputs = []] = inputsOf(signature, structuredClone(task, { transfer: buffersOf(task) }))
   return byName(

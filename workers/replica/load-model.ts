@@ -5,10 +5,10 @@ import type { LoadTask } from '../../src/protocol/messages.js'
 import type { FileOwner, ModelFile } from '../../src/protocol/model-files.js'
 import { checkFiles, identify, settledFiles } from '../model-content.js'
 
-/** What a source holds; undefined if it is not known what its loader reads. */
+/** The content of a source; undefined if it is not known what its loader reads. */
 export type Files = readonly ModelFile[] | undefined
 
-/** What a loader is given of the replica that it runs in. */
+/** The part of a replica that its loader is given. */
 export type ReplicaContext = Pick<LoaderContext, 'model' | 'version' | 'native' | 'log'>
 
 /** Codes of failures that an option of Node may be the cure for, such as `--import` and `--conditions`. */

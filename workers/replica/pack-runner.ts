@@ -34,7 +34,7 @@ interface Subject {
   readonly version: string
 }
 
-/** What is kept of runs for work beside them. */
+/** Keeps runs for the work beside them. */
 export type Beside = Pick<SideWorker, 'hasWork' | 'offer' | 'check'>
 
 /** A loaded model that answers packs. */

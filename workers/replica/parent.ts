@@ -1,7 +1,7 @@
 import type { LogLevel, LogLine, PortTask } from '../../src/protocol/messages.js'
 import type { Seat } from '../../src/protocol/turn.js'
 
-/** What a replica knows of the place that it runs in, a thread for example, and of the process that it serves. */
+/** The place that a replica runs in, a thread for example, and the process that it serves. */
 export interface Parent {
   /** Tells the replica from the others of its kind. */
   readonly id: number
@@ -18,7 +18,7 @@ export interface Parent {
 
 /** The way by which a replica is given packs and other work, one task at a time, and answers them. */
 export interface TaskTransport {
-  /** Whether a task has been sent that was not taken yet, as far as can be told. Cheap: it is asked in a loop. */
+  /** True if a task has been sent that was not taken yet, as far as can be told. Cheap: it is asked in a loop. */
   readonly hasTask: boolean
   /** Calls `take` with every task that comes, but for those that `next` has returned. To be called once. */
   listen(take: (task: PortTask) => void): void

@@ -3,11 +3,11 @@ import type { PortTask } from '../../src/protocol/messages.js'
 import { failure } from '../failure.js'
 import type { TaskTransport } from './parent.js'
 
-/** How long a replica looks for its next task before it goes to sleep: about what waking it up would take. */
+/** A replica looks for its next task for this time before it goes to sleep: about the time that waking it up takes. */
 const SPIN_MS = 0.05
 /** Looks between two at the clock. */
 const LOOKS = 64
-/** So many tasks that came too late in a row stop the looking until some come in time again. */
+/** The number of tasks too late in a row that stops the looking until some come in time again. */
 const MAX_LUCK = 4
 
 /** An answer, and the buffers in it that the replica gives up. */

@@ -4,7 +4,7 @@ import { FakeClock } from '../../fixtures/fake-clock.js'
 
 vi.mock('node:fs/promises', async (importActual) => ({
   ...(await importActual<typeof import('node:fs/promises')>()),
-  // As where /proc is not mounted.
+  // Some systems have no /proc.
   readFile: () => Promise.reject(new Error('ENOENT: /proc/self/smaps_rollup')),
 }))
 

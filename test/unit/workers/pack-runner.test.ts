@@ -91,7 +91,7 @@ const batch = (requests: number[][], more: Partial<Packing> = {}): RunTask => ({
 const numbers = (tensor: Tensor | undefined): number[] => Array.from((tensor as Tensor).data as Float32Array)
 const errorOf = (result: unknown): Error => decodeError((result as Failure).error)
 
-/** What each request of the one batch of a pack was answered with, or the code of its failure. */
+/** Returns the answer of each request of the one batch of a pack, or the code of its failure. */
 function answers(done: RunDone): unknown[] {
   const { answers: each } = done.results[0] as SplitAnswers
   return each.map((answer) => {

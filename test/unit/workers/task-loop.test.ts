@@ -6,7 +6,7 @@ import { fakeSignature, xsOf } from '../../fixtures/fake-host.js'
 import { MemoryTransport } from '../../fixtures/memory-transport.js'
 import { packOf } from '../../fixtures/packs.js'
 
-/** What the loop takes for the time. */
+/** The time, as the loop sees it. */
 let nowMs = 1_000
 
 const { now } = performance
