@@ -1,11 +1,9 @@
 import { z } from 'zod'
 import { artifacts, probe } from './config-artifacts.js'
 import { batching } from './config-batching.js'
-import { describeIssue } from './config-issues.js'
 import { memorySchema } from './config-memory.js'
 import { modelConfigSchema, swapStrategy } from './config-model.js'
 import { count, countOrAuto, durationMs } from './config-numbers.js'
-import { errors, messageOf } from './errors.js'
 
 export { durationMs, MAX_TIMER_MS } from './config-numbers.js'
 
@@ -253,20 +251,3 @@ export type HotSwapOptions = z.input<typeof hotSwapSchema>
 export type PredictOptions = z.input<typeof predictOptionsSchema>
 
 export { modelConfigSchema }
-
-/**
- * Validates `input` and fills in defaults.
- * @throws ERR_INVALID_OPTIONS naming for every mistake the path, the value and the rule.
- */
-export function parseOptions<T extends z.ZodType>(schema: T, input: unknown, what: string): z.output<T> {
-  let mistakes: string[]
-  try {
-    const result = schema.safeParse(input)
-    if (result.success) return result.data
-    mistakes = result.error.issues.map((issue) => describeIssue(issue, input, schema))
-  } catch (cause) {
-    // Of a getter, or a proxy.
-    throw new errors.ERR_INVALID_OPTIONS(`${what}: the value cannot be read: ${messageOf(cause)}`, { cause })
-  }
-  throw new errors.ERR_INVALID_OPTIONS(`${what}: ${mistakes.join('; ')}`)
-}

@@ -1,11 +1,6 @@
 /// <reference types="node" preserve="true" />
 export type { ArtifactStats } from './artifacts/artifact-stats.js'
-export type {
-  HotSwapOptions,
-  LoadModelOptions,
-  ModelConfigInput,
-  PredictOptions,
-} from './config.js'
+export type { HotSwapOptions, LoadModelOptions, ModelConfigInput, PredictOptions } from './config.js'
 export { type ConfigSources, LifecycleConfig } from './config-sources.js'
 export {
   type AnyRuntimeError,
@@ -62,7 +57,7 @@ export type { LatencySummary, VersionStats } from './models/usage.js'
 export type { MemoryReading } from './platform/process-memory.js'
 export type { BatchingStats } from './pools/batching.js'
 export type { PoolStats } from './pools/pool-settings.js'
-export type { StuckReplica } from './pools/replica.js'
+export type { StuckReplica } from './pools/stuck-replica.js'
 export type { LoadedModel, LoaderContext, LoadModel } from './protocol/loader.js'
 export { RequestHandle } from './requests/request-handle.js'
 export type { RequestCounts } from './requests/request-ledger.js'

@@ -1,12 +1,7 @@
 import { isMainThread } from 'node:worker_threads'
 import { createPorts } from './composition/create-ports.js'
-import {
-  closeSchema,
-  type PredictOptions,
-  parseOptions,
-  type RuntimeConfig,
-  type RuntimeConfigInput,
-} from './config.js'
+import { parseOptions } from './config/parse-options.js'
+import { closeSchema, type PredictOptions, type RuntimeConfig, type RuntimeConfigInput } from './config.js'
 import { LifecycleConfig, unknownVariables } from './config-sources.js'
 import { errors, isRuntimeError } from './errors.js'
 import type { HealthReport } from './lifecycle/health.js'

@@ -9,8 +9,8 @@ import {
   type BuilderSubject,
   EMPTY_STEP,
 } from '../src/protocol/builder-messages.js'
+import { failure } from '../src/protocol/failure.js'
 import { buildArtifact, whileLoaded } from './build-artifact.js'
-import { failure } from './failure.js'
 import { digestOf, hashOf } from './file-hash.js'
 import { dataNamesIn, pathsIn } from './model-paths.js'
 import { importOnnxRuntime } from './onnx-loader.js'

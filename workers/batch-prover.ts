@@ -1,4 +1,4 @@
-import type { Proof, ProofOrder, ProofRows, ProofTrial, Tried } from '../src/protocol/messages.js'
+import type { Proof, ProofOrder, ProofRows, ProofTrial, Tried } from '../src/protocol/proof.js'
 import { bytesOf } from '../src/tensors/copies.js'
 import type { Signature, Tensor } from '../src/tensors/tensor.js'
 import { candidatesOf } from './batch-candidates.js'

@@ -1,4 +1,5 @@
-import type { TrialOrder, TrialResult } from '../src/protocol/messages.js'
+import type { TrialResult } from '../src/protocol/replica-replies.js'
+import type { TrialOrder } from '../src/protocol/replica-task.js'
 import type { BatchPlan } from '../src/tensors/batch-plan.js'
 import { firstDifference } from '../src/tensors/difference.js'
 import { resized } from '../src/tensors/padding.js'

@@ -1,4 +1,4 @@
-import type { ProofOrder } from '../src/protocol/messages.js'
+import type { ProofOrder } from '../src/protocol/proof.js'
 import { SHARED } from '../src/tensors/batch-plan.js'
 import { difference, EXACT, firstDifference } from '../src/tensors/difference.js'
 import { float16Value } from '../src/tensors/float16.js'

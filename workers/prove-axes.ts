@@ -1,4 +1,4 @@
-import type { Proof, ProofOrder, RunCost } from '../src/protocol/messages.js'
+import type { Proof, ProofOrder, RunCost } from '../src/protocol/proof.js'
 import { SHARED } from '../src/tensors/batch-plan.js'
 import type { Signature, Tensor } from '../src/tensors/tensor.js'
 import { join } from './batch-rows.js'

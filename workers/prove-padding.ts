@@ -1,4 +1,4 @@
-import type { ProofOrder } from '../src/protocol/messages.js'
+import type { ProofOrder } from '../src/protocol/proof.js'
 import { type Padding, SHARED } from '../src/tensors/batch-plan.js'
 import { firstDifference } from '../src/tensors/difference.js'
 import { paddedLength, resized } from '../src/tensors/padding.js'

@@ -1,4 +1,6 @@
-import type { BatchFault, Proof, SideDone, SideTask } from '../src/protocol/messages.js'
+import type { Proof } from '../src/protocol/proof.js'
+import type { BatchFault, SideDone } from '../src/protocol/replica-replies.js'
+import type { SideTask } from '../src/protocol/replica-task.js'
 import type { BatchPlan, Tolerance } from '../src/tensors/batch-plan.js'
 import { bytesOf, copyOf } from '../src/tensors/copies.js'
 import { EXACT, firstDifference } from '../src/tensors/difference.js'

@@ -1,11 +1,11 @@
 import type { Clock } from '../platform/clock.js'
 import type { BuilderSubject } from '../protocol/builder-messages.js'
-import type { ProofTrial, Tried } from '../protocol/messages.js'
+import { successOf } from '../protocol/failure.js'
+import type { ProofTrial, Tried } from '../protocol/proof.js'
 import { BuilderDeath, NoBuilder } from './builder-failure.js'
 import { BuilderProcess } from './builder-process.js'
 import type { BuilderEntry } from './child-processes.js'
 import type { BuilderLimits } from './converse.js'
-import { done } from './reply.js'
 
 /** Has batches tried by a process of its own, so that no load waits for them. */
 export class BatchTrials {
@@ -17,7 +17,7 @@ export class BatchTrials {
 
   async run(subject: BuilderSubject, trial: ProofTrial, limits: BuilderLimits): Promise<Tried> {
     try {
-      return done(await this.#process.run({ kind: 'trial', ...subject, trial }, limits)).proof
+      return successOf(await this.#process.run({ kind: 'trial', ...subject, trial }, limits)).proof
     } catch (error) {
       if (error instanceof NoBuilder) return { state: 'nowhere' }
       if (!(error instanceof BuilderDeath) || error.kind !== 'fault') return { state: 'unknown' }

@@ -1,5 +1,6 @@
 import type { Clock } from '../platform/clock.js'
 import type { FileHash } from '../protocol/builder-messages.js'
+import { successOf } from '../protocol/failure.js'
 import { isSettled } from '../protocol/model-files.js'
 import type { ArtifactCache, DatedHash } from './artifact-cache.js'
 import { BuilderDeath } from './builder-failure.js'
@@ -7,7 +8,6 @@ import type { BuilderProcess } from './builder-process.js'
 import type { BuilderLimits } from './converse.js'
 import type { Fallback } from './fallback.js'
 import { stampsOf } from './file-stamp.js'
-import { done } from './reply.js'
 
 /** Has the content of files read by the builder, and remembers it for as long as they are not touched. */
 export class Digests {
@@ -48,6 +48,6 @@ export class Digests {
   }
 
   async hash(files: readonly string[]): Promise<readonly FileHash[]> {
-    return done(await this.#builder.run({ kind: 'hash', files }, this.#limits)).files
+    return successOf(await this.#builder.run({ kind: 'hash', files }, this.#limits)).files
   }
 }

@@ -4,11 +4,11 @@ import {
   type BuildOrder,
   type RejectedForm,
 } from '../protocol/builder-messages.js'
+import { successOf } from '../protocol/failure.js'
 import { BuilderDeath } from './builder-failure.js'
 import type { BuilderProcess } from './builder-process.js'
 import type { BuilderLimits } from './converse.js'
 import { refusal } from './probe.js'
-import { done } from './reply.js'
 
 /**
  * Has forms built, best first, until one is proven; goes on behind a form that is the end of the builder.
@@ -25,7 +25,7 @@ export async function tryForms(
     const forms = ARTIFACT_FORMS.filter((form) => rejected.every((each) => each.form !== form))
     if (forms.length === 0) return { ok: true, form: undefined, files: [], isFlushed: true, rejected }
     try {
-      const built = done(await builder.run({ kind: 'build', ...order, forms }, limits))
+      const built = successOf(await builder.run({ kind: 'build', ...order, forms }, limits))
       return { ...built, rejected: [...rejected, ...built.rejected] }
     } catch (error) {
       if (!(error instanceof BuilderDeath) || error.kind !== 'fault') throw error

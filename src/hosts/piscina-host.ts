@@ -3,16 +3,9 @@ import { Piscina } from 'piscina'
 import { errors } from '../errors.js'
 import type { ReplicaDescription, ReplicaStats } from '../protocol/control.js'
 import { ControlPort } from '../protocol/control-port.js'
-import {
-  isLogLine,
-  type LoadTask,
-  type LogLevel,
-  type LogLine,
-  type PortTask,
-  type ReplicaReplies,
-  type RunTask,
-  type SideTask,
-} from '../protocol/messages.js'
+import { isLogLine, type LogLevel, type LogLine } from '../protocol/log-line.js'
+import type { ReplicaReplies } from '../protocol/replica-replies.js'
+import type { LoadTask, PortTask, RunTask, SideTask } from '../protocol/replica-task.js'
 import type { ThreadData, ThreadTask } from '../protocol/thread.js'
 import { Turn } from '../protocol/turn.js'
 import { remedyOfMissing } from './missing-file.js'

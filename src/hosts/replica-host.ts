@@ -1,6 +1,7 @@
 import { messageOf } from '../errors.js'
 import type { RemoteControl } from '../protocol/control.js'
-import type { LoadTask, ReplicaReplies, RunTask, SideTask } from '../protocol/messages.js'
+import type { ReplicaReplies } from '../protocol/replica-replies.js'
+import type { LoadTask, RunTask, SideTask } from '../protocol/replica-task.js'
 
 /** Called with the reason why a replica is gone although nobody has ended it. */
 export type ExitListener = (cause: Error) => void

@@ -1,6 +1,7 @@
 import { Server as NetServer } from 'node:net'
 import { z } from 'zod'
-import { durationMs, parseOptions } from '../config.js'
+import { parseOptions } from '../config/parse-options.js'
+import { durationMs } from '../config.js'
 import { errors } from '../errors.js'
 import { ServerConnections } from './server-connections.js'
 

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import { z } from 'zod'
-import { durationMs, parseOptions } from '../config.js'
+import { parseOptions } from '../config/parse-options.js'
+import { durationMs } from '../config.js'
 import { errors } from '../errors.js'
 import type { Step } from './step-order.js'
 

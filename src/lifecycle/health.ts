@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
-import { parseOptions } from '../config.js'
+import { parseOptions } from '../config/parse-options.js'
 import { errors } from '../errors.js'
+import type { LifecycleState } from '../lifecycle-state.js'
 import type { Clock } from '../platform/clock.js'
 import {
   type CheckReport,
@@ -9,7 +10,6 @@ import {
   healthCheckOptionsSchema,
   RegisteredCheck,
 } from './health-check.js'
-import type { LifecycleState, StateMachine } from './states.js'
 
 export type {
   CheckReport,
@@ -39,11 +39,11 @@ export interface HealthReport {
 /** The health checks of an application. */
 export class HealthMonitor {
   readonly #clock: Clock
-  readonly #machine: StateMachine
+  readonly #machine: { readonly state: LifecycleState }
   readonly #uptimeSeconds: () => number
   readonly #checks = new Map<string, RegisteredCheck>()
 
-  constructor(clock: Clock, machine: StateMachine, uptimeSeconds: () => number) {
+  constructor(clock: Clock, machine: { readonly state: LifecycleState }, uptimeSeconds: () => number) {
     this.#clock = clock
     this.#machine = machine
     this.#uptimeSeconds = uptimeSeconds
@@ -78,13 +78,14 @@ export class HealthMonitor {
     )
     const impaired = entries.map(([, report]) => report).filter(({ status }) => status !== 'healthy')
     const critical = impaired.filter((report) => report.critical && report.status === 'unhealthy')
-    const isLive = !this.#machine.is('error') && critical.every(({ affects }) => affects !== 'liveness')
-    const isReady = this.#machine.is('running') && critical.length === 0
+    const { state } = this.#machine
+    const isLive = state !== 'error' && critical.every(({ affects }) => affects !== 'liveness')
+    const isReady = state === 'running' && critical.length === 0
     return {
       status: isReady ? (impaired.length === 0 ? 'healthy' : 'degraded') : 'unhealthy',
       isLive,
       isReady,
-      state: this.#machine.state,
+      state,
       uptimeSeconds: this.#uptimeSeconds(),
       checkedAt: this.#clock.epoch(),
       checks: Object.fromEntries(entries),

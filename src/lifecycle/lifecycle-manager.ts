@@ -1,12 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import { inspect } from 'node:util'
-import {
-  type LifecycleOptions,
-  lifecycleSchema,
-  parseOptions,
-  type ShutdownRequest,
-  shutdownSchema,
-} from '../config.js'
+import { parseOptions } from '../config/parse-options.js'
+import { type LifecycleOptions, lifecycleSchema, type ShutdownRequest, shutdownSchema } from '../config.js'
 import { errors, messageOf } from '../errors.js'
 import { type Clock, systemClock } from '../platform/clock.js'
 import { within } from '../pools/within.js'

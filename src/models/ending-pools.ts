@@ -1,6 +1,6 @@
 import type { Allocator } from '../memory/allocator.js'
 import type { Clock } from '../platform/clock.js'
-import type { StuckReplica } from '../pools/replica.js'
+import type { StuckReplica } from '../pools/stuck-replica.js'
 import type { VersionPool } from '../pools/version-pool.js'
 import { within } from '../pools/within.js'
 import { inBackground } from '../telemetry/in-background.js'

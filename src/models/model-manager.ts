@@ -1,4 +1,5 @@
 import { pathToFileURL } from 'node:url'
+import { parseOptions } from '../config/parse-options.js'
 import {
   cleanupSchema,
   type HotSwapOptions,
@@ -8,14 +9,13 @@ import {
   logLevelSchema,
   modelNameSchema,
   type PredictOptions,
-  parseOptions,
 } from '../config.js'
 import { errors } from '../errors.js'
 import type { HealthAnswer } from '../lifecycle/health-check.js'
 import type { LifecycleState } from '../lifecycle/states.js'
 import type { Timer } from '../platform/clock.js'
 import { within } from '../pools/within.js'
-import type { LogLevel } from '../protocol/messages.js'
+import type { LogLevel } from '../protocol/log-line.js'
 import { inBackground } from '../telemetry/in-background.js'
 import type { ModelInput, Outputs, Signature } from '../tensors/tensor.js'
 import { Catalogue } from './catalogue.js'

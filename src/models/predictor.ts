@@ -1,5 +1,6 @@
+import { parseOptions } from '../config/parse-options.js'
 import type { PredictOptions } from '../config.js'
-import { parseOptions, predictOptionsSchema } from '../config.js'
+import { predictOptionsSchema } from '../config.js'
 import { errors } from '../errors.js'
 import { RunRequest } from '../pools/run-request.js'
 import { asRuntimeError } from '../protocol/error-codec.js'

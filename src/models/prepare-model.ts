@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { Prepared, PrepareOrder } from '../artifacts/artifacts.js'
 import { ARTIFACT_MODEL } from '../protocol/builder-messages.js'
-import type { ArtifactSource } from '../protocol/messages.js'
+import type { ArtifactSource } from '../protocol/replica-task.js'
 import { artifactOptions } from '../protocol/session-options.js'
 import { NOTHING_TRIED } from '../tensors/empty-axes.js'
 import { checkContent, checkSource, hasBuiltInLoader } from './check-source.js'

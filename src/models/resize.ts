@@ -1,4 +1,5 @@
-import { parseOptions, resizeSchema } from '../config.js'
+import { parseOptions } from '../config/parse-options.js'
+import { resizeSchema } from '../config.js'
 import { errors } from '../errors.js'
 import type { Catalogue } from './catalogue.js'
 import { assertOpen, type ModelContext } from './context.js'

@@ -1,4 +1,4 @@
-import type { Proven, RunCost } from '../protocol/messages.js'
+import type { Proven, RunCost } from '../protocol/proof.js'
 import { type BatchPlan, SHARED } from '../tensors/batch-plan.js'
 import { paddedLength } from '../tensors/padding.js'
 import { commonSize, elementCount } from '../tensors/rows.js'

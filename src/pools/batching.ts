@@ -1,12 +1,6 @@
-import type {
-  BatchFault,
-  Proof,
-  ProofOrder,
-  ProofTrial,
-  TrialOrder,
-  TrialResult,
-  Tried,
-} from '../protocol/messages.js'
+import type { Proof, ProofOrder, ProofTrial, Tried } from '../protocol/proof.js'
+import type { BatchFault, TrialResult } from '../protocol/replica-replies.js'
+import type { TrialOrder } from '../protocol/replica-task.js'
 import { type BatchPlan, type Padding, SHARED, type Tolerance } from '../tensors/batch-plan.js'
 import { byName } from '../tensors/by-name.js'
 import type { Signature } from '../tensors/tensor.js'

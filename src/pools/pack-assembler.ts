@@ -1,5 +1,6 @@
 import type { GcBallast } from '../memory/gc-ballast.js'
-import type { Answer, RunTask } from '../protocol/messages.js'
+import type { Answer } from '../protocol/replica-replies.js'
+import type { RunTask } from '../protocol/replica-task.js'
 import type { BatchPlan } from '../tensors/batch-plan.js'
 import { RecycledBuffers } from '../tensors/recycled-buffers.js'
 import type { Signature, Tensor } from '../tensors/tensor.js'

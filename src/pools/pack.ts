@@ -1,6 +1,6 @@
 import { errors } from '../errors.js'
-import type { OwnElements, RunShape, RunTask } from '../protocol/messages.js'
 import { aligned, viewOf } from '../protocol/pack-layout.js'
+import type { OwnElements, RunShape, RunTask } from '../protocol/replica-task.js'
 import { type BatchPlan, SHARED } from '../tensors/batch-plan.js'
 import { newElements } from '../tensors/coerce-elements.js'
 import { countOf } from '../tensors/copies.js'

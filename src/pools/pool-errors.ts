@@ -1,7 +1,7 @@
 import { errors, messageOf } from '../errors.js'
 import type { PoolState } from './pool-life.js'
 import type { PoolSettings } from './pool-settings.js'
-import type { StuckReplica } from './replica.js'
+import type { StuckReplica } from './stuck-replica.js'
 
 const MIN_RETRY_MS = 10
 

@@ -1,10 +1,11 @@
 import type { Outbox } from '../async/outbox.js'
 import type { GcBallast } from '../memory/gc-ballast.js'
 import type { Clock } from '../platform/clock.js'
-import type { LoadDone, LoadTask } from '../protocol/messages.js'
+import type { LoadDone } from '../protocol/replica-replies.js'
+import type { LoadTask } from '../protocol/replica-task.js'
 import type { Outputs, Signature, Tensor } from '../tensors/tensor.js'
 import type { BatchingSettings, BatchingStats } from './batching.js'
-import type { StuckReplica } from './replica.js'
+import type { StuckReplica } from './stuck-replica.js'
 
 export interface PoolSettings {
   readonly clock: Clock

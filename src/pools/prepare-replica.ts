@@ -1,6 +1,7 @@
 import { errors } from '../errors.js'
 import { decodeError } from '../protocol/error-codec.js'
-import type { Failure, RunDone, RunResult } from '../protocol/messages.js'
+import type { Failure } from '../protocol/failure.js'
+import type { RunDone, RunResult } from '../protocol/replica-replies.js'
 import { RecycledBuffers } from '../tensors/recycled-buffers.js'
 import type { Signature } from '../tensors/tensor.js'
 import { AnswerReader } from './answers.js'

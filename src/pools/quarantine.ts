@@ -1,5 +1,6 @@
 import type { Clock } from '../platform/clock.js'
-import type { Replica, StuckReplica } from './replica.js'
+import type { Replica } from './replica.js'
+import type { StuckReplica } from './stuck-replica.js'
 
 /** The replicas that were given up. Each counts until it has ended: a thread does if its task returns one day. */
 export class Quarantine {

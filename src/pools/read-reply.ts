@@ -1,6 +1,7 @@
 import { errors } from '../errors.js'
 import { encodeError } from '../protocol/error-codec.js'
-import type { Failure, RunDone, RunResult } from '../protocol/messages.js'
+import type { Failure } from '../protocol/failure.js'
+import type { RunDone, RunResult } from '../protocol/replica-replies.js'
 
 /** What a thread has answered to a pack, whatever has arrived. */
 export interface PackReply {

@@ -10,8 +10,9 @@ import type { PoolLife } from './pool-life.js'
 import type { PoolSettings, PoolSource, PoolStats } from './pool-settings.js'
 import { prepareReplica } from './prepare-replica.js'
 import { Quarantine } from './quarantine.js'
-import { Replica, type StuckReplica } from './replica.js'
+import { Replica } from './replica.js'
 import { type ReplacingSet, Restarts } from './restarts.js'
+import type { StuckReplica } from './stuck-replica.js'
 import { Watchdog } from './watchdog.js'
 
 /** The events of a set of replicas. */

@@ -1,19 +1,13 @@
 import { errors } from '../errors.js'
 import type { ReplicaHost } from '../hosts/replica-host.js'
 import type { Clock } from '../platform/clock.js'
-import type { LoadTask, ReplicaReplies, RunTask, SideTask } from '../protocol/messages.js'
+import type { ReplicaReplies } from '../protocol/replica-replies.js'
+import type { LoadTask, RunTask, SideTask } from '../protocol/replica-task.js'
 import { illegalTransition } from '../transitions.js'
 import type { ChosenRun } from './chosen-run.js'
 import { REPLICA_TRANSITIONS, type ReplicaState } from './replica-states.js'
+import type { StuckReplica } from './stuck-replica.js'
 import { within } from './within.js'
-
-/** A replica whose run has not returned: it is ended if it may be, else left to itself. */
-export interface StuckReplica {
-  readonly model: string
-  readonly version: string
-  readonly threadId: number | undefined
-  readonly runningMs: number
-}
 
 /** Time that a session always has to be released and its thread to end, once its task is over. */
 const END_MS = 1_000

@@ -1,6 +1,6 @@
 import { errors, isRuntimeError, messageOf } from '../errors.js'
 import { decodeError } from '../protocol/error-codec.js'
-import type { Answer, RunResult } from '../protocol/messages.js'
+import type { Answer, RunResult } from '../protocol/replica-replies.js'
 import type { BatchPlan, Padding } from '../tensors/batch-plan.js'
 import type { AnswerReader } from './answers.js'
 import type { RunRequests } from './chosen-run.js'

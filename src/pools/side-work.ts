@@ -1,16 +1,10 @@
 import { UnsendableTask } from '../hosts/replica-host.js'
 import type { Clock, Timer } from '../platform/clock.js'
 import { decodeError } from '../protocol/error-codec.js'
-import type {
-  BatchFault,
-  Failure,
-  Proof,
-  ProofTrial,
-  RunShape,
-  SideDone,
-  SideTask,
-  Tried,
-} from '../protocol/messages.js'
+import type { Failure } from '../protocol/failure.js'
+import type { Proof, ProofTrial, Tried } from '../protocol/proof.js'
+import type { BatchFault, SideDone } from '../protocol/replica-replies.js'
+import type { RunShape, SideTask } from '../protocol/replica-task.js'
 import type { Batching, BatchingSettings } from './batching.js'
 import type { ChosenRun } from './chosen-run.js'
 import type { PoolLife } from './pool-life.js'

@@ -1,7 +1,8 @@
 import type { Tolerance } from '../tensors/batch-plan.js'
 import type { AxisSet, EmptyAxes } from '../tensors/empty-axes.js'
 import type { Signature, Tensor } from '../tensors/tensor.js'
-import type { Failure, Proof, ProofTrial } from './messages.js'
+import type { Failure } from './failure.js'
+import type { Proof, ProofTrial } from './proof.js'
 
 /**
  * The forms that a model's artifact can have, best first. `external`: optimised, with the weights in a

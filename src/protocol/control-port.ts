@@ -1,7 +1,7 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import * as Comlink from 'comlink'
 import type { RemoteControl, ReplicaControl } from './control.js'
-import type { LogLevel } from './messages.js'
+import type { LogLevel } from './log-line.js'
 
 /** In the replica's thread: answers what comes by its end of a `ControlPort`. */
 export function exposeControl(control: ReplicaControl, port: MessagePort): void {

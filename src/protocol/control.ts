@@ -1,5 +1,5 @@
 import type { Signature } from '../tensors/tensor.js'
-import type { LogLevel } from './messages.js'
+import type { LogLevel } from './log-line.js'
 
 export interface ReplicaDescription {
   readonly threadId: number

@@ -1,7 +1,7 @@
 import { ARRAY_CLASSES, ELEMENT_TYPES } from '../tensors/element-types.js'
 import { elementCount } from '../tensors/rows.js'
 import type { Signature, Tensor, TensorData, TensorType } from '../tensors/tensor.js'
-import { ALIGNMENT, type OwnElements, type RunShape, type RunTask } from './messages.js'
+import { ALIGNMENT, type OwnElements, type RunShape, type RunTask } from './replica-task.js'
 
 /** An output of that size for each row travels in the pack's buffer; a larger one in its own. */
 export const INLINE_BYTES = 16 * 1_024

@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads'
-import type { LoadTask, LogLevel, ReleaseTask } from './messages.js'
+import type { LogLevel } from './log-line.js'
+import type { LoadTask, ReleaseTask } from './replica-task.js'
 import type { Seat } from './turn.js'
 
 /** The data that a replica's thread is born with. */

@@ -1,4 +1,4 @@
-import { parseOptions } from '../config.js'
+import { parseOptions } from '../config/parse-options.js'
 import { type Clock, systemClock } from '../platform/clock.js'
 import { type PooledResourceOptions, poolSchema } from './pool-options.js'
 import { PooledResource } from './pooled-resource.js'

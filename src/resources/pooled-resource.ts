@@ -1,5 +1,5 @@
 import { AsyncResource } from 'node:async_hooks'
-import { parseOptions } from '../config.js'
+import { parseOptions } from '../config/parse-options.js'
 import { errors, messageOf } from '../errors.js'
 import type { Clock } from '../platform/clock.js'
 import { within } from '../pools/within.js'

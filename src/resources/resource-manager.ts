@@ -1,6 +1,6 @@
 import { AsyncResource } from 'node:async_hooks'
 import { isDeepStrictEqual } from 'node:util'
-import { parseOptions } from '../config.js'
+import { parseOptions } from '../config/parse-options.js'
 import { errors, messageOf } from '../errors.js'
 import { type Transition, transitionOf } from '../lifecycle/states.js'
 import { type Clock, systemClock } from '../platform/clock.js'

@@ -6,15 +6,10 @@ import { errors } from '../../src/errors.js'
 import { PiscinaHost } from '../../src/hosts/piscina-host.js'
 import { type ReplicaHost, UnsendableTask } from '../../src/hosts/replica-host.js'
 import { decodeError } from '../../src/protocol/error-codec.js'
-import type {
-  Failure,
-  LoadDone,
-  LoadTask,
-  LogLine,
-  ReplicaTask,
-  RunDone,
-  RunTask,
-} from '../../src/protocol/messages.js'
+import type { Failure } from '../../src/protocol/failure.js'
+import type { LogLine } from '../../src/protocol/log-line.js'
+import type { LoadDone, RunDone } from '../../src/protocol/replica-replies.js'
+import type { LoadTask, ReplicaTask, RunTask } from '../../src/protocol/replica-task.js'
 import type { Signature, Tensor } from '../../src/tensors/tensor.js'
 import { FakeHost, type FakeTask, fakeSignature } from '../fixtures/fake-host.js'
 import * as graphs from '../fixtures/graphs.js'

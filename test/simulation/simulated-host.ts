@@ -1,6 +1,7 @@
 import { errors } from '../../src/errors.js'
 import { encodeError } from '../../src/protocol/error-codec.js'
-import type { RunResult, RunShape, RunTask, SideDone, SideTask } from '../../src/protocol/messages.js'
+import type { RunResult, SideDone } from '../../src/protocol/replica-replies.js'
+import type { RunShape, RunTask, SideTask } from '../../src/protocol/replica-task.js'
 import type { Signature, TensorSpec } from '../../src/tensors/tensor.js'
 import { FakeHost, type FakeTask } from '../fixtures/fake-host.js'
 import { inputsOf } from '../fixtures/packs.js'

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
+import { parseOptions } from '../../src/config/parse-options.js'
 import {
   cleanupSchema,
   closeSchema,
   hotSwapSchema,
   loadModelSchema,
   modelNameSchema,
-  parseOptions,
   predictOptionsSchema,
   runtimeSchema,
 } from '../../src/config.js'

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { checkIntact, writePack } from '../../src/pools/pack.js'
-import type { RunTask } from '../../src/protocol/messages.js'
 import { buffersOf } from '../../src/protocol/pack-layout.js'
+import type { RunTask } from '../../src/protocol/replica-task.js'
 import { byName } from '../../src/tensors/by-name.js'
 import { RecycledBuffers } from '../../src/tensors/recycled-buffers.js'
 import type { Feeds, Signature, Tensor, TensorData, TensorType } from '../../src/tensors/tensor.js'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { ProofRows } from '../../src/protocol/messages.js'
+import type { ProofRows } from '../../src/protocol/proof.js'
 import type { Padding } from '../../src/tensors/batch-plan.js'
 import type { Signature, Tensor } from '../../src/tensors/tensor.js'
 import type { RunOnce } from '../../workers/proof-rows.js'

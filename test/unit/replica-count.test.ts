@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { parseOptions } from '../../src/config/parse-options.js'
 import {
   type ModelConfig,
   modelConfigSchema,
-  parseOptions,
   type RuntimeConfigInput,
   runtimeSchema,
 } from '../../src/config.js'

@@ -1,6 +1,7 @@
 import { errors } from '../../src/errors.js'
-import type { Answer, OwnElements } from '../../src/protocol/messages.js'
 import { aligned, INLINE_BYTES, viewOf } from '../../src/protocol/pack-layout.js'
+import type { Answer } from '../../src/protocol/replica-replies.js'
+import type { OwnElements } from '../../src/protocol/replica-task.js'
 import { newElements } from '../../src/tensors/coerce-elements.js'
 import { copyElements, elementCount } from '../../src/tensors/rows.js'
 import type { Tensor, TensorData, TensorType } from '../../src/tensors/tensor.js'

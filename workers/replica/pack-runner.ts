@@ -1,16 +1,11 @@
 import { errors } from '../../src/errors.js'
 import { asRuntimeError } from '../../src/protocol/error-codec.js'
+import type { Failure } from '../../src/protocol/failure.js'
+import { failure } from '../../src/protocol/failure.js'
 import type { LoadedModel } from '../../src/protocol/loader.js'
-import type {
-  Answer,
-  Failure,
-  RunDone,
-  RunResult,
-  RunShape,
-  RunTask,
-  SplitAnswers,
-} from '../../src/protocol/messages.js'
 import { readRun } from '../../src/protocol/pack-layout.js'
+import type { Answer, RunDone, RunResult, SplitAnswers } from '../../src/protocol/replica-replies.js'
+import type { RunShape, RunTask } from '../../src/protocol/replica-task.js'
 import type { BatchPlan } from '../../src/tensors/batch-plan.js'
 import { byName } from '../../src/tensors/by-name.js'
 import { copyOf } from '../../src/tensors/copies.js'
@@ -18,7 +13,6 @@ import type { Tensor } from '../../src/tensors/tensor.js'
 import { split } from '../batch-rows.js'
 import { type TriedBatch, tryBatch } from '../batch-trial.js'
 import { readOutputs } from '../check-loaded.js'
-import { failure } from '../failure.js'
 import { resizeAll } from '../pad-rows.js'
 import type { SideWorker } from '../side-worker.js'
 import { AnswerRoom } from './answer-room.js'

@@ -1,4 +1,5 @@
-import type { LogLevel, LogLine, PortTask } from '../../src/protocol/messages.js'
+import type { LogLevel, LogLine } from '../../src/protocol/log-line.js'
+import type { PortTask } from '../../src/protocol/replica-task.js'
 import type { Seat } from '../../src/protocol/turn.js'
 
 /** The place that a replica runs in, a thread for example, and the process that it serves. */

@@ -1,0 +1,20 @@
+import type { z } from 'zod'
+import { describeIssue } from '../config-issues.js'
+import { errors, messageOf } from '../errors.js'
+
+/**
+ * Validates `input` and fills in defaults.
+ * @throws ERR_INVALID_OPTIONS naming for every mistake the path, the value and the rule.
+ */
+export function parseOptions<T extends z.ZodType>(schema: T, input: unknown, what: string): z.output<T> {
+  let mistakes: string[]
+  try {
+    const result = schema.safeParse(input)
+    if (result.success) return result.data
+    mistakes = result.error.issues.map((issue) => describeIssue(issue, input, schema))
+  } catch (cause) {
+    // Of a getter, or a proxy.
+    throw new errors.ERR_INVALID_OPTIONS(`${what}: the value cannot be read: ${messageOf(cause)}`, { cause })
+  }
+  throw new errors.ERR_INVALID_OPTIONS(`${what}: ${mistakes.join('; ')}`)
+}
