@@ -1,7 +1,12 @@
 /// <reference types="node" preserve="true" />
 export type { ArtifactStats } from './artifacts/artifact-stats.js'
-export type { HotSwapOptions, LoadModelOptions, ModelConfigInput, PredictOptions } from './config.js'
-export { type ConfigSources, LifecycleConfig } from './config-sources.js'
+export { type ConfigSources, LifecycleConfig } from './config/lifecycle-config.js'
+export type {
+  HotSwapOptions,
+  LoadModelOptions,
+  ModelConfigInput,
+  PredictOptions,
+} from './config/runtime-options.js'
 export {
   type AnyRuntimeError,
   ERROR_TABLE,
@@ -11,7 +16,7 @@ export {
   errors,
   isRuntimeError,
   RuntimeError,
-} from './errors.js'
+} from './errors/errors.js'
 export {
   type ClosableServer,
   type CloseServerOptions,

@@ -1,9 +1,14 @@
 import { isMainThread } from 'node:worker_threads'
 import { createPorts } from './composition/create-ports.js'
+import { LifecycleConfig, unknownVariables } from './config/lifecycle-config.js'
 import { parseOptions } from './config/parse-options.js'
-import { closeSchema, type PredictOptions, type RuntimeConfig, type RuntimeConfigInput } from './config.js'
-import { LifecycleConfig, unknownVariables } from './config-sources.js'
-import { errors, isRuntimeError } from './errors.js'
+import {
+  closeSchema,
+  type PredictOptions,
+  type RuntimeConfig,
+  type RuntimeConfigInput,
+} from './config/runtime-options.js'
+import { errors, isRuntimeError } from './errors/errors.js'
 import type { HealthReport } from './lifecycle/health.js'
 import { LifecycleManager } from './lifecycle/lifecycle-manager.js'
 import { checkMemory, EventLoopCheck } from './lifecycle/process-checks.js'
@@ -16,8 +21,8 @@ import type { PoolEnding } from './models/ending-pools.js'
 import { type ModelInfo, ModelLifecycleManager } from './models/model-manager.js'
 import type { Ports } from './models/ports.js'
 import type { Clock } from './platform/clock.js'
+import { missingGrant } from './platform/permission.js'
 import { asRuntimeError } from './protocol/error-codec.js'
-import { missingGrant } from './protocol/permission.js'
 import { RequestTracker } from './requests/request-tracker.js'
 import { checkResources } from './resources/check-resources.js'
 import { ResourceLifecycleManager } from './resources/resource-manager.js'

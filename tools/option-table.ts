@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { MAX_TIMER_MS } from '../src/config.js'
+import { MAX_TIMER_MS } from '../src/config/runtime-options.js'
 import { markdownTable } from './markdown-table.js'
 
 /** One line of a table of options. */

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { constants, getPriority, setPriority } from 'node:os'
-import { messageOf } from '../src/errors.js'
+import { messageOf } from '../src/errors/errors.js'
 import { loadLibc } from '../src/platform/libc.js'
 import {
   type BuilderMessage,

@@ -10,6 +10,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { isFlushRefused } from '../src/platform/durability.js'
 import {
   ARTIFACT_MODEL,
   ARTIFACT_WEIGHTS,
@@ -19,7 +20,6 @@ import {
   type BuildOrder,
   type RejectedForm,
 } from '../src/protocol/builder-messages.js'
-import { isFlushRefused } from '../src/protocol/durability.js'
 import type { LoadedModel } from '../src/protocol/loader.js'
 import { artifactOptions } from '../src/protocol/session-options.js'
 import { byName } from '../src/tensors/by-name.js'

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { errors } from '../src/errors.js'
+import { errors } from '../src/errors/errors.js'
 import type { LoadedModel } from '../src/protocol/loader.js'
 import { newElements } from '../src/tensors/coerce-elements.js'
 import { ELEMENT_TYPES } from '../src/tensors/element-types.js'

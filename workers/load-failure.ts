@@ -1,5 +1,5 @@
 import { closeSync, readSync } from 'node:fs'
-import { errors, messageOf } from '../src/errors.js'
+import { errors, messageOf } from '../src/errors/errors.js'
 import { BEGINNING_BYTES, foreignText } from '../src/protocol/foreign-files.js'
 import type { FileOwner } from '../src/protocol/model-files.js'
 import { openRegular, refuseSpecialFile } from './regular-file.js'

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs'
-import { messageOf } from '../src/errors.js'
+import { messageOf } from '../src/errors/errors.js'
 import {
   changedFile,
   type FileOwner,

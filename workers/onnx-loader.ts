@@ -1,4 +1,4 @@
-import { errors } from '../src/errors.js'
+import { errors } from '../src/errors/errors.js'
 import type { LoadedModel, LoaderContext } from '../src/protocol/loader.js'
 import {
   type Feeds,

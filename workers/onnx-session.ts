@@ -1,4 +1,4 @@
-import { errors, isRuntimeError, messageOf } from '../src/errors.js'
+import { errors, isRuntimeError, messageOf } from '../src/errors/errors.js'
 import type { LoaderContext, SkippedProvider } from '../src/protocol/loader.js'
 import { type ProviderEntry, providerEntries, providerName, providersIn } from '../src/protocol/providers.js'
 import { whyNotLoaded } from './load-failure.js'

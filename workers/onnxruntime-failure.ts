@@ -1,4 +1,4 @@
-import { messageOf } from '../src/errors.js'
+import { messageOf } from '../src/errors/errors.js'
 
 /** Where onnxruntime-node was to be opened. */
 export interface Machine {

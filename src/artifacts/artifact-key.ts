@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { cpuFeatures } from '../platform/cpu-features.js'
+import { cpuFeatures } from '../platform/cpu/cpu-features.js'
 import type { FileHash } from '../protocol/builder-messages.js'
 import { isOnCpu, providersIn, servingProvider } from '../protocol/providers.js'
 import { onnxRuntime } from './onnxruntime-package.js'

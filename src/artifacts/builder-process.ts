@@ -1,5 +1,5 @@
 import { Lane } from '../async/lane.js'
-import { errors } from '../errors.js'
+import { errors } from '../errors/errors.js'
 import type { Clock, Timer } from '../platform/clock.js'
 import { anonymousBytesOf } from '../platform/process-memory.js'
 import type { BuilderOrder, BuilderReplies } from '../protocol/builder-messages.js'

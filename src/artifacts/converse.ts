@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process'
-import { messageOf } from '../errors.js'
+import { messageOf } from '../errors/errors.js'
 import type { Clock, Timer } from '../platform/clock.js'
 import { anonymousBytesOf } from '../platform/process-memory.js'
 import type { BuilderMessage, BuilderOrder, RejectedForm } from '../protocol/builder-messages.js'

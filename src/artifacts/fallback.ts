@@ -1,4 +1,4 @@
-import { errors } from '../errors.js'
+import { errors } from '../errors/errors.js'
 import type { Shortfalls } from '../telemetry/shortfalls.js'
 import { BuilderDeath, NoBuilder } from './builder-failure.js'
 

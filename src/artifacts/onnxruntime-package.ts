@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path'
 import semver from 'semver'
-import { requireHere } from '../package-files.js'
+import { requireHere } from '../platform/package-files.js'
 import { processWide } from '../platform/process-wide.js'
 
 /** From here on the addon can be opened by one thread after another. */

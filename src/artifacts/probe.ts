@@ -1,4 +1,4 @@
-import { errors } from '../errors.js'
+import { errors } from '../errors/errors.js'
 import { type BuilderSubject, EMPTY_STEP } from '../protocol/builder-messages.js'
 import { type AxisSet, axisSetsOf, type EmptyAxes } from '../tensors/empty-axes.js'
 import type { Signature } from '../tensors/tensor.js'

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { requireHere } from '../package-files.js'
+import { requireHere } from '../platform/package-files.js'
 
 /** Absolute: Piscina would look for others beside its own files. */
 export function filePathOf(entry: string | URL): string {

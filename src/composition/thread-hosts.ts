@@ -1,8 +1,8 @@
 import { onnxRuntime } from '../artifacts/onnxruntime-package.js'
-import type { RuntimeConfig } from '../config.js'
+import type { RuntimeConfig } from '../config/runtime-options.js'
 import { PiscinaHost } from '../hosts/piscina-host.js'
 import type { Ports } from '../models/ports.js'
-import { replicaEntry } from '../package-files.js'
+import { replicaEntry } from '../platform/package-files.js'
 import { environment, filePathOf, resolverArgv } from './entries.js'
 
 /** Hosts that are threads of this process. */

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
-import { describeIssue } from '../config-issues.js'
-import { errors, messageOf } from '../errors.js'
+import { errors, messageOf } from '../errors/errors.js'
+import { describeIssue } from './describe-issue.js'
 
 /**
  * Validates `input` and fills in defaults.

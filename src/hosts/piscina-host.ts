@@ -1,6 +1,6 @@
 import type { MessagePort, Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
-import { errors } from '../errors.js'
+import { errors } from '../errors/errors.js'
 import type { ReplicaDescription, ReplicaStats } from '../protocol/control.js'
 import { ControlPort } from '../protocol/control-port.js'
 import { isLogLine, type LogLevel, type LogLine } from '../protocol/log-line.js'

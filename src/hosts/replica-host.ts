@@ -1,4 +1,4 @@
-import { messageOf } from '../errors.js'
+import { messageOf } from '../errors/errors.js'
 import type { RemoteControl } from '../protocol/control.js'
 import type { ReplicaReplies } from '../protocol/replica-replies.js'
 import type { LoadTask, RunTask, SideTask } from '../protocol/replica-task.js'

@@ -1,8 +1,8 @@
 import { Server as NetServer } from 'node:net'
 import { z } from 'zod'
 import { parseOptions } from '../config/parse-options.js'
-import { durationMs } from '../config.js'
-import { errors } from '../errors.js'
+import { durationMs } from '../config/runtime-options.js'
+import { errors } from '../errors/errors.js'
 import { ServerConnections } from './server-connections.js'
 
 /** A server of `node:http`, `node:https` or `node:http2` (Express, Koa), or what holds one as `server` (Fastify). See docs/http.md. */

@@ -1,8 +1,8 @@
 import { inspect } from 'node:util'
 import { z } from 'zod'
 import { parseOptions } from '../config/parse-options.js'
-import { durationMs } from '../config.js'
-import { errors } from '../errors.js'
+import { durationMs } from '../config/runtime-options.js'
+import { errors } from '../errors/errors.js'
 import type { Step } from './step-order.js'
 
 export interface HandlerContext {

@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { durationMs } from '../config.js'
-import { messageOf } from '../errors.js'
+import { within } from '../async/with-timeout.js'
+import { durationMs } from '../config/runtime-options.js'
+import { messageOf } from '../errors/errors.js'
 import type { Clock, Timer } from '../platform/clock.js'
-import { within } from '../pools/within.js'
 
 /** `degraded`: it works in part, so the application stays ready. */
 export type HealthStatus = 'healthy' | 'degraded' | 'unhealthy'

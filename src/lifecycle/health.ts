@@ -1,8 +1,8 @@
 import { inspect } from 'node:util'
 import { parseOptions } from '../config/parse-options.js'
-import { errors } from '../errors.js'
-import type { LifecycleState } from '../lifecycle-state.js'
+import { errors } from '../errors/errors.js'
 import type { Clock } from '../platform/clock.js'
+import type { LifecycleState } from '../state/lifecycle-state.js'
 import {
   type CheckReport,
   type HealthCheck,

@@ -1,10 +1,16 @@
 import { AsyncResource } from 'node:async_hooks'
 import { inspect } from 'node:util'
+import { SingleFlight } from '../async/single-flight.js'
+import { within } from '../async/with-timeout.js'
 import { parseOptions } from '../config/parse-options.js'
-import { type LifecycleOptions, lifecycleSchema, type ShutdownRequest, shutdownSchema } from '../config.js'
-import { errors, messageOf } from '../errors.js'
+import {
+  type LifecycleOptions,
+  lifecycleSchema,
+  type ShutdownRequest,
+  shutdownSchema,
+} from '../config/runtime-options.js'
+import { errors, messageOf } from '../errors/errors.js'
 import { type Clock, systemClock } from '../platform/clock.js'
-import { within } from '../pools/within.js'
 import { Announcer } from '../telemetry/announcer.js'
 import { Emitter } from '../telemetry/emitter.js'
 import { EngineEvents } from '../telemetry/engine-events.js'
@@ -21,7 +27,6 @@ import {
 import { type HealthCheck, type HealthCheckOptions, HealthMonitor, type HealthReport } from './health.js'
 import { runHandler } from './run-handler.js'
 import { handleSignals } from './signals.js'
-import { SingleFlight } from './single-flight.js'
 import { type LifecycleState, StateMachine, type Transition, transitionOf } from './states.js'
 import { orderSteps } from './step-order.js'
 import { Undoing } from './undoing.js'

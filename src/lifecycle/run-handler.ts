@@ -1,4 +1,4 @@
-import { MAX_TIMER_MS } from '../config.js'
+import { MAX_TIMER_MS } from '../config/runtime-options.js'
 import type { Clock, Timer } from '../platform/clock.js'
 import type { LifecycleHandler } from './handlers.js'
 

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import closeWithGrace from 'close-with-grace'
-import { MAX_TIMER_MS } from '../config.js'
+import { MAX_TIMER_MS } from '../config/runtime-options.js'
 import { processWide } from '../platform/process-wide.js'
 import type { Logger } from '../telemetry/logger.js'
 import type { LifecycleState } from './states.js'

@@ -1,10 +1,10 @@
-import type { LifecycleState } from '../lifecycle-state.js'
 import type { Clock } from '../platform/clock.js'
+import type { LifecycleState } from '../state/lifecycle-state.js'
+import { illegalTransition, type Transitions } from '../state/transitions.js'
 import type { TransitionEvent } from '../telemetry/event-map.js'
 import { componentOf, type Subject } from '../telemetry/subject.js'
-import { illegalTransition, type Transitions } from '../transitions.js'
 
-export { LIFECYCLE_STATES, type LifecycleState } from '../lifecycle-state.js'
+export { LIFECYCLE_STATES, type LifecycleState } from '../state/lifecycle-state.js'
 
 /**
  * What may follow what; everything else is forbidden. `running → ready` is an

@@ -1,4 +1,4 @@
-import { errors } from '../errors.js'
+import { errors } from '../errors/errors.js'
 
 /** What has to be known of a startup handler to find its place. */
 export interface Step {

@@ -1,6 +1,6 @@
-import { errors, messageOf } from '../errors.js'
+import { within } from '../async/with-timeout.js'
+import { errors, messageOf } from '../errors/errors.js'
 import type { Clock } from '../platform/clock.js'
-import { within } from '../pools/within.js'
 import type { Logger } from '../telemetry/logger.js'
 import type { Handlers, ShutdownHandler, StartupHandler } from './handlers.js'
 import { runHandler } from './run-handler.js'

@@ -1,6 +1,6 @@
 import type { Prepared } from '../artifacts/artifacts.js'
 import { builderBytes } from '../artifacts/builder-bytes.js'
-import { batchingOptionsSchema } from '../config-batching.js'
+import { batchingOptionsSchema } from '../config/batching-options.js'
 import type { BatchingSettings } from '../pools/batching.js'
 import { hasBuiltInLoader } from './check-source.js'
 import type { ModelContext } from './context.js'

@@ -1,4 +1,4 @@
-import { errors } from '../errors.js'
+import { errors } from '../errors/errors.js'
 import type { HoldLock } from './locks.js'
 import { Model } from './model.js'
 import type { ModelVersion } from './model-version.js'

@@ -1,4 +1,4 @@
-import { errors } from '../errors.js'
+import { errors } from '../errors/errors.js'
 import type { Catalogue } from './catalogue.js'
 import type { ModelContext } from './context.js'
 import type { PoolEnding } from './ending-pools.js'

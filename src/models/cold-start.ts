@@ -1,4 +1,4 @@
-import { errors } from '../errors.js'
+import { errors } from '../errors/errors.js'
 import { inBackground } from '../telemetry/in-background.js'
 import type { Catalogue } from './catalogue.js'
 import { type LoadFailure, planAfterColdStart, planColdStart, planReload } from './cold-start-policy.js'

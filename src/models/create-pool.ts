@@ -1,5 +1,5 @@
 import type { Prepared } from '../artifacts/artifacts.js'
-import { errors } from '../errors.js'
+import { errors } from '../errors/errors.js'
 import type { BatchingMemory } from '../pools/batching.js'
 import { VersionPool } from '../pools/version-pool.js'
 import { providersIn, servingProvider, takesTurns } from '../protocol/providers.js'

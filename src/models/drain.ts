@@ -1,4 +1,4 @@
-import { errors } from '../errors.js'
+import { errors } from '../errors/errors.js'
 import type { StuckReplica } from '../pools/stuck-replica.js'
 import type { PoolEnding } from './ending-pools.js'
 import type { VersionRecord } from './version-record.js'

@@ -1,4 +1,4 @@
-import { errors } from '../errors.js'
+import { errors } from '../errors/errors.js'
 import { whyNotEmpty } from '../tensors/empty-axes.js'
 import type { Signature, Tensor } from '../tensors/tensor.js'
 import type { VersionRecord } from './version-record.js'

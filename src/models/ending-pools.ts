@@ -1,8 +1,8 @@
+import { within } from '../async/with-timeout.js'
 import type { Allocator } from '../memory/allocator.js'
 import type { Clock } from '../platform/clock.js'
 import type { StuckReplica } from '../pools/stuck-replica.js'
 import type { VersionPool } from '../pools/version-pool.js'
-import { within } from '../pools/within.js'
 import { inBackground } from '../telemetry/in-background.js'
 import type { Logger } from '../telemetry/logger.js'
 

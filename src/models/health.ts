@@ -1,4 +1,4 @@
-import { messageOf } from '../errors.js'
+import { messageOf } from '../errors/errors.js'
 import { type HealthAnswer, healthOf } from '../lifecycle/health-check.js'
 import type { PoolStats } from '../pools/pool-settings.js'
 import type { Catalogue } from './catalogue.js'

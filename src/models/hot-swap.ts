@@ -1,4 +1,4 @@
-import { errors } from '../errors.js'
+import { errors } from '../errors/errors.js'
 import { inBackground } from '../telemetry/in-background.js'
 import { signatureProblems } from '../tensors/same-signature.js'
 import { assertOpen, closedError, type ModelContext } from './context.js'

@@ -1,6 +1,6 @@
 import { type BigIntStats, constants } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
-import { errors } from '../errors.js'
+import { errors } from '../errors/errors.js'
 import { BEGINNING_BYTES, foreignFormat } from '../protocol/foreign-files.js'
 import { stampFrom } from '../protocol/model-files.js'
 import { verifyHash } from './repository.js'

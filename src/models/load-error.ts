@@ -1,4 +1,4 @@
-import { errors } from '../errors.js'
+import { errors } from '../errors/errors.js'
 import { asRuntimeError } from '../protocol/error-codec.js'
 import type { VersionRecord } from './version-record.js'
 

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import type { Prepared } from '../artifacts/artifacts.js'
-import { errors } from '../errors.js'
+import { errors } from '../errors/errors.js'
 import { NoRoom, type Reservation } from '../memory/governor.js'
 import type { ModelContext } from './context.js'
 import { replicaCount } from './replica-count.js'

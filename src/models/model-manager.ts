@@ -1,4 +1,5 @@
 import { pathToFileURL } from 'node:url'
+import { within } from '../async/with-timeout.js'
 import { parseOptions } from '../config/parse-options.js'
 import {
   cleanupSchema,
@@ -9,12 +10,11 @@ import {
   logLevelSchema,
   modelNameSchema,
   type PredictOptions,
-} from '../config.js'
-import { errors } from '../errors.js'
+} from '../config/runtime-options.js'
+import { errors } from '../errors/errors.js'
 import type { HealthAnswer } from '../lifecycle/health-check.js'
 import type { LifecycleState } from '../lifecycle/states.js'
 import type { Timer } from '../platform/clock.js'
-import { within } from '../pools/within.js'
 import type { LogLevel } from '../protocol/log-line.js'
 import { inBackground } from '../telemetry/in-background.js'
 import type { ModelInput, Outputs, Signature } from '../tensors/tensor.js'

@@ -1,4 +1,4 @@
-import { errors } from '../errors.js'
+import { errors } from '../errors/errors.js'
 import { isOnCpu, providersIn, servingProvider } from '../protocol/providers.js'
 import type { ModelContext } from './context.js'
 import { sessionOptionsOf } from './session-options.js'

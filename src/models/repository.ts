@@ -4,11 +4,11 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { z } from 'zod'
-import { type ModelConfig, modelConfigSchema } from '../config.js'
-import { describeIssue } from '../config-issues.js'
-import { errors } from '../errors.js'
-import { parseJson } from '../json-text.js'
+import { describeIssue } from '../config/describe-issue.js'
+import { type ModelConfig, modelConfigSchema } from '../config/runtime-options.js'
+import { errors } from '../errors/errors.js'
 import type { FileOwner } from '../protocol/model-files.js'
+import { parseJson } from '../text/parse-json.js'
 
 const versionManifestSchema = z.strictObject({
   /** Hash of model.onnx, checked before it is loaded. */

@@ -1,6 +1,6 @@
 import { parseOptions } from '../config/parse-options.js'
-import { resizeSchema } from '../config.js'
-import { errors } from '../errors.js'
+import { resizeSchema } from '../config/runtime-options.js'
+import { errors } from '../errors/errors.js'
 import type { Catalogue } from './catalogue.js'
 import { assertOpen, type ModelContext } from './context.js'
 import { loadError } from './load-error.js'

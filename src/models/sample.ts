@@ -1,5 +1,5 @@
-import type { ModelConfig } from '../config.js'
-import { errors } from '../errors.js'
+import type { ModelConfig } from '../config/runtime-options.js'
+import { errors } from '../errors/errors.js'
 import type { WarmUp } from '../pools/pool-settings.js'
 import type { Tolerance } from '../tensors/batch-plan.js'
 import { difference } from '../tensors/difference.js'

@@ -1,4 +1,4 @@
-import { errors } from '../errors.js'
+import { errors } from '../errors/errors.js'
 
 /** One request to make another version active. A newer one of the same model supersedes it. */
 export class SwapTicket {

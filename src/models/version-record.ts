@@ -1,5 +1,5 @@
 import type { ArtifactStats } from '../artifacts/artifact-stats.js'
-import type { ModelConfig } from '../config.js'
+import type { ModelConfig } from '../config/runtime-options.js'
 import type { BatchingMemory } from '../pools/batching.js'
 import type { ModelFile } from '../protocol/model-files.js'
 import type { EmptyAxes } from '../tensors/empty-axes.js'

@@ -1,4 +1,4 @@
-import { requireHere } from '../package-files.js'
+import { requireHere } from './package-files.js'
 import { processWide } from './process-wide.js'
 
 /** What this library calls in the C library. */

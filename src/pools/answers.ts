@@ -1,4 +1,4 @@
-import { errors } from '../errors.js'
+import { errors } from '../errors/errors.js'
 import type { GcBallast } from '../memory/gc-ballast.js'
 import { aligned, elementsIn, INLINE_BYTES, viewOf } from '../protocol/pack-layout.js'
 import type { Answer } from '../protocol/replica-replies.js'

@@ -1,5 +1,5 @@
+import { Waiters } from '../async/waiters.js'
 import type { Clock, Timer } from '../platform/clock.js'
-import { Waiters } from './waiters.js'
 
 /** The set of replicas that grows. */
 export interface GrowingSet {

@@ -1,4 +1,4 @@
-import { errors } from '../errors.js'
+import { errors } from '../errors/errors.js'
 import { aligned, viewOf } from '../protocol/pack-layout.js'
 import type { OwnElements, RunShape, RunTask } from '../protocol/replica-task.js'
 import { type BatchPlan, SHARED } from '../tensors/batch-plan.js'

@@ -1,4 +1,4 @@
-import { errors } from '../errors.js'
+import { errors } from '../errors/errors.js'
 import { type Padding, SHARED } from '../tensors/batch-plan.js'
 import type { Signature, TensorSpec } from '../tensors/tensor.js'
 

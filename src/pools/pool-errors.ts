@@ -1,4 +1,4 @@
-import { errors, messageOf } from '../errors.js'
+import { errors, messageOf } from '../errors/errors.js'
 import type { PoolState } from './pool-life.js'
 import type { PoolSettings } from './pool-settings.js'
 import type { StuckReplica } from './stuck-replica.js'

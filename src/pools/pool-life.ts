@@ -1,4 +1,4 @@
-import { illegalTransition, type Transitions } from '../transitions.js'
+import { illegalTransition, type Transitions } from '../state/transitions.js'
 
 /** `failed`: its replicas kept dying. A pool lives once. */
 export type PoolState = 'created' | 'open' | 'draining' | 'failed' | 'stopped'

@@ -1,4 +1,4 @@
-import { errors } from '../errors.js'
+import { errors } from '../errors/errors.js'
 import { encodeError } from '../protocol/error-codec.js'
 import type { Failure } from '../protocol/failure.js'
 import type { RunDone, RunResult } from '../protocol/replica-replies.js'

@@ -1,4 +1,4 @@
-import { errors } from '../errors.js'
+import { errors } from '../errors/errors.js'
 import type { ReplicaHost } from '../hosts/replica-host.js'
 import type { Signature } from '../tensors/tensor.js'
 import type { ChosenRun } from './chosen-run.js'

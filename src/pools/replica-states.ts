@@ -1,4 +1,4 @@
-import type { Transitions } from '../transitions.js'
+import type { Transitions } from '../state/transitions.js'
 
 /**
  * `leaving` is in its last task, `ending` gives its session back, `quarantined` is in a native call that has

@@ -1,13 +1,13 @@
-import { errors } from '../errors.js'
+import { within } from '../async/with-timeout.js'
+import { errors } from '../errors/errors.js'
 import type { ReplicaHost } from '../hosts/replica-host.js'
 import type { Clock } from '../platform/clock.js'
 import type { ReplicaReplies } from '../protocol/replica-replies.js'
 import type { LoadTask, RunTask, SideTask } from '../protocol/replica-task.js'
-import { illegalTransition } from '../transitions.js'
+import { illegalTransition } from '../state/transitions.js'
 import type { ChosenRun } from './chosen-run.js'
 import { REPLICA_TRANSITIONS, type ReplicaState } from './replica-states.js'
 import type { StuckReplica } from './stuck-replica.js'
-import { within } from './within.js'
 
 /** Time that a session always has to be released and its thread to end, once its task is over. */
 const END_MS = 1_000

@@ -1,7 +1,7 @@
-import { errors, messageOf } from '../errors.js'
+import { type AbortFollower, follow, isTimeout, unfollow } from '../async/abort-followers.js'
+import { errors, messageOf } from '../errors/errors.js'
 import type { Clock, Timer } from '../platform/clock.js'
 import type { Outputs, Tensor } from '../tensors/tensor.js'
-import { type AbortFollower, follow, isTimeout, unfollow } from './abort-followers.js'
 import type { Bucket } from './bucket.js'
 
 export interface RunRequestOptions {

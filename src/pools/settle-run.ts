@@ -1,4 +1,4 @@
-import { errors, isRuntimeError, messageOf } from '../errors.js'
+import { errors, isRuntimeError, messageOf } from '../errors/errors.js'
 import { decodeError } from '../protocol/error-codec.js'
 import type { Answer, RunResult } from '../protocol/replica-replies.js'
 import type { BatchPlan, Padding } from '../tensors/batch-plan.js'

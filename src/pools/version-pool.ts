@@ -1,4 +1,5 @@
 import { AsyncResource } from 'node:async_hooks'
+import { within } from '../async/with-timeout.js'
 import type { ReplicaHost } from '../hosts/replica-host.js'
 import type { Timer } from '../platform/clock.js'
 import type { Signature } from '../tensors/tensor.js'
@@ -12,7 +13,6 @@ import { RequestQueue } from './request-queue.js'
 import type { LeaseHolder, RunRequest } from './run-request.js'
 import type { StuckReplica } from './stuck-replica.js'
 import { undisturbed } from './undisturbed.js'
-import { within } from './within.js'
 
 /** The other replicas wait no longer for the first answer. */
 const FIRST_ANSWER_MS = 500

@@ -1,4 +1,4 @@
-import { ERROR_TABLE, type ErrorCode, errors, isRuntimeError, messageOf } from '../errors.js'
+import { ERROR_TABLE, type ErrorCode, errors, isRuntimeError, messageOf } from '../errors/errors.js'
 
 /** An error as plain data: Piscina and Comlink both drop `code`, `cause` and fields. */
 export interface EncodedError {

@@ -1,5 +1,5 @@
 import type { BigIntStats } from 'node:fs'
-import { errors } from '../errors.js'
+import { errors } from '../errors/errors.js'
 
 /** Time until a stamp is settled, by clocks that count in seconds and by finer ones. */
 const COARSE_MS = 2_000

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Clock } from '../platform/clock.js'
-import { illegalTransition } from '../transitions.js'
+import { illegalTransition } from '../state/transitions.js'
 import { OpenRequests } from './open-requests.js'
 import { RecentRequests } from './recent-requests.js'
 import { type RecordKeeper, type RequestInfo, RequestRecord } from './request-record.js'

@@ -1,5 +1,5 @@
-import type { ErrorCode } from '../errors.js'
-import type { Transitions } from '../transitions.js'
+import type { ErrorCode } from '../errors/errors.js'
+import type { Transitions } from '../state/transitions.js'
 
 /** Where a request can be: open in the first three, over in the others. */
 export const REQUEST_STATES = [

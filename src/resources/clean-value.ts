@@ -1,7 +1,7 @@
-import { errors, messageOf } from '../errors.js'
+import { withLimit } from '../async/until-aborted.js'
+import { errors, messageOf } from '../errors/errors.js'
 import type { Clock } from '../platform/clock.js'
 import type { ResourceType } from './resource-type.js'
-import { withLimit } from './until-aborted.js'
 
 /**
  * Hands what an initializer has made to its type's cleaner.

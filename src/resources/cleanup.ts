@@ -1,6 +1,6 @@
-import { errors } from '../errors.js'
+import { within } from '../async/with-timeout.js'
+import { errors } from '../errors/errors.js'
 import type { Clock } from '../platform/clock.js'
-import { within } from '../pools/within.js'
 import { cleanValue } from './clean-value.js'
 import type { Ending, ManagedResource } from './managed-resource.js'
 

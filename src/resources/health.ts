@@ -1,4 +1,4 @@
-import { messageOf } from '../errors.js'
+import { messageOf } from '../errors/errors.js'
 import { healthAnswerOf } from '../lifecycle/health-check.js'
 import type { Clock } from '../platform/clock.js'
 import type { Held, ManagedResource, ResourceHealth } from './managed-resource.js'

@@ -1,4 +1,5 @@
-import { errors, messageOf } from '../errors.js'
+import { untilAborted } from '../async/until-aborted.js'
+import { errors, messageOf } from '../errors/errors.js'
 import type { Clock } from '../platform/clock.js'
 import type { Random } from '../platform/random.js'
 import type { EngineEvents } from '../telemetry/engine-events.js'
@@ -8,7 +9,6 @@ import type { Initializing, ManagedResource } from './managed-resource.js'
 import type { RetryPolicy } from './options.js'
 import type { InitializerContext } from './resource-type.js'
 import { retry } from './retry.js'
-import { untilAborted } from './until-aborted.js'
 
 const TRIGGER = 'initializeResource'
 const ONCE: RetryPolicy = { attempts: 1, minDelayMs: 0, maxDelayMs: 0, factor: 1 }

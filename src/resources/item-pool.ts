@@ -1,9 +1,9 @@
 import { Pool } from 'tarn'
-import { errors, messageOf } from '../errors.js'
+import { withLimit } from '../async/until-aborted.js'
+import { errors, messageOf } from '../errors/errors.js'
 import type { Clock } from '../platform/clock.js'
 import type { Logger } from '../telemetry/logger.js'
 import type { PoolSettings } from './pool-options.js'
-import { withLimit } from './until-aborted.js'
 
 /** tarn's own limits are out of the way: they know neither who waits nor what is late. */
 const NEVER_MS = 2_147_483_647

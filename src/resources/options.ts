@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { durationMs, logLevelSchema } from '../config.js'
+import { durationMs, logLevelSchema } from '../config/runtime-options.js'
 
 export const managerSchema = z.strictObject({
   logLevel: logLevelSchema.default('info').describe('least severe level that is logged'),

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { durationMs } from '../config.js'
+import { durationMs } from '../config/runtime-options.js'
 import type { HealthCheckerContext, InitializerContext } from './resource-type.js'
 
 const aFunction = z

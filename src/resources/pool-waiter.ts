@@ -1,6 +1,6 @@
-import { errors, messageOf } from '../errors.js'
+import { type AbortFollower, follow, isTimeout, unfollow } from '../async/abort-followers.js'
+import { errors, messageOf } from '../errors/errors.js'
 import type { Clock, Timer } from '../platform/clock.js'
-import { type AbortFollower, follow, isTimeout, unfollow } from '../pools/abort-followers.js'
 
 /** An attempt to get an item, begun for one caller. */
 export interface Attempt<T> {

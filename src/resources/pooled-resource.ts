@@ -1,8 +1,9 @@
 import { AsyncResource } from 'node:async_hooks'
+import { untilAborted } from '../async/until-aborted.js'
+import { within } from '../async/with-timeout.js'
 import { parseOptions } from '../config/parse-options.js'
-import { errors, messageOf } from '../errors.js'
+import { errors, messageOf } from '../errors/errors.js'
 import type { Clock } from '../platform/clock.js'
-import { within } from '../pools/within.js'
 import { inBackground } from '../telemetry/in-background.js'
 import type { Logger } from '../telemetry/logger.js'
 import { summarize } from './cleanup.js'
@@ -15,7 +16,6 @@ import {
   releaseSchema,
 } from './pool-options.js'
 import { type Attempt, PoolWaiter } from './pool-waiter.js'
-import { untilAborted } from './until-aborted.js'
 
 /** An attempt that fails within this time tells how the server is now, in milliseconds. */
 const TIMELY_MS = 200

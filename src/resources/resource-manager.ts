@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import { isDeepStrictEqual } from 'node:util'
 import { parseOptions } from '../config/parse-options.js'
-import { errors, messageOf } from '../errors.js'
+import { errors, messageOf } from '../errors/errors.js'
 import { type Transition, transitionOf } from '../lifecycle/states.js'
 import { type Clock, systemClock } from '../platform/clock.js'
 import { systemRandom } from '../platform/random.js'

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { inspect } from 'node:util'
-import { errors } from '../errors.js'
-import { nearestName } from '../nearest-name.js'
+import { errors } from '../errors/errors.js'
+import { nearestName } from '../text/nearest-name.js'
 
 /** Node's own events; `events.once` and `events.on` listen for an error beside what they are asked for. */
 const OF_NODE = ['error', 'newListener', 'removeListener']

@@ -1,5 +1,5 @@
-import type { LifecycleState } from '../lifecycle-state.js'
 import type { ArtifactForm } from '../protocol/builder-messages.js'
+import type { LifecycleState } from '../state/lifecycle-state.js'
 import type { ApplicationSubject, ModelSubject, Subject } from './subject.js'
 
 /** A component has moved to another state. */

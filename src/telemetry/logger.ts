@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import { pino } from 'pino'
-import { errors, isRuntimeError, messageOf } from '../errors.js'
+import { errors, isRuntimeError, messageOf } from '../errors/errors.js'
 import type { LogLevel } from '../protocol/log-line.js'
 import { LEVELS, type Logger, safeLogger } from './safe-logger.js'
 

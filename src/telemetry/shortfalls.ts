@@ -1,4 +1,4 @@
-import { messageOf } from '../errors.js'
+import { messageOf } from '../errors/errors.js'
 import type { Logger } from './safe-logger.js'
 
 interface Shortfall {

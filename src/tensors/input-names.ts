@@ -1,4 +1,4 @@
-import { nearestName } from '../nearest-name.js'
+import { nearestName } from '../text/nearest-name.js'
 import { describeValue, formatNames, formatSpecs, quote } from './describe.js'
 import { InputProblem, type SignatureExpectation } from './expectation.js'
 

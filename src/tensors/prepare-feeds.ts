@@ -1,4 +1,4 @@
-import { errors, messageOf } from '../errors.js'
+import { errors, messageOf } from '../errors/errors.js'
 import { refuseUnusable, wrongClass } from './array-problems.js'
 import { byName } from './by-name.js'
 import { describeValue } from './describe.js'

@@ -1,4 +1,4 @@
-import { errors, messageOf } from '../errors.js'
+import { errors, messageOf } from '../errors/errors.js'
 
 const SMALLEST_BYTES = 1_024
 /** What a pool keeps of buffers that are not under way. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { ERROR_TABLE } from '../../src/errors.js'
+import { ERROR_TABLE } from '../../src/errors/errors.js'
 import { type Asked, disagreement, follow, PoolKit, turn } from '../unit/pools/pool-kit.js'
 
 beforeEach(() => void vi.useFakeTimers())

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { errors } from '../../src/errors.js'
+import { errors } from '../../src/errors/errors.js'
 import type { RequestHandle } from '../../src/requests/request-handle.js'
 import {
   isOver,

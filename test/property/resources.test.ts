@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { ERROR_TABLE } from '../../src/errors.js'
+import { ERROR_TABLE } from '../../src/errors/errors.js'
 import { LIFECYCLE_STATES, type LifecycleState, TRANSITIONS } from '../../src/lifecycle/states.js'
 import { ResourceLifecycleManager } from '../../src/resources/resource-manager.js'
 import { listLogger } from '../fixtures/test-logger.js'

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { errors } from '../../src/errors.js'
+import { errors } from '../../src/errors/errors.js'
 import { ELEMENT_TYPES } from '../../src/tensors/element-types.js'
 import { float16Bits, float16Value } from '../../src/tensors/float16.js'
 import { prepareFeeds } from '../../src/tensors/prepare-feeds.js'

@@ -1,5 +1,5 @@
 import { getEventListeners } from 'node:events'
-import { ERROR_TABLE } from '../../src/errors.js'
+import { ERROR_TABLE } from '../../src/errors/errors.js'
 import type { Runtime } from '../../src/runtime.js'
 import { yOf } from '../fixtures/fake-host.js'
 import { type Conditions, POOL_STRIDE } from './conditions.js'

@@ -1,4 +1,4 @@
-import type { ErrorCode } from '../../src/errors.js'
+import type { ErrorCode } from '../../src/errors/errors.js'
 
 const ALWAYS: readonly ErrorCode[] = ['ERR_RUNTIME_CLOSED']
 const LOAD: readonly ErrorCode[] = [

@@ -1,4 +1,4 @@
-import { errors } from '../../src/errors.js'
+import { errors } from '../../src/errors/errors.js'
 import { encodeError } from '../../src/protocol/error-codec.js'
 import type { RunResult, SideDone } from '../../src/protocol/replica-replies.js'
 import type { RunShape, RunTask, SideTask } from '../../src/protocol/replica-task.js'

@@ -1,5 +1,5 @@
 import type { Prepared, PrepareOrder } from '../../src/artifacts/artifacts.js'
-import { errors } from '../../src/errors.js'
+import { errors } from '../../src/errors/errors.js'
 import { GcBallast } from '../../src/memory/gc-ballast.js'
 import type { HoldLock } from '../../src/models/locks.js'
 import type { HostOrder, Ports } from '../../src/models/ports.js'

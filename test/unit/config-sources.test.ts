@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
-import { LifecycleConfig, unknownVariables } from '../../src/config-sources.js'
+import { LifecycleConfig, unknownVariables } from '../../src/config/lifecycle-config.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'tbcoin-config-'))
 afterAll(() => rmSync(folder, { recursive: true }))

@@ -8,8 +8,8 @@ import {
   modelNameSchema,
   predictOptionsSchema,
   runtimeSchema,
-} from '../../src/config.js'
-import { errors } from '../../src/errors.js'
+} from '../../src/config/runtime-options.js'
+import { errors } from '../../src/errors/errors.js'
 
 function refusal(schema: Parameters<typeof parseOptions>[0], input: unknown, what = 'createRuntime'): string {
   try {

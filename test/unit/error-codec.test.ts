@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { ERROR_TABLE, type ErrorCode, errors } from '../../src/errors.js'
+import { ERROR_TABLE, type ErrorCode, errors } from '../../src/errors/errors.js'
 import { asRuntimeError, decodeError, encodeError } from '../../src/protocol/error-codec.js'
 
 /** There and back, the way it travels: as structured-cloned data. */

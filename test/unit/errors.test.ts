@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it, vi } from 'vitest'
-import { ERROR_TABLE, type ErrorCode, errors, isRuntimeError, RuntimeError } from '../../src/errors.js'
+import { ERROR_TABLE, type ErrorCode, errors, isRuntimeError, RuntimeError } from '../../src/errors/errors.js'
 
 const codes = Object.keys(ERROR_TABLE) as ErrorCode[]
 const design = [
@@ -90,7 +90,7 @@ describe('an error', () => {
 
   it('is told also where another copy of the library has made it', async () => {
     vi.resetModules()
-    const copy = await import('../../src/errors.js')
+    const copy = await import('../../src/errors/errors.js')
     const error = new copy.errors.ERR_ABORTED('')
     expect(error).toBeInstanceOf(RuntimeError)
     expect(isRuntimeError(error)).toBe(true)

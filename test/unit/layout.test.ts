@@ -107,8 +107,8 @@ describe('the checker', () => {
       'src/pools/pool.ts': '../tensors/tensor.js',
       'src/memory/budget.ts': '../config.js',
       'src/tensors/tensor.ts': '../errors.js',
-      'src/config.ts': './errors.js',
-      'src/errors.ts': [],
+      'src/config/runtime-options.ts': './errors.js',
+      'src/errors/errors.ts': [],
       'workers/replica.ts': ['../src/tensors/tensor.js', '../src/errors.js', './onnx-loader.js'],
       'workers/onnx-loader.ts': './onnxruntime.cjs',
       'workers/onnxruntime.cts': 'onnxruntime-node',
@@ -118,7 +118,7 @@ describe('the checker', () => {
   })
 
   it.each([
-    ['src/errors.ts', '../src/tensors/tensor.js', 'src/tensors/tensor.ts'],
+    ['src/errors/errors.ts', '../src/tensors/tensor.js', 'src/tensors/tensor.ts'],
     ['src/tensors/tensor.ts', '../pools/pool.js', 'src/pools/pool.ts'],
     ['src/pools/pool.ts', '../models/swap.js', 'src/models/swap.ts'],
     ['src/models/swap.ts', '../runtime.js', 'src/runtime.ts'],

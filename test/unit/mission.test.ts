@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { runtimeSchema } from '../../src/config.js'
+import { runtimeSchema } from '../../src/config/runtime-options.js'
 import { LifecycleManager } from '../../src/lifecycle/lifecycle-manager.js'
 import { LIFECYCLE_STATES } from '../../src/lifecycle/states.js'
 import { ModelLifecycleManager } from '../../src/models/model-manager.js'

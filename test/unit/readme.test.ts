@@ -9,8 +9,8 @@ import {
   modelConfigSchema,
   predictOptionsSchema,
   runtimeSchema,
-} from '../../src/config.js'
-import { ERROR_TABLE } from '../../src/errors.js'
+} from '../../src/config/runtime-options.js'
+import { ERROR_TABLE } from '../../src/errors/errors.js'
 import { healthCheckOptionsSchema } from '../../src/lifecycle/health-check.js'
 import { LIFECYCLE_STATES, TRANSITIONS } from '../../src/lifecycle/states.js'
 import { ModelLifecycleManager } from '../../src/models/model-manager.js'

@@ -5,7 +5,7 @@ import {
   modelConfigSchema,
   type RuntimeConfigInput,
   runtimeSchema,
-} from '../../src/config.js'
+} from '../../src/config/runtime-options.js'
 import type { ModelContext } from '../../src/models/context.js'
 import { replicaCount } from '../../src/models/replica-count.js'
 import { VersionRecord } from '../../src/models/version-record.js'

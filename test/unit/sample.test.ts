@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { ModelConfig } from '../../src/config.js'
+import type { ModelConfig } from '../../src/config/runtime-options.js'
 import { warmUpFrom } from '../../src/models/sample.js'
 import type { Outputs, Signature, TensorData, TensorType } from '../../src/tensors/tensor.js'
 

@@ -1,4 +1,4 @@
-import { errors } from '../../src/errors.js'
+import { errors } from '../../src/errors/errors.js'
 import { aligned, INLINE_BYTES, viewOf } from '../../src/protocol/pack-layout.js'
 import type { Answer } from '../../src/protocol/replica-replies.js'
 import type { OwnElements } from '../../src/protocol/replica-task.js'

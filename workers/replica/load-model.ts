@@ -1,4 +1,4 @@
-import { errors, messageOf } from '../../src/errors.js'
+import { errors, messageOf } from '../../src/errors/errors.js'
 import { asRuntimeError } from '../../src/protocol/error-codec.js'
 import type { LoadedModel, LoaderContext, LoadModel } from '../../src/protocol/loader.js'
 import type { FileOwner, ModelFile } from '../../src/protocol/model-files.js'

@@ -1,4 +1,4 @@
-import { errors } from '../../src/errors.js'
+import { errors } from '../../src/errors/errors.js'
 import {
   CELL_COUNT,
   INSIDE_NATIVE,

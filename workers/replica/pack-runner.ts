@@ -1,4 +1,4 @@
-import { errors } from '../../src/errors.js'
+import { errors } from '../../src/errors/errors.js'
 import { asRuntimeError } from '../../src/protocol/error-codec.js'
 import type { Failure } from '../../src/protocol/failure.js'
 import { failure } from '../../src/protocol/failure.js'

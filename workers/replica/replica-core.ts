@@ -1,4 +1,4 @@
-import { errors } from '../../src/errors.js'
+import { errors } from '../../src/errors/errors.js'
 import type { ReplicaControl } from '../../src/protocol/control.js'
 import { asRuntimeError } from '../../src/protocol/error-codec.js'
 import { failure } from '../../src/protocol/failure.js'

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { errors } from '../../../src/errors.js'
+import { errors } from '../../../src/errors/errors.js'
 import { deferred, movesOf, quietManager, recordingLogger, watch } from './kit.js'
 
 beforeEach(() => vi.useFakeTimers())

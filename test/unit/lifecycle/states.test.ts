@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { errors } from '../../../src/errors.js'
+import { errors } from '../../../src/errors/errors.js'
 import {
   LIFECYCLE_STATES,
   type LifecycleState,

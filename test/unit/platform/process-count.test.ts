@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type ProcessSigns, processCount } from '../../../src/platform/process-count.js'
+import { type ProcessSigns, processCount } from '../../../src/platform/cpu/process-count.js'
 import { fileTree } from '../../fixtures/file-tree.js'
 
 /** Processes 11 to 13 are workers of 10, forked by two of its threads; 14 and 15 are other children. */

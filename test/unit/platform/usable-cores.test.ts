@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { describe, expect, it } from 'vitest'
-import { cpuQuota } from '../../../src/platform/cpu-quota.js'
-import { coresPerProcess, usableCores } from '../../../src/platform/usable-cores.js'
+import { cpuQuota } from '../../../src/platform/cpu/cpu-quota.js'
+import { coresPerProcess, usableCores } from '../../../src/platform/cpu/usable-cores.js'
 import { fileTree } from '../../fixtures/file-tree.js'
 
 const V2_MOUNT = '30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate'

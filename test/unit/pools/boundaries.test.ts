@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { ERROR_TABLE, errors } from '../../../src/errors.js'
+import { ERROR_TABLE, errors } from '../../../src/errors/errors.js'
 import { UnsendableTask } from '../../../src/hosts/replica-host.js'
 import { systemClock } from '../../../src/platform/clock.js'
 import type { TrackedRequest } from '../../../src/pools/run-request.js'

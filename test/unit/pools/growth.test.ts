@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { errors } from '../../../src/errors.js'
+import { errors } from '../../../src/errors/errors.js'
 import type { PoolSource } from '../../../src/pools/pool-settings.js'
 import { follow, PoolKit, source, turn } from './pool-kit.js'
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { batchingOptionsSchema } from '../../../src/config-batching.js'
-import { errors } from '../../../src/errors.js'
+import { batchingOptionsSchema } from '../../../src/config/batching-options.js'
+import { errors } from '../../../src/errors/errors.js'
 import { UnsendableTask } from '../../../src/hosts/replica-host.js'
 import type { Signature, TensorSpec } from '../../../src/tensors/tensor.js'
 import type { FakeHost } from '../../fixtures/fake-host.js'

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { ERROR_TABLE } from '../../../src/errors.js'
+import { ERROR_TABLE } from '../../../src/errors/errors.js'
 import { type Asked, disagreement, follow, PoolKit, turn } from './pool-kit.js'
 
 beforeEach(() => void vi.useFakeTimers())

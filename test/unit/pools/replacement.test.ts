@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { errors } from '../../../src/errors.js'
+import { errors } from '../../../src/errors/errors.js'
 import { FAILED_START_MS } from '../../../src/pools/replica-set.js'
 import { PoolKit, turn } from './pool-kit.js'
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { errors } from '../../../src/errors.js'
+import { errors } from '../../../src/errors/errors.js'
 import { systemClock } from '../../../src/platform/clock.js'
 import { Replica } from '../../../src/pools/replica.js'
 import { REPLICA_TRANSITIONS, type ReplicaState } from '../../../src/pools/replica-states.js'

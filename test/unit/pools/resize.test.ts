@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { errors } from '../../../src/errors.js'
+import { errors } from '../../../src/errors/errors.js'
 import type { Tensor } from '../../../src/tensors/tensor.js'
 import type { FakeHost } from '../../fixtures/fake-host.js'
 import { follow, PoolKit, source, turn } from './pool-kit.js'

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { errors } from '../../../src/errors.js'
+import { errors } from '../../../src/errors/errors.js'
 import { RequestTracker } from '../../../src/requests/request-tracker.js'
 import { type Line, listLogger } from '../../fixtures/test-logger.js'
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { untilAborted, withLimit } from '../../../src/async/until-aborted.js'
 import { systemClock } from '../../../src/platform/clock.js'
-import { untilAborted, withLimit } from '../../../src/resources/until-aborted.js'
 import { follow, turn } from '../pools/pool-kit.js'
 import { Deferred } from './resource-kit.js'
 

@@ -1,6 +1,6 @@
 import { pino } from 'pino'
 import { describe, expect, it } from 'vitest'
-import { errors, isRuntimeError } from '../../../src/errors.js'
+import { errors, isRuntimeError } from '../../../src/errors/errors.js'
 import { LifecycleManager } from '../../../src/lifecycle/lifecycle-manager.js'
 import { safeLogger } from '../../../src/telemetry/safe-logger.js'
 import { toldOnce } from '../../../src/telemetry/told-once.js'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { isRuntimeError } from '../../../src/errors.js'
+import { isRuntimeError } from '../../../src/errors/errors.js'
 import { prepareFeeds } from '../../../src/tensors/prepare-feeds.js'
 import { refusal, SILERO, SUBJECT, signatureOf, spec } from './signatures.js'
 

@@ -1,4 +1,4 @@
-import { errors } from '../../../src/errors.js'
+import { errors } from '../../../src/errors/errors.js'
 import { prepareFeeds } from '../../../src/tensors/prepare-feeds.js'
 import type { Feeds, Signature, Tensor, TensorSpec, TensorType } from '../../../src/tensors/tensor.js'
 

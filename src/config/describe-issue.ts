@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { nearestName } from './nearest-name.js'
+import { nearestName } from '../text/nearest-name.js'
 
 /** A mistake that a schema has found in `input`: where it is, the value, and the rule or the name that was meant. */
 export function describeIssue(issue: z.core.$ZodIssue, input: unknown, schema: z.ZodType): string {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { durationMs } from './config-numbers.js'
+import { durationMs } from './number-schemas.js'
 
 const bytes = z.number().int().min(0)
 

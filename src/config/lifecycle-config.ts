@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { z } from 'zod'
-import { type RuntimeConfig, type RuntimeConfigInput, runtimeSchema } from './config.js'
-import { describeIssue } from './config-issues.js'
-import { errors, messageOf } from './errors.js'
-import { parseJson } from './json-text.js'
-import { nearestName } from './nearest-name.js'
+import { errors, messageOf } from '../errors/errors.js'
+import { nearestName } from '../text/nearest-name.js'
+import { parseJson } from '../text/parse-json.js'
+import { describeIssue } from './describe-issue.js'
+import { type RuntimeConfig, type RuntimeConfigInput, runtimeSchema } from './runtime-options.js'
 
 /** Where settings come from beside the options object. */
 export interface ConfigSources {

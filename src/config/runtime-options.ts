@@ -1,11 +1,11 @@
 import { z } from 'zod'
-import { artifacts, probe } from './config-artifacts.js'
-import { batching } from './config-batching.js'
-import { memorySchema } from './config-memory.js'
-import { modelConfigSchema, swapStrategy } from './config-model.js'
-import { count, countOrAuto, durationMs } from './config-numbers.js'
+import { artifacts, probe } from './artifact-options.js'
+import { batching } from './batching-options.js'
+import { memorySchema } from './memory-options.js'
+import { modelConfigSchema, swapStrategy } from './model-config.js'
+import { count, countOrAuto, durationMs } from './number-schemas.js'
 
-export { durationMs, MAX_TIMER_MS } from './config-numbers.js'
+export { durationMs, MAX_TIMER_MS } from './number-schemas.js'
 
 const name = z
   .string()

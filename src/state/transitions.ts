@@ -1,4 +1,4 @@
-import { errors } from './errors.js'
+import { errors } from '../errors/errors.js'
 
 /** The states that may follow each state; every other move is illegal. */
 export type Transitions<State extends string> = Readonly<Record<State, readonly State[]>>

@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { probe } from './config-artifacts.js'
-import { batching } from './config-batching.js'
-import { count, countOrAuto, durationMs } from './config-numbers.js'
+import { probe } from './artifact-options.js'
+import { batching } from './batching-options.js'
+import { count, countOrAuto, durationMs } from './number-schemas.js'
 
 const jsonRecord = z.record(z.string(), z.unknown())
 export const swapStrategy = z.enum(['parallel', 'resource-preserving'])

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { count, durationMs } from './config-numbers.js'
+import { count, durationMs } from './number-schemas.js'
 
 const axes = z.record(z.string(), z.number().int().min(0))
 const padding = z

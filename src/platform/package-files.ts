@@ -1,8 +1,9 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-// Where the files of this package are. This module is built twice, as an ES module, which has `import.meta.url`, and
-// as CommonJS, which has `__dirname`; each place is written out for bundlers and file tracers to see.
+// Where the files of this package are. This module is built twice: as an ES module, which has `import.meta.url`, and
+// into `dist/src/index.cjs`, whose `__dirname` is the folder of that file. Each place is written out for bundlers and
+// file tracers to see.
 
 // Not by `__dirname`, which `node -e` defines for everybody.
 const isCommonJs = import.meta.url === undefined
@@ -16,11 +17,11 @@ export const requireHere: NodeJS.Require = createRequire(isCommonJs ? __filename
 /** Entry of replica threads. Bundled it is CommonJS: a thread that ends while an ES module is `require()`d aborts the process. */
 export function replicaEntry(): string {
   if (isCommonJs) return join(__dirname, '../workers/replica.cjs')
-  return fileURLToPath(new URL('../workers/replica.cjs', import.meta.url))
+  return fileURLToPath(new URL('../../workers/replica.cjs', import.meta.url))
 }
 
 /** Entry of the process that tries models and builds artifacts. */
 export function builderEntry(): string {
   if (isCommonJs) return join(__dirname, '../workers/artifact-builder.cjs')
-  return fileURLToPath(new URL('../workers/artifact-builder.cjs', import.meta.url))
+  return fileURLToPath(new URL('../../workers/artifact-builder.cjs', import.meta.url))
 }
