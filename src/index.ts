@@ -37,7 +37,7 @@ export type {
   HealthCheckOptions,
   HealthReport,
   HealthStatus,
-} from './lifecycle/health.js'
+} from './lifecycle/health/health-monitor.js'
 export {
   type LifecycleEvents,
   LifecycleManager,
@@ -49,9 +49,9 @@ export {
   StateMachine,
   TRANSITIONS,
   type Transition,
-} from './lifecycle/states.js'
+} from './lifecycle/state-machine.js'
 export type { AllocatorStats } from './memory/allocator.js'
-export type { BudgetStats } from './memory/governor.js'
+export type { BudgetStats } from './memory/memory-budget.js'
 export type { DatedReading } from './memory/memory-meter.js'
 export type { DrainReport } from './models/drain.js'
 export type { SwapResult } from './models/hot-swap.js'
@@ -81,24 +81,24 @@ export {
 } from './requests/request-tracker.js'
 export type { ResourceHealth, ResourceInfo } from './resources/managed-resource.js'
 export type {
-  CleanupAllOptions,
-  CleanupResourceOptions,
-  InitializeResourceOptions,
-  RetryOptions,
-} from './resources/options.js'
-export type {
   AcquireOptions,
   ItemContext,
   PooledResourceOptions,
   ReleaseOptions,
-} from './resources/pool-options.js'
-export { PooledResource, type PooledResourceStats } from './resources/pooled-resource.js'
-export { type PooledResourceType, pooledResourceType } from './resources/pooled-resource-type.js'
+} from './resources/pooled/pool-options.js'
+export { PooledResource, type PooledResourceStats } from './resources/pooled/pooled-resource.js'
+export { type PooledResourceType, pooledResourceType } from './resources/pooled/pooled-resource-type.js'
 export {
   type ResourceEvents,
   ResourceLifecycleManager,
   type ResourceManagerOptions,
 } from './resources/resource-manager.js'
+export type {
+  CleanupAllOptions,
+  CleanupResourceOptions,
+  InitializeResourceOptions,
+  RetryOptions,
+} from './resources/resource-options.js'
 export type {
   Cleaner,
   CleanerContext,
@@ -124,9 +124,14 @@ export type {
   ReplicaExitedEvent,
   ReplicaStuckEvent,
   TransitionEvent,
-} from './telemetry/event-map.js'
+} from './telemetry/events/event-map.js'
+export type {
+  ApplicationSubject,
+  ModelSubject,
+  ResourceSubject,
+  Subject,
+} from './telemetry/events/subject.js'
 export type { Logger } from './telemetry/logger.js'
-export type { ApplicationSubject, ModelSubject, ResourceSubject, Subject } from './telemetry/subject.js'
 export {
   type InputValue,
   type ModelInput,

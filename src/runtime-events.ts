@@ -1,9 +1,9 @@
 import type { ArtifactStats } from './artifacts/artifact-stats.js'
-import { type Transition, transitionOf } from './lifecycle/states.js'
+import { type Transition, transitionOf } from './lifecycle/state-machine.js'
 import type { StuckReplica } from './pools/stuck-replica.js'
 import type { Announcer } from './telemetry/announcer.js'
-import type { EngineSubscriber, ReplicaStuckEvent } from './telemetry/event-map.js'
-import { type ModelSubject, modelSubject } from './telemetry/subject.js'
+import type { EngineSubscriber, ReplicaStuckEvent } from './telemetry/events/event-map.js'
+import { type ModelSubject, modelSubject } from './telemetry/events/subject.js'
 
 /** The events of a runtime. */
 export interface RuntimeEvents {

@@ -8,7 +8,7 @@ import {
   type BuilderReplies,
   type BuilderSubject,
   EMPTY_STEP,
-} from '../src/protocol/builder-messages.js'
+} from '../src/protocol/builder/builder-messages.js'
 import { failure } from '../src/protocol/failure.js'
 import { buildArtifact, whileLoaded } from './build-artifact.js'
 import { digestOf, hashOf } from './file-hash.js'

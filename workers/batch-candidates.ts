@@ -1,4 +1,4 @@
-import { SHARED } from '../src/tensors/batch-plan.js'
+import { SHARED } from '../src/tensors/batch/batch-plan.js'
 import type { Signature, Tensor } from '../src/tensors/tensor.js'
 
 /** More are not tried. */

@@ -1,5 +1,5 @@
-import type { Proof, ProofOrder, ProofRows, ProofTrial, Tried } from '../src/protocol/proof.js'
-import { bytesOf } from '../src/tensors/copies.js'
+import type { Proof, ProofOrder, ProofRows, ProofTrial, Tried } from '../src/protocol/replica/proof.js'
+import { bytesOf } from '../src/tensors/input/copies.js'
 import type { Signature, Tensor } from '../src/tensors/tensor.js'
 import { candidatesOf } from './batch-candidates.js'
 import { provesNothing, Refusal, type Row, type RunOnce } from './proof-rows.js'

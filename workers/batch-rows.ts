@@ -1,6 +1,6 @@
-import { SHARED } from '../src/tensors/batch-plan.js'
+import { SHARED } from '../src/tensors/batch/batch-plan.js'
+import { elementCount, joinRows, rowLayout, takeRows, withRows } from '../src/tensors/batch/rows.js'
 import { newElements } from '../src/tensors/coerce-elements.js'
-import { elementCount, joinRows, rowLayout, takeRows, withRows } from '../src/tensors/rows.js'
 import type { Tensor } from '../src/tensors/tensor.js'
 
 /** `rows` rows of every tensor from row `at` on; what all rows share is each one's. */

@@ -11,6 +11,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { isFlushRefused } from '../src/platform/durability.js'
+import { artifactOptions } from '../src/protocol/artifact-options.js'
 import {
   ARTIFACT_MODEL,
   ARTIFACT_WEIGHTS,
@@ -19,11 +20,10 @@ import {
   type BuilderSubject,
   type BuildOrder,
   type RejectedForm,
-} from '../src/protocol/builder-messages.js'
+} from '../src/protocol/builder/builder-messages.js'
 import type { LoadedModel } from '../src/protocol/loader.js'
-import { artifactOptions } from '../src/protocol/session-options.js'
+import { EXACT, firstDifference } from '../src/tensors/batch/difference.js'
 import { byName } from '../src/tensors/by-name.js'
-import { EXACT, firstDifference } from '../src/tensors/difference.js'
 import type { Signature, Tensor } from '../src/tensors/tensor.js'
 import { flush, hashOf } from './file-hash.js'
 import { load } from './onnx-loader.js'

@@ -1,9 +1,9 @@
 import { inspect } from 'node:util'
 import { errors } from '../src/errors/errors.js'
 import type { LoadedModel } from '../src/protocol/loader.js'
+import { elementCount } from '../src/tensors/batch/rows.js'
 import { newElements } from '../src/tensors/coerce-elements.js'
 import { ELEMENT_TYPES } from '../src/tensors/element-types.js'
-import { elementCount } from '../src/tensors/rows.js'
 import {
   type Feeds,
   type Outputs,

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { closeSync, fsyncSync, openSync, readSync } from 'node:fs'
-import type { NamedHash } from '../src/protocol/builder-messages.js'
+import type { NamedHash } from '../src/protocol/builder/builder-messages.js'
 import { assertWeights } from './load-failure.js'
 import { dataNamesIn, pathsIn } from './model-paths.js'
 import { openRegular } from './regular-file.js'

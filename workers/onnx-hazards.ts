@@ -1,4 +1,4 @@
-import { SHARED } from '../src/tensors/batch-plan.js'
+import { SHARED } from '../src/tensors/batch/batch-plan.js'
 import type { Signature } from '../src/tensors/tensor.js'
 import type { Hazards } from './batch-prover.js'
 import { madeUpHazard } from './made-up-hazard.js'

@@ -1,4 +1,4 @@
-import { resized } from '../src/tensors/padding.js'
+import { resized } from '../src/tensors/batch/padding.js'
 import type { Tensor } from '../src/tensors/tensor.js'
 
 /** Returns tensors with another length along their axes; as they are where none is told. */

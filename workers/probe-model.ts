@@ -1,7 +1,7 @@
 import type { LoadedModel } from '../src/protocol/loader.js'
 import { byName } from '../src/tensors/by-name.js'
 import { ARRAY_CLASSES } from '../src/tensors/element-types.js'
-import { type AxisSet, axisSetsOf, type EmptyAxes, isPartOf } from '../src/tensors/empty-axes.js'
+import { type AxisSet, axisSetsOf, type EmptyAxes, isPartOf } from '../src/tensors/input/empty-axes.js'
 import type { Signature, Tensor, TensorSpec } from '../src/tensors/tensor.js'
 
 /** Sizes that are tried for free axes: the first of each input, and its others. */

@@ -1,5 +1,5 @@
-import { bytesOf } from '../src/tensors/copies.js'
 import { float16Value } from '../src/tensors/float16.js'
+import { bytesOf } from '../src/tensors/input/copies.js'
 import type { Tensor } from '../src/tensors/tensor.js'
 import type { Row, RunOnce } from './proof-rows.js'
 

@@ -1,6 +1,6 @@
-import type { TrialOrder } from '../src/protocol/builder-messages.js'
+import type { TrialOrder } from '../src/protocol/builder/builder-messages.js'
 import type { LoadedModel } from '../src/protocol/loader.js'
-import type { Proof } from '../src/protocol/proof.js'
+import type { Proof } from '../src/protocol/replica/proof.js'
 import { byName } from '../src/tensors/by-name.js'
 import type { Tensor } from '../src/tensors/tensor.js'
 import { BatchProver } from './batch-prover.js'

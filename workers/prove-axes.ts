@@ -1,5 +1,5 @@
-import type { Proof, ProofOrder, RunCost } from '../src/protocol/proof.js'
-import { SHARED } from '../src/tensors/batch-plan.js'
+import type { Proof, ProofOrder, RunCost } from '../src/protocol/replica/proof.js'
+import { SHARED } from '../src/tensors/batch/batch-plan.js'
 import type { Signature, Tensor } from '../src/tensors/tensor.js'
 import { join } from './batch-rows.js'
 import { LEAST_SIZE, measuredSizes, otherSizes, sizesBetween } from './batch-sizes.js'

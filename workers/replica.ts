@@ -1,6 +1,6 @@
 import { parentPort, threadId, workerData } from 'node:worker_threads'
-import { exposeControl } from '../src/protocol/control-port.js'
-import type { ThreadData, ThreadTask } from '../src/protocol/thread.js'
+import { exposeControl } from '../src/protocol/replica/control-port.js'
+import type { ThreadData, ThreadTask } from '../src/protocol/replica/thread.js'
 import { ReplicaCore } from './replica/replica-core.js'
 import { ThreadTransport } from './replica/thread-transport.js'
 

@@ -1,4 +1,4 @@
-import { SHARED } from '../src/tensors/batch-plan.js'
+import { SHARED } from '../src/tensors/batch/batch-plan.js'
 import { float16Bits, float16Value } from '../src/tensors/float16.js'
 import type { Tensor, TensorData } from '../src/tensors/tensor.js'
 

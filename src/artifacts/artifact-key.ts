@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { cpuFeatures } from '../platform/cpu/cpu-features.js'
-import type { FileHash } from '../protocol/builder-messages.js'
+import type { FileHash } from '../protocol/builder/builder-messages.js'
 import { isOnCpu, providersIn, servingProvider } from '../protocol/providers.js'
 import { onnxRuntime } from './onnxruntime-package.js'
 

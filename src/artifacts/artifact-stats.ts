@@ -1,4 +1,4 @@
-import type { ArtifactForm } from '../protocol/builder-messages.js'
+import type { ArtifactForm } from '../protocol/builder/builder-messages.js'
 import type { Prepared } from './artifacts.js'
 
 /** In which form a version is loaded. */

@@ -1,5 +1,5 @@
 import type { Clock } from '../platform/clock.js'
-import type { FileHash } from '../protocol/builder-messages.js'
+import type { FileHash } from '../protocol/builder/builder-messages.js'
 import { successOf } from '../protocol/failure.js'
 import { isSettled } from '../protocol/model-files.js'
 import type { ArtifactCache, DatedHash } from './artifact-cache.js'

@@ -1,6 +1,6 @@
 import { errors } from '../errors/errors.js'
-import { type BuilderSubject, EMPTY_STEP } from '../protocol/builder-messages.js'
-import { type AxisSet, axisSetsOf, type EmptyAxes } from '../tensors/empty-axes.js'
+import { type BuilderSubject, EMPTY_STEP } from '../protocol/builder/builder-messages.js'
+import { type AxisSet, axisSetsOf, type EmptyAxes } from '../tensors/input/empty-axes.js'
 import type { Signature } from '../tensors/tensor.js'
 import { BuilderDeath } from './builder-failure.js'
 import type { BuilderProcess } from './builder-process.js'

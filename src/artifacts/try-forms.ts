@@ -3,7 +3,7 @@ import {
   type BuildDone,
   type BuildOrder,
   type RejectedForm,
-} from '../protocol/builder-messages.js'
+} from '../protocol/builder/builder-messages.js'
 import { successOf } from '../protocol/failure.js'
 import { BuilderDeath } from './builder-failure.js'
 import type { BuilderProcess } from './builder-process.js'

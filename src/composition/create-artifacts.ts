@@ -11,7 +11,7 @@ import { builderEntry } from '../platform/package-files.js'
 import { userCacheDir } from '../platform/user-cache-dir.js'
 import type { Logger } from '../telemetry/logger.js'
 import type { Shortfalls } from '../telemetry/shortfalls.js'
-import { environment, filePathOf, resolverArgv } from './entries.js'
+import { environment, filePathOf, resolverArgv } from './worker-entries.js'
 
 /** @throws ERR_INVALID_OPTIONS in a process that another runtime has started as its builder. */
 export function createArtifacts(

@@ -3,7 +3,7 @@ import type { RuntimeConfig } from '../config/runtime-options.js'
 import { PiscinaHost } from '../hosts/piscina-host.js'
 import type { Ports } from '../models/ports.js'
 import { replicaEntry } from '../platform/package-files.js'
-import { environment, filePathOf, resolverArgv } from './entries.js'
+import { environment, filePathOf, resolverArgv } from './worker-entries.js'
 
 /** Hosts that are threads of this process. */
 export function threadHosts(config: RuntimeConfig): Ports['hosts'] {

@@ -1,7 +1,7 @@
 import { messageOf } from '../errors/errors.js'
-import type { RemoteControl } from '../protocol/control.js'
-import type { ReplicaReplies } from '../protocol/replica-replies.js'
-import type { LoadTask, RunTask, SideTask } from '../protocol/replica-task.js'
+import type { RemoteControl } from '../protocol/replica/control.js'
+import type { ReplicaReplies } from '../protocol/replica/replica-replies.js'
+import type { LoadTask, RunTask, SideTask } from '../protocol/replica/replica-task.js'
 
 /** Called with the reason why a replica is gone although nobody has ended it. */
 export type ExitListener = (cause: Error) => void

@@ -1,5 +1,5 @@
 import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads'
-import { createTurns } from '../protocol/turn.js'
+import { createTurns } from '../protocol/guard/turn.js'
 
 /** Replicas get the memory with their data, main threads and others that a runtime lives in as environment data. */
 const KEY = 'tbcoin-engine.turn'

@@ -1,8 +1,8 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { encodeError } from '../protocol/error-codec.js'
 import type { Failure } from '../protocol/failure.js'
-import { buffersOf } from '../protocol/pack-layout.js'
-import type { PortTask } from '../protocol/replica-task.js'
+import { buffersOf } from '../protocol/replica/pack-layout.js'
+import type { PortTask } from '../protocol/replica/replica-task.js'
 import { UnsendableTask } from './replica-host.js'
 
 /** The main thread's end of the way by which one thread is given packs, one at a time, and answers them. */

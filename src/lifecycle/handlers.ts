@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { parseOptions } from '../config/parse-options.js'
 import { durationMs } from '../config/runtime-options.js'
 import { errors } from '../errors/errors.js'
-import type { Step } from './step-order.js'
+import type { Step } from './order-steps.js'
 
 export interface HandlerContext {
   /** Aborts when nobody waits for the handler any more. */

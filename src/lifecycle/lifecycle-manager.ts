@@ -13,10 +13,11 @@ import { errors, messageOf } from '../errors/errors.js'
 import { type Clock, systemClock } from '../platform/clock.js'
 import { Announcer } from '../telemetry/announcer.js'
 import { Emitter } from '../telemetry/emitter.js'
-import { EngineEvents } from '../telemetry/engine-events.js'
+import { EngineEvents } from '../telemetry/events/engine-events.js'
+import { type ApplicationSubject, componentOf } from '../telemetry/events/subject.js'
 import { inBackground } from '../telemetry/in-background.js'
 import { createLogger, type Logger, takeLogger } from '../telemetry/logger.js'
-import { type ApplicationSubject, componentOf } from '../telemetry/subject.js'
+import { handleSignals } from './handle-signals.js'
 import {
   Handlers,
   type LifecycleHandler,
@@ -24,12 +25,16 @@ import {
   type ShutdownOptions,
   type StartupOptions,
 } from './handlers.js'
-import { type HealthCheck, type HealthCheckOptions, HealthMonitor, type HealthReport } from './health.js'
+import {
+  type HealthCheck,
+  type HealthCheckOptions,
+  HealthMonitor,
+  type HealthReport,
+} from './health/health-monitor.js'
+import { orderSteps } from './order-steps.js'
 import { runHandler } from './run-handler.js'
-import { handleSignals } from './signals.js'
-import { type LifecycleState, StateMachine, type Transition, transitionOf } from './states.js'
-import { orderSteps } from './step-order.js'
-import { Undoing } from './undoing.js'
+import { Undoing } from './shutdown-runner.js'
+import { type LifecycleState, StateMachine, type Transition, transitionOf } from './state-machine.js'
 
 export interface LifecycleManagerOptions extends LifecycleOptions {
   /** Where log lines go, for example the host's pino logger; by default one of our own, on stderr. */

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../platform/clock.js'
 import type { RunRequest } from '../pools/run-request.js'
-import { bytesOf, copyOf } from '../tensors/copies.js'
+import { bytesOf, copyOf } from '../tensors/input/copies.js'
 import type { Tensor } from '../tensors/tensor.js'
 
 /** So many requests are kept, or as many as have been answered so long after the first. */

@@ -1,4 +1,4 @@
-import type { LifecycleState } from '../lifecycle/states.js'
+import type { LifecycleState } from '../lifecycle/state-machine.js'
 
 /** A version that a request has found without a pool, when it is the request's turn. */
 export interface ColdVersion {

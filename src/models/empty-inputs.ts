@@ -1,5 +1,5 @@
 import { errors } from '../errors/errors.js'
-import { whyNotEmpty } from '../tensors/empty-axes.js'
+import { whyNotEmpty } from '../tensors/input/empty-axes.js'
 import type { Signature, Tensor } from '../tensors/tensor.js'
 import type { VersionRecord } from './version-record.js'
 

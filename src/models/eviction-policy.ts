@@ -1,4 +1,4 @@
-import type { LifecycleState } from '../lifecycle/states.js'
+import type { LifecycleState } from '../lifecycle/state-machine.js'
 
 /** One version at the moment of a decision about its memory. */
 export interface MemoryHolder {

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import type { Prepared } from '../artifacts/artifacts.js'
 import { errors } from '../errors/errors.js'
-import { NoRoom, type Reservation } from '../memory/governor.js'
+import { NoRoom, type Reservation } from '../memory/memory-budget.js'
 import type { ModelContext } from './context.js'
 import { replicaCount } from './replica-count.js'
 import type { VersionRecord } from './version-record.js'

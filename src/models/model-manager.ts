@@ -12,10 +12,10 @@ import {
   type PredictOptions,
 } from '../config/runtime-options.js'
 import { errors } from '../errors/errors.js'
-import type { HealthAnswer } from '../lifecycle/health-check.js'
-import type { LifecycleState } from '../lifecycle/states.js'
+import type { HealthAnswer } from '../lifecycle/health/health-check.js'
+import type { LifecycleState } from '../lifecycle/state-machine.js'
 import type { Timer } from '../platform/clock.js'
-import type { LogLevel } from '../protocol/log-line.js'
+import type { LogLevel } from '../protocol/replica/log-line.js'
 import { inBackground } from '../telemetry/in-background.js'
 import type { ModelInput, Outputs, Signature } from '../tensors/tensor.js'
 import { Catalogue } from './catalogue.js'

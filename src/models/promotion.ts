@@ -1,5 +1,5 @@
+import { modelSubject } from '../telemetry/events/subject.js'
 import { inBackground } from '../telemetry/in-background.js'
-import { modelSubject } from '../telemetry/subject.js'
 import type { ModelContext } from './context.js'
 import type { DrainReport } from './drain.js'
 import type { Model } from './model.js'

@@ -1,10 +1,10 @@
 import type { ModelConfig } from '../config/runtime-options.js'
 import { errors } from '../errors/errors.js'
 import type { WarmUp } from '../pools/pool-settings.js'
-import type { Tolerance } from '../tensors/batch-plan.js'
-import { difference } from '../tensors/difference.js'
-import { type EmptyAxes, whyNotEmpty } from '../tensors/empty-axes.js'
-import { prepareInputs } from '../tensors/prepare-feeds.js'
+import type { Tolerance } from '../tensors/batch/batch-plan.js'
+import { difference } from '../tensors/batch/difference.js'
+import { type EmptyAxes, whyNotEmpty } from '../tensors/input/empty-axes.js'
+import { prepareInputs } from '../tensors/input/prepare-inputs.js'
 import type { Outputs, Signature, Tensor } from '../tensors/tensor.js'
 
 type Sample = NonNullable<ModelConfig['sample']>

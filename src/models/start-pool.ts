@@ -1,6 +1,6 @@
 import type { Prepared } from '../artifacts/artifacts.js'
-import type { Reservation } from '../memory/governor.js'
-import type { Change } from '../memory/overlap.js'
+import type { Change } from '../memory/exclusive-measurement.js'
+import type { Reservation } from '../memory/memory-budget.js'
 import type { MemoryReading } from '../platform/process-memory.js'
 import type { VersionPool } from '../pools/version-pool.js'
 import { inBackground } from '../telemetry/in-background.js'

@@ -1,4 +1,4 @@
-import type { LifecycleState } from '../lifecycle/states.js'
+import type { LifecycleState } from '../lifecycle/state-machine.js'
 
 /**
  * The steps of a swap. `vacate` sends the requests to the new version at once and drains the old one before the new

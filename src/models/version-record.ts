@@ -2,7 +2,7 @@ import type { ArtifactStats } from '../artifacts/artifact-stats.js'
 import type { ModelConfig } from '../config/runtime-options.js'
 import type { BatchingMemory } from '../pools/batching.js'
 import type { ModelFile } from '../protocol/model-files.js'
-import type { EmptyAxes } from '../tensors/empty-axes.js'
+import type { EmptyAxes } from '../tensors/input/empty-axes.js'
 import type { Signature } from '../tensors/tensor.js'
 
 /** The source of a version and its settings; but for `replicas` they never change. */

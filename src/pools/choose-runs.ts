@@ -1,5 +1,5 @@
+import { elementCount } from '../tensors/batch/rows.js'
 import { ELEMENT_TYPES } from '../tensors/element-types.js'
-import { elementCount } from '../tensors/rows.js'
 import type { Batching } from './batching.js'
 import type { Bucket } from './bucket.js'
 import type { ChosenRun } from './chosen-run.js'

@@ -1,4 +1,4 @@
-import type { RunResult } from '../protocol/replica-replies.js'
+import type { RunResult } from '../protocol/replica/replica-replies.js'
 import type { Batching } from './batching.js'
 import type { ChosenRun } from './chosen-run.js'
 import type { Pack, PackAssembler } from './pack-assembler.js'

@@ -1,5 +1,5 @@
 import { errors } from '../errors/errors.js'
-import { type Padding, SHARED } from '../tensors/batch-plan.js'
+import { type Padding, SHARED } from '../tensors/batch/batch-plan.js'
 import type { Signature, TensorSpec } from '../tensors/tensor.js'
 
 /** By name the axis along which requests of unequal length are filled up, and which input tells where they end. */

@@ -1,7 +1,7 @@
 import { errors } from '../errors/errors.js'
 import { decodeError } from '../protocol/error-codec.js'
 import type { Failure } from '../protocol/failure.js'
-import type { RunDone, RunResult } from '../protocol/replica-replies.js'
+import type { RunDone, RunResult } from '../protocol/replica/replica-replies.js'
 import { RecycledBuffers } from '../tensors/recycled-buffers.js'
 import type { Signature } from '../tensors/tensor.js'
 import { AnswerReader } from './answers.js'

@@ -1,7 +1,7 @@
 import { errors } from '../errors/errors.js'
 import { encodeError } from '../protocol/error-codec.js'
 import type { Failure } from '../protocol/failure.js'
-import type { RunDone, RunResult } from '../protocol/replica-replies.js'
+import type { RunDone, RunResult } from '../protocol/replica/replica-replies.js'
 
 /** What a thread has answered to a pack, whatever has arrived. */
 export interface PackReply {

@@ -1,4 +1,4 @@
-import type { TrialResult } from '../protocol/replica-replies.js'
+import type { TrialResult } from '../protocol/replica/replica-replies.js'
 
 /** A trial has so many requests, or so many times the rows that are proven. */
 const TRIAL_FACTOR = 4

@@ -1,4 +1,4 @@
-import { type HealthAnswer, healthOf } from '../lifecycle/health-check.js'
+import { type HealthAnswer, healthOf } from '../lifecycle/health/health-check.js'
 import type { ResourceLifecycleManager } from './resource-manager.js'
 
 /** All resources in one answer of a health check. */

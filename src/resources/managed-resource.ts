@@ -1,5 +1,5 @@
-import type { HealthStatus } from '../lifecycle/health-check.js'
-import { type LifecycleState, StateMachine, type TransitionListener } from '../lifecycle/states.js'
+import type { HealthStatus } from '../lifecycle/health/health-check.js'
+import { type LifecycleState, StateMachine, type TransitionListener } from '../lifecycle/state-machine.js'
 import type { Clock } from '../platform/clock.js'
 import type { ResourceType } from './resource-type.js'
 

@@ -2,15 +2,15 @@ import { AsyncResource } from 'node:async_hooks'
 import { isDeepStrictEqual } from 'node:util'
 import { parseOptions } from '../config/parse-options.js'
 import { errors, messageOf } from '../errors/errors.js'
-import { type Transition, transitionOf } from '../lifecycle/states.js'
+import { type Transition, transitionOf } from '../lifecycle/state-machine.js'
 import { type Clock, systemClock } from '../platform/clock.js'
 import { systemRandom } from '../platform/random.js'
 import { Announcer } from '../telemetry/announcer.js'
 import { Emitter } from '../telemetry/emitter.js'
-import { EngineEvents } from '../telemetry/engine-events.js'
+import { EngineEvents } from '../telemetry/events/engine-events.js'
 import { createLogger, type Logger, takeLogger } from '../telemetry/logger.js'
+import { checkHealth } from './check-health.js'
 import { Cleanup, cleanupOrder, summarize } from './cleanup.js'
-import { checkHealth } from './health.js'
 import { Initialization, type ResourcePorts, type Surroundings } from './initialization.js'
 import {
   ManagedResource,
@@ -27,7 +27,7 @@ import {
   initializeSchema,
   managerSchema,
   type ResourceManagerConfigInput,
-} from './options.js'
+} from './resource-options.js'
 import type { Cleaner, HealthChecker, Initializer, ResourceType } from './resource-type.js'
 
 export interface ResourceManagerOptions extends ResourceManagerConfigInput {

@@ -1,7 +1,7 @@
 import { untilAborted } from '../async/until-aborted.js'
 import type { Clock, Timer } from '../platform/clock.js'
 import type { Random } from '../platform/random.js'
-import type { RetryPolicy } from './options.js'
+import type { RetryPolicy } from './resource-options.js'
 
 /**
  * The wait after that many failures: anything from 0 to a bound that grows, so that clients

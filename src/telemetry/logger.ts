@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { pino } from 'pino'
 import { errors, isRuntimeError, messageOf } from '../errors/errors.js'
-import type { LogLevel } from '../protocol/log-line.js'
+import type { LogLevel } from '../protocol/replica/log-line.js'
 import { LEVELS, type Logger, safeLogger } from './safe-logger.js'
 
 export type { Logger } from './safe-logger.js'

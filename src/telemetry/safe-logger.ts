@@ -1,5 +1,5 @@
 import { aside } from './aside.js'
-import { toldOnce } from './told-once.js'
+import { toldOnce } from './log-once.js'
 
 type Fields = Record<string, unknown>
 type Write = (fields: Fields, message: string) => void

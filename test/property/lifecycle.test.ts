@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { LIFECYCLE_STATES, type LifecycleState, TRANSITIONS } from '../../src/lifecycle/states.js'
+import { LIFECYCLE_STATES, type LifecycleState, TRANSITIONS } from '../../src/lifecycle/state-machine.js'
 import { ResourceLifecycleManager } from '../../src/resources/resource-manager.js'
 import { quietManager, recordingLogger, watch } from '../unit/lifecycle/kit.js'
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { ERROR_TABLE } from '../../src/errors/errors.js'
-import { LIFECYCLE_STATES, type LifecycleState, TRANSITIONS } from '../../src/lifecycle/states.js'
+import { LIFECYCLE_STATES, type LifecycleState, TRANSITIONS } from '../../src/lifecycle/state-machine.js'
 import { ResourceLifecycleManager } from '../../src/resources/resource-manager.js'
 import { listLogger } from '../fixtures/test-logger.js'
 import { follow, turn } from '../unit/pools/pool-kit.js'

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { errors } from '../../src/errors/errors.js'
 import { ELEMENT_TYPES } from '../../src/tensors/element-types.js'
 import { float16Bits, float16Value } from '../../src/tensors/float16.js'
-import { prepareFeeds } from '../../src/tensors/prepare-feeds.js'
+import { prepareFeeds } from '../../src/tensors/input/prepare-inputs.js'
 import { TENSOR_TYPES, type Tensor, type TensorSpec, type TensorType } from '../../src/tensors/tensor.js'
 
 const SUBJECT = { model: 'm', version: '1' }

@@ -1,6 +1,6 @@
 import type { RequestHandle } from '../../src/requests/request-handle.js'
-import type { PooledResource } from '../../src/resources/pooled-resource.js'
-import { pooledResourceType } from '../../src/resources/pooled-resource-type.js'
+import type { PooledResource } from '../../src/resources/pooled/pooled-resource.js'
+import { pooledResourceType } from '../../src/resources/pooled/pooled-resource-type.js'
 import type { Runtime } from '../../src/runtime.js'
 import type { Surroundings } from './callers.js'
 import type { Operations } from './operations.js'

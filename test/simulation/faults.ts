@@ -83,7 +83,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'room that is given away twice',
-    file: 'src/memory/governor.ts',
+    file: 'src/memory/memory-budget.ts',
     text: `  return budgetBytes - heldBytes - reservedBytes`,
     replacement: `  return budgetBytes - heldBytes - 0 * reservedBytes`,
   },

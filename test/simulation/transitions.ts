@@ -1,4 +1,4 @@
-import { type LifecycleState, TRANSITIONS, type Transition } from '../../src/lifecycle/states.js'
+import { type LifecycleState, TRANSITIONS, type Transition } from '../../src/lifecycle/state-machine.js'
 
 /** The lives of all components, as their transitions tell of them. */
 export class Transitions {

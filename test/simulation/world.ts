@@ -1,6 +1,6 @@
 import { parseOptions } from '../../src/config/parse-options.js'
 import { type RuntimeConfigInput, runtimeSchema } from '../../src/config/runtime-options.js'
-import type { Transition } from '../../src/lifecycle/states.js'
+import type { Transition } from '../../src/lifecycle/state-machine.js'
 import type { SwapResult } from '../../src/models/hot-swap.js'
 import type { HoldLock } from '../../src/models/locks.js'
 import { Runtime } from '../../src/runtime.js'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Proof, ProofOrder, ProofRows, ProofTrial, Proven } from '../../src/protocol/proof.js'
+import type { Proof, ProofOrder, ProofRows, ProofTrial, Proven } from '../../src/protocol/replica/proof.js'
 import type { Signature, Tensor } from '../../src/tensors/tensor.js'
 import { BatchProver, type Hazards } from '../../workers/batch-prover.js'
 import type { RunOnce } from '../../workers/proof-rows.js'

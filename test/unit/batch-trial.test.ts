@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { BatchPlan } from '../../src/tensors/batch-plan.js'
-import { resized } from '../../src/tensors/padding.js'
+import type { BatchPlan } from '../../src/tensors/batch/batch-plan.js'
+import { resized } from '../../src/tensors/batch/padding.js'
 import type { Tensor } from '../../src/tensors/tensor.js'
 import { join } from '../../workers/batch-rows.js'
 import { type Trial, tryBatch } from '../../workers/batch-trial.js'

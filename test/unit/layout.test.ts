@@ -103,7 +103,7 @@ describe('the checker', () => {
       'src/http/server.ts': ['../errors.js', 'node:http'],
       'src/runtime.ts': ['./models/swap.js', './memory/budget.js'],
       'src/models/swap.ts': ['../lifecycle/states.js', '../pools/pool.js'],
-      'src/lifecycle/states.ts': '../errors.js',
+      'src/lifecycle/state-machine.ts': '../errors.js',
       'src/pools/pool.ts': '../tensors/tensor.js',
       'src/memory/budget.ts': '../config.js',
       'src/tensors/tensor.ts': '../errors.js',
@@ -153,13 +153,13 @@ describe('the checker', () => {
 
   it.each([
     ['piscina', 'src/pools/version-pool.ts', 'src/hosts/piscina-host.ts'],
-    ['comlink', 'workers/replica.ts', 'src/protocol/control-port.ts'],
+    ['comlink', 'workers/replica.ts', 'src/protocol/replica/control-port.ts'],
     ['onnxruntime-node', 'src/tensors/tensor.ts', 'workers/onnxruntime.cts'],
     ['pino', 'src/runtime.ts', 'src/telemetry/logger.ts'],
     ['fastify', 'src/runtime.ts', 'src/http/plugin.ts'],
     ['@fastify/static', 'src/runtime.ts', 'src/http/plugin.ts'],
     ['p-queue', 'src/pools/version-pool.ts', 'src/models/repository.ts'],
-    ['tarn', 'src/resources/pooled-resource.ts', 'src/resources/item-pool.ts'],
+    ['tarn', 'src/resources/pooled/pooled-resource.ts', 'src/resources/pooled/item-pool.ts'],
   ])('refuses %s in %s', (name, elsewhere, home) => {
     expect(problems(made({ [home]: name }), name)).toEqual([])
     expect(problems(made({ [elsewhere]: name }, 'type'), name)).toEqual([

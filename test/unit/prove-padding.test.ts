@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { ProofRows } from '../../src/protocol/proof.js'
-import type { Padding } from '../../src/tensors/batch-plan.js'
+import type { ProofRows } from '../../src/protocol/replica/proof.js'
+import type { Padding } from '../../src/tensors/batch/batch-plan.js'
 import type { Signature, Tensor } from '../../src/tensors/tensor.js'
 import type { RunOnce } from '../../workers/proof-rows.js'
 import { whyNotPadded } from '../../workers/prove-padding.js'

@@ -11,17 +11,17 @@ import {
   runtimeSchema,
 } from '../../src/config/runtime-options.js'
 import { ERROR_TABLE } from '../../src/errors/errors.js'
-import { healthCheckOptionsSchema } from '../../src/lifecycle/health-check.js'
-import { LIFECYCLE_STATES, TRANSITIONS } from '../../src/lifecycle/states.js'
+import { healthCheckOptionsSchema } from '../../src/lifecycle/health/health-check.js'
+import { LIFECYCLE_STATES, TRANSITIONS } from '../../src/lifecycle/state-machine.js'
 import { ModelLifecycleManager } from '../../src/models/model-manager.js'
 import { findInRepository } from '../../src/models/repository.js'
 import { REQUEST_TRANSITIONS } from '../../src/requests/request-states.js'
 import { RequestTracker } from '../../src/requests/request-tracker.js'
-import { initializeSchema, managerSchema } from '../../src/resources/options.js'
-import { poolSchema } from '../../src/resources/pool-options.js'
+import { poolSchema } from '../../src/resources/pooled/pool-options.js'
 import { ResourceLifecycleManager } from '../../src/resources/resource-manager.js'
+import { initializeSchema, managerSchema } from '../../src/resources/resource-options.js'
 import type { RuntimeEvents } from '../../src/runtime-events.js'
-import { ENGINE_EVENTS } from '../../src/telemetry/event-map.js'
+import { ENGINE_EVENTS } from '../../src/telemetry/events/event-map.js'
 import { ELEMENT_TYPES } from '../../src/tensors/element-types.js'
 import { TENSOR_TYPES } from '../../src/tensors/tensor.js'
 import { benchScopes, chartFile, chartOf, readPublished } from '../../tools/bench-table.js'
@@ -187,7 +187,7 @@ describe('the README', () => {
     const events = propertiesOf('src/runtime-events.ts', 'RuntimeEvents')
     const rows = tableOf(sectionOf(readme, 'Events'), 'event', 'payload', 'when')
     const payloads: Record<keyof RuntimeEvents, readonly [file: string, type: string]> = {
-      transition: ['src/lifecycle/states.ts', 'Transition'],
+      transition: ['src/lifecycle/state-machine.ts', 'Transition'],
       promoted: ['src/runtime-events.ts', 'Promotion'],
       replicaExited: ['src/runtime-events.ts', 'ReplicaExit'],
       replicaStuck: ['src/pools/replica.ts', 'StuckReplica'],
@@ -207,7 +207,7 @@ describe('the README', () => {
     const documented = rows.map((row) => [codeOf(row.channel), codeOf(row.message).match(/\w+/g)])
     const published = Object.keys(ENGINE_EVENTS).map((event) => [
       `tbcoin-engine:${event}`,
-      propertiesOf('src/telemetry/event-map.ts', `${event[0]?.toUpperCase()}${event.slice(1)}Event`),
+      propertiesOf('src/telemetry/events/event-map.ts', `${event[0]?.toUpperCase()}${event.slice(1)}Event`),
     ])
     expect(documented).toEqual(published)
   })

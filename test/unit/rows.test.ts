@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { putRows, rowLayout, takeRows, withRows } from '../../src/tensors/rows.js'
+import { putRows, rowLayout, takeRows, withRows } from '../../src/tensors/batch/rows.js'
 import type { TensorData } from '../../src/tensors/tensor.js'
 
 const count = (dims: readonly number[]): number => dims.reduce((product, dim) => product * dim, 1)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { sharedTurns } from '../../src/hosts/shared-turns.js'
-import { Turn } from '../../src/protocol/turn.js'
+import { Turn } from '../../src/protocol/guard/turn.js'
 
 function seats<N extends number>(count: N): Turn[] {
   return Array.from({ length: count }, () => Turn.claim(sharedTurns()) as Turn)

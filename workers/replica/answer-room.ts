@@ -1,9 +1,9 @@
 import { errors } from '../../src/errors/errors.js'
-import { aligned, INLINE_BYTES, viewOf } from '../../src/protocol/pack-layout.js'
-import type { Answer } from '../../src/protocol/replica-replies.js'
-import type { OwnElements } from '../../src/protocol/replica-task.js'
+import { aligned, INLINE_BYTES, viewOf } from '../../src/protocol/replica/pack-layout.js'
+import type { Answer } from '../../src/protocol/replica/replica-replies.js'
+import type { OwnElements } from '../../src/protocol/replica/replica-task.js'
+import { copyElements, elementCount } from '../../src/tensors/batch/rows.js'
 import { newElements } from '../../src/tensors/coerce-elements.js'
-import { copyElements, elementCount } from '../../src/tensors/rows.js'
 import type { Tensor, TensorData, TensorType } from '../../src/tensors/tensor.js'
 
 /** What is left of a pack's buffer, for answers; those that are too large for it travel by themselves. */

@@ -2,7 +2,7 @@ import { errors, messageOf } from '../../src/errors/errors.js'
 import { asRuntimeError } from '../../src/protocol/error-codec.js'
 import type { LoadedModel, LoaderContext, LoadModel } from '../../src/protocol/loader.js'
 import type { FileOwner, ModelFile } from '../../src/protocol/model-files.js'
-import type { LoadTask } from '../../src/protocol/replica-task.js'
+import type { LoadTask } from '../../src/protocol/replica/replica-task.js'
 import { checkFiles, identify, settledFiles } from '../model-content.js'
 
 /** The content of a source; undefined if it is not known what its loader reads. */

@@ -6,8 +6,8 @@ import {
   RUN,
   STATE,
   STOP,
-} from '../../src/protocol/guard-cells.js'
-import { type Seat, Turn } from '../../src/protocol/turn.js'
+} from '../../src/protocol/guard/guard-cells.js'
+import { type Seat, Turn } from '../../src/protocol/guard/turn.js'
 
 /**
  * The worker's half of the guard: one chain for all native calls of this thread.

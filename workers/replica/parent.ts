@@ -1,6 +1,6 @@
-import type { LogLevel, LogLine } from '../../src/protocol/log-line.js'
-import type { PortTask } from '../../src/protocol/replica-task.js'
-import type { Seat } from '../../src/protocol/turn.js'
+import type { Seat } from '../../src/protocol/guard/turn.js'
+import type { LogLevel, LogLine } from '../../src/protocol/replica/log-line.js'
+import type { PortTask } from '../../src/protocol/replica/replica-task.js'
 
 /** The place that a replica runs in, a thread for example, and the process that it serves. */
 export interface Parent {

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { LOG_LEVELS, type LogLevel, type LogLine } from '../../src/protocol/log-line.js'
+import { LOG_LEVELS, type LogLevel, type LogLine } from '../../src/protocol/replica/log-line.js'
 
 type Level = Exclude<LogLevel, 'silent'>
 

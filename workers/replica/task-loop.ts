@@ -1,6 +1,6 @@
 import { asRuntimeError } from '../../src/protocol/error-codec.js'
 import { failure } from '../../src/protocol/failure.js'
-import type { PortTask } from '../../src/protocol/replica-task.js'
+import type { PortTask } from '../../src/protocol/replica/replica-task.js'
 import type { TaskTransport } from './parent.js'
 
 /** A replica looks for its next task for this time before it goes to sleep: about the time that waking it up takes. */

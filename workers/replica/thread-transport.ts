@@ -1,8 +1,8 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { asRuntimeError } from '../../src/protocol/error-codec.js'
 import { failure } from '../../src/protocol/failure.js'
-import { SENT } from '../../src/protocol/guard-cells.js'
-import type { PortTask } from '../../src/protocol/replica-task.js'
+import { SENT } from '../../src/protocol/guard/guard-cells.js'
+import type { PortTask } from '../../src/protocol/replica/replica-task.js'
 import type { TaskTransport } from './parent.js'
 
 /** A thread's end of a port. Memory that it shares with the other end counts what has been sent. */

@@ -15,7 +15,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { ArtifactCache, type ArtifactEntry } from '../../../src/artifacts/artifact-cache.js'
 import { type Clock, systemClock } from '../../../src/platform/clock.js'
-import type { FileHash } from '../../../src/protocol/builder-messages.js'
+import type { FileHash } from '../../../src/protocol/builder/builder-messages.js'
 import { FakeClock } from '../../fixtures/fake-clock.js'
 import { tempFolder } from '../../fixtures/temp-folder.js'
 

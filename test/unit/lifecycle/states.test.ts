@@ -6,10 +6,10 @@ import {
   StateMachine,
   TRANSITIONS,
   transitionOf,
-} from '../../../src/lifecycle/states.js'
+} from '../../../src/lifecycle/state-machine.js'
 import { systemClock } from '../../../src/platform/clock.js'
-import type { TransitionEvent } from '../../../src/telemetry/event-map.js'
-import { modelSubject } from '../../../src/telemetry/subject.js'
+import type { TransitionEvent } from '../../../src/telemetry/events/event-map.js'
+import { modelSubject } from '../../../src/telemetry/events/subject.js'
 
 const subject = modelSubject({ model: 'vad', version: '5' })
 

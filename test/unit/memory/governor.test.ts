@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { MemoryGovernor, NoRoom, planReservation } from '../../../src/memory/governor.js'
+import { MemoryGovernor, NoRoom, planReservation } from '../../../src/memory/memory-budget.js'
 import { estimateBytes } from '../../../src/models/memory-room.js'
 
 const nothing = async (): Promise<boolean> => false

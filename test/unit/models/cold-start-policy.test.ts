@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { LIFECYCLE_STATES } from '../../../src/lifecycle/states.js'
+import { LIFECYCLE_STATES } from '../../../src/lifecycle/state-machine.js'
 import {
   type ColdVersion,
   planAfterColdStart,

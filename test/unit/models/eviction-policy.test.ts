@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { LIFECYCLE_STATES } from '../../../src/lifecycle/states.js'
+import { LIFECYCLE_STATES } from '../../../src/lifecycle/state-machine.js'
 import { type MemoryHolder, planIdle, planRoom } from '../../../src/models/eviction-policy.js'
 
 const unused: MemoryHolder = {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { LIFECYCLE_STATES } from '../../../src/lifecycle/states.js'
+import { LIFECYCLE_STATES } from '../../../src/lifecycle/state-machine.js'
 import {
   nextSwapAction,
   nextSwapUndo,

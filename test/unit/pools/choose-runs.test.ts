@@ -6,7 +6,7 @@ import { type Choice, chooseRuns, couldGrow } from '../../../src/pools/choose-ru
 import { RequestQueue } from '../../../src/pools/request-queue.js'
 import { RunCosts } from '../../../src/pools/run-cost.js'
 import { RunRequest, type RunRequestOptions } from '../../../src/pools/run-request.js'
-import type { RunCost } from '../../../src/protocol/proof.js'
+import type { RunCost } from '../../../src/protocol/replica/proof.js'
 import type { Signature } from '../../../src/tensors/tensor.js'
 
 const signature: Signature = {

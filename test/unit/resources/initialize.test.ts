@@ -1,8 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { errors } from '../../../src/errors/errors.js'
-import type { InitializeResourceOptions } from '../../../src/resources/options.js'
 import { ResourceLifecycleManager } from '../../../src/resources/resource-manager.js'
+import type { InitializeResourceOptions } from '../../../src/resources/resource-options.js'
 import { follow, turn } from '../pools/pool-kit.js'
 import { Deferred, ResourceKit } from './resource-kit.js'
 

@@ -1,8 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { PooledResourceOptions } from '../../../src/resources/pool-options.js'
-import type { PooledResource } from '../../../src/resources/pooled-resource.js'
-import { pooledResourceType } from '../../../src/resources/pooled-resource-type.js'
+import type { PooledResourceOptions } from '../../../src/resources/pooled/pool-options.js'
+import type { PooledResource } from '../../../src/resources/pooled/pooled-resource.js'
+import { pooledResourceType } from '../../../src/resources/pooled/pooled-resource-type.js'
 import { follow, turn } from '../pools/pool-kit.js'
 import { Deferred, ResourceKit } from './resource-kit.js'
 

@@ -1,8 +1,8 @@
-import type { InitializeResourceOptions } from '../../../src/resources/options.js'
 import {
   ResourceLifecycleManager,
   type ResourceManagerOptions,
 } from '../../../src/resources/resource-manager.js'
+import type { InitializeResourceOptions } from '../../../src/resources/resource-options.js'
 import type { CleanerContext, InitializerContext } from '../../../src/resources/resource-type.js'
 import { type Line, listLogger } from '../../fixtures/test-logger.js'
 

@@ -1,13 +1,13 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { afterEach, describe, expect, it } from 'vitest'
-import { EngineEvents } from '../../../src/telemetry/engine-events.js'
+import { EngineEvents } from '../../../src/telemetry/events/engine-events.js'
 import type {
   EngineEventMap,
   EngineEventName,
   PromotedEvent,
   TransitionEvent,
-} from '../../../src/telemetry/event-map.js'
-import { componentOf, modelSubject, type Subject } from '../../../src/telemetry/subject.js'
+} from '../../../src/telemetry/events/event-map.js'
+import { componentOf, modelSubject, type Subject } from '../../../src/telemetry/events/subject.js'
 import { FakeClock } from '../../fixtures/fake-clock.js'
 import { type Line, listLogger } from '../../fixtures/test-logger.js'
 import { uncaughtExceptionsOf } from '../../fixtures/uncaught-exceptions.js'

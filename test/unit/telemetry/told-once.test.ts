@@ -2,8 +2,8 @@ import { pino } from 'pino'
 import { describe, expect, it } from 'vitest'
 import { errors, isRuntimeError } from '../../../src/errors/errors.js'
 import { LifecycleManager } from '../../../src/lifecycle/lifecycle-manager.js'
+import { toldOnce } from '../../../src/telemetry/log-once.js'
 import { safeLogger } from '../../../src/telemetry/safe-logger.js'
-import { toldOnce } from '../../../src/telemetry/told-once.js'
 
 interface LoggedError {
   readonly type: string

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { difference } from '../../../src/tensors/batch/difference.js'
 import { newElements } from '../../../src/tensors/coerce-elements.js'
-import { difference } from '../../../src/tensors/difference.js'
 import type { Tensor, TensorType } from '../../../src/tensors/tensor.js'
 
 describe('a difference', () => {

@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { axisSetsOf, type EmptyAxes, NOTHING_TRIED, whyNotEmpty } from '../../../src/tensors/empty-axes.js'
+import {
+  axisSetsOf,
+  type EmptyAxes,
+  NOTHING_TRIED,
+  whyNotEmpty,
+} from '../../../src/tensors/input/empty-axes.js'
 import type { Signature, Tensor } from '../../../src/tensors/tensor.js'
 
 type Dims = readonly (number | string)[]

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { isRuntimeError } from '../../../src/errors/errors.js'
-import { prepareFeeds } from '../../../src/tensors/prepare-feeds.js'
+import { prepareFeeds } from '../../../src/tensors/input/prepare-inputs.js'
 import { refusal, SILERO, SUBJECT, signatureOf, spec } from './signatures.js'
 
 const EXPECTED = '"input" float32[?, ?], "state" float32[2, ?, 128], "sr" int64 scalar'

@@ -1,5 +1,5 @@
 import { errors } from '../../../src/errors/errors.js'
-import { prepareFeeds } from '../../../src/tensors/prepare-feeds.js'
+import { prepareFeeds } from '../../../src/tensors/input/prepare-inputs.js'
 import type { Feeds, Signature, Tensor, TensorSpec, TensorType } from '../../../src/tensors/tensor.js'
 
 export const SUBJECT = { model: 'vad', version: '5' }

@@ -1,6 +1,6 @@
 import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
-import { prepareFeeds } from '../../../src/tensors/prepare-feeds.js'
+import { prepareFeeds } from '../../../src/tensors/input/prepare-inputs.js'
 import type { TensorType } from '../../../src/tensors/tensor.js'
 import { prepare, refusalOf, SILERO, SUBJECT, signatureOf, spec } from './signatures.js'
 

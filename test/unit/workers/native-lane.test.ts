@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { CELL_COUNT, INSIDE_NATIVE, OUTSIDE_NATIVE, RUN, STATE } from '../../../src/protocol/guard-cells.js'
-import { createTurns, Turn } from '../../../src/protocol/turn.js'
+import {
+  CELL_COUNT,
+  INSIDE_NATIVE,
+  OUTSIDE_NATIVE,
+  RUN,
+  STATE,
+} from '../../../src/protocol/guard/guard-cells.js'
+import { createTurns, Turn } from '../../../src/protocol/guard/turn.js'
 import { NativeLane } from '../../../workers/replica/native-lane.js'
 
 interface Guarded {

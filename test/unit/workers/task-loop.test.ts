@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { decodeError } from '../../../src/protocol/error-codec.js'
 import type { Failure } from '../../../src/protocol/failure.js'
-import type { PortTask, RunTask } from '../../../src/protocol/replica-task.js'
+import type { PortTask, RunTask } from '../../../src/protocol/replica/replica-task.js'
 import { type TaskAnswer, TaskLoop } from '../../../workers/replica/task-loop.js'
 import { fakeSignature, xsOf } from '../../fixtures/fake-host.js'
 import { MemoryTransport } from '../../fixtures/memory-transport.js'

@@ -1,0 +1,77 @@
+import { within } from '../async/with-timeout.js'
+import { errors, messageOf } from '../errors/errors.js'
+import type { Clock } from '../platform/clock.js'
+import type { Logger } from '../telemetry/logger.js'
+import type { Handlers, ShutdownHandler, StartupHandler } from './handlers.js'
+import { planShutdown, timeBefore } from './plan-shutdown.js'
+import { runHandler } from './run-handler.js'
+
+/** Runs the shutdown handlers of an application, as far as there is something to undo. */
+export class Undoing {
+  /** Every startup handler in the order in which they run; before that is known, of registration. */
+  order: readonly StartupHandler[]
+  /** Those that are done. */
+  readonly done = new Set<string>()
+  readonly #clock: Clock
+  readonly #handlers: Handlers
+  readonly #logger: Logger
+  readonly #late = new Set<Promise<unknown>>()
+
+  constructor(clock: Clock, handlers: Handlers, logger: Logger) {
+    this.#clock = clock
+    this.order = handlers.startup
+    this.#handlers = handlers
+    this.#logger = logger
+  }
+
+  /** How long a shutdown with that budget may wait before its handlers run. */
+  timeBefore(budgetMs: number): number {
+    return timeBefore(this.#plan(), budgetMs, budgetMs)
+  }
+
+  /** Runs all handlers, also when some fail; resolves with what failed. */
+  async all(endsAtMs: number, budgetMs: number): Promise<Error[]> {
+    const failures: Error[] = []
+    const plan = this.#plan()
+    let endMs = endsAtMs
+    for (const [index, handler] of plan.entries()) {
+      const startedAtMs = this.#clock.now()
+      const timeMs = timeBefore(plan.slice(index + 1), endMs - startedAtMs, budgetMs)
+      const limitMs = Math.min(handler.timeoutMs ?? timeMs, timeMs)
+      const failure = await this.#run(handler, limitMs)
+      if (failure !== undefined) failures.push(failure)
+      // What winding up took beyond the limit is not taken from the others.
+      if (handler.own.windUpMs !== undefined) endMs += Math.max(0, this.#clock.now() - startedAtMs - limitMs)
+    }
+    await within(this.#clock, Promise.all(this.#late), Math.max(0, endMs - this.#clock.now()))
+    return failures
+  }
+
+  /** A startup handler was done after all, when nobody waited for it any more. */
+  async late(name: string, defaultLimitMs: number): Promise<void> {
+    const handler = this.#handlers.shutdown.find(({ undoes }) => undoes === name)
+    if (handler === undefined) return
+    const undoing = this.#run(handler, handler.timeoutMs ?? defaultLimitMs)
+    this.#late.add(undoing)
+    await undoing
+    this.#late.delete(undoing)
+  }
+
+  #plan(): ShutdownHandler[] {
+    return planShutdown(this.#handlers.shutdown, this.order, this.done)
+  }
+
+  async #run({ name, run, own }: ShutdownHandler, limitMs: number): Promise<Error | undefined> {
+    const what = `shutdown handler "${name}"`
+    const late = new errors.ERR_SHUTDOWN(`${what} was not done within ${Math.round(limitMs)} ms`)
+    try {
+      await runHandler(this.#clock, run, limitMs, late, { windUpMs: own.windUpMs }).outcome
+      return undefined
+    } catch (cause) {
+      const error =
+        cause === late ? late : new errors.ERR_SHUTDOWN(`${what} failed: ${messageOf(cause)}`, { cause })
+      this.#logger.error({ err: error }, 'a shutdown handler failed')
+      return error
+    }
+  }
+}

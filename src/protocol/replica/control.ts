@@ -1,0 +1,35 @@
+import type { Signature } from '../../tensors/tensor.js'
+import type { LogLevel } from './log-line.js'
+
+export interface ReplicaDescription {
+  readonly threadId: number
+  readonly model: string
+  readonly version: string
+  /** Absent until the model is loaded. */
+  readonly signature: Signature | undefined
+  readonly nodeVersion: string
+  readonly logLevel: LogLevel
+}
+
+export interface ReplicaStats {
+  readonly runs: number
+  readonly failedRuns: number
+  /** Time spent in runs, in milliseconds. */
+  readonly busyMs: number
+  /** The thread's JavaScript heap in use, in bytes. */
+  readonly heapUsedBytes: number
+}
+
+/** What can be asked of a replica beside its work; none of it enters native code. */
+export interface ReplicaControl {
+  describe(): ReplicaDescription
+  stats(): ReplicaStats
+  setLogLevel(level: LogLevel): void
+}
+
+/** The same, asked from where the replica is served: every call rejects once the replica is gone. */
+export type RemoteControl = {
+  [K in keyof ReplicaControl]: (
+    ...args: Parameters<ReplicaControl[K]>
+  ) => Promise<ReturnType<ReplicaControl[K]>>
+}

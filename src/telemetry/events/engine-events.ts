@@ -1,0 +1,32 @@
+import type { Clock } from '../../platform/clock.js'
+import { ListenerFailures } from '../listener-failures.js'
+import type { Logger } from '../logger.js'
+import { diagnosticsChannels } from './diagnostics-channels.js'
+import type { EngineEventMap, EngineEventName, EngineSubscriber } from './event-map.js'
+import { logEvents } from './log-events.js'
+
+/**
+ * The bus of engine events. Every event becomes its log line and a message on its diagnostics channel,
+ * then goes to the subscribers in their order, before `publish` returns.
+ */
+export class EngineEvents {
+  readonly #failures: ListenerFailures
+  readonly #subscribers: EngineSubscriber[]
+
+  constructor(clock: Clock, logger: Logger) {
+    this.#failures = new ListenerFailures(clock, logger, 'a subscriber of engine events has thrown')
+    this.#subscribers = [logEvents(logger), diagnosticsChannels]
+  }
+
+  /** A subscriber that throws, or rejects, breaks neither the publisher nor the other subscribers: it is logged. */
+  subscribe(subscriber: EngineSubscriber): void {
+    this.#subscribers.push(subscriber)
+  }
+
+  publish<Name extends EngineEventName>(name: Name, event: EngineEventMap[Name]): void {
+    for (const subscriber of this.#subscribers) {
+      const handler = subscriber[name]
+      if (handler !== undefined) this.#failures.guard(name, () => handler(event))
+    }
+  }
+}

@@ -1,0 +1,35 @@
+import type { Logger } from '../logger.js'
+import type { EngineSubscriber } from './event-map.js'
+import { componentOf, type ModelSubject } from './subject.js'
+
+/**
+ * Writes the log line of each event. Promotions and closes have none, since transitions tell them, nor have
+ * decisions on artifacts, which their builder logs.
+ */
+export function logEvents(logger: Logger): EngineSubscriber {
+  return {
+    transition: ({ subject, from, to, trigger, cause }) => {
+      const err = cause === undefined ? {} : { err: cause }
+      const fields = { component: componentOf(subject), from, to, trigger, ...err }
+      logger[to === 'error' ? 'error' : 'info'](fields, 'transition')
+    },
+    replicaExited: ({ subject, cause, restartInMs }) => {
+      logger.warn({ ...poolOf(subject), err: cause, restartInMs }, 'a replica is gone')
+    },
+    replicaStuck: ({ subject, threadId, runningMs }) => {
+      const fields = { ...poolOf(subject), threadId, runningMs }
+      logger.error(fields, 'a run does not return; its replica is in quarantine')
+    },
+    batchingDisabled: ({ subject, reason }) => {
+      logger.error(
+        { ...poolOf(subject), reason },
+        'a batch was answered otherwise than its requests alone; requests share no runs any more',
+      )
+    },
+  }
+}
+
+/** Returns the fields that all lines of a pool have. */
+function poolOf({ model, version }: ModelSubject): Record<string, unknown> {
+  return { component: 'pool', model, version }
+}

@@ -1,0 +1,117 @@
+import type { Signature, Tensor, TensorSpec } from '../tensor.js'
+
+/** Axes of inputs, each as `<position of the input>.<axis>`. */
+export type AxisSet = readonly string[]
+
+/** What a trial has shown of runs in which free axes have size 0. */
+export interface EmptyAxes {
+  /** Sets that ended the process which tried them. */
+  readonly fatal: readonly AxisSet[]
+  /** Sets with which a run returned an answer. */
+  readonly answered: readonly AxisSet[]
+}
+
+/** Of a model that was not tried. */
+export const NOTHING_TRIED: EmptyAxes = { fatal: [], answered: [] }
+
+/** More sets are not tried. */
+const MAX_SETS = 32
+/** Names that exporters give the axis of the rows. */
+const BATCH_NAME = /batch|^(n|b|bs)$/i
+
+/**
+ * Returns the sets of axes that a trial gives size 0, small ones first: each free axis with those of the
+ * same name, the axes of the rows together, these with each of the others, and all.
+ */
+export function axisSetsOf(signature: Signature): AxisSet[] {
+  const batch = [...batchAxesOf(signature)]
+  const named = new Map<string, string[]>()
+  for (const [input, { dims }] of signature.inputs.entries()) {
+    for (const [axis, dim] of dims.entries()) {
+      if (typeof dim !== 'string') continue
+      const key = keyOf(input, axis)
+      const name = dim === '' ? key : `name ${dim}`
+      named.set(name, [...(named.get(name) ?? []), key])
+    }
+  }
+  const single = [...named.values()]
+  const sets = [...single, batch, ...single.map((set) => [...batch, ...set]), single.flat()]
+  const found = new Map(sets.map((set) => [...new Set(set)].sort()).map((set) => [set.join(), set]))
+  return [...found.values()].filter((set) => set.length > 0).slice(0, MAX_SETS)
+}
+
+/** Whether every axis of one set is among another's. */
+export function isPartOf(part: AxisSet, whole: AxisSet): boolean {
+  return part.every((key) => whole.includes(key))
+}
+
+/**
+ * Tells why a request must not run because axes of it have size 0, as the end of a sentence that begins
+ * with the request; undefined if it may. Axes of the rows need a trial that was answered, since recurrent
+ * operators and others end the process when there are no rows; of other axes only what has ended one
+ * is refused, since the first step of a decoder has an empty past.
+ */
+export function whyNotEmpty(
+  signature: Signature,
+  tensors: readonly Tensor[],
+  { fatal, answered }: EmptyAxes,
+): string | undefined {
+  // Few requests have no elements, and all others end here.
+  if (tensors.every(({ data }) => data.length > 0)) return undefined
+  const empty = tensors.flatMap(({ dims }, input) =>
+    [...dims.keys()].filter((axis) => dims[axis] === 0).map((axis) => keyOf(input, axis)),
+  )
+  const killer = fatal.find((set) => isPartOf(set, empty))
+  if (killer !== undefined) {
+    return `${described(signature, tensors, killer)}, and a run of that kind ended the process that tried it (probe); send one row at least, or do not ask`
+  }
+  const unsure = empty.filter((key) => isOfRows(signature, key))
+  if (unsure.length === 0 || answered.some((set) => isSameSet(set, unsure))) return undefined
+  return `${described(signature, tensors, unsure)}, and no run of that kind was answered before the model was served (probe); some models end the process then, so send one row at least, or do not ask`
+}
+
+function isOfRows(signature: Signature, key: string): boolean {
+  const [input] = key.split('.')
+  // Nothing is known of the axes of an input whose rank is not declared.
+  return signature.inputs[Number(input)]?.dims.length === 0 || batchAxesOf(signature).has(key)
+}
+
+function isSameSet(one: AxisSet, other: AxisSet): boolean {
+  return one.length === other.length && isPartOf(one, other)
+}
+
+/**
+ * Of each input the axis that is likely to be that of the rows: its first free one unless a size of 1
+ * before it says that there is one row, and all that are named like such an axis or like a batch.
+ */
+function batchAxesOf({ inputs }: Signature): Set<string> {
+  const first = inputs.map(firstFreeAxis)
+  const names = new Set(inputs.map(({ dims }, input) => dims[first[input] as number]))
+  const keys = inputs.flatMap(({ dims }, input) =>
+    [...dims.keys()]
+      .filter((axis) => {
+        const dim = dims[axis]
+        if (typeof dim !== 'string') return false
+        return axis === first[input] || (dim !== '' && (names.has(dim) || BATCH_NAME.test(dim)))
+      })
+      .map((axis) => keyOf(input, axis)),
+  )
+  return new Set(keys)
+}
+
+function firstFreeAxis({ dims }: TensorSpec): number | undefined {
+  const axis = dims.findIndex((dim) => typeof dim === 'string')
+  return axis === -1 || dims.slice(0, axis).includes(1) ? undefined : axis
+}
+
+function described(signature: Signature, tensors: readonly Tensor[], set: AxisSet): string {
+  const parts = set.map((key) => {
+    const [input, axis] = key.split('.').map(Number) as [number, number]
+    return `input "${signature.inputs[input]?.name}" has size 0 along axis ${axis} of dims [${tensors[input]?.dims.join(', ')}]`
+  })
+  return parts.join(', ')
+}
+
+function keyOf(input: number, axis: number): string {
+  return `${input}.${axis}`
+}
