@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { cpuFeatures } from '../platform/cpu/cpu-features.js'
 import type { FileHash } from '../protocol/builder/builder-messages.js'
 import { isOnCpu, providersIn, servingProvider } from '../protocol/providers.js'
-import { onnxRuntime } from './onnxruntime-package.js'
+import { onnxRuntime } from './onnx-runtime.js'
 
 /**
  * What an artifact depends on: the content of the model's files, onnxruntime's version, what the

@@ -2,12 +2,12 @@ import type { Clock } from '../platform/clock.js'
 import type { FileHash } from '../protocol/builder/builder-messages.js'
 import { successOf } from '../protocol/failure.js'
 import { isSettled } from '../protocol/model-files.js'
-import type { ArtifactCache, DatedHash } from './artifact-cache.js'
-import { BuilderDeath } from './builder-failure.js'
-import type { BuilderProcess } from './builder-process.js'
-import type { BuilderLimits } from './converse.js'
+import { BuilderDeath } from './builder/builder-failure.js'
+import type { BuilderProcess } from './builder/builder-process.js'
+import type { BuilderLimits } from './builder/converse.js'
+import type { ArtifactCache, DatedHash } from './cache/artifact-cache.js'
+import { stampsOf } from './cache/file-stamp.js'
 import type { Fallback } from './fallback.js'
-import { stampsOf } from './file-stamp.js'
 
 /** Has the content of files read by the builder, and remembers it for as long as they are not touched. */
 export class Digests {

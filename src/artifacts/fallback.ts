@@ -1,6 +1,6 @@
 import { errors } from '../errors/errors.js'
 import type { Shortfalls } from '../telemetry/shortfalls.js'
-import { BuilderDeath, NoBuilder } from './builder-failure.js'
+import { BuilderDeath, NoBuilder } from './builder/builder-failure.js'
 
 /** Keeps what is wrong with the cache or the builder away from the models. */
 export class Fallback {

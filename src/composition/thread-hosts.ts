@@ -1,4 +1,4 @@
-import { onnxRuntime } from '../artifacts/onnxruntime-package.js'
+import { onnxRuntime } from '../artifacts/onnx-runtime.js'
 import type { RuntimeConfig } from '../config/runtime-options.js'
 import { PiscinaHost } from '../hosts/piscina-host.js'
 import type { Ports } from '../models/ports.js'

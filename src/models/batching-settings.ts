@@ -1,5 +1,5 @@
 import type { Prepared } from '../artifacts/artifacts.js'
-import { builderBytes } from '../artifacts/builder-bytes.js'
+import { builderBytes } from '../artifacts/builder/builder-bytes.js'
 import { batchingOptionsSchema } from '../config/batching-options.js'
 import type { BatchingSettings } from '../pools/batching.js'
 import { hasBuiltInLoader } from './check-source.js'

@@ -1,5 +1,5 @@
 import type { Artifacts } from '../artifacts/artifacts.js'
-import type { BatchTrials } from '../artifacts/batch-trials.js'
+import type { BatchTrials } from '../artifacts/builder/batch-trials.js'
 import type { ReplicaHost } from '../hosts/replica-host.js'
 import type { Allocator } from '../memory/allocator.js'
 import type { GcBallast } from '../memory/gc-ballast.js'

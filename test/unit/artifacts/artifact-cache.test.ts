@@ -13,7 +13,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { ArtifactCache, type ArtifactEntry } from '../../../src/artifacts/artifact-cache.js'
+import { ArtifactCache, type ArtifactEntry } from '../../../src/artifacts/cache/artifact-cache.js'
 import { type Clock, systemClock } from '../../../src/platform/clock.js'
 import type { FileHash } from '../../../src/protocol/builder/builder-messages.js'
 import { FakeClock } from '../../fixtures/fake-clock.js'
@@ -297,7 +297,7 @@ describe('a cache that is opened', () => {
     const daysAgo = (days: number): number => Date.now() / 1000 - days * 86_400
     const probed = { signature: { inputs: [], outputs: [] }, emptyAxes: { fatal: [], answered: [] } }
     for (const name of ['a', 'b']) await cache.saveProbe(keyOf(name), probed)
-    const { stampOf } = await import('../../../src/artifacts/file-stamp.js')
+    const { stampOf } = await import('../../../src/artifacts/cache/file-stamp.js')
     const { text } = await stampOf(source)
     await cache.saveDigest(source, [{ path: source, name: '', sha256: hashOf(source), stamp: text }])
     const [record] = readdirSync(join(root, 'files')) as [string]
@@ -353,7 +353,7 @@ describe('what a file is known to hold', () => {
     const data = join(folder.path, 'm.data')
     writeFileSync(source, 'model')
     writeFileSync(data, 'data')
-    const { stampOf } = await import('../../../src/artifacts/file-stamp.js')
+    const { stampOf } = await import('../../../src/artifacts/cache/file-stamp.js')
     const files = await Promise.all(
       [source, data].map(async (path) => ({
         path,

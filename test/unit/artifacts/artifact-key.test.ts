@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { keyOf, machineTraits, whyNoArtifact } from '../../../src/artifacts/artifact-key.js'
-import { onnxRuntime } from '../../../src/artifacts/onnxruntime-package.js'
+import { onnxRuntime } from '../../../src/artifacts/onnx-runtime.js'
 
 const files = [{ path: '/m.onnx', sha256: 'a'.repeat(64) }]
 const machine = ['linux', 'x64', '1.30.0', 'avx2']

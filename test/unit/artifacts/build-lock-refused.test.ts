@@ -1,6 +1,6 @@
 import type * as net from 'node:net'
 import { expect, it, vi } from 'vitest'
-import { whileLocked } from '../../../src/artifacts/build-lock.js'
+import { whileLocked } from '../../../src/artifacts/builder/build-lock.js'
 import { systemClock } from '../../../src/platform/clock.js'
 
 const refusals: string[] = []

@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events'
 import { expect, it } from 'vitest'
-import { whileLocked } from '../../../src/artifacts/build-lock.js'
+import { whileLocked } from '../../../src/artifacts/builder/build-lock.js'
 import { systemClock } from '../../../src/platform/clock.js'
 
 const open = new AbortController().signal

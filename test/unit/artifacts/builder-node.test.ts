@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { builderEnvironment, builderNode, type HostProcess } from '../../../src/artifacts/builder-node.js'
+import {
+  builderEnvironment,
+  builderNode,
+  type HostProcess,
+} from '../../../src/artifacts/builder/builder-node.js'
 
 const sea = (isSea: boolean) => ({
   getBuiltinModule: (id: string) => (id === 'node:sea' ? { isSea: () => isSea } : undefined),

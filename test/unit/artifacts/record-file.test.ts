@@ -3,7 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it, vi } from 'vitest'
 import { z } from 'zod'
-import { readRecord, writeRecord } from '../../../src/artifacts/record-file.js'
+import { readRecord, writeRecord } from '../../../src/artifacts/cache/record-file.js'
 import { tempFolder } from '../../fixtures/temp-folder.js'
 
 const schema = z.strictObject({ answer: z.number() })

@@ -1,10 +1,10 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { messageOf } from '../errors/errors.js'
-import type { Clock } from '../platform/clock.js'
-import { missingGrant } from '../platform/permission.js'
-import { processWide } from '../platform/process-wide.js'
+import { messageOf } from '../../errors/errors.js'
+import type { Clock } from '../../platform/clock.js'
+import { missingGrant } from '../../platform/permission.js'
+import { processWide } from '../../platform/process-wide.js'
 import { NoBuilder } from './builder-failure.js'
 
 /** Environment variable that names the process that has started this one as its builder. */

@@ -1,4 +1,4 @@
-import type { ArtifactOptions } from '../config/artifact-options.js'
+import type { ArtifactOptions } from '../../config/artifact-options.js'
 
 const MEMORY_FACTOR = 6
 /** What an order takes beside the model. */

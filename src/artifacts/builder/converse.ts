@@ -1,9 +1,9 @@
 import type { ChildProcess } from 'node:child_process'
-import { messageOf } from '../errors/errors.js'
-import type { Clock, Timer } from '../platform/clock.js'
-import { anonymousBytesOf } from '../platform/process-memory.js'
-import type { BuilderMessage, BuilderOrder, RejectedForm } from '../protocol/builder/builder-messages.js'
-import type { Signature } from '../tensors/tensor.js'
+import { messageOf } from '../../errors/errors.js'
+import type { Clock, Timer } from '../../platform/clock.js'
+import { anonymousBytesOf } from '../../platform/process-memory.js'
+import type { BuilderMessage, BuilderOrder, RejectedForm } from '../../protocol/builder/builder-messages.js'
+import type { Signature } from '../../tensors/tensor.js'
 import { BuilderDeath, type DeathCause, NoBuilder } from './builder-failure.js'
 
 const WATCH_MS = 100

@@ -3,8 +3,8 @@ import {
   type BuildDone,
   type BuildOrder,
   type RejectedForm,
-} from '../protocol/builder/builder-messages.js'
-import { successOf } from '../protocol/failure.js'
+} from '../../protocol/builder/builder-messages.js'
+import { successOf } from '../../protocol/failure.js'
 import { BuilderDeath } from './builder-failure.js'
 import type { BuilderProcess } from './builder-process.js'
 import type { BuilderLimits } from './converse.js'

@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises'
-import { stampFrom } from '../protocol/model-files.js'
+import { stampFrom } from '../../protocol/model-files.js'
 
 /** What changes when a file is written or replaced. */
 export interface FileStamp {

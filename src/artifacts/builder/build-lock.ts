@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { once, setMaxListeners } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
-import type { Clock } from '../platform/clock.js'
+import type { Clock } from '../../platform/clock.js'
 
 /** Errors of a connection to a process that has just stopped, or stops. */
 const STOPPED: readonly string[] = ['ECONNREFUSED', 'ENOENT', 'ECONNRESET', 'EPIPE']

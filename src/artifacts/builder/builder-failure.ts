@@ -1,5 +1,5 @@
-import type { RejectedForm } from '../protocol/builder/builder-messages.js'
-import type { Signature } from '../tensors/tensor.js'
+import type { RejectedForm } from '../../protocol/builder/builder-messages.js'
+import type { Signature } from '../../tensors/tensor.js'
 
 /** A fault of the process itself, an order that took too much time or memory, or a signal from outside. */
 export type DeathCause = 'fault' | 'limit' | 'killed'

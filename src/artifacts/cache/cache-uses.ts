@@ -1,8 +1,8 @@
 import { readdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { Clock, Timer } from '../platform/clock.js'
-import { mayBeAlive, ownIdentity } from '../platform/process-identity.js'
-import { processWide } from '../platform/process-wide.js'
+import type { Clock, Timer } from '../../platform/clock.js'
+import { mayBeAlive, ownIdentity } from '../../platform/process-identity.js'
+import { processWide } from '../../platform/process-wide.js'
 
 /** The mark of a process that cannot be seen from here is believed for this time. */
 const BELIEVED_MS = 7 * 86_400_000
