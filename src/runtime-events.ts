@@ -1,6 +1,6 @@
 import type { ArtifactStats } from './artifacts/artifact-stats.js'
 import { type Transition, transitionOf } from './lifecycle/state-machine.js'
-import type { StuckReplica } from './pools/stuck-replica.js'
+import type { StuckReplica } from './pools/settings/stuck-replica.js'
 import type { Announcer } from './telemetry/announcer.js'
 import type { EngineSubscriber, ReplicaStuckEvent } from './telemetry/events/event-map.js'
 import { type ModelSubject, modelSubject } from './telemetry/events/subject.js'

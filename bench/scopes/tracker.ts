@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { systemClock } from '../../src/platform/clock.js'
-import { RunRequest } from '../../src/pools/run-request.js'
+import { RunRequest } from '../../src/pools/queue/run-request.js'
 import { RequestTracker } from '../../src/requests/request-tracker.js'
 import { median } from '../harness/latency.js'
 import { numberOptions } from '../harness/options.js'

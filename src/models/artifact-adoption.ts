@@ -1,7 +1,7 @@
 import { artifactStatsOf } from '../artifacts/artifact-stats.js'
 import type { Prepared } from '../artifacts/artifacts.js'
 import { MAX_TIMER_MS } from '../config/runtime-options.js'
-import type { RunRequest } from '../pools/run-request.js'
+import type { RunRequest } from '../pools/queue/run-request.js'
 import type { VersionPool } from '../pools/version-pool.js'
 import { modelSubject } from '../telemetry/events/subject.js'
 import { inBackground } from '../telemetry/in-background.js'

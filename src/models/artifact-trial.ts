@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../platform/clock.js'
-import type { RunRequest } from '../pools/run-request.js'
+import type { RunRequest } from '../pools/queue/run-request.js'
 import { bytesOf, copyOf } from '../tensors/input/copies.js'
 import type { Tensor } from '../tensors/tensor.js'
 

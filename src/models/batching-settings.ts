@@ -1,7 +1,7 @@
 import type { Prepared } from '../artifacts/artifacts.js'
 import { builderBytes } from '../artifacts/builder/builder-bytes.js'
 import { batchingOptionsSchema } from '../config/batching-options.js'
-import type { BatchingSettings } from '../pools/batching.js'
+import type { BatchingSettings } from '../pools/batching/batching.js'
 import { hasBuiltInLoader } from './check-source.js'
 import type { ModelContext } from './context.js'
 import { sessionOptionsOf } from './session-options.js'

@@ -1,6 +1,6 @@
 import type { Prepared } from '../artifacts/artifacts.js'
 import { errors } from '../errors/errors.js'
-import type { BatchingMemory } from '../pools/batching.js'
+import type { BatchingMemory } from '../pools/batching/batching.js'
 import { VersionPool } from '../pools/version-pool.js'
 import { providersIn, servingProvider, takesTurns } from '../protocol/providers.js'
 import type { LoadDone } from '../protocol/replica/replica-replies.js'

@@ -1,5 +1,5 @@
 import { errors } from '../errors/errors.js'
-import type { StuckReplica } from '../pools/stuck-replica.js'
+import type { StuckReplica } from '../pools/settings/stuck-replica.js'
 import type { PoolEnding } from './ending-pools.js'
 import type { VersionRecord } from './version-record.js'
 

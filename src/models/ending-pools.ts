@@ -1,7 +1,7 @@
 import { within } from '../async/with-timeout.js'
 import type { Allocator } from '../memory/allocator.js'
 import type { Clock } from '../platform/clock.js'
-import type { StuckReplica } from '../pools/stuck-replica.js'
+import type { StuckReplica } from '../pools/settings/stuck-replica.js'
 import type { VersionPool } from '../pools/version-pool.js'
 import { inBackground } from '../telemetry/in-background.js'
 import type { Logger } from '../telemetry/logger.js'

@@ -1,6 +1,6 @@
 import { messageOf } from '../errors/errors.js'
 import { type HealthAnswer, healthOf } from '../lifecycle/health/health-check.js'
-import type { PoolStats } from '../pools/pool-settings.js'
+import type { PoolStats } from '../pools/settings/pool-settings.js'
 import type { Catalogue } from './catalogue.js'
 import type { ModelVersion } from './model-version.js'
 

@@ -1,6 +1,6 @@
 import type { ModelConfig } from '../config/runtime-options.js'
 import { errors } from '../errors/errors.js'
-import type { WarmUp } from '../pools/pool-settings.js'
+import type { WarmUp } from '../pools/settings/pool-settings.js'
 import type { Tolerance } from '../tensors/batch/batch-plan.js'
 import { difference } from '../tensors/batch/difference.js'
 import { type EmptyAxes, whyNotEmpty } from '../tensors/input/empty-axes.js'

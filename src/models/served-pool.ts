@@ -1,4 +1,4 @@
-import type { RunRequest } from '../pools/run-request.js'
+import type { RunRequest } from '../pools/queue/run-request.js'
 import type { VersionPool } from '../pools/version-pool.js'
 import type { Logger } from '../telemetry/logger.js'
 import type { ArtifactAdoption } from './artifact-adoption.js'

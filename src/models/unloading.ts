@@ -1,4 +1,4 @@
-import type { StuckReplica } from '../pools/stuck-replica.js'
+import type { StuckReplica } from '../pools/settings/stuck-replica.js'
 import type { ModelContext } from './context.js'
 import type { DrainReport } from './drain.js'
 import type { ModelVersion } from './model-version.js'

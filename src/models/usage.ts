@@ -1,7 +1,7 @@
 import { build, type Histogram } from 'hdr-histogram-js'
 import type { ArtifactStats } from '../artifacts/artifact-stats.js'
-import type { PoolStats } from '../pools/pool-settings.js'
-import type { RunRequest } from '../pools/run-request.js'
+import type { RunRequest } from '../pools/queue/run-request.js'
+import type { PoolStats } from '../pools/settings/pool-settings.js'
 
 /** Latencies of answered requests, from `predict` to the answer, in milliseconds. */
 export interface LatencySummary {

@@ -1,6 +1,6 @@
 import type { ArtifactStats } from '../artifacts/artifact-stats.js'
 import type { ModelConfig } from '../config/runtime-options.js'
-import type { BatchingMemory } from '../pools/batching.js'
+import type { BatchingMemory } from '../pools/batching/batching.js'
 import type { ModelFile } from '../protocol/model-files.js'
 import type { EmptyAxes } from '../tensors/input/empty-axes.js'
 import type { Signature } from '../tensors/tensor.js'

@@ -1,5 +1,5 @@
 import type { Outbox } from '../async/outbox.js'
-import type { PoolListener } from './pool-settings.js'
+import type { PoolListener } from './settings/pool-settings.js'
 
 /**
  * Returns the listener as one whose methods are called when no operation of the pool is under way, and throw

@@ -1,5 +1,5 @@
 import type { AsyncResource } from 'node:async_hooks'
-import type { TrackedRequest } from '../pools/run-request.js'
+import type { TrackedRequest } from '../pools/queue/run-request.js'
 import { endStateOf, type RequestState } from './request-states.js'
 
 /** A small record of the caller's; kept as it is given, also among the recent requests. */

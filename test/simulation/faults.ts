@@ -44,21 +44,21 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'the timer of a request that is left when it settles',
-    file: 'src/pools/run-request.ts',
+    file: 'src/pools/queue/run-request.ts',
     text: `    if (this.#timer !== undefined) this.#clock.clear(this.#timer)
 `,
     replacement: '',
   },
   {
     name: 'a listener of a signal that is left when its request settles',
-    file: 'src/pools/run-request.ts',
+    file: 'src/pools/queue/run-request.ts',
     text: `    if (this.#signal !== undefined) unfollow(this.#signal, this)
 `,
     replacement: '',
   },
   {
     name: 'a request that settles its lease after its caller',
-    file: 'src/pools/run-request.ts',
+    file: 'src/pools/queue/run-request.ts',
     text: `      this.lease?.settled(this)
       this.onSettled?.(this, error)
       this.#close()`,
@@ -109,13 +109,13 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'a dead replica that keeps its place among the idle ones',
-    file: 'src/pools/idle-replicas.ts',
+    file: 'src/pools/replicas/idle-replicas.ts',
     text: `      if (index !== -1) this.#replicas.splice(index, 1)`,
     replacement: `      if (index === -2) this.#replicas.splice(index, 1)`,
   },
   {
     name: 'requests of a pack that are forgotten when its thread dies',
-    file: 'src/pools/replica-set.ts',
+    file: 'src/pools/replicas/replica-set.ts',
     text: `    this.#events.orphaned(orphans, cause)
 `,
     replacement: '',
@@ -137,7 +137,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'a tick that asks for another one for ever',
-    file: 'src/pools/dispatcher.ts',
+    file: 'src/pools/scheduling/dispatcher.ts',
     text: `      this.#willFlush = false
       this.flush()`,
     replacement: `      this.#willFlush = false
@@ -146,7 +146,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'a loop that never ends',
-    file: 'src/pools/requeue.ts',
+    file: 'src/pools/scheduling/requeue.ts',
     text: `  refuse(error: Error): void {`,
     replacement: `  refuse(error: Error): void {
     while (this.size > 0) {}`,
@@ -181,7 +181,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'a replica that could not be started and that a close does not wait for',
-    file: 'src/pools/replica-set.ts',
+    file: 'src/pools/replicas/replica-set.ts',
     text: `...this.#departures.ending, ...this.#unstarted]`,
     replacement: `...this.#departures.ending]`,
   },

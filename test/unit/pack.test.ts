@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { checkIntact, writePack } from '../../src/pools/pack.js'
+import { checkIntact, writePack } from '../../src/pools/packs/write-pack.js'
 import { buffersOf } from '../../src/protocol/replica/pack-layout.js'
 import type { RunTask } from '../../src/protocol/replica/replica-task.js'
 import { byName } from '../../src/tensors/by-name.js'

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Usage } from '../../src/models/usage.js'
-import type { RunRequest } from '../../src/pools/run-request.js'
+import type { RunRequest } from '../../src/pools/queue/run-request.js'
 
 /** Usage of requests that took that long and ended with those errors. */
 function used(durationsMs: readonly number[], errors: readonly unknown[] = []): Usage {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { ArtifactTrial } from '../../../src/models/artifact-trial.js'
 import { systemClock } from '../../../src/platform/clock.js'
-import { RunRequest } from '../../../src/pools/run-request.js'
+import { RunRequest } from '../../../src/pools/queue/run-request.js'
 import type { Tensor } from '../../../src/tensors/tensor.js'
 
 type Samples = readonly (readonly Tensor[])[]

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { UnsendableTask } from '../../../src/hosts/replica-host.js'
 import { systemClock } from '../../../src/platform/clock.js'
-import { RunRequest } from '../../../src/pools/run-request.js'
+import { RunRequest } from '../../../src/pools/queue/run-request.js'
 import type { FakeHost } from '../../fixtures/fake-host.js'
 import { Asked, PoolKit, turn } from './pool-kit.js'
 

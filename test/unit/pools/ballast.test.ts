@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import type { PoolSettings } from '../../../src/pools/pool-settings.js'
+import type { PoolSettings } from '../../../src/pools/settings/pool-settings.js'
 import { PoolKit, turn } from './pool-kit.js'
 
 beforeEach(() => void vi.useFakeTimers())

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { CrashBudget } from '../../../src/pools/crash-budget.js'
+import { CrashBudget } from '../../../src/pools/replicas/crash-budget.js'
 
 const settings = { crashBudget: 3, crashWindowMs: 1000, restartBackoffMs: 100, maxRestartBackoffMs: 250 }
 

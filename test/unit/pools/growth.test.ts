@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { errors } from '../../../src/errors/errors.js'
-import type { PoolSource } from '../../../src/pools/pool-settings.js'
+import type { PoolSource } from '../../../src/pools/settings/pool-settings.js'
 import { follow, PoolKit, source, turn } from './pool-kit.js'
 
 beforeEach(() => void vi.useFakeTimers())

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { errors } from '../../../src/errors/errors.js'
-import { POOL_TRANSITIONS, PoolLife, type PoolState } from '../../../src/pools/pool-life.js'
+import { POOL_TRANSITIONS, PoolLife, type PoolState } from '../../../src/pools/settings/pool-life.js'
 
 const STATES = Object.keys(POOL_TRANSITIONS) as PoolState[]
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { errors } from '../../../src/errors/errors.js'
-import { FAILED_START_MS } from '../../../src/pools/replica-set.js'
+import { FAILED_START_MS } from '../../../src/pools/replicas/replica-set.js'
 import { PoolKit, turn } from './pool-kit.js'
 
 beforeEach(() => void vi.useFakeTimers())

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest'
 import { systemClock } from '../../../src/platform/clock.js'
-import { RequestQueue } from '../../../src/pools/request-queue.js'
-import { RunRequest } from '../../../src/pools/run-request.js'
+import { RequestQueue } from '../../../src/pools/queue/request-queue.js'
+import { RunRequest } from '../../../src/pools/queue/run-request.js'
 
 const request = (): RunRequest => new RunRequest(systemClock, 'vad', '5', {})
 

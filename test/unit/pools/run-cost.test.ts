@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { RunCosts } from '../../../src/pools/run-cost.js'
+import { RunCosts } from '../../../src/pools/queue/cost-model.js'
 
 /** Runs of a model that takes `perRun + perRow * rows`, times `factor`. */
 function observe(costs: RunCosts, rows: readonly number[], times = 1, factor = 1): void {

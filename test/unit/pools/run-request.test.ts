@@ -2,7 +2,7 @@ import { getEventListeners, setMaxListeners } from 'node:events'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { errors } from '../../../src/errors/errors.js'
 import { systemClock } from '../../../src/platform/clock.js'
-import { RunRequest, type RunRequestOptions } from '../../../src/pools/run-request.js'
+import { RunRequest, type RunRequestOptions } from '../../../src/pools/queue/run-request.js'
 import { collectGarbage } from '../../fixtures/collect-garbage.js'
 import { fakeOutputs } from '../../fixtures/fake-host.js'
 

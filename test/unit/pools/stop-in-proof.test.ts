@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { batchingOptionsSchema } from '../../../src/config/batching-options.js'
-import type { PoolSource } from '../../../src/pools/pool-settings.js'
+import type { PoolSource } from '../../../src/pools/settings/pool-settings.js'
 import type { SideDone } from '../../../src/protocol/replica/replica-replies.js'
 import type { Signature, TensorSpec } from '../../../src/tensors/tensor.js'
 import { follow, PoolKit, source, turn } from './pool-kit.js'

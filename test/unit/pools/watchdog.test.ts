@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { systemClock } from '../../../src/platform/clock.js'
-import { Replica } from '../../../src/pools/replica.js'
-import { Watchdog } from '../../../src/pools/watchdog.js'
+import { Replica } from '../../../src/pools/replicas/replica.js'
+import { Watchdog } from '../../../src/pools/replicas/watchdog.js'
 import { FakeHost, fakeSignature } from '../../fixtures/fake-host.js'
 import { packOf } from '../../fixtures/packs.js'
 

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { systemClock } from '../../../src/platform/clock.js'
-import { RunRequest } from '../../../src/pools/run-request.js'
+import { RunRequest } from '../../../src/pools/queue/run-request.js'
 import { RequestTracker } from '../../../src/requests/request-tracker.js'
 import { collectGarbage } from '../../fixtures/collect-garbage.js'
 import { fakeOutputs } from '../../fixtures/fake-host.js'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { aloneRun, type PackedRun, writePack } from '../../../src/pools/pack.js'
+import { aloneRun, type PackedRun, writePack } from '../../../src/pools/packs/write-pack.js'
 import { decodeError } from '../../../src/protocol/error-codec.js'
 import type { Failure } from '../../../src/protocol/failure.js'
 import type { LoadedModel } from '../../../src/protocol/loader.js'

@@ -1,0 +1,144 @@
+import type { Proven, RunCost } from '../../protocol/replica/proof.js'
+import { type BatchPlan, SHARED } from '../../tensors/batch/batch-plan.js'
+import { paddedLength } from '../../tensors/batch/padding.js'
+import { commonSize, elementCount } from '../../tensors/batch/rows.js'
+import type { Tensor, TensorData } from '../../tensors/tensor.js'
+import type { RunRequest } from '../queue/run-request.js'
+import { Bucket } from '../queue/shape-bucket.js'
+
+/** Larger inputs that all rows of a batch share are not compared. */
+const MAX_SHARED_ELEMENTS = 256
+/** Shapes whose costs are remembered. */
+const MAX_BUCKETS = 1_000
+
+/**
+ * Sorts requests by what those of one batch must have in common: the dims beside the batch axis, the
+ * values of shared inputs, the wanted outputs.
+ */
+export class BatchShapes {
+  readonly #plan: BatchPlan
+  readonly #costs: readonly RunCost[]
+  /** The shape that is proven by the proof itself; undefined if batches of it are padded, as that was not tried. */
+  readonly #provenShape: string | undefined
+  readonly #buckets = new Map<string, Bucket<RunRequest>>()
+  /** The last one asked for; most traffic has one shape. */
+  recent: Bucket<RunRequest>
+  #recentExample: readonly Tensor[] | undefined
+  #recentOutputs: readonly string[] | undefined
+  #recentLength = 0
+
+  constructor({ plan, costs, sample }: Proven) {
+    this.#plan = plan
+    this.#costs = costs
+    this.#provenShape = plan.padding === undefined ? this.#shapeOf(sample, 0) : undefined
+    this.recent = this.#make()
+  }
+
+  /** Undefined for a request that fits no batch. */
+  bucketOf(request: RunRequest): Bucket<RunRequest> | undefined {
+    const inputs = request.inputs as readonly Tensor[]
+    const rows = this.#rowsOf(inputs)
+    if (rows === undefined) return undefined
+    if (!this.#measure(request, inputs)) return undefined
+    request.rows = rows
+    if (this.#isLikeRecent(inputs, request)) return this.recent
+    const shape = this.#shapeOf(inputs, request.paddedTo)
+    const key = JSON.stringify([shape, request.outputs])
+    let bucket = this.#buckets.get(key)
+    if (bucket === undefined) {
+      this.#forgetSome()
+      bucket = this.#make()
+      if (shape === this.#provenShape) bucket.proof.provenRows = Number.POSITIVE_INFINITY
+      this.#buckets.set(key, bucket)
+    }
+    this.recent = bucket
+    // Small values of their own, since the caller's arrays change and must not be kept.
+    this.#recentExample = inputs.map((tensor, index) => this.#exampleOf(tensor, index))
+    this.#recentOutputs = request.outputs
+    this.#recentLength = request.paddedTo
+    return bucket
+  }
+
+  #rowsOf(inputs: readonly Tensor[]): number | undefined {
+    const axes = this.#plan.inputs
+    for (let index = 0; index < inputs.length; index += 1) {
+      const isShared = axes[index] === SHARED
+      if (isShared && elementCount((inputs[index] as Tensor).dims) > MAX_SHARED_ELEMENTS) return undefined
+    }
+    return commonSize(inputs, axes)
+  }
+
+  /** Sets the length of a request; false if its inputs do not agree on one. */
+  #measure(request: RunRequest, inputs: readonly Tensor[]): boolean {
+    const { padding } = this.#plan
+    if (padding === undefined) return true
+    const length = commonSize(inputs, padding.inputs)
+    if (length === undefined) return false
+    request.length = length
+    request.paddedTo = paddedLength(length)
+    return true
+  }
+
+  #isLikeRecent(inputs: readonly Tensor[], { outputs, paddedTo }: RunRequest): boolean {
+    const example = this.#recentExample
+    if (example === undefined || paddedTo !== this.#recentLength) return false
+    if (!isSameList(outputs, this.#recentOutputs)) return false
+    for (let index = 0; index < inputs.length; index += 1) {
+      const axis = this.#plan.inputs[index] as number
+      const pad = this.#plan.padding?.inputs[index]
+      const one = example[index] as Tensor
+      const other = inputs[index] as Tensor
+      if (one.dims.length !== other.dims.length) return false
+      for (let dim = 0; dim < one.dims.length; dim += 1) {
+        if (dim === axis || dim === pad) continue
+        if (one.dims[dim] !== other.dims[dim]) return false
+      }
+      if (axis === SHARED && !isSameList(one.data, other.data)) return false
+    }
+    return true
+  }
+
+  #exampleOf(tensor: Tensor, index: number): Tensor {
+    const isShared = this.#plan.inputs[index] === SHARED
+    const data: TensorData = isShared ? tensor.data.slice() : []
+    return { type: tensor.type, dims: tensor.dims.slice(), data } as Tensor
+  }
+
+  #shapeOf(inputs: readonly Tensor[], paddedTo: number): string {
+    const parts = inputs.map(({ dims, data }, index) => {
+      const axis = this.#plan.inputs[index] as number
+      const pad = this.#plan.padding?.inputs[index]
+      const sizes = dims.map((dim, at) => (at === axis ? '*' : at === pad ? paddedTo : dim)).join()
+      return axis === SHARED ? [sizes, Array.from(data as ArrayLike<unknown>, exactly)] : sizes
+    })
+    return JSON.stringify(parts)
+  }
+
+  #make(): Bucket<RunRequest> {
+    const bucket = new Bucket<RunRequest>()
+    for (const { rows, ms } of this.#costs) bucket.costs.observe(rows, ms)
+    return bucket
+  }
+
+  #forgetSome(): void {
+    if (this.#buckets.size < MAX_BUCKETS) return
+    for (const [key, bucket] of this.#buckets) {
+      if (bucket.size === 0 && bucket !== this.recent) this.#buckets.delete(key)
+      if (this.#buckets.size < MAX_BUCKETS / 2) return
+    }
+  }
+}
+
+/** -0 and 0 are not the same value. */
+function exactly(value: unknown): string {
+  return Object.is(value, -0) ? '-0' : String(value)
+}
+
+function isSameList(one: ArrayLike<unknown> | undefined, other: ArrayLike<unknown> | undefined): boolean {
+  if (one === other) return true
+  if (one === undefined || other === undefined || one.length !== other.length) return false
+  for (let index = 0; index < one.length; index += 1) {
+    if (!Object.is(one[index], other[index])) return false
+  }
+  return true
+}

@@ -1,0 +1,59 @@
+import { errors } from '../../errors/errors.js'
+import { type Padding, SHARED } from '../../tensors/batch/batch-plan.js'
+import type { Signature, TensorSpec } from '../../tensors/tensor.js'
+
+/** By name the axis along which requests of unequal length are filled up, and which input tells where they end. */
+export interface PaddingSettings {
+  readonly inputs: Readonly<Record<string, number>>
+  readonly outputs: Readonly<Record<string, number>>
+  readonly mask?: string | undefined
+  readonly length?: string | undefined
+}
+
+/**
+ * The settings as axes of a signature.
+ * @throws ERR_INVALID_OPTIONS if they do not fit it.
+ */
+export function paddingOf({ inputs, outputs, mask, length }: PaddingSettings, signature: Signature): Padding {
+  if (mask !== undefined && !Object.hasOwn(inputs, mask)) {
+    throw refused(`\`mask\` is ${JSON.stringify(mask)}, which is not among \`inputs\``)
+  }
+  if (length !== undefined && !signature.inputs.some(({ name }) => name === length)) {
+    throw refused(`\`length\` is ${JSON.stringify(length)}, an input that the model does not have`)
+  }
+  const positionOf = (name: string | undefined): number | undefined => {
+    const position = signature.inputs.findIndex((spec) => spec.name === name)
+    return position === -1 ? undefined : position
+  }
+  return {
+    inputs: axesOf(inputs, signature.inputs, 'inputs'),
+    outputs: axesOf(outputs, signature.outputs, 'outputs'),
+    mask: positionOf(mask),
+    length: positionOf(length),
+  }
+}
+
+function axesOf(
+  axes: Readonly<Record<string, number>>,
+  specs: readonly TensorSpec[],
+  what: string,
+): number[] {
+  for (const [name, axis] of Object.entries(axes)) {
+    const spec = specs.find((each) => each.name === name)
+    if (spec === undefined) {
+      throw refused(
+        `\`${what}\` names ${JSON.stringify(name)}; the model has ${specs.map((each) => each.name).join(', ')}`,
+      )
+    }
+    if (typeof spec.dims[axis] !== 'string') {
+      throw refused(
+        `axis ${axis} of ${JSON.stringify(name)} is not free: its dims are [${spec.dims.join(', ')}]`,
+      )
+    }
+  }
+  return specs.map(({ name }) => (Object.hasOwn(axes, name) ? (axes[name] as number) : SHARED))
+}
+
+function refused(problem: string): Error {
+  return new errors.ERR_INVALID_OPTIONS(`batching.padding: ${problem}`)
+}

@@ -1,0 +1,44 @@
+import type { ChosenRun } from '../queue/planned-run.js'
+import type { Replica } from './replica.js'
+
+/** The replicas that are idle; the one used last comes first, since its caches are warm. */
+export class IdleReplicas {
+  readonly #replicas: Replica[] = []
+
+  get size(): number {
+    return this.#replicas.length
+  }
+
+  /** Returns the first one that fits; it stays idle. */
+  first(fits?: (replica: Replica) => boolean): Replica | undefined {
+    return fits === undefined ? this.#replicas.at(-1) : this.#replicas.findLast(fits)
+  }
+
+  all(): readonly Replica[] {
+    return this.#replicas
+  }
+
+  /** The replica has nothing to do from now on. */
+  add(replica: Replica): void {
+    replica.markIdle()
+    this.#replicas.push(replica)
+  }
+
+  /** Gives one of them these runs, or other work. */
+  assign(replica: Replica, runs?: readonly ChosenRun[]): void {
+    replica.markBusy(runs)
+    this.remove(replica)
+  }
+
+  remove(replica: Replica): void {
+    if (this.#replicas.at(-1) === replica) this.#replicas.pop()
+    else {
+      const index = this.#replicas.indexOf(replica)
+      if (index !== -1) this.#replicas.splice(index, 1)
+    }
+  }
+
+  clear(): void {
+    this.#replicas.length = 0
+  }
+}

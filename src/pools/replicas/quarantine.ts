@@ -1,0 +1,37 @@
+import type { Clock } from '../../platform/clock.js'
+import type { StuckReplica } from '../settings/stuck-replica.js'
+import type { Replica } from './replica.js'
+
+/** The replicas that were given up. Each counts until it has ended: a thread does if its task returns one day. */
+export class Quarantine {
+  readonly #clock: Clock
+  readonly #replicas = new Set<Replica>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  get size(): number {
+    return this.#replicas.size
+  }
+
+  add(replica: Replica): void {
+    this.#replicas.add(replica)
+    void replica.host.terminate().then(() => this.#replicas.delete(replica))
+  }
+
+  /** Ends a replica; one that is not over after `timeoutMs` is left to itself, in here. */
+  async end(replica: Replica, timeoutMs: number): Promise<void> {
+    if ((await replica.end(timeoutMs)) === 'stuck') this.add(replica)
+  }
+
+  stuck(): StuckReplica[] {
+    const now = this.#clock.now()
+    return [...this.#replicas].map((replica) => replica.stuck(now))
+  }
+
+  /** Resolves when the threads of all that are in it now have ended. */
+  async over(): Promise<void> {
+    await Promise.all([...this.#replicas].map((replica) => replica.host.terminate()))
+  }
+}

@@ -1,0 +1,321 @@
+import { errors } from '../../errors/errors.js'
+import type { ReplicaHost } from '../../hosts/replica-host.js'
+import type { Signature } from '../../tensors/tensor.js'
+import type { ChosenRun } from '../queue/planned-run.js'
+import { lostError, stuckError } from '../settings/pool-errors.js'
+import type { PoolLife } from '../settings/pool-life.js'
+import type { PoolSettings, PoolSource, PoolStats } from '../settings/pool-settings.js'
+import type { StuckReplica } from '../settings/stuck-replica.js'
+import { type GrowingSet, Growth } from './growth.js'
+import { IdleReplicas } from './idle-replicas.js'
+import { Quarantine } from './quarantine.js'
+import { Replica } from './replica.js'
+import { type ReplacingSet, Restarts } from './restarts.js'
+import { Departures } from './retiring-replicas.js'
+import { prepareReplica } from './start-replica.js'
+import { Watchdog } from './watchdog.js'
+
+/** The events of a set of replicas. */
+export interface ReplicaEvents {
+  /** A replica has loaded its model and has nothing to do. */
+  available(): void
+  lost(cause: Error, restartInMs: number | undefined): void
+  /** A replica is in quarantine that was to run these too. */
+  orphaned(runs: readonly ChosenRun[], cause: Error): void
+  stuck(stuck: StuckReplica): void
+  /** No replica is replaced any more. */
+  failed(cause: Error): void
+  unexpected(error: unknown): void
+}
+
+/** Time for the thread of a replica that could not be started to end. */
+export const FAILED_START_MS = 1_000
+
+/** Keeps a pool's threads at their number: starts them, replaces the dead and the stuck, ends them. */
+export class ReplicaSet implements GrowingSet, ReplacingSet {
+  readonly idle = new IdleReplicas()
+  readonly #settings: PoolSettings
+  readonly #source: PoolSource
+  readonly #createHost: () => ReplicaHost
+  readonly #life: PoolLife
+  readonly #replicas = new Set<Replica>()
+  /** Replicas that could not be started, until their threads have ended. */
+  readonly #unstarted = new Set<Replica>()
+  readonly #quarantine: Quarantine
+  readonly #departures: Departures
+  readonly #restarts: Restarts
+  readonly #growth: Growth
+  readonly #watchdog: Watchdog
+  #events!: ReplicaEvents
+  #wanted: number
+  /** The reason why the last replica could not be started, until all that are wanted serve. */
+  #fault: Error | undefined
+
+  constructor(settings: PoolSettings, source: PoolSource, createHost: () => ReplicaHost, life: PoolLife) {
+    const { clock } = settings
+    this.#settings = settings
+    this.#source = source
+    this.#createHost = createHost
+    this.#life = life
+    this.#wanted = settings.replicas
+    this.#quarantine = new Quarantine(clock)
+    this.#departures = new Departures(this.#quarantine)
+    this.#restarts = new Restarts(settings, this)
+    this.#growth = new Growth(this, { ...settings, inTurn: source.inTurn })
+    this.#watchdog = new Watchdog(clock, settings.stuckAfterMs, this.#replicas, (replica) =>
+      settings.outbox.during(() => this.#giveUp(replica)),
+    )
+  }
+
+  /** To be called once, before `start`: `events` may refer to what was built over this set. */
+  attach(events: ReplicaEvents): void {
+    this.#events = events
+  }
+
+  get wanted(): number {
+    return this.#wanted
+  }
+
+  get hosts(): ReplicaHost[] {
+    return [...this.#replicas].map(({ host }) => host)
+  }
+
+  stats(): Omit<PoolStats, 'queued' | 'inFlight' | 'batching'> {
+    const replicas = [...this.#replicas]
+    return {
+      wanted: this.#wanted,
+      replicas: replicas.length,
+      idle: this.idle.size,
+      busy: replicas.filter((replica) => replica.isRunning).length,
+      starting: replicas.filter((replica) => replica.state === 'starting').length,
+      quarantined: this.#quarantine.size,
+      restarts: this.#restarts.count,
+      isGrowing: this.#growth.isUnderWay && this.#fault === undefined,
+      fault: this.#fault?.message,
+    }
+  }
+
+  /** Starts the first replica, alone: nothing else is to slow it down. */
+  async start(): Promise<Signature> {
+    const signature = await this.startReplica()
+    if (this.#settings.stuckAfterMs > 0 && !this.#life.isStopped) this.#watchdog.start()
+    return signature
+  }
+
+  /** Starts the others in the background; one that fails is tried again for as long as another one serves. */
+  fill(): void {
+    this.#growth.fill()
+  }
+
+  get servingCount(): number {
+    return [...this.#replicas].filter(({ isServing }) => isServing).length
+  }
+
+  /** See `Growth.whenServing`. */
+  whenServing(count: number): Promise<void> {
+    return this.#growth.whenServing(count)
+  }
+
+  /**
+   * Changes how many replicas there are; the others are left as they are. More are started one
+   * after another and serve when they are ready; what is too much goes when it has nothing to do,
+   * those first that serve nobody now. Resolves when it is done. Rejects with the first failure:
+   * then there are to be as many as there are. Of calls that overlap the last one counts, and all
+   * settle with it. Only for a set that has started.
+   */
+  async resize(wanted: number): Promise<void> {
+    // Not in the middle of a dispatch, one of whose listeners may have called this.
+    await Promise.resolve()
+    this.assertServing()
+    this.#wanted = wanted
+    while (this.missing > 0 && this.#departures.recall()) {}
+    this.#shrink()
+    this.#growth.changed()
+    this.#growth.begin()
+    while (this.#growth.running !== undefined || !this.#departures.isOver) {
+      await this.#growth.running
+      await this.#departures.whenEmpty()
+    }
+    this.assertServing()
+  }
+
+  /** Returns true if the replica is one of them, and stays. */
+  has(replica: Replica): boolean {
+    return this.#replicas.has(replica) && !this.#departures.has(replica)
+  }
+
+  /** All but those in quarantine. */
+  all(): Iterable<Replica> {
+    return this.#replicas
+  }
+
+  /** Takes a replica back whose task is over, or came to nothing: returns true if it is idle; one that is to go goes. */
+  taskOver(replica: Replica): boolean {
+    if (replica.state === 'busy') {
+      this.idle.add(replica)
+      return true
+    }
+    if (replica.state === 'leaving' && this.#departures.has(replica)) this.#dismiss(replica)
+    return false
+  }
+
+  /** Takes the runs of a replica back whose task has no reply. One whose host has failed is replaced, too. */
+  taskLost(replica: Replica, error: unknown): void {
+    const cause = lostError(this.#settings, error)
+    // The runs of one in quarantine have been taken back.
+    const orphans = replica.state === 'quarantined' ? [] : replica.abandon(cause)
+    // The set hears of an exit from its host, too. `stop` ends every replica of one that is being stopped.
+    if (cause === error) replica.exited(cause)
+    else if (!this.#life.isStopped && this.#replicas.has(replica)) {
+      this.#isolate(replica)
+      this.#restarts.replace(cause)
+    }
+    this.#events.orphaned(orphans, cause)
+  }
+
+  /** Ends every replica; returns those that were not over after `timeoutMs`. May be called again. */
+  async stop(timeoutMs: number): Promise<StuckReplica[]> {
+    this.#watchdog.stop()
+    this.#restarts.cancelAll()
+    this.#growth.changed()
+    this.idle.clear()
+    this.#departures.forgetAll()
+    const ending = [...this.#replicas, ...this.#departures.ending, ...this.#unstarted]
+    await Promise.all(ending.map((replica) => this.#quarantine.end(replica, timeoutMs)))
+    this.#replicas.clear()
+    // Those that were in quarantine before have been waited for long enough.
+    return this.stuck()
+  }
+
+  stuck(): StuckReplica[] {
+    return this.#quarantine.stuck()
+  }
+
+  quarantineOver(): Promise<void> {
+    return this.#quarantine.over()
+  }
+
+  /** Number of replicas that are wanted and are not there; one that is about to be replaced counts as there. */
+  get missing(): number {
+    return this.#wanted + this.#departures.occupied - this.#replicas.size - this.#restarts.pending
+  }
+
+  #shrink(): void {
+    while (this.missing < 0 && this.#restarts.cancelOne()) {}
+    const staying = [...this.#replicas].filter((replica) => !this.#departures.has(replica))
+    const starting = staying.filter(({ state }) => state === 'starting')
+    const busy = staying.filter(({ state }) => state === 'busy')
+    for (const replica of [...starting, ...this.idle.all(), ...busy]) {
+      if (this.missing >= 0) return
+      if (replica.state === 'idle') this.#dismiss(replica)
+      else this.#departures.add(replica)
+    }
+  }
+
+  get isOver(): boolean {
+    return this.#life.isOver
+  }
+
+  curtail(cause: Error): void {
+    this.#wanted = Math.max(1, this.#wanted - this.missing)
+    this.#growth.changed()
+    // The last one has to be replaced, although nobody waits for that.
+    if (this.missing > 0) this.#restarts.replace(cause)
+  }
+
+  startFailed(cause: Error, retryInMs: number): void {
+    this.#fault = cause
+    this.#events.lost(cause, retryInMs)
+  }
+
+  lost(cause: Error, restartInMs: number | undefined): void {
+    this.#events.lost(cause, restartInMs)
+  }
+
+  retryLater(cause: Error): void {
+    this.#growth.retryLater(cause)
+  }
+
+  failed(cause: Error): void {
+    this.#events.failed(cause)
+    this.#growth.changed()
+  }
+
+  async startReplica(): Promise<Signature> {
+    this.assertServing()
+    const { clock, model, version } = this.#settings
+    const replica = new Replica(clock, this.#createHost(), model, version)
+    this.#replicas.add(replica)
+    replica.host.onExit = (cause) => this.#settings.outbox.during(() => this.#onExit(replica, cause))
+    const isGivenUp = (): boolean => this.#life.isStopped || this.#departures.has(replica)
+    try {
+      const signature = await prepareReplica(replica, this.#settings, this.#source, isGivenUp)
+      this.assertServing()
+      replica.assertAlive()
+      if (this.#departures.has(replica)) {
+        this.#dismiss(replica)
+        return signature
+      }
+      this.idle.add(replica)
+      if (this.servingCount >= this.#wanted) this.#fault = undefined
+      this.#growth.changed()
+      this.#events.available()
+      return signature
+    } catch (error) {
+      // Of a set that is being stopped, `stop` ends every replica and reports on it.
+      if (this.#life.isStopped) throw error
+      this.#replicas.delete(replica)
+      this.#departures.forget(replica)
+      this.#unstarted.add(replica)
+      // Not longer: a load cannot be cancelled, its thread ends when it returns.
+      await this.#quarantine.end(replica, FAILED_START_MS)
+      this.#unstarted.delete(replica)
+      throw error
+    }
+  }
+
+  #onExit(replica: Replica, cause: Error): void {
+    const wasStarting = replica.state === 'starting'
+    replica.exited(cause)
+    // `startReplica` hears of one that dies while it starts.
+    if (wasStarting || !this.#replicas.has(replica)) return
+    this.#forget(replica)
+    this.#departures.forget(replica)
+    this.#restarts.replace(cause)
+  }
+
+  #forget(replica: Replica): void {
+    this.#replicas.delete(replica)
+    this.idle.remove(replica)
+  }
+
+  /** Ends a replica that has nothing to do. */
+  #dismiss(replica: Replica): void {
+    this.#forget(replica)
+    this.#departures.end(replica).catch((error) => this.#events.unexpected(error))
+  }
+
+  #giveUp(replica: Replica): void {
+    const stuck = replica.stuck(this.#settings.clock.now())
+    this.#isolate(replica)
+    this.#events.stuck(stuck)
+    const error = stuckError(stuck, replica.host.isKillable)
+    const orphans = replica.abandon(error)
+    this.#restarts.replace(error)
+    this.#events.orphaned(orphans, error)
+  }
+
+  #isolate(replica: Replica): void {
+    replica.quarantine()
+    this.#forget(replica)
+    this.#departures.forget(replica)
+    this.#quarantine.add(replica)
+  }
+
+  assertServing(): void {
+    if (!this.isOver) return
+    const { model, version } = this.#settings
+    const what = this.#life.isStopped ? 'was stopped' : 'keeps losing replicas'
+    throw new errors.ERR_MODEL_UNAVAILABLE(`the pool of ${model}@${version} ${what}`, { model, version })
+  }
+}

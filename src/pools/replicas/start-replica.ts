@@ -1,0 +1,39 @@
+import { errors } from '../../errors/errors.js'
+import { decodeError } from '../../protocol/error-codec.js'
+import type { Failure } from '../../protocol/failure.js'
+import type { RunDone, RunResult } from '../../protocol/replica/replica-replies.js'
+import { RecycledBuffers } from '../../tensors/recycled-buffers.js'
+import type { Signature } from '../../tensors/tensor.js'
+import { AnswerReader } from '../packs/output-decoder.js'
+import { aloneRun, writePack } from '../packs/write-pack.js'
+import type { PoolSettings, PoolSource } from '../settings/pool-settings.js'
+import type { Replica } from './replica.js'
+
+/** Has a new replica load its model and, unless there is no sample or `isGivenUp()`, run the sample. */
+export async function prepareReplica(
+  replica: Replica,
+  { model, version, loadTimeoutMs, ballast }: PoolSettings,
+  { task, warmUp, onLoaded }: PoolSource,
+  isGivenUp: () => boolean,
+): Promise<Signature> {
+  const loaded = await replica.load(task, loadTimeoutMs)
+  if (!loaded.ok) throw decodeError(loaded.error)
+  onLoaded?.(loaded)
+  const { signature } = loaded
+  if (warmUp === undefined || isGivenUp()) return signature
+  const run = aloneRun(warmUp.inputs(signature))
+  const pack = writePack(signature, [run], undefined, new RecycledBuffers(), 0)
+  const reply = await replica.warmUp(pack, loadTimeoutMs)
+  const result = reply.ok ? (reply.results[0] as RunResult) : reply
+  if (!('answer' in result)) {
+    const cause = decodeError((result as Failure).error)
+    throw new errors.ERR_WARMUP(`the sample of ${model}@${version} could not be run: ${cause.message}`, {
+      model,
+      version,
+      cause,
+    })
+  }
+  const { buffer } = reply as RunDone
+  warmUp.check(new AnswerReader(signature, ballast).single(result.answer, undefined, buffer))
+  return signature
+}

@@ -1,0 +1,206 @@
+import { UnsendableTask } from '../../hosts/replica-host.js'
+import type { Clock, Timer } from '../../platform/clock.js'
+import { decodeError } from '../../protocol/error-codec.js'
+import type { Failure } from '../../protocol/failure.js'
+import type { Proof, ProofTrial, Tried } from '../../protocol/replica/proof.js'
+import type { BatchFault, SideDone } from '../../protocol/replica/replica-replies.js'
+import type { RunShape, SideTask } from '../../protocol/replica/replica-task.js'
+import type { Batching, BatchingSettings } from '../batching/batching.js'
+import type { ChosenRun } from '../queue/planned-run.js'
+import type { Replica } from '../replicas/replica.js'
+import type { ReplicaSet } from '../replicas/replica-set.js'
+import type { PoolLife } from '../settings/pool-life.js'
+import type { PoolListener } from '../settings/pool-settings.js'
+
+/** While requests wait, a replica works so many times as long on them as beside them. */
+const REQUESTS_SHARE = 9
+/** Before a pool has callers no run of the proof may take longer. */
+const START_RUN_MS = 500
+/** And all of it not longer than that. */
+const START_MS = 5_000
+/** Nor is a trial waited for longer. */
+const START_TRIAL_MS = 30_000
+
+export interface SideWorkEvents {
+  /** Requests can share runs from now on, or cannot any more. */
+  batchingChanged(): void
+  /** The replica has worked. */
+  taskOver(replica: Replica): void
+}
+
+/** Lets replicas work between the callers' requests: on the proof of batching, and on checks of batches. */
+export class SideWork {
+  readonly #clock: Clock
+  readonly #life: PoolLife
+  readonly #batching: Batching
+  readonly #replicas: ReplicaSet
+  readonly #listener: PoolListener
+  #events!: SideWorkEvents
+  /** The replica whose thread looks for the proof. */
+  #prover: Replica | undefined
+  #isOrdered = false
+  /** A trial that the prover has asked for, until it is over, and then what has become of it. */
+  #trying: Promise<void> | undefined
+  #tried: Tried | undefined
+
+  constructor(
+    clock: Clock,
+    life: PoolLife,
+    batching: Batching,
+    replicas: ReplicaSet,
+    listener: PoolListener,
+  ) {
+    this.#clock = clock
+    this.#life = life
+    this.#batching = batching
+    this.#replicas = replicas
+    this.#listener = listener
+  }
+
+  /** To be called once, before any work: `events` may refer to what was built over this. */
+  attach(events: SideWorkEvents): void {
+    this.#events = events
+  }
+
+  /** Returns what the thread is to remember of a run; `isFirst` tells that it is the first of its pack. */
+  keepOf(replica: Replica, { requests, rows }: ChosenRun, isFirst: boolean): RunShape['keep'] {
+    if (requests.length === 1) return isFirst && this.#wantsSampleFrom(replica) ? 'sample' : undefined
+    const trial = this.#batching.trialOf(requests, rows)
+    return trial ?? (this.#batching.countBatch(requests.length) ? 'check' : undefined)
+  }
+
+  #wantsSampleFrom(replica: Replica): boolean {
+    if (!this.#batching.isOpen) return false
+    if (this.#prover !== undefined && !this.#replicas.has(this.#prover)) this.#startOver()
+    this.#prover ??= replica
+    return this.#prover === replica && this.#batching.wantsSample
+  }
+
+  /** Begins a stretch of work on an idle replica if it has some and it is due although requests wait. */
+  start(replica: Replica, nowMs: number): boolean {
+    if (!this.#hasWork(replica) || nowMs < replica.sideWorkAtMs) return false
+    this.#begin(replica, nowMs)
+    return true
+  }
+
+  /** Begins a stretch of work on every idle replica that has some, since no request waits. */
+  startAll(nowMs: number): void {
+    for (;;) {
+      const replica = this.#replicas.idle.first((idle) => this.#hasWork(idle))
+      if (replica === undefined) return
+      this.#begin(replica, nowMs)
+    }
+  }
+
+  /** Works on a replica until nothing is left to do or the pool is closed, before there are callers. */
+  async finish(replica: Replica): Promise<void> {
+    this.#prover = replica
+    let endsAtMs = this.#clock.now() + START_MS
+    for (
+      let nowMs = this.#clock.now();
+      nowMs < endsAtMs && !this.#life.isStopped;
+      nowMs = this.#clock.now()
+    ) {
+      if (this.#hasWork(replica)) await this.#work(replica, nowMs, START_RUN_MS)
+      else if (this.#trying === undefined) return
+      else {
+        await this.#trialOrEnd()
+        if (this.#trying !== undefined) return
+        endsAtMs += this.#clock.now() - nowMs
+      }
+      if (replica.state !== 'busy') return
+    }
+  }
+
+  #begin(replica: Replica, nowMs: number): void {
+    this.#replicas.idle.assign(replica)
+    const unexpected = (error: unknown): void => this.#listener.unexpected(error)
+    void this.#work(replica, nowMs)
+      .catch(unexpected)
+      .then(() => this.#events.taskOver(replica))
+      .catch(unexpected)
+  }
+
+  async #trialOrEnd(): Promise<void> {
+    let timer: Timer | undefined
+    const limit = new Promise<void>((resolve) => {
+      timer = this.#clock.setTimeout(resolve, START_TRIAL_MS)
+    })
+    await Promise.race([this.#trying, limit, this.#life.stopped])
+    this.#clock.clear(timer)
+  }
+
+  /** Has a trial made beside the callers' requests; the prover goes on with what becomes of it. */
+  #try(replica: Replica, trial: ProofTrial): void {
+    const { tryFirst } = this.#batching.settings as BatchingSettings
+    const nowhere: Tried = { state: 'nowhere' }
+    this.#trying = Promise.resolve(tryFirst?.(trial) ?? nowhere).then((tried) => {
+      this.#trying = undefined
+      if (this.#life.isStopped || this.#prover !== replica || !this.#replicas.has(replica)) return
+      this.#tried = tried
+      this.startAll(this.#clock.now())
+    })
+    this.#trying.catch((error: unknown) => this.#listener.unexpected(error))
+  }
+
+  /** A batch was answered otherwise than its requests one by one. */
+  turnOff(fault: BatchFault): void {
+    if (!this.#batching.turnOff(fault)) return
+    this.#events.batchingChanged()
+    this.#listener.batchingFailed(fault.reason)
+  }
+
+  #hasWork(replica: Replica): boolean {
+    return replica.hasSideWork || (replica === this.#prover && this.#tried !== undefined)
+  }
+
+  /** Forgets the findings of a thread that is gone: they have to be found out again. */
+  #startOver(): void {
+    this.#prover = undefined
+    this.#isOrdered = false
+    this.#tried = undefined
+    this.#batching.startOver()
+  }
+
+  /** No run that is expected to take longer than `maxRunMs` is tried; by default as long as all of it may. */
+  async #work(replica: Replica, nowMs: number, maxRunMs?: number): Promise<void> {
+    const { proofBudgetMs, tolerance } = this.#batching.settings as BatchingSettings
+    const isOrder = replica === this.#prover && !this.#isOrdered && this.#batching.isOpen
+    if (isOrder) this.#isOrdered = true
+    const task: SideTask = {
+      kind: 'side',
+      budgetMs: proofBudgetMs,
+      maxRunMs: maxRunMs ?? proofBudgetMs,
+      tolerance,
+      prove: isOrder ? this.#batching.order : undefined,
+      tried: replica === this.#prover ? this.#tried : undefined,
+    }
+    if (replica === this.#prover) this.#tried = undefined
+    replica.noteSideWork(false)
+    let reply: SideDone | Failure
+    try {
+      reply = await replica.side(nowMs, task)
+    } catch (error) {
+      if (error instanceof UnsendableTask) throw error
+      this.#replicas.taskLost(replica, error)
+      return
+    }
+    const endedAtMs = this.#clock.now()
+    replica.noteSideWork(reply.ok && reply.hasSideWork, endedAtMs + REQUESTS_SHARE * (endedAtMs - nowMs))
+    if (reply.ok) this.#take(replica, reply)
+    else this.#learn({ state: 'refused', reason: decodeError(reply.error).message })
+  }
+
+  #take(replica: Replica, { proof, trial, checks, fault }: SideDone): void {
+    this.#batching.countChecks(checks)
+    if (fault !== undefined) this.turnOff(fault)
+    if (proof !== undefined) this.#learn(proof)
+    if (trial !== undefined) this.#try(replica, trial)
+  }
+
+  #learn(proof: Proof): void {
+    if (!this.#batching.isOpen || !this.#batching.learn(proof)) return
+    this.#events.batchingChanged()
+    this.#listener.batchingDecided(proof.state === 'refused' ? proof.reason : undefined)
+  }
+}

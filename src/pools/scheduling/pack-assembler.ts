@@ -1,0 +1,109 @@
+import type { GcBallast } from '../../memory/gc-ballast.js'
+import type { Answer } from '../../protocol/replica/replica-replies.js'
+import type { RunTask } from '../../protocol/replica/replica-task.js'
+import type { BatchPlan } from '../../tensors/batch/batch-plan.js'
+import { RecycledBuffers } from '../../tensors/recycled-buffers.js'
+import type { Signature, Tensor } from '../../tensors/tensor.js'
+import type { Batching } from '../batching/batching.js'
+import { AnswerReader } from '../packs/output-decoder.js'
+import { checkIntact, type Packed, type PackedRun, writePack } from '../packs/write-pack.js'
+import type { ChosenRun } from '../queue/planned-run.js'
+import type { Replica } from '../replicas/replica.js'
+import type { SideWork } from './background-proof.js'
+
+/** Room that is left for an answer of a row while nothing is known of answers. */
+const FIRST_ANSWER_BYTES = 1_024
+
+/** A pack for one replica, and what its reply is read with. */
+export interface Pack {
+  readonly runs: readonly ChosenRun[]
+  /** The layout of its batches. */
+  readonly plan: BatchPlan | undefined
+  /** True if the thread gets to know the plan by it. */
+  readonly tellsPlan: boolean
+  readonly task: RunTask
+}
+
+/** Writes packs into buffers that come back, with room for the answers. */
+export class PackAssembler {
+  readonly #batching: Batching
+  readonly #sideWork: SideWork
+  readonly #ballast: Pick<GcBallast, 'count'>
+  readonly #buffers = new RecycledBuffers()
+  #signature: Signature = { inputs: [], outputs: [] }
+  #answers: AnswerReader
+  #answerBytes = FIRST_ANSWER_BYTES
+
+  constructor(batching: Batching, sideWork: SideWork, ballast: Pick<GcBallast, 'count'>) {
+    this.#batching = batching
+    this.#sideWork = sideWork
+    this.#ballast = ballast
+    this.#answers = new AnswerReader(this.#signature, ballast)
+  }
+
+  /** Bytes that an answer takes of a buffer for each row, as last seen. */
+  get answerBytes(): number {
+    return this.#answerBytes
+  }
+
+  /** Reads the answers of packs. */
+  get answers(): AnswerReader {
+    return this.#answers
+  }
+
+  /** To be called when the model is loaded. */
+  open(signature: Signature): void {
+    this.#signature = signature
+    this.#answers = new AnswerReader(signature, this.#ballast)
+  }
+
+  /** See `checkIntact` of a pack. */
+  checkIntact(inputs: readonly Tensor[]): void {
+    checkIntact(this.#signature, inputs)
+  }
+
+  /**
+   * Writes the runs for a replica, with what its thread is to remember of each, and the plan of batches if the
+   * thread needs it and does not know it.
+   * @throws ERR_INSUFFICIENT_MEMORY if there is no buffer to be had
+   */
+  assemble(replica: Replica, runs: readonly ChosenRun[]): Pack {
+    const { plan } = this.#batching
+    let rows = 0
+    let hasBatch = false
+    const packed = runs.map((run, index): PackedRun => {
+      rows += run.rows
+      hasBatch ||= run.requests.length > 1
+      return {
+        requests: run.requests as readonly [Packed, ...Packed[]],
+        keep: this.#sideWork.keepOf(replica, run, index === 0),
+      }
+    })
+    const task = this.write(packed, rows, plan)
+    const tellsPlan = plan !== undefined && hasBatch && !replica.knowsPlan
+    return { runs, plan, tellsPlan, task: tellsPlan ? { ...task, plan } : task }
+  }
+
+  /**
+   * @param rows of all runs, to which answers are expected
+   * @throws ERR_INSUFFICIENT_MEMORY if there is no buffer to be had
+   */
+  write(runs: readonly PackedRun[], rows: number, plan?: BatchPlan): RunTask {
+    return writePack(this.#signature, runs, plan, this.#buffers, rows * this.#answerBytes)
+  }
+
+  /** Learns from an answer what the next ones will take. */
+  learn(answer: Answer, outputs: readonly string[] | undefined, rows: number): void {
+    const bytes = Math.ceil(this.#answers.bytesOf(answer, outputs, rows) / rows)
+    if (Number.isSafeInteger(bytes)) this.#answerBytes = bytes
+  }
+
+  /** Takes back the buffer of a pack whose answers have been read. */
+  give(buffer: ArrayBuffer): void {
+    this.#buffers.give(buffer)
+  }
+
+  clear(): void {
+    this.#buffers.clear()
+  }
+}

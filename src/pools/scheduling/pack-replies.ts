@@ -1,0 +1,53 @@
+import type { RunResult } from '../../protocol/replica/replica-replies.js'
+import type { Batching } from '../batching/batching.js'
+import { settleRun } from '../packs/deliver-results.js'
+import type { PackReply } from '../packs/read-reply.js'
+import type { RunCosts } from '../queue/cost-model.js'
+import type { ChosenRun } from '../queue/planned-run.js'
+import type { Replica } from '../replicas/replica.js'
+import type { SideWork } from './background-proof.js'
+import type { Pack, PackAssembler } from './pack-assembler.js'
+
+/** Takes what threads reply to packs: first what it tells of the next ones, then the answers. */
+export class PackReplies {
+  readonly #batching: Batching
+  readonly #sideWork: SideWork
+  readonly #packs: PackAssembler
+  readonly #costs: RunCosts
+
+  constructor(batching: Batching, sideWork: SideWork, packs: PackAssembler, costs: RunCosts) {
+    this.#batching = batching
+    this.#sideWork = sideWork
+    this.#packs = packs
+    this.#costs = costs
+  }
+
+  /** Learns what runs take, what their answers take, and whether batches may go on. */
+  learn(replica: Replica, { runs, tellsPlan }: Pack, { results, hasSideWork, isRead }: PackReply): void {
+    replica.noteSideWork(hasSideWork)
+    if (tellsPlan && isRead) replica.notePlan()
+    for (let index = 0; index < runs.length; index += 1) {
+      this.#observe(runs[index] as ChosenRun, results[index])
+    }
+  }
+
+  /** Settles every request of the pack, and takes its buffer back. Never throws. */
+  settle({ runs, plan }: Pack, { results, buffer }: PackReply, nowMs: number): void {
+    const reading = { answers: this.#packs.answers, plan, buffer, nowMs }
+    for (let index = 0; index < runs.length; index += 1) {
+      settleRun(reading, (runs[index] as ChosenRun).requests, results[index])
+    }
+    if (buffer !== undefined) this.#packs.give(buffer)
+  }
+
+  #observe({ requests, rows }: ChosenRun, result: RunResult | undefined): void {
+    if (typeof result !== 'object' || result === null) return
+    if ('fault' in result && result.fault !== undefined) this.#sideWork.turnOff(result.fault)
+    const [first] = requests
+    if ('trial' in result) this.#batching.learnShape(first.bucket, rows, result.trial)
+    if (!('ms' in result) || result.ms === undefined) return
+    first.bucket?.costs.observe(rows, result.ms)
+    if (requests.length === 1) this.#costs.observe(rows, result.ms)
+    if ('answer' in result) this.#packs.learn(result.answer, first.outputs, rows)
+  }
+}

@@ -1,0 +1,28 @@
+import type { Clock } from '../../platform/clock.js'
+import type { Tensor } from '../../tensors/tensor.js'
+import { readReply } from '../packs/read-reply.js'
+import { aloneRun } from '../packs/write-pack.js'
+import type { ReplicaSet } from '../replicas/replica-set.js'
+import type { SideWork } from './background-proof.js'
+import type { PackAssembler } from './pack-assembler.js'
+
+/** Looks for the proof of batching with an input known to be valid, before there are callers. */
+export async function proveAtStart(
+  clock: Clock,
+  replicas: ReplicaSet,
+  packs: PackAssembler,
+  sideWork: SideWork,
+  inputs: readonly Tensor[],
+): Promise<void> {
+  const replica = replicas.idle.first()
+  if (replica === undefined) return
+  replicas.idle.assign(replica)
+  try {
+    const task = packs.write([aloneRun(inputs, 'typical')], 1)
+    const reply = await replica.run(clock.now(), task)
+    replica.noteSideWork(readReply(reply, 1).hasSideWork)
+    await sideWork.finish(replica)
+  } finally {
+    replicas.taskOver(replica)
+  }
+}

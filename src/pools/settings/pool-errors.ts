@@ -1,0 +1,47 @@
+import { errors, messageOf } from '../../errors/errors.js'
+import type { PoolState } from './pool-life.js'
+import type { PoolSettings } from './pool-settings.js'
+import type { StuckReplica } from './stuck-replica.js'
+
+const MIN_RETRY_MS = 10
+
+/** The error of what is asked of a pool that is not open. */
+export function unavailable({ model, version }: PoolSettings, state: PoolState): Error {
+  return new errors.ERR_MODEL_UNAVAILABLE(`the pool of ${model}@${version} admits no requests (${state})`, {
+    model,
+    version,
+  })
+}
+
+/** The error of a request for which the queue has no room; `backlogMs` is the time until it is empty. */
+export function overloaded({ model, version, maxQueue }: PoolSettings, backlogMs: number): Error {
+  return new errors.ERR_OVERLOADED(
+    `${maxQueue} requests wait for ${model}@${version} already; slow down, add replicas or raise maxQueue`,
+    { model, version, retryAfterMs: Math.max(MIN_RETRY_MS, Math.round(backlogMs)) },
+  )
+}
+
+/** The error of requests whose pool has spent its crash budget. */
+export function circuitOpen(settings: PoolSettings, cause: Error): Error {
+  const { model, version, crashBudget, crashWindowMs } = settings
+  return new errors.ERR_CIRCUIT_OPEN(
+    `replicas of ${model}@${version} keep dying (${crashBudget} replacements within ${crashWindowMs} ms are allowed); the last: ${cause.message}`,
+    { model, version, cause },
+  )
+}
+
+/** Returns why a run has no answer whose replica was given up. */
+export function stuckError({ model, version, runningMs }: StuckReplica, isEnded: boolean): Error {
+  const outcome = isEnded ? 'has been ended' : 'is in quarantine'
+  return new errors.ERR_REPLICA_STUCK(
+    `a run of ${model}@${version} has not returned for ${Math.round(runningMs)} ms; its replica ${outcome}`,
+    { model, version },
+  )
+}
+
+/** Returns why a task has no reply, as its callers get it: a host that fails says nothing of what they sent. */
+export function lostError({ model, version }: PoolSettings, error: unknown): Error {
+  if (error instanceof errors.ERR_REPLICA_EXITED) return error
+  const message = `a replica of ${model}@${version} cannot be reached: ${messageOf(error)}`
+  return new errors.ERR_REPLICA_EXITED(message, { model, version, cause: error })
+}
