@@ -1,7 +1,7 @@
 import { onnxRuntime } from '../artifacts/onnx-runtime.js'
 import type { RuntimeConfig } from '../config/runtime-options.js'
 import { PiscinaHost } from '../hosts/piscina-host.js'
-import type { Ports } from '../models/ports.js'
+import type { Ports } from '../models/context/ports.js'
 import { replicaEntry } from '../platform/package-files.js'
 import { environment, filePathOf, resolverArgv } from './worker-entries.js'
 

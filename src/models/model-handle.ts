@@ -4,8 +4,8 @@ import type { LifecycleState } from '../lifecycle/state-machine.js'
 import type { Clock } from '../platform/clock.js'
 import type { ReplicaDescription, ReplicaStats } from '../protocol/replica/control.js'
 import type { ModelInput, Outputs, Signature } from '../tensors/tensor.js'
-import type { ModelVersion } from './model-version.js'
-import type { VersionStats } from './usage.js'
+import type { ModelVersion } from './version/model-version.js'
+import type { VersionStats } from './version/version-stats.js'
 
 /** What one replica says of itself; undefined fields mean that it did not answer in time. */
 export interface ReplicaReport {

@@ -7,12 +7,12 @@ import { asRuntimeError } from '../protocol/error-codec.js'
 import { describeValue, quote } from '../tensors/describe.js'
 import { prepareInputs } from '../tensors/input/prepare-inputs.js'
 import type { ModelInput, Outputs, Signature, UnsupportedOutput } from '../tensors/tensor.js'
-import type { Catalogue } from './catalogue.js'
-import type { ColdStarts } from './cold-start.js'
-import { assertOpen, closedError, type ModelContext } from './context.js'
-import { refuseEmpty } from './empty-inputs.js'
-import type { ModelVersion } from './model-version.js'
-import type { VersionRecord } from './version-record.js'
+import { assertOpen, closedError, type ModelContext } from './context/model-context.js'
+import type { VersionRecord } from './context/version-record.js'
+import { refuseEmpty } from './refuse-empty-inputs.js'
+import type { Catalogue } from './registry/model-registry.js'
+import type { ColdStarts } from './rollout/cold-starts.js'
+import type { ModelVersion } from './version/model-version.js'
 
 const NO_OPTIONS: PredictOptions = Object.freeze({})
 

@@ -1,12 +1,12 @@
 import { parseOptions } from '../config/parse-options.js'
 import { resizeSchema } from '../config/runtime-options.js'
 import { errors } from '../errors/errors.js'
-import type { Catalogue } from './catalogue.js'
-import { assertOpen, type ModelContext } from './context.js'
-import { loadError } from './load-error.js'
-import type { ModelVersion } from './model-version.js'
-import { checkReplicas, replicaCount } from './replica-count.js'
-import type { VersionSpec } from './version-record.js'
+import { assertOpen, type ModelContext } from './context/model-context.js'
+import type { VersionSpec } from './context/version-record.js'
+import { loadError } from './loading/load-error.js'
+import { checkReplicas, replicaCount } from './loading/replica-count.js'
+import type { Catalogue } from './registry/model-registry.js'
+import type { ModelVersion } from './version/model-version.js'
 
 /**
  * Gives a version another number of replicas: its pool, if it has one, and those that it gets

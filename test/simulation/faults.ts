@@ -10,7 +10,7 @@ export interface Fault {
 export const FAULTS: readonly Fault[] = [
   {
     name: 'a load that does not look again whether its replicas live',
-    file: 'src/models/model-version.ts',
+    file: 'src/models/version/model-version.ts',
     text: `      if (this.#served !== served) throw this.#machine.cause
 `,
     replacement: '',
@@ -28,7 +28,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'a promotion before the new version is announced as ready for it',
-    file: 'src/models/promotion.ts',
+    file: 'src/models/rollout/promotion.ts',
     text: `  next.promote(trigger, () => {`,
     replacement: `  context.events.publish('promoted', { subject: modelSubject(next.record.subject), from: undefined })
   next.promote(trigger, () => {`,
@@ -68,13 +68,13 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'an artifact that is not released with its pool',
-    file: 'src/models/create-pool.ts',
+    file: 'src/models/loading/create-pool.ts',
     text: `      dispose: () => context.artifacts.release(prepared),`,
     replacement: `      dispose: async () => undefined,`,
   },
   {
     name: 'room that stays reserved after a load that fails',
-    file: 'src/models/start-pool.ts',
+    file: 'src/models/loading/start-pool.ts',
     text: `    load?.change.end()
     room.release()
     throw error`,
@@ -89,7 +89,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'a version that is replaced and never drained',
-    file: 'src/models/promotion.ts',
+    file: 'src/models/rollout/promotion.ts',
     text: `return standbyMs === 0 ? old.drain(trigger) : emptied(old)`,
     replacement: `return standbyMs === 0 ? Promise.resolve(undefined) : emptied(old)`,
   },
@@ -153,28 +153,28 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'an eviction that does not look again once its lane is free',
-    file: 'src/models/eviction.ts',
+    file: 'src/models/unloading/evictor.ts',
     text: `      if (!mayGo()) return undefined
 `,
     replacement: '',
   },
   {
     name: 'a failed swap that leaves the requests at the version that was not loaded',
-    file: 'src/models/swap-plan.ts',
+    file: 'src/models/rollout/plan-swap.ts',
     text: `  if (isVacated && !undone.has('reroute')) return 'reroute'
 `,
     replacement: '',
   },
   {
     name: 'a swap of the wrong version, which is not refused',
-    file: 'src/models/swap-plan.ts',
+    file: 'src/models/rollout/plan-swap.ts',
     text: `  if (swap.expected !== undefined && swap.expected !== swap.active) return 'version conflict'
 `,
     replacement: '',
   },
   {
     name: 'a load that goes on while the runtime is being closed',
-    file: 'src/models/model-version.ts',
+    file: 'src/models/version/model-version.ts',
     text: `      assertOpen(this.#context)
       // Its replicas`,
     replacement: `      // Its replicas`,

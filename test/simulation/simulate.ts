@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { holdLock } from '../../src/models/locks.js'
+import { holdLock } from '../../src/models/context/locks.js'
 import { checkCalm, checkClosed, checkEnd, checkStep } from './checks.js'
 import { replaceGlobals } from './globals.js'
 import type { Command, Program } from './program.js'

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { holdLock } from '../../src/models/locks.js'
+import { holdLock } from '../../src/models/context/locks.js'
 import { replaceGlobals } from './globals.js'
 import type { Program } from './program.js'
 import { Random } from './random.js'

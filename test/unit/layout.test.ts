@@ -158,7 +158,7 @@ describe('the checker', () => {
     ['pino', 'src/runtime.ts', 'src/telemetry/logger.ts'],
     ['fastify', 'src/runtime.ts', 'src/http/plugin.ts'],
     ['@fastify/static', 'src/runtime.ts', 'src/http/plugin.ts'],
-    ['p-queue', 'src/pools/version-pool.ts', 'src/models/repository.ts'],
+    ['p-queue', 'src/pools/version-pool.ts', 'src/models/repository/repository.ts'],
     ['tarn', 'src/resources/pooled/pooled-resource.ts', 'src/resources/pooled/item-pool.ts'],
   ])('refuses %s in %s', (name, elsewhere, home) => {
     expect(problems(made({ [home]: name }), name)).toEqual([])

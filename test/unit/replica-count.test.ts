@@ -6,9 +6,9 @@ import {
   type RuntimeConfigInput,
   runtimeSchema,
 } from '../../src/config/runtime-options.js'
-import type { ModelContext } from '../../src/models/context.js'
-import { replicaCount } from '../../src/models/replica-count.js'
-import { VersionRecord } from '../../src/models/version-record.js'
+import type { ModelContext } from '../../src/models/context/model-context.js'
+import { VersionRecord } from '../../src/models/context/version-record.js'
+import { replicaCount } from '../../src/models/loading/replica-count.js'
 
 /** Of a version with `model` in a runtime with `options` that has `cores`. */
 function countOf(cores: number, options: RuntimeConfigInput, model: Partial<ModelConfig> = {}): number {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { findInRepository, scanRepository, verifyHash } from '../../src/models/repository.js'
+import { findInRepository, scanRepository, verifyHash } from '../../src/models/repository/repository.js'
 import { type TempRepository, tempRepository } from '../fixtures/temp-repository.js'
 
 const MODEL = Uint8Array.of(1, 2, 3)

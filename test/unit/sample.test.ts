@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { ModelConfig } from '../../src/config/runtime-options.js'
-import { warmUpFrom } from '../../src/models/sample.js'
+import { warmUpFrom } from '../../src/models/loading/warm-up.js'
 import type { Outputs, Signature, TensorData, TensorType } from '../../src/tensors/tensor.js'
 
 const subject = { model: 'vad', version: '5' }

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { SwapTicket } from '../../src/models/swap-ticket.js'
+import { SwapTicket } from '../../src/models/registry/swap-ticket.js'
 
 it('a ticket that no swap has superseded has no error', () => {
   expect(new SwapTicket('vad', '6').error).toBeUndefined()

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { Usage } from '../../src/models/usage.js'
+import { Usage } from '../../src/models/version/version-stats.js'
 import type { RunRequest } from '../../src/pools/queue/run-request.js'
 
 /** Usage of requests that took that long and ended with those errors. */

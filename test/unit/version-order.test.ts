@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { compareVersions, newestVersions } from '../../src/models/version-order.js'
+import { compareVersions, newestVersions } from '../../src/models/registry/version-order.js'
 
 function permutations<T>(items: readonly T[]): T[][] {
   if (items.length < 2) return [[...items]]

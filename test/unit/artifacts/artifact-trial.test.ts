@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { ArtifactTrial } from '../../../src/models/artifact-trial.js'
+import { ArtifactTrial } from '../../../src/models/loading/sample-collector.js'
 import { systemClock } from '../../../src/platform/clock.js'
 import { RunRequest } from '../../../src/pools/queue/run-request.js'
 import type { Tensor } from '../../../src/tensors/tensor.js'

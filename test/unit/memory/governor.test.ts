@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { MemoryGovernor, NoRoom, planReservation } from '../../../src/memory/memory-budget.js'
-import { estimateBytes } from '../../../src/models/memory-room.js'
+import { estimateBytes } from '../../../src/models/loading/reserve-memory.js'
 
 const nothing = async (): Promise<boolean> => false
 

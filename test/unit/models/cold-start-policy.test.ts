@@ -5,7 +5,7 @@ import {
   planAfterColdStart,
   planColdStart,
   planReload,
-} from '../../../src/models/cold-start-policy.js'
+} from '../../../src/models/rollout/plan-cold-start.js'
 
 const never = { agoMs: undefined, isCrashLoop: false, retryAfterMs: 100 }
 const cold: ColdVersion = {

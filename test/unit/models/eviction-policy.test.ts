@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { LIFECYCLE_STATES } from '../../../src/lifecycle/state-machine.js'
-import { type MemoryHolder, planIdle, planRoom } from '../../../src/models/eviction-policy.js'
+import { type MemoryHolder, planIdle, planRoom } from '../../../src/models/unloading/plan-eviction.js'
 
 const unused: MemoryHolder = {
   model: 'a',

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
-import type { ModelVersion } from '../../../src/models/model-version.js'
-import { NO_ROUTES, promoted, renewed, without } from '../../../src/models/routes.js'
+import { NO_ROUTES, promoted, renewed, without } from '../../../src/models/registry/routes.js'
+import type { ModelVersion } from '../../../src/models/version/model-version.js'
 
 /** A version, of which routes read the label only. */
 const versionOf = (version: string): ModelVersion => ({ spec: { version } }) as ModelVersion

@@ -7,7 +7,7 @@ import {
   type SwapSnapshot,
   type SwapStep,
   type SwapUndo,
-} from '../../../src/models/swap-plan.js'
+} from '../../../src/models/rollout/plan-swap.js'
 
 /** The snapshot of a swap from 1 to 2 that was not begun. */
 const begin: SwapSnapshot = {

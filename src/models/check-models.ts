@@ -1,0 +1,55 @@
+import { messageOf } from '../errors/errors.js'
+import { type HealthAnswer, healthOf } from '../lifecycle/health/health-check.js'
+import type { PoolStats } from '../pools/settings/pool-settings.js'
+import type { Catalogue } from './registry/model-registry.js'
+import type { ModelVersion } from './version/model-version.js'
+
+/**
+ * Checks that every model has an active version that can answer; a cold one can, after its load. It is
+ * degraded while some models cannot answer, and unhealthy while none can.
+ */
+export function checkModels(catalogue: Catalogue): HealthAnswer {
+  const active = catalogue.versions().filter((version) => catalogue.isActive(version))
+  const problems = active.flatMap((version) => {
+    const why = whyUnable(version)
+    return why === undefined ? [] : [`${version.record.label} ${why}`]
+  })
+  for (const [name, cause] of catalogue.missing()) {
+    problems.push(`${name} is not served: ${messageOf(cause)}`)
+  }
+  const expected = active.length + catalogue.missing().length
+  const detail = { active: active.map((version) => ({ ...version.record.subject, state: version.state })) }
+  return healthOf(problems, detail, problems.length < expected ? 'degraded' : 'unhealthy')
+}
+
+/** Every replica is there and comes back from its runs. */
+export function checkReplicas(catalogue: Catalogue): HealthAnswer {
+  const served = catalogue.versions().filter((version) => version.isServing)
+  const problems = served.flatMap((version) => {
+    const { pool } = version
+    if (pool === undefined) return []
+    const stats = pool.stats()
+    const { wanted, isGrowing, fault } = stats
+    const why = fault === undefined ? '' : `, the last could not be started: ${fault}`
+    return [
+      ...(stats.quarantined > 0 ? [`${version.record.label} has ${stats.quarantined} in quarantine`] : []),
+      ...(alive(stats) < wanted && !isGrowing
+        ? [`${version.record.label} has ${alive(stats)} of ${wanted}${why}`]
+        : []),
+    ]
+  })
+  return healthOf(problems, {
+    pools: served.map((version) => ({ ...version.record.subject, ...version.pool?.stats() })),
+  })
+}
+
+function whyUnable(version: ModelVersion): string | undefined {
+  if (version.is('error')) return `is in error: ${String((version.cause as Error | undefined)?.message)}`
+  const { pool } = version
+  if (version.is('running') && pool !== undefined && alive(pool.stats()) === 0) return 'has no replica left'
+  return undefined
+}
+
+function alive({ idle, busy }: PoolStats): number {
+  return idle + busy
+}

@@ -1,0 +1,126 @@
+import { artifactStatsOf } from '../../artifacts/artifact-stats.js'
+import type { Prepared } from '../../artifacts/artifacts.js'
+import { MAX_TIMER_MS } from '../../config/runtime-options.js'
+import type { RunRequest } from '../../pools/queue/run-request.js'
+import type { VersionPool } from '../../pools/version-pool.js'
+import { modelSubject } from '../../telemetry/events/subject.js'
+import { inBackground } from '../../telemetry/in-background.js'
+import type { Tensor } from '../../tensors/tensor.js'
+import type { ModelContext } from '../context/model-context.js'
+import type { VersionRecord } from '../context/version-record.js'
+import { reserveRoom } from './reserve-memory.js'
+import { ArtifactTrial } from './sample-collector.js'
+import { startPool } from './start-pool.js'
+
+type Build = NonNullable<Prepared['build']>
+
+/** The version that is served without its artifact. */
+export interface Adopter {
+  readonly record: VersionRecord
+  readonly pool: VersionPool | undefined
+  /** True while it takes requests. */
+  readonly isServing: boolean
+  /** Runs `work` in the lane of its model. */
+  change<T>(work: () => Promise<T>): Promise<T>
+  createPool(prepared: Prepared): VersionPool
+  makeRoom(): Promise<boolean>
+}
+
+/** The pool of that version, which can be exchanged. */
+export interface Exchangeable {
+  readonly pool: VersionPool
+  /** Offers no more requests: there are samples enough. */
+  stopSampling(): void
+  /** Takes requests with `next` from now on. */
+  exchange(next: VersionPool): void
+}
+
+/**
+ * Builds the artifact of a version from the first requests that are answered, where no valid input was known when it
+ * was loaded, and gives the version a pool that loads it. Requests notice nothing: those that are admitted are
+ * answered by the pool they are in.
+ */
+export class ArtifactAdoption {
+  readonly #context: ModelContext
+  readonly #version: Adopter
+  readonly #served: Exchangeable
+  readonly #pool: VersionPool
+  readonly #build: Build
+  readonly #trial: ArtifactTrial
+
+  /** @param served serves `version` without the artifact. */
+  constructor(context: ModelContext, version: Adopter, served: Exchangeable, build: Build) {
+    this.#context = context
+    this.#version = version
+    this.#served = served
+    this.#pool = served.pool
+    this.#build = build
+    this.#trial = new ArtifactTrial(context.clock, (samples) => {
+      const adopted = context.scope.runInAsyncScope(() => this.#adopt(samples))
+      inBackground(context, adopted, 'the use of a new artifact')
+    })
+  }
+
+  /** Takes the inputs of a request, which have been checked, as a sample. */
+  offer(request: RunRequest): void {
+    this.#trial.offer(request)
+  }
+
+  /** Takes no more samples; without enough of them nothing is built. */
+  cancel(): void {
+    this.#trial.cancel()
+  }
+
+  async #adopt(samples: readonly (readonly Tensor[])[]): Promise<void> {
+    const { closing, events, logger, shortfalls } = this.#context
+    const { record } = this.#version
+    this.#served.stopSampling()
+    try {
+      const built = await this.#build(samples).finally(() => shortfalls.tell())
+      if (built.entry !== undefined) await this.#version.change(() => this.#exchange(built))
+      else record.note({ artifact: artifactStatsOf(built) })
+      const { artifact } = record.facts
+      if (artifact !== undefined && this.#isServing)
+        events.publish('artifactDecided', { subject: modelSubject(record.subject), ...artifact })
+    } catch (err) {
+      if (closing.aborted) return
+      const log = logger.child({ component: 'artifacts', ...record.subject })
+      log.warn({ err }, 'the version is served without its artifact until it is loaded again')
+    }
+  }
+
+  async #exchange(built: Prepared): Promise<void> {
+    const { endings } = this.#context
+    const { record } = this.#version
+    const next = this.#version.createPool(built)
+    endings.hold(next)
+    try {
+      if (!this.#isAsBefore) return
+      const makeRoom = (): Promise<boolean> => this.#version.makeRoom()
+      const room = await reserveRoom(this.#context, record, built, makeRoom).catch(() => undefined)
+      if (room === undefined) return
+      await startPool(this.#context, record, next, built, room)
+      await next.whenServing(this.#pool.servingCount)
+      if (!this.#isAsBefore || !next.isOpen) return
+      endings.handOver(next)
+      this.#served.exchange(next)
+      record.note({ artifact: artifactStatsOf(built) })
+      // Its requests have all the time they need: no caller waits for its end.
+      this.#end(this.#pool, MAX_TIMER_MS)
+    } finally {
+      if (this.#version.pool !== next) this.#end(next, 0)
+    }
+  }
+
+  get #isServing(): boolean {
+    return !this.#context.closing.aborted && this.#version.isServing
+  }
+
+  get #isAsBefore(): boolean {
+    return this.#isServing && this.#version.pool === this.#pool
+  }
+
+  #end(pool: VersionPool, timeoutMs: number): void {
+    this.#context.endings.endInBackground(pool, timeoutMs, new Error('it was replaced'))
+  }
+}

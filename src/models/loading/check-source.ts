@@ -1,0 +1,44 @@
+import { dirname, resolve } from 'node:path'
+import { changedFile, type ModelFile } from '../../protocol/model-files.js'
+import type { ModelContext } from '../context/model-context.js'
+import type { VersionRecord } from '../context/version-record.js'
+import { otherHash } from '../repository/repository.js'
+
+/** Returns true if the loader of ONNX files reads the version. */
+export function hasBuiltInLoader({ loaders }: ModelContext, { spec }: VersionRecord): boolean {
+  return loaders.has(spec.modelType) && loaders.get(spec.modelType) === undefined
+}
+
+/** Looks at the source of a version, see `inspectSource`. @throws ERR_MODEL_LOAD */
+export async function checkSource(context: ModelContext, version: VersionRecord): Promise<void> {
+  const { source, sha256 } = version.spec
+  const isOnnx = hasBuiltInLoader(context, version)
+  const knownStamp = version.facts.files?.[0]?.stamp
+  const { stamp, isFile } = await context.inspectSource({
+    ...version.subject,
+    source,
+    sha256,
+    isOnnx,
+    knownStamp,
+  })
+  // Another loader may read more than its source, and any part of a folder.
+  if (isOnnx || version.facts.files !== undefined) return
+  version.note({ files: isFile ? [{ name: '', stamp, sha256 }] : [] })
+}
+
+/** @throws ERR_MODEL_LOAD if `files` hold something else than the version is to answer from. */
+export function checkContent(version: VersionRecord, files: readonly ModelFile[]): void {
+  const { source, sha256 } = version.spec
+  const [own] = files
+  if (sha256 !== undefined && own?.sha256 !== undefined && own.sha256 !== sha256) {
+    throw otherHash(source, own.sha256, sha256, version.subject)
+  }
+  const isSame = (file: ModelFile, index: number): boolean =>
+    files[index]?.name === file.name && files[index]?.sha256 === file.sha256
+  const changed = version.facts.files?.find(
+    (file, index) => file.sha256 !== undefined && !isSame(file, index),
+  )
+  if (changed === undefined) return
+  const path = changed.name === '' ? source : resolve(dirname(source), changed.name)
+  throw changedFile(path, version.subject)
+}

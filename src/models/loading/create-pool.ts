@@ -1,0 +1,150 @@
+import type { Prepared } from '../../artifacts/artifacts.js'
+import { errors } from '../../errors/errors.js'
+import type { BatchingMemory } from '../../pools/batching/batching.js'
+import { VersionPool } from '../../pools/version-pool.js'
+import { providersIn, servingProvider, takesTurns } from '../../protocol/providers.js'
+import type { LoadDone } from '../../protocol/replica/replica-replies.js'
+import { modelSubject } from '../../telemetry/events/subject.js'
+import { inBackground } from '../../telemetry/in-background.js'
+import type { Logger } from '../../telemetry/logger.js'
+import type { ModelContext } from '../context/model-context.js'
+import type { VersionRecord } from '../context/version-record.js'
+import { batchingOf } from './batching-settings.js'
+import { checkContent, hasBuiltInLoader } from './check-source.js'
+import { artifactOf, inLoadLane, whileLoading } from './prepare-load.js'
+import { replicaCount } from './replica-count.js'
+import { sessionOptionsOf } from './session-options.js'
+import { warmUpFrom } from './warm-up.js'
+
+/**
+ * Makes a pool for a version, not started yet: it is to be ended in any case, which releases `prepared`. `onFailed`
+ * is called when its replicas keep dying.
+ */
+export function createPool(
+  context: ModelContext,
+  version: VersionRecord,
+  prepared: Prepared,
+  onFailed: (cause: Error) => void,
+): VersionPool {
+  try {
+    return poolOf(context, version, prepared, onFailed)
+  } catch (error) {
+    inBackground(context, context.artifacts.release(prepared), 'the release of an artifact')
+    throw error
+  }
+}
+
+function poolOf(
+  context: ModelContext,
+  version: VersionRecord,
+  prepared: Prepared,
+  onFailed: (cause: Error) => void,
+): VersionPool {
+  const { clock, ballast, config, logger } = context
+  const { spec, subject } = version
+  const log = logger.child({ component: 'pool', ...subject })
+  const sessionOptions = sessionOptionsOf(context, version)
+  const asked = providersIn(sessionOptions)
+  const task = {
+    kind: 'load' as const,
+    loader: loaderOf(context, version),
+    source: spec.source,
+    sessionOptions,
+    artifact: artifactOf(prepared, sessionOptions),
+    loaderOptions: spec.config.loaderOptions,
+  }
+  const noteProviders = providersListener(version, log)
+  const createHost = context.hosts({
+    ...subject,
+    importsModules: !hasBuiltInLoader(context, version),
+    takesTurns: takesTurns(asked),
+    logLevel: () => context.logLevel,
+    onLog: ({ level, message, fields }) => log[level](fields, message),
+  })
+  return new VersionPool(
+    {
+      clock,
+      ballast,
+      outbox: context.requests.outbox,
+      ...subject,
+      replicas: replicaCount(context, version, asked),
+      maxQueue: spec.config.maxQueue ?? config.maxQueue,
+      stuckAfterMs: spec.config.stuckAfterMs ?? config.stuckAfterMs,
+      loadTimeoutMs: config.loadTimeoutMs,
+      crashBudget: config.crashBudget,
+      crashWindowMs: config.crashWindowMs,
+      restartBackoffMs: config.restartBackoffMs,
+      maxRestartBackoffMs: config.maxRestartBackoffMs,
+      maxPackMs: spec.config.maxPackMs ?? config.maxPackMs,
+      maxPackBytes: spec.config.maxPackBytes ?? config.maxPackBytes,
+      batching: batchingOf(context, version, prepared),
+    },
+    {
+      // Each replica is given the files that are known by then.
+      get task() {
+        return { ...task, files: version.facts.files }
+      },
+      onLoaded: (loaded) => {
+        if (loaded.files !== undefined) checkContent(version, loaded.files)
+        version.note({ files: loaded.files })
+        noteProviders(loaded)
+      },
+      warmUp: warmUpFrom(spec.config.sample, subject, version.facts.emptyAxes),
+      inTurn: (load) => inLoadLane(context, prepared, () => whileLoading(context, prepared, load)),
+      dispose: () => context.artifacts.release(prepared),
+    },
+    createHost,
+    {
+      replicaLost: (cause, restartInMs) => {
+        context.events.publish('replicaExited', { subject: modelSubject(subject), cause, restartInMs })
+      },
+      replicaStuck: ({ threadId, runningMs }) => {
+        context.events.publish('replicaStuck', { subject: modelSubject(subject), threadId, runningMs })
+      },
+      poolFailed: onFailed,
+      batchingDecided: (refusal) => {
+        if (refusal === undefined) log.info({}, 'requests can share runs')
+        else log.info({ reason: refusal }, 'requests cannot share runs')
+      },
+      batchingFailed: (reason) => {
+        context.events.publish('batchingDisabled', { subject: modelSubject(subject), reason })
+      },
+      unexpected: (err) => log.error({ err }, 'something has thrown that must not; the pool goes on'),
+    },
+    batchingMemory(context, version),
+  )
+}
+
+/**
+ * Returns what earlier pools have found out about batching. What a custom loader reads is not known, so a
+ * proof is true of one pool only; a refusal stays.
+ */
+function batchingMemory(context: ModelContext, version: VersionRecord): BatchingMemory {
+  const { batching } = version
+  if (!hasBuiltInLoader(context, version) && batching.proof?.state === 'proven') batching.proof = undefined
+  return batching
+}
+
+/** Returns what notes which execution providers serve, and warns once of those that do not. */
+function providersListener(version: VersionRecord, log: Logger): (loaded: LoadDone) => void {
+  let isTold = false
+  return ({ providers, skipped = [] }) => {
+    version.note({ providers })
+    if (isTold || providers === undefined || skipped.length === 0) return
+    isTold = true
+    const names = skipped.map(({ name }) => name).join(', ')
+    log.warn(
+      { skipped },
+      `execution providers that cannot be used: ${names}; ${servingProvider(providers)} serves`,
+    )
+  }
+}
+
+function loaderOf(context: ModelContext, version: VersionRecord): string | undefined {
+  const { modelType } = version.spec
+  if (context.loaders.has(modelType)) return context.loaders.get(modelType)
+  throw new errors.ERR_INVALID_OPTIONS(
+    `there is no loader for model type ${JSON.stringify(modelType)}; known: ${[...context.loaders.keys()].join(', ')}. Register one with registerModelLoader(type, module)`,
+    version.subject,
+  )
+}

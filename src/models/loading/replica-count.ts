@@ -1,0 +1,52 @@
+import { errors } from '../../errors/errors.js'
+import { isOnCpu, providersIn, servingProvider } from '../../protocol/providers.js'
+import type { ModelContext } from '../context/model-context.js'
+import type { VersionRecord } from '../context/version-record.js'
+import { sessionOptionsOf } from './session-options.js'
+
+/**
+ * Returns how many replicas a pool of the version has. `auto` is as many as keep the cores busy with all
+ * their threads, and one where `providers`, by default those that serve it, are not the CPU's alone.
+ */
+export function replicaCount(
+  context: ModelContext,
+  version: VersionRecord,
+  providers: readonly string[] = version.facts.providers ?? askedProviders(context, version),
+): number {
+  const setting = version.spec.config.replicas ?? context.config.replicas
+  if (setting !== 'auto') return setting
+  if (!isOnCpu(providers)) return 1
+  return Math.max(1, Math.floor(context.cores / threadsOfRun(context, version)))
+}
+
+/**
+ * @throws ERR_INVALID_OPTIONS if the version is to have more than one replica, by its settings or by
+ * `wanted`, and asks for an execution provider other than the CPU's.
+ */
+export function checkReplicas(context: ModelContext, version: VersionRecord, wanted?: number | 'auto'): void {
+  const asked = askedProviders(context, version)
+  if (isOnCpu(asked)) return
+  const { config, name, version: label } = version.spec
+  const settings = {
+    replicas: wanted ?? config.replicas ?? context.config.replicas,
+    minReplicas: config.minReplicas,
+  }
+  for (const [setting, value] of Object.entries(settings)) {
+    if (value === undefined || value === 'auto' || value === 1) continue
+    throw new errors.ERR_INVALID_OPTIONS(
+      `${name}@${label}: \`${setting}\` is ${value}, but a model that is to run on ${servingProvider(asked)} has one replica: each one would hold its own copy of the weights on the device, whose runs do not go side by side; set \`${setting}\` of the model to 1, or leave \`executionProviders\` to the CPU`,
+      version.subject,
+    )
+  }
+}
+
+function askedProviders(context: ModelContext, version: VersionRecord): readonly string[] {
+  return providersIn(sessionOptionsOf(context, version))
+}
+
+/** Threads inside one run; onnxruntime takes 0 for all cores. */
+function threadsOfRun(context: ModelContext, version: VersionRecord): number {
+  const { sessionOptions, intraOpNumThreads } = version.spec.config
+  const threads = sessionOptions?.intraOpNumThreads ?? intraOpNumThreads ?? context.config.intraOpNumThreads
+  return Number(threads) >= 1 ? Number(threads) : context.cores
+}

@@ -1,0 +1,64 @@
+import { stat } from 'node:fs/promises'
+import type { Prepared } from '../../artifacts/artifacts.js'
+import { errors } from '../../errors/errors.js'
+import { NoRoom, type Reservation } from '../../memory/memory-budget.js'
+import type { ModelContext } from '../context/model-context.js'
+import type { VersionRecord } from '../context/version-record.js'
+import { replicaCount } from './replica-count.js'
+
+/** A thread with its heap, and what its session takes beside the weights. */
+const REPLICA_BYTES = 12 * 2 ** 20
+const MIB = 2 ** 20
+
+/**
+ * Reserves room for a load.
+ * @param makeRoom gives memory up that nobody uses; resolves with false if there is none.
+ * @throws ERR_INSUFFICIENT_MEMORY
+ */
+export async function reserveRoom(
+  context: ModelContext,
+  version: VersionRecord,
+  { entry, bytes }: Prepared,
+  makeRoom: () => Promise<boolean>,
+): Promise<Reservation> {
+  const { governor, hold } = context
+  const neededBytes =
+    version.facts.measuredBytes ??
+    estimateBytes(
+      bytes ?? (await sizeOf(version.spec.source)),
+      replicaCount(context, version),
+      entry !== undefined,
+    )
+  try {
+    return await hold(
+      'memory',
+      (held: () => Promise<boolean>) => governor.reserve(neededBytes, held),
+      makeRoom,
+    )
+  } catch (cause) {
+    if (!(cause instanceof NoRoom)) throw cause
+    const { freeBytes } = cause
+    const { budgetBytes } = governor.stats()
+    throw new errors.ERR_INSUFFICIENT_MEMORY(
+      `${version.label} needs about ${mib(neededBytes)}, and of the budget of ${mib(budgetBytes)} (memory.budgetBytes) ${mib(freeBytes)} are free, with nothing left to evict; unload a model, raise the budget or give it fewer replicas`,
+      { ...version.subject, neededBytes, freeBytes },
+    )
+  }
+}
+
+/** Returns the memory that a pool will take, before one has been measured. */
+export function estimateBytes(modelBytes: number, replicas: number, isMapped: boolean): number {
+  // Weights that are not mapped lie in every session, and while it is loaded in the file's text once more.
+  const copies = isMapped ? 1 : replicas + 1
+  return copies * modelBytes + replicas * REPLICA_BYTES
+}
+
+/** Returns the size of a file; 0 for a folder, of which a loader may take any part. */
+async function sizeOf(path: string): Promise<number> {
+  const stats = await stat(path)
+  return stats.isFile() ? stats.size : 0
+}
+
+function mib(bytes: number): string {
+  return `${Math.ceil(bytes / MIB)} MiB`
+}

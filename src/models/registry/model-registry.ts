@@ -1,0 +1,133 @@
+import { errors } from '../../errors/errors.js'
+import type { HoldLock } from '../context/locks.js'
+import type { ModelVersion } from '../version/model-version.js'
+import { Model } from './model.js'
+import { without } from './routes.js'
+
+/** Versions that are kept for the cause of their failure. */
+const MAX_FAILED = 10
+
+/** All models known to a runtime, by name. */
+export class Catalogue {
+  readonly #hold: HoldLock
+  readonly #models = new Map<string, Model>()
+  /** Models that were to be served from the start, by name, with the reason why their load failed. */
+  readonly #missing = new Map<string, unknown>()
+  /** Forgotten, but not stopped yet. */
+  readonly #leaving = new Set<ModelVersion>()
+  /** Made known by a call and never loaded, in the order of their failures. */
+  readonly #failed = new Set<ModelVersion>()
+
+  constructor(hold: HoldLock) {
+    this.#hold = hold
+  }
+
+  /** Returns the model of that name, made if there is none; it goes when it has no version and nothing to do. */
+  ensure(name: string): Model {
+    const known = this.#models.get(name)
+    if (known !== undefined) return known
+    const model = new Model(name, this.#hold, (idle) => this.#dropUnused(idle))
+    this.#models.set(name, model)
+    return model
+  }
+
+  #dropUnused(model: Model): void {
+    if (model.isEmpty && this.#models.get(model.name) === model) this.#models.delete(model.name)
+  }
+
+  /** @throws ERR_MODEL_NOT_FOUND */
+  require(name: string): Model {
+    const model = this.#models.get(name)
+    if (model !== undefined && !model.isEmpty) return model
+    const known = [...this.#models.values()].filter((other) => !other.isEmpty).map((other) => other.name)
+    throw new errors.ERR_MODEL_NOT_FOUND(
+      `there is no model ${JSON.stringify(name)}; known: ${known.length === 0 ? 'none' : known.slice(0, 10).join(', ')}`,
+      { model: name },
+    )
+  }
+
+  /** @throws ERR_MODEL_NOT_FOUND, ERR_VERSION_NOT_FOUND */
+  requireVersion(name: string, version: string): ModelVersion {
+    const model = this.require(name)
+    const found = model.find(version)
+    if (found !== undefined) return found
+    throw new errors.ERR_VERSION_NOT_FOUND(
+      `model ${name} has no version ${JSON.stringify(version)}; known: ${model.labels}`,
+      { model: name, version },
+    )
+  }
+
+  /** The version a request goes to. */
+  resolve(name: string, version: string | undefined): ModelVersion {
+    if (version !== undefined) return this.requireVersion(name, version)
+    const active = this.#models.get(name)?.routes.active
+    if (active !== undefined) return active
+    const model = this.require(name)
+    const failed = model.versions.find((candidate) => candidate.is('error'))
+    throw new errors.ERR_MODEL_UNAVAILABLE(
+      `model ${name} has no active version; load one, or promote one of: ${model.labels}`,
+      { model: name, cause: failed?.cause },
+    )
+  }
+
+  /**
+   * Keeps a version that a call has made known and that could not be loaded, so that its cause can be asked
+   * for; of more than `MAX_FAILED` the oldest are forgotten.
+   */
+  keepFailed(version: ModelVersion): void {
+    this.#failed.delete(version)
+    this.#failed.add(version)
+    const [oldest] = this.#failed
+    if (this.#failed.size <= MAX_FAILED || oldest === undefined) return
+    this.#failed.delete(oldest)
+    const model = this.get(oldest.spec.name)
+    const isFailed = oldest.is('error') && !oldest.isKept && model?.find(oldest.spec.version) === oldest
+    if (!isFailed || model?.routes.active === oldest) return
+    oldest.dispose('forgotten')
+    this.forget(oldest)
+  }
+
+  /** Removes the version from sight. */
+  forget(version: ModelVersion): void {
+    const { name } = version.spec
+    const model = this.#models.get(name)
+    if (!model?.remove(version)) return
+    if (version.is('stopping')) {
+      this.#leaving.add(version)
+      void version.waitFor('stopped', 'error').then(() => this.#leaving.delete(version))
+    }
+    if (model.routes.active === version) this.#missing.delete(name)
+    model.route(without(model.routes, version))
+    if (model.lane.isIdle) this.#dropUnused(model)
+  }
+
+  /** Records that a model that is to be served could not be loaded at the start. */
+  miss(name: string, cause: unknown): void {
+    if (!this.#missing.has(name)) this.#missing.set(name, cause)
+  }
+
+  /** Returns the models that are to be served and still have no active version, with the reasons. */
+  missing(): [name: string, cause: unknown][] {
+    return [...this.#missing].filter(([name]) => this.#models.get(name)?.routes.active === undefined)
+  }
+
+  get(name: string): Model | undefined {
+    return this.#models.get(name)
+  }
+
+  find(name: string, version: string): ModelVersion | undefined {
+    return this.#models.get(name)?.find(version)
+  }
+
+  isActive(version: ModelVersion): boolean {
+    return this.#models.get(version.spec.name)?.routes.active === version
+  }
+
+  get leaving(): readonly ModelVersion[] {
+    return [...this.#leaving]
+  }
+
+  versions(): ModelVersion[] {
+    return [...this.#models.values()].flatMap((model) => model.versions)
+  }
+}

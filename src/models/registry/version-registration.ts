@@ -1,0 +1,178 @@
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { ModelConfig } from '../../config/runtime-options.js'
+import { errors } from '../../errors/errors.js'
+import type { ModelFile } from '../../protocol/model-files.js'
+import type { ModelContext } from '../context/model-context.js'
+import { VersionRecord, type VersionSpec } from '../context/version-record.js'
+import { findInRepository, scanRepository } from '../repository/repository.js'
+import { ModelVersion, type Neighbours } from '../version/model-version.js'
+import type { Catalogue } from './model-registry.js'
+import { renewed } from './routes.js'
+import { newestVersions } from './version-order.js'
+
+/** A version that a caller wants to be known. */
+export interface VersionRequest {
+  readonly name: string
+  readonly version: string
+  readonly modelType?: string | undefined
+  readonly source?: string | URL | undefined
+  readonly config?: ModelConfig | undefined
+}
+
+/** Makes versions known. */
+export class Registration {
+  readonly #context: ModelContext
+  readonly #catalogue: Catalogue
+  readonly #neighbours: Neighbours
+
+  constructor(context: ModelContext, catalogue: Catalogue, neighbours: Neighbours) {
+    this.#context = context
+    this.#catalogue = catalogue
+    this.#neighbours = neighbours
+  }
+
+  /**
+   * The version as it is known, or made known now from its source or the model directory;
+   * one that replaces `model` takes over what it is not told.
+   * @throws ERR_VERSION_EXISTS if it is known with another source, for a version never changes.
+   */
+  async register(request: VersionRequest, model?: VersionSpec): Promise<ModelVersion> {
+    const { name, version: label } = request
+    const known = this.#catalogue.find(name, label)
+    // One on its way out is cold in a moment.
+    if (known?.is('stopping')) await known.waitFor('stopped', 'error')
+    if (known !== undefined && isPlain(request) && !known.is('error')) return known
+    const spec = await this.#specOf(inherited(request, known?.spec ?? model), known?.spec)
+    if (known !== undefined && !known.is('error')) {
+      if (known.spec.source !== spec.source || !known.isCold) throw versionExists(known)
+    }
+    // One that has failed is loaded anew, one that is cold still answers from the same content.
+    const version = this.#add(spec, known?.isCold ? known.record.facts.files : undefined)
+    // Without a source it lies in the model directory.
+    version.keep(known?.isKept ?? request.source === undefined)
+    const entry = this.#catalogue.ensure(name)
+    if (known !== undefined) entry.route(renewed(entry.routes, known, version))
+    return version
+  }
+
+  /**
+   * Makes everything in the model directory known that is not yet; `latest` is what to load of each
+   * model that has no active version.
+   */
+  async registerRepository(modelDir: string): Promise<{ latest: Map<string, string>; problems: Error[] }> {
+    const { found, problems } = await scanRepository(modelDir)
+    if (found.length + problems.length === 0) {
+      const expected = `${modelDir}/<name>/<version>/model.onnx`
+      this.#context.logger.warn({ modelDir, expected }, 'no models found in the model directory')
+    }
+    const latest = new Map<string, string>()
+    for (const name of new Set(found.map((spec) => spec.name))) {
+      const versions = found.filter((spec) => spec.name === name)
+      for (const spec of versions) {
+        // One that was loaded by an option of its own stays as it is.
+        if (this.#catalogue.find(name, spec.version) === undefined) this.#add({ ...spec, modelType: 'onnx' })
+      }
+      if (this.#catalogue.get(name)?.routes.active !== undefined) continue
+      const newest = newestVersions(versions.map((spec) => spec.version))
+      if (newest.length === 1) latest.set(name, newest[0] as string)
+      else problems.push(noLatest(name, newest))
+    }
+    return { latest, problems }
+  }
+
+  /** Makes a version known, cold. */
+  #add(spec: VersionSpec, files?: readonly ModelFile[]): ModelVersion {
+    const record = new VersionRecord(spec, files)
+    const { events } = this.#context
+    const model = this.#catalogue.ensure(spec.name)
+    const version = new ModelVersion(this.#context, record, model.lane, this.#neighbours, (event) => {
+      events.publish('transition', event)
+    })
+    model.add(version)
+    return version
+  }
+
+  async #specOf(request: VersionRequest, known: VersionSpec | undefined): Promise<VersionSpec> {
+    const { name, version, source, config } = request
+    const modelType = request.modelType ?? known?.modelType ?? 'onnx'
+    if (source !== undefined) {
+      return { name, version, modelType, source: pathOf(source), sha256: undefined, config: config ?? {} }
+    }
+    const { modelDir } = this.#context.config
+    const found = modelDir === undefined ? undefined : await findInRepository(pathOf(modelDir), name, version)
+    if (found !== undefined) return { ...found, modelType, config: { ...found.config, ...config } }
+    if (known !== undefined) return { ...known, modelType, config: { ...known.config, ...config } }
+    if (modelDir === undefined) {
+      throw new errors.ERR_INVALID_OPTIONS(
+        `${name}@${version} needs a \`source\` (path or file URL), since the runtime has no \`modelDir\``,
+        { model: name, version },
+      )
+    }
+    const where = `${pathOf(modelDir)}/${name}/${version}/model.onnx`
+    const isModelKnown = this.#catalogue.get(name)?.isEmpty === false
+    if (isModelKnown) {
+      throw new errors.ERR_VERSION_NOT_FOUND(
+        `model ${name} has no version ${version}: there is no ${where}`,
+        {
+          model: name,
+          version,
+        },
+      )
+    }
+    throw new errors.ERR_MODEL_NOT_FOUND(
+      `there is no model ${name}@${version}: no \`source\` was given and there is no ${where}`,
+      {
+        model: name,
+        version,
+      },
+    )
+  }
+}
+
+function noLatest(name: string, newest: readonly string[]): Error {
+  const [example] = newest as [string]
+  return new errors.ERR_VERSION_NOT_FOUND(
+    `the latest version of ${name} cannot be told from the labels ${newest.join(', ')}; name the one to serve in the option \`models\`, for example { name: ${JSON.stringify(name)}, version: ${JSON.stringify(example)} }, or use labels with an order, such as 1, 2, 3`,
+    { model: name },
+  )
+}
+
+export function versionExists({ spec, state, record }: ModelVersion): Error {
+  return new errors.ERR_VERSION_EXISTS(
+    `${record.label} exists already (${state}, from ${spec.source}); a version never changes: use a new label, or unload it first`,
+    record.subject,
+  )
+}
+
+/**
+ * A version that replaces another one is served as that one was, unless it is told
+ * otherwise; only the sample's answer is the other one's own.
+ */
+function inherited(request: VersionRequest, from: VersionSpec | undefined): VersionRequest {
+  if (from === undefined) return request
+  const { sample, ...config } = from.config
+  const input = sample === undefined ? {} : { sample: { ...sample, output: undefined } }
+  return {
+    ...request,
+    modelType: request.modelType ?? from.modelType,
+    ...(request.source === undefined ? {} : { config: { ...config, ...input, ...request.config } }),
+  }
+}
+
+function isPlain(request: VersionRequest): boolean {
+  return request.source === undefined && request.config === undefined
+}
+
+export function pathOf(source: string | URL): string {
+  if (typeof source === 'string' && /^(?!file:)[a-z][a-z0-9+.-]+:\/\//i.test(source)) {
+    throw new errors.ERR_INVALID_OPTIONS(
+      `${source} is no path and no file URL; nothing is fetched from elsewhere`,
+    )
+  }
+  try {
+    return source instanceof URL || source.startsWith('file:') ? fileURLToPath(source) : resolve(source)
+  } catch (cause) {
+    throw new errors.ERR_INVALID_OPTIONS(`${String(source)} is no path and no file URL`, { cause })
+  }
+}

@@ -1,0 +1,65 @@
+import { modelSubject } from '../../telemetry/events/subject.js'
+import { inBackground } from '../../telemetry/in-background.js'
+import type { ModelContext } from '../context/model-context.js'
+import type { Model } from '../registry/model.js'
+import { promoted } from '../registry/routes.js'
+import type { DrainReport } from '../version/drain.js'
+import type { ModelVersion } from '../version/model-version.js'
+
+/**
+ * The atomic flip: `next`, which is ready, takes the requests of the model in one assignment. `stopping` of the version
+ * before it is announced before that, `running` of `next` after it. Resolves when the version before has no request left
+ * and, unless it stays on standby, no threads either.
+ * @param old is the version that `next` replaces; default: the active one.
+ */
+export function promote(
+  context: ModelContext,
+  model: Model,
+  next: ModelVersion,
+  trigger: string,
+  old = model.routes.active,
+): Promise<DrainReport | undefined> {
+  const isOldServing = old !== undefined && old !== next && old.is('running')
+  const standbyMs = old?.spec.config.standbyMs ?? context.config.standbyMs
+  next.promote(trigger, () => {
+    if (isOldServing) {
+      old.demote(trigger, standbyMs, () =>
+        inBackground(context, retireInTurn(model, old, 'standby is over'), 'the end of a standby'),
+      )
+      if (old.pool !== undefined) next.pool?.follow(old.pool)
+    }
+    model.route(promoted(model.routes, next))
+  })
+  const subject = modelSubject(next.record.subject)
+  context.events.publish('promoted', { subject, from: old?.spec.version })
+  if (isOldServing) return standbyMs === 0 ? old.drain(trigger) : emptied(old)
+  // One that was being evicted already.
+  return old?.is('stopping') ? old.waitFor('stopped').then(() => undefined) : Promise.resolve(undefined)
+}
+
+async function emptied({ pool }: ModelVersion): Promise<undefined> {
+  await pool?.empty()
+}
+
+/**
+ * Stops a version that no request goes to any more, unless it has become active; it stays known, cold. To be called
+ * in the lane of its model.
+ */
+export async function retire(
+  model: Model,
+  version: ModelVersion,
+  trigger: string,
+): Promise<DrainReport | undefined> {
+  if (model.routes.active === version || !version.is('ready')) return undefined
+  return version.drain(trigger)
+}
+
+/** Does the same in the lane, which is free again when no request of the version is left. */
+export async function retireInTurn(model: Model, version: ModelVersion, trigger: string): Promise<void> {
+  const { retired } = await model.lane.run(async () => {
+    const retired = retire(model, version, trigger)
+    await version.pool?.empty()
+    return { retired }
+  })
+  await retired
+}
