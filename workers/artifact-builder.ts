@@ -10,13 +10,13 @@ import {
   EMPTY_STEP,
 } from '../src/protocol/builder/builder-messages.js'
 import { failure } from '../src/protocol/failure.js'
-import { buildArtifact, whileLoaded } from './build-artifact.js'
-import { digestOf, hashOf } from './file-hash.js'
-import { dataNamesIn, pathsIn } from './model-paths.js'
-import { importOnnxRuntime } from './onnx-loader.js'
-import { tryEmptyAxes, tryRuns } from './probe-model.js'
-import { tryBatches } from './proof-trial.js'
-import { refuseSpecialFile } from './regular-file.js'
+import { buildArtifact, whileLoaded } from './builder/build-artifact.js'
+import { tryEmptyAxes, tryRuns } from './builder/probe-model.js'
+import { tryBatches } from './builder/try-batches.js'
+import { refuseSpecialFile } from './files/regular-file.js'
+import { digestOf, hashOf } from './model-files/file-hash.js'
+import { dataNamesIn, pathsIn } from './model-files/model-paths.js'
+import { importOnnxRuntime } from './onnx/onnx-loader.js'
 
 // A process of its own: it does with a model file what could be the end of a process, one order after
 // another.

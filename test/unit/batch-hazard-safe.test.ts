@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { batchHazard } from '../../workers/onnx-graph/batch-hazard.js'
-import { readGraph } from '../../workers/onnx-graph/read-graph.js'
+import { readGraph } from '../../workers/onnx-graph/file/read-graph.js'
 import { ifGraph, innerConcat, loop, mlp, reduceMaxOverBatch } from '../fixtures/graphs.js'
 import { chain, cube, hazardOf, image, ints, norm, one, rows, weights } from '../fixtures/hazard-graphs.js'
 import { node } from '../fixtures/onnx-builder.js'

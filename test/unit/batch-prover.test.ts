@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import type { Proof, ProofOrder, ProofRows, ProofTrial, Proven } from '../../src/protocol/replica/proof.js'
 import type { Signature, Tensor } from '../../src/tensors/tensor.js'
-import { BatchProver, type Hazards } from '../../workers/batch-prover.js'
-import type { RunOnce } from '../../workers/proof-rows.js'
+import { BatchProver, type Hazards } from '../../workers/batch-proof/batch-prover.js'
+import type { RunOnce } from '../../workers/batch-proof/proof-rows.js'
 
 const SIGNATURE: Signature = {
   inputs: [{ name: 'x', type: 'float32', dims: ['batch', 4] }],

@@ -110,8 +110,8 @@ describe('the checker', () => {
       'src/config/runtime-options.ts': './errors.js',
       'src/errors/errors.ts': [],
       'workers/replica.ts': ['../src/tensors/tensor.js', '../src/errors.js', './onnx-loader.js'],
-      'workers/onnx-loader.ts': './onnxruntime.cjs',
-      'workers/onnxruntime.cts': 'onnxruntime-node',
+      'workers/onnx/onnx-loader.ts': './onnxruntime.cjs',
+      'workers/onnx/onnxruntime.cts': 'onnxruntime-node',
     })
     expect(problems(map, 'onnxruntime-node')).toEqual([])
     expect(findCycles(map)).toEqual([])
@@ -154,7 +154,7 @@ describe('the checker', () => {
   it.each([
     ['piscina', 'src/pools/version-pool.ts', 'src/hosts/piscina-host.ts'],
     ['comlink', 'workers/replica.ts', 'src/protocol/replica/control-port.ts'],
-    ['onnxruntime-node', 'src/tensors/tensor.ts', 'workers/onnxruntime.cts'],
+    ['onnxruntime-node', 'src/tensors/tensor.ts', 'workers/onnx/onnxruntime.cts'],
     ['pino', 'src/runtime.ts', 'src/telemetry/logger.ts'],
     ['fastify', 'src/runtime.ts', 'src/http/plugin.ts'],
     ['@fastify/static', 'src/runtime.ts', 'src/http/plugin.ts'],

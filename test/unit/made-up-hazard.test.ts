@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import type { Signature } from '../../src/tensors/tensor.js'
-import { hazardsIn } from '../../workers/onnx-hazards.js'
+import { hazardsIn } from '../../workers/onnx/onnx-hazards.js'
 import { integerQuotient } from '../fixtures/fault-graphs.js'
 import { ifGraph, loop, mlp } from '../fixtures/graphs.js'
 import { chain, ints } from '../fixtures/hazard-graphs.js'

@@ -1,8 +1,8 @@
 import { mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { checkFiles, identify, settledFiles } from '../../workers/model-content.js'
-import { loadablePath } from '../../workers/model-paths.js'
+import { checkFiles, identify, settledFiles } from '../../workers/model-files/model-content.js'
+import { loadablePath } from '../../workers/model-files/model-paths.js'
 import * as graphs from '../fixtures/graphs.js'
 import { type TempFolder, tempFolder } from '../fixtures/temp-folder.js'
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import type { ProofOrder } from '../../src/protocol/replica/proof.js'
 import type { Signature, Tensor } from '../../src/tensors/tensor.js'
-import { BatchProver } from '../../workers/batch-prover.js'
-import type { RunOnce } from '../../workers/proof-rows.js'
-import { NO_HAZARDS } from '../../workers/side-worker.js'
+import { BatchProver } from '../../workers/batch-proof/batch-prover.js'
+import type { RunOnce } from '../../workers/batch-proof/proof-rows.js'
+import { NO_HAZARDS } from '../../workers/replica/background-worker.js'
 
 const signature: Signature = {
   inputs: [{ name: 'x', type: 'float32', dims: ['batch', 'width'] }],

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest'
 import type { ProofRows } from '../../src/protocol/replica/proof.js'
 import type { Padding } from '../../src/tensors/batch/batch-plan.js'
 import type { Signature, Tensor } from '../../src/tensors/tensor.js'
-import type { RunOnce } from '../../workers/proof-rows.js'
-import { whyNotPadded } from '../../workers/prove-padding.js'
-import { NO_HAZARDS, SideWorker } from '../../workers/side-worker.js'
+import type { RunOnce } from '../../workers/batch-proof/proof-rows.js'
+import { whyNotPadded } from '../../workers/batch-proof/prove-padding.js'
+import { NO_HAZARDS, SideWorker } from '../../workers/replica/background-worker.js'
 
 const SIGNATURE: Signature = {
   inputs: [

@@ -1,7 +1,7 @@
-import type { OnnxGraph } from './graph.js'
+import type { OnnxGraph } from './file/graph.js'
 import { Interpreter } from './interpreter.js'
-import { isNumber } from './size.js'
-import { isDependent, isRefused, type RefusedTrace, type Trace } from './trace.js'
+import { isNumber } from './trace/size.js'
+import { isDependent, isRefused, type RefusedTrace, type Trace } from './trace/trace.js'
 
 /**
  * Why a model must not be batched, as far as its graph tells without a run: the first node through which

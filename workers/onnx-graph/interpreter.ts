@@ -1,6 +1,4 @@
-import { typeOf } from './element-types.js'
-import { type Bodies, Flow } from './flow.js'
-import { foldOf } from './folds.js'
+import { flowRuleOf, ruleOf } from './all-rules.js'
 import {
   functionKey,
   type Graph,
@@ -11,12 +9,14 @@ import {
   type GraphValue,
   type OnnxGraph,
   type Opsets,
-} from './graph.js'
-import { freshSize, nameOf, Op, type Outcome, type Rule, withNames } from './op.js'
-import { followPlaces } from './row-places.js'
-import { flowRuleOf, ruleOf } from './rules/index.js'
+} from './file/graph.js'
 import { shapeInputs } from './rules/shape.js'
-import { fixedAxis, known, named, one, rowCount } from './size.js'
+import { typeOf } from './trace/element-types.js'
+import { type Bodies, Flow } from './trace/flow.js'
+import { foldOf } from './trace/folds.js'
+import { freshSize, nameOf, Op, type Outcome, type Rule, withNames } from './trace/op.js'
+import { followPlaces } from './trace/row-places.js'
+import { fixedAxis, known, named, one, rowCount } from './trace/size.js'
 import {
   countsRows,
   isDependent,
@@ -29,7 +29,7 @@ import {
   type TensorTrace,
   type Trace,
   unranked,
-} from './trace.js'
+} from './trace/trace.js'
 
 /** Calls of functions and trips of loops count too. */
 const maxNodes = 200_000

@@ -3,7 +3,7 @@ import { asRuntimeError } from '../../src/protocol/error-codec.js'
 import type { LoadedModel, LoaderContext, LoadModel } from '../../src/protocol/loader.js'
 import type { FileOwner, ModelFile } from '../../src/protocol/model-files.js'
 import type { LoadTask } from '../../src/protocol/replica/replica-task.js'
-import { checkFiles, identify, settledFiles } from '../model-content.js'
+import { checkFiles, identify, settledFiles } from '../model-files/model-content.js'
 
 /** The content of a source; undefined if it is not known what its loader reads. */
 export type Files = readonly ModelFile[] | undefined
@@ -25,7 +25,7 @@ const ON_OPTIONS =
  * @throws ERR_MODEL_LOAD
  */
 export async function importLoader(url: string | undefined, owner: FileOwner): Promise<LoadModel> {
-  if (url === undefined) return (await import('../onnx-loader.js')).load
+  if (url === undefined) return (await import('../onnx/onnx-loader.js')).load
   let module: { load?: unknown }
   try {
     module = (await import(url)) as { load?: unknown }

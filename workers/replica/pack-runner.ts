@@ -10,12 +10,12 @@ import type { BatchPlan } from '../../src/tensors/batch/batch-plan.js'
 import { byName } from '../../src/tensors/by-name.js'
 import { copyOf } from '../../src/tensors/input/copies.js'
 import type { Tensor } from '../../src/tensors/tensor.js'
-import { split } from '../batch-rows.js'
-import { type TriedBatch, tryBatch } from '../batch-trial.js'
-import { readOutputs } from '../check-loaded.js'
-import { resizeAll } from '../pad-rows.js'
-import type { SideWorker } from '../side-worker.js'
-import { AnswerRoom } from './answer-room.js'
+import { split } from '../batch-proof/batch-rows.js'
+import { type TriedBatch, tryBatch } from '../batch-proof/batch-trial.js'
+import { resizeAll } from '../batch-proof/resize-all.js'
+import type { SideWorker } from './background-worker.js'
+import { readOutputs } from './check-loaded.js'
+import { AnswerRoom } from './output-writer.js'
 
 export interface RunCounts {
   runs: number

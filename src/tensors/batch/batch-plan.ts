@@ -1,6 +1,6 @@
 /**
  * How requests of a version share one run: along which axis rows are laid one after another.
- * Found and proven by `workers/batch-prover.ts`.
+ * Found and proven by `workers/batch-proof/batch-prover.ts`.
  */
 export interface BatchPlan {
   /** Of each input of the signature its batch axis; `SHARED` if all rows of a batch have the same value. */

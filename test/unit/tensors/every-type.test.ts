@@ -18,8 +18,8 @@ import {
   type TensorData,
   type TensorType,
 } from '../../../src/tensors/tensor.js'
-import { join, split } from '../../../workers/batch-rows.js'
-import { unlikeRows } from '../../../workers/unlike-rows.js'
+import { join, split } from '../../../workers/batch-proof/batch-rows.js'
+import { unlikeRows } from '../../../workers/batch-proof/perturbed-samples.js'
 import { ELEMENT_OF, elementsOf, tensorOf } from '../../fixtures/element-values.js'
 
 const numbers = (count: number, first = 1): number[] => Array.from({ length: count }, (_, at) => at + first)

@@ -1,7 +1,7 @@
-import type { Flow, FlowRule } from '../flow.js'
-import type { Graph } from '../graph.js'
-import { freshSize } from '../op.js'
-import { known, numberOf, type Size } from '../size.js'
+import type { Graph } from '../file/graph.js'
+import type { Flow, FlowRule } from '../trace/flow.js'
+import { freshSize } from '../trace/op.js'
+import { known, numberOf, type Size } from '../trace/size.js'
 import {
   countsRows,
   isDependent,
@@ -12,7 +12,7 @@ import {
   shared,
   type Trace,
   unranked,
-} from '../trace.js'
+} from '../trace/trace.js'
 import { added } from './shape.js'
 
 export const controlFlowRules: ReadonlyMap<string, FlowRule> = new Map([

@@ -1,6 +1,6 @@
-import { freshSize, type Op, type Outcome } from '../op.js'
-import { isNumber, isOneOrFixed, isSameSize, numberOf, one, product, type Size } from '../size.js'
-import { isDependent, type Place, placed, type RefusedTrace, type TensorTrace } from '../trace.js'
+import { freshSize, type Op, type Outcome } from '../trace/op.js'
+import { isNumber, isOneOrFixed, isSameSize, numberOf, one, product, type Size } from '../trace/size.js'
+import { isDependent, type Place, placed, type RefusedTrace, type TensorTrace } from '../trace/trace.js'
 import { rulesOf } from './rules-of.js'
 
 /** Element by element, all inputs broadcast to one shape. */

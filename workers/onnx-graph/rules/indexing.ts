@@ -1,7 +1,7 @@
-import { freshSize, type Op, type Outcome } from '../op.js'
-import { isNumber, isOneOrFixed, isSameSize, known, numberOf, one, type Size, zero } from '../size.js'
-import { sliceRange } from '../slice-range.js'
-import { isDependent, placed, type RefusedTrace, shared, unranked } from '../trace.js'
+import { freshSize, type Op, type Outcome } from '../trace/op.js'
+import { isNumber, isOneOrFixed, isSameSize, known, numberOf, one, type Size, zero } from '../trace/size.js'
+import { sliceRange } from '../trace/slice-range.js'
+import { isDependent, placed, type RefusedTrace, shared, unranked } from '../trace/trace.js'
 import { commonPlace, pairs } from './elementwise.js'
 import { rulesOf } from './rules-of.js'
 

@@ -1,5 +1,5 @@
-import type { Op, Outcome, Rule } from '../op.js'
-import { shared, unranked } from '../trace.js'
+import type { Op, Outcome, Rule } from '../trace/op.js'
+import { shared, unranked } from '../trace/trace.js'
 
 /** `DynamicQuantizeLinear` and whatever else, of any domain, finds its scale in the values it is given. */
 export function dynamicRule(type: string): Rule | undefined {

@@ -1,6 +1,6 @@
-import { freshSize, type Op, type Outcome } from '../op.js'
-import { one } from '../size.js'
-import { isDependent, placed, shared, type TensorTrace, unranked } from '../trace.js'
+import { freshSize, type Op, type Outcome } from '../trace/op.js'
+import { one } from '../trace/size.js'
+import { isDependent, placed, shared, type TensorTrace, unranked } from '../trace/trace.js'
 import { rulesOf } from './rules-of.js'
 import { withAxes, withoutAxes } from './shape.js'
 

@@ -1,4 +1,4 @@
-import type { Rule } from '../op.js'
+import type { Rule } from '../trace/op.js'
 
 export type Rules = ReadonlyMap<string, Rule>
 

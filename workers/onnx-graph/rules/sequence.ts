@@ -1,6 +1,6 @@
-import type { Flow, FlowRule } from '../flow.js'
-import { freshSize } from '../op.js'
-import { one, type Size } from '../size.js'
+import type { Flow, FlowRule } from '../trace/flow.js'
+import { freshSize } from '../trace/op.js'
+import { one, type Size } from '../trace/size.js'
 import {
   isRefused,
   isSequence,
@@ -11,7 +11,7 @@ import {
   shared,
   type Trace,
   unranked,
-} from '../trace.js'
+} from '../trace/trace.js'
 import { added } from './shape.js'
 
 /** Sequences of tensors that are alike but for their sizes. */

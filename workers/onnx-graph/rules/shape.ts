@@ -1,4 +1,4 @@
-import { freshSize, type Op, type Outcome, valuesOf } from '../op.js'
+import { freshSize, type Op, type Outcome, valuesOf } from '../trace/op.js'
 import {
   isNumber,
   isOneOrFixed,
@@ -9,7 +9,7 @@ import {
   product,
   quotient,
   type Size,
-} from '../size.js'
+} from '../trace/size.js'
 import {
   countsRows,
   type Place,
@@ -18,7 +18,7 @@ import {
   shared,
   type TensorTrace,
   unranked,
-} from '../trace.js'
+} from '../trace/trace.js'
 import { broadcastSize, pairs } from './elementwise.js'
 import { rulesOf } from './rules-of.js'
 

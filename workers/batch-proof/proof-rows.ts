@@ -1,0 +1,105 @@
+import type { ProofOrder } from '../../src/protocol/replica/proof.js'
+import { SHARED } from '../../src/tensors/batch/batch-plan.js'
+import { difference, EXACT, firstDifference } from '../../src/tensors/batch/difference.js'
+import { float16Value } from '../../src/tensors/float16.js'
+import type { Signature, Tensor } from '../../src/tensors/tensor.js'
+import { candidatesOf } from './batch-candidates.js'
+import { split } from './batch-rows.js'
+
+export type RunOnce = (inputs: readonly Tensor[], wanted?: readonly string[]) => Promise<Tensor[]>
+
+/** A request with the answer it has alone. */
+export interface Row {
+  readonly inputs: readonly Tensor[]
+  readonly outputs: readonly Tensor[]
+}
+
+/**
+ * Ends the search along one choice of axes. It is about `answers` where a request has changed that of
+ * another, about the `shape` where there were none to compare, and about `cost` where none were made.
+ */
+export class Refusal extends Error {
+  readonly about: 'answers' | 'shape' | 'cost'
+
+  constructor(message: string, about: Refusal['about']) {
+    super(message)
+    this.about = about
+  }
+}
+
+/** @throws Refusal if a request of the batch is not answered as if it were alone. */
+export function compare(
+  batch: readonly Row[],
+  answers: readonly Tensor[],
+  inputs: readonly number[],
+  outputs: readonly number[],
+  { tolerance }: ProofOrder,
+  signature: Signature,
+): void {
+  const rows = batch.map((row) => rowsOf(row.inputs, inputs))
+  const total = rows.reduce((sum, own) => sum + own, 0)
+  for (const [index, { dims }] of answers.entries()) {
+    if (dims[outputs[index] as number] !== total) {
+      throw new Refusal(
+        `output "${signature.outputs[index]?.name}" has dims [${dims}] for ${total} rows`,
+        'answers',
+      )
+    }
+  }
+  for (const [index, own] of split(answers, outputs, rows).entries()) {
+    const differs = firstDifference((batch[index] as Row).outputs, own, tolerance)
+    if (differs === undefined) continue
+    throw new Refusal(
+      `a request is answered otherwise in a batch of ${batch.length} than alone: output "${signature.outputs[differs.index]?.name}" ${differs.found}`,
+      'answers',
+    )
+  }
+}
+
+export function rowsOf(inputs: readonly Tensor[], axes: readonly number[]): number {
+  const input = axes.findIndex((axis) => axis !== SHARED)
+  return inputs[input]?.dims[axes[input] as number] as number
+}
+
+export function isSame(one: readonly Tensor[], other: readonly Tensor[]): boolean {
+  return one.every((tensor, index) => difference(tensor, other[index] as Tensor, EXACT) === undefined)
+}
+
+/** Returns the samples that could share a run with the first along these axes, filled up along `padded`. */
+export function comparable<T extends Row>(
+  samples: readonly T[],
+  axes: readonly number[],
+  padded?: readonly number[],
+): T[] {
+  const [first] = samples as [T]
+  const rows = rowsOf(first.inputs, axes)
+  return samples.filter(
+    ({ inputs }) =>
+      rowsOf(inputs, axes) === rows &&
+      inputs.every((tensor, index) => {
+        const axis = axes[index] as number
+        const like = first.inputs[index] as Tensor
+        if (tensor.dims.length !== like.dims.length) return false
+        if (axis === SHARED) return isSame([tensor], [like])
+        return tensor.dims.every((dim, at) => at === axis || at === padded?.[index] || dim === like.dims[at])
+      }),
+  )
+}
+
+/** Whether a request tells nothing of how others share a run: it has no rows, or nothing but NaN for an answer. */
+export function provesNothing(
+  signature: Signature,
+  inputs: readonly Tensor[],
+  outputs: readonly Tensor[],
+): boolean {
+  const hasValue = outputs.some(({ type, data }) =>
+    type === 'float16'
+      ? (data as Uint16Array).some((bits) => !Number.isNaN(float16Value(bits)))
+      : (data as readonly unknown[]).some((value) => !Number.isNaN(value)),
+  )
+  if (!hasValue) return true
+  const isEmpty = signature.inputs.some(({ dims }, input) =>
+    dims.some((dim, axis) => typeof dim === 'string' && inputs[input]?.dims[axis] === 0),
+  )
+  return isEmpty && candidatesOf(signature, inputs).length === 0
+}

@@ -1,0 +1,176 @@
+import type { ProofOrder } from '../../src/protocol/replica/proof.js'
+import { type Padding, SHARED } from '../../src/tensors/batch/batch-plan.js'
+import { firstDifference } from '../../src/tensors/batch/difference.js'
+import { paddedLength, resized } from '../../src/tensors/batch/padding.js'
+import { commonSize } from '../../src/tensors/batch/rows.js'
+import type { Signature, Tensor } from '../../src/tensors/tensor.js'
+import { join, split } from './batch-rows.js'
+import { unlikeRows } from './perturbed-samples.js'
+import { isSame, type Row, type RunOnce, rowsOf } from './proof-rows.js'
+
+/** What the proof of padding works with. */
+export interface PaddingProof {
+  readonly signature: Signature
+  readonly run: RunOnce
+  readonly order: ProofOrder
+  /** Samples with their answers; one at least. */
+  readonly samples: readonly Row[]
+  /** Batch axes of inputs and outputs. */
+  readonly inputs: readonly number[]
+  readonly outputs: readonly number[]
+  /** What a sample takes alone. */
+  readonly sampleMs: number
+}
+
+/** A request with its length and the answer it has alone, as it came. */
+interface LongRow extends Row {
+  readonly length: number
+}
+
+/** A difference that refuses the padding. */
+class Difference extends Error {}
+
+/**
+ * Runs requests filled up to greater lengths, alone and together, and tells which is answered otherwise
+ * than alone as it came; undefined if none is. Unless only what callers have sent is to be run, these are
+ * also shorter ones, and ones with other values where they count.
+ */
+export async function* whyNotPadded(
+  proof: PaddingProof,
+  padding: Padding,
+): AsyncGenerator<number, string | undefined> {
+  const { samples, sampleMs } = proof
+  const [sample] = samples as [Row]
+  const longest = commonSize(sample.inputs, padding.inputs)
+  if (longest === undefined) return 'the inputs of a request have unequal lengths'
+  try {
+    const rows: LongRow[] = []
+    for (const each of samples) {
+      const length = commonSize(each.inputs, padding.inputs)
+      if (length !== undefined) rows.push({ ...each, length })
+    }
+    if (proof.order.rows !== 'sent') {
+      for (const made of madeUp(sample.inputs, longest, proof.inputs, padding)) {
+        yield sampleMs
+        try {
+          rows.push({ ...made, outputs: await proof.run(made.inputs) })
+        } catch {
+          // No valid input: not every one that is made up is.
+        }
+      }
+    }
+    for (const row of rows) {
+      const next = paddedLength(row.length + 1)
+      for (const longer of [next, 2 * next]) {
+        yield (sampleMs * longer) / longest
+        compareRow(proof, padding, row, longer, await filledAlone(proof, padding, row, longer))
+      }
+    }
+    yield* together(proof, padding, rows)
+  } catch (error) {
+    if (error instanceof Difference) return error.message
+    throw error
+  }
+  return undefined
+}
+
+/** Requests with other values and lengths, made from a sample; its mask keeps its values. */
+function* madeUp(
+  sample: readonly Tensor[],
+  longest: number,
+  axes: readonly number[],
+  padding: Padding,
+): Generator<Omit<LongRow, 'outputs'>> {
+  const values = [sample, ...unlikeRows(sample, axes, [padding.mask, padding.length])]
+  for (const inputs of values) {
+    for (const length of new Set([longest, Math.ceil(longest / 2), 1])) {
+      if (inputs === sample && length === longest) continue
+      const cut = inputs.map((tensor, index) =>
+        index === padding.length
+          ? withValue(tensor, length)
+          : resized(tensor, padding.inputs[index] as number, length),
+      )
+      yield { inputs: cut, length }
+    }
+  }
+}
+
+/** All rows in batches, filled up to one length, twice in another order. */
+async function* together(
+  { sampleMs, ...proof }: PaddingProof,
+  padding: Padding,
+  all: readonly LongRow[],
+): AsyncGenerator<number, void> {
+  const [first] = all as [LongRow]
+  const rows = all.filter((row) =>
+    row.inputs.every(
+      (tensor, index) => proof.inputs[index] !== SHARED || isSame([tensor], [first.inputs[index] as Tensor]),
+    ),
+  )
+  const unitRows = rowsOf(first.inputs, proof.inputs)
+  const most = Math.max(2, Math.floor(proof.order.maxRows / unitRows))
+  const longer = paddedLength(Math.max(...rows.map(({ length }) => length)))
+  const shuffled = [
+    ...rows.filter((_, index) => index % 2 === 1),
+    ...rows.filter((_, index) => index % 2 === 0),
+  ]
+  for (const turn of [[...rows, first], shuffled.length > 1 ? shuffled : []]) {
+    for (let at = 0; at < turn.length; at += most) {
+      const batch = turn.slice(at, at + most)
+      yield sampleMs * batch.length * 2
+      const filled = batch.map((row) => fill(row, padding, longer))
+      const answers = await attempt(
+        () => proof.run(join(filled, proof.inputs)),
+        `${batch.length} requests`,
+        longer,
+      )
+      const counts = batch.map(({ inputs }) => rowsOf(inputs, proof.inputs))
+      for (const [index, own] of split(answers, proof.outputs, counts).entries()) {
+        compareRow(proof, padding, batch[index] as LongRow, longer, own)
+      }
+    }
+  }
+}
+
+function filledAlone(
+  { run }: PaddingProof,
+  padding: Padding,
+  row: LongRow,
+  longer: number,
+): Promise<readonly Tensor[]> {
+  return attempt(() => run(fill(row, padding, longer)), `${row.length}`, longer)
+}
+
+async function attempt<T>(run: () => Promise<T>, what: string, longer: number): Promise<T> {
+  try {
+    return await run()
+  } catch (error) {
+    throw new Difference(`filled up from ${what} to ${longer} it fails: ${(error as Error).message}`)
+  }
+}
+
+function fill({ inputs }: LongRow, padding: Padding, longer: number): Tensor[] {
+  return inputs.map((tensor, index) => resized(tensor, padding.inputs[index] as number, longer))
+}
+
+/** @throws Difference */
+function compareRow(
+  { signature, order: { tolerance } }: Omit<PaddingProof, 'sampleMs'>,
+  padding: Padding,
+  { length, outputs }: LongRow,
+  longer: number,
+  answers: readonly Tensor[],
+): void {
+  const own = answers.map((answer, index) => resized(answer, padding.outputs[index] as number, length))
+  const differs = firstDifference(outputs, own, tolerance)
+  if (differs === undefined) return
+  const { name } = signature.outputs[differs.index] as { name: string }
+  throw new Difference(`filled up from ${length} to ${longer}, output "${name}" ${differs.found}`)
+}
+
+/** All elements of the input that tells the length. */
+function withValue({ type, dims, data }: Tensor, value: number): Tensor {
+  const own = data.slice()
+  own.fill((own instanceof BigInt64Array || own instanceof BigUint64Array ? BigInt(value) : value) as never)
+  return { type, dims, data: own } as Tensor
+}

@@ -1,0 +1,12 @@
+import { resized } from '../../src/tensors/batch/padding.js'
+import type { Tensor } from '../../src/tensors/tensor.js'
+
+/** Returns tensors with another length along their axes; as they are where none is told. */
+export function resizeAll(
+  tensors: readonly Tensor[],
+  axes: readonly number[] | undefined,
+  length: number | undefined,
+): readonly Tensor[] {
+  if (axes === undefined || length === undefined) return tensors
+  return tensors.map((tensor, index) => resized(tensor, axes[index] as number, length))
+}

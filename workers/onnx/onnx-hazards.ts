@@ -1,0 +1,49 @@
+import { SHARED } from '../../src/tensors/batch/batch-plan.js'
+import type { Signature } from '../../src/tensors/tensor.js'
+import type { Hazards } from '../batch-proof/batch-prover.js'
+import { batchHazard } from '../onnx-graph/batch-hazard.js'
+import type { OnnxGraph } from '../onnx-graph/file/graph.js'
+import { readGraph } from '../onnx-graph/file/read-graph.js'
+import { madeUpHazard } from './made-up-hazard.js'
+
+/** Types of inputs that hold no integers, or none but 0 and 1. */
+const NO_INTEGERS: readonly string[] = ['float32', 'float64', 'float16', 'string', 'bool']
+
+/**
+ * Returns what a model file itself tells. The file is read when that is first asked; `check` then throws if it
+ * is not the one that was loaded.
+ */
+export function hazardsIn(source: string, { inputs }: Signature, check: () => void): Hazards {
+  let graph: OnnxGraph | string | undefined
+  const known = (): OnnxGraph | string => {
+    graph ??= read(source, check)
+    return graph
+  }
+  return {
+    ofBatch(axes) {
+      const own = known()
+      if (typeof own === 'string') return own
+      const batched = inputs.flatMap(({ name }, index): [string, number][] => {
+        const axis = axes[index] as number
+        return axis === SHARED ? [] : [[name, axis]]
+      })
+      return batchHazard(own, new Map(batched))
+    },
+    ofMadeUp() {
+      const own = known()
+      if (typeof own === 'string') return own
+      const integers = inputs.filter(({ type }) => !NO_INTEGERS.includes(type)).map(({ name }) => name)
+      return madeUpHazard(own, new Set(integers))
+    },
+  }
+}
+
+function read(source: string, check: () => void): OnnxGraph | string {
+  try {
+    const graph = readGraph(source)
+    check()
+    return graph
+  } catch (error) {
+    return `its graph cannot be read: ${(error as Error).message}`
+  }
+}

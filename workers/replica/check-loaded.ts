@@ -1,0 +1,148 @@
+import { inspect } from 'node:util'
+import { errors } from '../../src/errors/errors.js'
+import type { LoadedModel } from '../../src/protocol/loader.js'
+import { elementCount } from '../../src/tensors/batch/rows.js'
+import { newElements } from '../../src/tensors/coerce-elements.js'
+import { ELEMENT_TYPES } from '../../src/tensors/element-types.js'
+import {
+  type Feeds,
+  type Outputs,
+  type Signature,
+  TENSOR_TYPES,
+  type Tensor,
+  type TensorData,
+  type TensorSpec,
+  type TensorType,
+  type UnsupportedOutput,
+} from '../../src/tensors/tensor.js'
+import { type AnyTypedArray, lengthOf, typedArrayName, viewOver } from '../../src/tensors/typed-arrays.js'
+
+interface Subject {
+  readonly model: string
+  readonly version: string
+}
+
+/**
+ * What a custom loader resolves with, before anybody relies on it: read once, into objects of our own.
+ * @throws ERR_MODEL_LOAD naming what is not as it should be.
+ */
+export function checkLoaded(loaded: unknown, subject: Subject): LoadedModel {
+  const refuse = (problem: string): Error =>
+    new errors.ERR_MODEL_LOAD(`the loader's \`load\` resolves with what is no model: ${problem}`, subject)
+  const { signature, run, release } = (loaded ?? {}) as { [K in keyof LoadedModel]?: unknown }
+  const { inputs, outputs, unsupported } = (signature ?? {}) as { [K in keyof Signature]?: unknown }
+  const own = {
+    inputs: specsOf(inputs, '`signature.inputs', refuse),
+    outputs: specsOf(outputs, '`signature.outputs', refuse),
+    ...(unsupported === undefined ? {} : { unsupported: unsupportedOf(unsupported, refuse) }),
+  }
+  if (typeof run !== 'function') throw refuse(`\`run\` is ${inspect(run)}, a function is expected`)
+  if (release !== undefined && typeof release !== 'function') {
+    throw refuse(`\`release\` is ${inspect(release)}, a function or nothing is expected`)
+  }
+  return {
+    signature: own,
+    run: (feeds: Feeds, wanted) => Reflect.apply(run, loaded, [feeds, wanted]) as Outputs | Promise<Outputs>,
+    ...(release === undefined ? {} : { release: () => Reflect.apply(release, loaded, []) as Promise<void> }),
+  }
+}
+
+/**
+ * The wanted outputs of what a custom loader's model answers with, all if `wanted` is absent: read once,
+ * into objects and views of our own.
+ * @throws ERR_INFERENCE naming the output that is not as it should be.
+ */
+export function readOutputs(
+  outputs: Outputs,
+  { outputs: specs }: Signature,
+  wanted: readonly string[] | undefined,
+  subject: Subject,
+): Tensor[] {
+  const names = wanted ?? specs.map(({ name }) => name)
+  return names.map((name) => {
+    const { type } = specs.find((spec) => spec.name === name) as TensorSpec
+    const output = readOutput(outputs?.[name], type)
+    if (typeof output !== 'string') return output
+    throw new errors.ERR_INFERENCE(
+      `the loader's \`run\` answers with output "${name}" that ${output}`,
+      subject,
+    )
+  })
+}
+
+function specsOf(specs: unknown, where: string, refuse: (problem: string) => Error): TensorSpec[] {
+  if (!Array.isArray(specs)) throw refuse(`${where}\` is ${inspect(specs)}, an array is expected`)
+  const known = new Set<string>()
+  return Array.from(specs, (spec: unknown, index) => {
+    const at = `${where}[${index}]`
+    const { name, type, dims } = (spec ?? {}) as { [K in keyof TensorSpec]?: unknown }
+    if (typeof name !== 'string') throw refuse(`${at}.name\` is ${inspect(name)}, a string is expected`)
+    if (known.has(name)) throw refuse(`${at}.name\` is ${inspect(name)}, as that of another one`)
+    known.add(name)
+    if (!isTensorType(type)) {
+      throw refuse(`${at}.type\` is ${inspect(type)}; known: ${TENSOR_TYPES.join(', ')}`)
+    }
+    const own = Array.isArray(dims) ? Array.from(dims as readonly unknown[]) : undefined
+    if (own === undefined || !own.every(isDim)) {
+      throw refuse(`${at}.dims\` is ${inspect(dims)}, an array of sizes and names is expected`)
+    }
+    return { name, type, dims: own }
+  })
+}
+
+function unsupportedOf(unsupported: unknown, refuse: (problem: string) => Error): UnsupportedOutput[] {
+  const outputs = Array.isArray(unsupported) ? Array.from(unsupported as readonly unknown[]) : [undefined]
+  return outputs.map((output) => {
+    const { name, reason } = (output ?? {}) as { [K in keyof UnsupportedOutput]?: unknown }
+    if (typeof name === 'string' && typeof reason === 'string') return { name, reason }
+    throw refuse(
+      `\`signature.unsupported\` is ${inspect(unsupported)}, an array of names and reasons is expected`,
+    )
+  })
+}
+
+function isTensorType(type: unknown): type is TensorType {
+  return TENSOR_TYPES.some((known) => known === type)
+}
+
+function isDim(dim: unknown): dim is number | string {
+  return typeof dim === 'string' || isSize(dim)
+}
+
+function isSize(dim: unknown): dim is number {
+  return Number.isSafeInteger(dim) && (dim as number) >= 0
+}
+
+/** The output as a tensor of our own, or what is wrong with it. */
+function readOutput(output: unknown, type: TensorType): Tensor | string {
+  const { type: given, dims, data } = (output ?? {}) as { type?: unknown; dims?: unknown; data?: unknown }
+  if (given !== type) return `has type ${inspect(given)}, the signature says '${type}'`
+  const own = Array.isArray(dims) ? Array.from(dims as readonly unknown[]) : undefined
+  if (own === undefined || !own.every(isSize))
+    return `has dims ${inspect(dims)}, an array of sizes is expected`
+  const count = elementCount(own)
+  const { arrayName } = ELEMENT_TYPES[type]
+  const isHolder = type === 'string' ? Array.isArray(data) : typedArrayName(data) === arrayName
+  if (!isHolder) return `has data that is no ${arrayName}`
+  const length = type === 'string' ? (data as unknown[]).length : lengthOf(data as AnyTypedArray)
+  if (length !== count) return `has ${length} elements, its dims [${own}] need ${count}`
+  const elements =
+    type === 'string' ? stringsOf(data as unknown[], count) : viewOf(type, data as AnyTypedArray)
+  return elements === undefined ? 'has elements that are no strings' : { type, dims: own, data: elements }
+}
+
+function stringsOf(data: readonly unknown[], count: number): string[] | undefined {
+  const own: string[] = []
+  for (let index = 0; index < count; index += 1) {
+    const element = data[index]
+    if (typeof element !== 'string') return undefined
+    own.push(element)
+  }
+  return own
+}
+
+/** A view of the plain class; an array without elements may have lost its buffer. */
+function viewOf(type: TensorType, data: AnyTypedArray): TensorData {
+  const length = lengthOf(data)
+  return length === 0 ? newElements(type, 0) : viewOver(data, 0, length)
+}
