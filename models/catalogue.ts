@@ -151,9 +151,9 @@ export const modelRepository: string = join(modelsFolder, 'repository')
 /** Absolute path of the 6623 character classes of `ocr-rec`, one a line (class 0 is the CTC blank, the last one a space). */
 export const ocrKeysPath: string = join(modelsFolder, '.cache', 'ocr', 'ppocr_keys_v1.txt')
 
-const dataFolder = join(packageRoot, 'test', 'fixtures', 'data')
+const dataFolder = join(packageRoot, 'models', 'data')
 
-/** Absolute paths of the committed sample data; see `test/fixtures/data/README.md`. */
+/** Absolute paths of the committed sample data; see `models/data/README.md`. */
 export const sampleData = {
   /** 2.99 s of speech, 16 kHz mono, 16-bit PCM. */
   speech: join(dataFolder, 'speech-16k.wav'),

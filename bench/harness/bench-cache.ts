@@ -1,4 +1,4 @@
-import { tempFolder } from '../../test/fixtures/temp-folder.js'
+import { tempFolder } from '../../models/synthetic/temp-folder.js'
 import type { PrepareOrder } from '../children/prepare.js'
 import type { PlainInput } from '../subjects/plain.js'
 import { BenchChild } from './child.js'

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
-import { tempFolder } from '../../test/fixtures/temp-folder.js'
+import { tempFolder } from '../../models/synthetic/temp-folder.js'
 
 const run = promisify(execFile)
 

@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { catalogueCases } from '../../test/fixtures/catalogue-cases.js'
-import { bigLoad } from '../../test/fixtures/graphs.js'
-import { tempFolder } from '../../test/fixtures/temp-folder.js'
+import { catalogueCases } from '../../models/synthetic/catalogue-cases.js'
+import { bigLoad } from '../../models/synthetic/graphs.js'
+import { tempFolder } from '../../models/synthetic/temp-folder.js'
 import {
   BESIDE,
   type Beside,

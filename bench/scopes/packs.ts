@@ -1,6 +1,6 @@
 import { milliseconds } from '../../examples/speech/table.js'
-import { model, node, value } from '../../test/fixtures/onnx-builder.js'
-import { tempRepository } from '../../test/fixtures/temp-repository.js'
+import { model, node, value } from '../../models/synthetic/onnx-builder.js'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
 import type { PacksFigures, PacksOrder } from '../children/packs-order.js'
 import { BenchCache } from '../harness/bench-cache.js'
 import { BenchChild } from '../harness/child.js'

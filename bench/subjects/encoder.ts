@@ -5,7 +5,7 @@ import {
   type NodeSpec,
   node,
   value,
-} from '../../test/fixtures/onnx-builder.js'
+} from '../../models/synthetic/onnx-builder.js'
 
 const WIDTH = 768
 const INNER = 3_072

@@ -1,4 +1,4 @@
-import { bigLoad } from '../../test/fixtures/graphs.js'
+import { bigLoad } from '../../models/synthetic/graphs.js'
 import { encoder, VOCABULARY } from './encoder.js'
 import type { PlainInput } from './plain.js'
 

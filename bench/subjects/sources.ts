@@ -1,7 +1,7 @@
 import { modelPath } from '../../models/catalogue.js'
-import { mlp } from '../../test/fixtures/graphs.js'
-import { model, node, value } from '../../test/fixtures/onnx-builder.js'
-import { tempRepository } from '../../test/fixtures/temp-repository.js'
+import { mlp } from '../../models/synthetic/graphs.js'
+import { model, node, value } from '../../models/synthetic/onnx-builder.js'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
 import type { SubjectName } from './subjects.js'
 
 /** Where the models lie; those that are made in code are deleted with it. */

@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { type Clock, systemClock } from '../../src/platform/clock.js'
-import { FakeClock } from '../fixtures/fake-clock.js'
 import { Random } from '../simulation/random.js'
 import { SimulatedClock } from '../simulation/simulated-clock.js'
+import { FakeClock } from '../support/fake-clock.js'
 
 /** Lets time pass, until `isOver()`. */
 type Pass = (isOver: () => boolean) => Promise<void>

@@ -2,6 +2,8 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
+import * as graphs from '../../models/synthetic/graphs.js'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
 import { errors } from '../../src/errors/errors.js'
 import { PiscinaHost } from '../../src/hosts/piscina-host.js'
 import { type ReplicaHost, UnsendableTask } from '../../src/hosts/replica-host.js'
@@ -11,15 +13,13 @@ import type { LogLine } from '../../src/protocol/replica/log-line.js'
 import type { LoadDone, RunDone } from '../../src/protocol/replica/replica-replies.js'
 import type { LoadTask, ReplicaTask, RunTask } from '../../src/protocol/replica/replica-task.js'
 import type { Signature, Tensor } from '../../src/tensors/tensor.js'
-import { FakeHost, type FakeTask, fakeSignature } from '../fixtures/fake-host.js'
-import * as graphs from '../fixtures/graphs.js'
-import { outputsOf, packOf, sideTask } from '../fixtures/packs.js'
-import { tempRepository } from '../fixtures/temp-repository.js'
-import { Gate } from '../integration/gate.js'
+import { FakeHost, type FakeTask, fakeSignature } from '../support/fake-host.js'
+import { Gate } from '../support/load-gate.js'
+import { outputsOf, packOf, sideTask } from '../support/packs.js'
 
 const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 const REPLICA_ENTRY = file('../../dist/workers/replica.cjs')
-const GATED_LOADER = new URL('../integration/loaders/gated-loader.mjs', import.meta.url).href
+const GATED_LOADER = new URL('../support/loaders/gated-loader.mjs', import.meta.url).href
 const subject = { model: 'contract', version: '1' }
 
 /** A host, and hands inside its thread. */

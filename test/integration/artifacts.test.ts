@@ -2,11 +2,10 @@ import { statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ModelHandle, Outputs } from 'tbcoin-engine'
 import { describe, expect, it } from 'vitest'
+import { catalogueCases } from '../../models/synthetic/catalogue-cases.js'
+import * as graphs from '../../models/synthetic/graphs.js'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
 import { firstDifference } from '../../src/tensors/batch/difference.js'
-import { catalogueCases } from '../fixtures/catalogue-cases.js'
-import * as graphs from '../fixtures/graphs.js'
-import { tempRepository } from '../fixtures/temp-repository.js'
-import { type Line, listLogger } from '../fixtures/test-logger.js'
 import {
   flipByte,
   formOf,
@@ -16,9 +15,10 @@ import {
   tempFolder,
   unfinished,
   valuesOf,
-} from './artifacts-kit.js'
-import { runtime, start } from './bed.js'
-import { allServing, errorOf, yOf } from './kit.js'
+} from '../support/artifacts-harness.js'
+import { runtime, start } from '../support/gated-runtime.js'
+import { allServing, errorOf, yOf } from '../support/runtime-harness.js'
+import { type Line, listLogger } from '../support/test-logger.js'
 
 const tensorsOf = (outputs: Outputs) =>
   Object.keys(outputs)

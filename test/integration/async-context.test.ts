@@ -1,9 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Runtime, RuntimeOptions } from 'tbcoin-engine'
 import { afterEach, describe, expect, it } from 'vitest'
-import { testLogger } from '../fixtures/test-logger.js'
-import { Gate } from './gate.js'
-import { ask, codeOf, gated, loadGated, quietRuntime, settle } from './kit.js'
+import { Gate } from '../support/load-gate.js'
+import { ask, codeOf, gated, loadGated, quietRuntime, settle } from '../support/runtime-harness.js'
+import { testLogger } from '../support/test-logger.js'
 
 const store = new AsyncLocalStorage<string>()
 let runtime: Runtime

@@ -5,9 +5,9 @@ import { gzipSync } from 'node:zlib'
 import type { Runtime } from 'tbcoin-engine'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { modelPath } from '../../models/catalogue.js'
-import * as graphs from '../fixtures/graphs.js'
-import { type TempRepository, tempRepository } from '../fixtures/temp-repository.js'
-import { codeOf, errorOf, quietRuntime, yOf } from './kit.js'
+import * as graphs from '../../models/synthetic/graphs.js'
+import { type TempRepository, tempRepository } from '../../models/synthetic/temp-repository.js'
+import { codeOf, errorOf, quietRuntime, yOf } from '../support/runtime-harness.js'
 
 const LFS_POINTER = `version https://git-lfs.github.com/spec/v1
 oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393

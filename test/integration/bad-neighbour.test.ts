@@ -6,15 +6,15 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { LoadModelOptions, ModelHandle } from 'tbcoin-engine'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { constantAnswer } from '../fixtures/graphs.js'
-import { squaresUntilFive, weightsAt } from '../fixtures/hostile-graphs.js'
-import { tempFolder } from '../fixtures/temp-folder.js'
-import { tempRepository } from '../fixtures/temp-repository.js'
-import { gate, runtime, start } from './bed.js'
-import { gated, gatedLoader, yOf } from './kit.js'
+import { constantAnswer } from '../../models/synthetic/graphs.js'
+import { squaresUntilFive, weightsAt } from '../../models/synthetic/hostile-graphs.js'
+import { tempFolder } from '../../models/synthetic/temp-folder.js'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
+import { gate, runtime, start } from '../support/gated-runtime.js'
+import { gated, gatedLoader, yOf } from '../support/runtime-harness.js'
 
 const isPosix = process.platform !== 'win32'
-const hanging = new URL('./loaders/hanging-loader.mjs', import.meta.url)
+const hanging = new URL('../support/loaders/hanging-loader.mjs', import.meta.url)
 
 /** A runtime without time limits that serves `known@2` and `swapped@2`; nothing else was loaded before. */
 async function begin(folder: string): Promise<void> {

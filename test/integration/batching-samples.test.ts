@@ -1,10 +1,10 @@
 import type { ModelHandle, Outputs, PredictOptions, Runtime, Tensor } from 'tbcoin-engine'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import * as graphs from '../fixtures/graphs.js'
-import { model, node, value } from '../fixtures/onnx-builder.js'
-import { type TempRepository, tempRepository } from '../fixtures/temp-repository.js'
-import { batchingOf, decided } from './batching-kit.js'
-import { errorOf, quietRuntime } from './kit.js'
+import * as graphs from '../../models/synthetic/graphs.js'
+import { model, node, value } from '../../models/synthetic/onnx-builder.js'
+import { type TempRepository, tempRepository } from '../../models/synthetic/temp-repository.js'
+import { batchingOf, decided } from '../support/batching-harness.js'
+import { errorOf, quietRuntime } from '../support/runtime-harness.js'
 
 let runtime: Runtime
 let repository: TempRepository

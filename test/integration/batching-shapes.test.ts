@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import type { ModelHandle, Outputs, Runtime, Tensor } from 'tbcoin-engine'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import * as graphs from '../fixtures/graphs.js'
-import { model, node, value } from '../fixtures/onnx-builder.js'
-import { type TempRepository, tempRepository } from '../fixtures/temp-repository.js'
-import { batchingOf } from './batching-kit.js'
-import { quietRuntime } from './kit.js'
+import * as graphs from '../../models/synthetic/graphs.js'
+import { model, node, value } from '../../models/synthetic/onnx-builder.js'
+import { type TempRepository, tempRepository } from '../../models/synthetic/temp-repository.js'
+import { batchingOf } from '../support/batching-harness.js'
+import { quietRuntime } from '../support/runtime-harness.js'
 
 let runtime: Runtime
 let repository: TempRepository

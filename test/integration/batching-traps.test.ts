@@ -1,10 +1,10 @@
 import { fileURLToPath } from 'node:url'
 import type { ModelHandle, Outputs, Runtime, Tensor } from 'tbcoin-engine'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import * as graphs from '../fixtures/graphs.js'
-import { type TempRepository, tempRepository } from '../fixtures/temp-repository.js'
-import { batchingOf, decided } from './batching-kit.js'
-import { quietRuntime } from './kit.js'
+import * as graphs from '../../models/synthetic/graphs.js'
+import { type TempRepository, tempRepository } from '../../models/synthetic/temp-repository.js'
+import { batchingOf, decided } from '../support/batching-harness.js'
+import { quietRuntime } from '../support/runtime-harness.js'
 
 let runtime: Runtime
 let repository: TempRepository
@@ -109,7 +109,7 @@ it('dynamic quantisation is refused without a run', async () => {
 })
 
 describe('a coupling that neither the graph nor the proof shows', () => {
-  const loader = new URL('./loaders/coupled-loader.mjs', import.meta.url)
+  const loader = new URL('../support/loaders/coupled-loader.mjs', import.meta.url)
 
   async function coupled(name: string, batching: 'auto' | undefined) {
     const runs = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)

@@ -2,12 +2,12 @@ import fc from 'fast-check'
 import type { ModelHandle, Outputs, Runtime, RuntimeOptions, Tensor } from 'tbcoin-engine'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { modelPath } from '../../models/catalogue.js'
+import * as graphs from '../../models/synthetic/graphs.js'
+import { type TempRepository, tempRepository } from '../../models/synthetic/temp-repository.js'
 import { TENSOR_TYPES } from '../../src/tensors/tensor.js'
-import { tensorOf } from '../fixtures/element-values.js'
-import * as graphs from '../fixtures/graphs.js'
-import { type TempRepository, tempRepository } from '../fixtures/temp-repository.js'
-import { batchingOf, decided } from './batching-kit.js'
-import { quietRuntime } from './kit.js'
+import { batchingOf, decided } from '../support/batching-harness.js'
+import { tensorOf } from '../support/element-values.js'
+import { quietRuntime } from '../support/runtime-harness.js'
 
 let runtime: Runtime
 let repository: TempRepository

@@ -1,10 +1,10 @@
 import { createRequire } from 'node:module'
 import * as esm from 'tbcoin-engine'
 import { afterEach, describe, expect, it } from 'vitest'
-import { ChannelMessages } from '../fixtures/channel-messages.js'
-import * as graphs from '../fixtures/graphs.js'
-import { guardSlots, processParts } from '../fixtures/process-parts.js'
-import { tempRepository } from '../fixtures/temp-repository.js'
+import * as graphs from '../../models/synthetic/graphs.js'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
+import { ChannelMessages } from '../support/channel-messages.js'
+import { guardSlots, processParts } from '../support/process-parts.js'
 
 const cjs = createRequire(import.meta.url)('tbcoin-engine') as typeof esm
 const builds = { import: esm, require: cjs }

@@ -1,8 +1,19 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import * as graphs from '../fixtures/graphs.js'
-import { type TempRepository, tempRepository } from '../fixtures/temp-repository.js'
-import { gate, runtime, start } from './bed.js'
-import { ask, Callers, codeOf, errorOf, gated, loadGated, movesOf, quietRuntime, settle, yOf } from './kit.js'
+import * as graphs from '../../models/synthetic/graphs.js'
+import { type TempRepository, tempRepository } from '../../models/synthetic/temp-repository.js'
+import { gate, runtime, start } from '../support/gated-runtime.js'
+import {
+  ask,
+  Callers,
+  codeOf,
+  errorOf,
+  gated,
+  loadGated,
+  movesOf,
+  quietRuntime,
+  settle,
+  yOf,
+} from '../support/runtime-harness.js'
 
 let repository: TempRepository | undefined
 afterEach(() => {

@@ -1,7 +1,17 @@
 import type { Runtime, RuntimeOptions } from 'tbcoin-engine'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { cleanUp, gate, runtime, start as startPlain } from './bed.js'
-import { ask, codeOf, errorOf, gated, inState, loadGated, nextMove, settle, stateOf } from './kit.js'
+import { cleanUp, gate, runtime, start as startPlain } from '../support/gated-runtime.js'
+import {
+  ask,
+  codeOf,
+  errorOf,
+  gated,
+  inState,
+  loadGated,
+  nextMove,
+  settle,
+  stateOf,
+} from '../support/runtime-harness.js'
 
 const uncaught: unknown[] = []
 const note = (error: unknown): void => {

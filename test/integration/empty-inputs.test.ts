@@ -1,10 +1,10 @@
 import type { ModelHandle, Runtime, RuntimeOptions } from 'tbcoin-engine'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { decoder } from '../fixtures/fault-graphs.js'
-import { identity, mlp } from '../fixtures/graphs.js'
-import { type TempFolder, tempFolder } from '../fixtures/temp-folder.js'
-import { type TempRepository, tempRepository } from '../fixtures/temp-repository.js'
-import { errorOf, quietRuntime } from './kit.js'
+import { decoder } from '../../models/synthetic/fault-graphs.js'
+import { identity, mlp } from '../../models/synthetic/graphs.js'
+import { type TempFolder, tempFolder } from '../../models/synthetic/temp-folder.js'
+import { type TempRepository, tempRepository } from '../../models/synthetic/temp-repository.js'
+import { errorOf, quietRuntime } from '../support/runtime-harness.js'
 
 let repository: TempRepository
 let cache: TempFolder

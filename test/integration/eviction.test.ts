@@ -1,9 +1,19 @@
 import type { Runtime } from 'tbcoin-engine'
 import { describe, expect, it } from 'vitest'
-import * as graphs from '../fixtures/graphs.js'
-import { tempRepository } from '../fixtures/temp-repository.js'
-import { gate, runtime, start } from './bed.js'
-import { ask, codeOf, inState, loadGated, movesOf, nextMove, settle, stateOf, yOf } from './kit.js'
+import * as graphs from '../../models/synthetic/graphs.js'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
+import { gate, runtime, start } from '../support/gated-runtime.js'
+import {
+  ask,
+  codeOf,
+  inState,
+  loadGated,
+  movesOf,
+  nextMove,
+  settle,
+  stateOf,
+  yOf,
+} from '../support/runtime-harness.js'
 
 async function served(names: readonly string[] = ['m']): Promise<Runtime> {
   const repository = tempRepository(

@@ -1,6 +1,16 @@
 import { describe, expect, it } from 'vitest'
-import { gate, runtime, start } from './bed.js'
-import { allServing, ask, errorOf, gated, gatedLoader, inState, loadGated, settle, stateOf } from './kit.js'
+import { gate, runtime, start } from '../support/gated-runtime.js'
+import {
+  allServing,
+  ask,
+  errorOf,
+  gated,
+  gatedLoader,
+  inState,
+  loadGated,
+  settle,
+  stateOf,
+} from '../support/runtime-harness.js'
 
 /** Loads version 1 of two replicas, of which the first is let through. */
 async function loadWithOneOfTwo(held: ReturnType<typeof gate>, options = {}): Promise<void> {
@@ -12,7 +22,10 @@ async function loadWithOneOfTwo(held: ReturnType<typeof gate>, options = {}): Pr
 
 /** Of which as many loads succeed as `loads[1]` says. */
 function limited(loads: Int32Array): ReturnType<typeof gated> {
-  runtime.models.registerModelLoader('limited', new URL('./loaders/limited-loader.mjs', import.meta.url))
+  runtime.models.registerModelLoader(
+    'limited',
+    new URL('../support/loaders/limited-loader.mjs', import.meta.url),
+  )
   return { ...gated({}, {}), modelType: 'limited', config: { loaderOptions: { loads: loads.buffer } } }
 }
 

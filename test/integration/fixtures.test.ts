@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import type * as Ort from 'onnxruntime-node'
 import { describe, expect, it } from 'vitest'
 import { catalogue, modelPath, modelsFolder, ocrKeysPath, sampleData } from '../../models/catalogue.js'
-import * as graphs from '../fixtures/graphs.js'
-import { type DataType, dataTypes } from '../fixtures/onnx-builder.js'
-import { tempRepository } from '../fixtures/temp-repository.js'
+import * as graphs from '../../models/synthetic/graphs.js'
+import { type DataType, dataTypes } from '../../models/synthetic/onnx-builder.js'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
 
 // Read when the native library is opened, hence before the import.
 process.env.ORT_DISABLE_TELEMETRY = '1'

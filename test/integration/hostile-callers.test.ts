@@ -1,10 +1,10 @@
 import type { ModelInput, PredictOptions } from 'tbcoin-engine'
 import { describe, expect, it } from 'vitest'
-import { identity, mlp } from '../fixtures/graphs.js'
-import { model, node, value } from '../fixtures/onnx-builder.js'
-import { tempRepository } from '../fixtures/temp-repository.js'
-import { runtime, start } from './bed.js'
-import { codeOf, loadGated } from './kit.js'
+import { identity, mlp } from '../../models/synthetic/graphs.js'
+import { model, node, value } from '../../models/synthetic/onnx-builder.js'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
+import { runtime, start } from '../support/gated-runtime.js'
+import { codeOf, loadGated } from '../support/runtime-harness.js'
 
 const boom = (): never => {
   throw new Error('mine')

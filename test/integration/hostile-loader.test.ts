@@ -1,11 +1,11 @@
 import { fileURLToPath } from 'node:url'
 import type { Outputs } from 'tbcoin-engine'
 import { describe, expect, it } from 'vitest'
-import { type Line, listLogger } from '../fixtures/test-logger.js'
-import { runtime, start } from './bed.js'
-import { errorOf } from './kit.js'
+import { runtime, start } from '../support/gated-runtime.js'
+import { errorOf } from '../support/runtime-harness.js'
+import { type Line, listLogger } from '../support/test-logger.js'
 
-const loader = new URL('./loaders/hostile-loader.mjs', import.meta.url)
+const loader = new URL('../support/loaders/hostile-loader.mjs', import.meta.url)
 
 const names = [
   'two views of one buffer',

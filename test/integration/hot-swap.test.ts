@@ -1,8 +1,8 @@
 import type { RuntimeOptions, SwapResult, Transition } from 'tbcoin-engine'
 import { afterEach, describe, expect, it } from 'vitest'
-import * as graphs from '../fixtures/graphs.js'
-import { type TempRepository, tempRepository } from '../fixtures/temp-repository.js'
-import { gate, runtime, start } from './bed.js'
+import * as graphs from '../../models/synthetic/graphs.js'
+import { type TempRepository, tempRepository } from '../../models/synthetic/temp-repository.js'
+import { gate, runtime, start } from '../support/gated-runtime.js'
 import {
   ask,
   Callers,
@@ -15,7 +15,7 @@ import {
   settle,
   stateOf,
   yOf,
-} from './kit.js'
+} from '../support/runtime-harness.js'
 
 let repository: TempRepository | undefined
 afterEach(() => {

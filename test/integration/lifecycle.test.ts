@@ -1,7 +1,7 @@
 import type { HealthReport } from 'tbcoin-engine'
 import { describe, expect, it } from 'vitest'
-import { gate, runtime, start } from './bed.js'
-import { ask, codeOf, inState, loadGated, movesOf } from './kit.js'
+import { gate, runtime, start } from '../support/gated-runtime.js'
+import { ask, codeOf, inState, loadGated, movesOf } from '../support/runtime-harness.js'
 
 /** What failed, by check. */
 function failuresOf({ checks }: HealthReport): Record<string, string | undefined> {

@@ -3,8 +3,16 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { errors, type Runtime } from 'tbcoin-engine'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { tempFolder } from '../fixtures/temp-folder.js'
-import { ask, codeOf, errorOf, gated, gatedLoader, loadGated, quietRuntime } from './kit.js'
+import { tempFolder } from '../../models/synthetic/temp-folder.js'
+import {
+  ask,
+  codeOf,
+  errorOf,
+  gated,
+  gatedLoader,
+  loadGated,
+  quietRuntime,
+} from '../support/runtime-harness.js'
 
 let runtime: Runtime
 
@@ -71,7 +79,7 @@ describe('registerModelLoader', () => {
     const missing = await errorOf(runtime.models.loadModel({ ...gated(), version: '1' }))
     expect(missing).toMatchObject({ code: 'ERR_MODEL_LOAD', model: 'gated', version: '1' })
     expect(missing.message).toContain('/no/such/loader.mjs')
-    runtime.models.registerModelLoader('gated', new URL('./kit.js', gatedLoader))
+    runtime.models.registerModelLoader('gated', new URL('../runtime-harness.js', gatedLoader))
     runtime.models.registerModelLoader('gated', new URL('../../../vitest.config.ts', gatedLoader))
     const other = await errorOf(runtime.models.loadModel({ ...gated(), version: '1' }))
     expect(other).toMatchObject({ code: 'ERR_MODEL_LOAD', model: 'gated', version: '1' })
@@ -79,7 +87,7 @@ describe('registerModelLoader', () => {
 })
 
 describe('a loader that is odd', () => {
-  const odd = fileURLToPath(new URL('./loaders/odd-loader.mjs', import.meta.url))
+  const odd = fileURLToPath(new URL('../support/loaders/odd-loader.mjs', import.meta.url))
 
   it.each([
     ['nothing', /`signature.inputs` is undefined, an array/],

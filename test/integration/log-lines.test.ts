@@ -1,8 +1,8 @@
 import { inspect } from 'node:util'
 import { expect, it } from 'vitest'
-import { testLogger } from '../fixtures/test-logger.js'
-import { runtime, start } from './bed.js'
-import { ask, codeOf, loadGated } from './kit.js'
+import { runtime, start } from '../support/gated-runtime.js'
+import { ask, codeOf, loadGated } from '../support/runtime-harness.js'
+import { testLogger } from '../support/test-logger.js'
 
 /** Exact in float32, and found in no time, pid or duration. */
 const MARK = 16_777_213

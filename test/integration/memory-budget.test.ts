@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
 import type { ModelHandle, ModelInput, Runtime } from 'tbcoin-engine'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { collectGarbage } from '../fixtures/collect-garbage.js'
-import * as graphs from '../fixtures/graphs.js'
-import { tempRepository } from '../fixtures/temp-repository.js'
-import { runtime, start } from './bed.js'
-import { codeOf, errorOf, inState, movesOf, stateOf } from './kit.js'
+import * as graphs from '../../models/synthetic/graphs.js'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
+import { collectGarbage } from '../support/collect-garbage.js'
+import { runtime, start } from '../support/gated-runtime.js'
+import { codeOf, errorOf, inState, movesOf, stateOf } from '../support/runtime-harness.js'
 
 const MIB = 2 ** 20
 /** A pool of one replica is expected to take 2 x 48 + 12 MiB, and takes about 60. */

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto'
 import { pathToFileURL } from 'node:url'
 import type { Runtime } from 'tbcoin-engine'
 import { describe, expect, it } from 'vitest'
-import * as graphs from '../fixtures/graphs.js'
-import { tempRepository } from '../fixtures/temp-repository.js'
-import { type Line, listLogger, testLogger } from '../fixtures/test-logger.js'
-import { codeOf, errorOf, movesOf, quietRuntime, stateOf, yOf } from './kit.js'
+import * as graphs from '../../models/synthetic/graphs.js'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
+import { codeOf, errorOf, movesOf, quietRuntime, stateOf, yOf } from '../support/runtime-harness.js'
+import { type Line, listLogger, testLogger } from '../support/test-logger.js'
 
 const states = (runtime: Runtime): string[] =>
   runtime.models

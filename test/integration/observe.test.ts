@@ -1,11 +1,11 @@
 import type { EngineEventMap, Logger } from 'tbcoin-engine'
 import { describe, expect, it, vi } from 'vitest'
-import { ChannelMessages } from '../fixtures/channel-messages.js'
-import * as graphs from '../fixtures/graphs.js'
-import { tempRepository } from '../fixtures/temp-repository.js'
-import { type Line, listLogger } from '../fixtures/test-logger.js'
-import { gate, runtime, start } from './bed.js'
-import { ask, codeOf, gated, gatedLoader, loadGated, yOf } from './kit.js'
+import * as graphs from '../../models/synthetic/graphs.js'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
+import { ChannelMessages } from '../support/channel-messages.js'
+import { gate, runtime, start } from '../support/gated-runtime.js'
+import { ask, codeOf, gated, gatedLoader, loadGated, yOf } from '../support/runtime-harness.js'
+import { type Line, listLogger } from '../support/test-logger.js'
 
 describe('a handle', () => {
   it('tells name, version, state and signature, and predicts', async () => {

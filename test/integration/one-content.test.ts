@@ -12,11 +12,11 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import * as graphs from '../fixtures/graphs.js'
-import { tempRepository } from '../fixtures/temp-repository.js'
-import { formOf, small, tempFolder } from './artifacts-kit.js'
-import { runtime, start } from './bed.js'
-import { allServing, errorOf, gatedLoader, stateOf, yOf } from './kit.js'
+import * as graphs from '../../models/synthetic/graphs.js'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
+import { formOf, small, tempFolder } from '../support/artifacts-harness.js'
+import { runtime, start } from '../support/gated-runtime.js'
+import { allServing, errorOf, gatedLoader, stateOf, yOf } from '../support/runtime-harness.js'
 
 const CHANGED = /has changed since m@1 was first read.*new version label/
 const evict = () => runtime.models.cleanupUnusedModels({ maxAgeMs: 0 })

@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import type { LoadModelOptions, ModelHandle, Outputs, Runtime, Tensor } from 'tbcoin-engine'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import * as graphs from '../../models/synthetic/graphs.js'
+import { type TempRepository, tempRepository } from '../../models/synthetic/temp-repository.js'
 import { TENSOR_TYPES } from '../../src/tensors/tensor.js'
-import { tensorOf } from '../fixtures/element-values.js'
-import * as graphs from '../fixtures/graphs.js'
-import { type TempRepository, tempRepository } from '../fixtures/temp-repository.js'
-import { batchingOf, decided } from './batching-kit.js'
-import { errorOf, quietRuntime } from './kit.js'
+import { batchingOf, decided } from '../support/batching-harness.js'
+import { tensorOf } from '../support/element-values.js'
+import { errorOf, quietRuntime } from '../support/runtime-harness.js'
 
 let runtime: Runtime
 let repository: TempRepository

@@ -2,10 +2,10 @@ import { getEventListeners } from 'node:events'
 import * as ort from 'onnxruntime-node'
 import type { Runtime, TensorType } from 'tbcoin-engine'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import * as graphs from '../fixtures/graphs.js'
-import { type TempRepository, tempRepository } from '../fixtures/temp-repository.js'
-import { Gate } from './gate.js'
-import { ask, codeOf, errorOf, loadGated, quietRuntime, settle, yOf } from './kit.js'
+import * as graphs from '../../models/synthetic/graphs.js'
+import { type TempRepository, tempRepository } from '../../models/synthetic/temp-repository.js'
+import { Gate } from '../support/load-gate.js'
+import { ask, codeOf, errorOf, loadGated, quietRuntime, settle, yOf } from '../support/runtime-harness.js'
 
 const DTYPES = {
   float32: Float32Array.of(1.5, -2),

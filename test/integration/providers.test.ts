@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, describe, expect, it } from 'vitest'
-import * as graphs from '../fixtures/graphs.js'
-import { tempRepository } from '../fixtures/temp-repository.js'
-import { type Line, listLogger } from '../fixtures/test-logger.js'
-import { runtime, start } from './bed.js'
-import { errorOf, yOf } from './kit.js'
+import * as graphs from '../../models/synthetic/graphs.js'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
+import { runtime, start } from '../support/gated-runtime.js'
+import { errorOf, yOf } from '../support/runtime-harness.js'
+import { type Line, listLogger } from '../support/test-logger.js'
 
 const repository = tempRepository({
   shift: { '1': graphs.constantAnswer(1), '2': graphs.constantAnswer(2) },

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { modelPath, packageRoot } from '../../models/catalogue.js'
-import { codeBlocks } from '../fixtures/markdown.js'
+import { codeBlocks } from '../support/markdown.js'
 
 const run = promisify(execFile)
 const readme = readFileSync(join(packageRoot, 'README.md'), 'utf8')

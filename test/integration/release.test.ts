@@ -1,10 +1,10 @@
 import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
-import * as graphs from '../fixtures/graphs.js'
-import { type TempFolder, tempFolder } from '../fixtures/temp-folder.js'
-import { gate, runtime, start } from './bed.js'
-import { ask, codeOf, gated, loadGated, settle, stateOf } from './kit.js'
+import * as graphs from '../../models/synthetic/graphs.js'
+import { type TempFolder, tempFolder } from '../../models/synthetic/temp-folder.js'
+import { gate, runtime, start } from '../support/gated-runtime.js'
+import { ask, codeOf, gated, loadGated, settle, stateOf } from '../support/runtime-harness.js'
 
 let folder: TempFolder | undefined
 afterEach(() => {

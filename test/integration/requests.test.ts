@@ -1,9 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { type RequestSnapshot, RequestTracker, type Runtime, type RuntimeOptions } from 'tbcoin-engine'
 import { afterEach, describe, expect, it } from 'vitest'
-import { collectGarbage } from '../fixtures/collect-garbage.js'
-import { Gate } from './gate.js'
-import { ask, codeOf, gated, loadGated, quietRuntime, settle } from './kit.js'
+import { collectGarbage } from '../support/collect-garbage.js'
+import { Gate } from '../support/load-gate.js'
+import { ask, codeOf, gated, loadGated, quietRuntime, settle } from '../support/runtime-harness.js'
 
 let runtime: Runtime
 let gate: Gate

@@ -1,11 +1,21 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ModelHandle } from 'tbcoin-engine'
 import { describe, expect, it } from 'vitest'
-import { constantAnswer } from '../fixtures/graphs.js'
-import { tempRepository } from '../fixtures/temp-repository.js'
-import { testLogger } from '../fixtures/test-logger.js'
-import { gate, runtime, start } from './bed.js'
-import { allServing, ask, Callers, codeOf, errorOf, gated, inState, loadGated, settle } from './kit.js'
+import { constantAnswer } from '../../models/synthetic/graphs.js'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
+import { gate, runtime, start } from '../support/gated-runtime.js'
+import {
+  allServing,
+  ask,
+  Callers,
+  codeOf,
+  errorOf,
+  gated,
+  inState,
+  loadGated,
+  settle,
+} from '../support/runtime-harness.js'
+import { testLogger } from '../support/test-logger.js'
 
 async function threadsOf(handle: ModelHandle): Promise<(number | undefined)[]> {
   return (await handle.replicas()).map(({ threadId }) => threadId)

@@ -1,8 +1,8 @@
 import { Client } from 'pg'
 import { type PooledResource, pooledResourceType, ResourceLifecycleManager } from 'tbcoin-engine'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { type TestServer, testServer, untilUsed } from '../fixtures/servers.js'
-import { codeOf, errorOf, settle } from './kit.js'
+import { codeOf, errorOf, settle } from '../support/runtime-harness.js'
+import { type TestServer, testServer, untilUsed } from '../support/servers.js'
 
 const server = testServer('postgres')
 const APP = 'tbcoin-pool'

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { guardSlots } from '../fixtures/process-parts.js'
-import { gate, runtime, start } from './bed.js'
-import type { Gate } from './gate.js'
-import { ask, codeOf, type GatedConfig, loadGated } from './kit.js'
+import { gate, runtime, start } from '../support/gated-runtime.js'
+import type { Gate } from '../support/load-gate.js'
+import { guardSlots } from '../support/process-parts.js'
+import { ask, codeOf, type GatedConfig, loadGated } from '../support/runtime-harness.js'
 
 // Threads of a custom loader take turns by their providers, with no GPU in sight.
 const executionProviders = ['webgpu']

@@ -1,9 +1,9 @@
 import type { ModelHandle } from 'tbcoin-engine'
 import { afterAll, describe, expect, it } from 'vitest'
-import * as graphs from '../fixtures/graphs.js'
-import { tempRepository } from '../fixtures/temp-repository.js'
-import { runtime, start } from './bed.js'
-import { errorOf } from './kit.js'
+import * as graphs from '../../models/synthetic/graphs.js'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
+import { runtime, start } from '../support/gated-runtime.js'
+import { errorOf } from '../support/runtime-harness.js'
 
 const repository = tempRepository({
   classifier: { '1': graphs.labelAndMaps(), '2': graphs.labelAndMaps() },

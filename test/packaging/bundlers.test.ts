@@ -1,9 +1,9 @@
 import { cpSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { codeBlocks, filesIn, sectionOf } from '../fixtures/markdown.js'
-import { tempFolder } from '../fixtures/temp-folder.js'
-import { Project, type Ran } from './kit.js'
+import { tempFolder } from '../../models/synthetic/temp-folder.js'
+import { codeBlocks, filesIn, sectionOf } from '../support/markdown.js'
+import { Project, type Ran } from '../support/packaging-harness.js'
 import { packageRoot } from './surroundings.js'
 
 const page = readFileSync(join(packageRoot, 'docs/bundling.md'), 'utf8')

@@ -7,10 +7,10 @@ import { text } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { modelPath } from '../../models/catalogue.js'
-import { codeBlocks, filesIn, sectionOf } from '../fixtures/markdown.js'
-import { certificate } from '../fixtures/process/certificate.mjs'
+import { certificate } from '../process/children/certificate.mjs'
+import { codeBlocks, filesIn, sectionOf } from '../support/markdown.js'
+import { nodes, sharedProject } from '../support/packaging-harness.js'
 import { Callers, type Ends, idleConnections, MARK, NOT_TAKEN, type Protocol } from './http-callers.js'
-import { nodes, sharedProject } from './kit.js'
 import { packageRoot, userEnv } from './surroundings.js'
 
 const read = (page: string): string => readFileSync(join(packageRoot, page), 'utf8')

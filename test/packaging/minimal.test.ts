@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { mlpReference } from '../fixtures/graphs.js'
-import { logLines, Project, type Ran } from './kit.js'
+import { mlpReference } from '../../models/synthetic/graphs.js'
+import { logLines, Project, type Ran } from '../support/packaging-harness.js'
 
 const service = `
 import { createRuntime } from 'tbcoin-engine'

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { sharedProject } from './kit.js'
+import { sharedProject } from '../support/packaging-harness.js'
 
 const main = `
 import 'reflect-metadata'

@@ -4,7 +4,7 @@ import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, expect, it } from 'vitest'
-import { nodes, sharedProject } from './kit.js'
+import { nodes, sharedProject } from '../support/packaging-harness.js'
 import { recipeOf } from './recipes.js'
 
 const loader = `

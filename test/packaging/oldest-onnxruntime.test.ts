@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { Project } from './kit.js'
+import { Project } from '../support/packaging-harness.js'
 
 const again = `
 import { createRuntime } from 'tbcoin-engine'

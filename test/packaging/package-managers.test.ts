@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
-import * as graphs from '../fixtures/graphs.js'
-import { Project, tarball } from './kit.js'
+import * as graphs from '../../models/synthetic/graphs.js'
+import { Project, tarball } from '../support/packaging-harness.js'
 
 const loader = `
 import isOdd from 'is-odd'

@@ -1,7 +1,7 @@
 import { cpSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { tempFolder } from '../fixtures/temp-folder.js'
-import { sharedProject, tarball } from './kit.js'
+import { tempFolder } from '../../models/synthetic/temp-folder.js'
+import { sharedProject, tarball } from '../support/packaging-harness.js'
 import { packageRoot } from './surroundings.js'
 
 /** Whether it belongs to a checkout, and was not made in it. */

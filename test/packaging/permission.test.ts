@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
-import * as graphs from '../fixtures/graphs.js'
-import { logLines, nodes, type Ran, sharedProject } from './kit.js'
+import * as graphs from '../../models/synthetic/graphs.js'
+import { logLines, nodes, type Ran, sharedProject } from '../support/packaging-harness.js'
 import { recipeOf } from './recipes.js'
 
 const [printed = ''] = recipeOf('surroundings', "Node's permission model").commands

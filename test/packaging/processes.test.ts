@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { sharedProject } from './kit.js'
+import { sharedProject } from '../support/packaging-harness.js'
 
 const options = "{ logLevel: 'warn', models: [{ name: 'mlp', version: '1', source: 'model.onnx' }] }"
 const cluster = `

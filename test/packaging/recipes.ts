@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { codeBlocks, filesIn, sectionOf } from '../fixtures/markdown.js'
+import { codeBlocks, filesIn, sectionOf } from '../support/markdown.js'
 import { packageRoot } from './surroundings.js'
 
 export interface Recipe {

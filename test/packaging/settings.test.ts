@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import * as graphs from '../fixtures/graphs.js'
-import { sharedProject } from './kit.js'
+import * as graphs from '../../models/synthetic/graphs.js'
+import { sharedProject } from '../support/packaging-harness.js'
 
 const service = `
 import { createRuntime } from 'tbcoin-engine'

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import type { TestProject } from 'vitest/node'
-import { tempFolder } from '../fixtures/temp-folder.js'
+import { tempFolder } from '../../models/synthetic/temp-folder.js'
 import { packageRoot, userEnv } from './surroundings.js'
 
 const run = promisify(execFile)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import * as graphs from '../fixtures/graphs.js'
-import { logLines, type NodeLine, nodes, sharedProject } from './kit.js'
+import * as graphs from '../../models/synthetic/graphs.js'
+import { logLines, type NodeLine, nodes, sharedProject } from '../support/packaging-harness.js'
 import { recipeOf } from './recipes.js'
 
 const { files, commands } = recipeOf('surroundings', 'Single executables')

@@ -1,6 +1,6 @@
 import { delimiter, dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { hostEnv } from '../fixtures/process/run-child.js'
+import { hostEnv } from '../support/run-child.js'
 
 export const packageRoot: string = fileURLToPath(new URL('../../', import.meta.url))
 

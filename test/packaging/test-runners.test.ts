@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { sharedProject } from './kit.js'
+import { sharedProject } from '../support/packaging-harness.js'
 
 const body = (close: string) => `
   const runtime = await createRuntime({ logLevel: 'silent', models: [{ name: 'm', version: '1', source: 'model.onnx' }] })

@@ -1,8 +1,8 @@
 import { cpSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { tempFolder } from '../fixtures/temp-folder.js'
-import { sharedProject } from './kit.js'
+import { tempFolder } from '../../models/synthetic/temp-folder.js'
+import { sharedProject } from '../support/packaging-harness.js'
 import { recipeOf } from './recipes.js'
 
 const service = `

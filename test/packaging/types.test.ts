@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { sharedProject } from './kit.js'
+import { sharedProject } from '../support/packaging-harness.js'
 
 const ask = `
 import { createRuntime, isRuntimeError, type Outputs, PooledResource, Runtime, RuntimeError } from 'tbcoin-engine'

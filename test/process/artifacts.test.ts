@@ -3,11 +3,11 @@ import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync } from 'nod
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { modelPath } from '../../models/catalogue.js'
-import * as graphs from '../fixtures/graphs.js'
-import { endOfTheProcess } from '../fixtures/hostile-graphs.js'
-import { type ChildResult, messageOf, runChild, startChild, tries } from '../fixtures/process/run-child.js'
-import { tempFolder } from '../fixtures/temp-folder.js'
-import { tempRepository } from '../fixtures/temp-repository.js'
+import * as graphs from '../../models/synthetic/graphs.js'
+import { endOfTheProcess } from '../../models/synthetic/hostile-graphs.js'
+import { tempFolder } from '../../models/synthetic/temp-folder.js'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
+import { type ChildResult, messageOf, runChild, startChild, tries } from '../support/run-child.js'
 
 const models = tempRepository({
   answer: { '1': graphs.constantAnswer(1) },

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { modelPath } from '../../models/catalogue.js'
-import { allocationBomb, constantAnswer, impossibleShape } from '../fixtures/graphs.js'
-import { messageOf, runChild, tries } from '../fixtures/process/run-child.js'
-import { tempRepository } from '../fixtures/temp-repository.js'
+import { allocationBomb, constantAnswer, impossibleShape } from '../../models/synthetic/graphs.js'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
+import { messageOf, runChild, tries } from '../support/run-child.js'
 
 const repository = tempRepository({ answer: { '1': constantAnswer(1) }, bomb: { '1': allocationBomb() } })
 const folder = mkdtempSync(join(tmpdir(), 'tbcoin-bad-model-'))

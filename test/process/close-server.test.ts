@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { messageOf, runChild } from '../fixtures/process/run-child.js'
+import { messageOf, runChild } from '../support/run-child.js'
 
 const protocols = ['http', 'https', 'http2'] as const
 const everyAnswer = Array(3).fill('answered')

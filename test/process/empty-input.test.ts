@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest'
 import { modelPath } from '../../models/catalogue.js'
-import { largestThree, recurrent } from '../fixtures/fault-graphs.js'
-import { constantAnswer } from '../fixtures/graphs.js'
-import { messageOf, runChild } from '../fixtures/process/run-child.js'
-import { tempFolder } from '../fixtures/temp-folder.js'
-import { tempRepository } from '../fixtures/temp-repository.js'
+import { largestThree, recurrent } from '../../models/synthetic/fault-graphs.js'
+import { constantAnswer } from '../../models/synthetic/graphs.js'
+import { tempFolder } from '../../models/synthetic/temp-folder.js'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
+import { messageOf, runChild } from '../support/run-child.js'
 
 const speech = (rows: number) => ({ input: [rows, 576], state: [2, rows, 128], sr: [] })
 

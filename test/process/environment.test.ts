@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { catalogue, modelRepository } from '../../models/catalogue.js'
-import { loop, unusedWeight } from '../fixtures/graphs.js'
-import { fixturePath, fixtureUrl, messageOf, runChild } from '../fixtures/process/run-child.js'
-import { tempRepository } from '../fixtures/temp-repository.js'
+import { loop, unusedWeight } from '../../models/synthetic/graphs.js'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
+import { fixturePath, fixtureUrl, messageOf, runChild } from '../support/run-child.js'
 
 const repository = tempRepository({ loop: { '1': loop() }, warns: { '1': unusedWeight() } })
 const folder = mkdtempSync(join(tmpdir(), 'tbcoin-environment-'))

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { runChild, tries } from '../fixtures/process/run-child.js'
+import { runChild, tries } from '../support/run-child.js'
 
 const repeats = { repeats: tries - 1 }
 

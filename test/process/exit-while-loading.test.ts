@@ -1,8 +1,8 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { modelPath } from '../../models/catalogue.js'
-import { bigLoad } from '../fixtures/graphs.js'
-import { abortMarks, messageOf, runChild, tries } from '../fixtures/process/run-child.js'
-import { tempRepository } from '../fixtures/temp-repository.js'
+import { bigLoad } from '../../models/synthetic/graphs.js'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
+import { abortMarks, messageOf, runChild, tries } from '../support/run-child.js'
 
 const repository = tempRepository({ big: { '1': bigLoad(40) } })
 afterAll(() => repository.dispose())

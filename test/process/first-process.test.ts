@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process'
 import { afterAll, describe, expect, it } from 'vitest'
-import { endlessTrips, loop } from '../fixtures/graphs.js'
-import { abortMarks, type ChildResult, fixturePath, runChild, tries } from '../fixtures/process/run-child.js'
-import { tempRepository } from '../fixtures/temp-repository.js'
+import { endlessTrips, loop } from '../../models/synthetic/graphs.js'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
+import { abortMarks, type ChildResult, fixturePath, runChild, tries } from '../support/run-child.js'
 
 /** Makes what it runs the first process of a pid namespace, as in a container. */
 const within = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child']

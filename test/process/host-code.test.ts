@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest'
-import { constantAnswer } from '../fixtures/graphs.js'
-import { messageOf, runChild } from '../fixtures/process/run-child.js'
-import { tempRepository } from '../fixtures/temp-repository.js'
+import { constantAnswer } from '../../models/synthetic/graphs.js'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
+import { messageOf, runChild } from '../support/run-child.js'
 
 const repository = tempRepository({ answer: { '1': constantAnswer(1) } })
 afterAll(() => repository.dispose())

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { messageOf, runChild } from '../fixtures/process/run-child.js'
+import { messageOf, runChild } from '../support/run-child.js'
 
 const module = new URL('../../dist/src/memory/gc-ballast.js', import.meta.url).href
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import * as graphs from '../fixtures/graphs.js'
-import { fixturePath, messageOf, runChild } from '../fixtures/process/run-child.js'
-import { tempRepository } from '../fixtures/temp-repository.js'
+import * as graphs from '../../models/synthetic/graphs.js'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
+import { fixturePath, messageOf, runChild } from '../support/run-child.js'
 
 const MEGABYTES = 48
 const WEIGHTS = MEGABYTES * 2 ** 20

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, describe, expect, it } from 'vitest'
-import { loop, tripsPerMs } from '../fixtures/graphs.js'
-import { messageOf, startChild } from '../fixtures/process/run-child.js'
-import { tempRepository } from '../fixtures/temp-repository.js'
+import { loop, tripsPerMs } from '../../models/synthetic/graphs.js'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
+import { messageOf, startChild } from '../support/run-child.js'
 
 const repository = tempRepository({ loop: { '1': loop() } })
 afterAll(() => repository.dispose())

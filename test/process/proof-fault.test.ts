@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest'
-import { integerQuotient } from '../fixtures/fault-graphs.js'
-import { messageOf, runChild } from '../fixtures/process/run-child.js'
-import { tempFolder } from '../fixtures/temp-folder.js'
-import { tempRepository } from '../fixtures/temp-repository.js'
+import { integerQuotient } from '../../models/synthetic/fault-graphs.js'
+import { tempFolder } from '../../models/synthetic/temp-folder.js'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
+import { messageOf, runChild } from '../support/run-child.js'
 
 // The smallest integer, which is divided by 1 in requests, and by -1 in rows that a proof makes up.
 const OVERFLOW = 3e9

@@ -1,8 +1,8 @@
 import { afterAll, describe, expect, it } from 'vitest'
-import { constantAnswer } from '../fixtures/graphs.js'
-import { fixturePath, messageOf, runChild, runProgram } from '../fixtures/process/run-child.js'
-import { tempFolder } from '../fixtures/temp-folder.js'
-import { tempRepository } from '../fixtures/temp-repository.js'
+import { constantAnswer } from '../../models/synthetic/graphs.js'
+import { tempFolder } from '../../models/synthetic/temp-folder.js'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
+import { fixturePath, messageOf, runChild, runProgram } from '../support/run-child.js'
 
 const models = tempRepository({
   m: { '1': constantAnswer(1), '2': constantAnswer(2), '3': constantAnswer(3) },

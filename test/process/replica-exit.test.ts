@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { fixturePath, messageOf, runChild, tries } from '../fixtures/process/run-child.js'
+import { fixturePath, messageOf, runChild, tries } from '../support/run-child.js'
 
 const crashBudget = 4
 

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { afterAll, describe, expect, it } from 'vitest'
-import { messageOf, startChild } from '../fixtures/process/run-child.js'
-import { testServer } from '../fixtures/servers.js'
+import { messageOf, startChild } from '../support/run-child.js'
+import { testServer } from '../support/servers.js'
 
 const postgres = testServer('postgres')
 const redis = testServer('redis')

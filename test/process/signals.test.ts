@@ -1,14 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest'
-import { loop, tripsPerMs } from '../fixtures/graphs.js'
-import {
-  abortMarks,
-  type ChildResult,
-  messageOf,
-  runChild,
-  startChild,
-  tries,
-} from '../fixtures/process/run-child.js'
-import { tempRepository } from '../fixtures/temp-repository.js'
+import { loop, tripsPerMs } from '../../models/synthetic/graphs.js'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
+import { abortMarks, type ChildResult, messageOf, runChild, startChild, tries } from '../support/run-child.js'
 
 const repository = tempRepository({ loop: { '1': loop() } })
 afterAll(() => repository.dispose())

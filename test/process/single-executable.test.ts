@@ -3,9 +3,9 @@ import { chmodSync, constants, copyFileSync, mkdirSync, readFileSync, writeFileS
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { constantAnswer } from '../fixtures/graphs.js'
-import { fixturePath, messageOf, runProgram } from '../fixtures/process/run-child.js'
-import { tempFolder } from '../fixtures/temp-folder.js'
+import { constantAnswer } from '../../models/synthetic/graphs.js'
+import { tempFolder } from '../../models/synthetic/temp-folder.js'
+import { fixturePath, messageOf, runProgram } from '../support/run-child.js'
 
 /** The mark that Node's documentation of single executable applications names. */
 const SENTINEL = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2'

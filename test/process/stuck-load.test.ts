@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type ChildResult, messageOf, runChild, tries } from '../fixtures/process/run-child.js'
+import { type ChildResult, messageOf, runChild, tries } from '../support/run-child.js'
 
 const exitWaitMs = 500
 const repeats = { repeats: tries - 1 }

@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, it } from 'vitest'
-import { endlessTrips, loop } from '../fixtures/graphs.js'
+import { endlessTrips, loop } from '../../models/synthetic/graphs.js'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
 import {
   abortMarks,
   type ChildResult,
@@ -7,8 +8,7 @@ import {
   messageOf,
   runChild,
   tries,
-} from '../fixtures/process/run-child.js'
-import { tempRepository } from '../fixtures/temp-repository.js'
+} from '../support/run-child.js'
 
 const repository = tempRepository({ loop: { '1': loop() } })
 afterAll(() => repository.dispose())

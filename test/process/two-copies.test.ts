@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest'
-import { constantAnswer } from '../fixtures/graphs.js'
-import { type ChildResult, messageOf, runChild } from '../fixtures/process/run-child.js'
-import { tempFolder } from '../fixtures/temp-folder.js'
-import { tempRepository } from '../fixtures/temp-repository.js'
+import { constantAnswer } from '../../models/synthetic/graphs.js'
+import { tempFolder } from '../../models/synthetic/temp-folder.js'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
+import { type ChildResult, messageOf, runChild } from '../support/run-child.js'
 
 interface Serving {
   readonly y: number

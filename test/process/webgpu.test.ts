@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { mlp } from '../fixtures/graphs.js'
-import { type ChildResult, messageOf, runChild, tries } from '../fixtures/process/run-child.js'
-import { type SoftwareGpu, softwareGpu, whyNoSoftwareGpu } from '../fixtures/software-gpu.js'
-import { tempRepository } from '../fixtures/temp-repository.js'
+import { mlp } from '../../models/synthetic/graphs.js'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
+import { type ChildResult, messageOf, runChild, tries } from '../support/run-child.js'
+import { type SoftwareGpu, softwareGpu, whyNoSoftwareGpu } from '../support/software-gpu.js'
 
 const missing = whyNoSoftwareGpu()
 const repository = tempRepository({ mlp: { '1': mlp() } })

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { LIFECYCLE_STATES, type LifecycleState, TRANSITIONS } from '../../src/lifecycle/state-machine.js'
 import { ResourceLifecycleManager } from '../../src/resources/resource-manager.js'
-import { quietManager, recordingLogger, watch } from '../unit/lifecycle/kit.js'
+import { quietManager, recordingLogger, watch } from '../support/lifecycle-harness.js'
 
 beforeEach(() => vi.useFakeTimers())
 afterEach(() => vi.useRealTimers())

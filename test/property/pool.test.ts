@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { ERROR_TABLE } from '../../src/errors/errors.js'
-import { type Asked, disagreement, follow, PoolKit, turn } from '../unit/pools/pool-kit.js'
+import { type Asked, disagreement, follow, PoolKit, turn } from '../support/pool-harness.js'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())

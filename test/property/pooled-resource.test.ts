@@ -3,9 +3,9 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { PooledResource } from '../../src/resources/pooled/pooled-resource.js'
 import { pooledResourceType } from '../../src/resources/pooled/pooled-resource-type.js'
 import { ResourceLifecycleManager } from '../../src/resources/resource-manager.js'
-import { listLogger } from '../fixtures/test-logger.js'
-import { follow } from '../unit/pools/pool-kit.js'
-import { Deferred } from '../unit/resources/resource-kit.js'
+import { follow } from '../support/pool-harness.js'
+import { Deferred } from '../support/resource-harness.js'
+import { listLogger } from '../support/test-logger.js'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())

@@ -3,9 +3,9 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { ERROR_TABLE } from '../../src/errors/errors.js'
 import { LIFECYCLE_STATES, type LifecycleState, TRANSITIONS } from '../../src/lifecycle/state-machine.js'
 import { ResourceLifecycleManager } from '../../src/resources/resource-manager.js'
-import { listLogger } from '../fixtures/test-logger.js'
-import { follow, turn } from '../unit/pools/pool-kit.js'
-import { Deferred } from '../unit/resources/resource-kit.js'
+import { follow, turn } from '../support/pool-harness.js'
+import { Deferred } from '../support/resource-harness.js'
+import { listLogger } from '../support/test-logger.js'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())

@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events'
 import { ERROR_TABLE } from '../../src/errors/errors.js'
 import type { Runtime } from '../../src/runtime.js'
-import { yOf } from '../fixtures/fake-host.js'
+import { yOf } from '../support/fake-host.js'
 import { type Conditions, POOL_STRIDE } from './conditions.js'
 import type { ActionOf, Settings } from './program.js'
 import type { SimulatedClock } from './simulated-clock.js'

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { LockOrder } from '../fixtures/lock-order.js'
+import { LockOrder } from '../support/rules/lock-order.js'
 import { programs } from './arbitraries.js'
 import type { Program } from './program.js'
 import { simulate } from './simulate.js'

@@ -2,9 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { SHAPES } from '../../src/platform/process-wide.js'
-import { checkReach, checkState, unusedExceptions } from '../fixtures/edge-rules.js'
-import { checkImports, findCycles, type ImportMap, reachedFrom } from '../fixtures/import-rules.js'
-import { type ImportKind, importsOf } from '../fixtures/import-scanner.js'
+import { checkReach, checkState, unusedExceptions } from '../support/rules/edge-rules.js'
+import { checkImports, findCycles, type ImportMap, reachedFrom } from '../support/rules/import-rules.js'
+import { type ImportKind, importsOf } from '../support/rules/import-scanner.js'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const maxLines = 320
@@ -147,7 +147,7 @@ describe('the checker', () => {
 
   it('refuses a file that has no row, and an import of what is not there', () => {
     expect(problems(made({ 'src/utils.ts': [] }))).toEqual(['src/utils.ts has no row in the table'])
-    const gone = made({ 'src/runtime.ts': ['./gone.js', '../test/fixtures/graphs.js'] })
+    const gone = made({ 'src/runtime.ts': ['./gone.js', '../test/support/graphs.js'] })
     expect(problems(gone)).toHaveLength(2)
   })
 

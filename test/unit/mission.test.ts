@@ -6,7 +6,7 @@ import { LifecycleManager } from '../../src/lifecycle/lifecycle-manager.js'
 import { LIFECYCLE_STATES } from '../../src/lifecycle/state-machine.js'
 import { ModelLifecycleManager } from '../../src/models/model-manager.js'
 import { ResourceLifecycleManager } from '../../src/resources/resource-manager.js'
-import { codeOf, sectionOf, tableOf } from '../fixtures/markdown.js'
+import { codeOf, sectionOf, tableOf } from '../support/markdown.js'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const read = (file: string): string => readFileSync(`${root}${file}`, 'utf8')
@@ -25,9 +25,7 @@ const here: ReadonlySet<string> = new Set([
 describe('the names of the Python design', () => {
   it('all have their row in the README, in its order, and nothing else has one', () => {
     const documented = rows.map((row) => codeOf(row.there))
-    expect([...documented].sort()).toEqual(
-      [...namesOf(read('test/fixtures/data/tbcoin-engine-ml.md'))].sort(),
-    )
+    expect([...documented].sort()).toEqual([...namesOf(read('models/data/tbcoin-engine-ml.md'))].sort())
     expect(new Set(documented).size).toBe(documented.length)
   })
 

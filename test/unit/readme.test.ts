@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
 import {
   cleanupSchema,
   hotSwapSchema,
@@ -27,8 +28,7 @@ import { TENSOR_TYPES } from '../../src/tensors/tensor.js'
 import { benchScopes, chartFile, chartOf, readPublished } from '../../tools/bench-table.js'
 import { rowsOf } from '../../tools/option-table.js'
 import { PAGES, withGeneratedParts } from '../../tools/readme.js'
-import { arrowsOf, codeBlocks, codeOf, sectionOf, tableOf } from '../fixtures/markdown.js'
-import { tempRepository } from '../fixtures/temp-repository.js'
+import { arrowsOf, codeBlocks, codeOf, sectionOf, tableOf } from '../support/markdown.js'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const readme = readFileSync(`${root}README.md`, 'utf8')

@@ -19,5 +19,5 @@ export type HoldLock = <R, T>(
   work: () => Promise<T>,
 ) => Promise<R>
 
-/** Takes the lock; tests have it checked against the order as well, see `test/fixtures/lock-order.ts`. */
+/** Takes the lock; tests have it checked against the order as well, see `test/support/rules/lock-order.ts`. */
 export const holdLock: HoldLock = (_lock, take, work) => take(work)

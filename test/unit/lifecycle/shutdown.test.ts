@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { deferred, movesOf, quietManager, watch } from './kit.js'
+import { deferred, movesOf, quietManager, watch } from '../../support/lifecycle-harness.js'
 
 beforeEach(() => vi.useFakeTimers())
 afterEach(() => vi.useRealTimers())

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { errors } from '../../../src/errors/errors.js'
-import { deferred, movesOf, quietManager, recordingLogger, watch } from './kit.js'
+import { deferred, movesOf, quietManager, recordingLogger, watch } from '../../support/lifecycle-harness.js'
 
 beforeEach(() => vi.useFakeTimers())
 afterEach(() => vi.useRealTimers())

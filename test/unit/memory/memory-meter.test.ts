@@ -1,6 +1,6 @@
 import { afterEach, expect, it, vi } from 'vitest'
 import { MemoryMeter } from '../../../src/memory/memory-meter.js'
-import { FakeClock } from '../../fixtures/fake-clock.js'
+import { FakeClock } from '../../support/fake-clock.js'
 
 vi.mock('node:fs/promises', async (importActual) => ({
   ...(await importActual<typeof import('node:fs/promises')>()),

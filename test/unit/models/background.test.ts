@@ -2,11 +2,11 @@ import { fileURLToPath } from 'node:url'
 import { expect, it, vi } from 'vitest'
 import { Allocator } from '../../../src/memory/allocator.js'
 import { createRuntime } from '../../../src/runtime.js'
-import type { FakeTask } from '../../fixtures/fake-host.js'
-import { type Line, listLogger } from '../../fixtures/test-logger.js'
+import type { FakeTask } from '../../support/fake-host.js'
+import { type Line, listLogger } from '../../support/test-logger.js'
 
 vi.mock('../../../src/hosts/piscina-host.js', async () => {
-  const { FakeHost } = await import('../../fixtures/fake-host.js')
+  const { FakeHost } = await import('../../support/fake-host.js')
   return {
     PiscinaHost: class extends FakeHost {
       constructor() {

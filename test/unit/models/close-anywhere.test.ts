@@ -2,12 +2,12 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { createRuntime, type Runtime, type RuntimeOptions } from '../../../src/runtime.js'
 import type { Signature, TensorSpec } from '../../../src/tensors/tensor.js'
-import type { FakeHost, FakeTask } from '../../fixtures/fake-host.js'
+import type { FakeHost, FakeTask } from '../../support/fake-host.js'
 
 const threads = vi.hoisted(() => ({ hosts: [] as unknown[] }))
 
 vi.mock('../../../src/hosts/piscina-host.js', async () => {
-  const { FakeHost } = await import('../../fixtures/fake-host.js')
+  const { FakeHost } = await import('../../support/fake-host.js')
   return {
     PiscinaHost: class extends FakeHost {
       constructor() {

@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { UnsendableTask } from '../../../src/hosts/replica-host.js'
 import { systemClock } from '../../../src/platform/clock.js'
 import { RunRequest } from '../../../src/pools/queue/run-request.js'
-import type { FakeHost } from '../../fixtures/fake-host.js'
-import { Asked, PoolKit, turn } from './pool-kit.js'
+import type { FakeHost } from '../../support/fake-host.js'
+import { Asked, PoolKit, turn } from '../../support/pool-harness.js'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import type { PoolSettings } from '../../../src/pools/settings/pool-settings.js'
-import { PoolKit, turn } from './pool-kit.js'
+import { PoolKit, turn } from '../../support/pool-harness.js'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())

@@ -6,9 +6,9 @@ import type { TrackedRequest } from '../../../src/pools/queue/run-request.js'
 import { RunRequest } from '../../../src/pools/queue/run-request.js'
 import { encodeError } from '../../../src/protocol/error-codec.js'
 import type { RunTask } from '../../../src/protocol/replica/replica-task.js'
-import type { FakeTask } from '../../fixtures/fake-host.js'
-import { xsOf } from '../../fixtures/fake-host.js'
-import { Asked, PoolKit, turn } from './pool-kit.js'
+import type { FakeTask } from '../../support/fake-host.js'
+import { xsOf } from '../../support/fake-host.js'
+import { Asked, PoolKit, turn } from '../../support/pool-harness.js'
 
 const boom = (): never => {
   throw new Error('injected')

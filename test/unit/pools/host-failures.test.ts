@@ -3,8 +3,8 @@ import { batchingOptionsSchema } from '../../../src/config/batching-options.js'
 import { errors } from '../../../src/errors/errors.js'
 import { UnsendableTask } from '../../../src/hosts/replica-host.js'
 import type { Signature, TensorSpec } from '../../../src/tensors/tensor.js'
-import type { FakeHost } from '../../fixtures/fake-host.js'
-import { follow, PoolKit, source, turn } from './pool-kit.js'
+import type { FakeHost } from '../../support/fake-host.js'
+import { follow, PoolKit, source, turn } from '../../support/pool-harness.js'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { FakeHost } from '../../fixtures/fake-host.js'
-import { follow, PoolKit, source } from './pool-kit.js'
+import type { FakeHost } from '../../support/fake-host.js'
+import { follow, PoolKit, source } from '../../support/pool-harness.js'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())

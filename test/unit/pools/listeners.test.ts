@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { ERROR_TABLE } from '../../../src/errors/errors.js'
-import { type Asked, disagreement, follow, PoolKit, turn } from './pool-kit.js'
+import { type Asked, disagreement, follow, PoolKit, turn } from '../../support/pool-harness.js'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { errors } from '../../../src/errors/errors.js'
 import { FAILED_START_MS } from '../../../src/pools/replicas/replica-set.js'
-import { PoolKit, turn } from './pool-kit.js'
+import { PoolKit, turn } from '../../support/pool-harness.js'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())

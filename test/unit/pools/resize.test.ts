@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { errors } from '../../../src/errors/errors.js'
 import type { Tensor } from '../../../src/tensors/tensor.js'
-import type { FakeHost } from '../../fixtures/fake-host.js'
-import { follow, PoolKit, source, turn } from './pool-kit.js'
+import type { FakeHost } from '../../support/fake-host.js'
+import { follow, PoolKit, source, turn } from '../../support/pool-harness.js'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())

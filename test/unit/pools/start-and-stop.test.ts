@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { errors } from '../../../src/errors/errors.js'
 import { FAILED_START_MS } from '../../../src/pools/replicas/replica-set.js'
 import type { PoolSource, WarmUp } from '../../../src/pools/settings/pool-settings.js'
-import { fakeSignature, yOf } from '../../fixtures/fake-host.js'
-import { follow, PoolKit, source, turn } from './pool-kit.js'
+import { fakeSignature, yOf } from '../../support/fake-host.js'
+import { follow, PoolKit, source, turn } from '../../support/pool-harness.js'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())

@@ -3,7 +3,7 @@ import { batchingOptionsSchema } from '../../../src/config/batching-options.js'
 import type { PoolSource } from '../../../src/pools/settings/pool-settings.js'
 import type { SideDone } from '../../../src/protocol/replica/replica-replies.js'
 import type { Signature, TensorSpec } from '../../../src/tensors/tensor.js'
-import { follow, PoolKit, source, turn } from './pool-kit.js'
+import { follow, PoolKit, source, turn } from '../../support/pool-harness.js'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())

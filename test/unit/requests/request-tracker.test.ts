@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { errors } from '../../../src/errors/errors.js'
 import { RequestTracker } from '../../../src/requests/request-tracker.js'
-import { type Line, listLogger } from '../../fixtures/test-logger.js'
+import { type Line, listLogger } from '../../support/test-logger.js'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())

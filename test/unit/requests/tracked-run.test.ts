@@ -3,9 +3,9 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { systemClock } from '../../../src/platform/clock.js'
 import { RunRequest } from '../../../src/pools/queue/run-request.js'
 import { RequestTracker } from '../../../src/requests/request-tracker.js'
-import { collectGarbage } from '../../fixtures/collect-garbage.js'
-import { fakeOutputs } from '../../fixtures/fake-host.js'
-import { PoolKit } from '../pools/pool-kit.js'
+import { collectGarbage } from '../../support/collect-garbage.js'
+import { fakeOutputs } from '../../support/fake-host.js'
+import { PoolKit } from '../../support/pool-harness.js'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { follow, turn } from '../pools/pool-kit.js'
-import { Deferred, ResourceKit } from './resource-kit.js'
+import { follow, turn } from '../../support/pool-harness.js'
+import { Deferred, ResourceKit } from '../../support/resource-harness.js'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())

@@ -3,8 +3,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { errors } from '../../../src/errors/errors.js'
 import { ResourceLifecycleManager } from '../../../src/resources/resource-manager.js'
 import type { InitializeResourceOptions } from '../../../src/resources/resource-options.js'
-import { follow, turn } from '../pools/pool-kit.js'
-import { Deferred, ResourceKit } from './resource-kit.js'
+import { follow, turn } from '../../support/pool-harness.js'
+import { Deferred, ResourceKit } from '../../support/resource-harness.js'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())

@@ -2,11 +2,11 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { systemClock } from '../../../src/platform/clock.js'
 import { ResourceLifecycleManager } from '../../../src/resources/resource-manager.js'
 import { retry, retryDelayMs } from '../../../src/resources/retry.js'
-import { FakeClock } from '../../fixtures/fake-clock.js'
-import { seededRandom } from '../../fixtures/seeded-random.js'
-import { listLogger } from '../../fixtures/test-logger.js'
-import { follow, turn } from '../pools/pool-kit.js'
-import { Deferred, ResourceKit } from './resource-kit.js'
+import { FakeClock } from '../../support/fake-clock.js'
+import { follow, turn } from '../../support/pool-harness.js'
+import { Deferred, ResourceKit } from '../../support/resource-harness.js'
+import { seededRandom } from '../../support/seeded-random.js'
+import { listLogger } from '../../support/test-logger.js'
 
 const policy = { attempts: 4, minDelayMs: 100, maxDelayMs: 350, factor: 2 }
 

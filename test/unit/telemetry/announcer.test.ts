@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { systemClock } from '../../../src/platform/clock.js'
 import { Announcer } from '../../../src/telemetry/announcer.js'
-import { type Line, listLogger } from '../../fixtures/test-logger.js'
+import { type Line, listLogger } from '../../support/test-logger.js'
 
 interface Events {
   moved: [to: string]

@@ -1,6 +1,6 @@
 import { expect, it, vi } from 'vitest'
 import { inBackground } from '../../../src/telemetry/in-background.js'
-import { type Line, listLogger } from '../../fixtures/test-logger.js'
+import { type Line, listLogger } from '../../support/test-logger.js'
 
 const mistake = new Error('a mistake')
 

@@ -2,7 +2,7 @@ import { pino } from 'pino'
 import { describe, expect, it } from 'vitest'
 import type { Logger } from '../../../src/telemetry/logger.js'
 import { LEVELS, safeLogger } from '../../../src/telemetry/safe-logger.js'
-import { type Line, listLogger } from '../../fixtures/test-logger.js'
+import { type Line, listLogger } from '../../support/test-logger.js'
 
 const failing = (): never => {
   throw new Error('ENOSPC')

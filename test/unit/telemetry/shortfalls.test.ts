@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Shortfalls } from '../../../src/telemetry/shortfalls.js'
-import { type Line, listLogger } from '../../fixtures/test-logger.js'
+import { type Line, listLogger } from '../../support/test-logger.js'
 
 describe('what cannot be done here', () => {
   const lines: Line[] = []

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { signatureProblems } from '../../../src/tensors/same-signature.js'
 import type { TensorSpec } from '../../../src/tensors/tensor.js'
-import { spec } from './signatures.js'
+import { spec } from '../../support/signatures.js'
 
 const io = (inputs: TensorSpec[], outputs: TensorSpec[]) => ({ inputs, outputs })
 const from = io([spec('x', 'float32', '', 3), spec('sr', 'int64')], [spec('y', 'float32', '')])

@@ -1,0 +1,198 @@
+import { fileURLToPath } from 'node:url'
+import {
+  createRuntime,
+  type errors,
+  isRuntimeError,
+  type LoadModelOptions,
+  type ModelHandle,
+  type Outputs,
+  type PredictOptions,
+  type Runtime,
+  type RuntimeOptions,
+  type Transition,
+} from 'tbcoin-engine'
+import { expect } from 'vitest'
+import type { Gate, Place } from './load-gate.js'
+
+/** A runtime with one replica a version that says nothing. */
+export function quietRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
+  return createRuntime({ logLevel: 'silent', replicas: 1, ...options })
+}
+
+export const gatedLoader: URL = new URL('./loaders/gated-loader.mjs', import.meta.url)
+
+/** What the gated loader is told; see there. */
+export interface GatedOptions {
+  readonly gate?: Gate
+  readonly hold?: readonly Place[]
+  readonly offset?: number
+  readonly load?: 'throw' | 'exit'
+  readonly extraInput?: string
+  readonly name?: string
+}
+
+export type GatedConfig = NonNullable<LoadModelOptions['config']>
+
+/** The options that make a version of the gated loader, for `loadModel` and `hotSwapModel`. */
+export function gated(
+  { gate, name = 'gated', ...rest }: GatedOptions = {},
+  config: GatedConfig = {},
+): { name: string; modelType: string; source: string; config: GatedConfig } {
+  return {
+    name,
+    modelType: 'gated',
+    // The loader reads no file, but a source has to be there.
+    source: fileURLToPath(gatedLoader),
+    config: { ...config, loaderOptions: { ...rest, gate: gate?.memory } },
+  }
+}
+
+/** Loads a version; resolves when all its replicas serve. */
+export async function loadGated(
+  runtime: Runtime,
+  version: string,
+  options: GatedOptions = {},
+  config: GatedConfig = {},
+): Promise<ModelHandle> {
+  runtime.models.registerModelLoader('gated', gatedLoader)
+  const handle = await runtime.models.loadModel({ ...gated(options, config), version })
+  await allServing(handle)
+  return handle
+}
+
+/** Resolves when all replicas of a version serve, of which a load awaits only the first. */
+export async function allServing(handle: ModelHandle): Promise<void> {
+  for (;;) {
+    const { pool } = handle.stats()
+    if (pool === undefined || pool.idle + pool.busy >= pool.wanted) return
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+/** One request to the gated model; `action` is what its thread does on the way. */
+export async function ask(
+  runtime: Runtime,
+  x: number,
+  action = '',
+  options?: PredictOptions,
+  name = 'gated',
+): Promise<number> {
+  return yOf(await runtime.predict(name, { x, do: action }, options))
+}
+
+export function yOf(outputs: Outputs): number {
+  return Number(outputs.y?.data[0])
+}
+
+/** The error a promise rejects with; fails the test if it does not. */
+export async function errorOf(promise: Promise<unknown>): Promise<Error & { code?: string }> {
+  const outcome = await promise.then(
+    (value) => ({ value }),
+    (error) => ({ error }),
+  )
+  if ('error' in outcome) return outcome.error
+  throw new Error(`resolved: ${JSON.stringify(outcome.value)}`)
+}
+
+export async function codeOf(promise: Promise<unknown>): Promise<string | undefined> {
+  return (await errorOf(promise)).code
+}
+
+/** All moves of versions, as `gated@1 ready>starting`. */
+export function movesOf(runtime: Runtime): string[] {
+  const moves: string[] = []
+  runtime.on('transition', ({ component, from, to }) => {
+    moves.push(`${component.replace('model ', '')} ${from}>${to}`)
+  })
+  return moves
+}
+
+/** Resolves at the next move that fits; at once for a version that is there already, see `inState`. */
+export function nextMove(runtime: Runtime, fits: (move: Transition) => boolean): Promise<Transition> {
+  return new Promise((resolve) => {
+    const listen = (move: Transition): void => {
+      if (!fits(move)) return
+      runtime.off('transition', listen)
+      resolve(move)
+    }
+    runtime.on('transition', listen)
+  })
+}
+
+export function stateOf(runtime: Runtime, name: string, version: string): string | undefined {
+  return runtime.models.getModel(name, version)?.state
+}
+
+export async function inState(runtime: Runtime, name: string, version: string, state: string): Promise<void> {
+  if (stateOf(runtime, name, version) === state) return
+  await nextMove(runtime, (move) => move.component === `model ${name}@${version}` && move.to === state)
+}
+
+/** Lets everything happen that waits for no thread and no timer. */
+export async function settle(rounds = 20): Promise<void> {
+  for (let i = 0; i < rounds; i += 1) await new Promise((resolve) => setImmediate(resolve))
+}
+
+/** Concurrent callers whose books must balance: submitted = answered + rejected with a known code. */
+export class Callers {
+  submitted = 0
+  answered = 0
+  readonly rejected = new Map<string, number>()
+  readonly answeredBy = new Map<string, number>()
+  readonly wrong: string[] = []
+  #isOver = false
+  #work: Promise<void>[] = []
+
+  constructor(
+    readonly runtime: Runtime,
+    readonly name: string,
+    /** What is added to `x` by each version. */
+    readonly offsets: Readonly<Record<string, number>>,
+  ) {}
+
+  /** One request: the version that is active now has to answer it. */
+  async call(x: number): Promise<void> {
+    const admitted = this.runtime.models.getModel(this.name)?.version ?? 'none'
+    this.submitted += 1
+    try {
+      const y = yOf(await this.runtime.predict(this.name, { x: Float32Array.of(x) }))
+      this.answered += 1
+      this.answeredBy.set(admitted, (this.answeredBy.get(admitted) ?? 0) + 1)
+      const expected = x + (this.offsets[admitted] ?? Number.NaN)
+      if (y !== expected) this.wrong.push(`${x} admitted by ${admitted}: ${y} and not ${expected}`)
+    } catch (error) {
+      const code = isRuntimeError(error) ? error.code : `unknown: ${String(error)}`
+      this.rejected.set(code, (this.rejected.get(code) ?? 0) + 1)
+      // Some rejections take no time; a caller that repeats them at once would starve everything.
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+
+  start(concurrency: number): void {
+    const loop = async (): Promise<void> => {
+      for (let x = 0; !this.#isOver; x = (x + 1) % 1000) await this.call(x)
+    }
+    this.#work = Array.from({ length: concurrency }, loop)
+  }
+
+  /** Resolves when that many more have been answered or rejected. */
+  async more(count: number): Promise<void> {
+    const target = this.settled + count
+    while (this.settled < target) await new Promise((resolve) => setImmediate(resolve))
+  }
+
+  get settled(): number {
+    return this.answered + [...this.rejected.values()].reduce((sum, count) => sum + count, 0)
+  }
+
+  /** Ends the callers and checks the books. */
+  async finish(...known: (keyof typeof errors)[]): Promise<void> {
+    this.#isOver = true
+    await Promise.all(this.#work)
+    expect(this.wrong).toEqual([])
+    expect(this.settled).toBe(this.submitted)
+    expect([...this.rejected.keys()].filter((code) => !known.includes(code as keyof typeof errors))).toEqual(
+      [],
+    )
+  }
+}

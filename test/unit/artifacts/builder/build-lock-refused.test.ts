@@ -1,0 +1,33 @@
+import type * as net from 'node:net'
+import { expect, it, vi } from 'vitest'
+import { whileLocked } from '../../../../src/artifacts/builder/build-lock.js'
+import { systemClock } from '../../../../src/platform/clock.js'
+
+const refusals: string[] = []
+
+/** Connections fail for the reasons above, one each. */
+vi.mock('node:net', async (original) => {
+  const real = await original<typeof net>()
+  const connect = (): net.Socket =>
+    new real.Socket().destroy(Object.assign(new Error('refused'), { code: refusals.shift() }))
+  return { ...real, connect }
+})
+
+it.runIf(process.platform !== 'darwin')('a lock that cannot be waited for is not waited for', async () => {
+  const { signal } = new AbortController()
+  const name = `test ${process.pid} ${Math.random()}`
+  let end = (): void => undefined
+  const first = whileLocked(
+    systemClock,
+    name,
+    60_000,
+    signal,
+    () => new Promise<void>((resolve) => (end = resolve)),
+  )
+  // The first two may mean that the process has just stopped; the third means that there are no descriptors.
+  refusals.push('ECONNREFUSED', 'ENOENT', 'EMFILE', 'never asked for')
+  expect(await whileLocked(systemClock, name, 60_000, signal, async () => 'done')).toBe('done')
+  expect(refusals).toEqual(['never asked for'])
+  end()
+  await first
+})

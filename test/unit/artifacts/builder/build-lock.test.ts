@@ -1,0 +1,58 @@
+import { getEventListeners } from 'node:events'
+import { expect, it } from 'vitest'
+import { whileLocked } from '../../../../src/artifacts/builder/build-lock.js'
+import { systemClock } from '../../../../src/platform/clock.js'
+
+const open = new AbortController().signal
+
+const name = (): string => `test ${process.pid} ${Math.random()}`
+
+it.runIf(process.platform !== 'darwin')('what is done under one name is done one after another', async () => {
+  const all = Array.from({ length: 12 }, (_, index) => index)
+  const lock = name()
+  let inside = 0
+  let most = 0
+  const done: number[] = []
+  const work = async (index: number): Promise<void> => {
+    inside += 1
+    most = Math.max(most, inside)
+    await new Promise((resolve) => setImmediate(resolve))
+    inside -= 1
+    done.push(index)
+  }
+  await Promise.all(all.map((index) => whileLocked(systemClock, lock, 60_000, open, () => work(index))))
+  expect(most).toBe(1)
+  expect(done.sort((a, b) => a - b)).toEqual(all)
+  expect(getEventListeners(open, 'abort')).toEqual([])
+})
+
+it('what fails lets the next one in', async () => {
+  const lock = name()
+  const failing = whileLocked(systemClock, lock, 60_000, open, async () => {
+    throw new Error('no')
+  })
+  await expect(failing).rejects.toThrow('no')
+  expect(await whileLocked(systemClock, lock, 60_000, open, async () => 'yes')).toBe('yes')
+})
+
+it('nobody waits for longer than he wants to', async () => {
+  const lock = name()
+  let end = (): void => undefined
+  const first = whileLocked(
+    systemClock,
+    lock,
+    60_000,
+    open,
+    () =>
+      new Promise<void>((resolve) => {
+        end = resolve
+      }),
+  )
+  expect(await whileLocked(systemClock, lock, 1, open, async () => 'done')).toBe('done')
+  const aborted = new AbortController()
+  const second = whileLocked(systemClock, lock, 60_000, aborted.signal, async () => 'aborted')
+  aborted.abort()
+  expect(await second).toBe('aborted')
+  end()
+  await first
+})

@@ -1,0 +1,91 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { ArtifactTrial } from '../../../../src/models/loading/sample-collector.js'
+import { systemClock } from '../../../../src/platform/clock.js'
+import { RunRequest } from '../../../../src/pools/queue/run-request.js'
+import type { Tensor } from '../../../../src/tensors/tensor.js'
+
+type Samples = readonly (readonly Tensor[])[]
+
+function request(value: number, length = 1): RunRequest {
+  const made = new RunRequest(systemClock, 'm', '1', {})
+  made.inputs = [{ type: 'float32', dims: [length], data: new Float32Array(length).fill(value) }]
+  made.promise.catch(() => undefined)
+  return made
+}
+
+function begin(): { trial: ArtifactTrial; told: number[][] } {
+  const told: number[][] = []
+  const trial = new ArtifactTrial(systemClock, (samples: Samples) => {
+    told.push(samples.map(([input]) => input?.data[0] as number))
+  })
+  return { trial, told }
+}
+
+const settled = (): Promise<unknown> => vi.advanceTimersByTimeAsync(0)
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+describe('the inputs an artifact is proven with', () => {
+  it('are the first three that were answered, as they were when they were asked', async () => {
+    const { trial, told } = begin()
+    const requests = [1, 2, 3, 4].map((value) => request(value))
+    for (const each of requests) trial.offer(each)
+    for (const { inputs } of requests) {
+      const [input] = inputs as [Tensor<'float32'>]
+      input.data.fill(9)
+    }
+    for (const each of requests) each.resolve({})
+    await settled()
+    expect(told).toEqual([[1, 2, 3]])
+  })
+
+  it('are fewer if no more are answered within a second', async () => {
+    const { trial, told } = begin()
+    const first = request(1)
+    trial.offer(first)
+    await vi.advanceTimersByTimeAsync(5_000)
+    expect(told).toEqual([])
+    first.resolve({})
+    await vi.advanceTimersByTimeAsync(999)
+    expect(told).toEqual([])
+    await vi.advanceTimersByTimeAsync(1)
+    expect(told).toEqual([[1]])
+  })
+
+  it('are none that failed', async () => {
+    const { trial, told } = begin()
+    const bad = [1, 2, 3].map((value) => request(value))
+    for (const each of bad) trial.offer(each)
+    for (const each of bad) each.reject(new Error('no valid input'))
+    await vi.advanceTimersByTimeAsync(5_000)
+    const good = [4, 5, 6].map((value) => request(value))
+    for (const each of good) trial.offer(each)
+    for (const each of good) each.resolve({})
+    await settled()
+    expect(told).toEqual([[4, 5, 6]])
+  })
+
+  it('are none that are too large to keep', async () => {
+    const { trial, told } = begin()
+    const large = request(1, 9 * 2 ** 20)
+    trial.offer(large)
+    const small = request(2)
+    trial.offer(small)
+    large.resolve({})
+    small.resolve({})
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(told).toEqual([[2]])
+  })
+
+  it('are not asked for any more once the version is stopped', async () => {
+    const { trial, told } = begin()
+    const first = request(1)
+    trial.offer(first)
+    first.resolve({})
+    await settled()
+    trial.cancel()
+    await vi.advanceTimersByTimeAsync(5_000)
+    expect(told).toEqual([])
+  })
+})

@@ -1,0 +1,164 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { LIFECYCLE_STATES } from '../../../../src/lifecycle/state-machine.js'
+import {
+  nextSwapAction,
+  nextSwapUndo,
+  type SwapSnapshot,
+  type SwapStep,
+  type SwapUndo,
+} from '../../../../src/models/rollout/plan-swap.js'
+
+/** The snapshot of a swap from 1 to 2 that was not begun. */
+const begin: SwapSnapshot = {
+  isClosing: false,
+  isSuperseded: false,
+  newVersion: '2',
+  expected: undefined,
+  active: '1',
+  isReload: false,
+  next: undefined,
+  strategy: 'parallel',
+  begun: new Set(),
+}
+
+/** The steps of a swap that succeeds, with the state of the new version after each. */
+function stepsOf(from: Partial<SwapSnapshot>, found: SwapSnapshot['next']): SwapStep[] {
+  let swap = { ...begin, ...from }
+  const steps: SwapStep[] = []
+  for (;;) {
+    const action = nextSwapAction(swap)
+    if ('refusal' in action) throw new Error(action.refusal)
+    const { step } = action
+    steps.push(step)
+    if (step === 'flip') return steps
+    swap = { ...swap, begun: new Set(steps) }
+    if (step === 'find') swap = { ...swap, next: found }
+    if (step === 'load') swap = { ...swap, next: 'ready' }
+    if (step === 'vacate') swap = { ...swap, active: swap.newVersion }
+  }
+}
+
+describe('a swap', () => {
+  it('loads the new version beside the old one', () => {
+    expect(stepsOf({}, 'uninitialized')).toEqual(['find', 'load', 'verify', 'await replicas', 'flip'])
+    expect(stepsOf({}, 'error')).toEqual(['find', 'load', 'verify', 'await replicas', 'flip'])
+  })
+
+  it('drains the old version first where both are never to be held', () => {
+    const strategy = 'resource-preserving'
+    expect(stepsOf({ strategy }, 'stopped')).toEqual(['find', 'vacate', 'load', 'verify', 'flip'])
+  })
+
+  it.each(['parallel', 'resource-preserving'] as const)('(%s) loads nothing that is ready', (strategy) => {
+    expect(stepsOf({ strategy }, 'ready')).toEqual(['find', 'verify', 'await replicas', 'flip'])
+  })
+
+  it.each(['parallel', 'resource-preserving'] as const)(
+    '(%s) drains nothing where nothing is active',
+    (strategy) => {
+      const steps = ['find', 'load', 'verify', 'await replicas', 'flip']
+      expect(stepsOf({ strategy, active: undefined }, 'uninitialized')).toEqual(steps)
+    },
+  )
+
+  it('loads a failed version anew in its own place', () => {
+    const steps = ['find', 'load', 'verify', 'await replicas', 'flip']
+    const reload = { active: '2', isReload: true, strategy: 'resource-preserving' as const }
+    expect(stepsOf(reload, 'uninitialized')).toEqual(steps)
+  })
+
+  it.each([
+    [{ isSuperseded: true }, 'superseded'],
+    [{ isClosing: true }, 'closing'],
+    [{ active: '2' }, 'already active'],
+    [{ expected: '0' }, 'version conflict'],
+    [{ expected: '1', active: undefined }, 'version conflict'],
+  ] as const)('with %j is refused at every step before the requests move', (change, refusal) => {
+    const order: SwapStep[] = ['find', 'load', 'verify', 'await replicas']
+    for (let count = 0; count <= order.length; count += 1) {
+      const begun = new Set(order.slice(0, count))
+      const next = count === 0 ? undefined : count === 1 ? 'uninitialized' : 'ready'
+      expect(nextSwapAction({ ...begin, begun, next, ...change })).toEqual({ refusal })
+    }
+  })
+
+  it('whose requests have moved is given up for a close only', () => {
+    const moved: SwapSnapshot = {
+      ...begin,
+      strategy: 'resource-preserving',
+      active: '2',
+      next: 'stopped',
+      begun: new Set<SwapStep>(['find', 'vacate']),
+    }
+    expect(nextSwapAction({ ...moved, isSuperseded: true, expected: '1' })).toEqual({ step: 'load' })
+    expect(nextSwapAction({ ...moved, isClosing: true })).toEqual({ refusal: 'closing' })
+  })
+
+  it('loads once: a version that was stopped after its load is refused', () => {
+    const begun = new Set<SwapStep>(['find', 'load', 'verify', 'await replicas'])
+    for (const next of ['stopping', 'stopped', 'error'] as const) {
+      expect(nextSwapAction({ ...begin, begun, next })).toEqual({ refusal: 'stopped meanwhile' })
+    }
+  })
+
+  it('does not load a version that was ready, and was stopped after that', () => {
+    const begun = new Set<SwapStep>(['find', 'verify', 'await replicas'])
+    expect(nextSwapAction({ ...begin, begun, next: 'stopped' })).toEqual({ refusal: 'stopped meanwhile' })
+  })
+
+  it('comes to an end from every snapshot, with no step twice', () => {
+    const arbitrary = fc.record({
+      isReload: fc.boolean(),
+      expected: fc.constantFrom(undefined, '1', '2'),
+      active: fc.constantFrom(undefined, '1', '2'),
+      strategy: fc.constantFrom('parallel' as const, 'resource-preserving' as const),
+    })
+    const states = fc.array(fc.constantFrom(...LIFECYCLE_STATES), { minLength: 8, maxLength: 8 })
+    fc.assert(
+      fc.property(arbitrary, states, (from, nexts) => {
+        const begun = new Set<SwapStep>()
+        for (const next of nexts) {
+          const action = nextSwapAction({ ...begin, ...from, next, begun })
+          if ('refusal' in action || action.step === 'flip') return
+          expect(begun.has(action.step)).toBe(false)
+          begun.add(action.step)
+        }
+        throw new Error('it has not ended')
+      }),
+    )
+  })
+})
+
+/** The steps that take a swap back, where each one has its effect. */
+function undoOf(
+  begun: SwapStep[],
+  next: 'ready' | 'error',
+  old: 'running' | 'stopped',
+  isClosing = false,
+): SwapUndo[] {
+  const undone: SwapUndo[] = []
+  for (;;) {
+    const undo = nextSwapUndo({ isClosing, next, old, begun: new Set(begun), undone: new Set(undone) })
+    if (undo === undefined) return undone
+    undone.push(undo)
+  }
+}
+
+describe('a failed swap', () => {
+  it('ends the version that it has loaded, and no other', () => {
+    expect(undoOf(['find', 'load', 'verify'], 'ready', 'running')).toEqual(['retire'])
+    expect(undoOf(['find', 'load'], 'error', 'running')).toEqual([])
+    expect(undoOf(['find', 'verify'], 'ready', 'running')).toEqual([])
+  })
+
+  it('gives the requests back before anything else, and loads the old version last', () => {
+    const begun: SwapStep[] = ['find', 'vacate', 'load', 'verify']
+    expect(undoOf(begun, 'ready', 'stopped')).toEqual(['reroute', 'retire', 'reload'])
+    expect(undoOf(begun, 'error', 'stopped')).toEqual(['reroute', 'reload'])
+  })
+
+  it('loads nothing while the runtime is being closed', () => {
+    expect(undoOf(['find', 'vacate', 'load'], 'error', 'stopped', true)).toEqual(['reroute'])
+  })
+})

@@ -1,0 +1,70 @@
+import { describe, expect, it } from 'vitest'
+import { Usage } from '../../../../src/models/version/version-stats.js'
+import type { RunRequest } from '../../../../src/pools/queue/run-request.js'
+
+/** Usage of requests that took that long and ended with those errors. */
+function used(durationsMs: readonly number[], errors: readonly unknown[] = []): Usage {
+  const usage = new Usage()
+  durationsMs.forEach((durationMs, index) => {
+    usage.begin(1000)
+    usage.end({ startedAtMs: 1000, settledAtMs: 1000 + durationMs } as RunRequest, errors[index])
+  })
+  return usage
+}
+
+describe('the usage of a version', () => {
+  it('counts what was asked, what failed and what is open', () => {
+    const usage = used([1, 2, 3], [undefined, new Error('x')])
+    usage.begin(1000)
+    expect(usage.stats(performance.timeOrigin, undefined)).toMatchObject({
+      requests: 4,
+      errors: 1,
+      queued: 1,
+      inFlight: 0,
+      pool: undefined,
+    })
+    expect(usage.stats(performance.timeOrigin, undefined).latency.count).toBe(2)
+  })
+
+  it('is empty and all zeros before the first request', () => {
+    expect(new Usage().stats(performance.timeOrigin, undefined)).toEqual({
+      requests: 0,
+      errors: 0,
+      inFlight: 0,
+      queued: 0,
+      lastUsedAt: undefined,
+      latency: { count: 0, meanMs: 0, p50Ms: 0, p90Ms: 0, p99Ms: 0, maxMs: 0 },
+      pool: undefined,
+    })
+  })
+
+  it('tells latencies in milliseconds within one percent', () => {
+    const { latency } = used(Array.from({ length: 100 }, (_, i) => i + 1)).stats(
+      performance.timeOrigin,
+      undefined,
+    )
+    expect(latency.count).toBe(100)
+    for (const [told, real] of [
+      [latency.meanMs, 50.5],
+      [latency.p50Ms, 50],
+      [latency.p90Ms, 90],
+      [latency.p99Ms, 99],
+      [latency.maxMs, 100],
+    ] as const) {
+      expect(Math.abs(told - real) / real).toBeLessThan(0.01)
+    }
+  })
+
+  it('tells no percentile beyond the longest', () => {
+    // The buckets of the histogram have a width: this one ends at 1.247 ms.
+    const { latency } = used([1.244]).stats(performance.timeOrigin, undefined)
+    expect(latency.p50Ms).toBeLessThanOrEqual(latency.maxMs)
+    expect(latency.p99Ms).toBeLessThanOrEqual(latency.maxMs)
+  })
+
+  it('takes a request of no time and one of hours', () => {
+    const { latency } = used([0, 7_200_000]).stats(performance.timeOrigin, undefined)
+    expect(latency.count).toBe(2)
+    expect(latency.maxMs / 7_200_000).toBeCloseTo(1, 1)
+  })
+})

@@ -1,0 +1,111 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { systemClock } from '../../../../src/platform/clock.js'
+import { Replica } from '../../../../src/pools/replicas/replica.js'
+import { Watchdog } from '../../../../src/pools/replicas/watchdog.js'
+import { FakeHost, fakeSignature } from '../../../support/fake-host.js'
+import { packOf } from '../../../support/packs.js'
+
+const LIMIT_MS = 1_000
+/** A quarter of it. */
+const EVERY_MS = 250
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: 0 })
+})
+
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+interface Watch {
+  readonly host: FakeHost
+  readonly replica: Replica
+  readonly given: Replica[]
+  /** Looks at a moment, and lets what waits come in. */
+  look(atMs: number): Promise<void>
+}
+
+/** A replica that has begun a run at 0, and the watchdog over it. */
+function watch(): Watch {
+  const host = new FakeHost()
+  const replica = new Replica(systemClock, host, 'fake', '1')
+  replica.markIdle()
+  const given: Replica[] = []
+  const watchdog = new Watchdog(systemClock, LIMIT_MS, [replica], (stuck) => given.push(stuck))
+  run(replica, 0)
+  const look = async (atMs: number): Promise<void> => {
+    watchdog.look(atMs)
+    await vi.advanceTimersByTimeAsync(0)
+  }
+  return { host, replica, given, look }
+}
+
+function run(replica: Replica, atMs: number): void {
+  const x = { type: 'float32', dims: [1], data: Float32Array.of(1) } as const
+  const task = packOf(fakeSignature, [[x]])
+  replica.markBusy()
+  void replica.run(atMs, task).then(() => replica.markIdle())
+}
+
+describe('the watchdog', () => {
+  it('gives a run up that has taken as long as it may', async () => {
+    const { replica, given, look } = watch()
+    for (const atMs of [250, 500, 750, 999]) await look(atMs)
+    expect(given).toEqual([])
+    await look(1_000)
+    expect(given).toEqual([replica])
+  })
+
+  it('does not charge a run for time before it began', async () => {
+    const { host, replica, given, look } = watch()
+    for (const atMs of [250, 500, 750]) await look(atMs)
+    host.answer()
+    await vi.advanceTimersByTimeAsync(0)
+    run(replica, 900)
+    for (const atMs of [1_000, 1_250, 1_500, 1_750]) await look(atMs)
+    expect(given).toEqual([])
+    await look(1_900)
+    expect(given).toEqual([replica])
+  })
+
+  it('does not charge it for time in which the process did not run', async () => {
+    const { given, look } = watch()
+    await look(EVERY_MS)
+    await look(3_600_000)
+    expect(given).toEqual([])
+    // 250 ms before it was stopped, a quarter of a look for the pause, and so 687 are left.
+    for (const ms of [250, 500]) await look(3_600_000 + ms)
+    expect(given).toEqual([])
+    await look(3_600_000 + 750)
+    expect(given).toHaveLength(1)
+  })
+
+  it('gives it up in the end although the main thread is late each time', async () => {
+    const { given, look } = watch()
+    let looks = 0
+    for (; given.length === 0 && looks < 100; looks += 1) await look(10_000 * (looks + 1))
+    expect(looks).toBe(16)
+  })
+
+  it('reads the reply that waits before it gives up', async () => {
+    const { host, replica, given, look } = watch()
+    for (const atMs of [250, 500, 750]) await look(atMs)
+    // It comes in the turn after the look.
+    setImmediate(() => host.answer())
+    await look(1_000)
+    expect(given).toEqual([])
+    expect(replica.state).toBe('idle')
+  })
+
+  it('does not take the next run for the one that took too long', async () => {
+    const { host, replica, given, look } = watch()
+    for (const atMs of [250, 500, 750]) await look(atMs)
+    host.answer()
+    const looking = look(1_000)
+    await Promise.resolve()
+    await looking
+    run(replica, 1_000)
+    await look(1_010)
+    expect(given).toEqual([])
+  })
+})
