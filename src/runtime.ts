@@ -9,8 +9,9 @@ import {
   type RuntimeConfigInput,
 } from './config/runtime-options.js'
 import { errors, isRuntimeError } from './errors/errors.js'
+import { checkMemory } from './lifecycle/health/check-memory.js'
+import { EventLoopCheck } from './lifecycle/health/event-loop-check.js'
 import type { HealthReport } from './lifecycle/health/health-monitor.js'
-import { checkMemory, EventLoopCheck } from './lifecycle/health/process-checks.js'
 import { LifecycleManager } from './lifecycle/lifecycle-manager.js'
 import type { LifecycleState } from './lifecycle/state-machine.js'
 import type { AllocatorStats } from './memory/allocator.js'

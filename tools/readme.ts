@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import type { z } from 'zod'
 import { artifactOptionsSchema } from '../src/config/artifact-options.js'
 import { batchingOptionsSchema } from '../src/config/batching-options.js'
-import { memorySchema } from '../src/config/memory-options.js'
+import { memoryOptionsSchema } from '../src/config/memory-options.js'
 import { lifecycleSchema, modelConfigSchema, runtimeSchema } from '../src/config/runtime-options.js'
 import { healthCheckOptionsSchema } from '../src/lifecycle/health/health-check.js'
 import { poolSchema } from '../src/resources/pooled/pool-options.js'
@@ -24,7 +24,7 @@ const TABLES: Readonly<Record<string, readonly OptionRow[]>> = {
   model: rowsOf(modelConfigSchema),
   artifacts: rowsOf(artifactOptionsSchema),
   batching: rowsOf(batchingOptionsSchema),
-  memory: rowsOf(memorySchema),
+  memory: rowsOf(memoryOptionsSchema),
   'health-check': rowsOf(healthCheckOptionsSchema),
   resources: withLogger(managerSchema),
   resource: rowsOf(initializeSchema),

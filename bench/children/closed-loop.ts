@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { LatencyLog } from '../harness/latency.js'
 import type { AnswerChecker } from './answer-checker.js'
 import type { Timing, TrafficFigures } from './stretch-order.js'
-import type { Ask } from './targets.js'
+import type { Ask } from './target.js'
 import { warmUp } from './warm-up.js'
 import { measureWindow } from './window.js'
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import type { PlainInput, PlainOutputs } from '../subjects/plain.js'
-import type { Target } from './targets.js'
+import type { Target } from './target.js'
 
 export interface HandReply {
   readonly id: number

@@ -2,7 +2,7 @@ import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { LatencyLog } from '../harness/latency.js'
 import type { AnswerChecker } from './answer-checker.js'
 import type { Timing, TrafficFigures } from './stretch-order.js'
-import type { Ask } from './targets.js'
+import type { Ask } from './target.js'
 import { measureWindow } from './window.js'
 
 /** From here on requests of the same millisecond go together, since no timer is finer. */

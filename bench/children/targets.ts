@@ -1,17 +1,8 @@
-import type { PlainInput, PlainOutputs } from '../subjects/plain.js'
+import type { PlainInput } from '../subjects/plain.js'
 import { handPool } from './hand-pool.js'
 import { handWorker } from './hand-worker.js'
 import type { TargetOrder, Variant } from './stretch-order.js'
-
-/** Asks with the input of that index. The floor answers with nothing. */
-export type Ask = (index: number) => Promise<PlainOutputs | undefined>
-
-/** What callers can ask. */
-export interface Target {
-  readonly ask: Ask
-  /** With no request open. */
-  close(): Promise<void>
-}
+import type { Target } from './target.js'
 
 /** The ceiling is missing: nobody asks its threads. */
 export type AskedVariant = Exclude<Variant, 'ceiling' | 'ceiling-nice-0'>

@@ -12,7 +12,7 @@ import type { Tolerance } from '../tensors/batch/batch-plan.js'
 import type { EmptyAxes } from '../tensors/input/empty-axes.js'
 import type { Signature, Tensor } from '../tensors/tensor.js'
 import { keyOf, whyNoArtifact } from './artifact-key.js'
-import { whileLocked } from './builder/build-lock.js'
+import { withBuildLock } from './builder/build-lock.js'
 import { builderBytes, SPARE_MEMORY_BYTES } from './builder/builder-bytes.js'
 import { BuilderProcess } from './builder/builder-process.js'
 import type { BuilderEntry } from './builder/child-processes.js'
@@ -229,7 +229,7 @@ export class Artifacts {
       const { timeoutMs } = options
       const waitMs = timeoutMs === 0 ? MAX_TIMER_MS : timeoutMs
       const name = `${this.#settings.cacheDir} ${key}`
-      building = whileLocked(clock, name, waitMs, this.#closing.signal, () =>
+      building = withBuildLock(clock, name, waitMs, this.#closing.signal, () =>
         this.#buildAlone(order, key, bytes, samples),
       ).finally(() => this.#building.delete(key))
       this.#building.set(key, building)

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../platform/clock.js'
 
 /** The promise's value, or undefined once `timeoutMs` have passed; `isIdle` waits without keeping the process alive. */
-export async function within<T>(
+export async function withTimeout<T>(
   clock: Clock,
   promise: Promise<T>,
   timeoutMs: number,

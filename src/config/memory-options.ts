@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-export const memorySchema = z.strictObject({
+export const memoryOptionsSchema = z.strictObject({
   budgetBytes: z
     .number()
     .int()

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { artifacts, probe } from './artifact-options.js'
 import { batching } from './batching-options.js'
-import { memorySchema } from './memory-options.js'
+import { memoryOptionsSchema } from './memory-options.js'
 import { modelConfigSchema, swapStrategy } from './model-config.js'
 import { count, countOrAuto, durationMs } from './number-schemas.js'
 
@@ -165,7 +165,7 @@ export const runtimeSchema = z.strictObject({
     type: '`auto`, `off` or [object](#artifacts)',
     description: 'whether models are made into a form whose weights all replicas share, where that is proven',
   }),
-  memory: memorySchema.prefault({}).meta({
+  memory: memoryOptionsSchema.prefault({}).meta({
     type: '[object](#memory)',
     description: 'what is done so that memory goes back to the system',
   }),

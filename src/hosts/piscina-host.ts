@@ -6,7 +6,7 @@ import type { ReplicaDescription, ReplicaStats } from '../protocol/replica/contr
 import { ControlPort } from '../protocol/replica/control-port.js'
 import { isLogLine, type LogLevel, type LogLine } from '../protocol/replica/log-line.js'
 import type { ReplicaReplies } from '../protocol/replica/replica-replies.js'
-import type { LoadTask, PortTask, RunTask, SideTask } from '../protocol/replica/replica-task.js'
+import type { BackgroundTask, LoadTask, PortTask, RunTask } from '../protocol/replica/replica-task.js'
 import type { ThreadData, ThreadTask } from '../protocol/replica/thread.js'
 import { GuardSlot } from './guard-slot.js'
 import { remedyOfMissing } from './remedy-of-missing.js'
@@ -117,8 +117,8 @@ export class PiscinaHost implements ReplicaHost {
     return this.#exchange(task) as Promise<ReplicaReplies['run']>
   }
 
-  side(task: SideTask): Promise<ReplicaReplies['side']> {
-    return this.#exchange(task) as Promise<ReplicaReplies['side']>
+  background(task: BackgroundTask): Promise<ReplicaReplies['background']> {
+    return this.#exchange(task) as Promise<ReplicaReplies['background']>
   }
 
   release(): Promise<ReplicaReplies['release']> {

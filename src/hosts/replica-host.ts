@@ -1,7 +1,7 @@
 import { messageOf } from '../errors/errors.js'
 import type { RemoteControl } from '../protocol/replica/control.js'
 import type { ReplicaReplies } from '../protocol/replica/replica-replies.js'
-import type { LoadTask, RunTask, SideTask } from '../protocol/replica/replica-task.js'
+import type { BackgroundTask, LoadTask, RunTask } from '../protocol/replica/replica-task.js'
 
 /** Called with the reason why a replica is gone although nobody has ended it. */
 export type ExitListener = (cause: Error) => void
@@ -41,7 +41,7 @@ export interface ReplicaHost extends RemoteControl {
    */
   run(task: RunTask): Promise<ReplicaReplies['run']>
   /** Works on what is to be done beside the callers' requests; rejects as `run` does. */
-  side(task: SideTask): Promise<ReplicaReplies['side']>
+  background(task: BackgroundTask): Promise<ReplicaReplies['background']>
   /** Gives the session back. */
   release(): Promise<ReplicaReplies['release']>
   /**

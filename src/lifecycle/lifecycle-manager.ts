@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import { inspect } from 'node:util'
 import { SingleFlight } from '../async/single-flight.js'
-import { within } from '../async/with-timeout.js'
+import { withTimeout } from '../async/with-timeout.js'
 import { parseOptions } from '../config/parse-options.js'
 import {
   type LifecycleOptions,
@@ -33,7 +33,7 @@ import {
 } from './health/health-monitor.js'
 import { orderSteps } from './order-steps.js'
 import { runHandler } from './run-handler.js'
-import { Undoing } from './shutdown-runner.js'
+import { ShutdownRunner } from './shutdown-runner.js'
 import { type LifecycleState, StateMachine, type Transition, transitionOf } from './state-machine.js'
 
 export interface LifecycleManagerOptions extends LifecycleOptions {
@@ -64,7 +64,7 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
   /** Rejects when a shutdown does not wait for the startup any longer. */
   readonly #abandoned: Promise<never>
   #abandon!: (error: Error) => void
-  readonly #undoing: Undoing
+  readonly #undoing: ShutdownRunner
   readonly #startup = new SingleFlight<void>()
   readonly #stop = new SingleFlight<Error[]>()
   #ignoreSignals: (() => void) | undefined
@@ -94,7 +94,7 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
         if (event.subject === subject) announcer.tell('transition', transitionOf(event))
       },
     })
-    this.#undoing = new Undoing(clock, this.#handlers, this.logger)
+    this.#undoing = new ShutdownRunner(clock, this.#handlers, this.logger)
     this.#health = new HealthMonitor(clock, this.#machine, () => this.uptimeSeconds)
     this.#abandoned = new Promise((_, reject) => {
       this.#abandon = reject
@@ -276,7 +276,7 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
       () => true,
       () => true,
     )
-    if ((await within(this.#clock, settled, timeoutMs)) === undefined)
+    if ((await withTimeout(this.#clock, settled, timeoutMs)) === undefined)
       this.#abandon(this.#stopping.signal.reason)
   }
 

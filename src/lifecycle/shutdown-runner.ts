@@ -1,4 +1,4 @@
-import { within } from '../async/with-timeout.js'
+import { withTimeout } from '../async/with-timeout.js'
 import { errors, messageOf } from '../errors/errors.js'
 import type { Clock } from '../platform/clock.js'
 import type { Logger } from '../telemetry/logger.js'
@@ -7,7 +7,7 @@ import { planShutdown, timeBefore } from './plan-shutdown.js'
 import { runHandler } from './run-handler.js'
 
 /** Runs the shutdown handlers of an application, as far as there is something to undo. */
-export class Undoing {
+export class ShutdownRunner {
   /** Every startup handler in the order in which they run; before that is known, of registration. */
   order: readonly StartupHandler[]
   /** Those that are done. */
@@ -43,7 +43,7 @@ export class Undoing {
       // What winding up took beyond the limit is not taken from the others.
       if (handler.own.windUpMs !== undefined) endMs += Math.max(0, this.#clock.now() - startedAtMs - limitMs)
     }
-    await within(this.#clock, Promise.all(this.#late), Math.max(0, endMs - this.#clock.now()))
+    await withTimeout(this.#clock, Promise.all(this.#late), Math.max(0, endMs - this.#clock.now()))
     return failures
   }
 

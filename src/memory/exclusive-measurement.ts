@@ -5,7 +5,7 @@ export interface Change {
 }
 
 /** Tells measurements apart that are one change's own: the process is measured as a whole. */
-export class Overlap {
+export class ExclusiveMeasurement {
   readonly #open = new Set<{ isAlone: boolean }>()
 
   begin(): Change {

@@ -45,7 +45,7 @@ function freeBytesOf({ budgetBytes, heldBytes, reservedBytes }: BudgetSnapshot):
 }
 
 /** Keeps what the process holds, and what loads under way will take, within a budget. */
-export class MemoryGovernor {
+export class MemoryBudget {
   readonly #budgetBytes: number
   readonly #heldBytes: () => Promise<number>
   #reservedBytes = 0

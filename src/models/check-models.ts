@@ -1,14 +1,14 @@
 import { messageOf } from '../errors/errors.js'
 import { type HealthAnswer, healthOf } from '../lifecycle/health/health-check.js'
 import type { PoolStats } from '../pools/settings/pool-settings.js'
-import type { Catalogue } from './registry/model-registry.js'
+import type { ModelRegistry } from './registry/model-registry.js'
 import type { ModelVersion } from './version/model-version.js'
 
 /**
  * Checks that every model has an active version that can answer; a cold one can, after its load. It is
  * degraded while some models cannot answer, and unhealthy while none can.
  */
-export function checkModels(catalogue: Catalogue): HealthAnswer {
+export function checkModels(catalogue: ModelRegistry): HealthAnswer {
   const active = catalogue.versions().filter((version) => catalogue.isActive(version))
   const problems = active.flatMap((version) => {
     const why = whyUnable(version)
@@ -23,7 +23,7 @@ export function checkModels(catalogue: Catalogue): HealthAnswer {
 }
 
 /** Every replica is there and comes back from its runs. */
-export function checkReplicas(catalogue: Catalogue): HealthAnswer {
+export function checkReplicas(catalogue: ModelRegistry): HealthAnswer {
   const served = catalogue.versions().filter((version) => version.isServing)
   const problems = served.flatMap((version) => {
     const { pool } = version

@@ -1,4 +1,4 @@
-import { within } from '../async/with-timeout.js'
+import { withTimeout } from '../async/with-timeout.js'
 import type { PredictOptions } from '../config/runtime-options.js'
 import type { LifecycleState } from '../lifecycle/state-machine.js'
 import type { Clock } from '../platform/clock.js'
@@ -90,7 +90,7 @@ export class ModelHandle {
       hosts.map(async (host) => {
         const { id: threadId } = host
         const answers = Promise.all([host.describe(), host.stats()]).catch(() => undefined)
-        const [description, stats] = (await within(this.#clock, answers, this.#controlTimeoutMs)) ?? []
+        const [description, stats] = (await withTimeout(this.#clock, answers, this.#controlTimeoutMs)) ?? []
         return { threadId, description, stats }
       }),
     )

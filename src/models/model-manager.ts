@@ -1,5 +1,5 @@
 import { pathToFileURL } from 'node:url'
-import { within } from '../async/with-timeout.js'
+import { withTimeout } from '../async/with-timeout.js'
 import { parseOptions } from '../config/parse-options.js'
 import {
   cleanupSchema,
@@ -24,13 +24,13 @@ import { assertOpen, type ModelContext } from './context/model-context.js'
 import { ModelHandle } from './model-handle.js'
 import { Predictor } from './predictor.js'
 import type { Model } from './registry/model.js'
-import { Catalogue } from './registry/model-registry.js'
-import { pathOf, Registration, versionExists } from './registry/version-registration.js'
+import { ModelRegistry } from './registry/model-registry.js'
+import { pathOf, VersionRegistration, versionExists } from './registry/version-registration.js'
 import { resize } from './resize.js'
 import { ColdStarts } from './rollout/cold-starts.js'
 import { hotSwap, type SwapOrder, type SwapResult } from './rollout/hot-swap.js'
 import { promote } from './rollout/promotion.js'
-import { closeAll } from './unloading/close-models.js'
+import { closeModels } from './unloading/close-models.js'
 import { Evictor } from './unloading/evictor.js'
 import { type UnloadReport, unload } from './unloading/unload.js'
 import type { ModelVersion } from './version/model-version.js'
@@ -55,17 +55,17 @@ export interface ModelInfo {
 /** Loads, swaps, unloads and evicts model versions, and takes requests for them. */
 export class ModelLifecycleManager {
   readonly #context: ModelContext
-  readonly #catalogue: Catalogue
+  readonly #catalogue: ModelRegistry
   readonly #evictor: Evictor
-  readonly #registration: Registration
+  readonly #registration: VersionRegistration
   readonly #predictor: Predictor
   readonly #idleTimer: Timer | undefined
 
   constructor(context: ModelContext) {
     this.#context = context
-    this.#catalogue = new Catalogue(context.hold)
+    this.#catalogue = new ModelRegistry(context.hold)
     this.#evictor = new Evictor(context, this.#catalogue)
-    this.#registration = new Registration(context, this.#catalogue, this.#evictor)
+    this.#registration = new VersionRegistration(context, this.#catalogue, this.#evictor)
     this.#predictor = new Predictor(context, this.#catalogue, new ColdStarts(context, this.#catalogue))
     const { clock, config, scope } = context
     if (config.modelCleanupIntervalMs > 0) {
@@ -261,7 +261,7 @@ export class ModelLifecycleManager {
     const hosts = this.#catalogue.versions().flatMap((version) => version.pool?.hosts ?? [])
     // A replica that is gone needs no level, one inside a run takes it when it comes out.
     const told = Promise.allSettled(hosts.map((host) => host.setLogLevel(level)))
-    await within(this.#context.clock, told, this.#context.config.controlTimeoutMs)
+    await withTimeout(this.#context.clock, told, this.#context.config.controlTimeoutMs)
   }
 
   /**
@@ -285,7 +285,7 @@ export class ModelLifecycleManager {
     this.#context.clock.clear(this.#idleTimer)
     // Not in the middle of a promotion, one of whose listeners may have called this.
     await Promise.resolve()
-    const ending = closeAll(this.#context, this.#catalogue, timeoutMs)
+    const ending = closeModels(this.#context, this.#catalogue, timeoutMs)
     this.#predictor.close()
     return ending
   }

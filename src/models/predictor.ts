@@ -9,8 +9,8 @@ import { prepareInputs } from '../tensors/input/prepare-inputs.js'
 import type { ModelInput, Outputs, Signature, UnsupportedOutput } from '../tensors/tensor.js'
 import { assertOpen, closedError, type ModelContext } from './context/model-context.js'
 import type { VersionRecord } from './context/version-record.js'
-import { refuseEmpty } from './refuse-empty-inputs.js'
-import type { Catalogue } from './registry/model-registry.js'
+import { refuseEmptyInputs } from './refuse-empty-inputs.js'
+import type { ModelRegistry } from './registry/model-registry.js'
 import type { ColdStarts } from './rollout/cold-starts.js'
 import type { ModelVersion } from './version/model-version.js'
 
@@ -19,12 +19,12 @@ const NO_OPTIONS: PredictOptions = Object.freeze({})
 /** A request's way from the caller to a pool. */
 export class Predictor {
   readonly #context: ModelContext
-  readonly #catalogue: Catalogue
+  readonly #catalogue: ModelRegistry
   readonly #coldStarts: ColdStarts
   /** Requests that wait for the load of their version. */
   readonly #waiting = new Set<RunRequest>()
 
-  constructor(context: ModelContext, catalogue: Catalogue, coldStarts: ColdStarts) {
+  constructor(context: ModelContext, catalogue: ModelRegistry, coldStarts: ColdStarts) {
     this.#context = context
     this.#catalogue = catalogue
     this.#coldStarts = coldStarts
@@ -102,7 +102,7 @@ function admit(version: ModelVersion, request: RunRequest, input: unknown): void
   const signature = record.facts.signature as Signature
   try {
     request.inputs = prepareInputs(signature, input, record.subject)
-    refuseEmpty(record, signature, request.inputs)
+    refuseEmptyInputs(record, signature, request.inputs)
     if (request.outputs !== undefined) checkOutputs(request.outputs, signature, record)
     else if (signature.unsupported !== undefined) throw unsupported(signature.unsupported, signature, record)
     version.submit(request)

@@ -4,7 +4,7 @@ import type { Signature, Tensor } from '../tensors/tensor.js'
 import type { VersionRecord } from './context/version-record.js'
 
 /** @throws ERR_INVALID_INPUT if the input has no rows and a run of it could be the end of this process. */
-export function refuseEmpty(
+export function refuseEmptyInputs(
   { facts, subject }: VersionRecord,
   signature: Signature,
   inputs: readonly Tensor[],

@@ -5,7 +5,7 @@ import { assertOpen, type ModelContext } from './context/model-context.js'
 import type { VersionSpec } from './context/version-record.js'
 import { loadError } from './loading/load-error.js'
 import { checkReplicas, replicaCount } from './loading/replica-count.js'
-import type { Catalogue } from './registry/model-registry.js'
+import type { ModelRegistry } from './registry/model-registry.js'
 import type { ModelVersion } from './version/model-version.js'
 
 /**
@@ -15,7 +15,7 @@ import type { ModelVersion } from './version/model-version.js'
  */
 export async function resize(
   context: ModelContext,
-  catalogue: Catalogue,
+  catalogue: ModelRegistry,
   { name, version: label }: Pick<VersionSpec, 'name' | 'version'>,
   replicas: number | 'auto',
 ): Promise<void> {

@@ -1,12 +1,13 @@
 import { AsyncResource } from 'node:async_hooks'
-import { within } from '../async/with-timeout.js'
+import { withTimeout } from '../async/with-timeout.js'
 import type { ReplicaHost } from '../hosts/replica-host.js'
 import type { Timer } from '../platform/clock.js'
 import type { Signature } from '../tensors/tensor.js'
 import { Batching, type BatchingMemory } from './batching/batching.js'
 import { RequestQueue } from './queue/request-queue.js'
 import type { LeaseHolder, RunRequest } from './queue/run-request.js'
-import { FAILED_START_MS, ReplicaSet } from './replicas/replica-set.js'
+import { FAILED_START_MS } from './replicas/quarantine.js'
+import { ReplicaSet } from './replicas/replica-set.js'
 import { Dispatcher } from './scheduling/dispatcher.js'
 import { circuitOpen, overloaded, unavailable } from './settings/pool-errors.js'
 import { PoolLife } from './settings/pool-life.js'
@@ -184,7 +185,7 @@ export class VersionPool implements LeaseHolder {
     if (predecessor.#queue.size === 0) return
     this.#dispatcher.pause()
     const limitMs = FOLLOW_SLACK_MS + 2 * predecessor.#dispatcher.backlogMs()
-    void within(this.settings.clock, predecessor.#sent(), limitMs).then(() => this.#dispatcher.resume())
+    void withTimeout(this.settings.clock, predecessor.#sent(), limitMs).then(() => this.#dispatcher.resume())
   }
 
   /** Resolves when no admitted request is left, for a moment at least. */

@@ -1,4 +1,4 @@
-import { within } from '../async/with-timeout.js'
+import { withTimeout } from '../async/with-timeout.js'
 import { errors } from '../errors/errors.js'
 import type { Clock } from '../platform/clock.js'
 import { cleanValue } from './clean-value.js'
@@ -65,7 +65,7 @@ export class Cleanup {
 
   async #join(name: string, { outcome, hurry }: Ending): Promise<Error | undefined> {
     if (this.#allMs === Infinity) return outcome
-    const settled = await within(
+    const settled = await withTimeout(
       this.#clock,
       outcome.then((failure) => ({ failure })),
       this.#leftMs,
@@ -138,7 +138,7 @@ async function awaitLeftovers(
   limitMs: number,
 ): Promise<(Error | undefined)[]> {
   if (leftovers.size === 0) return []
-  const failures = await within(clock, Promise.all(leftovers), limitMs)
+  const failures = await withTimeout(clock, Promise.all(leftovers), limitMs)
   if (failures !== undefined) return failures
   return [
     new errors.ERR_SHUTDOWN(

@@ -2,7 +2,7 @@
  * The error, for a line of pino's. Messages of this library tell their causes, and pino adds those of all
  * causes to a message: a cause that has been told is left out, but for its stack.
  */
-export function toldOnce(error: unknown): unknown {
+export function logOnce(error: unknown): unknown {
   try {
     return told(error, new Set())
   } catch {

@@ -1,5 +1,5 @@
 import { aside } from './aside.js'
-import { toldOnce } from './log-once.js'
+import { logOnce } from './log-once.js'
 
 type Fields = Record<string, unknown>
 type Write = (fields: Fields, message: string) => void
@@ -39,7 +39,7 @@ function wrapped(logger: Logger, bindings?: Fields): Logger {
   const isPino = Symbol.for('pino.serializers') in logger
   const lineOf = (fields: Fields): Fields => {
     const line = bindings === undefined ? fields : { ...bindings, ...fields }
-    return isPino && line.err !== undefined ? { ...line, err: toldOnce(line.err) } : line
+    return isPino && line.err !== undefined ? { ...line, err: logOnce(line.err) } : line
   }
   for (const level of LEVELS) {
     define(level, (fields: Fields, message: string) => {

@@ -285,7 +285,7 @@ describe.each([
     const run = rig.host.run({ ...rig.run(1), plan: unsendable })
     await expect(run).rejects.toMatchObject(refusal)
     await expect(run).rejects.toBeInstanceOf(UnsendableTask)
-    await expect(rig.host.side({ ...sideTask, tried: unsendable })).rejects.toMatchObject(refusal)
+    await expect(rig.host.background({ ...sideTask, tried: unsendable })).rejects.toMatchObject(refusal)
     expect(await yOf(rig.host.run(rig.run(2)))).toBe(2)
     expect(rig.exits).toEqual([])
     await rig.host.terminate()

@@ -7,7 +7,7 @@ import type { Proof } from '../../src/protocol/replica/proof.js'
 import { type Signature, TENSOR_TYPES, type Tensor } from '../../src/tensors/tensor.js'
 import { BatchProver } from '../../workers/batch-proof/batch-prover.js'
 import { join, split } from '../../workers/batch-proof/batch-rows.js'
-import { hazardsIn } from '../../workers/onnx/onnx-hazards.js'
+import { hazardsIn } from '../../workers/onnx/hazards-in.js'
 import type { CorpusCase } from '../support/corpus/case.js'
 import { corpus } from '../support/corpus/index.js'
 import { randomFrom, requestOf, whatDiffers } from '../support/corpus/requests.js'
@@ -22,10 +22,13 @@ const batches = 40
 
 /** A graph on plain onnxruntime, in this thread. */
 class Runner implements AsyncDisposable {
-  private constructor(
-    readonly session: ort.InferenceSession,
-    readonly signature: Signature,
-  ) {}
+  readonly session: ort.InferenceSession
+  readonly signature: Signature
+
+  private constructor(session: ort.InferenceSession, signature: Signature) {
+    this.session = session
+    this.signature = signature
+  }
 
   static async open(bytes: Uint8Array): Promise<Runner> {
     const options = { intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 4 as const }

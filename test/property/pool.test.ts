@@ -81,7 +81,10 @@ class Run {
   /** Counts that did not agree when a listener looked at them. */
   readonly problems: string[] = []
 
-  constructor(readonly kit: PoolKit) {
+  readonly kit: PoolKit
+
+  constructor(kit: PoolKit) {
+    this.kit = kit
     this.#mostReplicas = kit.settings.replicas
   }
 

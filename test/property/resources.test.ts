@@ -69,11 +69,15 @@ const move: fc.Arbitrary<Move> = fc.oneof(
 /** What an initializer of the test makes. */
 class Thing {
   cleaned: 'no' | 'begun' | 'over' = 'no'
-  constructor(
-    readonly name: string,
-    readonly clean: Ending,
-    readonly uses: readonly Thing[],
-  ) {}
+  readonly name: string
+  readonly clean: Ending
+  readonly uses: readonly Thing[]
+
+  constructor(name: string, clean: Ending, uses: readonly Thing[]) {
+    this.name = name
+    this.clean = clean
+    this.uses = uses
+  }
 }
 
 class Run {

@@ -1,7 +1,7 @@
 import { errors } from '../../src/errors/errors.js'
 import { encodeError } from '../../src/protocol/error-codec.js'
-import type { RunResult, SideDone } from '../../src/protocol/replica/replica-replies.js'
-import type { RunShape, RunTask, SideTask } from '../../src/protocol/replica/replica-task.js'
+import type { BackgroundDone, RunResult } from '../../src/protocol/replica/replica-replies.js'
+import type { BackgroundTask, RunShape, RunTask } from '../../src/protocol/replica/replica-task.js'
 import type { Signature, TensorSpec } from '../../src/tensors/tensor.js'
 import { FakeHost, type FakeTask } from '../support/fake-host.js'
 import { inputsOf } from '../support/packs.js'
@@ -73,9 +73,9 @@ export class SimulatedHost extends FakeHost {
     return super.run(...args)
   }
 
-  override side(...args: Parameters<FakeHost['side']>): ReturnType<FakeHost['side']> {
-    this.#assertFree('side')
-    return super.side(...args)
+  override background(...args: Parameters<FakeHost['background']>): ReturnType<FakeHost['background']> {
+    this.#assertFree('background')
+    return super.background(...args)
   }
 
   /** The thread dies in the middle of its task, or between two. */
@@ -101,7 +101,7 @@ export class SimulatedHost extends FakeHost {
     if (message.kind === 'release')
       this.#after(task, this.#conditions.briefMs(), () => task.reply({ ok: true }))
     else if (message.kind === 'load') this.#load(task)
-    else if (message.kind === 'side') this.#work(task, message)
+    else if (message.kind === 'background') this.#work(task, message)
     else this.#runPack(task as FakeTask<RunTask>)
   }
 
@@ -131,7 +131,7 @@ export class SimulatedHost extends FakeHost {
         this.#resultOf(shape, xs[index] as number[], fate, times[index] as number),
       )
       this.#proofs = Math.max(this.#proofs, 3)
-      task.reply({ ok: true, buffer, results, hasSideWork: this.pool.signature === BATCHED })
+      task.reply({ ok: true, buffer, results, hasBackgroundWork: this.pool.signature === BATCHED })
     })
   }
 
@@ -144,14 +144,14 @@ export class SimulatedHost extends FakeHost {
   }
 
   /** Finds the proof that requests can share runs, in three stretches. */
-  #work(task: FakeTask, { prove }: SideTask): void {
+  #work(task: FakeTask, { prove }: BackgroundTask): void {
     if (prove !== undefined) this.#proofs = 3
     this.#after(task, this.#conditions.briefMs(), () => {
       this.#proofs -= 1
       const isOver = this.#proofs === 0
-      const done: SideDone = {
+      const done: BackgroundDone = {
         ok: true,
-        hasSideWork: this.#proofs > 0,
+        hasBackgroundWork: this.#proofs > 0,
         proof: isOver ? PROVEN : undefined,
         trial: undefined,
         checks: 0,
@@ -181,7 +181,7 @@ export class SimulatedHost extends FakeHost {
   }
 }
 
-const PROVEN: SideDone['proof'] = {
+const PROVEN: BackgroundDone['proof'] = {
   state: 'proven',
   plan: { inputs: [0], outputs: [0], padding: undefined },
   maxRows: 8,

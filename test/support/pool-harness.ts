@@ -47,7 +47,10 @@ export class Asked {
   outcome: Outcome | undefined
   settlements = 0
 
-  constructor(readonly request: RunRequest) {
+  readonly request: RunRequest
+
+  constructor(request: RunRequest) {
+    this.request = request
     request.onSettled = () => {
       this.settlements += 1
     }

@@ -143,12 +143,16 @@ export class Callers {
   #isOver = false
   #work: Promise<void>[] = []
 
-  constructor(
-    readonly runtime: Runtime,
-    readonly name: string,
-    /** What is added to `x` by each version. */
-    readonly offsets: Readonly<Record<string, number>>,
-  ) {}
+  readonly runtime: Runtime
+  readonly name: string
+  /** What is added to `x` by each version. */
+  readonly offsets: Readonly<Record<string, number>>
+
+  constructor(runtime: Runtime, name: string, offsets: Readonly<Record<string, number>>) {
+    this.runtime = runtime
+    this.name = name
+    this.offsets = offsets
+  }
 
   /** One request: the version that is active now has to answer it. */
   async call(x: number): Promise<void> {

@@ -10,7 +10,11 @@ import { describe, expectTypeOf, it } from 'vitest'
 declare const manager: ResourceLifecycleManager
 
 class Database {
-  constructor(readonly host: string) {}
+  readonly host: string
+
+  constructor(host: string) {
+    this.host = host
+  }
   async close(): Promise<void> {}
 }
 

@@ -1,13 +1,16 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { SHAPES } from '../../src/platform/process-wide.js'
 import { checkReach, checkState, unusedExceptions } from '../support/rules/edge-rules.js'
-import { checkImports, findCycles, type ImportMap, reachedFrom } from '../support/rules/import-rules.js'
-import { type ImportKind, importsOf } from '../support/rules/import-scanner.js'
+import { checkImports, type ImportMap, mutualFolders, reachedFrom } from '../support/rules/import-rules.js'
+import { type ImportKind, importsOf } from '../support/rules/imports-of.js'
+import { misnamed } from '../support/rules/name-rules.js'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const maxLines = 320
+const maxFiles = 12
 
 function sourcesUnder(folder: string): string[] {
   return readdirSync(`${root}${folder}`, { recursive: true, encoding: 'utf8' })
@@ -36,8 +39,8 @@ describe('the sources', () => {
     expect(checkImports(files, dependencies)).toEqual([])
   })
 
-  it('have no import cycle', () => {
-    expect(findCycles(files).map((cycle) => cycle.join(' -> '))).toEqual([])
+  it('lie in folders of which no two import each other', () => {
+    expect(mutualFolders(files)).toEqual([])
   })
 
   it('let a replica run elsewhere than in a thread', () => {
@@ -77,8 +80,15 @@ describe('the sources', () => {
     expect(used.sort()).toEqual(Object.keys(SHAPES).sort())
   })
 
-  it('have kebab-case names', () => {
+  it('have kebab-case names, after what they export', () => {
     expect([...texts.keys()].filter((file) => !/^[a-z0-9/.-]+$/.test(file))).toEqual([])
+    expect(misnamed(texts)).toEqual([])
+  })
+
+  it(`lie in folders of at most ${maxFiles} files`, () => {
+    const folders = [...texts.keys()].map((file) => dirname(file))
+    const full = folders.filter((folder) => folders.filter((each) => each === folder).length > maxFiles)
+    expect([...new Set(full)]).toEqual([])
   })
 })
 
@@ -96,156 +106,125 @@ function problems(map: ImportMap, ...packages: string[]): string[] {
   return checkImports(map, new Set(packages))
 }
 
-describe('the checker', () => {
-  it('lets a file import from its own row and from lower ones', () => {
+describe('the rules of imports', () => {
+  it('let a file import from its own row and from lower ones', () => {
     const map = made({
       'src/index.ts': ['./runtime.js', './http/server.js'],
-      'src/http/server.ts': ['../errors.js', 'node:http'],
+      'src/http/server.ts': ['../errors/errors.js', 'node:http'],
       'src/runtime.ts': ['./models/swap.js', './memory/budget.js'],
-      'src/models/swap.ts': ['../lifecycle/states.js', '../pools/pool.js'],
-      'src/lifecycle/state-machine.ts': '../errors.js',
+      'src/models/swap.ts': ['../lifecycle/states.js', '../pools/pool.js', './context/lane.js'],
+      'src/models/context/lane.ts': [],
+      'src/lifecycle/states.ts': '../errors/errors.js',
       'src/pools/pool.ts': '../tensors/tensor.js',
-      'src/memory/budget.ts': '../config.js',
-      'src/tensors/tensor.ts': '../errors.js',
-      'src/config/runtime-options.ts': './errors.js',
+      'src/memory/budget.ts': '../errors/errors.js',
+      'src/tensors/tensor.ts': '../errors/errors.js',
       'src/errors/errors.ts': [],
-      'workers/replica.ts': ['../src/tensors/tensor.js', '../src/errors.js', './onnx-loader.js'],
-      'workers/onnx/onnx-loader.ts': './onnxruntime.cjs',
+      'workers/replica.ts': ['../src/tensors/tensor.js', './onnx/onnxruntime.cjs'],
       'workers/onnx/onnxruntime.cts': 'onnxruntime-node',
     })
     expect(problems(map, 'onnxruntime-node')).toEqual([])
-    expect(findCycles(map)).toEqual([])
+    expect(mutualFolders(map)).toEqual([])
   })
 
-  it.each([
-    ['src/errors/errors.ts', '../src/tensors/tensor.js', 'src/tensors/tensor.ts'],
-    ['src/tensors/tensor.ts', '../pools/pool.js', 'src/pools/pool.ts'],
-    ['src/pools/pool.ts', '../models/swap.js', 'src/models/swap.ts'],
-    ['src/models/swap.ts', '../runtime.js', 'src/runtime.ts'],
-    ['src/runtime.ts', './index.js', 'src/index.ts'],
-  ])('refuses that %s imports %s', (file, specifier, target) => {
-    for (const kind of ['static', 'type', 'dynamic', 'url'] as const) {
-      const map = { ...made({ [target]: [] }), ...made({ [file]: specifier }, kind) }
-      expect(problems(map)).toEqual([`${file} -> ${target}: imports from a higher row`])
+  it.each<[string, ImportMap, RegExp]>([
+    [
+      'a higher row',
+      made({ 'src/tensors/a.ts': '../pools/b.js', 'src/pools/b.ts': [] }),
+      /from a higher row$/,
+    ],
+    [
+      'a higher row of its own folder',
+      made({ 'src/models/context/a.ts': '../registry/b.js', 'src/models/registry/b.ts': [] }, 'type'),
+      /from a higher row$/,
+    ],
+    [
+      'what only the main thread needs, in a worker',
+      made({ 'workers/replica.ts': '../src/telemetry/a.js', 'src/telemetry/a.ts': [] }),
+      /workers may import/,
+    ],
+    [
+      'a worker, in src',
+      made({ 'src/pools/a.ts': '../../workers/b.js', 'workers/b.ts': [] }),
+      /src never imports workers/,
+    ],
+    [
+      'a third entry of workers',
+      {
+        ...made({ 'workers/a.ts': [], 'workers/b.ts': [], 'workers/c.ts': [] }),
+        ...made({ 'src/hosts/a.ts': ['a', 'b', 'c'].map((name) => `../../workers/${name}.js`) }, 'url'),
+      },
+      /more than 2 worker URLs/,
+    ],
+    ['a folder without a row', made({ 'src/utils.ts': [] }), /has no row/],
+    ['what is not there', made({ 'src/runtime.ts': './gone.js' }), /no such file/],
+    ['a package away from its home', made({ 'src/runtime.ts': 'pino' }, 'type'), /its one home is/],
+    ['a plugin away from its home', made({ 'src/runtime.ts': '@fastify/static' }), /its one home is/],
+    [
+      'koffi in a second file',
+      made({ 'src/memory/a.ts': 'koffi', 'src/pools/b.ts': 'koffi' }),
+      /koffi is used in more than one file/,
+    ],
+    ['a package that is no dependency', made({ 'src/runtime.ts': 'lodash' }), /not a dependency/],
+    ['a builtin without its prefix', made({ 'src/runtime.ts': 'fs' }), /write node:fs/],
+  ])('refuse %s', (_, map, problem) => {
+    expect(problems(map, 'pino', '@fastify/static', 'koffi')).toEqual([expect.stringMatching(problem)])
+  })
+
+  it('refuse that two folders import each other, for types too, but not by URL', () => {
+    const map = {
+      'src/models/a.ts': '../pools/b.js',
+      'src/pools/c.ts': '../models/d.js',
+      'src/models/d.ts': [],
     }
-  })
-
-  it('refuses that workers import what only main needs', () => {
-    const map = made({ 'workers/replica.ts': '../src/telemetry/logger.js', 'src/telemetry/logger.ts': [] })
-    expect(problems(map)).toEqual([expect.stringContaining('workers may import')])
-  })
-
-  it('refuses that src imports workers, and lets it know two URLs', () => {
-    const workers = { 'workers/a.ts': [], 'workers/b.ts': [], 'workers/c.ts': [] }
-    const imported = made({ ...workers, 'src/pools/pool.ts': '../../workers/a.js' })
-    expect(problems(imported)).toEqual([expect.stringContaining('src never imports workers')])
-    const urls = ['../../workers/a.js', '../../workers/b.js']
-    expect(problems(made({ ...workers, 'src/pools/pool.ts': urls }, 'url'))).toEqual([])
-    const three = made({ ...workers, 'src/pools/pool.ts': [...urls, '../../workers/c.*'] }, 'url')
-    expect(problems(three)).toEqual([expect.stringContaining('more than 2 worker URLs')])
-  })
-
-  it('refuses a file that has no row, and an import of what is not there', () => {
-    expect(problems(made({ 'src/utils.ts': [] }))).toEqual(['src/utils.ts has no row in the table'])
-    const gone = made({ 'src/runtime.ts': ['./gone.js', '../test/support/graphs.js'] })
-    expect(problems(gone)).toHaveLength(2)
-  })
-
-  it.each([
-    ['piscina', 'src/pools/version-pool.ts', 'src/hosts/piscina-host.ts'],
-    ['comlink', 'workers/replica.ts', 'src/protocol/replica/control-port.ts'],
-    ['onnxruntime-node', 'src/tensors/tensor.ts', 'workers/onnx/onnxruntime.cts'],
-    ['pino', 'src/runtime.ts', 'src/telemetry/logger.ts'],
-    ['fastify', 'src/runtime.ts', 'src/http/plugin.ts'],
-    ['@fastify/static', 'src/runtime.ts', 'src/http/plugin.ts'],
-    ['p-queue', 'src/pools/version-pool.ts', 'src/models/repository/repository.ts'],
-    ['tarn', 'src/resources/pooled/pooled-resource.ts', 'src/resources/pooled/item-pool.ts'],
-  ])('refuses %s in %s', (name, elsewhere, home) => {
-    expect(problems(made({ [home]: name }), name)).toEqual([])
-    expect(problems(made({ [elsewhere]: name }, 'type'), name)).toEqual([
-      expect.stringContaining('its one home is'),
-    ])
-    expect(problems(made({ [elsewhere]: `${name}/part` }), name)).toHaveLength(1)
-  })
-
-  it('refuses koffi in a second file', () => {
-    const map = { 'src/memory/malloc.ts': 'koffi' }
-    expect(problems(made(map), 'koffi')).toEqual([])
-    expect(problems(made({ ...map, 'src/pools/guard.ts': 'koffi' }), 'koffi')).toHaveLength(1)
-  })
-
-  it('refuses packages that are no dependency, and builtins without their prefix', () => {
-    const map = made({ 'src/runtime.ts': ['lodash', 'tbcoin-engine', 'fs', '@types/node/fs'] })
-    expect(problems(map)).toHaveLength(4)
-  })
-
-  it('finds cycles of any length, and of types', () => {
-    expect(findCycles(made({ 'src/a.ts': './a.js' }))).toEqual([['src/a.ts']])
-    const three = made({ 'src/a.ts': './b.js', 'src/b.ts': './c.js', 'src/c.ts': './b.js' }, 'type')
-    expect(findCycles(three)).toEqual([['src/b.ts', 'src/c.ts']])
-    expect(findCycles(made({ 'src/a.ts': './b.js', 'src/b.ts': './a.js' }, 'url'))).toEqual([])
+    expect(mutualFolders(made(map, 'type'))).toEqual(['src/models <-> src/pools'])
+    expect(mutualFolders(made(map, 'url'))).toEqual([])
   })
 })
 
-describe('what a file reaches', () => {
-  it('is all that it imports, of types too, and what that imports in turn, but no URL', () => {
+describe('what a file names', () => {
+  it('is found in every way of naming it', () => {
+    const source = [
+      "import a, { b as c, type D } from 'a'",
+      "import * as e from 'b'",
+      "import 'c'",
+      "import {\n  f,\n} from 'd'",
+      "import type { G } from 'e'",
+      "export { h } from 'f'",
+      "export type * from 'g'",
+      "const i = await import('h')",
+      "createRequire(import.meta.url)('i')",
+      "new URL('./j.js', import.meta.url)",
+      "/** import { k } from 'no' */",
+      "// require('no')",
+      'const text = "new URL(\'no\')"',
+      'export { l }',
+      "const m = 'no'",
+    ].join('\n')
+    const named = importsOf(source).map(({ specifier, kind }) => `${specifier} ${kind}`)
+    expect(named).toEqual(
+      ['a static', 'b static', 'c static', 'd static', 'e type', 'f static', 'g type'].concat([
+        'h dynamic',
+        'i dynamic',
+        './j.js url',
+      ]),
+    )
+  })
+
+  it('is followed, for types too, but not by URL', () => {
     const map: ImportMap = {
       ...made({ 'src/a.ts': ['./b.js', 'x'], 'src/c.ts': ['./a.js', 'z'] }),
       ...made({ 'src/b.ts': ['./c.js', 'y'] }, 'type'),
       ...made({ 'src/d.ts': './a.js' }, 'url'),
     }
-    const all = ['src/a.ts', 'src/b.ts', 'src/c.ts', 'x', 'y', 'z']
-    expect([...reachedFrom(map, 'src/b.ts')].sort()).toEqual(all)
+    expect([...reachedFrom(map, 'src/b.ts')].sort()).toEqual([
+      'src/a.ts',
+      'src/b.ts',
+      'src/c.ts',
+      'x',
+      'y',
+      'z',
+    ])
     expect([...reachedFrom(map, 'src/d.ts')]).toEqual(['src/d.ts'])
-  })
-})
-
-describe('the scanner', () => {
-  it.each<[string, string, ImportKind]>([
-    ["import a from 'x'", 'x', 'static'],
-    ["import a, { b as c, type D } from 'x'", 'x', 'static'],
-    ["import * as a from 'x'", 'x', 'static'],
-    ["import 'x'", 'x', 'static'],
-    ["import{a}from'x'", 'x', 'static'],
-    ["import {\n  a,\n  // } from 'no'\n  b,\n} from 'x'", 'x', 'static'],
-    ["import a from 'x' with { type: 'json' }", 'x', 'static'],
-    ["import type { A } from 'x'", 'x', 'type'],
-    ["import type A from 'x'", 'x', 'type'],
-    ["import type from 'x'", 'x', 'static'],
-    ["export { a, b as default } from 'x'", 'x', 'static'],
-    ["export * as a from 'x'", 'x', 'static'],
-    ["export type { A } from 'x'", 'x', 'type'],
-    ["await import('x')", 'x', 'dynamic'],
-    ["import(/* @vite-ignore */ 'x')", 'x', 'dynamic'],
-    ['import(`x`)', 'x', 'dynamic'],
-    ["type A = import('x').A", 'x', 'dynamic'],
-    ["require('x')", 'x', 'dynamic'],
-    ["createRequire(import.meta.url)('x')", 'x', 'dynamic'],
-    ["new URL('./x.js', import.meta.url)", './x.js', 'url'],
-    ["import.meta.resolve('x')", 'x', 'url'],
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source text
-    ["new URL(`./x.${a ? 'ts' : 'js'}`, import.meta.url)", './x.*', 'url'],
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source text
-    ["const a = `${await import('x')} import 'no'`", 'x', 'dynamic'],
-    ["const r = /'/; import('x')", 'x', 'dynamic'],
-    ["const half = (a + b) / 2; import('x') // it's / fine", 'x', 'dynamic'],
-  ])('finds the one import of %s', (source, specifier, kind) => {
-    expect(importsOf(`${source}\nconst after = 1\n`)).toEqual([{ specifier, kind }])
-  })
-
-  it.each([
-    "// import 'no'",
-    "/** import { a } from 'no' */",
-    'const text = "import \'no\'"',
-    "const text = `import 'no'`",
-    "export const from = 'no'",
-    "export { a }\nconst from = 'no'",
-    "export { a }; export default 'no'",
-    "export type A = 'no'",
-    "schema.import('no')",
-    "const r = /import 'no'/",
-  ])('finds none in %s', (source) => {
-    expect(importsOf(source)).toEqual([])
   })
 })
 

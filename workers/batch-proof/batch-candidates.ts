@@ -8,7 +8,7 @@ const MAX_CANDIDATES = 16
  * The ways in which inputs could be batched, likely ones first: for each input an axis or `SHARED`.
  * An axis is declared free, and all that are batched have the same size along theirs.
  */
-export function candidatesOf({ inputs }: Signature, sample: readonly Tensor[]): number[][] {
+export function batchCandidates({ inputs }: Signature, sample: readonly Tensor[]): number[][] {
   const found: number[][] = []
   const add = (axes: number[]): void => {
     if (axes.every((axis) => axis === SHARED)) return

@@ -1,8 +1,8 @@
 import type { Proof, ProofOrder, ProofRows, ProofTrial, Tried } from '../../src/protocol/replica/proof.js'
 import { bytesOf } from '../../src/tensors/input/copies.js'
 import type { Signature, Tensor } from '../../src/tensors/tensor.js'
-import { candidatesOf } from './batch-candidates.js'
-import { provesNothing, Refusal, type Row, type RunOnce } from './proof-rows.js'
+import { batchCandidates } from './batch-candidates.js'
+import { ProofRefusal, provesNothing, type Row, type RunOnce } from './proof-rows.js'
 import { isStrange, ProofSamples } from './proof-samples.js'
 import { proveAxes } from './prove-axes.js'
 
@@ -170,9 +170,9 @@ export class BatchProver {
     }
     const reasons: string[] = []
     /** Refusals that other samples may not meet. */
-    const open: Refusal[] = []
+    const open: ProofRefusal[] = []
     for (const inputs of proven === undefined
-      ? candidatesOf(this.#signature, sample.inputs)
+      ? batchCandidates(this.#signature, sample.inputs)
       : [proven.plan.inputs]) {
       const known = this.#refusedAxes.get(inputs.join()) ?? this.#hazards.ofBatch(inputs)
       if (known !== undefined) {
@@ -187,7 +187,7 @@ export class BatchProver {
         const { paddingRefusal } = proven
         return { ...proof, plan: { ...proof.plan, padding: undefined }, paddingRefusal }
       } catch (error) {
-        if (!(error instanceof Refusal)) throw error
+        if (!(error instanceof ProofRefusal)) throw error
         reasons.push(error.message)
         if (isSound && error.about === 'answers') this.#refusedAxes.set(inputs.join(), error.message)
         else open.push(error)

@@ -11,7 +11,7 @@ const FILLS = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
  * or an infinity, a single NaN at either end, and all elements in another order. Inputs of `fixed`, by
  * their positions, stay as they are. Not every one of the requests is valid for every model.
  */
-export function unlikeRows(
+export function perturbedSamples(
   sample: readonly Tensor[],
   axes: readonly number[],
   fixed: readonly (number | undefined)[] = [],

@@ -3,7 +3,7 @@ import { SHARED } from '../../src/tensors/batch/batch-plan.js'
 import { difference, EXACT, firstDifference } from '../../src/tensors/batch/difference.js'
 import { float16Value } from '../../src/tensors/float16.js'
 import type { Signature, Tensor } from '../../src/tensors/tensor.js'
-import { candidatesOf } from './batch-candidates.js'
+import { batchCandidates } from './batch-candidates.js'
 import { split } from './batch-rows.js'
 
 export type RunOnce = (inputs: readonly Tensor[], wanted?: readonly string[]) => Promise<Tensor[]>
@@ -18,16 +18,16 @@ export interface Row {
  * Ends the search along one choice of axes. It is about `answers` where a request has changed that of
  * another, about the `shape` where there were none to compare, and about `cost` where none were made.
  */
-export class Refusal extends Error {
+export class ProofRefusal extends Error {
   readonly about: 'answers' | 'shape' | 'cost'
 
-  constructor(message: string, about: Refusal['about']) {
+  constructor(message: string, about: ProofRefusal['about']) {
     super(message)
     this.about = about
   }
 }
 
-/** @throws Refusal if a request of the batch is not answered as if it were alone. */
+/** @throws ProofRefusal if a request of the batch is not answered as if it were alone. */
 export function compare(
   batch: readonly Row[],
   answers: readonly Tensor[],
@@ -36,11 +36,11 @@ export function compare(
   { tolerance }: ProofOrder,
   signature: Signature,
 ): void {
-  const rows = batch.map((row) => rowsOf(row.inputs, inputs))
+  const rows = batch.map((row) => proofRowsOf(row.inputs, inputs))
   const total = rows.reduce((sum, own) => sum + own, 0)
   for (const [index, { dims }] of answers.entries()) {
     if (dims[outputs[index] as number] !== total) {
-      throw new Refusal(
+      throw new ProofRefusal(
         `output "${signature.outputs[index]?.name}" has dims [${dims}] for ${total} rows`,
         'answers',
       )
@@ -49,14 +49,14 @@ export function compare(
   for (const [index, own] of split(answers, outputs, rows).entries()) {
     const differs = firstDifference((batch[index] as Row).outputs, own, tolerance)
     if (differs === undefined) continue
-    throw new Refusal(
+    throw new ProofRefusal(
       `a request is answered otherwise in a batch of ${batch.length} than alone: output "${signature.outputs[differs.index]?.name}" ${differs.found}`,
       'answers',
     )
   }
 }
 
-export function rowsOf(inputs: readonly Tensor[], axes: readonly number[]): number {
+export function proofRowsOf(inputs: readonly Tensor[], axes: readonly number[]): number {
   const input = axes.findIndex((axis) => axis !== SHARED)
   return inputs[input]?.dims[axes[input] as number] as number
 }
@@ -72,10 +72,10 @@ export function comparable<T extends Row>(
   padded?: readonly number[],
 ): T[] {
   const [first] = samples as [T]
-  const rows = rowsOf(first.inputs, axes)
+  const rows = proofRowsOf(first.inputs, axes)
   return samples.filter(
     ({ inputs }) =>
-      rowsOf(inputs, axes) === rows &&
+      proofRowsOf(inputs, axes) === rows &&
       inputs.every((tensor, index) => {
         const axis = axes[index] as number
         const like = first.inputs[index] as Tensor
@@ -101,5 +101,5 @@ export function provesNothing(
   const isEmpty = signature.inputs.some(({ dims }, input) =>
     dims.some((dim, axis) => typeof dim === 'string' && inputs[input]?.dims[axis] === 0),
   )
-  return isEmpty && candidatesOf(signature, inputs).length === 0
+  return isEmpty && batchCandidates(signature, inputs).length === 0
 }

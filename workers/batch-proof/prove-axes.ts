@@ -3,9 +3,17 @@ import { SHARED } from '../../src/tensors/batch/batch-plan.js'
 import type { Signature, Tensor } from '../../src/tensors/tensor.js'
 import { join } from './batch-rows.js'
 import { LEAST_SIZE, measuredSizes, otherSizes, sizesBetween } from './batch-sizes.js'
-import { unlikeRows } from './perturbed-samples.js'
-import { comparable, compare, isSame, Refusal, type Row, type RunOnce, rowsOf } from './proof-rows.js'
-import { whyNotPadded } from './prove-padding.js'
+import { perturbedSamples } from './perturbed-samples.js'
+import {
+  comparable,
+  compare,
+  isSame,
+  ProofRefusal,
+  proofRowsOf,
+  type Row,
+  type RunOnce,
+} from './proof-rows.js'
+import { provePadding } from './prove-padding.js'
 
 /** Runs of each size for its cost, of which the fastest counts: more of short ones, whose first are slow. */
 const LEAST_TURNS = 3
@@ -36,7 +44,7 @@ export interface AxesProof {
 /**
  * Proves that requests laid along these axes are answered as if each were alone. Yields what its next run
  * is expected to take.
- * @throws Refusal
+ * @throws ProofRefusal
  */
 export async function* proveAxes(proof: AxesProof, inputs: readonly number[]): AsyncGenerator<number, Proof> {
   const { clock, order, run, signature } = proof
@@ -48,7 +56,7 @@ export async function* proveAxes(proof: AxesProof, inputs: readonly number[]): A
     const reason = 'all inputs seen so far have the same answer, which would hide that answers were mixed up'
     return { state: 'needs-samples', reason, isUnanimous: true }
   }
-  const unitRows = rowsOf(sample.inputs, inputs)
+  const unitRows = proofRowsOf(sample.inputs, inputs)
   const costs: RunCost[] = [{ rows: unitRows, ms: yield* aloneMs(proof, sample) }]
   const costOf = (size: number): number => {
     const last = costs.at(-1) as RunCost
@@ -78,7 +86,7 @@ export async function* proveAxes(proof: AxesProof, inputs: readonly number[]): A
     proven = size
   }
   if (proven < LEAST_SIZE) {
-    throw new Refusal(
+    throw new ProofRefusal(
       `a batch of ${LEAST_SIZE} is expected to take ${costOf(LEAST_SIZE).toFixed(1)} ms, longer than ${proof.maxRunMs} ms (batching.proofBudgetMs)`,
       'cost',
     )
@@ -96,7 +104,7 @@ export async function* proveAxes(proof: AxesProof, inputs: readonly number[]): A
     const like = comparable(proof.samples, inputs, order.padding.inputs)
     const { sampleMs } = proof
     const part = { signature, run, order, samples: like, inputs, outputs, sampleMs }
-    paddingRefusal = yield* whyNotPadded(part, order.padding)
+    paddingRefusal = yield* provePadding(part, order.padding)
   }
   const padding = paddingRefusal === undefined ? order.padding : undefined
   const plan = { inputs, outputs, padding }
@@ -115,7 +123,7 @@ async function* rowsToTry(
 ): AsyncGenerator<number, readonly Row[]> {
   if (order.rows === 'sent') return samples
   const rows: Row[] = []
-  for (const [index, inputs] of unlikeRows((samples[0] as Row).inputs, axes).entries()) {
+  for (const [index, inputs] of perturbedSamples((samples[0] as Row).inputs, axes).entries()) {
     yield sampleMs
     try {
       // Each beside a request as callers send them: that shows what a row does to its neighbours.
@@ -142,7 +150,7 @@ async function* aloneMs(
   return fastestMs
 }
 
-/** The one axis of each output that grows with the rows. @throws Refusal */
+/** The one axis of each output that grows with the rows. @throws ProofRefusal */
 async function* outputAxes(
   { signature, run, sampleMs }: AxesProof,
   inputs: readonly number[],
@@ -150,7 +158,7 @@ async function* outputAxes(
 ): AsyncGenerator<number, number[]> {
   yield 2 * sampleMs
   const answers = await runBatch(run, [sample, sample], inputs)
-  const unitRows = rowsOf(sample.inputs, inputs)
+  const unitRows = proofRowsOf(sample.inputs, inputs)
   return answers.map(({ dims }, index) => {
     const { name } = signature.outputs[index] as { name: string }
     const alone = (sample.outputs[index] as Tensor).dims
@@ -159,11 +167,14 @@ async function* outputAxes(
     if (dims.length === alone.length && grown.length === 1 && axis !== undefined) {
       if (alone[axis] === unitRows && dims[axis] === 2 * unitRows) return axis
     }
-    throw new Refusal(`output "${name}" has dims [${dims}] for two requests and [${alone}] for one`, 'shape')
+    throw new ProofRefusal(
+      `output "${name}" has dims [${dims}] for two requests and [${alone}] for one`,
+      'shape',
+    )
   })
 }
 
-/** @throws Refusal if it fails. */
+/** @throws ProofRefusal if it fails. */
 async function runBatch(run: RunOnce, batch: readonly Row[], axes: readonly number[]): Promise<Tensor[]> {
   try {
     return await run(
@@ -173,7 +184,7 @@ async function runBatch(run: RunOnce, batch: readonly Row[], axes: readonly numb
       ),
     )
   } catch (error) {
-    throw new Refusal(`a batch of ${batch.length} fails: ${(error as Error).message}`, 'shape')
+    throw new ProofRefusal(`a batch of ${batch.length} fails: ${(error as Error).message}`, 'shape')
   }
 }
 

@@ -5,8 +5,8 @@ import { paddedLength, resized } from '../../src/tensors/batch/padding.js'
 import { commonSize } from '../../src/tensors/batch/rows.js'
 import type { Signature, Tensor } from '../../src/tensors/tensor.js'
 import { join, split } from './batch-rows.js'
-import { unlikeRows } from './perturbed-samples.js'
-import { isSame, type Row, type RunOnce, rowsOf } from './proof-rows.js'
+import { perturbedSamples } from './perturbed-samples.js'
+import { isSame, proofRowsOf, type Row, type RunOnce } from './proof-rows.js'
 
 /** What the proof of padding works with. */
 export interface PaddingProof {
@@ -35,7 +35,7 @@ class Difference extends Error {}
  * than alone as it came; undefined if none is. Unless only what callers have sent is to be run, these are
  * also shorter ones, and ones with other values where they count.
  */
-export async function* whyNotPadded(
+export async function* provePadding(
   proof: PaddingProof,
   padding: Padding,
 ): AsyncGenerator<number, string | undefined> {
@@ -81,7 +81,7 @@ function* madeUp(
   axes: readonly number[],
   padding: Padding,
 ): Generator<Omit<LongRow, 'outputs'>> {
-  const values = [sample, ...unlikeRows(sample, axes, [padding.mask, padding.length])]
+  const values = [sample, ...perturbedSamples(sample, axes, [padding.mask, padding.length])]
   for (const inputs of values) {
     for (const length of new Set([longest, Math.ceil(longest / 2), 1])) {
       if (inputs === sample && length === longest) continue
@@ -107,7 +107,7 @@ async function* together(
       (tensor, index) => proof.inputs[index] !== SHARED || isSame([tensor], [first.inputs[index] as Tensor]),
     ),
   )
-  const unitRows = rowsOf(first.inputs, proof.inputs)
+  const unitRows = proofRowsOf(first.inputs, proof.inputs)
   const most = Math.max(2, Math.floor(proof.order.maxRows / unitRows))
   const longer = paddedLength(Math.max(...rows.map(({ length }) => length)))
   const shuffled = [
@@ -124,7 +124,7 @@ async function* together(
         `${batch.length} requests`,
         longer,
       )
-      const counts = batch.map(({ inputs }) => rowsOf(inputs, proof.inputs))
+      const counts = batch.map(({ inputs }) => proofRowsOf(inputs, proof.inputs))
       for (const [index, own] of split(answers, proof.outputs, counts).entries()) {
         compareRow(proof, padding, batch[index] as LongRow, longer, own)
       }

@@ -10,7 +10,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { isFlushRefused } from '../../src/platform/durability.js'
+import { isFlushRefused } from '../../src/platform/is-flush-refused.js'
 import { artifactOptions } from '../../src/protocol/artifact-options.js'
 import {
   ARTIFACT_MODEL,

@@ -4,7 +4,7 @@ import type { Proof } from '../../src/protocol/replica/proof.js'
 import { byName } from '../../src/tensors/by-name.js'
 import type { Tensor } from '../../src/tensors/tensor.js'
 import { BatchProver } from '../batch-proof/batch-prover.js'
-import { hazardsIn } from '../onnx/onnx-hazards.js'
+import { hazardsIn } from '../onnx/hazards-in.js'
 
 /** After so much of the processor's time no further sizes are tried: that of some runs, if those may be long. */
 const ENOUGH_MS = 1_000

@@ -11,11 +11,10 @@ import {
   type Opsets,
 } from './file/graph.js'
 import { shapeInputs } from './rules/shape.js'
-import { typeOf } from './trace/element-types.js'
 import { type Bodies, Flow } from './trace/flow.js'
-import { foldOf } from './trace/folds.js'
+import { foldOf } from './trace/fold-of.js'
 import { freshSize, nameOf, Op, type Outcome, type Rule, withNames } from './trace/op.js'
-import { followPlaces } from './trace/row-places.js'
+import { followRowPlaces } from './trace/row-places.js'
 import { fixedAxis, known, named, one, rowCount } from './trace/size.js'
 import {
   countsRows,
@@ -30,6 +29,7 @@ import {
   type Trace,
   unranked,
 } from './trace/trace.js'
+import { typeOf } from './trace/type-of.js'
 
 /** Calls of functions and trips of loops count too. */
 const maxNodes = 200_000
@@ -40,12 +40,16 @@ const maxForks = 6
 class Scope {
   readonly #traces = new Map<string, Trace | undefined>()
 
-  constructor(
-    readonly opsets: Opsets,
-    /** Attributes of the call of a function. */
-    readonly attributes?: GraphAttributes,
-    readonly outer?: Scope,
-  ) {}
+  readonly opsets: Opsets
+  /** Attributes of the call of a function. */
+  readonly attributes: GraphAttributes | undefined
+  readonly outer: Scope | undefined
+
+  constructor(opsets: Opsets, attributes?: GraphAttributes, outer?: Scope) {
+    this.opsets = opsets
+    this.attributes = attributes
+    this.outer = outer
+  }
 
   /** `trace` is undefined for an input that a function's call leaves out. */
   set(name: string, trace: Trace | undefined): void {
@@ -199,7 +203,7 @@ function ofTensors(
 ): Outcome {
   const refused = firstRefused(inputs)
   if (refused?.places !== undefined || node.op === 'Range') {
-    const followed = followPlaces(node, inputs, (given) => ofTensors(node, given, opset, rule))
+    const followed = followRowPlaces(node, inputs, (given) => ofTensors(node, given, opset, rule))
     if (followed !== undefined) return followed
   }
   if (refused !== undefined) return refused

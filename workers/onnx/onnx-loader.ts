@@ -9,9 +9,9 @@ import {
   type TensorType,
   type UnsupportedOutput,
 } from '../../src/tensors/tensor.js'
-import { createSession } from './onnx-session.js'
+import { createSession } from './create-session.js'
 import type Ort from './onnxruntime.cjs'
-import { whyNotOpened } from './onnxruntime-failure.js'
+import { whyNotOpened } from './why-not-opened.js'
 
 /** The built-in loader: an ONNX file becomes an onnxruntime-node session. */
 export async function load(context: LoaderContext): Promise<LoadedModel> {

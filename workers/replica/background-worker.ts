@@ -1,6 +1,6 @@
 import type { Proof } from '../../src/protocol/replica/proof.js'
-import type { BatchFault, SideDone } from '../../src/protocol/replica/replica-replies.js'
-import type { SideTask } from '../../src/protocol/replica/replica-task.js'
+import type { BackgroundDone, BatchFault } from '../../src/protocol/replica/replica-replies.js'
+import type { BackgroundTask } from '../../src/protocol/replica/replica-task.js'
 import type { BatchPlan, Tolerance } from '../../src/tensors/batch/batch-plan.js'
 import { EXACT, firstDifference } from '../../src/tensors/batch/difference.js'
 import { bytesOf, copyOf } from '../../src/tensors/input/copies.js'
@@ -38,7 +38,7 @@ interface Check {
 }
 
 /** What a thread does between the callers' requests: the proof that they can share runs, and checks that they could. */
-export class SideWorker {
+export class BackgroundWorker {
   readonly #run: RunOnce
   readonly #prover: BatchProver
   readonly #checks: Check[] = []
@@ -75,7 +75,7 @@ export class SideWorker {
     this.#checks.push({ batch: own, next: 0 })
   }
 
-  async work({ budgetMs, maxRunMs, prove, tried, tolerance }: SideTask): Promise<SideDone> {
+  async work({ budgetMs, maxRunMs, prove, tried, tolerance }: BackgroundTask): Promise<BackgroundDone> {
     const endsAtMs = performance.now() + budgetMs
     this.#tolerance = tolerance
     const { checks, fault } = await this.#check(endsAtMs)
@@ -85,7 +85,7 @@ export class SideWorker {
     const news = isNews(proof, this.#told) ? proof : undefined
     this.#told = proof
     const trial = this.#prover.takeTrial()
-    return { ok: true, hasSideWork: this.hasWork, proof: news, trial, checks, fault }
+    return { ok: true, hasBackgroundWork: this.hasWork, proof: news, trial, checks, fault }
   }
 
   /** Request by request, so that a stretch of work ends in time; one at least. */

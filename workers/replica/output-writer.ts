@@ -7,7 +7,7 @@ import { newElements } from '../../src/tensors/coerce-elements.js'
 import type { Tensor, TensorData, TensorType } from '../../src/tensors/tensor.js'
 
 /** What is left of a pack's buffer, for answers; those that are too large for it travel by themselves. */
-export class AnswerRoom {
+export class OutputWriter {
   /** The buffers of those. */
   readonly buffers: ArrayBuffer[] = []
   readonly #buffer: ArrayBuffer

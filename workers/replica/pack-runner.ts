@@ -11,11 +11,11 @@ import { byName } from '../../src/tensors/by-name.js'
 import { copyOf } from '../../src/tensors/input/copies.js'
 import type { Tensor } from '../../src/tensors/tensor.js'
 import { split } from '../batch-proof/batch-rows.js'
-import { type TriedBatch, tryBatch } from '../batch-proof/batch-trial.js'
 import { resizeAll } from '../batch-proof/resize-all.js'
-import type { SideWorker } from './background-worker.js'
+import { type TriedBatch, tryBatch } from '../batch-proof/try-batch.js'
+import type { BackgroundWorker } from './background-worker.js'
 import { readOutputs } from './check-loaded.js'
-import { AnswerRoom } from './output-writer.js'
+import { OutputWriter } from './output-writer.js'
 
 export interface RunCounts {
   runs: number
@@ -29,7 +29,7 @@ interface Subject {
 }
 
 /** Keeps runs for the work beside them. */
-export type Beside = Pick<SideWorker, 'hasWork' | 'offer' | 'check'>
+export type Beside = Pick<BackgroundWorker, 'hasWork' | 'offer' | 'check'>
 
 /** A loaded model that answers packs. */
 export class PackRunner {
@@ -60,11 +60,11 @@ export class PackRunner {
   }
 
   /** Runs one after another; what fails is among the results. */
-  async run(task: RunTask, side: Beside): Promise<{ reply: RunDone; buffers: ArrayBuffer[] }> {
+  async run(task: RunTask, background: Beside): Promise<{ reply: RunDone; buffers: ArrayBuffer[] }> {
     this.#plan = task.plan ?? this.#plan
     const cursor = { offset: 0 }
     const inputs = task.runs.map((shape) => readRun(this.#model.signature, shape, task.buffer, cursor))
-    const room = new AnswerRoom(task.buffer, cursor.offset, this.#isBuiltIn)
+    const room = new OutputWriter(task.buffer, cursor.offset, this.#isBuiltIn)
     const results: RunResult[] = []
     for (const [index, shape] of task.runs.entries()) {
       const own = inputs[index] as Tensor[]
@@ -72,14 +72,14 @@ export class PackRunner {
       try {
         results.push(
           await (shape.rows === undefined
-            ? this.#single(own, shape, room, side)
-            : this.#batch(own, shape, shape.rows, room, side)),
+            ? this.#single(own, shape, room, background)
+            : this.#batch(own, shape, shape.rows, room, background)),
         )
       } catch (error) {
         results.push(this.#failure(error))
       }
     }
-    const reply: RunDone = { ok: true, buffer: task.buffer, results, hasSideWork: side.hasWork }
+    const reply: RunDone = { ok: true, buffer: task.buffer, results, hasBackgroundWork: background.hasWork }
     return { reply, buffers: [task.buffer, ...room.buffers] }
   }
 
@@ -129,12 +129,14 @@ export class PackRunner {
   async #single(
     inputs: readonly Tensor[],
     { outputs: wanted, keep }: RunShape,
-    room: AnswerRoom,
-    side: Beside,
+    room: OutputWriter,
+    background: Beside,
   ): Promise<RunResult> {
     const { outputs, ms } = await this.#timed(inputs, wanted)
     if (keep === 'sample' || keep === 'typical') {
-      remember(() => side.offer(inputs, wanted === undefined ? outputs : undefined, ms, keep === 'typical'))
+      remember(() =>
+        background.offer(inputs, wanted === undefined ? outputs : undefined, ms, keep === 'typical'),
+      )
     }
     return { answer: room.put(outputs, 1), ms }
   }
@@ -143,8 +145,8 @@ export class PackRunner {
     inputs: readonly Tensor[],
     { outputs: wanted, lengths, keep }: RunShape,
     rows: readonly number[],
-    room: AnswerRoom,
-    side: Beside,
+    room: OutputWriter,
+    background: Beside,
   ): Promise<RunResult> {
     const plan = this.#plan as BatchPlan
     if (typeof keep === 'object')
@@ -157,7 +159,7 @@ export class PackRunner {
       checkRows(outputs, axes, rows)
       if (keep === 'check') {
         const padded = plan.padding === undefined ? undefined : axesOf(plan.padding.outputs)
-        remember(() => side.check({ inputs, outputs, rows, lengths, plan, axes, padded, wanted }))
+        remember(() => background.check({ inputs, outputs, rows, lengths, plan, axes, padded, wanted }))
       }
       if (room.isInline(outputs, rows.length)) return { answer: room.put(outputs, rows.length), ms }
       return { answers: split(outputs, axes, rows).map((each) => room.put(each, 1)), ms, fault: undefined }
@@ -170,7 +172,7 @@ export class PackRunner {
   async #trial(
     batch: Omit<TriedBatch, 'wanted'>,
     wanted: readonly string[] | undefined,
-    room: AnswerRoom,
+    room: OutputWriter,
   ): Promise<SplitAnswers> {
     const places = (wanted ?? this.#outputNames).map((name) => this.#outputNames.indexOf(name))
     const { alone, ms, result } = await tryBatch({ ...batch, wanted: places }, (inputs) =>
@@ -187,7 +189,7 @@ export class PackRunner {
     rows: readonly number[],
     lengths: readonly number[] | undefined,
     wanted: readonly string[] | undefined,
-    room: AnswerRoom,
+    room: OutputWriter,
     error: unknown,
   ): Promise<SplitAnswers> {
     const answers: (Answer | Failure)[] = []

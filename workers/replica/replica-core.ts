@@ -6,8 +6,8 @@ import { takesTurns } from '../../src/protocol/providers.js'
 import type { ReplicaControl } from '../../src/protocol/replica/control.js'
 import type { LoadDone, ReplicaReplies } from '../../src/protocol/replica/replica-replies.js'
 import type { LoadTask, PortTask } from '../../src/protocol/replica/replica-task.js'
-import { hazardsIn } from '../onnx/onnx-hazards.js'
-import { NO_HAZARDS, SideWorker } from './background-worker.js'
+import { hazardsIn } from '../onnx/hazards-in.js'
+import { BackgroundWorker, NO_HAZARDS } from './background-worker.js'
 import { checkLoaded } from './check-loaded.js'
 import { checkContent, importLoader, loadBest } from './load-model.js'
 import { NativeLane } from './native-lane.js'
@@ -20,7 +20,7 @@ import { type TaskAnswer, TaskLoop } from './task-loop.js'
 interface Serving {
   readonly model: LoadedModel
   readonly runner: PackRunner
-  readonly side: SideWorker
+  readonly background: BackgroundWorker
 }
 
 /** A replica wherever it runs: it knows its parent and the way by which tasks come, and no thread. */
@@ -84,8 +84,8 @@ export class ReplicaCore {
       if (serving === undefined) {
         throw new errors.ERR_MODEL_UNAVAILABLE('this replica holds no model', this.#owner)
       }
-      if (task.kind === 'run') return await serving.runner.run(task, serving.side)
-      return { reply: await serving.side.work(task), buffers: [] }
+      if (task.kind === 'run') return await serving.runner.run(task, serving.background)
+      return { reply: await serving.background.work(task), buffers: [] }
     } catch (error) {
       return { reply: failure(error), buffers: [] }
     }
@@ -104,12 +104,12 @@ export class ReplicaCore {
       const model = isBuiltIn ? loaded : checkLoaded(loaded, owner)
       const runner = new PackRunner(model, isBuiltIn, owner, this.#counts, (run) => lane.begin(run))
       const reread = (): void => void checkContent(task.source, files, owner)
-      const side = new SideWorker(
+      const background = new BackgroundWorker(
         model.signature,
         (inputs, wanted) => runner.runOnce(inputs, wanted),
         isBuiltIn ? hazardsIn(task.source, model.signature, reread) : NO_HAZARDS,
       )
-      this.#serving = { model, runner, side }
+      this.#serving = { model, runner, background }
       if (isBuiltIn) lane.takesTurns &&= takesTurns(model.providers ?? [])
       const { signature, providers, skipped } = model
       return { ok: true, signature, files, ...(isBuiltIn ? { providers, skipped } : {}) }

@@ -14,7 +14,7 @@ const RETRY_MS = 20
  * whichever way, and whoever waits is told at once. Its worth is that the same is not done twice at
  * the same time; nothing goes wrong without it (macOS has no such sockets).
  */
-export async function whileLocked<T>(
+export async function withBuildLock<T>(
   clock: Clock,
   name: string,
   waitMs: number,

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises'
 import type { z } from 'zod'
-import { isFlushRefused } from '../../platform/durability.js'
+import { isFlushRefused } from '../../platform/is-flush-refused.js'
 
 /** Reads what `writeRecord` wrote; undefined if there is none, or if anything in it has changed. */
 export async function readRecord<T extends z.ZodType>(

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { within } from '../../async/with-timeout.js'
+import { withTimeout } from '../../async/with-timeout.js'
 import { durationMs } from '../../config/runtime-options.js'
 import { messageOf } from '../../errors/errors.js'
 import type { Clock, Timer } from '../../platform/clock.js'
@@ -131,7 +131,7 @@ export class RegisteredCheck {
       }),
     )
     // A check that runs by itself must not keep the process alive.
-    const answer = await within(this.#clock, asked, this.#options.timeoutMs, this.#timer !== undefined)
+    const answer = await withTimeout(this.#clock, asked, this.#options.timeoutMs, this.#timer !== undefined)
     if (answer !== undefined) return answer
     // Not asked again before it returns: checks that hang would pile up.
     this.#hangingSinceMs = startedAtMs

@@ -1,4 +1,4 @@
-import { within } from '../../async/with-timeout.js'
+import { withTimeout } from '../../async/with-timeout.js'
 import type { Allocator } from '../../memory/allocator.js'
 import type { Clock } from '../../platform/clock.js'
 import type { StuckReplica } from '../../pools/settings/stuck-replica.js'
@@ -65,7 +65,7 @@ export class EndingPools {
     this.#pools.add(pool)
     const rejectedBefore = pool.rejected
     const drained = pool.drain().then(() => true)
-    const isDrained = await within(this.#clock, drained, timeoutMs)
+    const isDrained = await withTimeout(this.#clock, drained, timeoutMs)
     if (isDrained === undefined) pool.rejectAll(lateError())
     const remainingMs = timeoutMs - (this.#clock.now() - startedAtMs)
     const departure = this.#stop(pool, isDrained === undefined ? 0 : Math.max(0, remainingMs))

@@ -2,8 +2,8 @@ import { AsyncResource } from 'node:async_hooks'
 import { Lane } from '../../async/lane.js'
 import type { RuntimeConfig } from '../../config/runtime-options.js'
 import { errors } from '../../errors/errors.js'
-import { Overlap } from '../../memory/exclusive-measurement.js'
-import { MemoryGovernor } from '../../memory/memory-budget.js'
+import { ExclusiveMeasurement } from '../../memory/exclusive-measurement.js'
+import { MemoryBudget } from '../../memory/memory-budget.js'
 import type { LogLevel } from '../../protocol/replica/log-line.js'
 import type { RequestTracker } from '../../requests/request-tracker.js'
 import type { EngineEvents } from '../../telemetry/events/engine-events.js'
@@ -27,9 +27,9 @@ export interface ModelContext extends Ports {
   readonly hold: HoldLock
   /** Limits how many loads run at once. */
   readonly loadLane: Lane
-  readonly governor: MemoryGovernor
+  readonly governor: MemoryBudget
   /** Tells whether a load or an end of a pool was alone while it was measured. */
-  readonly overlap: Overlap
+  readonly overlap: ExclusiveMeasurement
   readonly endings: EndingPools
   /** File URL of the loader of each model type; undefined for the built-in one. */
   readonly loaders: Map<string, string | undefined>
@@ -59,8 +59,8 @@ export function createContext(
     scope: new AsyncResource('tbcoin-engine.runtime'),
     hold: ports.hold ?? holdLock,
     loadLane: new Lane(clock, config.maxConcurrentLoads),
-    governor: new MemoryGovernor(budgetBytes, async () => (await memory.recent()).pssBytes),
-    overlap: new Overlap(),
+    governor: new MemoryBudget(budgetBytes, async () => (await memory.recent()).pssBytes),
+    overlap: new ExclusiveMeasurement(),
     endings: new EndingPools(clock, logger, allocator),
     loaders: new Map([['onnx', undefined]]),
     logLevel: config.logLevel,

@@ -8,8 +8,8 @@ import { inBackground } from '../../telemetry/in-background.js'
 import type { Tensor } from '../../tensors/tensor.js'
 import type { ModelContext } from '../context/model-context.js'
 import type { VersionRecord } from '../context/version-record.js'
-import { reserveRoom } from './reserve-memory.js'
-import { ArtifactTrial } from './sample-collector.js'
+import { reserveMemory } from './reserve-memory.js'
+import { SampleCollector } from './sample-collector.js'
 import { startPool } from './start-pool.js'
 
 type Build = NonNullable<Prepared['build']>
@@ -46,7 +46,7 @@ export class ArtifactAdoption {
   readonly #served: Exchangeable
   readonly #pool: VersionPool
   readonly #build: Build
-  readonly #trial: ArtifactTrial
+  readonly #trial: SampleCollector
 
   /** @param served serves `version` without the artifact. */
   constructor(context: ModelContext, version: Adopter, served: Exchangeable, build: Build) {
@@ -55,7 +55,7 @@ export class ArtifactAdoption {
     this.#served = served
     this.#pool = served.pool
     this.#build = build
-    this.#trial = new ArtifactTrial(context.clock, (samples) => {
+    this.#trial = new SampleCollector(context.clock, (samples) => {
       const adopted = context.scope.runInAsyncScope(() => this.#adopt(samples))
       inBackground(context, adopted, 'the use of a new artifact')
     })
@@ -97,7 +97,7 @@ export class ArtifactAdoption {
     try {
       if (!this.#isAsBefore) return
       const makeRoom = (): Promise<boolean> => this.#version.makeRoom()
-      const room = await reserveRoom(this.#context, record, built, makeRoom).catch(() => undefined)
+      const room = await reserveMemory(this.#context, record, built, makeRoom).catch(() => undefined)
       if (room === undefined) return
       await startPool(this.#context, record, next, built, room)
       await next.whenServing(this.#pool.servingCount)

@@ -11,7 +11,7 @@ import { sessionOptionsOf } from './session-options.js'
  * Returns whether and how requests of a version may share runs. Runs of a custom loader may have effects, so
  * none is repeated or joined unless its model asks for it, and none is made up.
  */
-export function batchingOf(
+export function batchingSettings(
   context: ModelContext,
   version: VersionRecord,
   prepared: Prepared,

@@ -9,7 +9,7 @@ import { inBackground } from '../../telemetry/in-background.js'
 import type { Logger } from '../../telemetry/logger.js'
 import type { ModelContext } from '../context/model-context.js'
 import type { VersionRecord } from '../context/version-record.js'
-import { batchingOf } from './batching-settings.js'
+import { batchingSettings } from './batching-settings.js'
 import { checkContent, hasBuiltInLoader } from './check-source.js'
 import { artifactOf, inLoadLane, whileLoading } from './prepare-load.js'
 import { replicaCount } from './replica-count.js'
@@ -77,7 +77,7 @@ function poolOf(
       maxRestartBackoffMs: config.maxRestartBackoffMs,
       maxPackMs: spec.config.maxPackMs ?? config.maxPackMs,
       maxPackBytes: spec.config.maxPackBytes ?? config.maxPackBytes,
-      batching: batchingOf(context, version, prepared),
+      batching: batchingSettings(context, version, prepared),
     },
     {
       // Each replica is given the files that are known by then.

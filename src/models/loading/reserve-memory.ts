@@ -15,7 +15,7 @@ const MIB = 2 ** 20
  * @param makeRoom gives memory up that nobody uses; resolves with false if there is none.
  * @throws ERR_INSUFFICIENT_MEMORY
  */
-export async function reserveRoom(
+export async function reserveMemory(
   context: ModelContext,
   version: VersionRecord,
   { entry, bytes }: Prepared,

@@ -10,7 +10,7 @@ const WAIT_MS = 1_000
 const MAX_BYTES = 32 * 2 ** 20
 
 /** Keeps the inputs of the first requests that are answered: they are known to be valid. */
-export class ArtifactTrial {
+export class SampleCollector {
   readonly #clock: Clock
   readonly #onReady: (samples: readonly (readonly Tensor[])[]) => void
   #samples: (readonly Tensor[])[] = []

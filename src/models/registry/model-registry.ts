@@ -8,7 +8,7 @@ import { without } from './routes.js'
 const MAX_FAILED = 10
 
 /** All models known to a runtime, by name. */
-export class Catalogue {
+export class ModelRegistry {
   readonly #hold: HoldLock
   readonly #models = new Map<string, Model>()
   /** Models that were to be served from the start, by name, with the reason why their load failed. */

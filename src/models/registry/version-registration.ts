@@ -7,7 +7,7 @@ import type { ModelContext } from '../context/model-context.js'
 import { VersionRecord, type VersionSpec } from '../context/version-record.js'
 import { findInRepository, scanRepository } from '../repository/repository.js'
 import { ModelVersion, type Neighbours } from '../version/model-version.js'
-import type { Catalogue } from './model-registry.js'
+import type { ModelRegistry } from './model-registry.js'
 import { renewed } from './routes.js'
 import { newestVersions } from './version-order.js'
 
@@ -21,12 +21,12 @@ export interface VersionRequest {
 }
 
 /** Makes versions known. */
-export class Registration {
+export class VersionRegistration {
   readonly #context: ModelContext
-  readonly #catalogue: Catalogue
+  readonly #catalogue: ModelRegistry
   readonly #neighbours: Neighbours
 
-  constructor(context: ModelContext, catalogue: Catalogue, neighbours: Neighbours) {
+  constructor(context: ModelContext, catalogue: ModelRegistry, neighbours: Neighbours) {
     this.#context = context
     this.#catalogue = catalogue
     this.#neighbours = neighbours

@@ -2,7 +2,7 @@ import { errors } from '../../errors/errors.js'
 import { inBackground } from '../../telemetry/in-background.js'
 import { assertOpen, type ModelContext } from '../context/model-context.js'
 import type { Model } from '../registry/model.js'
-import type { Catalogue } from '../registry/model-registry.js'
+import type { ModelRegistry } from '../registry/model-registry.js'
 import type { ModelVersion } from '../version/model-version.js'
 import { type LoadFailure, planAfterColdStart, planColdStart, planReload } from './plan-cold-start.js'
 import { retireInTurn } from './promotion.js'
@@ -10,9 +10,9 @@ import { retireInTurn } from './promotion.js'
 /** Gives versions that requests have found without a pool one again. */
 export class ColdStarts {
   readonly #context: ModelContext
-  readonly #catalogue: Catalogue
+  readonly #catalogue: ModelRegistry
 
-  constructor(context: ModelContext, catalogue: Catalogue) {
+  constructor(context: ModelContext, catalogue: ModelRegistry) {
     this.#context = context
     this.#catalogue = catalogue
   }

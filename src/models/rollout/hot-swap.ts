@@ -1,6 +1,6 @@
 import { errors } from '../../errors/errors.js'
 import { inBackground } from '../../telemetry/in-background.js'
-import { signatureProblems } from '../../tensors/same-signature.js'
+import { signatureProblems } from '../../tensors/signature-problems.js'
 import { assertOpen, closedError, type ModelContext } from '../context/model-context.js'
 import { loadError } from '../loading/load-error.js'
 import type { Model } from '../registry/model.js'
@@ -9,8 +9,8 @@ import { SwapTicket } from '../registry/swap-ticket.js'
 import type { DrainReport } from '../version/drain.js'
 import type { ModelVersion } from '../version/model-version.js'
 import {
-  nextSwapAction,
-  nextSwapUndo,
+  planSwap,
+  planSwapUndo,
   type SwapRefusal,
   type SwapSnapshot,
   type SwapStep,
@@ -77,7 +77,7 @@ class HotSwap {
   async perform(): Promise<SwapResult> {
     try {
       for (;;) {
-        const action = nextSwapAction(this.#snapshot())
+        const action = planSwap(this.#snapshot())
         if ('refusal' in action) throw this.#refused(action.refusal)
         this.#begun.add(action.step)
         if (action.step === 'flip') return this.#flip()
@@ -174,7 +174,7 @@ class HotSwap {
     for (;;) {
       const isClosing = this.#context.closing.aborted
       const begun = this.#begun
-      const undo = nextSwapUndo({ isClosing, next: next?.state, old: old?.state, begun, undone })
+      const undo = planSwapUndo({ isClosing, next: next?.state, old: old?.state, begun, undone })
       if (undo === undefined) return
       undone.add(undo)
       if (undo === 'reload') await this.#serveAgain(old as ModelVersion)

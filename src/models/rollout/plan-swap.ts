@@ -34,7 +34,7 @@ export type SwapRefusal =
 export type SwapAction = { readonly step: SwapStep } | { readonly refusal: SwapRefusal }
 
 /** Decides the next step of a swap, to be asked after every await: until the flip it can still be refused. */
-export function nextSwapAction(swap: SwapSnapshot): SwapAction {
+export function planSwap(swap: SwapSnapshot): SwapAction {
   const refusal = whyRefused(swap)
   if (refusal !== undefined) return { refusal }
   const { begun } = swap
@@ -77,7 +77,7 @@ export interface FailedSwap {
 }
 
 /** Decides the next step back; undefined if everything is as before. A version that was ready before the swap stays so. */
-export function nextSwapUndo({ isClosing, next, old, begun, undone }: FailedSwap): SwapUndo | undefined {
+export function planSwapUndo({ isClosing, next, old, begun, undone }: FailedSwap): SwapUndo | undefined {
   const isVacated = begun.has('vacate')
   if (isVacated && !undone.has('reroute')) return 'reroute'
   if (begun.has('load') && next === 'ready' && !undone.has('retire')) return 'retire'

@@ -2,15 +2,15 @@ import { errors } from '../../errors/errors.js'
 import type { PoolEnding } from '../context/ending-pools.js'
 import type { ModelContext } from '../context/model-context.js'
 import type { VersionRecord } from '../context/version-record.js'
-import type { Catalogue } from '../registry/model-registry.js'
+import type { ModelRegistry } from '../registry/model-registry.js'
 
 /**
  * Ends every pool, whatever its version is doing; requests that are not answered within
  * `timeoutMs` are rejected with ERR_RUNTIME_CLOSED. Reports every thread that is left.
  */
-export async function closeAll(
+export async function closeModels(
   { artifacts, endings, trials }: ModelContext,
-  catalogue: Catalogue,
+  catalogue: ModelRegistry,
   timeoutMs: number,
 ): Promise<PoolEnding> {
   artifacts.close()

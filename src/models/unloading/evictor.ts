@@ -1,5 +1,5 @@
 import type { ModelContext } from '../context/model-context.js'
-import type { Catalogue } from '../registry/model-registry.js'
+import type { ModelRegistry } from '../registry/model-registry.js'
 import { idleLimitOf } from '../version/idle-watch.js'
 import type { ModelVersion, Neighbours } from '../version/model-version.js'
 import { isUnused, type MemoryHolder, planIdle, planRoom } from './plan-eviction.js'
@@ -8,9 +8,9 @@ import { type UnloadReport, unload } from './unload.js'
 /** Takes the pools of versions that nobody uses away; they stay known, cold, and come back with the next request. */
 export class Evictor implements Neighbours {
   readonly #context: ModelContext
-  readonly #catalogue: Catalogue
+  readonly #catalogue: ModelRegistry
 
-  constructor(context: ModelContext, catalogue: Catalogue) {
+  constructor(context: ModelContext, catalogue: ModelRegistry) {
     this.#context = context
     this.#catalogue = catalogue
   }

@@ -2,12 +2,12 @@ import type { Timer } from '../../platform/clock.js'
 import { inBackground } from '../../telemetry/in-background.js'
 import type { ModelContext } from '../context/model-context.js'
 import type { VersionRecord } from '../context/version-record.js'
-import type { Usage } from './version-stats.js'
+import type { VersionStatsRecorder } from './version-stats.js'
 
 /** The version that is watched. */
 export interface Idling {
   readonly record: VersionRecord
-  readonly usage: Usage
+  readonly usage: VersionStatsRecorder
   readonly isServing: boolean
   idleMs(nowMs: number): number
 }

@@ -1,6 +1,6 @@
 import { artifactStatsOf } from '../../artifacts/artifact-stats.js'
 import type { Prepared } from '../../artifacts/artifacts.js'
-import { within } from '../../async/with-timeout.js'
+import { withTimeout } from '../../async/with-timeout.js'
 import { errors } from '../../errors/errors.js'
 import { type LifecycleState, StateMachine, type TransitionListener } from '../../lifecycle/state-machine.js'
 import type { Timer } from '../../platform/clock.js'
@@ -16,13 +16,13 @@ import { type Adopter, ArtifactAdoption } from '../loading/artifact-adoption.js'
 import { createPool } from '../loading/create-pool.js'
 import { loadError } from '../loading/load-error.js'
 import { prepareLoad } from '../loading/prepare-load.js'
-import { reserveRoom } from '../loading/reserve-memory.js'
+import { reserveMemory } from '../loading/reserve-memory.js'
 import { startPool } from '../loading/start-pool.js'
 import { type DrainOptions, type DrainReport, drainTimeout, NOTHING_LEFT } from './drain.js'
 import { IdleWatch } from './idle-watch.js'
 import { ServedPool } from './served-pool.js'
 import { SharedLoad } from './shared-load.js'
-import { Usage, type VersionStats } from './version-stats.js'
+import { type VersionStats, VersionStatsRecorder } from './version-stats.js'
 
 /** The other versions, as far as one needs them. */
 export interface Neighbours {
@@ -40,7 +40,7 @@ export interface Neighbours {
  */
 export class ModelVersion implements Adopter {
   readonly record: VersionRecord
-  readonly usage = new Usage()
+  readonly usage = new VersionStatsRecorder()
   /** The load that waiting requests share. */
   readonly sharedLoad = new SharedLoad()
   readonly #context: ModelContext
@@ -251,7 +251,7 @@ export class ModelVersion implements Adopter {
     }
     // It is being drained already, perhaps with more time than there is now.
     const rejectedBefore = pool?.rejected ?? 0
-    if ((await within(this.#context.clock, this.waitFor('stopped'), timeoutMs)) === undefined) {
+    if ((await withTimeout(this.#context.clock, this.waitFor('stopped'), timeoutMs)) === undefined) {
       pool?.rejectAll(lateError(this.record))
       await pool?.stop(0)
       await this.waitFor('stopped')
@@ -273,7 +273,7 @@ export class ModelVersion implements Adopter {
     const served = new ServedPool(pool, this.#context.logger, this.record)
     this.#served = served
     assertOpen(this.#context)
-    const room = await reserveRoom(this.#context, this.record, prepared, () => this.makeRoom())
+    const room = await reserveMemory(this.#context, this.record, prepared, () => this.makeRoom())
     await startPool(this.#context, this.record, pool, prepared, room)
     return served
   }

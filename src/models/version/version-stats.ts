@@ -41,7 +41,7 @@ export interface VersionStats {
 const MICROSECONDS = 1_000
 
 /** Counts the requests of one version, over all its pools. */
-export class Usage {
+export class VersionStatsRecorder {
   requests = 0
   errors = 0
   /** Admitted and not settled. */
@@ -61,7 +61,7 @@ export class Usage {
   }
 
   /** The request is answered by another version, which has taken the place of this one. */
-  handOver(request: RunRequest, successor: Usage): void {
+  handOver(request: RunRequest, successor: VersionStatsRecorder): void {
     if (request.isSettled) return
     this.requests -= 1
     this.open -= 1

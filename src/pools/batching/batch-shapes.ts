@@ -4,7 +4,7 @@ import { paddedLength } from '../../tensors/batch/padding.js'
 import { commonSize, elementCount } from '../../tensors/batch/rows.js'
 import type { Tensor, TensorData } from '../../tensors/tensor.js'
 import type { RunRequest } from '../queue/run-request.js'
-import { Bucket } from '../queue/shape-bucket.js'
+import { ShapeBucket } from '../queue/shape-bucket.js'
 
 /** Larger inputs that all rows of a batch share are not compared. */
 const MAX_SHARED_ELEMENTS = 256
@@ -20,9 +20,9 @@ export class BatchShapes {
   readonly #costs: readonly RunCost[]
   /** The shape that is proven by the proof itself; undefined if batches of it are padded, as that was not tried. */
   readonly #provenShape: string | undefined
-  readonly #buckets = new Map<string, Bucket<RunRequest>>()
+  readonly #buckets = new Map<string, ShapeBucket<RunRequest>>()
   /** The last one asked for; most traffic has one shape. */
-  recent: Bucket<RunRequest>
+  recent: ShapeBucket<RunRequest>
   #recentExample: readonly Tensor[] | undefined
   #recentOutputs: readonly string[] | undefined
   #recentLength = 0
@@ -35,7 +35,7 @@ export class BatchShapes {
   }
 
   /** Undefined for a request that fits no batch. */
-  bucketOf(request: RunRequest): Bucket<RunRequest> | undefined {
+  bucketOf(request: RunRequest): ShapeBucket<RunRequest> | undefined {
     const inputs = request.inputs as readonly Tensor[]
     const rows = this.#rowsOf(inputs)
     if (rows === undefined) return undefined
@@ -114,8 +114,8 @@ export class BatchShapes {
     return JSON.stringify(parts)
   }
 
-  #make(): Bucket<RunRequest> {
-    const bucket = new Bucket<RunRequest>()
+  #make(): ShapeBucket<RunRequest> {
+    const bucket = new ShapeBucket<RunRequest>()
     for (const { rows, ms } of this.#costs) bucket.costs.observe(rows, ms)
     return bucket
   }

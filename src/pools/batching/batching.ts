@@ -6,9 +6,9 @@ import { byName } from '../../tensors/by-name.js'
 import type { Signature } from '../../tensors/tensor.js'
 import type { RunRequests } from '../queue/planned-run.js'
 import type { RunRequest } from '../queue/run-request.js'
-import type { Bucket } from '../queue/shape-bucket.js'
+import type { ShapeBucket } from '../queue/shape-bucket.js'
 import { BatchShapes } from './batch-shapes.js'
-import { type PaddingSettings, paddingOf } from './padding-settings.js'
+import { type PaddingSettings, paddingSettings } from './padding-settings.js'
 
 export interface BatchingSettings {
   /** Most rows of a batch. */
@@ -106,7 +106,7 @@ export class Batching {
     this.#signature = signature
     if (this.settings === undefined) return
     const { padding } = this.settings
-    if (padding !== undefined) this.#padding = paddingOf(padding, signature)
+    if (padding !== undefined) this.#padding = paddingSettings(padding, signature)
     if (!signature.inputs.some(({ dims }) => dims.some((dim) => typeof dim === 'string'))) {
       this.learn({ state: 'refused', reason: 'no input has a free dimension' })
     } else {
@@ -143,7 +143,7 @@ export class Batching {
   }
 
   /** The requests that this one may share a run with; sets its rows. */
-  bucketOf(request: RunRequest): Bucket<RunRequest> | undefined {
+  bucketOf(request: RunRequest): ShapeBucket<RunRequest> | undefined {
     return this.#plan === undefined || !request.mayShareRun ? undefined : this.#shapes?.bucketOf(request)
   }
 
@@ -169,7 +169,7 @@ export class Batching {
   }
 
   /** Takes what a trial of a batch of that shape has shown. */
-  learnShape(bucket: Bucket<RunRequest> | undefined, rows: number, trial: TrialResult): void {
+  learnShape(bucket: ShapeBucket<RunRequest> | undefined, rows: number, trial: TrialResult): void {
     this.#checks += 1
     bucket?.proof.learn(rows, trial)
     this.#shapeRefusal = trial.reason ?? this.#shapeRefusal

@@ -14,7 +14,10 @@ export interface PaddingSettings {
  * The settings as axes of a signature.
  * @throws ERR_INVALID_OPTIONS if they do not fit it.
  */
-export function paddingOf({ inputs, outputs, mask, length }: PaddingSettings, signature: Signature): Padding {
+export function paddingSettings(
+  { inputs, outputs, mask, length }: PaddingSettings,
+  signature: Signature,
+): Padding {
   if (mask !== undefined && !Object.hasOwn(inputs, mask)) {
     throw refused(`\`mask\` is ${JSON.stringify(mask)}, which is not among \`inputs\``)
   }

@@ -4,11 +4,11 @@ import type { Answer, RunResult } from '../../protocol/replica/replica-replies.j
 import type { BatchPlan, Padding } from '../../tensors/batch/batch-plan.js'
 import type { RunRequests } from '../queue/planned-run.js'
 import type { RunRequest } from '../queue/run-request.js'
-import type { AnswerReader } from './output-decoder.js'
+import type { OutputDecoder } from './output-decoder.js'
 
 /** The answers of one reply, and when they came. */
 export interface Reading {
-  readonly answers: AnswerReader
+  readonly answers: OutputDecoder
   /** How batches of the pack were laid out. */
   readonly plan: BatchPlan | undefined
   readonly buffer: ArrayBuffer | undefined
@@ -16,7 +16,7 @@ export interface Reading {
 }
 
 /** Gives each request of a run its own answer, or why it has none. Never throws, and leaves none open. */
-export function settleRun(reading: Reading, requests: RunRequests, result: RunResult | undefined): void {
+export function deliverResults(reading: Reading, requests: RunRequests, result: RunResult | undefined): void {
   try {
     if (result !== undefined) settle(reading, requests, result)
   } catch (error) {

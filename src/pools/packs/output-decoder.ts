@@ -20,7 +20,7 @@ interface Arrived extends Tensor {
 }
 
 /** Turns what a thread has answered into what callers get: memory that nobody else can write into. */
-export class AnswerReader {
+export class OutputDecoder {
   readonly #specs: readonly TensorSpec[]
   readonly #names: readonly string[]
   readonly #ballast: Pick<GcBallast, 'count'>

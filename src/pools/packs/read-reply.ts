@@ -9,19 +9,20 @@ export interface PackReply {
   readonly results: readonly (RunResult | undefined)[]
   /** The pack's buffer, to be used again. */
   readonly buffer: ArrayBuffer | undefined
-  readonly hasSideWork: boolean
+  readonly hasBackgroundWork: boolean
   /** Whether the thread has read the pack. */
   readonly isRead: boolean
 }
 
 /** Reads the reply to a pack of so many runs; a thread that failed as a whole has failed in each. */
 export function readReply(reply: unknown, runs: number): PackReply {
-  const { ok, results, buffer, hasSideWork, error } = (reply ?? {}) as Partial<RunDone> & Partial<Failure>
+  const { ok, results, buffer, hasBackgroundWork, error } = (reply ?? {}) as Partial<RunDone> &
+    Partial<Failure>
   if (ok === true && Array.isArray(results)) {
     return {
       results,
       buffer: buffer instanceof ArrayBuffer ? buffer : undefined,
-      hasSideWork: hasSideWork === true,
+      hasBackgroundWork: hasBackgroundWork === true,
       isRead: true,
     }
   }
@@ -29,5 +30,10 @@ export function readReply(reply: unknown, runs: number): PackReply {
     ok: false,
     error: error ?? encodeError(new errors.ERR_INFERENCE('no reply came')),
   }
-  return { results: new Array(runs).fill(failure), buffer: undefined, hasSideWork: false, isRead: false }
+  return {
+    results: new Array(runs).fill(failure),
+    buffer: undefined,
+    hasBackgroundWork: false,
+    isRead: false,
+  }
 }

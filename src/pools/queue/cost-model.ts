@@ -17,7 +17,7 @@ interface SizeClass {
  * When runs get slower all at once, because others use the machine, so does what is expected of sizes
  * that have not been seen since.
  */
-export class RunCosts {
+export class CostModel {
   readonly #classes: (SizeClass | undefined)[] = []
   #single: SizeClass | undefined
   #speed = 1

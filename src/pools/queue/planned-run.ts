@@ -4,7 +4,7 @@ import type { RunRequest } from './run-request.js'
 export type RunRequests = readonly [RunRequest, ...RunRequest[]]
 
 /** A run that is about to be sent, or is under way. */
-export interface ChosenRun {
+export interface PlannedRun {
   readonly requests: RunRequests
   readonly rows: number
 }

@@ -1,5 +1,5 @@
 import type { RunRequest } from './run-request.js'
-import { type Bucket, type Level, levelOf } from './shape-bucket.js'
+import { type PriorityList, priorityListOf, type ShapeBucket } from './shape-bucket.js'
 
 /** By how much a step of priority is worth more than having waited: that long. */
 const PRIORITY_STEP_MS = 1_000
@@ -12,10 +12,10 @@ const PRIORITY_STEP_MS = 1_000
 export class RequestQueue {
   size = 0
   /** Highest priority first; those without requests stay for the next. */
-  readonly #levels: Level<RunRequest>[] = []
+  readonly #levels: PriorityList<RunRequest>[] = []
 
   push(request: RunRequest): void {
-    const level = levelOf(this.#levels, request.priority)
+    const level = priorityListOf(this.#levels, request.priority)
     request.previous = level.last
     if (level.last === undefined) level.first = request
     else level.last.next = request
@@ -49,7 +49,7 @@ export class RequestQueue {
   }
 
   remove(request: RunRequest): void {
-    const level = levelOf(this.#levels, request.priority)
+    const level = priorityListOf(this.#levels, request.priority)
     const { previous, next } = request
     if (previous === undefined) level.first = next
     else previous.next = next
@@ -62,7 +62,7 @@ export class RequestQueue {
   }
 
   /** Puts every request in the bucket it belongs to by now. */
-  sort(bucketOf: (request: RunRequest) => Bucket<RunRequest> | undefined): void {
+  sort(bucketOf: (request: RunRequest) => ShapeBucket<RunRequest> | undefined): void {
     for (const { first } of this.#levels) {
       for (let request = first; request !== undefined; request = request.next) {
         if (request.bucket !== undefined) this.#leave(request, request.bucket)
@@ -72,8 +72,8 @@ export class RequestQueue {
     }
   }
 
-  #join(request: RunRequest, bucket: Bucket<RunRequest>): void {
-    const level = levelOf(bucket.levels, request.priority)
+  #join(request: RunRequest, bucket: ShapeBucket<RunRequest>): void {
+    const level = priorityListOf(bucket.levels, request.priority)
     request.previousInBucket = level.last
     if (level.last === undefined) level.first = request
     else level.last.nextInBucket = request
@@ -81,8 +81,8 @@ export class RequestQueue {
     bucket.size += 1
   }
 
-  #leave(request: RunRequest, bucket: Bucket<RunRequest>): void {
-    const level = levelOf(bucket.levels, request.priority)
+  #leave(request: RunRequest, bucket: ShapeBucket<RunRequest>): void {
+    const level = priorityListOf(bucket.levels, request.priority)
     const { previousInBucket, nextInBucket } = request
     if (previousInBucket === undefined) level.first = nextInBucket
     else previousInBucket.nextInBucket = nextInBucket

@@ -2,7 +2,7 @@ import { type AbortFollower, follow, isTimeout, unfollow } from '../../async/abo
 import { errors, messageOf } from '../../errors/errors.js'
 import type { Clock, Timer } from '../../platform/clock.js'
 import type { Outputs, Tensor } from '../../tensors/tensor.js'
-import type { Bucket } from './shape-bucket.js'
+import type { ShapeBucket } from './shape-bucket.js'
 
 export interface RunRequestOptions {
   readonly timeoutMs?: number | undefined
@@ -59,7 +59,7 @@ export class RunRequest implements AbortFollower {
   /** Of the signature's inputs, in their order; set once they have been checked. */
   inputs: readonly Tensor[] | undefined = undefined
   /** Of the requests it may share a run with; undefined if there are none. */
-  bucket: Bucket<RunRequest> | undefined = undefined
+  bucket: ShapeBucket<RunRequest> | undefined = undefined
   /** How many rows it brings to a batch. */
   rows = 1
   /** What its inputs take of a pack; undefined until that is asked for. */

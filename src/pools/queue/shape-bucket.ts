@@ -1,8 +1,8 @@
-import { RunCosts } from './cost-model.js'
+import { CostModel } from './cost-model.js'
 import { ShapeProof } from './shape-proof.js'
 
 /** Requests of one priority, linked through themselves. */
-export class Level<Request> {
+export class PriorityList<Request> {
   first: Request | undefined
   last: Request | undefined
   readonly priority: number
@@ -13,10 +13,10 @@ export class Level<Request> {
 }
 
 /** Requests of one shape, which may share a run. */
-export class Bucket<Request> {
+export class ShapeBucket<Request> {
   /** By priority, highest first; those without requests stay for the next. */
-  readonly levels: Level<Request>[] = []
-  readonly costs = new RunCosts()
+  readonly levels: PriorityList<Request>[] = []
+  readonly costs = new CostModel()
   readonly proof = new ShapeProof()
   /** How often it was chosen between a batch and its requests one by one. */
   choices = 0
@@ -31,12 +31,15 @@ export class Bucket<Request> {
 }
 
 /** The list of that priority, made if there is none. */
-export function levelOf<Request>(levels: Level<Request>[], priority: number): Level<Request> {
+export function priorityListOf<Request>(
+  levels: PriorityList<Request>[],
+  priority: number,
+): PriorityList<Request> {
   let at = 0
-  while (at < levels.length && (levels[at] as Level<Request>).priority > priority) at += 1
+  while (at < levels.length && (levels[at] as PriorityList<Request>).priority > priority) at += 1
   const found = levels[at]
   if (found?.priority === priority) return found
-  const made = new Level<Request>(priority)
+  const made = new PriorityList<Request>(priority)
   levels.splice(at, 0, made)
   return made
 }

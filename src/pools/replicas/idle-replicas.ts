@@ -1,4 +1,4 @@
-import type { ChosenRun } from '../queue/planned-run.js'
+import type { PlannedRun } from '../queue/planned-run.js'
 import type { Replica } from './replica.js'
 
 /** The replicas that are idle; the one used last comes first, since its caches are warm. */
@@ -25,7 +25,7 @@ export class IdleReplicas {
   }
 
   /** Gives one of them these runs, or other work. */
-  assign(replica: Replica, runs?: readonly ChosenRun[]): void {
+  assign(replica: Replica, runs?: readonly PlannedRun[]): void {
     replica.markBusy(runs)
     this.remove(replica)
   }

@@ -2,6 +2,9 @@ import type { Clock } from '../../platform/clock.js'
 import type { StuckReplica } from '../settings/stuck-replica.js'
 import type { Replica } from './replica.js'
 
+/** Time for the thread of a replica that could not be started to end. */
+export const FAILED_START_MS = 1_000
+
 /** The replicas that were given up. Each counts until it has ended: a thread does if its task returns one day. */
 export class Quarantine {
   readonly #clock: Clock

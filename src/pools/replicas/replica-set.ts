@@ -1,18 +1,18 @@
 import { errors } from '../../errors/errors.js'
 import type { ReplicaHost } from '../../hosts/replica-host.js'
 import type { Signature } from '../../tensors/tensor.js'
-import type { ChosenRun } from '../queue/planned-run.js'
+import type { PlannedRun } from '../queue/planned-run.js'
 import { lostError, stuckError } from '../settings/pool-errors.js'
 import type { PoolLife } from '../settings/pool-life.js'
 import type { PoolSettings, PoolSource, PoolStats } from '../settings/pool-settings.js'
 import type { StuckReplica } from '../settings/stuck-replica.js'
 import { type GrowingSet, Growth } from './growth.js'
 import { IdleReplicas } from './idle-replicas.js'
-import { Quarantine } from './quarantine.js'
+import { prepareReplica } from './prepare-replica.js'
+import { FAILED_START_MS, Quarantine } from './quarantine.js'
 import { Replica } from './replica.js'
 import { type ReplacingSet, Restarts } from './restarts.js'
-import { Departures } from './retiring-replicas.js'
-import { prepareReplica } from './start-replica.js'
+import { RetiringReplicas } from './retiring-replicas.js'
 import { Watchdog } from './watchdog.js'
 
 /** The events of a set of replicas. */
@@ -21,17 +21,14 @@ export interface ReplicaEvents {
   available(): void
   lost(cause: Error, restartInMs: number | undefined): void
   /** A replica is in quarantine that was to run these too. */
-  orphaned(runs: readonly ChosenRun[], cause: Error): void
+  orphaned(runs: readonly PlannedRun[], cause: Error): void
   stuck(stuck: StuckReplica): void
   /** No replica is replaced any more. */
   failed(cause: Error): void
   unexpected(error: unknown): void
 }
 
-/** Time for the thread of a replica that could not be started to end. */
-export const FAILED_START_MS = 1_000
-
-/** Keeps a pool's threads at their number: starts them, replaces the dead and the stuck, ends them. */
+/** Keeps the replicas of a pool at their number: starts them, replaces the dead and the stuck, ends them. */
 export class ReplicaSet implements GrowingSet, ReplacingSet {
   readonly idle = new IdleReplicas()
   readonly #settings: PoolSettings
@@ -42,7 +39,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
   /** Replicas that could not be started, until their threads have ended. */
   readonly #unstarted = new Set<Replica>()
   readonly #quarantine: Quarantine
-  readonly #departures: Departures
+  readonly #departures: RetiringReplicas
   readonly #restarts: Restarts
   readonly #growth: Growth
   readonly #watchdog: Watchdog
@@ -59,7 +56,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     this.#life = life
     this.#wanted = settings.replicas
     this.#quarantine = new Quarantine(clock)
-    this.#departures = new Departures(this.#quarantine)
+    this.#departures = new RetiringReplicas(this.#quarantine)
     this.#restarts = new Restarts(settings, this)
     this.#growth = new Growth(this, { ...settings, inTurn: source.inTurn })
     this.#watchdog = new Watchdog(clock, settings.stuckAfterMs, this.#replicas, (replica) =>

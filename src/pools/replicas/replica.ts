@@ -1,13 +1,13 @@
-import { within } from '../../async/with-timeout.js'
+import { withTimeout } from '../../async/with-timeout.js'
 import { errors } from '../../errors/errors.js'
 import type { ReplicaHost } from '../../hosts/replica-host.js'
 import type { Clock } from '../../platform/clock.js'
 import type { ReplicaReplies } from '../../protocol/replica/replica-replies.js'
-import type { LoadTask, RunTask, SideTask } from '../../protocol/replica/replica-task.js'
+import type { BackgroundTask, LoadTask, RunTask } from '../../protocol/replica/replica-task.js'
 import { illegalTransition } from '../../state/transitions.js'
-import type { ChosenRun } from '../queue/planned-run.js'
+import type { PlannedRun } from '../queue/planned-run.js'
 import type { StuckReplica } from '../settings/stuck-replica.js'
-import { REPLICA_TRANSITIONS, type ReplicaState } from './replica-states.js'
+import { REPLICA_TRANSITIONS, type ReplicaState } from './replica-transitions.js'
 
 /** Time that a session always has to be released and its thread to end, once its task is over. */
 const END_MS = 1_000
@@ -15,7 +15,7 @@ const END_MS = 1_000
 export const RELEASE_MS = 5_000
 
 const NO_TASK = Promise.resolve()
-const NO_RUNS: readonly ChosenRun[] = Object.freeze([])
+const NO_RUNS: readonly PlannedRun[] = Object.freeze([])
 
 const isTrue = (): true => true
 
@@ -23,13 +23,13 @@ const isTrue = (): true => true
 export class Replica {
   readonly host: ReplicaHost
   #state: ReplicaState = 'starting'
-  #runs: readonly ChosenRun[] = NO_RUNS
+  #runs: readonly PlannedRun[] = NO_RUNS
   /** Set once its thread has ended by itself. */
   #cause: Error | undefined
   #tasks = 0
   #knowsPlan = false
-  #hasSideWork = false
-  #sideWorkAtMs = 0
+  #hasBackgroundWork = false
+  #backgroundWorkAtMs = 0
   readonly #clock: Clock
   readonly #model: string
   readonly #version: string
@@ -75,7 +75,7 @@ export class Replica {
   }
 
   /** The runs that it was given, in this order. */
-  get runs(): readonly ChosenRun[] {
+  get runs(): readonly PlannedRun[] {
     return this.#runs
   }
 
@@ -90,13 +90,13 @@ export class Replica {
   }
 
   /** True while it has work to do beside the callers'. */
-  get hasSideWork(): boolean {
-    return this.#hasSideWork
+  get hasBackgroundWork(): boolean {
+    return this.#hasBackgroundWork
   }
 
   /** The time from which it may do that although callers wait. */
-  get sideWorkAtMs(): number {
-    return this.#sideWorkAtMs
+  get backgroundWorkAtMs(): number {
+    return this.#backgroundWorkAtMs
   }
 
   /** Notes that its thread has read how batches are laid out. */
@@ -105,9 +105,9 @@ export class Replica {
   }
 
   /** Notes whether it has work left to do beside the callers', and from when on it may although some wait. */
-  noteSideWork(isLeft: boolean, notBeforeMs = this.#sideWorkAtMs): void {
-    this.#hasSideWork = isLeft
-    this.#sideWorkAtMs = notBeforeMs
+  noteBackgroundWork(isLeft: boolean, notBeforeMs = this.#backgroundWorkAtMs): void {
+    this.#hasBackgroundWork = isLeft
+    this.#backgroundWorkAtMs = notBeforeMs
   }
 
   /**
@@ -154,8 +154,8 @@ export class Replica {
     this.#task = NO_TASK
   }
 
-  /** Moves to `busy` with these runs, or with other work; `run` or `side` sends it. */
-  markBusy(runs: readonly ChosenRun[] = NO_RUNS): void {
+  /** Moves to `busy` with these runs, or with other work; `run` or `background` sends it. */
+  markBusy(runs: readonly PlannedRun[] = NO_RUNS): void {
     this.#to('busy')
     this.#runs = runs
   }
@@ -166,8 +166,8 @@ export class Replica {
   }
 
   /** Sends work beside the callers' requests. */
-  side(nowMs: number, task: SideTask): Promise<ReplicaReplies['side']> {
-    return this.#send(nowMs, this.host.side(task))
+  background(nowMs: number, task: BackgroundTask): Promise<ReplicaReplies['background']> {
+    return this.#send(nowMs, this.host.background(task))
   }
 
   /** Moves to `leaving`: its task is the last one. */
@@ -184,7 +184,7 @@ export class Replica {
    * Gives up on what it runs: rejects the run that it is in, and returns those that it had not begun,
    * or whose answers are lost with it.
    */
-  abandon(error: unknown): readonly ChosenRun[] {
+  abandon(error: unknown): readonly PlannedRun[] {
     const runs = this.#runs
     const culprit = runs[this.host.progress]
     this.#runs = NO_RUNS
@@ -220,13 +220,13 @@ export class Replica {
     this.#ending ??= this.#end()
     const endsAtMs = this.#clock.now() + timeoutMs
     const isTaskOver = this.#task.then(isTrue, isTrue)
-    if (await within(this.#clock, Promise.race([isTaskOver, this.#givenUp]), timeoutMs)) {
+    if (await withTimeout(this.#clock, Promise.race([isTaskOver, this.#givenUp]), timeoutMs)) {
       const restMs = Math.max(END_MS, Math.min(RELEASE_MS, endsAtMs - this.#clock.now()))
-      if (await within(this.#clock, Promise.race([this.#ending, this.#givenUp]), restMs)) return 'ended'
+      if (await withTimeout(this.#clock, Promise.race([this.#ending, this.#givenUp]), restMs)) return 'ended'
     }
     if (this.#state !== 'quarantined' && this.#state !== 'gone') this.#to('quarantined')
     const gone = this.#leave()
-    return this.host.isKillable && (await within(this.#clock, gone, END_MS)) ? 'ended' : 'stuck'
+    return this.host.isKillable && (await withTimeout(this.#clock, gone, END_MS)) ? 'ended' : 'stuck'
   }
 
   #to(next: ReplicaState): void {
@@ -258,7 +258,7 @@ export class Replica {
   async #start<T>(starting: Promise<T>, what: string, timeoutMs: number): Promise<T> {
     this.#task = starting.catch(() => undefined)
     const waiting = Promise.race([starting, this.#abandoned])
-    const reply = await (timeoutMs === 0 ? waiting : within(this.#clock, waiting, timeoutMs))
+    const reply = await (timeoutMs === 0 ? waiting : withTimeout(this.#clock, waiting, timeoutMs))
     if (reply !== undefined) return reply
     throw new errors.ERR_MODEL_LOAD(
       `${this.#model}@${this.#version} was not ${what} within ${timeoutMs} ms (loadTimeoutMs)`,

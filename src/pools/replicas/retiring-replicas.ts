@@ -2,7 +2,7 @@ import type { Quarantine } from './quarantine.js'
 import { RELEASE_MS, type Replica } from './replica.js'
 
 /** The replicas for which a pool that was made smaller has no place, until their threads have ended. */
-export class Departures {
+export class RetiringReplicas {
   readonly #quarantine: Quarantine
   /** Replicas in a load or a run, which comes to its end first. */
   readonly #occupied = new Set<Replica>()

@@ -3,10 +3,10 @@ import type { Clock, Timer } from '../../platform/clock.js'
 import { decodeError } from '../../protocol/error-codec.js'
 import type { Failure } from '../../protocol/failure.js'
 import type { Proof, ProofTrial, Tried } from '../../protocol/replica/proof.js'
-import type { BatchFault, SideDone } from '../../protocol/replica/replica-replies.js'
-import type { RunShape, SideTask } from '../../protocol/replica/replica-task.js'
+import type { BackgroundDone, BatchFault } from '../../protocol/replica/replica-replies.js'
+import type { BackgroundTask, RunShape } from '../../protocol/replica/replica-task.js'
 import type { Batching, BatchingSettings } from '../batching/batching.js'
-import type { ChosenRun } from '../queue/planned-run.js'
+import type { PlannedRun } from '../queue/planned-run.js'
 import type { Replica } from '../replicas/replica.js'
 import type { ReplicaSet } from '../replicas/replica-set.js'
 import type { PoolLife } from '../settings/pool-life.js'
@@ -21,7 +21,7 @@ const START_MS = 5_000
 /** Nor is a trial waited for longer. */
 const START_TRIAL_MS = 30_000
 
-export interface SideWorkEvents {
+export interface BackgroundProofEvents {
   /** Requests can share runs from now on, or cannot any more. */
   batchingChanged(): void
   /** The replica has worked. */
@@ -29,13 +29,13 @@ export interface SideWorkEvents {
 }
 
 /** Lets replicas work between the callers' requests: on the proof of batching, and on checks of batches. */
-export class SideWork {
+export class BackgroundProof {
   readonly #clock: Clock
   readonly #life: PoolLife
   readonly #batching: Batching
   readonly #replicas: ReplicaSet
   readonly #listener: PoolListener
-  #events!: SideWorkEvents
+  #events!: BackgroundProofEvents
   /** The replica whose thread looks for the proof. */
   #prover: Replica | undefined
   #isOrdered = false
@@ -58,12 +58,12 @@ export class SideWork {
   }
 
   /** To be called once, before any work: `events` may refer to what was built over this. */
-  attach(events: SideWorkEvents): void {
+  attach(events: BackgroundProofEvents): void {
     this.#events = events
   }
 
   /** Returns what the thread is to remember of a run; `isFirst` tells that it is the first of its pack. */
-  keepOf(replica: Replica, { requests, rows }: ChosenRun, isFirst: boolean): RunShape['keep'] {
+  keepOf(replica: Replica, { requests, rows }: PlannedRun, isFirst: boolean): RunShape['keep'] {
     if (requests.length === 1) return isFirst && this.#wantsSampleFrom(replica) ? 'sample' : undefined
     const trial = this.#batching.trialOf(requests, rows)
     return trial ?? (this.#batching.countBatch(requests.length) ? 'check' : undefined)
@@ -78,7 +78,7 @@ export class SideWork {
 
   /** Begins a stretch of work on an idle replica if it has some and it is due although requests wait. */
   start(replica: Replica, nowMs: number): boolean {
-    if (!this.#hasWork(replica) || nowMs < replica.sideWorkAtMs) return false
+    if (!this.#hasWork(replica) || nowMs < replica.backgroundWorkAtMs) return false
     this.#begin(replica, nowMs)
     return true
   }
@@ -151,7 +151,7 @@ export class SideWork {
   }
 
   #hasWork(replica: Replica): boolean {
-    return replica.hasSideWork || (replica === this.#prover && this.#tried !== undefined)
+    return replica.hasBackgroundWork || (replica === this.#prover && this.#tried !== undefined)
   }
 
   /** Forgets the findings of a thread that is gone: they have to be found out again. */
@@ -167,8 +167,8 @@ export class SideWork {
     const { proofBudgetMs, tolerance } = this.#batching.settings as BatchingSettings
     const isOrder = replica === this.#prover && !this.#isOrdered && this.#batching.isOpen
     if (isOrder) this.#isOrdered = true
-    const task: SideTask = {
-      kind: 'side',
+    const task: BackgroundTask = {
+      kind: 'background',
       budgetMs: proofBudgetMs,
       maxRunMs: maxRunMs ?? proofBudgetMs,
       tolerance,
@@ -176,22 +176,25 @@ export class SideWork {
       tried: replica === this.#prover ? this.#tried : undefined,
     }
     if (replica === this.#prover) this.#tried = undefined
-    replica.noteSideWork(false)
-    let reply: SideDone | Failure
+    replica.noteBackgroundWork(false)
+    let reply: BackgroundDone | Failure
     try {
-      reply = await replica.side(nowMs, task)
+      reply = await replica.background(nowMs, task)
     } catch (error) {
       if (error instanceof UnsendableTask) throw error
       this.#replicas.taskLost(replica, error)
       return
     }
     const endedAtMs = this.#clock.now()
-    replica.noteSideWork(reply.ok && reply.hasSideWork, endedAtMs + REQUESTS_SHARE * (endedAtMs - nowMs))
+    replica.noteBackgroundWork(
+      reply.ok && reply.hasBackgroundWork,
+      endedAtMs + REQUESTS_SHARE * (endedAtMs - nowMs),
+    )
     if (reply.ok) this.#take(replica, reply)
     else this.#learn({ state: 'refused', reason: decodeError(reply.error).message })
   }
 
-  #take(replica: Replica, { proof, trial, checks, fault }: SideDone): void {
+  #take(replica: Replica, { proof, trial, checks, fault }: BackgroundDone): void {
     this.#batching.countChecks(checks)
     if (fault !== undefined) this.turnOff(fault)
     if (proof !== undefined) this.#learn(proof)

@@ -6,18 +6,18 @@ import { asRuntimeError } from '../../protocol/error-codec.js'
 import type { Signature, Tensor } from '../../tensors/tensor.js'
 import type { Batching } from '../batching/batching.js'
 import { readReply } from '../packs/read-reply.js'
-import { RunCosts } from '../queue/cost-model.js'
-import type { ChosenRun } from '../queue/planned-run.js'
+import { CostModel } from '../queue/cost-model.js'
+import type { PlannedRun } from '../queue/planned-run.js'
 import type { RequestQueue } from '../queue/request-queue.js'
 import type { RunRequest } from '../queue/run-request.js'
 import type { Replica } from '../replicas/replica.js'
 import type { ReplicaSet } from '../replicas/replica-set.js'
 import type { PoolLife } from '../settings/pool-life.js'
 import type { PoolListener, PoolSettings } from '../settings/pool-settings.js'
-import { SideWork } from './background-proof.js'
+import { BackgroundProof } from './background-proof.js'
 import { type Pack, PackAssembler } from './pack-assembler.js'
 import { PackReplies } from './pack-replies.js'
-import { type Choice, chooseRuns, couldGrow, waitingMs } from './plan-runs.js'
+import { couldGrow, planRuns, type SchedulingInput, waitingMs } from './plan-runs.js'
 import { proveAtStart } from './prove-at-start.js'
 import { openRuns, Requeue } from './requeue.js'
 
@@ -36,9 +36,9 @@ export class Dispatcher {
   readonly #listener: PoolListener
   /** Packs are sent in here, not in the context of the request that comes or leaves. */
   readonly #scope: AsyncResource
-  readonly #costs = new RunCosts()
+  readonly #costs = new CostModel()
   readonly #requeue: Requeue
-  readonly #sideWork: SideWork
+  readonly #backgroundProof: BackgroundProof
   readonly #packs: PackAssembler
   readonly #replies: PackReplies
   #delay: Timer | undefined
@@ -64,10 +64,10 @@ export class Dispatcher {
     this.#listener = listener
     this.#scope = scope
     this.#requeue = new Requeue(life)
-    this.#sideWork = new SideWork(settings.clock, life, batching, replicas, listener)
-    this.#packs = new PackAssembler(batching, this.#sideWork, settings.ballast)
-    this.#replies = new PackReplies(batching, this.#sideWork, this.#packs, this.#costs)
-    this.#sideWork.attach({
+    this.#backgroundProof = new BackgroundProof(settings.clock, life, batching, replicas, listener)
+    this.#packs = new PackAssembler(batching, this.#backgroundProof, settings.ballast)
+    this.#replies = new PackReplies(batching, this.#backgroundProof, this.#packs, this.#costs)
+    this.#backgroundProof.attach({
       batchingChanged: () => queue.sort((request) => batching.bucketOf(request)),
       taskOver: (replica) => this.#taskOver(replica),
     })
@@ -82,7 +82,7 @@ export class Dispatcher {
   /** Looks for the proof of batching, unless it is known, with an input known to be valid. */
   async proveWith(inputs: readonly Tensor[]): Promise<void> {
     if (!this.#batching.isOpen) return
-    await proveAtStart(this.#clock, this.#replicas, this.#packs, this.#sideWork, inputs)
+    await proveAtStart(this.#clock, this.#replicas, this.#packs, this.#backgroundProof, inputs)
   }
 
   /** Every request that a replica is running, or is to run again. */
@@ -92,7 +92,7 @@ export class Dispatcher {
   }
 
   /** Gives what a replica was sent and has not begun to another one, before all that is queued. */
-  takeBack(runs: readonly ChosenRun[], error: unknown): void {
+  takeBack(runs: readonly PlannedRun[], error: unknown): void {
     this.#requeue.takeBack(runs, error)
     this.flush()
   }
@@ -144,7 +144,7 @@ export class Dispatcher {
     this.#outbox.hold()
     try {
       while (!this.#life.isStopped && this.#sendNext()) {}
-      if (!this.#life.isStopped && this.#queue.size === 0) this.#sideWork.startAll(this.#clock.now())
+      if (!this.#life.isStopped && this.#queue.size === 0) this.#backgroundProof.startAll(this.#clock.now())
     } catch (error) {
       this.#listener.unexpected(error)
       const next = this.#queue.shift()
@@ -166,12 +166,13 @@ export class Dispatcher {
       return true
     }
     if (this.#queue.size === 0 || this.#waitsForMore(nowMs)) return false
-    if (!this.#sideWork.start(replica, nowMs)) this.#send(replica, chooseRuns(this.#choice(nowMs)), nowMs)
+    if (!this.#backgroundProof.start(replica, nowMs))
+      this.#send(replica, planRuns(this.#choice(nowMs)), nowMs)
     return true
   }
 
   /** One literal: copying the fields of another object costs a request 2 us. */
-  #choice(nowMs: number): Choice {
+  #choice(nowMs: number): SchedulingInput {
     return {
       queue: this.#queue,
       batching: this.#batching,
@@ -200,7 +201,7 @@ export class Dispatcher {
   }
 
   /** Sends the runs to an idle replica, which is idle again if nothing is left of them. */
-  #send(replica: Replica, chosen: readonly ChosenRun[], nowMs: number): void {
+  #send(replica: Replica, chosen: readonly PlannedRun[], nowMs: number): void {
     this.#replicas.idle.assign(replica, chosen)
     let isSent = false
     try {
@@ -217,7 +218,7 @@ export class Dispatcher {
   }
 
   /** Begins the requests that can be sent; one whose input cannot be copied is rejected. */
-  #start(chosen: readonly ChosenRun[], nowMs: number): void {
+  #start(chosen: readonly PlannedRun[], nowMs: number): void {
     for (const { requests } of chosen) {
       for (const request of requests) {
         if (request.isSettled) continue
@@ -232,7 +233,7 @@ export class Dispatcher {
   }
 
   /** Returns whether the pack is on its way; else each of its requests gets one of its own. */
-  #sendPack(replica: Replica, runs: readonly ChosenRun[], nowMs: number): boolean {
+  #sendPack(replica: Replica, runs: readonly PlannedRun[], nowMs: number): boolean {
     try {
       const pack = this.#packs.assemble(replica, runs)
       replica.run(nowMs, pack.task).then(
@@ -276,7 +277,7 @@ export class Dispatcher {
   }
 
   /** The pack has no reply: it could not be sent, or its replica is lost. */
-  #onFailure(replica: Replica, runs: readonly ChosenRun[], error: unknown): void {
+  #onFailure(replica: Replica, runs: readonly PlannedRun[], error: unknown): void {
     this.#outbox.hold()
     try {
       if (error instanceof UnsendableTask) {

@@ -5,18 +5,18 @@ import type { BatchPlan } from '../../tensors/batch/batch-plan.js'
 import { RecycledBuffers } from '../../tensors/recycled-buffers.js'
 import type { Signature, Tensor } from '../../tensors/tensor.js'
 import type { Batching } from '../batching/batching.js'
-import { AnswerReader } from '../packs/output-decoder.js'
+import { OutputDecoder } from '../packs/output-decoder.js'
 import { checkIntact, type Packed, type PackedRun, writePack } from '../packs/write-pack.js'
-import type { ChosenRun } from '../queue/planned-run.js'
+import type { PlannedRun } from '../queue/planned-run.js'
 import type { Replica } from '../replicas/replica.js'
-import type { SideWork } from './background-proof.js'
+import type { BackgroundProof } from './background-proof.js'
 
 /** Room that is left for an answer of a row while nothing is known of answers. */
 const FIRST_ANSWER_BYTES = 1_024
 
 /** A pack for one replica, and what its reply is read with. */
 export interface Pack {
-  readonly runs: readonly ChosenRun[]
+  readonly runs: readonly PlannedRun[]
   /** The layout of its batches. */
   readonly plan: BatchPlan | undefined
   /** True if the thread gets to know the plan by it. */
@@ -27,18 +27,18 @@ export interface Pack {
 /** Writes packs into buffers that come back, with room for the answers. */
 export class PackAssembler {
   readonly #batching: Batching
-  readonly #sideWork: SideWork
+  readonly #backgroundProof: BackgroundProof
   readonly #ballast: Pick<GcBallast, 'count'>
   readonly #buffers = new RecycledBuffers()
   #signature: Signature = { inputs: [], outputs: [] }
-  #answers: AnswerReader
+  #answers: OutputDecoder
   #answerBytes = FIRST_ANSWER_BYTES
 
-  constructor(batching: Batching, sideWork: SideWork, ballast: Pick<GcBallast, 'count'>) {
+  constructor(batching: Batching, backgroundProof: BackgroundProof, ballast: Pick<GcBallast, 'count'>) {
     this.#batching = batching
-    this.#sideWork = sideWork
+    this.#backgroundProof = backgroundProof
     this.#ballast = ballast
-    this.#answers = new AnswerReader(this.#signature, ballast)
+    this.#answers = new OutputDecoder(this.#signature, ballast)
   }
 
   /** Bytes that an answer takes of a buffer for each row, as last seen. */
@@ -47,14 +47,14 @@ export class PackAssembler {
   }
 
   /** Reads the answers of packs. */
-  get answers(): AnswerReader {
+  get answers(): OutputDecoder {
     return this.#answers
   }
 
   /** To be called when the model is loaded. */
   open(signature: Signature): void {
     this.#signature = signature
-    this.#answers = new AnswerReader(signature, this.#ballast)
+    this.#answers = new OutputDecoder(signature, this.#ballast)
   }
 
   /** See `checkIntact` of a pack. */
@@ -67,7 +67,7 @@ export class PackAssembler {
    * thread needs it and does not know it.
    * @throws ERR_INSUFFICIENT_MEMORY if there is no buffer to be had
    */
-  assemble(replica: Replica, runs: readonly ChosenRun[]): Pack {
+  assemble(replica: Replica, runs: readonly PlannedRun[]): Pack {
     const { plan } = this.#batching
     let rows = 0
     let hasBatch = false
@@ -76,7 +76,7 @@ export class PackAssembler {
       hasBatch ||= run.requests.length > 1
       return {
         requests: run.requests as readonly [Packed, ...Packed[]],
-        keep: this.#sideWork.keepOf(replica, run, index === 0),
+        keep: this.#backgroundProof.keepOf(replica, run, index === 0),
       }
     })
     const task = this.write(packed, rows, plan)

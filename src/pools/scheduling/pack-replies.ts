@@ -1,33 +1,37 @@
 import type { RunResult } from '../../protocol/replica/replica-replies.js'
 import type { Batching } from '../batching/batching.js'
-import { settleRun } from '../packs/deliver-results.js'
+import { deliverResults } from '../packs/deliver-results.js'
 import type { PackReply } from '../packs/read-reply.js'
-import type { RunCosts } from '../queue/cost-model.js'
-import type { ChosenRun } from '../queue/planned-run.js'
+import type { CostModel } from '../queue/cost-model.js'
+import type { PlannedRun } from '../queue/planned-run.js'
 import type { Replica } from '../replicas/replica.js'
-import type { SideWork } from './background-proof.js'
+import type { BackgroundProof } from './background-proof.js'
 import type { Pack, PackAssembler } from './pack-assembler.js'
 
 /** Takes what threads reply to packs: first what it tells of the next ones, then the answers. */
 export class PackReplies {
   readonly #batching: Batching
-  readonly #sideWork: SideWork
+  readonly #backgroundProof: BackgroundProof
   readonly #packs: PackAssembler
-  readonly #costs: RunCosts
+  readonly #costs: CostModel
 
-  constructor(batching: Batching, sideWork: SideWork, packs: PackAssembler, costs: RunCosts) {
+  constructor(batching: Batching, backgroundProof: BackgroundProof, packs: PackAssembler, costs: CostModel) {
     this.#batching = batching
-    this.#sideWork = sideWork
+    this.#backgroundProof = backgroundProof
     this.#packs = packs
     this.#costs = costs
   }
 
   /** Learns what runs take, what their answers take, and whether batches may go on. */
-  learn(replica: Replica, { runs, tellsPlan }: Pack, { results, hasSideWork, isRead }: PackReply): void {
-    replica.noteSideWork(hasSideWork)
+  learn(
+    replica: Replica,
+    { runs, tellsPlan }: Pack,
+    { results, hasBackgroundWork, isRead }: PackReply,
+  ): void {
+    replica.noteBackgroundWork(hasBackgroundWork)
     if (tellsPlan && isRead) replica.notePlan()
     for (let index = 0; index < runs.length; index += 1) {
-      this.#observe(runs[index] as ChosenRun, results[index])
+      this.#observe(runs[index] as PlannedRun, results[index])
     }
   }
 
@@ -35,14 +39,14 @@ export class PackReplies {
   settle({ runs, plan }: Pack, { results, buffer }: PackReply, nowMs: number): void {
     const reading = { answers: this.#packs.answers, plan, buffer, nowMs }
     for (let index = 0; index < runs.length; index += 1) {
-      settleRun(reading, (runs[index] as ChosenRun).requests, results[index])
+      deliverResults(reading, (runs[index] as PlannedRun).requests, results[index])
     }
     if (buffer !== undefined) this.#packs.give(buffer)
   }
 
-  #observe({ requests, rows }: ChosenRun, result: RunResult | undefined): void {
+  #observe({ requests, rows }: PlannedRun, result: RunResult | undefined): void {
     if (typeof result !== 'object' || result === null) return
-    if ('fault' in result && result.fault !== undefined) this.#sideWork.turnOff(result.fault)
+    if ('fault' in result && result.fault !== undefined) this.#backgroundProof.turnOff(result.fault)
     const [first] = requests
     if ('trial' in result) this.#batching.learnShape(first.bucket, rows, result.trial)
     if (!('ms' in result) || result.ms === undefined) return

@@ -1,25 +1,25 @@
 import { elementCount } from '../../tensors/batch/rows.js'
 import { ELEMENT_TYPES } from '../../tensors/element-types.js'
 import type { Batching } from '../batching/batching.js'
-import type { RunCosts } from '../queue/cost-model.js'
-import type { ChosenRun } from '../queue/planned-run.js'
+import type { CostModel } from '../queue/cost-model.js'
+import type { PlannedRun } from '../queue/planned-run.js'
 import type { RequestQueue } from '../queue/request-queue.js'
 import type { RunRequest } from '../queue/run-request.js'
-import type { Bucket } from '../queue/shape-bucket.js'
+import type { ShapeBucket } from '../queue/shape-bucket.js'
 
 /** What waits, and what is known of it. */
 interface Demand {
   readonly queue: RequestQueue
   readonly batching: Batching
   /** Of requests by themselves, whatever their shape. */
-  readonly costs: RunCosts
+  readonly costs: CostModel
   /** A pack with more bytes of inputs and answers is one of a single run, unless that is a batch. */
   readonly maxPackBytes: number
   /** What the answer of a row takes of a pack, as far as is known. */
   readonly answerBytes: number
 }
 
-export interface Choice extends Demand {
+export interface SchedulingInput extends Demand {
   /** Replicas with nothing to do, the one that is chosen for among them. */
   readonly idle: number
   /** All that are there. */
@@ -55,10 +55,10 @@ const TRY_EVERY = 128
  * when that pays, but never so many that another idle replica has nothing to do. Requests whose
  * deadline has passed are dropped on the way.
  */
-export function chooseRuns(choice: Choice): ChosenRun[] {
+export function planRuns(choice: SchedulingInput): PlannedRun[] {
   const { queue, nowMs } = choice
   let { maxPackMs } = choice
-  const runs: ChosenRun[] = []
+  const runs: PlannedRun[] = []
   let share = Math.ceil(queue.size / choice.idle)
   const isLittle = queue.size * (choice.costs.singleMs ?? Infinity) < MESSAGE_MS && share < MIN_SHARE
   if (isLittle) share = queue.size
@@ -97,7 +97,7 @@ export function waitingMs(demand: Demand): number {
 }
 
 /** Whoever waits behind many others does not notice that some of them come back together. */
-function longestPackMs(choice: Choice, chosenMs: number): number {
+function longestPackMs(choice: SchedulingInput, chosenMs: number): number {
   const { maxPackMs, replicas } = choice
   const shareMs = (PACK_SHARE * (chosenMs + waitingMs(choice))) / replicas
   return Math.min(Math.max(maxPackMs, shareMs), MAX_STRETCH * maxPackMs)
@@ -143,7 +143,7 @@ function nextInTime(queue: RequestQueue, nowMs: number): RunRequest | undefined 
 }
 
 /** How many requests of the head's bucket are to share its run; 1 is none. */
-function batchSize(choice: Choice, head: RunRequest, spentMs: number): number {
+function batchSize(choice: SchedulingInput, head: RunRequest, spentMs: number): number {
   const { idle, nowMs } = choice
   const { bucket, rows, deadlineAtMs } = head
   if (bucket === undefined || bucket.size < 2) return 1
@@ -178,7 +178,7 @@ function trialMs({ bucket, rows }: RunRequest, size: number): number {
   return (bucket?.costs.batchMs(size * rows) ?? 0) + size * (bucket?.costs.aloneMs(rows) ?? 0)
 }
 
-function pays({ costs }: Bucket<RunRequest>, requests: number, rows: number): boolean {
+function pays({ costs }: ShapeBucket<RunRequest>, requests: number, rows: number): boolean {
   const aloneMs = costs.aloneMs(rows)
   const batchMs = costs.batchMs(requests * rows)
   if (aloneMs === undefined || batchMs === undefined) return false
@@ -192,7 +192,11 @@ function expectedMs({ costs }: Demand, head: RunRequest, size: number): number |
 }
 
 /** Takes the head and, of its bucket, the next that fit. */
-function takeRun(choice: Choice, head: RunRequest, size: number): ChosenRun & { readonly bytes: number } {
+function takeRun(
+  choice: SchedulingInput,
+  head: RunRequest,
+  size: number,
+): PlannedRun & { readonly bytes: number } {
   const { queue, batching, nowMs } = choice
   queue.take(head)
   const requests: [RunRequest, ...RunRequest[]] = [head]

@@ -3,7 +3,7 @@ import type { Tensor } from '../../tensors/tensor.js'
 import { readReply } from '../packs/read-reply.js'
 import { aloneRun } from '../packs/write-pack.js'
 import type { ReplicaSet } from '../replicas/replica-set.js'
-import type { SideWork } from './background-proof.js'
+import type { BackgroundProof } from './background-proof.js'
 import type { PackAssembler } from './pack-assembler.js'
 
 /** Looks for the proof of batching with an input known to be valid, before there are callers. */
@@ -11,7 +11,7 @@ export async function proveAtStart(
   clock: Clock,
   replicas: ReplicaSet,
   packs: PackAssembler,
-  sideWork: SideWork,
+  backgroundProof: BackgroundProof,
   inputs: readonly Tensor[],
 ): Promise<void> {
   const replica = replicas.idle.first()
@@ -20,8 +20,8 @@ export async function proveAtStart(
   try {
     const task = packs.write([aloneRun(inputs, 'typical')], 1)
     const reply = await replica.run(clock.now(), task)
-    replica.noteSideWork(readReply(reply, 1).hasSideWork)
-    await sideWork.finish(replica)
+    replica.noteBackgroundWork(readReply(reply, 1).hasBackgroundWork)
+    await backgroundProof.finish(replica)
   } finally {
     replicas.taskOver(replica)
   }

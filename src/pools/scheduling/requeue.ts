@@ -1,5 +1,5 @@
 import { asRuntimeError } from '../../protocol/error-codec.js'
-import type { ChosenRun } from '../queue/planned-run.js'
+import type { PlannedRun } from '../queue/planned-run.js'
 import type { RunRequest } from '../queue/run-request.js'
 import type { PoolLife } from '../settings/pool-life.js'
 
@@ -25,7 +25,7 @@ export class Requeue {
   }
 
   /** Takes what a replica was sent and has not begun, unless no replica will come for it. */
-  takeBack(runs: readonly ChosenRun[], error: unknown): void {
+  takeBack(runs: readonly PlannedRun[], error: unknown): void {
     for (const { requests } of runs) {
       for (const request of requests) {
         // What it transferred is with the thread.
@@ -36,12 +36,12 @@ export class Requeue {
   }
 
   /** Takes what a replica was given and was not sent, unless no replica will come for it. */
-  putBack(runs: readonly ChosenRun[]): void {
+  putBack(runs: readonly PlannedRun[]): void {
     for (const { requests } of runs) for (const request of requests) this.#keep(request, this.#orphans)
   }
 
   /** Takes the requests of a pack that could not be sent; the only one of a pack is rejected. */
-  separate(runs: readonly ChosenRun[], error: unknown): void {
+  separate(runs: readonly PlannedRun[], error: unknown): void {
     const requests = runs.flatMap((run) => run.requests)
     const [only] = requests
     if (only !== undefined && requests.length === 1) {
@@ -53,7 +53,7 @@ export class Requeue {
   }
 
   /** Returns the runs of the next pack, one for each request: by now it may be known that they must share none. */
-  next(): ChosenRun[] {
+  next(): PlannedRun[] {
     const suspect = this.#suspects.shift()
     const requests = suspect === undefined ? this.#orphans.splice(0) : [suspect]
     return requests.map((request) => ({ requests: [request], rows: request.rows }))
@@ -75,14 +75,14 @@ export class Requeue {
 }
 
 /** Returns the runs without the requests that have settled, and none that is empty. */
-export function openRuns(runs: readonly ChosenRun[]): readonly ChosenRun[] {
+export function openRuns(runs: readonly PlannedRun[]): readonly PlannedRun[] {
   for (const { requests } of runs) {
     for (const { isSettled } of requests) if (isSettled) return runs.flatMap(openRun)
   }
   return runs
 }
 
-function openRun(run: ChosenRun): ChosenRun[] {
+function openRun(run: PlannedRun): PlannedRun[] {
   const [first, ...others] = run.requests.filter(({ isSettled }) => !isSettled)
   if (first === undefined) return []
   return [{ requests: [first, ...others], rows: others.reduce((sum, { rows }) => sum + rows, first.rows) }]

@@ -52,12 +52,12 @@ export interface RunDone {
   readonly buffer: ArrayBuffer | undefined
   readonly results: RunResult[]
   /** Whether there is work beside for the thread. */
-  readonly hasSideWork: boolean
+  readonly hasBackgroundWork: boolean
 }
 
-export interface SideDone {
+export interface BackgroundDone {
   readonly ok: true
-  readonly hasSideWork: boolean
+  readonly hasBackgroundWork: boolean
   /** What has become of the proof. */
   readonly proof: Proof | undefined
   /** Wanted before the proof goes on. */
@@ -81,6 +81,6 @@ export interface ReleaseDone {
 export interface ReplicaReplies {
   load: LoadDone | Failure
   run: RunDone | Failure
-  side: SideDone | Failure
+  background: BackgroundDone | Failure
   release: ReleaseDone | Failure
 }

@@ -66,8 +66,8 @@ export interface RunTask {
 export const ALIGNMENT = 8
 
 /** Work beside the callers' for up to `budgetMs`: the proof that requests can share runs, checks of batches. */
-export interface SideTask {
-  readonly kind: 'side'
+export interface BackgroundTask {
+  readonly kind: 'background'
   readonly budgetMs: number
   /** No run that is expected to take longer is tried. */
   readonly maxRunMs: number
@@ -83,5 +83,5 @@ export interface ReleaseTask {
 }
 
 /** A task of a replica that holds a model. */
-export type PortTask = RunTask | SideTask
+export type PortTask = RunTask | BackgroundTask
 export type ReplicaTask = LoadTask | ReleaseTask | PortTask

@@ -1,6 +1,6 @@
 import { AsyncResource } from 'node:async_hooks'
 import { untilAborted } from '../../async/until-aborted.js'
-import { within } from '../../async/with-timeout.js'
+import { withTimeout } from '../../async/with-timeout.js'
 import { parseOptions } from '../../config/parse-options.js'
 import { errors, messageOf } from '../../errors/errors.js'
 import type { Clock } from '../../platform/clock.js'
@@ -279,7 +279,7 @@ export class PooledResource<T> {
       const allBack = new Promise<void>((resolve) => {
         this.#onAllBack = resolve
       })
-      await within(this.#clock, allBack, limitMs)
+      await withTimeout(this.#clock, allBack, limitMs)
     }
     const stuck = [...this.#used.values()]
     if (stuck.length > 0) {

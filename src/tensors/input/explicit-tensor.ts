@@ -14,7 +14,7 @@ interface TensorLike {
 }
 
 /** A tensor of our own from one that carries its shape; typed arrays in it are not copied. */
-export function fromTensor(expected: Expectation, value: object): Tensor {
+export function fromExplicitTensor(expected: Expectation, value: object): Tensor {
   const { type, dims, location } = value as TensorLike
   if (type === undefined || !Array.isArray(dims)) {
     const accepted =

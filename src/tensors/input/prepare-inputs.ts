@@ -5,7 +5,7 @@ import type { Feeds, Signature, Tensor, TensorData } from '../tensor.js'
 import { type AnyTypedArray, asElements, lengthOf, typedArrayName } from '../typed-arrays.js'
 import { refuseUnusable, wrongClass } from './array-problems.js'
 import { type Expectation, expectationOf, InputProblem, mismatch } from './expectation.js'
-import { fromTensor } from './explicit-tensor.js'
+import { fromExplicitTensor } from './explicit-tensor.js'
 import { inferDims, refuseAmbiguous, settleByNames } from './infer-dims.js'
 import { checkInputNames } from './input-names.js'
 import { fromNestedArrays, fromScalar } from './nested-arrays.js'
@@ -72,7 +72,7 @@ function prepareInput(expected: Expectation, value: unknown): Tensor {
   if (typeof value === 'object' && value !== null) {
     const name = typedArrayName(value)
     if (name !== undefined) return fromTypedArray(expected, name, value as AnyTypedArray)
-    return Array.isArray(value) ? fromNestedArrays(expected, value) : fromTensor(expected, value)
+    return Array.isArray(value) ? fromNestedArrays(expected, value) : fromExplicitTensor(expected, value)
   }
   switch (typeof value) {
     case 'number':

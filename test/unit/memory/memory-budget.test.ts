@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { MemoryGovernor, NoRoom, planReservation } from '../../../src/memory/memory-budget.js'
+import { MemoryBudget, NoRoom, planReservation } from '../../../src/memory/memory-budget.js'
 import { estimateBytes } from '../../../src/models/loading/reserve-memory.js'
 
 const nothing = async (): Promise<boolean> => false
@@ -7,7 +7,7 @@ const nothing = async (): Promise<boolean> => false
 /** A process that holds `held`, and the models that can be evicted. */
 function bed(budget: number, held: number, evictable: number[] = []) {
   const process = { held }
-  const governor = new MemoryGovernor(budget, async () => process.held)
+  const governor = new MemoryBudget(budget, async () => process.held)
   const makeRoom = async (): Promise<boolean> => {
     const bytes = evictable.shift()
     if (bytes === undefined) return false
@@ -91,7 +91,7 @@ describe('the memory governor', () => {
 
   it('goes on after a measurement that fails', async () => {
     let isBroken = true
-    const governor = new MemoryGovernor(100, async () => {
+    const governor = new MemoryBudget(100, async () => {
       if (isBroken) throw new Error('no /proc')
       return 0
     })
@@ -101,7 +101,7 @@ describe('the memory governor', () => {
   })
 
   it('without a budget refuses nothing and measures nothing', async () => {
-    const governor = new MemoryGovernor(0, async () => {
+    const governor = new MemoryBudget(0, async () => {
       throw new Error('measured')
     })
     await governor.reserve(2 ** 50, nothing)

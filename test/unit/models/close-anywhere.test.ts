@@ -37,11 +37,11 @@ async function answer(task: FakeTask): Promise<void> {
     proofs.set(host, 3)
     const { buffer, runs } = message
     const results = runs.map(() => ({ answer: { dims: [[1]], data: [Float32Array.of(1).buffer] }, ms: 1 }))
-    task.reply({ ok: true, buffer, results, hasSideWork: true })
+    task.reply({ ok: true, buffer, results, hasBackgroundWork: true })
   } else {
     const left = (proofs.get(host) ?? 0) - 1
     proofs.set(host, left)
-    task.reply({ ok: true, hasSideWork: left > 0, proof: undefined, checks: 0, fault: undefined })
+    task.reply({ ok: true, hasBackgroundWork: left > 0, proof: undefined, checks: 0, fault: undefined })
   }
 }
 

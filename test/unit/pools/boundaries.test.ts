@@ -36,7 +36,11 @@ afterEach(() => {
 class Trial {
   readonly asked: Asked[] = []
 
-  constructor(readonly kit: PoolKit) {}
+  readonly kit: PoolKit
+
+  constructor(kit: PoolKit) {
+    this.kit = kit
+  }
 
   static async of(prepare: (kit: PoolKit) => void = () => undefined): Promise<Trial> {
     const trial = new Trial(await PoolKit.open({ maxPackMs: 10_000 }))
@@ -101,7 +105,7 @@ function replyWith(x: number, result: unknown): (task: FakeTask) => void {
     const results = xsOf(task.message as RunTask).map((own) =>
       own === x ? result : { answer: { dims: [[1]], data: [Float32Array.of(own).buffer] }, ms: 1 },
     )
-    task.reply({ ok: true, buffer, results, hasSideWork: false } as never)
+    task.reply({ ok: true, buffer, results, hasBackgroundWork: false } as never)
   }
 }
 
@@ -158,12 +162,12 @@ describe('a reply that is not as it should be rejects its pack, and the replica 
     ['null', null],
     ['text', 'hello'],
     ['an empty object', {}],
-    ['no results', { ok: true, buffer: undefined, results: undefined, hasSideWork: false }],
-    ['results that are no array', { ok: true, buffer: undefined, results: 5, hasSideWork: false }],
-    ['no result for any', { ok: true, buffer: undefined, results: [], hasSideWork: false }],
+    ['no results', { ok: true, buffer: undefined, results: undefined, hasBackgroundWork: false }],
+    ['results that are no array', { ok: true, buffer: undefined, results: 5, hasBackgroundWork: false }],
+    ['no result for any', { ok: true, buffer: undefined, results: [], hasBackgroundWork: false }],
     ['a failure without an error', { ok: false }],
     ['a failure', { ok: false, error: encodeError(new errors.ERR_INFERENCE('x')) }],
-    ['a buffer that is none', { ok: true, buffer: 7, results: [], hasSideWork: 3 }],
+    ['a buffer that is none', { ok: true, buffer: 7, results: [], hasBackgroundWork: 3 }],
   ])('%s', async (_, reply) => {
     const trial = await Trial.of()
     for (const x of [1, 2]) trial.ask(x)
@@ -178,7 +182,7 @@ describe('a reply that is not as it should be rejects its pack, and the replica 
     const outcomes = await trial.outcomes((task) => {
       const { buffer } = task.message as RunTask
       const result = { answer: { dims: [[1]], data: [Float32Array.of(1).buffer] }, ms: 1 }
-      task.reply({ ok: true, buffer, results: [result, result, result], hasSideWork: false })
+      task.reply({ ok: true, buffer, results: [result, result, result], hasBackgroundWork: false })
     })
     expect(outcomes).toEqual([0, 1])
     await trial.settleUp()

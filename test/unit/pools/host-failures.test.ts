@@ -166,14 +166,14 @@ describe('a host that fails beside the requests', () => {
     kit.ask(1)
     const { task } = hostOf(kit)
     const results = [{ answer: { dims: [[1]], data: [Float32Array.of(1).buffer] }, ms: 1 }]
-    task?.reply({ ok: true, buffer: new ArrayBuffer(8), results, hasSideWork: true })
+    task?.reply({ ok: true, buffer: new ArrayBuffer(8), results, hasBackgroundWork: true })
     await turn()
     return kit
   }
 
   it('is replaced, and the proof begun anew', async () => {
     const kit = await proving()
-    expect(hostOf(kit).task?.message.kind).toBe('side')
+    expect(hostOf(kit).task?.message.kind).toBe('background')
     const waiting = kit.ask(2)
     hostOf(kit).cut()
     await turn()
@@ -188,7 +188,7 @@ describe('a host that fails beside the requests', () => {
 
   it('goes on if only the work could not be sent, and that is reported', async () => {
     const refusal = new UnsendableTask(new DOMException('no', 'DataCloneError'))
-    const kit = await proving((host) => vi.spyOn(host, 'side').mockRejectedValueOnce(refusal))
+    const kit = await proving((host) => vi.spyOn(host, 'background').mockRejectedValueOnce(refusal))
     expect(kit.unexpected).toEqual([refusal])
     const next = kit.ask(2)
     await kit.answer(2)

@@ -41,7 +41,11 @@ class World {
   readonly heard = new Set<Event>()
   readonly #controllers = new Map<number, AbortController>()
 
-  constructor(readonly kit: PoolKit) {}
+  readonly kit: PoolKit
+
+  constructor(kit: PoolKit) {
+    this.kit = kit
+  }
 
   /** Calls `call` in the first `event` of those after now. */
   listen(event: Event, call: (world: World) => unknown): void {

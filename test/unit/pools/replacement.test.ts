@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { errors } from '../../../src/errors/errors.js'
-import { FAILED_START_MS } from '../../../src/pools/replicas/replica-set.js'
+import { FAILED_START_MS } from '../../../src/pools/replicas/quarantine.js'
 import { PoolKit, turn } from '../../support/pool-harness.js'
 
 beforeEach(() => void vi.useFakeTimers())

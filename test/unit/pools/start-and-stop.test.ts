@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { errors } from '../../../src/errors/errors.js'
-import { FAILED_START_MS } from '../../../src/pools/replicas/replica-set.js'
+import { FAILED_START_MS } from '../../../src/pools/replicas/quarantine.js'
 import type { PoolSource, WarmUp } from '../../../src/pools/settings/pool-settings.js'
 import { fakeSignature, yOf } from '../../support/fake-host.js'
 import { follow, PoolKit, source, turn } from '../../support/pool-harness.js'

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { batchingOptionsSchema } from '../../../src/config/batching-options.js'
 import type { PoolSource } from '../../../src/pools/settings/pool-settings.js'
-import type { SideDone } from '../../../src/protocol/replica/replica-replies.js'
+import type { BackgroundDone } from '../../../src/protocol/replica/replica-replies.js'
 import type { Signature, TensorSpec } from '../../../src/tensors/tensor.js'
 import { follow, PoolKit, source, turn } from '../../support/pool-harness.js'
 
@@ -19,9 +19,9 @@ const sampled: PoolSource = {
 const rows: TensorSpec = { name: 'x', type: 'float32', dims: ['batch'] }
 const batched: Signature = { inputs: [rows], outputs: [{ ...rows, name: 'y' }] }
 
-const stretch: SideDone = {
+const stretch: BackgroundDone = {
   ok: true,
-  hasSideWork: true,
+  hasBackgroundWork: true,
   proof: undefined,
   trial: undefined,
   checks: 0,
@@ -43,7 +43,7 @@ describe('a pool that is stopped during the proof before it has callers', () => 
       expect(run?.message.kind).toBe('run')
       const answerRun = (): void => {
         const results = [{ answer: { dims: [[1]], data: [Float32Array.of(5).buffer] }, ms: 1 }]
-        run?.reply({ ok: true, buffer: new ArrayBuffer(8), results, hasSideWork: true })
+        run?.reply({ ok: true, buffer: new ArrayBuffer(8), results, hasBackgroundWork: true })
       }
       if (stretches > 0) answerRun()
       await turn()
@@ -57,7 +57,7 @@ describe('a pool that is stopped during the proof before it has callers', () => 
       else host?.task?.reply(stretch)
       await turn()
       const kinds = host?.tasks.map(({ kind }) => kind)
-      expect(kinds).toEqual(['load', 'run', 'run', ...Array(stretches).fill('side'), 'release'])
+      expect(kinds).toEqual(['load', 'run', 'run', ...Array(stretches).fill('background'), 'release'])
       await vi.advanceTimersByTimeAsync(1_000)
       expect(starting.error).toMatchObject({ code: 'ERR_MODEL_UNAVAILABLE' })
       expect(stopping.value).toEqual([])

@@ -2,7 +2,7 @@ import { pino } from 'pino'
 import { describe, expect, it } from 'vitest'
 import { errors, isRuntimeError } from '../../../src/errors/errors.js'
 import { LifecycleManager } from '../../../src/lifecycle/lifecycle-manager.js'
-import { toldOnce } from '../../../src/telemetry/log-once.js'
+import { logOnce } from '../../../src/telemetry/log-once.js'
 import { safeLogger } from '../../../src/telemetry/safe-logger.js'
 
 interface LoggedError {
@@ -89,12 +89,12 @@ describe('an error in a log line of pino', () => {
 
 describe('the error that a logger is given', () => {
   it('is the very one where nothing would be told twice', () => {
-    for (const error of [refused, unavailable, 'text', undefined, null]) expect(toldOnce(error)).toBe(error)
+    for (const error of [refused, unavailable, 'text', undefined, null]) expect(logOnce(error)).toBe(error)
   })
 
   it('is one of this library where the other is, and leaves that as it was', () => {
     const error = new errors.ERR_MODEL_LOAD('no: refused', { model: 'm', cause: new Error('refused') })
-    const copy = toldOnce(error)
+    const copy = logOnce(error)
     expect(copy).not.toBe(error)
     expect(isRuntimeError(copy)).toBe(true)
     expect(copy).toMatchObject({ code: 'ERR_MODEL_LOAD', model: 'm', message: 'no: refused' })
@@ -107,6 +107,6 @@ describe('the error that a logger is given', () => {
         throw new Error('not to be read')
       },
     })
-    expect(toldOnce(hostile)).toBe(hostile)
+    expect(logOnce(hostile)).toBe(hostile)
   })
 })

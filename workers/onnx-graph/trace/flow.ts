@@ -22,13 +22,17 @@ export class Flow {
   /** Begins the names of sizes that are the node's own. */
   readonly slot: string
 
-  constructor(
-    readonly node: GraphNode,
-    /** Undefined: left out. */
-    readonly inputs: readonly (Trace | undefined)[],
-    readonly opset: number,
-    readonly bodies: Bodies,
-  ) {
+  readonly node: GraphNode
+  /** Undefined: left out. */
+  readonly inputs: readonly (Trace | undefined)[]
+  readonly opset: number
+  readonly bodies: Bodies
+
+  constructor(node: GraphNode, inputs: readonly (Trace | undefined)[], opset: number, bodies: Bodies) {
+    this.node = node
+    this.inputs = inputs
+    this.opset = opset
+    this.bodies = bodies
     slots += 1
     this.slot = `@${slots}`
   }

@@ -32,13 +32,16 @@ export function freshSize(): Size {
 export class Op {
   readonly type: string
 
-  constructor(
-    readonly node: GraphNode,
-    /** Undefined: left out. */
-    readonly inputs: readonly (TensorTrace | undefined)[],
-    /** Version of the node's domain. */
-    readonly opset: number,
-  ) {
+  readonly node: GraphNode
+  /** Undefined: left out. */
+  readonly inputs: readonly (TensorTrace | undefined)[]
+  /** Version of the node's domain. */
+  readonly opset: number
+
+  constructor(node: GraphNode, inputs: readonly (TensorTrace | undefined)[], opset: number) {
+    this.node = node
+    this.inputs = inputs
+    this.opset = opset
     this.type = node.op
   }
 

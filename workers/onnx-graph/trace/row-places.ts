@@ -19,7 +19,7 @@ const keeping: readonly string[] = ['Cast', 'Expand', 'Identity', 'Squeeze', 'Tr
  *
  * @param evaluate - What the operator gives for these inputs by its rule.
  */
-export function followPlaces(
+export function followRowPlaces(
   node: GraphNode,
   inputs: readonly (Trace | undefined)[],
   evaluate: (inputs: readonly (Trace | undefined)[]) => Trace | readonly Trace[],

@@ -1,6 +1,6 @@
 import type * as net from 'node:net'
 import { expect, it, vi } from 'vitest'
-import { whileLocked } from '../../../../src/artifacts/builder/build-lock.js'
+import { withBuildLock } from '../../../../src/artifacts/builder/build-lock.js'
 import { systemClock } from '../../../../src/platform/clock.js'
 
 const refusals: string[] = []
@@ -17,7 +17,7 @@ it.runIf(process.platform !== 'darwin')('a lock that cannot be waited for is not
   const { signal } = new AbortController()
   const name = `test ${process.pid} ${Math.random()}`
   let end = (): void => undefined
-  const first = whileLocked(
+  const first = withBuildLock(
     systemClock,
     name,
     60_000,
@@ -26,7 +26,7 @@ it.runIf(process.platform !== 'darwin')('a lock that cannot be waited for is not
   )
   // The first two may mean that the process has just stopped; the third means that there are no descriptors.
   refusals.push('ECONNREFUSED', 'ENOENT', 'EMFILE', 'never asked for')
-  expect(await whileLocked(systemClock, name, 60_000, signal, async () => 'done')).toBe('done')
+  expect(await withBuildLock(systemClock, name, 60_000, signal, async () => 'done')).toBe('done')
   expect(refusals).toEqual(['never asked for'])
   end()
   await first

@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events'
 import { expect, it } from 'vitest'
-import { whileLocked } from '../../../../src/artifacts/builder/build-lock.js'
+import { withBuildLock } from '../../../../src/artifacts/builder/build-lock.js'
 import { systemClock } from '../../../../src/platform/clock.js'
 
 const open = new AbortController().signal
@@ -20,7 +20,7 @@ it.runIf(process.platform !== 'darwin')('what is done under one name is done one
     inside -= 1
     done.push(index)
   }
-  await Promise.all(all.map((index) => whileLocked(systemClock, lock, 60_000, open, () => work(index))))
+  await Promise.all(all.map((index) => withBuildLock(systemClock, lock, 60_000, open, () => work(index))))
   expect(most).toBe(1)
   expect(done.sort((a, b) => a - b)).toEqual(all)
   expect(getEventListeners(open, 'abort')).toEqual([])
@@ -28,17 +28,17 @@ it.runIf(process.platform !== 'darwin')('what is done under one name is done one
 
 it('what fails lets the next one in', async () => {
   const lock = name()
-  const failing = whileLocked(systemClock, lock, 60_000, open, async () => {
+  const failing = withBuildLock(systemClock, lock, 60_000, open, async () => {
     throw new Error('no')
   })
   await expect(failing).rejects.toThrow('no')
-  expect(await whileLocked(systemClock, lock, 60_000, open, async () => 'yes')).toBe('yes')
+  expect(await withBuildLock(systemClock, lock, 60_000, open, async () => 'yes')).toBe('yes')
 })
 
 it('nobody waits for longer than he wants to', async () => {
   const lock = name()
   let end = (): void => undefined
-  const first = whileLocked(
+  const first = withBuildLock(
     systemClock,
     lock,
     60_000,
@@ -48,9 +48,9 @@ it('nobody waits for longer than he wants to', async () => {
         end = resolve
       }),
   )
-  expect(await whileLocked(systemClock, lock, 1, open, async () => 'done')).toBe('done')
+  expect(await withBuildLock(systemClock, lock, 1, open, async () => 'done')).toBe('done')
   const aborted = new AbortController()
-  const second = whileLocked(systemClock, lock, 60_000, aborted.signal, async () => 'aborted')
+  const second = withBuildLock(systemClock, lock, 60_000, aborted.signal, async () => 'aborted')
   aborted.abort()
   expect(await second).toBe('aborted')
   end()

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { ArtifactTrial } from '../../../../src/models/loading/sample-collector.js'
+import { SampleCollector } from '../../../../src/models/loading/sample-collector.js'
 import { systemClock } from '../../../../src/platform/clock.js'
 import { RunRequest } from '../../../../src/pools/queue/run-request.js'
 import type { Tensor } from '../../../../src/tensors/tensor.js'
@@ -13,9 +13,9 @@ function request(value: number, length = 1): RunRequest {
   return made
 }
 
-function begin(): { trial: ArtifactTrial; told: number[][] } {
+function begin(): { trial: SampleCollector; told: number[][] } {
   const told: number[][] = []
-  const trial = new ArtifactTrial(systemClock, (samples: Samples) => {
+  const trial = new SampleCollector(systemClock, (samples: Samples) => {
     told.push(samples.map(([input]) => input?.data[0] as number))
   })
   return { trial, told }

@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { LIFECYCLE_STATES } from '../../../../src/lifecycle/state-machine.js'
 import {
-  nextSwapAction,
-  nextSwapUndo,
+  planSwap,
+  planSwapUndo,
   type SwapSnapshot,
   type SwapStep,
   type SwapUndo,
@@ -27,7 +27,7 @@ function stepsOf(from: Partial<SwapSnapshot>, found: SwapSnapshot['next']): Swap
   let swap = { ...begin, ...from }
   const steps: SwapStep[] = []
   for (;;) {
-    const action = nextSwapAction(swap)
+    const action = planSwap(swap)
     if ('refusal' in action) throw new Error(action.refusal)
     const { step } = action
     steps.push(step)
@@ -79,7 +79,7 @@ describe('a swap', () => {
     for (let count = 0; count <= order.length; count += 1) {
       const begun = new Set(order.slice(0, count))
       const next = count === 0 ? undefined : count === 1 ? 'uninitialized' : 'ready'
-      expect(nextSwapAction({ ...begin, begun, next, ...change })).toEqual({ refusal })
+      expect(planSwap({ ...begin, begun, next, ...change })).toEqual({ refusal })
     }
   })
 
@@ -91,20 +91,20 @@ describe('a swap', () => {
       next: 'stopped',
       begun: new Set<SwapStep>(['find', 'vacate']),
     }
-    expect(nextSwapAction({ ...moved, isSuperseded: true, expected: '1' })).toEqual({ step: 'load' })
-    expect(nextSwapAction({ ...moved, isClosing: true })).toEqual({ refusal: 'closing' })
+    expect(planSwap({ ...moved, isSuperseded: true, expected: '1' })).toEqual({ step: 'load' })
+    expect(planSwap({ ...moved, isClosing: true })).toEqual({ refusal: 'closing' })
   })
 
   it('loads once: a version that was stopped after its load is refused', () => {
     const begun = new Set<SwapStep>(['find', 'load', 'verify', 'await replicas'])
     for (const next of ['stopping', 'stopped', 'error'] as const) {
-      expect(nextSwapAction({ ...begin, begun, next })).toEqual({ refusal: 'stopped meanwhile' })
+      expect(planSwap({ ...begin, begun, next })).toEqual({ refusal: 'stopped meanwhile' })
     }
   })
 
   it('does not load a version that was ready, and was stopped after that', () => {
     const begun = new Set<SwapStep>(['find', 'verify', 'await replicas'])
-    expect(nextSwapAction({ ...begin, begun, next: 'stopped' })).toEqual({ refusal: 'stopped meanwhile' })
+    expect(planSwap({ ...begin, begun, next: 'stopped' })).toEqual({ refusal: 'stopped meanwhile' })
   })
 
   it('comes to an end from every snapshot, with no step twice', () => {
@@ -119,7 +119,7 @@ describe('a swap', () => {
       fc.property(arbitrary, states, (from, nexts) => {
         const begun = new Set<SwapStep>()
         for (const next of nexts) {
-          const action = nextSwapAction({ ...begin, ...from, next, begun })
+          const action = planSwap({ ...begin, ...from, next, begun })
           if ('refusal' in action || action.step === 'flip') return
           expect(begun.has(action.step)).toBe(false)
           begun.add(action.step)
@@ -139,7 +139,7 @@ function undoOf(
 ): SwapUndo[] {
   const undone: SwapUndo[] = []
   for (;;) {
-    const undo = nextSwapUndo({ isClosing, next, old, begun: new Set(begun), undone: new Set(undone) })
+    const undo = planSwapUndo({ isClosing, next, old, begun: new Set(begun), undone: new Set(undone) })
     if (undo === undefined) return undone
     undone.push(undo)
   }

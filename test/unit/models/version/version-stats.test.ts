@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { Usage } from '../../../../src/models/version/version-stats.js'
+import { VersionStatsRecorder } from '../../../../src/models/version/version-stats.js'
 import type { RunRequest } from '../../../../src/pools/queue/run-request.js'
 
-/** Usage of requests that took that long and ended with those errors. */
-function used(durationsMs: readonly number[], errors: readonly unknown[] = []): Usage {
-  const usage = new Usage()
+/** VersionStatsRecorder of requests that took that long and ended with those errors. */
+function used(durationsMs: readonly number[], errors: readonly unknown[] = []): VersionStatsRecorder {
+  const usage = new VersionStatsRecorder()
   durationsMs.forEach((durationMs, index) => {
     usage.begin(1000)
     usage.end({ startedAtMs: 1000, settledAtMs: 1000 + durationMs } as RunRequest, errors[index])
@@ -27,7 +27,7 @@ describe('the usage of a version', () => {
   })
 
   it('is empty and all zeros before the first request', () => {
-    expect(new Usage().stats(performance.timeOrigin, undefined)).toEqual({
+    expect(new VersionStatsRecorder().stats(performance.timeOrigin, undefined)).toEqual({
       requests: 0,
       errors: 0,
       inFlight: 0,

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { RunCosts } from '../../../../src/pools/queue/cost-model.js'
+import { CostModel } from '../../../../src/pools/queue/cost-model.js'
 
 /** Runs of a model that takes `perRun + perRow * rows`, times `factor`. */
-function observe(costs: RunCosts, rows: readonly number[], times = 1, factor = 1): void {
+function observe(costs: CostModel, rows: readonly number[], times = 1, factor = 1): void {
   for (let turn = 0; turn < times; turn += 1) {
     for (const each of rows) costs.observe(each, factor * (0.1 + 0.02 * each))
   }
@@ -10,13 +10,13 @@ function observe(costs: RunCosts, rows: readonly number[], times = 1, factor = 1
 
 describe('the costs of runs', () => {
   it('are not known at first', () => {
-    const costs = new RunCosts()
+    const costs = new CostModel()
     expect(costs.batchMs(4)).toBeUndefined()
     expect(costs.singleMs).toBeUndefined()
   })
 
   it('are a part for each row and a part for the run', () => {
-    const costs = new RunCosts()
+    const costs = new CostModel()
     observe(costs, [1, 2, 8, 32])
     expect(costs.perRowMs).toBeCloseTo(0.02, 6)
     expect(costs.perRunMs).toBeCloseTo(0.1, 6)
@@ -25,7 +25,7 @@ describe('the costs of runs', () => {
   })
 
   it('keep the part for a row when all later runs have the same size', () => {
-    const costs = new RunCosts()
+    const costs = new CostModel()
     observe(costs, [1, 2, 8, 32])
     observe(costs, [32], 2_000)
     expect(costs.perRowMs).toBeCloseTo(0.02, 4)
@@ -33,7 +33,7 @@ describe('the costs of runs', () => {
   })
 
   it('follow the speed of the machine, also for sizes that are not seen meanwhile', () => {
-    const costs = new RunCosts()
+    const costs = new CostModel()
     observe(costs, [1, 2, 8, 32], 5)
     observe(costs, [32], 500, 2)
     for (const [ms, before] of [
@@ -47,14 +47,14 @@ describe('the costs of runs', () => {
   })
 
   it('are not moved far by a run that was held up', () => {
-    const costs = new RunCosts()
+    const costs = new CostModel()
     observe(costs, [1, 8, 32], 50)
     costs.observe(32, 10_000)
     expect(costs.batchMs(32)).toBeLessThan(2)
   })
 
   it('have no part for a row where a batch is no faster', () => {
-    const costs = new RunCosts()
+    const costs = new CostModel()
     for (const rows of [1, 2, 4, 8]) costs.observe(rows, rows)
     expect(costs.perRowMs).toBeCloseTo(1, 6)
     expect(costs.perRunMs).toBeCloseTo(0, 6)

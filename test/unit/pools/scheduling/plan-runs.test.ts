@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { systemClock } from '../../../../src/platform/clock.js'
 import { Batching, type BatchingSettings } from '../../../../src/pools/batching/batching.js'
-import { RunCosts } from '../../../../src/pools/queue/cost-model.js'
+import { CostModel } from '../../../../src/pools/queue/cost-model.js'
 import { RequestQueue } from '../../../../src/pools/queue/request-queue.js'
 import { RunRequest, type RunRequestOptions } from '../../../../src/pools/queue/run-request.js'
-import type { Bucket } from '../../../../src/pools/queue/shape-bucket.js'
-import { type Choice, chooseRuns, couldGrow } from '../../../../src/pools/scheduling/plan-runs.js'
+import type { ShapeBucket } from '../../../../src/pools/queue/shape-bucket.js'
+import { couldGrow, planRuns, type SchedulingInput } from '../../../../src/pools/scheduling/plan-runs.js'
 import type { RunCost } from '../../../../src/protocol/replica/proof.js'
 import type { Signature } from '../../../../src/tensors/tensor.js'
 
@@ -36,7 +36,7 @@ interface Asked extends RunRequestOptions {
 class Bench {
   readonly queue = new RequestQueue()
   readonly batching: Batching
-  readonly costs = new RunCosts()
+  readonly costs = new CostModel()
   nowMs = performance.now()
 
   /** Requests of that width, and of rate 1, are those of the proof. */
@@ -80,15 +80,15 @@ class Bench {
     return Array.from({ length: count }, () => this.ask(asked))
   }
 
-  choice(change: Partial<Choice> = {}): Choice {
+  choice(change: Partial<SchedulingInput> = {}): SchedulingInput {
     const { queue, batching, costs, nowMs } = this
     const limits = { maxPackMs: 2, maxPackBytes: 2 ** 20, answerBytes: 0 }
     return { queue, batching, costs, idle: 1, replicas: 2, nowMs, ...limits, ...change }
   }
 
   /** How many requests share each run of the next pack. */
-  next(change: Partial<Choice> = {}): number[] {
-    return chooseRuns(this.choice(change)).map(({ requests }) => requests.length)
+  next(change: Partial<SchedulingInput> = {}): number[] {
+    return planRuns(this.choice(change)).map(({ requests }) => requests.length)
   }
 }
 
@@ -158,7 +158,7 @@ describe('the runs of the next pack', () => {
   it('drop what is too late', () => {
     const bench = new Bench(undefined)
     const [late, inTime] = [bench.ask({ timeoutMs: 5 }), bench.ask()]
-    const runs = chooseRuns(bench.choice({ nowMs: late.deadlineAtMs }))
+    const runs = planRuns(bench.choice({ nowMs: late.deadlineAtMs }))
     expect(runs.map(({ requests }) => requests)).toEqual([[inTime]])
     expect(late.isSettled).toBe(true)
   })
@@ -177,7 +177,7 @@ describe('the runs of the next pack', () => {
     const normal = bench.ask()
     const high = bench.ask({ priority: 2 })
     const order = (): (RunRequest | undefined)[] =>
-      [0, 1, 2].map(() => chooseRuns(bench.choice())[0]?.requests[0])
+      [0, 1, 2].map(() => planRuns(bench.choice())[0]?.requests[0])
     expect(order()).toEqual([high, normal, low])
   })
 })
@@ -221,7 +221,7 @@ describe('a batch', () => {
     const bench = new Bench(CHEAP)
     const kinds: Asked[] = [{}, { width: 3 }, { rate: 2 }, { rate: -0 }, { rate: 0 }, { outputs: ['y'] }]
     for (let turn = 0; turn < 5; turn += 1) for (const kind of kinds) bench.ask(kind)
-    const runs = chooseRuns(bench.choice({ maxPackMs: 1_000 }))
+    const runs = planRuns(bench.choice({ maxPackMs: 1_000 }))
     // Four of a shape that is not proven are a trial.
     expect(runs.map(({ requests }) => requests.length)).toEqual([5, 4, 4, 4, 4, 5, 1, 1, 1, 1])
     for (const { requests } of runs) expect(new Set(requests.map(({ bucket }) => bucket)).size).toBe(1)
@@ -230,7 +230,7 @@ describe('a batch', () => {
   it('counts the rows of requests that bring several', () => {
     const bench = new Bench(CHEAP)
     bench.many(10, { rows: 20 })
-    const [run] = chooseRuns(bench.choice({ maxPackMs: 0 }))
+    const [run] = planRuns(bench.choice({ maxPackMs: 0 }))
     expect(run?.rows).toBe(60)
     expect(run?.requests).toHaveLength(3)
   })
@@ -267,7 +267,7 @@ describe('a batch', () => {
     const bench = new Bench(CHEAP, { maxRows: 3 })
     bench.many(4)
     const high = bench.many(2, { priority: 1 })
-    const [run] = chooseRuns(bench.choice({ maxPackMs: 0 }))
+    const [run] = planRuns(bench.choice({ maxPackMs: 0 }))
     expect(run?.requests.slice(0, 2)).toEqual(high)
     expect(run?.requests).toHaveLength(3)
   })
@@ -290,12 +290,12 @@ describe('a batch of a shape that is not proven', () => {
   const refused = { isTelling: true, reason: 'it answers otherwise' }
 
   /** A bench with 400 requests of such a shape. */
-  function waiting(): { bench: Bench; bucket: Bucket<RunRequest>; next: () => number | undefined } {
+  function waiting(): { bench: Bench; bucket: ShapeBucket<RunRequest>; next: () => number | undefined } {
     const bench = new Bench(CHEAP)
     const [head] = bench.many(400, OTHER) as [RunRequest]
     return {
       bench,
-      bucket: head.bucket as Bucket<RunRequest>,
+      bucket: head.bucket as ShapeBucket<RunRequest>,
       next: () => bench.next({ maxPackMs: 0 })[0],
     }
   }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { GcBallast } from '../../../../src/memory/gc-ballast.js'
-import { AnswerReader } from '../../../../src/pools/packs/output-decoder.js'
+import { OutputDecoder } from '../../../../src/pools/packs/output-decoder.js'
 import { type Packed, writePack } from '../../../../src/pools/packs/write-pack.js'
 import { readRun } from '../../../../src/protocol/replica/pack-layout.js'
 import type { BatchPlan } from '../../../../src/tensors/batch/batch-plan.js'
@@ -19,7 +19,7 @@ import {
   type TensorType,
 } from '../../../../src/tensors/tensor.js'
 import { join, split } from '../../../../workers/batch-proof/batch-rows.js'
-import { unlikeRows } from '../../../../workers/batch-proof/perturbed-samples.js'
+import { perturbedSamples } from '../../../../workers/batch-proof/perturbed-samples.js'
 import { ELEMENT_OF, elementsOf, tensorOf } from '../../../support/element-values.js'
 
 const numbers = (count: number, first = 1): number[] => Array.from({ length: count }, (_, at) => at + first)
@@ -117,7 +117,7 @@ describe.each(TENSOR_TYPES)('%s', (type) => {
 
   it('has rows beside it that are unlike, of the same type and shape', () => {
     const row = rowOf(type, 5, 1)
-    const variants = unlikeRows([row], [0]).flat()
+    const variants = perturbedSamples([row], [0]).flat()
     expect(variants.length).toBeGreaterThan(0)
     for (const { type: own, dims, data } of variants) {
       expect({ own, dims, name: data.constructor.name }).toEqual({
@@ -157,7 +157,7 @@ describe.each(TENSOR_TYPES)('%s', (type) => {
     const { dims, data } = batch as Tensor
     const answer = { dims: [dims], data: [type === 'string' ? (data as string[]) : 0] }
     const answers = [
-      ...new AnswerReader(signature, new GcBallast(0)).rows(answer, undefined, task.buffer, PLAN, requests),
+      ...new OutputDecoder(signature, new GcBallast(0)).rows(answer, undefined, task.buffer, PLAN, requests),
     ]
     expect(answers.map(({ y }) => y)).toEqual(rows)
   })

@@ -47,10 +47,10 @@ class Bench {
   runs = 0
   offered = 0
 
-  constructor(
-    readonly run: RunOnce,
-    rows: ProofOrder['rows'] = 'made-up',
-  ) {
+  readonly run: RunOnce
+
+  constructor(run: RunOnce, rows: ProofOrder['rows'] = 'made-up') {
+    this.run = run
     const counted: RunOnce = (inputs, wanted) => {
       this.runs += 1
       return run(inputs, wanted)

@@ -3,8 +3,8 @@ import type { ProofRows } from '../../../../src/protocol/replica/proof.js'
 import type { Padding } from '../../../../src/tensors/batch/batch-plan.js'
 import type { Signature, Tensor } from '../../../../src/tensors/tensor.js'
 import type { RunOnce } from '../../../../workers/batch-proof/proof-rows.js'
-import { whyNotPadded } from '../../../../workers/batch-proof/prove-padding.js'
-import { NO_HAZARDS, SideWorker } from '../../../../workers/replica/background-worker.js'
+import { provePadding } from '../../../../workers/batch-proof/prove-padding.js'
+import { BackgroundWorker, NO_HAZARDS } from '../../../../workers/replica/background-worker.js'
 
 const SIGNATURE: Signature = {
   inputs: [
@@ -55,7 +55,7 @@ async function refusalOf(
     }),
   )
   const part = { signature: SIGNATURE, run, order, samples: known, inputs: [0, 0], outputs: [0], sampleMs: 0 }
-  const search = whyNotPadded(part, PADDING)
+  const search = provePadding(part, PADDING)
   for (;;) {
     const step = await search.next()
     if (step.done === true) return step.value
@@ -122,12 +122,12 @@ describe('the proof of filling up', () => {
 
 describe('a check of a batch that was filled up', () => {
   async function faultOf(run: RunOnce): Promise<string | undefined> {
-    const side = new SideWorker(SIGNATURE, run, NO_HAZARDS)
+    const background = new BackgroundWorker(SIGNATURE, run, NO_HAZARDS)
     const x = tensor([2, 8], [-1, -2, -3, 0, 0, 0, 0, 0, -4, -5, 0, 0, 0, 0, 0, 0])
     const mask = tensor([2, 8], [1, 1, 1, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0])
     const outputs = await run([x, mask])
     const plan = { inputs: [0, 0], outputs: [0], padding: PADDING }
-    side.check({
+    background.check({
       inputs: [x, mask],
       outputs,
       rows: [1, 1],
@@ -139,14 +139,14 @@ describe('a check of a batch that was filled up', () => {
     })
     const tolerance = { rtol: 1e-4, atol: 1e-6 }
     const task = {
-      kind: 'side',
+      kind: 'background',
       budgetMs: 10_000,
       maxRunMs: 1_000,
       tolerance,
       prove: undefined,
       tried: undefined,
     } as const
-    const { fault, checks } = await side.work(task)
+    const { fault, checks } = await background.work(task)
     expect(checks).toBe(1)
     return fault?.reason
   }

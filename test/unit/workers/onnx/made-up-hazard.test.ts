@@ -5,7 +5,7 @@ import { chain, ints } from '../../../../models/synthetic/hazard-graphs.js'
 import { constant, dataTypes, model, node, value } from '../../../../models/synthetic/onnx-builder.js'
 import { tempRepository } from '../../../../models/synthetic/temp-repository.js'
 import type { Signature } from '../../../../src/tensors/tensor.js'
-import { hazardsIn } from '../../../../workers/onnx/onnx-hazards.js'
+import { hazardsIn } from '../../../../workers/onnx/hazards-in.js'
 
 /** What is told against values that no caller has sent, for inputs of these types. */
 function hazardOf(

@@ -40,13 +40,13 @@ class Bench {
   readonly offered: unknown[][] = []
   readonly checked: unknown[] = []
   readonly runner: PackRunner
-  readonly side: Beside
+  readonly background: Beside
 
   constructor(run: LoadedModel['run'] = outputs, isBuiltIn = true) {
     const model: LoadedModel = { signature, run }
     const begin = (index: number): number => this.begun.push(index)
     this.runner = new PackRunner(model, isBuiltIn, subject, this.counts, begin)
-    this.side = {
+    this.background = {
       hasWork: false,
       offer: (...run) => void this.offered.push(run),
       check: (batch) => void this.checked.push(batch),
@@ -54,7 +54,7 @@ class Bench {
   }
 
   async run(task: RunTask): Promise<RunDone & { readonly buffers: ArrayBuffer[] }> {
-    const { reply, buffers } = await this.runner.run(task, this.side)
+    const { reply, buffers } = await this.runner.run(task, this.background)
     return { ...reply, buffers }
   }
 }
@@ -152,9 +152,9 @@ describe('a pack', () => {
 
   it('says whether there is work beside', async () => {
     const bench = new Bench()
-    expect((await bench.run(alone(1))).hasSideWork).toBe(false)
-    Object.assign(bench.side, { hasWork: true })
-    expect((await bench.run(alone(1))).hasSideWork).toBe(true)
+    expect((await bench.run(alone(1))).hasBackgroundWork).toBe(false)
+    Object.assign(bench.background, { hasWork: true })
+    expect((await bench.run(alone(1))).hasBackgroundWork).toBe(true)
   })
 })
 
@@ -180,7 +180,7 @@ describe('a run to remember', () => {
     const short = (): never => {
       throw new RangeError('Array buffer allocation failed')
     }
-    Object.assign(bench.side, { offer: short, check: short })
+    Object.assign(bench.background, { offer: short, check: short })
     const done = await bench.run(pack({ runs: [[[4]]], keep: 'sample' }))
     expect(numbers(outputsOf(signature, done).double)).toEqual([8])
     const checked = await bench.run(batch([[1], [2]], { keep: 'check' }))

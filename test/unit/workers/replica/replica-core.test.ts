@@ -153,7 +153,7 @@ describe('a replica, wherever it runs', () => {
   it('does work beside the requests', async () => {
     const bench = await Bench.loaded()
     const done = await bench.transport.ask(sideTask)
-    expect(done).toMatchObject({ ok: true, hasSideWork: false, checks: 0, fault: undefined })
+    expect(done).toMatchObject({ ok: true, hasBackgroundWork: false, checks: 0, fault: undefined })
   })
 
   it('answers an answer that cannot be sent with a failure, and goes on', async () => {

@@ -3,7 +3,7 @@ import type { BatchPlan } from '../../../../src/tensors/batch/batch-plan.js'
 import { resized } from '../../../../src/tensors/batch/padding.js'
 import type { Tensor } from '../../../../src/tensors/tensor.js'
 import { join } from '../../../../workers/batch-proof/batch-rows.js'
-import { type Trial, tryBatch } from '../../../../workers/batch-proof/batch-trial.js'
+import { type Trial, tryBatch } from '../../../../workers/batch-proof/try-batch.js'
 
 const PLAN: BatchPlan = { inputs: [0, -1], outputs: [0], padding: undefined }
 const PADDED: BatchPlan = { inputs: [0, -1], outputs: [0], padding: { inputs: [1, -1], outputs: [1] } }

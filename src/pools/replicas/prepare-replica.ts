@@ -4,7 +4,7 @@ import type { Failure } from '../../protocol/failure.js'
 import type { RunDone, RunResult } from '../../protocol/replica/replica-replies.js'
 import { RecycledBuffers } from '../../tensors/recycled-buffers.js'
 import type { Signature } from '../../tensors/tensor.js'
-import { AnswerReader } from '../packs/output-decoder.js'
+import { OutputDecoder } from '../packs/output-decoder.js'
 import { aloneRun, writePack } from '../packs/write-pack.js'
 import type { PoolSettings, PoolSource } from '../settings/pool-settings.js'
 import type { Replica } from './replica.js'
@@ -34,6 +34,6 @@ export async function prepareReplica(
     })
   }
   const { buffer } = reply as RunDone
-  warmUp.check(new AnswerReader(signature, ballast).single(result.answer, undefined, buffer))
+  warmUp.check(new OutputDecoder(signature, ballast).single(result.answer, undefined, buffer))
   return signature
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { signatureProblems } from '../../../src/tensors/same-signature.js'
+import { signatureProblems } from '../../../src/tensors/signature-problems.js'
 import type { TensorSpec } from '../../../src/tensors/tensor.js'
 import { spec } from '../../support/signatures.js'
 

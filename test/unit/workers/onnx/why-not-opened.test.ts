@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { type Machine, whyNotOpened } from '../../../../workers/onnx/onnxruntime-failure.js'
+import { type Machine, whyNotOpened } from '../../../../workers/onnx/why-not-opened.js'
 
 const linux: Machine = { platform: 'linux', arch: 'x64', isMusl: () => false }
 const alpine: Machine = { ...linux, isMusl: () => true }

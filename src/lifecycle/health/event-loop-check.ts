@@ -1,0 +1,31 @@
+import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
+import type { HealthAnswer } from './health-check.js'
+
+/** An event loop that is late by more answers nobody in time. */
+const MAX_DELAY_MS = 1_000
+const RESOLUTION_MS = 100
+const NS_PER_MS = 1e6
+
+/** How late the event loop was since it was last asked. */
+export class EventLoopCheck {
+  readonly #delay: IntervalHistogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
+
+  constructor() {
+    this.#delay.enable()
+  }
+
+  check(): HealthAnswer {
+    // A tick that comes in time counts with the resolution.
+    const delayMs = (ns: number): number => Math.max(0, ns / NS_PER_MS - RESOLUTION_MS)
+    const p99Ms = this.#delay.count === 0 ? 0 : delayMs(this.#delay.percentile(99))
+    const maxMs = this.#delay.count === 0 ? 0 : delayMs(this.#delay.max)
+    this.#delay.reset()
+    const detail = { p99Ms, maxMs }
+    if (p99Ms <= MAX_DELAY_MS) return { status: 'healthy', detail }
+    return { status: 'unhealthy', reason: `the event loop was late by ${Math.round(p99Ms)} ms (p99)`, detail }
+  }
+
+  stop(): void {
+    this.#delay.disable()
+  }
+}
