@@ -190,7 +190,7 @@ describe('the README', () => {
       transition: ['src/lifecycle/state-machine.ts', 'Transition'],
       promoted: ['src/runtime-events.ts', 'Promotion'],
       replicaExited: ['src/runtime-events.ts', 'ReplicaExit'],
-      replicaStuck: ['src/pools/replicas/replica.ts', 'StuckReplica'],
+      replicaStuck: ['src/pools/settings/stuck-replica.ts', 'StuckReplica'],
       batchingDisabled: ['src/runtime-events.ts', 'BatchingFault'],
       artifactDecided: ['src/runtime-events.ts', 'ArtifactDecision'],
       closed: ['src/runtime-events.ts', 'CloseReport'],
