@@ -7,7 +7,7 @@ const folder = new URL('./scopes/', import.meta.url)
 const PUBLISH = '--publish'
 
 /**
- * Runs `npm run bench -- <scope>... [files] [options]`: every file of `scopes/` is a scope, and the files
+ * Runs `npm run bench -- <scope>... [files] [options]`: every folder of `scopes/` is a scope, and the files
  * and options go to each. With `--publish` the medians are kept for the README as well.
  */
 async function main(args: readonly string[]): Promise<void> {
@@ -47,12 +47,12 @@ async function runScope(name: string, options: readonly string[], isPublished: b
 }
 
 async function scopeNames(): Promise<string[]> {
-  const files = await readdir(folder)
-  return files.flatMap((file) => /^([a-z-]+)\.[jt]s$/.exec(file)?.[1] ?? []).sort()
+  const entries = await readdir(folder, { withFileTypes: true })
+  return entries.flatMap((entry) => (entry.isDirectory() ? entry.name : [])).sort()
 }
 
 async function load(name: string): Promise<Scope> {
-  const module = (await import(new URL(`./${name}.js`, folder).href)) as { scope: Scope }
+  const module = (await import(new URL(`./${name}/scope.js`, folder).href)) as { scope: Scope }
   return module.scope
 }
 

@@ -21,7 +21,7 @@ export interface ScopeResult {
   readonly chart?: Chart
 }
 
-/** What `bench/scopes/<name>.ts` exports as `scope`. */
+/** What `bench/scopes/<name>/scope.ts` exports as `scope`. */
 export interface Scope {
   /** The quantity that is measured, in one line. */
   readonly quantity: string

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { AnswerChecker } from '../../../bench/children/answer-checker.js'
+import { AnswerChecker } from '../../../bench/load/answer-checker.js'
 import { isSameOutputs, type PlainOutputs } from '../../../bench/subjects/plain.js'
 import { SUBJECT_NAMES, SUBJECTS } from '../../../bench/subjects/subjects.js'
 

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import type { TrafficFigures, Variant } from '../../../bench/children/stretch-order.js'
-import type { Cell } from '../../../bench/harness/bed.js'
-import { type CellSample, Grid, NO_CALLERS, wrongAnswers } from '../../../bench/harness/grid.js'
-import { chartOf } from '../../../bench/throughput/chart.js'
-import { findingsOf } from '../../../bench/throughput/findings.js'
-import { closedCells, MODELS } from '../../../bench/throughput/plan.js'
+import type { Cell } from '../../../bench/measurements/bed.js'
+import { type CellSample, Grid, NO_CALLERS, wrongAnswers } from '../../../bench/measurements/grid.js'
+import type { TrafficFigures, Variant } from '../../../bench/measurements/stretch-order.js'
+import { chartOf } from '../../../bench/scopes/throughput/chart.js'
+import { findingsOf } from '../../../bench/scopes/throughput/findings.js'
+import { closedCells, MODELS } from '../../../bench/scopes/throughput/plan.js'
 
 function figures(perSecond: number, more: Partial<TrafficFigures> = {}): TrafficFigures {
   return {
