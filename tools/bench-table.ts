@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
+import type { Published } from '../bench/harness/published.js'
 import { lineChart } from '../bench/report/line-chart.js'
-import type { Published } from '../bench/report/published.js'
 import { markdownTable } from './markdown-table.js'
 
 const bench = new URL('../bench/', import.meta.url)

@@ -1,11 +1,11 @@
 import type { PlainInput } from '../subjects/plain.js'
 
-/** What a bare thread is born with. */
+/** Data that a bare thread starts with. */
 export interface BareThreadData {
   readonly source: string
   readonly input: PlainInput
   readonly niceIncrement: number
-  /** Shared: STOP, and from RUNS on the runs of each thread. */
+  /** Shared counters: STOP, then from RUNS on the number of runs of each thread. */
   readonly cells: SharedArrayBuffer
   readonly index: number
 }

@@ -6,7 +6,7 @@ import { feedsOf, plainSession } from './plain-run.js'
 const { source, input, niceIncrement, cells: memory, index } = workerData as BareThreadData
 const cells = new Int32Array(memory)
 
-// On Linux the niceness is the thread's own.
+// On Linux each thread has a niceness of its own.
 if (niceIncrement > 0) setPriority(niceIncrement)
 const session = await plainSession(source)
 const feeds = feedsOf(input)

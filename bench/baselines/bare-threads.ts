@@ -3,11 +3,11 @@ import { Worker } from 'node:worker_threads'
 import type { PlainInput } from '../subjects/plain.js'
 import { type BareThreadData, RUNS, STOP } from './bare-cells.js'
 
-/** Something that keeps running a model until it is stopped. */
-export interface Work {
-  /** Runs finished so far. */
+/** Load that runs a model again and again until it is stopped. */
+export interface RunLoop {
+  /** Returns the number of runs so far. */
   runs(): number
-  /** Resolves when nothing runs any more. */
+  /** Resolves when the last run has returned. */
   stop(): Promise<void>
 }
 
@@ -18,8 +18,8 @@ export interface BareThreadsOptions {
   readonly niceIncrement: number
 }
 
-/** Threads that run the model in a loop: no requests, no transport. */
-export async function startBareThreads(options: BareThreadsOptions): Promise<Work> {
+/** Starts threads that run the model in a loop, without requests and without transport. */
+export async function startBareThreads(options: BareThreadsOptions): Promise<RunLoop> {
   const { source, input, threads, niceIncrement } = options
   const memory = new SharedArrayBuffer((RUNS + threads) * Int32Array.BYTES_PER_ELEMENT)
   const cells = new Int32Array(memory)

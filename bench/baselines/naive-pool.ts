@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import type { PlainInput, PlainOutputs } from '../subjects/plain.js'
 
-/** Threads that each load the file, all at once, and answer one request after another. */
+/** Threads that each load the file, all at the same time, and run one request after another. */
 export class NaivePool {
   readonly #workers: readonly Worker[]
   readonly #busy: Promise<unknown>[]
@@ -22,18 +22,18 @@ export class NaivePool {
     return new NaivePool(workers)
   }
 
-  /** By the thread whose turn it is. */
+  /** Runs the request on the next thread in turn. */
   run(input: PlainInput): Promise<PlainOutputs> {
     const index = this.#next
     this.#next = (index + 1) % this.#workers.length
     const worker = this.#workers[index] as Worker
-    const answer = (this.#busy[index] as Promise<unknown>).then(async () => {
+    const reply = (this.#busy[index] as Promise<unknown>).then(async () => {
       worker.postMessage(input)
       const [outputs] = (await once(worker, 'message')) as [PlainOutputs]
       return outputs
     })
-    this.#busy[index] = answer
-    return answer
+    this.#busy[index] = reply
+    return reply
   }
 
   async end(): Promise<void> {

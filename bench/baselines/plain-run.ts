@@ -3,7 +3,7 @@ import type { PlainInput, PlainOutput } from '../subjects/plain.js'
 
 export type Feeds = Record<string, Tensor>
 
-/** A session of plain onnxruntime-node, with the options the runtime would use. */
+/** Creates a session of plain onnxruntime-node, with the options that the runtime uses. */
 export function plainSession(source: string): Promise<InferenceSession> {
   return InferenceSession.create(source, { intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 3 })
 }
@@ -14,7 +14,7 @@ export function feedsOf(input: PlainInput): Feeds {
   )
 }
 
-/** Tensors lose their data when they are cloned, plain ones do not. */
+/** Returns the outputs as plain objects, since tensors lose their data when they are cloned. */
 export function sendable(outputs: InferenceSession.ReturnType): Record<string, PlainOutput> {
   return Object.fromEntries(
     Object.entries(outputs).map(([name, { dims, data }]) => [

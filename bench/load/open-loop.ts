@@ -1,27 +1,27 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { LatencyLog } from '../harness/latency.js'
-import type { Timing, TrafficFigures } from '../measurements/stretch-order.js'
-import type { AnswerChecker } from './answer-checker.js'
-import type { Ask } from './target.js'
-import { measureWindow } from './window.js'
+import { measureWindow } from './measure-window.js'
+import type { OutputChecker } from './output-checker.js'
+import type { SendRequest } from './target.js'
+import type { Timing, TrafficFigures } from './traffic-figures.js'
 
-/** From here on requests of the same millisecond go together, since no timer is finer. */
+/** Rate from which requests of one millisecond are sent together, since no timer is finer. */
 const BURSTS_FROM_PER_SECOND = 250
 
 export interface OpenLoopOptions extends Timing {
   readonly ratePerSecond: number
-  /** How many inputs there are. */
+  /** Number of inputs, which requests take in turn. */
   readonly inputs: number
 }
 
 /**
- * Requests at a rate, whether those before have been answered or not. Latency counts from the
- * time a request was meant to be sent, so what holds up the sender does not hide itself.
+ * Sends requests at a fixed rate without waiting for their outputs. Latency counts from the intended
+ * send time, so that a delay of the sender counts too.
  */
 export async function openLoop(
-  ask: Ask,
+  send: SendRequest,
   { ratePerSecond, inputs, warmUpMs, durationMs }: OpenLoopOptions,
-  checker: AnswerChecker,
+  checker: OutputChecker,
 ): Promise<TrafficFigures> {
   const everyMs = 1_000 / ratePerSecond
   const log = new LatencyLog()
@@ -30,42 +30,42 @@ export async function openLoop(
   const endsAt = measuredFrom + durationMs
   let sent = 0
   let settled = 0
-  let answered = 0
-  let refused = 0
-  const send = (intendedAt: number): void => {
+  let completed = 0
+  let rejected = 0
+  const sendOne = (intendedAt: number): void => {
     const index = sent % inputs
     sent += 1
-    ask(index).then(
+    send(index).then(
       (outputs) => {
         settled += 1
-        answered += 1
+        completed += 1
         if (intendedAt >= measuredFrom) log.record(performance.now() - intendedAt)
-        checker.see(index, outputs)
+        checker.check(index, outputs)
       },
       () => {
         settled += 1
-        refused += 1
+        rejected += 1
       },
     )
   }
   const sendAll = async (): Promise<void> => {
     for (let intendedAt = startedAt; intendedAt < endsAt; intendedAt = startedAt + sent * everyMs) {
-      // Not even a microtask between requests that are due.
+      // Due requests are sent without even a microtask between them.
       if (performance.now() < intendedAt) await until(intendedAt, ratePerSecond < BURSTS_FROM_PER_SECOND)
-      send(intendedAt)
+      sendOne(intendedAt)
     }
   }
   const measured = async (): Promise<TrafficFigures> => {
     await sleep(warmUpMs)
-    const window = await measureWindow(() => answered, durationMs)
+    const window = await measureWindow(() => completed, durationMs)
     while (sent > settled || performance.now() < endsAt) await sleep(1)
-    return { ...window, latency: log.figures(), refused, checks: checker.checks }
+    return { ...window, latency: log.figures(), rejected, checks: checker.checks }
   }
   const [figures] = await Promise.all([measured(), sendAll()])
   return figures
 }
 
-/** Waits for that time; `isExact` to less than a millisecond, at the price of a turn of the loop after another. */
+/** Waits until `time`; `isExact` polls the event loop to be exact to less than a millisecond. */
 async function until(time: number, isExact: boolean): Promise<void> {
   for (;;) {
     const waitMs = time - performance.now()

@@ -1,11 +1,11 @@
 import type { PlainOutputs } from '../subjects/plain.js'
 
-/** Asks with the input of that index. The floor answers with nothing. */
-export type Ask = (index: number) => Promise<PlainOutputs | undefined>
+/** Sends a request with the input at `index` and resolves with its outputs; the lower bound has none. */
+export type SendRequest = (index: number) => Promise<PlainOutputs | undefined>
 
-/** What callers can ask. */
+/** One way to run a model, as callers see it. */
 export interface Target {
-  readonly ask: Ask
-  /** With no request open. */
+  readonly send: SendRequest
+  /** Releases the target; no request may be open. */
   close(): Promise<void>
 }

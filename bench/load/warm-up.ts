@@ -2,22 +2,22 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 const SLICE_MS = 500
 const SLICES = 3
-/** From their mean, of the last slices. */
+/** Largest deviation of one slice from the mean of the last slices. */
 const TOLERANCE = 0.05
-/** Slices of few answers differ by chance: by so many times the root of how many they are. */
+/** Slices with few requests differ by chance: allows this multiple of the square root of their number. */
 const CHANCE = 3
 const MAX_EXTRA_MS = 5_000
 
-/** Waits for that time, and until as much is answered in one half second as in the two before, 5 s more at most. */
-export async function warmUp(answered: () => number, minMs: number): Promise<void> {
+/** Waits for `minMs`, then until three half seconds in a row have equal rates, for at most 5 s more. */
+export async function warmUp(completed: () => number, minMs: number): Promise<void> {
   await sleep(minMs)
   const endsAt = performance.now() + MAX_EXTRA_MS
   const slices: number[] = []
-  let before = answered()
+  let before = completed()
   while (performance.now() < endsAt && !isStable(slices)) {
     await sleep(SLICE_MS)
-    slices.push(answered() - before)
-    before = answered()
+    slices.push(completed() - before)
+    before = completed()
     if (slices.length > SLICES) slices.shift()
   }
 }

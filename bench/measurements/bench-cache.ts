@@ -1,13 +1,13 @@
 import { tempFolder } from '../../models/synthetic/temp-folder.js'
-import { BenchChild } from '../harness/child.js'
+import { runChild } from '../harness/child.js'
 import type { PlainInput } from '../subjects/plain.js'
-import type { PrepareOrder } from './prepare.js'
+import type { PrepareOrder } from './prepare-child.js'
 
-/** The module that the runtime of this checkout is imported from. */
+/** Module that the runtime of this checkout is imported from. */
 export const LIBRARY = 'tbcoin-engine'
 const LIMIT_MS = 300_000
 
-/** The artifacts of one run of the bench, deleted with it. */
+/** Folder with the artifacts of one bench, which is deleted on disposal. */
 export class BenchCache implements Disposable {
   readonly #folder = tempFolder()
   readonly #library: string
@@ -20,11 +20,11 @@ export class BenchCache implements Disposable {
     return this.#folder.path
   }
 
-  /** Has the artifact of a model built, so that it is not built while something is measured. */
+  /** Builds the artifact of a model before anything is measured. */
   async prepare(source: string, input: PlainInput): Promise<void> {
     const order: PrepareOrder = { library: this.#library, source, cacheDir: this.path, input }
-    using child = new BenchChild<string>(new URL('./prepare.js', import.meta.url), order)
-    process.stderr.write(`${source}: ${await child.result(LIMIT_MS)}\n`)
+    const form = await runChild<string>(new URL('./prepare-child.js', import.meta.url), order, LIMIT_MS)
+    process.stderr.write(`${source}: ${form}\n`)
   }
 
   [Symbol.dispose](): void {

@@ -1,17 +1,17 @@
 import { createRuntime, type Runtime } from 'tbcoin-engine'
-import { fulfil } from '../../harness/child.js'
-import { AnswerChecker } from '../../load/answer-checker.js'
+import { runOrder } from '../../harness/child.js'
 import { closedLoop } from '../../load/closed-loop.js'
-import type { TrafficFigures } from '../../measurements/stretch-order.js'
+import { OutputChecker } from '../../load/output-checker.js'
+import type { TrafficFigures } from '../../load/traffic-figures.js'
 import { inputsOf } from '../../subjects/subjects.js'
 import type { CatalogueOrder, CatalogueOutcome } from './order.js'
 
 const MODEL = 'in-use'
-/** Threads that there may be at a time while models are made known. */
+/** Number of threads at a time while models are loaded and evicted. */
 const BATCH = 20
 
-/** Requests to one model among many that are known and cold. */
-fulfil<CatalogueOrder, CatalogueOutcome>(
+/** Sends requests to one model of a runtime that knows many cold ones. */
+runOrder<CatalogueOrder, CatalogueOutcome>(
   async ({ source, cacheDir, threads, known, callers, references, ...timing }) => {
     const inputs = inputsOf('iris')
     const runtime = await createRuntime({
@@ -20,15 +20,15 @@ fulfil<CatalogueOrder, CatalogueOutcome>(
       replicas: threads,
       maxConcurrentLoads: threads,
     })
-    for (let made = 0; made < known - 1; made += BATCH) {
-      await makeKnown(runtime, source, made, Math.min(made + BATCH, known - 1))
+    for (let from = 0; from < known - 1; from += BATCH) {
+      await makeKnown(runtime, source, from, Math.min(from + BATCH, known - 1))
     }
     await runtime.models.loadModel({ name: MODEL, version: '1', source })
     const loops: TrafficFigures[] = []
-    for (const each of callers) {
-      const ask = (index: number) => runtime.predict(MODEL, inputs[index] ?? {})
-      const options = { ...timing, callers: each, inputs: inputs.length }
-      loops.push(await closedLoop(ask, options, new AnswerChecker(references)))
+    for (const count of callers) {
+      const send = (index: number) => runtime.predict(MODEL, inputs[index] ?? {})
+      const options = { ...timing, callers: count, inputs: inputs.length }
+      loops.push(await closedLoop(send, options, new OutputChecker(references)))
     }
     const models = runtime.models.listModels()
     const loaded = models.filter(({ stats }) => stats.pool !== undefined)
@@ -37,7 +37,7 @@ fulfil<CatalogueOrder, CatalogueOutcome>(
   },
 )
 
-/** As a service gets there: each model was loaded once, and evicted when nobody used it. */
+/** Makes models known as a service does: each is loaded once, then evicted when it is unused. */
 async function makeKnown(runtime: Runtime, source: string, from: number, to: number): Promise<void> {
   const names = Array.from({ length: to - from }, (_, index) => `model-${from + index}`)
   await Promise.all(

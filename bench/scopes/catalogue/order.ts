@@ -1,23 +1,24 @@
-import type { Timing, TrafficFigures } from '../../measurements/stretch-order.js'
+import type { Timing, TrafficFigures } from '../../load/traffic-figures.js'
 import type { PlainOutputs } from '../../subjects/plain.js'
 
 export interface CatalogueOrder extends Timing {
-  /** Path of the model that all names have. */
+  /** Path of the model file that every name loads. */
   readonly source: string
-  /** Folder of artifacts. */
+  /** Artifact folder of the runtime. */
   readonly cacheDir: string
   readonly threads: number
-  /** Models that the runtime knows, the one in use among them. */
+  /** Number of known models, including the one in use. */
   readonly known: number
-  /** One loop after another, with so many callers each. */
+  /** Number of callers of each closed loop; the loops run one after another. */
   readonly callers: readonly number[]
   readonly references: readonly PlainOutputs[]
 }
 
 export interface CatalogueOutcome {
-  /** In the order of `callers`. */
+  /** Figures in the order of `callers`. */
   readonly loops: readonly TrafficFigures[]
-  /** Models that are known in the end, and those of them that have threads. */
+  /** Number of models that are known at the end. */
   readonly known: number
+  /** Number of models that have a pool at the end. */
   readonly loaded: number
 }

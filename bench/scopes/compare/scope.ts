@@ -1,30 +1,30 @@
 import { stat } from 'node:fs/promises'
-import { BenchChild } from '../../harness/child.js'
+import { runChild } from '../../harness/child.js'
 import { atLeast, atMost } from '../../harness/findings.js'
 import { installPackage } from '../../harness/installed-package.js'
 import { median } from '../../harness/latency.js'
 import { number, readOptions, words } from '../../harness/options.js'
 import { measureRounds, type Sample } from '../../harness/rounds.js'
 import type { Finding, Scope } from '../../harness/scope.js'
-import { Bed } from '../../measurements/bed.js'
+import { MeasurementHarness } from '../../measurements/measurement-harness.js'
 import { SUBJECT_NAMES, SUBJECTS, type SubjectName } from '../../subjects/subjects.js'
-import type { CachedLoadsOrder } from './cached-loads.js'
-import type { TrackingOrder } from './tracking.js'
+import type { CachedLoadsOrder } from './cached-loads-child.js'
+import type { TrackingOrder } from './tracking-child.js'
 
-/** Two builds of the same code differ by so much from run to run on two shared cores. */
+/** Difference between two builds of the same code, measured on two shared cores. */
 const NOISE = 0.05
-/** The subjects that one caller asks as well. */
+/** Subjects that are also measured with one caller. */
 const LATENCY_SUBJECTS: readonly SubjectName[] = ['iris', 'vad6', 'cls']
 const TRACKING = { requests: 100_000, rounds: 11 }
-/** The subject that is loaded from the cache of artifacts. */
+/** Subject that is loaded from the artifact cache. */
 const LOADED: SubjectName = 'rec'
 const LOADS = { replicas: 4, rounds: 9 }
 const LIMIT_MS = 300_000
 
-/** One of the two packages, with what it needs to be measured. */
+/** One of the two packages, with its harness. */
 interface Side {
   readonly library: string
-  readonly bed: Bed
+  readonly harness: MeasurementHarness
 }
 
 /** One quantity of one of the two packages. */
@@ -37,7 +37,7 @@ interface Cell {
 
 export const scope: Scope = {
   quantity:
-    'the second of two packed tarballs over the first: answers a second, latency of one caller, cost of tracking, loads from the cache, in turns',
+    'second of two packed tarballs over the first, in turns: requests per second, latency of one caller, cost of tracking, loads from the cache',
   async run(args) {
     const firstOption = args.findIndex((arg) => arg.startsWith('-'))
     const tarballs = firstOption === -1 ? args : args.slice(0, firstOption)
@@ -49,24 +49,25 @@ export const scope: Scope = {
       rounds: number(7),
       patience: number(300),
     })
-    const [before, after] = await checked(tarballs)
+    const [before, after] = await checkTarballs(tarballs)
     using a = await installPackage(before)
     using b = await installPackage(after)
-    using bedOfA = new Bed(a.library)
-    using bedOfB = new Bed(b.library)
-    const sides = { a: { ...a, bed: bedOfA }, b: { ...b, bed: bedOfB } }
+    using harnessOfA = new MeasurementHarness(a.library)
+    using harnessOfB = new MeasurementHarness(b.library)
+    const sides = { a: { ...a, harness: harnessOfA }, b: { ...b, harness: harnessOfB } }
     const timing = { warmUpMs: warmup * 1_000, durationMs: seconds * 1_000 }
     const throughput = models.map((subject) => ({
-      name: `${SUBJECTS[subject].title}: answers a second, ${callers} callers`,
+      name: `${SUBJECTS[subject].title}: requests per second, ${callers} callers`,
       isCost: false,
-      measure: async ({ bed }: Side) =>
-        (await bed.measure({ subject, variant: 'runtime', traffic: { callers } }, timing)).perSecond,
+      measure: async ({ harness }: Side) =>
+        (await harness.measure({ subject, variant: 'runtime', traffic: { callers } }, timing)).perSecond,
     }))
     const latency = LATENCY_SUBJECTS.filter((subject) => models.includes(subject)).map((subject) => ({
       name: `${SUBJECTS[subject].title}: median latency of one caller, ms`,
       isCost: true,
-      measure: async ({ bed }: Side) =>
-        (await bed.measure({ subject, variant: 'runtime', traffic: { callers: 1 } }, timing)).latency.p50Ms,
+      measure: async ({ harness }: Side) =>
+        (await harness.measure({ subject, variant: 'runtime', traffic: { callers: 1 } }, timing)).latency
+          .p50Ms,
     }))
     const tracking = { name: 'request tracker: begin to complete, us', isCost: true, measure: trackingUs }
     const loads = {
@@ -100,13 +101,13 @@ export const scope: Scope = {
   },
 }
 
-/** The values of one quantity, round by round. */
+/** Values of one quantity, round by round. */
 interface Pairs {
   readonly name: string
   readonly isCost: boolean
   readonly a: readonly number[]
   readonly b: readonly number[]
-  /** The second over the first, of each round. */
+  /** Ratio of the second to the first, by round. */
   readonly ratios: readonly number[]
 }
 
@@ -129,21 +130,19 @@ function figure(value: number): string {
 
 async function trackingUs({ library }: Side): Promise<number> {
   const order: TrackingOrder = { library, ...TRACKING }
-  using child = new BenchChild<number>(new URL('./tracking.js', import.meta.url), order)
-  return await child.result(LIMIT_MS)
+  return await runChild(new URL('./tracking-child.js', import.meta.url), order, LIMIT_MS)
 }
 
-async function loadMs({ library, bed }: Side): Promise<number> {
-  const [source, cacheDir] = [bed.sourceOf(LOADED), await bed.cacheOf(LOADED)]
+async function loadMs({ library, harness }: Side): Promise<number> {
+  const [source, cacheDir] = [harness.sourceOf(LOADED), await harness.cacheOf(LOADED)]
   const order: CachedLoadsOrder = { library, source, cacheDir, ...LOADS }
-  using child = new BenchChild<number>(new URL('./cached-loads.js', import.meta.url), order)
-  return await child.result(LIMIT_MS)
+  return await runChild(new URL('./cached-loads-child.js', import.meta.url), order, LIMIT_MS)
 }
 
-async function checked(tarballs: readonly string[]): Promise<readonly [string, string]> {
+async function checkTarballs(tarballs: readonly string[]): Promise<readonly [string, string]> {
   const [a, b] = tarballs
   if (a === undefined || b === undefined || tarballs.length > 2) {
-    throw new Error('compare takes two tarballs, as `npm pack` makes them: compare BEFORE.tgz AFTER.tgz')
+    throw new Error('compare takes two tarballs that `npm pack` has written: compare BEFORE.tgz AFTER.tgz')
   }
   for (const path of [a, b]) await stat(path)
   return [a, b]

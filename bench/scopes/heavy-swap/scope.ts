@@ -1,35 +1,34 @@
-import { BenchChild } from '../../harness/child.js'
+import { runChild } from '../../harness/child.js'
 import { atMost } from '../../harness/findings.js'
 import type { LatencyFigures } from '../../harness/latency.js'
 import { number, readOptions, words } from '../../harness/options.js'
 import type { Scope } from '../../harness/scope.js'
-import { Bed } from '../../measurements/bed.js'
+import { MeasurementHarness } from '../../measurements/measurement-harness.js'
 import { SUBJECT_NAMES, SUBJECTS } from '../../subjects/subjects.js'
-import type { HeavySwapOrder, HeavySwapOutcome } from './child.js'
+import type { HeavySwapOrder, HeavySwapOutcome } from './order.js'
 
 const MAX_RATIO = 1.5
 const LIMIT_MS = 600_000
 
 export const scope: Scope = {
-  quantity: 'latency of the callers of a heavy model during hot swaps, over that between them',
+  quantity: 'latency of requests to a heavy model during hot swaps over that between them',
   async run(args) {
     const { models, callers, swaps } = readOptions(args, {
       models: words(SUBJECT_NAMES, ['rec']),
       callers: number(32),
       swaps: number(60),
     })
-    using bed = new Bed()
+    using harness = new MeasurementHarness()
     const outcomes: HeavySwapOutcome[] = []
     for (const subject of models) {
       const order: HeavySwapOrder = {
         subject,
-        source: bed.sourceOf(subject),
-        cacheDir: await bed.cacheOf(subject),
+        source: harness.sourceOf(subject),
+        cacheDir: await harness.cacheOf(subject),
         callers,
         swaps,
       }
-      using child = new BenchChild<HeavySwapOutcome>(new URL('./child.js', import.meta.url), order)
-      outcomes.push(await child.result(LIMIT_MS))
+      outcomes.push(await runChild(new URL('./child.js', import.meta.url), order, LIMIT_MS))
     }
     const rows = models.flatMap((subject, index) => {
       const { during, between, toPromote, toDrained } = outcomes[index] as HeavySwapOutcome

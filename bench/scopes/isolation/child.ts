@@ -1,7 +1,7 @@
 import { createRuntime } from 'tbcoin-engine'
-import { fulfil } from '../../harness/child.js'
-import { AnswerChecker } from '../../load/answer-checker.js'
+import { runOrder } from '../../harness/child.js'
 import { openLoop } from '../../load/open-loop.js'
+import { OutputChecker } from '../../load/output-checker.js'
 import { inputsOf } from '../../subjects/subjects.js'
 import { startNeighbour } from './neighbours.js'
 import type { IsolationOrder, IsolationOutcome } from './order.js'
@@ -9,10 +9,10 @@ import type { IsolationOrder, IsolationOutcome } from './order.js'
 const MODEL = 'iris'
 const CLOSE_MS = 1_000
 
-/** Requests at a rate for one model of a runtime, with something else at work beside it. */
-fulfil<IsolationOrder, IsolationOutcome>(async (order) => {
+/** Sends requests at a fixed rate to one model of a runtime, with a load beside it. */
+runOrder<IsolationOrder, IsolationOutcome>(async (order) => {
   const runtime = await createRuntime({
-    // That its drain is cut short is meant.
+    // The drain is cut short on purpose, which would log a warning.
     logLevel: 'error',
     replicas: order.threads,
     cacheDir: order.cacheDir,
@@ -20,22 +20,22 @@ fulfil<IsolationOrder, IsolationOutcome>(async (order) => {
     models: [{ name: MODEL, version: '1', source: order.source }],
   })
   const inputs = inputsOf('iris')
-  const work = await startNeighbour[order.beside](runtime, order)
-  const ask = (index: number) => runtime.predict(MODEL, inputs[index] ?? {})
+  const neighbour = await startNeighbour[order.beside](runtime, order)
+  const send = (index: number) => runtime.predict(MODEL, inputs[index] ?? {})
   const startedAt = performance.now()
-  const [runs, waiting] = [work.runs(), work.waiting()]
+  const [runs, waiting] = [neighbour.runs(), neighbour.waiting()]
   const figures = await openLoop(
-    ask,
+    send,
     { ...order, inputs: inputs.length },
-    new AnswerChecker(order.references),
+    new OutputChecker(order.references),
   )
   const seconds = (performance.now() - startedAt) / 1_000
   const outcome = {
     ...figures,
-    neighbourPerSecond: (work.runs() - runs) / seconds,
-    waiting: Math.min(waiting, work.waiting()),
+    neighbourPerSecond: (neighbour.runs() - runs) / seconds,
+    waiting: Math.min(waiting, neighbour.waiting()),
   }
-  await work.stop()
+  await neighbour.stop()
   await runtime.close({ timeoutMs: CLOSE_MS })
   return outcome
 })

@@ -1,10 +1,10 @@
-import { BenchChild } from '../../harness/child.js'
-import { atMost, told } from '../../harness/findings.js'
+import { runChild } from '../../harness/child.js'
+import { atMost, reported } from '../../harness/findings.js'
 import { number, readOptions, words } from '../../harness/options.js'
 import { comparable, measureRounds, medianOf, type Sample } from '../../harness/rounds.js'
 import type { Finding, Scope, ScopeResult } from '../../harness/scope.js'
-import { Bed, NICE_INCREMENT, THREADS } from '../../measurements/bed.js'
-import { FIGURE_HEADS, figureCells } from '../../measurements/grid.js'
+import { MeasurementHarness, NICE_INCREMENT, THREADS } from '../../measurements/measurement-harness.js'
+import { FIGURE_HEADS, figureCells } from '../../measurements/measurement-table.js'
 import { SUBJECTS } from '../../subjects/subjects.js'
 import { type IsolationOrder, type IsolationOutcome, NEIGHBOURS, type Neighbour } from './order.js'
 
@@ -15,7 +15,7 @@ type IsolationSample = Sample<Neighbour, IsolationOutcome>
 const MAX_BESIDE_THREADS = 1.3
 const MAX_BESIDE_ONE = 2
 const MARGIN_MS = 60_000
-/** Some are being run, or on the way back into the queue. */
+/** The other requests run, or are about to be sent again. */
 const MIN_WAITING_SHARE = 0.9
 
 const LABELS: Readonly<Record<Neighbour, string>> = {
@@ -28,7 +28,7 @@ const LABELS: Readonly<Record<Neighbour, string>> = {
 }
 
 export const scope: Scope = {
-  quantity: 'latency of one model beside another one whose queue is deep, from the intended send time',
+  quantity: 'latency of one model beside another one with a deep queue, from the intended send time',
   async run(args) {
     const { deep, depth, rate, seconds, warmup, ...rounds } = readOptions(args, {
       deep: words(DEEP_MODELS, ['rec']),
@@ -40,13 +40,13 @@ export const scope: Scope = {
       patience: number(300),
     })
     const neighbour = deep[0] as DeepModel
-    using bed = new Bed()
+    using harness = new MeasurementHarness()
     const order: Omit<IsolationOrder, 'beside'> = {
-      source: bed.sourceOf('iris'),
-      references: await bed.referencesOf('iris'),
+      source: harness.sourceOf('iris'),
+      references: await harness.referencesOf('iris'),
       neighbour,
-      neighbourSource: bed.sourceOf(neighbour),
-      cacheDir: await bed.cacheOf(neighbour),
+      neighbourSource: harness.sourceOf(neighbour),
+      cacheDir: await harness.cacheOf(neighbour),
       depth,
       ratePerSecond: rate,
       threads: THREADS,
@@ -60,8 +60,8 @@ export const scope: Scope = {
 }
 
 async function measure(order: IsolationOrder): Promise<IsolationOutcome> {
-  using child = new BenchChild<IsolationOutcome>(new URL('./child.js', import.meta.url), order)
-  const outcome = await child.result(order.warmUpMs + order.durationMs + MARGIN_MS)
+  const limitMs = order.warmUpMs + order.durationMs + MARGIN_MS
+  const outcome = await runChild<IsolationOutcome>(new URL('./child.js', import.meta.url), order, limitMs)
   process.stderr.write(`beside ${LABELS[order.beside]}: p99 ${outcome.latency.p99Ms.toFixed(2)} ms\n`)
   return outcome
 }
@@ -74,12 +74,12 @@ function resultOf(
 ): ScopeResult {
   const compared = comparable(samples)
   const p99 = (beside: Neighbour): number => medianOf(compared, beside, ({ latency }) => latency.p99Ms)
-  const caption = `iris MLP beside ${SUBJECTS[neighbour].title}, ${depth} requests waiting where the queue is deep`
+  const caption = `iris MLP beside ${SUBJECTS[neighbour].title}, a deep queue has ${depth} requests`
   return {
     ratios: ratiosOf(p99),
     figures: {
       [caption]: [
-        ['beside', 'its runs/s', 'waiting', ...FIGURE_HEADS],
+        ['beside', 'runs/s of it', 'waiting requests', ...FIGURE_HEADS],
         ...NEIGHBOURS.map((beside) => [
           LABELS[beside],
           medianOf(compared, beside, ({ neighbourPerSecond }) => neighbourPerSecond).toFixed(1),
@@ -98,19 +98,19 @@ function ratiosOf(p99: (beside: Neighbour) => number): Finding[] {
     `p99 beside ${LABELS[neighbour]} / beside ${LABELS[other]}`
   return [
     atMost(name('deep', 'bare-nice'), p99('deep') / p99('bare-nice'), MAX_BESIDE_THREADS),
-    told(name('deep', 'bare'), p99('deep') / p99('bare')),
+    reported(name('deep', 'bare'), p99('deep') / p99('bare')),
     atMost(name('deep-one', 'nothing'), p99('deep-one') / p99('nothing'), MAX_BESIDE_ONE),
-    told(name('bare-one', 'nothing'), p99('bare-one') / p99('nothing')),
-    told(name('deep-one', 'bare-one'), p99('deep-one') / p99('bare-one')),
+    reported(name('bare-one', 'nothing'), p99('bare-one') / p99('nothing')),
+    reported(name('deep-one', 'bare-one'), p99('deep-one') / p99('bare-one')),
   ]
 }
 
 function problemsOf({ cell, figures }: IsolationSample, depth: number): string[] {
-  const { refused, checks, waiting } = figures
+  const { rejected, checks, waiting } = figures
   const isShallow = cell.startsWith('deep') && waiting < depth * MIN_WAITING_SHARE
   return [
-    ...(refused > 0 ? [`beside ${LABELS[cell]}: ${refused} requests were refused`] : []),
-    ...(checks.wrong > 0 ? [`beside ${LABELS[cell]}: ${checks.wrong} answers are wrong`] : []),
+    ...(rejected > 0 ? [`beside ${LABELS[cell]}: ${rejected} requests were rejected`] : []),
+    ...(checks.wrong > 0 ? [`beside ${LABELS[cell]}: ${checks.wrong} outputs are wrong`] : []),
     ...(isShallow ? [`beside ${LABELS[cell]}: only ${waiting} requests waited`] : []),
   ]
 }

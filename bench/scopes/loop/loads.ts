@@ -1,9 +1,9 @@
 import { createRuntime } from 'tbcoin-engine'
-import { startBareThreads, type Work } from '../../baselines/bare-threads.js'
+import { type RunLoop, startBareThreads } from '../../baselines/bare-threads.js'
 import { SUBJECTS } from '../../subjects/subjects.js'
 import type { Load, LoadOrder } from './order.js'
 
-export const startLoad: Readonly<Record<Load, (order: LoadOrder) => Promise<Work>>> = {
+export const startLoad: Readonly<Record<Load, (order: LoadOrder) => Promise<RunLoop>>> = {
   idle: async () => ({ runs: () => 0, stop: async () => undefined }),
   bare: (order) => startThreads({ ...order, niceIncrement: 0 }),
   'bare-nice': startThreads,
@@ -11,11 +11,11 @@ export const startLoad: Readonly<Record<Load, (order: LoadOrder) => Promise<Work
   main: startMain,
 }
 
-function startThreads({ subject, source, threads, niceIncrement }: LoadOrder): Promise<Work> {
+function startThreads({ subject, source, threads, niceIncrement }: LoadOrder): Promise<RunLoop> {
   return startBareThreads({ source, input: SUBJECTS[subject].input(0), threads, niceIncrement })
 }
 
-async function startRuntime(order: LoadOrder): Promise<Work> {
+async function startRuntime(order: LoadOrder): Promise<RunLoop> {
   const { subject, source, cacheDir, threads, callers, niceIncrement } = order
   const runtime = await createRuntime({
     logLevel: 'warn',
@@ -44,9 +44,9 @@ async function startRuntime(order: LoadOrder): Promise<Work> {
   }
 }
 
-/** What not to do. */
-async function startMain({ subject, source }: LoadOrder): Promise<Work> {
-  // Only here: onnxruntime-node has no business on this thread otherwise.
+/** Runs the model on the main thread, as an application should not. */
+async function startMain({ subject, source }: LoadOrder): Promise<RunLoop> {
+  // Imported here only, since the other loads must not load onnxruntime-node on this thread.
   const { feedsOf, plainSession } = await import('../../baselines/plain-run.js')
   const session = await plainSession(source)
   const feeds = feedsOf(SUBJECTS[subject].input(0))

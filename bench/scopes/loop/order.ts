@@ -1,25 +1,25 @@
 import type { LatencyFigures } from '../../harness/latency.js'
 import type { SubjectName } from '../../subjects/subjects.js'
 
-/** What works beside the HTTP server, in the server's process. */
+/** Loads beside the HTTP server, in the process of the server. */
 export const LOADS = ['idle', 'bare', 'bare-nice', 'runtime', 'main'] as const
 export type Load = (typeof LOADS)[number]
 
 export interface LoadOrder {
   readonly load: Load
   readonly subject: SubjectName
-  /** Path of its model. */
+  /** Path of the model. */
   readonly source: string
-  /** Folder of artifacts, of the runtime. */
+  /** Artifact folder of the runtime. */
   readonly cacheDir: string
   readonly threads: number
   readonly callers: number
-  /** Added to the niceness of the threads, except for the plain bare ones. */
+  /** Niceness of the threads of every load except `bare`. */
   readonly niceIncrement: number
 }
 
 export interface LoadOutcome {
-  /** Model runs finished while the pings came in. */
+  /** Number of model runs while the pings came in. */
   readonly runs: number
   readonly durationMs: number
 }

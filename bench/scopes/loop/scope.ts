@@ -1,10 +1,10 @@
 import { milliseconds } from '../../../examples/speech/table.js'
-import { BenchChild } from '../../harness/child.js'
-import { atMost, told } from '../../harness/findings.js'
+import { BenchChild, runChild } from '../../harness/child.js'
+import { atMost, reported } from '../../harness/findings.js'
 import { number, readOptions, words } from '../../harness/options.js'
 import { comparable, measureRounds, medianOf, type Sample } from '../../harness/rounds.js'
 import type { Finding, Scope, ScopeResult } from '../../harness/scope.js'
-import { Bed, NICE_INCREMENT, THREADS } from '../../measurements/bed.js'
+import { MeasurementHarness, NICE_INCREMENT, THREADS } from '../../measurements/measurement-harness.js'
 import { SUBJECTS } from '../../subjects/subjects.js'
 import {
   LOADS,
@@ -15,7 +15,7 @@ import {
   type PingOutcome,
 } from './order.js'
 
-/** Models that keep every thread busy, with how many callers wait for the runtime's answers. */
+/** Models that keep every thread busy, with the number of callers of the runtime. */
 const CALLERS = { rec: 16, vad6: 64 } as const
 type BusyModel = keyof typeof CALLERS
 const MODELS: readonly BusyModel[] = ['rec', 'vad6']
@@ -37,7 +37,7 @@ interface Cell {
   readonly load: Load
 }
 
-/** Of one stretch of pings beside one load. */
+/** Figures of the pings beside one load. */
 interface Figures {
   readonly p50Ms: number
   readonly p90Ms: number
@@ -47,12 +47,12 @@ interface Figures {
   readonly runsPerSecond: number
 }
 
-type Stretch = Sample<Cell, Figures>
+type LoopSample = Sample<Cell, Figures>
 type Medians = Readonly<Record<Load, Figures>>
 
 export const scope: Scope = {
   quantity:
-    'latency of an HTTP ping to a server in whose process a model runs all the time, from the intended send time',
+    'latency of an HTTP ping to a server whose process runs a model all the time, from the intended send time',
   async run(args) {
     const { models, seconds, ...options } = readOptions(args, {
       models: words(MODELS),
@@ -60,30 +60,34 @@ export const scope: Scope = {
       seconds: number(5),
       patience: number(60),
     })
-    using bed = new Bed()
+    using harness = new MeasurementHarness()
     const cells = models.flatMap((model) => LOADS.map((load): Cell => ({ model, load })))
-    const stretches = await measureRounds(cells, options, (cell) => measure(cell, bed, seconds * 1_000))
-    return resultOf(models, stretches, { ...options, seconds })
+    const samples = await measureRounds(cells, options, (cell) => measure(cell, harness, seconds * 1_000))
+    return resultOf(models, samples, { ...options, seconds })
   },
 }
 
-/** Server and pinger are fresh processes, so that nothing is left over from another load. */
-async function measure({ model, load }: Cell, bed: Bed, durationMs: number): Promise<Figures> {
+/** Measures in fresh processes, so that nothing is left over from another load. */
+async function measure(
+  { model, load }: Cell,
+  harness: MeasurementHarness,
+  durationMs: number,
+): Promise<Figures> {
   const order: LoadOrder = {
     load,
     subject: model,
-    source: bed.sourceOf(model),
-    cacheDir: await bed.cacheOf(model),
+    source: harness.sourceOf(model),
+    cacheDir: await harness.cacheOf(model),
     threads: THREADS,
     callers: CALLERS[model],
     niceIncrement: NICE_INCREMENT,
   }
-  using server = new BenchChild<LoadOutcome>(new URL('./server.js', import.meta.url), order)
+  using server = new BenchChild<LoadOutcome>(new URL('./server-child.js', import.meta.url), order)
   const port = await server.report<number>('listening')
   const ping: PingOrder = { port, durationMs, everyMs: PING_EVERY_MS }
-  using pinger = new BenchChild<PingOutcome>(new URL('./pinger.js', import.meta.url), ping)
-  const { latency, failed } = await pinger.result()
-  server.tell('stop')
+  const pinger = new URL('./pinger-child.js', import.meta.url)
+  const { latency, failed } = await runChild<PingOutcome>(pinger, ping)
+  server.send('stop')
   const { runs, durationMs: servedMs } = await server.result()
   const { p50Ms, p90Ms, p99Ms, maxMs } = latency
   return { p50Ms, p90Ms, p99Ms, maxMs, failed, runsPerSecond: runs / (servedMs / 1_000) }
@@ -91,25 +95,26 @@ async function measure({ model, load }: Cell, bed: Bed, durationMs: number): Pro
 
 function resultOf(
   models: readonly BusyModel[],
-  stretches: readonly Stretch[],
+  samples: readonly LoopSample[],
   settings: { readonly rounds: number; readonly seconds: number },
 ): ScopeResult {
-  const compared = comparable(stretches)
-  const which = compared === stretches ? 'all, as some load has no other' : 'the others'
+  const compared = comparable(samples)
+  const which =
+    compared === samples ? 'all rounds, since some load has no undisturbed one' : 'the undisturbed rounds'
   const figures: Record<string, string[][]> = {}
   const ratios: Finding[] = []
   for (const model of models) {
     const medians = Object.fromEntries(
       LOADS.map((load) => [load, mediansOf(compared, model, load)]),
     ) as Medians
-    const caption = `${SUBJECTS[model].title}, ${CALLERS[model]} callers; a ping every ${PING_EVERY_MS} ms; ${settings.rounds} interleaved rounds of ${settings.seconds} s; * is disturbed by others on the machine; medians of ${which}`
+    const caption = `${SUBJECTS[model].title}, ${CALLERS[model]} callers; a ping every ${PING_EVERY_MS} ms; ${settings.rounds} interleaved rounds of ${settings.seconds} s; * marks rounds that other processes disturbed; medians of ${which}`
     figures[caption] = [
-      ['beside', 'p50', 'p90', 'p99', 'max', 'p99 of each round', 'runs/s'],
-      ...LOADS.map((load) => rowOf(model, load, medians[load], stretches)),
+      ['beside', 'p50', 'p90', 'p99', 'max', 'p99 by round', 'runs/s'],
+      ...LOADS.map((load) => rowOf(model, load, medians[load], samples)),
     ]
     ratios.push(...findingsOf(model, medians))
   }
-  const failed = stretches.reduce((sum, stretch) => sum + stretch.figures.failed, 0)
+  const failed = samples.reduce((sum, sample) => sum + sample.figures.failed, 0)
   return {
     ratios,
     figures,
@@ -119,7 +124,7 @@ function resultOf(
       everyMs: PING_EVERY_MS,
       threads: THREADS,
       callers: CALLERS,
-      stretches: stretches.map(flat),
+      samples: samples.map(flat),
     },
   }
 }
@@ -130,10 +135,10 @@ function findingsOf(model: BusyModel, medians: Medians): Finding[] {
   const niceRatio = runtime.p99Ms / medians['bare-nice'].p99Ms
   return [
     atMost(`${beside}: p99, runtime / two bare threads (c / b)`, runtime.p99Ms / bare.p99Ms, MAX_P99_RATIO),
-    told(`${beside}: p50, runtime / two bare threads (c / b)`, runtime.p50Ms / bare.p50Ms),
-    told(`${beside}: p99, runtime / two bare threads as nice (c / b')`, niceRatio),
-    told(`${beside}: p50, main thread / runtime (d / c)`, main.p50Ms / runtime.p50Ms),
-    told(
+    reported(`${beside}: p50, runtime / two bare threads (c / b)`, runtime.p50Ms / bare.p50Ms),
+    reported(`${beside}: p99, runtime / two bare threads, nice ${NICE_INCREMENT} (c / b')`, niceRatio),
+    reported(`${beside}: p50, main thread / runtime (d / c)`, main.p50Ms / runtime.p50Ms),
+    reported(
       `${beside}: runs per second, runtime / two bare threads (c / b)`,
       runtime.runsPerSecond / bare.runsPerSecond,
     ),
@@ -146,9 +151,9 @@ function findingsOf(model: BusyModel, medians: Medians): Finding[] {
   ]
 }
 
-function mediansOf(stretches: readonly Stretch[], model: BusyModel, load: Load): Figures {
-  const own = stretchesOf(stretches, model, load)
-  const [first] = own as [Stretch]
+function mediansOf(samples: readonly LoopSample[], model: BusyModel, load: Load): Figures {
+  const own = samplesOf(samples, model, load)
+  const [first] = own as [LoopSample]
   const of = (key: keyof Figures): number => medianOf(own, first.cell, (figures) => figures[key])
   return {
     p50Ms: of('p50Ms'),
@@ -160,11 +165,11 @@ function mediansOf(stretches: readonly Stretch[], model: BusyModel, load: Load):
   }
 }
 
-function stretchesOf(stretches: readonly Stretch[], model: BusyModel, load: Load): Stretch[] {
-  return stretches.filter(({ cell }) => cell.model === model && cell.load === load)
+function samplesOf(samples: readonly LoopSample[], model: BusyModel, load: Load): LoopSample[] {
+  return samples.filter(({ cell }) => cell.model === model && cell.load === load)
 }
 
-function flat({ cell, figures, isDisturbed }: Stretch): object {
+function flat({ cell, figures, isDisturbed }: LoopSample): object {
   return { ...cell, ...figures, isDisturbed }
 }
 
@@ -172,9 +177,9 @@ function rowOf(
   model: BusyModel,
   load: Load,
   { p50Ms, p90Ms, p99Ms, maxMs, runsPerSecond }: Figures,
-  stretches: readonly Stretch[],
+  samples: readonly LoopSample[],
 ): string[] {
-  const own = stretchesOf(stretches, model, load)
+  const own = samplesOf(samples, model, load)
   return [
     NAMES[load],
     ...[p50Ms, p90Ms, p99Ms, maxMs].map(milliseconds),

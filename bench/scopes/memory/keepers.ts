@@ -3,12 +3,12 @@ import { NaivePool } from '../../baselines/naive-pool.js'
 import type { PlainInput } from '../../subjects/plain.js'
 import type { Keeper } from './order.js'
 
-/** What can serve one model after another. */
+/** Server of one model after another. */
 export interface ModelKeeper {
-  /** Resolves when every replica can answer. */
+  /** Resolves when every replica is ready. */
   load(source: string, replicas: number): Promise<void>
-  ask(input: PlainInput): Promise<unknown>
-  /** Puts another model in its place, without a gap; resolves when nothing is left of the old one. */
+  predict(input: PlainInput): Promise<unknown>
+  /** Replaces the model without a gap; resolves when the old one has stopped. */
   swap(source: string): Promise<void>
   unload(): Promise<void>
   close(): Promise<void>
@@ -31,7 +31,7 @@ export const makeKeeper: Readonly<Record<Keeper, (cacheDir: string) => Promise<M
         version += 1
         await runtime.models.loadModel(load(source, replicas))
       },
-      ask: (input) => runtime.predict(MODEL, input),
+      predict: (input) => runtime.predict(MODEL, input),
       swap: async (source) => {
         const old = `${version}`
         version += 1
@@ -63,7 +63,7 @@ export const makeKeeper: Readonly<Record<Keeper, (cacheDir: string) => Promise<M
         threads = replicas
         pool = await NaivePool.start(source, replicas)
       },
-      ask: (input) => (pool as NaivePool).run(input),
+      predict: (input) => (pool as NaivePool).run(input),
       swap: async (source) => {
         const old = pool
         pool = await NaivePool.start(source, threads)

@@ -1,7 +1,7 @@
 import type { LatencyFigures } from '../../harness/latency.js'
 import type { PlainInput } from '../../subjects/plain.js'
 
-/** The runtime, with a cache that has the artifact, and threads that each load the file for themselves. */
+/** The runtime, whose cache has the artifact, and a pool whose threads each load the file. */
 export const KEEPERS = ['runtime', 'naive'] as const
 export type Keeper = (typeof KEEPERS)[number]
 
@@ -11,7 +11,7 @@ interface MemoryOrder {
   readonly cacheDir: string
 }
 
-/** Loads and unloads one model. */
+/** Order to load and unload one model. */
 export interface HoldOrder extends MemoryOrder {
   readonly source: string
   readonly replicas: number
@@ -19,23 +19,23 @@ export interface HoldOrder extends MemoryOrder {
 }
 
 export interface HoldOutcome {
-  /** From the call to where every replica can answer, when the process has loaded nothing yet. */
+  /** Time until every replica is ready, for the first load of the process. */
   readonly firstReadyMs: number
-  /** And of each round after that. */
+  /** Time until every replica is ready, for each later round. */
   readonly readyMs: readonly number[]
-  /** With every replica having run, in the first round. */
+  /** Memory of the first round, once every replica has run. */
   readonly heldPssBytes: number
-  /** Behind no file, before anything was loaded: what one load or another takes once and for all is not in it. */
+  /** Anonymous memory before the first load, without one-time allocations of loads. */
   readonly anonymousBytesAtStart: number
-  /** The same one second after the end of the last round. */
+  /** Anonymous memory one second after the last round. */
   readonly anonymousBytesAtEnd: number
-  /** Behind no file, or nobody else's: before the first round. */
+  /** Private memory before the first counted round. */
   readonly privateBytesBefore: number
-  /** The same one second after the end of each round. */
+  /** Private memory one second after each round. */
   readonly privateBytesAfter: readonly number[]
 }
 
-/** Swaps two versions again and again. */
+/** Order to swap two versions again and again. */
 export interface SwapsOrder extends MemoryOrder {
   readonly sources: readonly [string, string]
   readonly swaps: number
@@ -43,17 +43,17 @@ export interface SwapsOrder extends MemoryOrder {
 }
 
 export interface SwapsOutcome {
-  /** After each swap, with its old version gone. */
+  /** Memory after each swap, once the old version has stopped. */
   readonly pssBytes: readonly number[]
-  readonly answered: number
+  readonly completed: number
   readonly lost: number
 }
 
-/** What is done beside a small model: by as many threads as there are cores, or by one, so that a core is free. */
+/** Loads beside a small model, with one thread per core or with one thread (`-one`), which leaves a core free. */
 export const BESIDE = ['nothing', 'bare', 'bare-one', 'runtime', 'runtime-one', 'naive', 'naive-one'] as const
 export type Beside = (typeof BESIDE)[number]
 
-/** Asks a small model while that is done. */
+/** Order to send requests to a small model beside one of these loads. */
 export interface BesideOrder extends Omit<MemoryOrder, 'keeper'> {
   readonly beside: Beside
   readonly small: string
@@ -65,12 +65,12 @@ export interface BesideOrder extends Omit<MemoryOrder, 'keeper'> {
 
 export interface BesideOutcome {
   readonly latency: LatencyFigures
-  readonly refused: number
-  /** Loads and swaps that were done meanwhile. */
+  readonly rejected: number
+  /** Number of loads, swaps and unloads during the measurement. */
   readonly changes: number
 }
 
-/** Asks a model as it is and its artifact in turn, in one process. */
+/** Order to send requests to a model and to its artifact in turn, in one process. */
 export interface RateOrder {
   readonly source: string
   readonly cacheDir: string
@@ -82,9 +82,10 @@ export interface RateOrder {
 
 export interface RateOutcome {
   readonly form: string
-  /** Answers a second, of each turn. */
+  /** Requests per second of each turn. */
   readonly original: readonly number[]
+  /** Requests per second of each turn. */
   readonly artifact: readonly number[]
-  /** Answers that are not the same. */
+  /** Number of inputs for which the outputs differ. */
   readonly differing: number
 }

@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { catalogueCases } from '../../../models/synthetic/catalogue-cases.js'
 import { bigLoad } from '../../../models/synthetic/graphs.js'
 import { tempFolder } from '../../../models/synthetic/temp-folder.js'
-import { BenchChild } from '../../harness/child.js'
-import { atLeast, atMost, told } from '../../harness/findings.js'
+import { runChild } from '../../harness/child.js'
+import { atLeast, atMost, reported } from '../../harness/findings.js'
 import { median } from '../../harness/latency.js'
 import { numberOptions } from '../../harness/options.js'
 import type { Finding, Scope, ScopeResult } from '../../harness/scope.js'
@@ -87,7 +87,7 @@ async function measure(files: Files, small: string, options: Options): Promise<S
     figures: {
       ...Object.fromEntries(HEAVY_NAMES.map((name) => [HEAVY[name].title, holdFigures(holds[name])])),
       'latency of a small model, ms, while 200 MB are loaded and swapped beside it': [
-        ['beside', 'p50', 'p99', 'max', 'loads and swaps'],
+        ['beside-child', 'p50', 'p99', 'max', 'loads and swaps'],
         ...BESIDE.map((name) => {
           const { latency, changes } = beside[name]
           return [
@@ -102,8 +102,8 @@ async function measure(files: Files, small: string, options: Options): Promise<S
       ...KEEPERS.filter((keeper) => swaps[keeper].lost > 0).map(
         (keeper) => `${keeper}: ${swaps[keeper].lost} requests were lost in swaps`,
       ),
-      ...BESIDE.filter((name) => beside[name].refused > 0).map(
-        (name) => `beside ${name}: ${beside[name].refused} requests were refused`,
+      ...BESIDE.filter((name) => beside[name].rejected > 0).map(
+        (name) => `beside ${name}: ${beside[name].rejected} requests were rejected`,
       ),
       ...rates
         .filter(({ outcome }) => outcome.differing > 0)
@@ -133,7 +133,7 @@ async function measureHolds(files: Files, options: Options): Promise<Record<Heav
         replicas,
         rounds,
       }
-      return child('hold', order)
+      return child('hold-child', order)
     }
     const many: Record<Keeper, HoldOutcome[]> = { runtime: [], naive: [] }
     for (let round = 0; round < options.rounds; round += 1) {
@@ -165,15 +165,15 @@ function holdFindings(name: HeavyName, { one, many, unloads }: Holds): Finding[]
   const last = ({ privateBytesAfter }: HoldOutcome): number => privateBytesAfter.at(-1) ?? Number.NaN
   return [
     atMost(`${title}: memory of ${MANY} replicas / of 1`, shareOf('runtime'), 1.3),
-    told(`${title}: the same, naive`, shareOf('naive')),
+    reported(`${title}: the same, naive`, shareOf('naive')),
     atMost(`${title}: left 1 s after an unload / weights`, leftOf('runtime', first), 0.05),
     atMost(
       `${title}: left after ${unloads.runtime.privateBytesAfter.length} rounds / weights`,
       leftOf('runtime', last),
       0.05,
     ),
-    told(`${title}: the same with what onnxruntime takes once`, sinceStartOf('runtime')),
-    told(`${title}: the same, naive`, sinceStartOf('naive')),
+    reported(`${title}: the same with what onnxruntime takes once`, sinceStartOf('runtime')),
+    reported(`${title}: the same, naive`, sinceStartOf('naive')),
     atMost(
       `${title}: load of ${MANY} replicas from the cache / naive, first of a process`,
       firstOf('runtime') / firstOf('naive'),
@@ -227,7 +227,7 @@ async function measureSwaps(
       swaps,
       callers: RATE_CALLERS,
     }
-    return child('swaps', order)
+    return child('swaps-child', order)
   }
   return { runtime: await swap('runtime'), naive: await swap('naive') }
 }
@@ -236,7 +236,7 @@ function swapFindings(swaps: Readonly<Record<Keeper, SwapsOutcome>>): Finding[] 
   const growthOf = ({ pssBytes }: SwapsOutcome): number =>
     (pssBytes.at(-1) ?? Number.NaN) / (pssBytes[SETTLED_SWAPS - 1] ?? Number.NaN)
   const name = `memory after ${swaps.runtime.pssBytes.length} swaps under load / after ${SETTLED_SWAPS}`
-  return [atMost(name, growthOf(swaps.runtime), 1.05), told(`${name}, naive`, growthOf(swaps.naive))]
+  return [atMost(name, growthOf(swaps.runtime), 1.05), reported(`${name}, naive`, growthOf(swaps.naive))]
 }
 
 type AllBeside = Readonly<Record<Beside, BesideOutcome & { readonly p99Ms: readonly number[] }>>
@@ -259,7 +259,7 @@ async function measureBeside(
         ratePerSecond: RATE_PER_SECOND,
         durationMs: seconds * 1_000,
       }
-      const outcome = await child<BesideOutcome>('beside', order)
+      const outcome = await child<BesideOutcome>('beside-child', order)
       process.stderr.write(`beside ${beside}: p99 ${outcome.latency.p99Ms.toFixed(2)} ms\n`)
       outcomes.get(beside)?.push(outcome)
     }
@@ -282,10 +282,10 @@ function besideFindings(beside: AllBeside): Finding[] {
   const title = 'p99 of a small model while 200 MB are loaded and swapped'
   return [
     atMost(`${title} / beside bare busy threads`, ratio('runtime', 'bare'), 1.3),
-    told(`${title}, naive / beside bare busy threads`, ratio('naive', 'bare')),
+    reported(`${title}, naive / beside bare busy threads`, ratio('naive', 'bare')),
     atMost(`${title} by one thread / alone`, ratio('runtime-one', 'nothing'), 2),
-    told(`${title} by one thread, naive / alone`, ratio('naive-one', 'nothing')),
-    told('p99 of a small model beside one bare busy thread / alone', ratio('bare-one', 'nothing')),
+    reported(`${title} by one thread, naive / alone`, ratio('naive-one', 'nothing')),
+    reported('p99 of a small model beside one bare busy thread / alone', ratio('bare-one', 'nothing')),
   ]
 }
 
@@ -315,7 +315,7 @@ async function measureRates(
       turns,
       turnMs: TURN_MS,
     }
-    const outcome = await child<RateOutcome>('rate', order)
+    const outcome = await child<RateOutcome>('rate-child', order)
     process.stderr.write(`${name}, ${outcome.form}: ${rateOf(outcome).toFixed(3)}\n`)
     rates.push({ name, outcome })
   }
@@ -329,12 +329,14 @@ function rateOf({ original, artifact }: RateOutcome): number {
 
 function rateFinding(name: string, outcome: RateOutcome): Finding {
   if (outcome.form === 'original') {
-    return told(`${name}, served as it is: answers a second / of the same in the same run`, rateOf(outcome))
+    return reported(
+      `${name}, served as it is: answers a second / of the same in the same run`,
+      rateOf(outcome),
+    )
   }
   return atLeast(`${name}, ${outcome.form}: answers a second / of the original`, rateOf(outcome), 0.97)
 }
 
 async function child<Outcome>(script: string, order: object): Promise<Outcome> {
-  using process = new BenchChild<Outcome>(new URL(`./${script}.js`, import.meta.url), order)
-  return await process.result(LIMIT_MS)
+  return await runChild<Outcome>(new URL(`./${script}.js`, import.meta.url), order, LIMIT_MS)
 }

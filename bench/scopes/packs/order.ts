@@ -3,11 +3,11 @@ import type { RuntimeOptions } from 'tbcoin-engine'
 export interface PacksOrder {
   /** Path of the model. */
   readonly source: string
-  /** Folder of artifacts. */
+  /** Artifact folder of the runtime. */
   readonly cacheDir: string
-  /** What the input of a request takes. */
+  /** Size of the input of one request. */
   readonly inputBytes: number
-  /** Requests that are sent at once, again and again. */
+  /** Number of requests that are sent at the same time, again and again. */
   readonly callers: number
   readonly durationMs: number
   readonly options: Pick<RuntimeOptions, 'maxPackMs' | 'maxPackBytes'>
@@ -15,7 +15,8 @@ export interface PacksOrder {
 
 export interface PacksFigures {
   readonly perSecond: number
-  /** Delay of the event loop. */
+  /** Median delay of the event loop. */
   readonly p50Ms: number
+  /** 99th percentile of the delay of the event loop. */
   readonly p99Ms: number
 }

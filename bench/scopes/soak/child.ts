@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { createRuntime, isRuntimeError, type Runtime } from 'tbcoin-engine'
 import { readMemory } from '../../../examples/speech/memory.js'
-import { fulfil } from '../../harness/child.js'
+import { runOrder } from '../../harness/child.js'
 import { LatencyLog } from '../../harness/latency.js'
 import { type SoakOrder, type SoakOutcome, type SoakSample, SWAPPED } from './order.js'
 import { SoakTraffic } from './traffic.js'
@@ -12,8 +12,8 @@ import { SoakTraffic } from './traffic.js'
 const NANOSECONDS = 1e6
 const DELAY_RESOLUTION_MS = 5
 
-/** Serves mixed load for hours, with swaps and deaths of replicas, and watches the process. */
-fulfil<SoakOrder, SoakOutcome>(async (order, parent) => {
+/** Serves mixed load with swaps and exits of replicas, and samples the state of the process. */
+runOrder<SoakOrder, SoakOutcome>(async (order, parent) => {
   process.env.MEAN_LIFE_MS = String(order.meanLifeMs)
   const runtime = await createRuntime({
     logLevel: 'silent',
@@ -21,7 +21,7 @@ fulfil<SoakOrder, SoakOutcome>(async (order, parent) => {
     replicas: 2,
     replicaExecArgv: ['--require', fileURLToPath(new URL('./random-death.cjs', import.meta.url))],
     replicaEnv: { MEAN_LIFE_MS: String(order.meanLifeMs) },
-    // Deaths are what this is about, so none may count as a crash loop.
+    // Replicas exit on purpose here, so that no number of exits may count as a crash loop.
     crashBudget: 1_000,
     models: order.models.map(({ subject, sources: [source] }) => ({
       name: subject,
@@ -29,9 +29,9 @@ fulfil<SoakOrder, SoakOutcome>(async (order, parent) => {
       source: source as string,
     })),
   })
-  let deaths = 0
+  let replicaExits = 0
   runtime.on('replicaExited', () => {
-    deaths += 1
+    replicaExits += 1
   })
   const traffic = order.models.map((model) => new SoakTraffic(runtime, model))
   const swapping = new Swapping(runtime, order)
@@ -47,22 +47,22 @@ fulfil<SoakOrder, SoakOutcome>(async (order, parent) => {
     samples.push(sample)
     parent.report('sample', sample)
   }
-  for (const each of traffic) each.stop()
+  for (const modelTraffic of traffic) modelTraffic.stop()
   await swapping.stop()
   await runtime.close({ timeoutMs: 30_000 })
-  const sum = (of: (each: SoakTraffic) => number): number =>
-    traffic.reduce((total, each) => total + of(each), 0)
+  const sum = (countOf: (modelTraffic: SoakTraffic) => number): number =>
+    traffic.reduce((total, modelTraffic) => total + countOf(modelTraffic), 0)
   return {
     samples,
     submitted: sum(({ submitted }) => submitted),
-    answered: sum(({ answered }) => answered),
+    completed: sum(({ completed }) => completed),
     rejected: addUp(traffic.map(({ rejected }) => rejected)),
     open: sum(({ open }) => open),
     compared: sum(({ compared }) => compared),
     wrong: sum(({ wrong }) => wrong),
     swaps: swapping.done,
     failedSwaps: swapping.failed,
-    deaths,
+    replicaExits,
   }
 })
 
@@ -92,7 +92,7 @@ class Swapping {
     for (let turn = 1; !signal.aborted; turn += 1) {
       await sleep(this.#order.swapMs, undefined, { signal }).catch(() => undefined)
       if (signal.aborted) return
-      // Every version is forgotten after its turn, so that every swap loads a new one.
+      // Every version is unloaded after its turn, so that every swap loads a new one.
       const newVersion = String(turn + 1)
       const source = sources[turn % sources.length] as string
       try {
@@ -117,9 +117,9 @@ async function takeSample(
 ): Promise<SoakSample> {
   const p99Ms: Record<string, number> = {}
   for (const [index, { subject }] of models.entries()) {
-    const own = traffic[index] as SoakTraffic
-    p99Ms[subject] = own.log.figures().p99Ms
-    own.log = new LatencyLog()
+    const modelTraffic = traffic[index] as SoakTraffic
+    p99Ms[subject] = modelTraffic.log.figures().p99Ms
+    modelTraffic.log = new LatencyLog()
   }
   const { anonymousBytes } = await readMemory()
   return {
@@ -136,8 +136,8 @@ async function takeSample(
 
 function addUp(counts: readonly Readonly<Record<string, number>>[]): Record<string, number> {
   const total: Record<string, number> = {}
-  for (const own of counts) {
-    for (const [name, count] of Object.entries(own)) total[name] = (total[name] ?? 0) + count
+  for (const record of counts) {
+    for (const [name, count] of Object.entries(record)) total[name] = (total[name] ?? 0) + count
   }
   return total
 }

@@ -1,7 +1,7 @@
 import type { PlainOutputs } from '../../subjects/plain.js'
 import type { SubjectName } from '../../subjects/subjects.js'
 
-/** The model that is swapped between its two versions. */
+/** Model that is swapped between its two versions. */
 export const SWAPPED: SubjectName = 'vad6'
 
 export interface SoakOrder {
@@ -9,9 +9,9 @@ export interface SoakOrder {
   readonly durationMs: number
   readonly sampleMs: number
   readonly swapMs: number
-  /** The mean life of a replica, in milliseconds. */
+  /** Mean life of a replica. */
   readonly meanLifeMs: number
-  /** Each model: where its versions lie, how many requests a second it gets, and the answers of each version. */
+  /** Served models, with the sources and reference outputs of each version. */
   readonly models: readonly SoakModel[]
 }
 
@@ -22,7 +22,7 @@ export interface SoakModel {
   readonly references: readonly (readonly PlainOutputs[])[]
 }
 
-/** The process at one moment, and the requests since the moment before. */
+/** State of the process at one moment, and latency of the requests since the sample before. */
 export interface SoakSample {
   readonly atMs: number
   readonly anonymousBytes: number
@@ -31,21 +31,22 @@ export interface SoakSample {
   readonly threads: number
   readonly listeners: number
   readonly loopDelayP99Ms: number
-  /** By model. */
+  /** 99th percentile of the latency, by model. */
   readonly p99Ms: Readonly<Record<string, number>>
 }
 
 export interface SoakOutcome {
   readonly samples: readonly SoakSample[]
   readonly submitted: number
-  readonly answered: number
-  /** By error code. */
+  readonly completed: number
+  /** Number of rejected requests, by error code. */
   readonly rejected: Readonly<Record<string, number>>
-  /** Requests that had no answer when the runtime was closed. */
+  /** Number of requests that had not settled when the runtime was closed. */
   readonly open: number
   readonly compared: number
   readonly wrong: number
   readonly swaps: number
+  /** Number of failed swaps, by error code. */
   readonly failedSwaps: Readonly<Record<string, number>>
-  readonly deaths: number
+  readonly replicaExits: number
 }

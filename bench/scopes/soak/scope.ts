@@ -4,37 +4,37 @@ import { atMost } from '../../harness/findings.js'
 import { median } from '../../harness/latency.js'
 import { numberOptions } from '../../harness/options.js'
 import type { Finding, Scope, ScopeResult } from '../../harness/scope.js'
-import { Bed } from '../../measurements/bed.js'
+import { MeasurementHarness } from '../../measurements/measurement-harness.js'
 import { SUBJECTS, type SubjectName } from '../../subjects/subjects.js'
 import { type SoakModel, type SoakOrder, type SoakOutcome, type SoakSample, SWAPPED } from './order.js'
 
 const MINUTE_MS = 60_000
-/** Requests a second of each model; together they keep about one core busy. */
+/** Requests per second of each model; together they keep about one core busy. */
 const RATES: Partial<Record<SubjectName, number>> = { iris: 400, [SWAPPED]: 100, cls: 40 }
-/** What callers may be refused with where replicas die and some callers have no patience. */
+/** Error codes that exits of replicas and short deadlines cause. */
 const EXPECTED_CODES = ['ERR_DEADLINE_EXCEEDED', 'ERR_REPLICA_EXITED']
 const MAX_GROWTH = 1.1
 const MAX_P99_GROWTH = 1.5
-/** Descriptors, threads and listeners come and go with deaths and swaps. */
-const MAX_MORE = 2
+/** Largest growth of descriptors, threads and listeners, which vary with swaps and exits of replicas. */
+const MAX_INCREASE = 2
 const ROWS = 20
 
 export const scope: Scope = {
   quantity:
-    'memory, descriptors, threads, listeners and latency over an hour of mixed load with swaps and deaths of replicas',
+    'memory, descriptors, threads, listeners and latency over an hour of mixed load with swaps and exits of replicas',
   async run(args) {
     const options = numberOptions(args, { minutes: 60, sample: 30, swap: 10, life: 120 })
-    using bed = new Bed()
+    using harness = new MeasurementHarness()
     const models: SoakModel[] = []
     for (const [name, ratePerSecond] of Object.entries(RATES)) {
       const subject = name as SubjectName
       const sources =
-        subject === SWAPPED ? [modelPath('vad', '5'), modelPath('vad', '6')] : [bed.sourceOf(subject)]
-      const references = await Promise.all(sources.map((source) => bed.referencesOf(subject, source)))
+        subject === SWAPPED ? [modelPath('vad', '5'), modelPath('vad', '6')] : [harness.sourceOf(subject)]
+      const references = await Promise.all(sources.map((source) => harness.referencesOf(subject, source)))
       models.push({ subject, sources, ratePerSecond, references })
     }
     const order: SoakOrder = {
-      cacheDir: await bed.cacheOf(SWAPPED),
+      cacheDir: await harness.cacheOf(SWAPPED),
       durationMs: options.minutes * MINUTE_MS,
       sampleMs: options.sample * 1_000,
       swapMs: options.swap * 1_000,
@@ -50,42 +50,50 @@ export const scope: Scope = {
 }
 
 function resultOf(outcome: SoakOutcome, options: object): ScopeResult {
-  const { samples, submitted, answered, rejected, open, compared, wrong, swaps, failedSwaps, deaths } =
+  const { samples, submitted, completed, rejected, open, compared, wrong, swaps, failedSwaps, replicaExits } =
     outcome
-  const refused = Object.values(rejected).reduce((sum, count) => sum + count, 0)
+  const rejections = Object.values(rejected).reduce((sum, count) => sum + count, 0)
   const unexpected = Object.keys(rejected).filter((code) => !EXPECTED_CODES.includes(code))
   const failures = [
     ...(open > 0 ? [`${open} requests never settled`] : []),
-    ...(submitted !== answered + refused + open ? ['the books do not balance'] : []),
-    ...(wrong > 0 ? [`${wrong} of ${compared} answers are wrong`] : []),
+    ...(submitted !== completed + rejections + open ? ['the counts of requests do not add up'] : []),
+    ...(wrong > 0 ? [`${wrong} of ${compared} outputs are wrong`] : []),
     ...unexpected.map((code) => `${rejected[code]} requests were rejected with ${code}`),
     ...Object.entries(failedSwaps).map(([code, count]) => `${count} swaps failed with ${code}`),
   ]
-  // The first quarter is warm-up.
+  // The first quarter is warm-up and is not compared.
   const quarter = (index: number): readonly SoakSample[] =>
     samples.slice(Math.floor((index * samples.length) / 4), Math.floor(((index + 1) * samples.length) / 4))
   const [early, late] = [quarter(1), quarter(3)]
-  const growth = (name: string, of: (sample: SoakSample) => number, max: number): Finding =>
-    atMost(`${name}, last quarter / second`, median(late.map(of)) / median(early.map(of)), max)
-  const more = (name: string, of: (sample: SoakSample) => number): Finding =>
-    atMost(`${name}, last quarter - second`, median(late.map(of)) - median(early.map(of)), MAX_MORE)
+  const growth = (name: string, figure: (sample: SoakSample) => number, max: number): Finding =>
+    atMost(
+      `${name}, last quarter / second quarter`,
+      median(late.map(figure)) / median(early.map(figure)),
+      max,
+    )
+  const increase = (name: string, figure: (sample: SoakSample) => number): Finding =>
+    atMost(
+      `${name}, last quarter - second quarter`,
+      median(late.map(figure)) - median(early.map(figure)),
+      MAX_INCREASE,
+    )
   const names = Object.keys(samples[0]?.p99Ms ?? {}) as SubjectName[]
   return {
     ratios: [
-      count('requests that were lost', open, 0),
-      count('answers that were wrong', wrong, 0),
-      growth('memory behind no file', ({ anonymousBytes }) => anonymousBytes, MAX_GROWTH),
+      count('lost requests', open, 0),
+      count('requests with wrong outputs', wrong, 0),
+      growth('anonymous memory', ({ anonymousBytes }) => anonymousBytes, MAX_GROWTH),
       growth('JavaScript heap', ({ heapBytes }) => heapBytes, MAX_GROWTH),
-      more('descriptors', ({ descriptors }) => descriptors),
-      more('threads', ({ threads }) => threads),
-      more('listeners on process', ({ listeners }) => listeners),
+      increase('descriptors', ({ descriptors }) => descriptors),
+      increase('threads', ({ threads }) => threads),
+      increase('listeners on process', ({ listeners }) => listeners),
       ...names.map((name) =>
         growth(`p99 of ${SUBJECTS[name].title}`, ({ p99Ms }) => p99Ms[name] as number, MAX_P99_GROWTH),
       ),
       { name: 'requests', value: `${submitted}` },
       { name: 'hot swaps', value: `${swaps}` },
-      { name: 'deaths of replicas', value: `${deaths}` },
-      ...Object.entries(rejected).map(([code, rejections]) => ({ name: code, value: `${rejections}` })),
+      { name: 'exits of replicas', value: `${replicaExits}` },
+      ...Object.entries(rejected).map(([code, count]) => ({ name: code, value: `${count}` })),
     ],
     figures: { 'over time': [headOf(names), ...thinned(samples).map(rowOf)] },
     failures,
@@ -124,7 +132,7 @@ function rowOf(sample: SoakSample): string[] {
   ]
 }
 
-/** Every so many samples, so that the table can be read. */
+/** Returns at most about `ROWS` samples at equal distances, so that the table stays readable. */
 function thinned(samples: readonly SoakSample[]): readonly SoakSample[] {
   const every = Math.max(1, Math.ceil(samples.length / ROWS))
   return samples.filter((_, index) => (index + 1) % every === 0)

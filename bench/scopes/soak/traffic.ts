@@ -5,14 +5,14 @@ import { inputsOf } from '../../subjects/subjects.js'
 import type { SoakModel } from './order.js'
 
 const TICK_MS = 5
-/** One in that many requests gets up before it is answered, has a deadline it may miss, or goes first. */
-const ODD_EVERY = 20
+/** Period of unusual options: one request in 20 each has a short deadline, a signal, a priority, or no batching. */
+const OPTIONS_EVERY = 20
 const SHORT_MS = 2
 
-/** Requests to one model at a constant rate, some of them with odd options; each is counted until it settles. */
+/** Requests to one model at a constant rate, some of them with unusual options; each is counted until it settles. */
 export class SoakTraffic {
   submitted = 0
-  answered = 0
+  completed = 0
   open = 0
   compared = 0
   wrong = 0
@@ -37,10 +37,10 @@ export class SoakTraffic {
 
   #send(): void {
     const due = ((performance.now() - this.#startedAtMs) / 1_000) * this.#model.ratePerSecond
-    while (this.submitted < due) void this.#ask(this.submitted % this.#inputs.length)
+    while (this.submitted < due) void this.#sendOne(this.submitted % this.#inputs.length)
   }
 
-  async #ask(index: number): Promise<void> {
+  async #sendOne(index: number): Promise<void> {
     this.submitted += 1
     this.open += 1
     const sentAtMs = performance.now()
@@ -48,7 +48,7 @@ export class SoakTraffic {
       const input = this.#inputs[index] as PlainInput
       const outputs = await this.#runtime.predict(this.#model.subject, input, this.#options())
       this.log.record(performance.now() - sentAtMs)
-      this.answered += 1
+      this.completed += 1
       this.#compare(index, outputs)
     } catch (error) {
       const code = isRuntimeError(error) ? error.code : String(error)
@@ -59,7 +59,7 @@ export class SoakTraffic {
   }
 
   #options(): PredictOptions {
-    switch (this.submitted % ODD_EVERY) {
+    switch (this.submitted % OPTIONS_EVERY) {
       case 1:
         return { timeoutMs: SHORT_MS }
       case 2:
@@ -73,11 +73,11 @@ export class SoakTraffic {
     }
   }
 
-  /** Every version's answer is right: which one was active the swap bench asks. */
+  /** Compares with the outputs of every version; the swap bench checks which version was active. */
   #compare(index: number, outputs: PlainOutputs): void {
     this.compared += 1
-    const isRight = this.#model.references.some((answers) =>
-      isSameOutputs(outputs, answers[index] as PlainOutputs),
+    const isRight = this.#model.references.some((reference) =>
+      isSameOutputs(outputs, reference[index] as PlainOutputs),
     )
     if (!isRight) this.wrong += 1
   }

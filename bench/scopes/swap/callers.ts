@@ -2,19 +2,19 @@ import { setImmediate } from 'node:timers/promises'
 import { isRuntimeError, type Runtime, type Tensor } from 'tbcoin-engine'
 import { isSameAnswer } from '../../../examples/speech/judge.js'
 import { Latencies } from '../../harness/latency.js'
-import { type SwapOrder, type SwapQuestion, VERSIONS, type Version } from './order.js'
+import { type SwapInput, type SwapOrder, VERSIONS, type Version } from './order.js'
 
-/** Closed-loop callers: each sends its next request when it has the answer to the last. */
+/** Callers in a closed loop, which check the version of all outputs. */
 export class SwapCallers {
   submitted = 0
   open = 0
-  readonly answered: Record<Version, number> = { '5': 0, '6': 0 }
+  readonly completed: Record<Version, number> = { '5': 0, '6': 0 }
   readonly rejected: Record<string, number> = {}
   wrongVersion = 0
-  foreign = 0
+  unknownOutputs = 0
   readonly duringSwap = new Latencies()
   readonly steady = new Latencies()
-  /** Odd while a swap is under way. */
+  /** Number of begun and ended swaps: odd during a swap. */
   phase = 0
   readonly #runtime: Runtime
   readonly #order: SwapOrder
@@ -25,7 +25,7 @@ export class SwapCallers {
   constructor(runtime: Runtime, order: SwapOrder) {
     this.#runtime = runtime
     this.#order = order
-    // In the same tick as the flip, so it tells to which version a request is admitted.
+    // The event is emitted in the same tick as the promotion, so that it shows which version admits a request.
     runtime.on('promoted', ({ to }) => {
       this.#active = to as Version
     })
@@ -37,24 +37,24 @@ export class SwapCallers {
 
   resume(): void {
     this.#isPaused = false
-    const { callers, questions } = this.#order
+    const { callers, inputs } = this.#order
     this.#running = Promise.all(
       Array.from({ length: callers }, async (_, caller) => {
-        // No two callers ask the same at a time as long as there are enough questions.
-        for (let index = caller; !this.#isPaused; index += callers) await this.#ask(index % questions.length)
+        // Callers take different inputs as long as there are enough of them.
+        for (let index = caller; !this.#isPaused; index += callers) await this.#sendOne(index % inputs.length)
       }),
     )
   }
 
-  /** Resolves when no request is open any more. */
+  /** Resolves when no request is open. */
   async pause(): Promise<void> {
     this.#isPaused = true
     await this.#running
   }
 
-  async #ask(index: number): Promise<void> {
-    const { model, questions } = this.#order
-    const { input, state } = questions[index] as SwapQuestion
+  async #sendOne(index: number): Promise<void> {
+    const { model, inputs } = this.#order
+    const { input, state } = inputs[index] as SwapInput
     const expected = this.#active
     const startedIn = this.phase
     const startedAt = performance.now()
@@ -70,25 +70,25 @@ export class SwapCallers {
       const isSteady = startedIn === this.phase && startedIn % 2 === 0
       ;(isSteady ? this.steady : this.duringSwap).record(latencyMs)
       const { output, stateN } = outputs as { output: Tensor<'float32'>; stateN: Tensor<'float32'> }
-      this.#judge(index, expected, output.data[0] as number, stateN.data)
+      this.#check(index, expected, output.data[0] as number, stateN.data)
     } catch (error) {
       const code = isRuntimeError(error) ? error.code : String(error)
       this.rejected[code] = (this.rejected[code] ?? 0) + 1
-      // Else callers that are always refused would keep the event loop to themselves.
+      // Otherwise callers whose requests are rejected at once would block the event loop.
       await setImmediate()
     } finally {
       this.open -= 1
     }
   }
 
-  /** By its values an answer is of one version, since no question has the same answer from both. */
-  #judge(index: number, expected: Version, probability: number, state: Float32Array): void {
+  /** Finds the version by the values of the outputs, which differ between the versions for every input. */
+  #check(index: number, expected: Version, probability: number, state: Float32Array): void {
     const { references } = this.#order
-    const isOf = (version: Version): boolean =>
-      isSameAnswer({ probability, state }, references[version]?.[index])
-    const giver = isOf(expected) ? expected : VERSIONS.find(isOf)
-    if (giver === undefined) this.foreign += 1
-    else this.answered[giver] += 1
-    if (giver !== undefined && giver !== expected) this.wrongVersion += 1
+    const isOf = (candidate: Version): boolean =>
+      isSameAnswer({ probability, state }, references[candidate]?.[index])
+    const version = isOf(expected) ? expected : VERSIONS.find(isOf)
+    if (version === undefined) this.unknownOutputs += 1
+    else this.completed[version] += 1
+    if (version !== undefined && version !== expected) this.wrongVersion += 1
   }
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createRuntime, type Runtime } from 'tbcoin-engine'
 import { readMemory } from '../../../examples/speech/memory.js'
-import { fulfil } from '../../harness/child.js'
+import { runOrder } from '../../harness/child.js'
 import { Latencies } from '../../harness/latency.js'
 import { SwapCallers } from './callers.js'
 import type { MemoryAt, SwapOrder, SwapOutcome } from './order.js'
@@ -10,7 +10,8 @@ const WARM_UP_MS = 2_000
 const STALLED_AFTER_MS = 20_000
 const MEMORY_EVERY = 10
 
-fulfil<SwapOrder, SwapOutcome>(async (order, parent) => {
+/** Swaps two versions under callers and counts lost requests and wrong versions. */
+runOrder<SwapOrder, SwapOutcome>(async (order, parent) => {
   await using runtime = await createRuntime({
     logLevel: 'warn',
     cacheDir: order.cacheDir,
@@ -27,7 +28,7 @@ fulfil<SwapOrder, SwapOutcome>(async (order, parent) => {
     while (swaps < order.swaps) {
       const durationMs = await swap(runtime, order, swaps, callers, toPromote, toDrained)
       swaps += 1
-      // As long without a swap as with one.
+      // The pause is as long as the swap.
       await sleep(durationMs)
       if (swaps % MEMORY_EVERY !== 0 && swaps !== order.swaps) continue
       await callers.pause()
@@ -40,15 +41,15 @@ fulfil<SwapOrder, SwapOutcome>(async (order, parent) => {
   await Promise.race([swapAll(), whenStalled(callers)])
   const durationMs = performance.now() - startedAt
   await runtime.close({ timeoutMs: 5_000 })
-  const { submitted, answered, rejected, open, wrongVersion, foreign } = callers
+  const { submitted, completed, rejected, open, wrongVersion, unknownOutputs } = callers
   return {
     durationMs,
     submitted,
-    answered,
+    completed,
     rejected,
     open,
     wrongVersion,
-    foreign,
+    unknownOutputs,
     swaps,
     toPromote: toPromote.figures(),
     toDrained: toDrained.figures(),
@@ -58,7 +59,7 @@ fulfil<SwapOrder, SwapOutcome>(async (order, parent) => {
   }
 })
 
-/** Swaps to the other version; returns how long it took until the old one was gone. */
+/** Swaps to the other version; resolves with the time until the old one had stopped. */
 async function swap(
   runtime: Runtime,
   { model, models }: SwapOrder,
@@ -69,7 +70,7 @@ async function swap(
 ): Promise<number> {
   callers.phase += 1
   const startedAt = performance.now()
-  // The source is told the first time only; after that the version is known.
+  // Only the first swap passes the source; later ones find the version known.
   const { drained } = await runtime.models.hotSwapModel(
     count === 0
       ? { name: model, newVersion: '6', source: models['6'] }
@@ -83,7 +84,7 @@ async function swap(
   return durationMs
 }
 
-/** Resolves when requests are open and none settles: they are lost, and waiting would not end. */
+/** Resolves when open requests have not settled for a long time, which means that they are lost. */
 async function whenStalled(callers: SwapCallers): Promise<void> {
   for (;;) {
     const { settled } = callers

@@ -5,8 +5,8 @@ import type { LatencyFigures } from '../../harness/latency.js'
 export const VERSIONS = ['5', '6'] as const
 export type Version = (typeof VERSIONS)[number]
 
-/** One of the fixed questions: a window and a state, both real. */
-export interface SwapQuestion {
+/** One of the fixed inputs: a real window of sound and a real state. */
+export interface SwapInput {
   readonly input: Float32Array
   readonly state: Float32Array
 }
@@ -14,10 +14,10 @@ export interface SwapQuestion {
 export interface SwapOrder {
   readonly model: string
   readonly models: Readonly<Record<Version, string>>
-  /** Folder of artifacts. */
+  /** Artifact folder of the runtime. */
   readonly cacheDir: string
-  readonly questions: readonly SwapQuestion[]
-  /** What plain onnxruntime-node answers to each question, by version. */
+  readonly inputs: readonly SwapInput[]
+  /** Outputs of plain onnxruntime-node for each input, by version. */
   readonly references: ReplayReply
   readonly swaps: number
   readonly callers: number
@@ -30,17 +30,21 @@ export interface MemoryAt extends MemoryReading {
 export interface SwapOutcome {
   readonly durationMs: number
   readonly submitted: number
-  readonly answered: Readonly<Record<Version, number>>
+  /** Number of requests by the version that their outputs show. */
+  readonly completed: Readonly<Record<Version, number>>
+  /** Number of rejected requests, by error code. */
   readonly rejected: Readonly<Record<string, number>>
-  /** Requests that never settled. */
+  /** Number of requests that never settled. */
   readonly open: number
+  /** Number of requests with the outputs of a version that was not active. */
   readonly wrongVersion: number
-  readonly foreign: number
+  /** Number of requests with outputs of no version. */
+  readonly unknownOutputs: number
   readonly swaps: number
   readonly toPromote: LatencyFigures
   readonly toDrained: LatencyFigures
   readonly duringSwap: LatencyFigures
   readonly steady: LatencyFigures
-  /** In order of time, with no request open. */
+  /** Memory in order of time, measured while no request was open. */
   readonly memory: readonly MemoryAt[]
 }

@@ -9,24 +9,24 @@ import { numberOptions } from '../../harness/options.js'
 import type { Finding, Scope, ScopeResult } from '../../harness/scope.js'
 import { BenchCache } from '../../measurements/bench-cache.js'
 import { SUBJECTS } from '../../subjects/subjects.js'
-import type { MemoryAt, SwapOrder, SwapOutcome, SwapQuestion } from './order.js'
+import type { MemoryAt, SwapInput, SwapOrder, SwapOutcome } from './order.js'
 
 const MODEL = 'vad'
-/** Memory may have grown by that since the tenth swap. */
+/** Largest growth of memory since the tenth swap. */
 const MAX_GROWTH = 1.1
 const BASELINE_SWAPS = 10
 
 export const scope: Scope = {
   quantity:
-    'requests lost and answered by the wrong version, memory and latency, over hot swaps under closed-loop callers',
+    'lost requests, requests with the outputs of the wrong version, memory and latency, over hot swaps under load',
   async run(args) {
     const { swaps, callers } = numberOptions(args, { swaps: 200, callers: 32 })
     const models = { '5': modelPath(MODEL, '5'), '6': modelPath(MODEL, '6') }
-    const { questions, references } = await prepare(models)
+    const { inputs, references } = await prepare(models)
     using cache = new BenchCache()
     for (const source of Object.values(models)) await cache.prepare(source, SUBJECTS.vad6.input(0))
     const cacheDir = cache.path
-    const order: SwapOrder = { model: MODEL, models, cacheDir, questions, references, swaps, callers }
+    const order: SwapOrder = { model: MODEL, models, cacheDir, inputs, references, swaps, callers }
     const script = new URL('./child.js', import.meta.url)
     using child = new BenchChild<SwapOutcome>(script, order, (_kind, count) => {
       process.stderr.write(`swap ${count} of ${swaps}\n`)
@@ -37,20 +37,20 @@ export const scope: Scope = {
   },
 }
 
-/** Real windows, each with a real state of its own, and what both versions answer to them. */
+/** Returns real windows of sound, each with a real state, and the outputs of both versions for them. */
 async function prepare(
   models: SwapOrder['models'],
-): Promise<{ questions: SwapQuestion[]; references: ReplayReply }> {
+): Promise<{ inputs: SwapInput[]; references: ReplayReply }> {
   const { windows } = await readClip(sampleData.speech)
   const first = windows.map((input) => ({ input, state: silentState() }))
   const states = (await replay({ questions: first, models: { '5': models['5'] } }))['5'] ?? []
-  const questions = windows.map((input, index) => ({ input, state: states[index]?.state ?? silentState() }))
-  const references = await replay({ questions, models })
+  const inputs = windows.map((input, index) => ({ input, state: states[index]?.state ?? silentState() }))
+  const references = await replay({ questions: inputs, models })
   for (const [index, answer] of (references['5'] ?? []).entries()) {
     if (isSameAnswer(answer, references['6']?.[index]))
       throw new Error(`both versions answer question ${index} alike`)
   }
-  return { questions, references }
+  return { inputs, references }
 }
 
 function aborted(ending: Ending): ScopeResult {
@@ -84,29 +84,29 @@ function resultOf(outcome: SwapOutcome, ordered: number): ScopeResult {
     isMet: value <= MAX_GROWTH,
   })
   const checks = [
-    count('requests lost', rejected + outcome.open),
-    count('answered by the wrong version', outcome.wrongVersion),
-    count("no version's answer", outcome.foreign),
+    count('lost requests', rejected + outcome.open),
+    count('requests with the outputs of the wrong version', outcome.wrongVersion),
+    count('requests with outputs of no version', outcome.unknownOutputs),
     count('aborts of the process', 0),
-    count('swaps not done', ordered - outcome.swaps),
+    count('missing swaps', ordered - outcome.swaps),
     ratio(`memory (Pss) after swap ${late?.swaps} / after swap ${early?.swaps}`, growth.pss),
     ratio(`memory (anonymous) after swap ${late?.swaps} / after swap ${early?.swaps}`, growth.anonymous),
   ]
   const slowdown = duringSwap.p99Ms / steady.p99Ms
   return {
-    ratios: [...checks, { name: 'p99 during a swap / without', value: slowdown.toFixed(2) }],
+    ratios: [...checks, { name: 'p99 during swaps / between them', value: slowdown.toFixed(2) }],
     figures: {
-      [`${outcome.submitted} requests in ${(outcome.durationMs / 1_000).toFixed(1)} s, ${outcome.swaps} swaps; every answer compared with plain onnxruntime-node`]:
+      [`${outcome.submitted} requests in ${(outcome.durationMs / 1_000).toFixed(1)} s, ${outcome.swaps} swaps; all outputs compared with plain onnxruntime-node`]:
         [
-          ['answers', 'version 5', 'version 6'],
-          ['by their values', `${outcome.answered['5']}`, `${outcome.answered['6']}`],
+          ['requests', 'version 5', 'version 6'],
+          ['with the outputs of', `${outcome.completed['5']}`, `${outcome.completed['6']}`],
         ],
-      'time of a swap and latency of requests': [
+      'duration of swaps and latency of requests': [
         ['', 'count', 'p50', 'p90', 'p99', 'max'],
-        latencyRow('to promote', outcome.toPromote),
-        latencyRow('to drained', outcome.toDrained),
-        latencyRow('requests during a swap', duringSwap),
-        latencyRow('requests without', steady),
+        latencyRow('call to promotion', outcome.toPromote),
+        latencyRow('call to end of the old version', outcome.toDrained),
+        latencyRow('requests during swaps', duringSwap),
+        latencyRow('requests between swaps', steady),
       ],
       'memory, with no request open': [
         ['', 'Pss', 'anonymous'],

@@ -1,6 +1,6 @@
-import type { Cell } from '../../measurements/bed.js'
-import { NO_CALLERS } from '../../measurements/grid.js'
-import type { Variant } from '../../measurements/stretch-order.js'
+import type { Cell } from '../../measurements/measurement-harness.js'
+import { isUpperBound, type Variant } from '../../measurements/measurement-order.js'
+import { NO_CALLERS } from '../../measurements/measurement-table.js'
 import type { SubjectName } from '../../subjects/subjects.js'
 
 export const MODELS = [
@@ -14,29 +14,33 @@ export const MODELS = [
 export type ModelName = (typeof MODELS)[number]
 
 export const CHART_MODEL = 'vad6'
-export const CHART_VARIANTS = ['runtime', 'hand', 'raw'] as const satisfies readonly Variant[]
+export const CHART_VARIANTS = [
+  'runtime',
+  'baseline-pool',
+  'main-thread',
+] as const satisfies readonly Variant[]
 const CHART_CALLERS = [1, 4, 16, 64, 256, 512]
-/** Callers of a model unless told; the chart's model has a curve. */
+/** Default numbers of callers by model; the chart shows those of its model. */
 const CALLERS: Partial<Record<ModelName, readonly number[]>> = {
   iris: [64, 512],
   [CHART_MODEL]: CHART_CALLERS,
 }
 const DEFAULT_CALLERS: readonly number[] = [64]
 
-/** Closed loops: cells that are set against each other stand beside each other. */
+/** Returns the closed-loop cells; cells that are compared with each other follow each other. */
 export function closedCells(
   models: readonly ModelName[],
   variants: readonly Variant[],
   callers: readonly number[],
 ): Cell[] {
-  const isAsked = (variant: Variant): boolean => !variant.startsWith('ceiling')
+  const targets = variants.filter((variant) => !isUpperBound(variant))
   return models.flatMap((subject) => {
-    const own = callers.length > 0 ? callers : (CALLERS[subject] ?? DEFAULT_CALLERS)
-    const bare = variants.filter((variant) => !isAsked(variant))
+    const counts = callers.length > 0 ? callers : (CALLERS[subject] ?? DEFAULT_CALLERS)
+    const upperBounds = variants.filter(isUpperBound)
     return [
-      ...bare.map((variant): Cell => ({ subject, variant, traffic: NO_CALLERS })),
-      ...own.flatMap((count) =>
-        variants.filter(isAsked).map((variant): Cell => ({ subject, variant, traffic: { callers: count } })),
+      ...upperBounds.map((variant): Cell => ({ subject, variant, traffic: NO_CALLERS })),
+      ...counts.flatMap((count) =>
+        targets.map((variant): Cell => ({ subject, variant, traffic: { callers: count } })),
       ),
     ]
   })

@@ -7,66 +7,66 @@ import { numberOptions } from '../../harness/options.js'
 import type { Finding, Scope, ScopeResult } from '../../harness/scope.js'
 
 const MAX_COST_US = 0.3
-/** Requests that are open at the same time. */
+/** Number of requests that are open at the same time. */
 const OPEN = 32
 const MICROSECONDS = 1_000
 const NO_OPTIONS = Object.freeze({})
 const OUTPUTS = Object.freeze({})
 
-/** A way a request goes, with a tracker or, as the baseline, without one. */
-interface Way {
+/** Path of a request, measured with a tracker and, as the baseline, without one. */
+interface RequestPath {
   readonly name: string
   readonly isQueued: boolean
-  /** Inside the `run` of a transaction; the baseline is inside another AsyncLocalStorage. */
+  /** The request runs inside the `run` of a transaction; the baseline runs inside another AsyncLocalStorage. */
   readonly isNested: boolean
-  readonly isHeard: boolean
+  readonly hasListener: boolean
 }
 
-/** The nested one last: from the first `run` on, every promise of the process costs more. */
-const WAYS: readonly Way[] = [
-  { name: 'straight to a replica', isQueued: false, isNested: false, isHeard: false },
-  { name: 'through the queue', isQueued: true, isNested: false, isHeard: false },
-  { name: 'through the queue, heard by a listener', isQueued: true, isNested: false, isHeard: true },
-  { name: 'through the queue, in a transaction', isQueued: true, isNested: true, isHeard: false },
+/** The nested path comes last: from the first `run` on, every promise of the process costs more. */
+const PATHS: readonly RequestPath[] = [
+  { name: 'straight to a replica', isQueued: false, isNested: false, hasListener: false },
+  { name: 'through the queue', isQueued: true, isNested: false, hasListener: false },
+  { name: 'through the queue, with a listener', isQueued: true, isNested: false, hasListener: true },
+  { name: 'through the queue, in a transaction', isQueued: true, isNested: true, hasListener: false },
 ]
 
 interface Cost {
   readonly name: string
-  readonly isHeard: boolean
-  /** Medians over the rounds, per request; the difference is that of each round. */
+  readonly hasListener: boolean
+  /** Median cost per request without the tracker. */
   readonly withoutUs: number
   readonly withUs: number
+  /** Median of the differences of the rounds. */
   readonly differenceUs: number
   readonly differencesUs: readonly number[]
 }
 
 export const scope: Scope = {
-  quantity:
-    'processor time, in microseconds a request, that the request tracker adds to a request from its beginning to its end',
+  quantity: 'processor time, in microseconds per request, that the request tracker adds',
   run(args) {
     const options = numberOptions(args, { requests: 100_000, rounds: 41 })
-    const costs = WAYS.map((way) => costOf(way, options.requests, options.rounds))
+    const costs = PATHS.map((path) => costOf(path, options.requests, options.rounds))
     return Promise.resolve(resultOf(costs, clockUs(options.requests), options))
   },
 }
 
-/** With and without in turns, each first in every other round, so that a drift meets both. */
-function costOf(way: Way, requests: number, rounds: number): Cost {
+/** Measures with and without the tracker in turn; each comes first in every other round, so that a drift affects both. */
+function costOf(path: RequestPath, requests: number, rounds: number): Cost {
   const tracker = new RequestTracker()
-  if (way.isHeard) tracker.on('settled', () => undefined)
-  // One for all rounds: on Node 20 each that has ever run adds to the cost of every promise.
+  if (path.hasListener) tracker.on('settled', () => undefined)
+  // All rounds share one: on Node 20 each AsyncLocalStorage that has ever run adds to the cost of every promise.
   const other = new AsyncLocalStorage<number>()
   const measure = (tracked: RequestTracker | undefined): number => {
-    const work = (): number => timeUs(tracked, way.isQueued, requests)
+    const measureOnce = (): number => timeUs(tracked, path.isQueued, requests)
     globalThis.gc?.()
-    if (!way.isNested) return work()
-    if (tracked === undefined) return other.run(1, work)
+    if (!path.isNested) return measureOnce()
+    if (tracked === undefined) return other.run(1, measureOnce)
     using transaction = tracked.begin('transaction')
-    return transaction.run(work)
+    return transaction.run(measureOnce)
   }
   const without: number[] = []
   const within: number[] = []
-  // Two rounds more, for the compiler.
+  // Two extra rounds, for the compiler.
   for (let round = -2; round < rounds; round += 1) {
     const isFirst = round % 2 === 0
     const first = measure(isFirst ? tracker : undefined)
@@ -77,8 +77,8 @@ function costOf(way: Way, requests: number, rounds: number): Cost {
   }
   const differencesUs = within.map((time, round) => time - (without[round] as number))
   return {
-    name: way.name,
-    isHeard: way.isHeard,
+    name: path.name,
+    hasListener: path.hasListener,
     withoutUs: median(without),
     withUs: median(within),
     differenceUs: median(differencesUs),
@@ -86,7 +86,7 @@ function costOf(way: Way, requests: number, rounds: number): Cost {
   }
 }
 
-/** Processor time of one request of many, in the steps that the predictor and the pool take. */
+/** Returns the processor time per request, in the steps that the predictor and the pool take. */
 function timeUs(tracker: RequestTracker | undefined, isQueued: boolean, requests: number): number {
   const open: RunRequest[] = []
   const before = process.cpuUsage()
@@ -104,14 +104,14 @@ function timeUs(tracker: RequestTracker | undefined, isQueued: boolean, requests
   return (user + system) / requests
 }
 
-/** From the lower to the upper quartile. */
+/** Returns the range from the lower to the upper quartile. */
 function middleHalf(values: readonly number[]): string {
   const sorted = [...values].sort((a, b) => a - b)
   const at = (share: number): string => (sorted[Math.floor(share * (sorted.length - 1))] as number).toFixed(3)
   return `${at(0.25)} to ${at(0.75)}`
 }
 
-/** Of one reading of the clock, of which a request that is queued takes one more. */
+/** Returns the cost of one reading of the clock; a queued request takes one more reading. */
 function clockUs(readings: number): number {
   const startedAtMs = performance.now()
   for (let i = 0; i < readings; i += 1) performance.now()
@@ -119,17 +119,17 @@ function clockUs(readings: number): number {
 }
 
 function resultOf(costs: readonly Cost[], clock: number, options: object): ScopeResult {
-  const ratios = costs.map(({ name, isHeard, differenceUs }): Finding => {
+  const ratios = costs.map(({ name, hasListener, differenceUs }): Finding => {
     const value = `${differenceUs.toFixed(3)} us`
-    if (isHeard) return { name, value }
+    if (hasListener) return { name, value }
     return { name, value, target: `<= ${MAX_COST_US} us`, isMet: differenceUs <= MAX_COST_US }
   })
   return {
     ratios,
     figures: {
-      [`microseconds a request, ${OPEN} open at a time; one reading of the clock takes ${clock.toFixed(3)}`]:
+      [`microseconds per request, ${OPEN} open at a time; one reading of the clock takes ${clock.toFixed(3)}`]:
         [
-          ['way', 'without', 'with', 'difference', 'half of the rounds'],
+          ['path', 'without', 'with', 'difference', 'middle half of the rounds'],
           ...costs.map((cost) => [
             cost.name,
             cost.withoutUs.toFixed(3),
