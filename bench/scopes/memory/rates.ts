@@ -1,4 +1,4 @@
-import { catalogueCases } from '../../../models/synthetic/catalogue-cases.js'
+import { catalogueCases } from '../../../models/catalogue-cases.js'
 import { runChild } from '../../harness/child.js'
 import { atLeast, reported } from '../../harness/findings.js'
 import { median } from '../../harness/latency.js'

@@ -1,5 +1,5 @@
 import type { ArtifactStats, ModelInput } from 'tbcoin-engine'
-import { modelPath } from '../catalogue.js'
+import { modelPath } from './catalogue.js'
 
 function waves(count: number, seed = 1): Float32Array {
   return Float32Array.from({ length: count }, (_, index) => 0.3 * Math.sin(index * 0.37 * seed))
@@ -24,23 +24,25 @@ const legacySilero = (seed: number): ModelInput => ({
   c: { type: 'float32', dims: [2, 1, 64], data: waves(128, seed) },
 })
 
+/** Model of the catalogue with a valid input. */
 export interface CatalogueCase {
   readonly name: string
   readonly version: string
   readonly source: string
-  /** The forms in which onnxruntime 1.30 serves it: the first one that this machine can write, load and prove. */
+  /** Possible forms of the artifact with onnxruntime 1.30: the first one that the machine can write, load and prove. */
   readonly forms: readonly ArtifactStats['form'][]
+  /** Returns a valid input that depends on `seed`. */
   readonly input: (seed: number) => ModelInput
 }
 
-/** Every model of the catalogue, and an input for it. */
+/** All models of the catalogue. */
 export const catalogueCases: readonly CatalogueCase[] = (
   [
     ['vad', '4', ['original'], legacySilero],
     ['vad', '5', ['original'], silero],
     ['vad', '6', ['original'], silero],
     ['ocr-cls', '2', ['prepacked'], image(48, 192)],
-    // Prepacked it ends the process that loads it, on some processors.
+    // On some processors the prepacked form crashes the process that loads it.
     ['ocr-rec', '4', ['prepacked', 'external'], image(48, 64)],
     ['ocr-det', '4', ['prepacked'], image(96, 96)],
     ['detypify', '0.2.4', ['prepacked'], (seed: number) => ({ 'input.1': waves(1_024, seed) })],
