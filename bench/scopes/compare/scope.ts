@@ -4,36 +4,22 @@ import { atLeast, atMost } from '../../harness/findings.js'
 import { installPackage } from '../../harness/installed-package.js'
 import { median } from '../../harness/latency.js'
 import { number, readOptions, words } from '../../harness/options.js'
-import { measureRounds, type Sample } from '../../harness/rounds.js'
 import type { Finding, Scope } from '../../harness/scope.js'
 import { MeasurementHarness } from '../../measurements/measurement-harness.js'
 import { SUBJECT_NAMES, SUBJECTS, type SubjectName } from '../../subjects/subjects.js'
 import type { CachedLoadsOrder } from './cached-loads-child.js'
+import { compareTraffic, type Side } from './compare-traffic.js'
+import { type Pairs, ratioOf } from './pairs.js'
 import type { TrackingOrder } from './tracking-child.js'
 
-/** Difference between two builds of the same code, measured on two shared cores. */
-const NOISE = 0.05
-/** Subjects that are also measured with one caller. */
-const LATENCY_SUBJECTS: readonly SubjectName[] = ['iris', 'vad6', 'cls']
+/** Least throughput and greatest cost that count as unchanged. */
+const MIN_RATIO = 0.98
+const MAX_RATIO = 1.03
 const TRACKING = { requests: 100_000, rounds: 11 }
 /** Subject that is loaded from the artifact cache. */
 const LOADED: SubjectName = 'rec'
 const LOADS = { replicas: 4, rounds: 9 }
 const LIMIT_MS = 300_000
-
-/** One of the two packages, with its harness. */
-interface Side {
-  readonly library: string
-  readonly harness: MeasurementHarness
-}
-
-/** One quantity of one of the two packages. */
-interface Cell {
-  readonly name: string
-  readonly side: 'a' | 'b'
-  readonly isCost: boolean
-  measure(side: Side): Promise<number>
-}
 
 export const scope: Scope = {
   quantity:
@@ -41,87 +27,70 @@ export const scope: Scope = {
   async run(args) {
     const firstOption = args.findIndex((arg) => arg.startsWith('-'))
     const tarballs = firstOption === -1 ? args : args.slice(0, firstOption)
-    const { models, callers, seconds, warmup, ...rounds } = readOptions(args.slice(tarballs.length), {
+    const { models, callers, rounds, slices, warmup } = readOptions(args.slice(tarballs.length), {
       models: words(SUBJECT_NAMES, ['iris', 'vad6', 'cls', 'rec', 'wide']),
       callers: number(64),
-      seconds: number(3),
+      rounds: number(5),
+      slices: number(24),
       warmup: number(2),
-      rounds: number(7),
-      patience: number(300),
     })
     const [before, after] = await checkTarballs(tarballs)
     using a = await installPackage(before)
     using b = await installPackage(after)
     using harnessOfA = new MeasurementHarness(a.library)
     using harnessOfB = new MeasurementHarness(b.library)
-    const sides = { a: { ...a, harness: harnessOfA }, b: { ...b, harness: harnessOfB } }
-    const timing = { warmUpMs: warmup * 1_000, durationMs: seconds * 1_000 }
-    const throughput = models.map((subject) => ({
-      name: `${SUBJECTS[subject].title}: requests per second, ${callers} callers`,
-      isCost: false,
-      measure: async ({ harness }: Side) =>
-        (await harness.measure({ subject, variant: 'runtime', traffic: { callers } }, timing)).perSecond,
-    }))
-    const latency = LATENCY_SUBJECTS.filter((subject) => models.includes(subject)).map((subject) => ({
-      name: `${SUBJECTS[subject].title}: median latency of one caller, ms`,
-      isCost: true,
-      measure: async ({ harness }: Side) =>
-        (await harness.measure({ subject, variant: 'runtime', traffic: { callers: 1 } }, timing)).latency
-          .p50Ms,
-    }))
-    const tracking = { name: 'request tracker: begin to complete, us', isCost: true, measure: trackingUs }
-    const loads = {
-      name: `${SUBJECTS[LOADED].title}: load of ${LOADS.replicas} replicas from the cache, ms`,
-      isCost: true,
-      measure: loadMs,
-    }
-    const cells = [...throughput, ...latency, tracking, loads].flatMap((quantity): Cell[] => [
-      { ...quantity, side: 'a' },
-      { ...quantity, side: 'b' },
-    ])
-    const samples = await measureRounds(cells, rounds, ({ side, measure }) => measure(sides[side]))
-    const names = [...new Set(cells.map(({ name }) => name))]
-    const pairs = names.map((name) => pairsOf(samples, name))
+    const sides = [
+      { ...a, harness: harnessOfA },
+      { ...b, harness: harnessOfB },
+    ] as const
+    const options = { callers, rounds, slices, warmUpMs: warmup * 1_000 }
+    const pairs: Pairs[] = []
+    for (const subject of models) pairs.push(...(await compareTraffic(subject, sides, options)))
+    const title = SUBJECTS[LOADED].title
+    pairs.push(await inTurns('request tracker: begin to complete, us', sides, rounds, trackingUs))
+    pairs.push(
+      await inTurns(`${title}: load of ${LOADS.replicas} replicas from the cache, ms`, sides, rounds, loadMs),
+    )
     return {
       ratios: pairs.map(findingOf),
       figures: {
-        'medians, and the ratio of each round': [
-          ['', 'first', 'second', 'each round'],
-          ...pairs.map(({ name, a: first, b: second, ratios }) => [
-            name,
-            figure(median(first)),
-            figure(median(second)),
-            ratios.map((ratio) => ratio.toFixed(2)).join(' '),
-          ]),
+        'medians, and the ratio with its 95 % interval': [
+          ['', 'first', 'second', 'ratio', '', 'pairs'],
+          ...pairs.map((pair) => {
+            const { median: middle, low, high } = ratioOf(pair)
+            const interval = `${low.toFixed(3)} - ${high.toFixed(3)}`
+            const medians = [figure(median(pair.first)), figure(median(pair.second))]
+            return [pair.name, ...medians, middle.toFixed(3), interval, `${pair.first.length}`]
+          }),
         ],
       },
       failures: [],
-      data: { ...rounds, tarballs, callers, seconds, warmup, pairs },
+      data: { tarballs, models, callers, rounds, slices, warmup, pairs },
     }
   },
 }
 
-/** Values of one quantity, round by round. */
-interface Pairs {
-  readonly name: string
-  readonly isCost: boolean
-  readonly a: readonly number[]
-  readonly b: readonly number[]
-  /** Ratio of the second to the first, by round. */
-  readonly ratios: readonly number[]
+/** Measures a cost of both packages, each time in processes of their own. */
+async function inTurns(
+  name: string,
+  [first, second]: readonly [Side, Side],
+  rounds: number,
+  measure: (side: Side) => Promise<number>,
+): Promise<Pairs> {
+  const values: { first: number[]; second: number[] } = { first: [], second: [] }
+  for (let round = 0; round < rounds; round += 1) {
+    const turns = [
+      async () => values.first.push(await measure(first)),
+      async () => values.second.push(await measure(second)),
+    ]
+    for (const turn of round % 2 === 0 ? turns : turns.reverse()) await turn()
+  }
+  return { name, isCost: true, ...values }
 }
 
-function pairsOf(samples: readonly Sample<Cell, number>[], name: string): Pairs {
-  const valuesOf = (side: Cell['side']): number[] =>
-    samples.filter(({ cell }) => cell.name === name && cell.side === side).map(({ figures }) => figures)
-  const [a, b] = [valuesOf('a'), valuesOf('b')]
-  const isCost = samples.some(({ cell }) => cell.name === name && cell.isCost)
-  return { name, isCost, a, b, ratios: b.map((value, round) => value / (a[round] as number)) }
-}
-
-function findingOf({ name, isCost, ratios }: Pairs): Finding {
-  const ratio = median(ratios)
-  return isCost ? atMost(name, ratio, 1 + NOISE) : atLeast(name, ratio, 1 - NOISE)
+function findingOf(pairs: Pairs): Finding {
+  const ratio = ratioOf(pairs).median
+  return pairs.isCost ? atMost(pairs.name, ratio, MAX_RATIO) : atLeast(pairs.name, ratio, MIN_RATIO)
 }
 
 function figure(value: number): string {
