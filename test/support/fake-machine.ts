@@ -1,0 +1,148 @@
+import { setImmediate as whenIdle } from 'node:timers/promises'
+import type { Prepared } from '../../src/artifacts/artifacts.js'
+import { errors } from '../../src/errors/errors.js'
+import { GcBallast } from '../../src/memory/gc-ballast.js'
+import type { Ports } from '../../src/models/context/ports.js'
+import type { LoadTask } from '../../src/protocol/replica/replica-task.js'
+import type { Logger } from '../../src/telemetry/logger.js'
+import { Shortfalls } from '../../src/telemetry/shortfalls.js'
+import { FakeClock } from './fake-clock.js'
+import { gatedLoader, limitedLoader } from './runtime-harness.js'
+import { gatedModel, limitedModel } from './simulated-loaders.js'
+import { type SimulatedLoader, SimulatedThread } from './simulated-thread.js'
+
+const MIB = 2 ** 20
+
+/** A clock on which work that is due at once runs by itself, and timers only as time is advanced. */
+class MachineClock extends FakeClock {
+  #immediates = 0
+  /** Returns true while messages are on their way. */
+  isBusy: () => boolean = () => false
+
+  override nextTick(run: () => void): void {
+    process.nextTick(run)
+  }
+
+  override setImmediate(run: () => void): void {
+    this.#immediates += 1
+    setImmediate(() => {
+      this.#immediates -= 1
+      run()
+    })
+  }
+
+  override async settle(): Promise<void> {
+    do {
+      await whenIdle()
+      await whenIdle()
+    } while (this.#immediates > 0 || this.isBusy())
+  }
+}
+
+/** Threads, files, processes, memory and time, none of which are there. */
+export class FakeMachine {
+  readonly clock = new MachineClock()
+  readonly threads: SimulatedThread[] = []
+  /** Loaders of applications, by the URL of their module. */
+  readonly loaders = new Map<string, SimulatedLoader>([
+    [gatedLoader.href, gatedModel],
+    [limitedLoader.href, limitedModel],
+  ])
+  /** Number of cores, for replicas that are `auto`. */
+  cores = 4
+  fileBytes = MIB
+  replicaBytes = 12 * MIB
+  /** Memory of the process beside replicas. */
+  otherBytes = 0
+  /** Takes the place of the allocator's `reclaim`. */
+  reclaim: () => Promise<void> = async () => undefined
+  readonly #files = new Map<string, { readonly model: SimulatedLoader; readonly stamp: string }>()
+  #stamps = 0
+  #turns = 0
+
+  constructor() {
+    this.clock.isBusy = () => this.#turns > 0
+  }
+
+  /** The threads that have begun and are not gone. */
+  get alive(): SimulatedThread[] {
+    return this.threads.filter(({ id, isGone }) => id !== undefined && !isGone)
+  }
+
+  /** Puts a model file at `path`, for the built-in loader. */
+  write(path: string, model: SimulatedLoader): void {
+    this.#stamps += 1
+    this.#files.set(path, { model, stamp: String(this.#stamps) })
+  }
+
+  has(path: string): boolean {
+    return this.#files.has(path)
+  }
+
+  remove(path: string): void {
+    this.#files.delete(path)
+  }
+
+  /** Returns the ports of a runtime to this machine. */
+  ports(logger: Logger): Ports {
+    const read = async (): Promise<{ pssBytes: number; anonymousBytes: number }> => {
+      const bytes = this.otherBytes + this.replicaBytes * this.alive.length
+      return { pssBytes: bytes, anonymousBytes: bytes }
+    }
+    const surroundings = {
+      loaderOf: (task: LoadTask) => this.#loaderOf(task),
+      turn: () => this.#turn(),
+    }
+    return {
+      clock: this.clock,
+      random: () => 0.5,
+      hosts: (order) => () => {
+        const thread = new SimulatedThread(order, surroundings)
+        this.threads.push(thread)
+        return thread
+      },
+      inspectSource: async ({ source, isOnnx, ...subject }) => {
+        await this.#turn()
+        const file = this.#files.get(source)
+        if (file !== undefined || !isOnnx) return { stamp: file?.stamp ?? '0', isFile: true }
+        const { model, version } = subject
+        throw new errors.ERR_MODEL_LOAD(`${source} cannot be loaded: there is no such file`, {
+          model,
+          version,
+        })
+      },
+      artifacts: {
+        prepare: async (): Promise<Prepared> => {
+          await this.#turn()
+          return { entry: undefined, bytes: this.fileBytes, reason: 'there are none here', build: undefined }
+        },
+        release: async () => undefined,
+        close: () => undefined,
+      },
+      trials: { run: async () => ({ state: 'nowhere' }), close: () => undefined },
+      memory: { read, recent: read, last: () => undefined },
+      allocator: {
+        reclaim: () => this.reclaim(),
+        stats: () => ({ isTrimmed: false, isThresholdSet: false, reason: 'there is none here' }),
+        whileLoading: (_isMapped, load) => load(),
+        noteShortfall: () => undefined,
+      },
+      ballast: new GcBallast(0),
+      shortfalls: new Shortfalls(logger),
+      cores: this.cores,
+      memoryBytes: 2 ** 40,
+    }
+  }
+
+  #loaderOf({ loader, source }: LoadTask): SimulatedLoader {
+    const found = loader === undefined ? this.#files.get(source)?.model : this.loaders.get(loader)
+    if (found === undefined) throw new Error(`there is no ${loader ?? source} on this machine`)
+    return found
+  }
+
+  async #turn(): Promise<void> {
+    this.#turns += 1
+    await whenIdle()
+    this.#turns -= 1
+  }
+}
