@@ -6,6 +6,7 @@ import type { Ports } from '../../src/models/context/ports.js'
 import type { LoadTask } from '../../src/protocol/replica/replica-task.js'
 import type { Logger } from '../../src/telemetry/logger.js'
 import { Shortfalls } from '../../src/telemetry/shortfalls.js'
+import type { EmptyAxes } from '../../src/tensors/input/empty-axes.js'
 import { FakeClock } from './fake-clock.js'
 import { gatedLoader, limitedLoader } from './runtime-harness.js'
 import { gatedModel, limitedModel } from './simulated-loaders.js'
@@ -54,6 +55,8 @@ export class FakeMachine {
   replicaBytes = 12 * MIB
   /** Memory of the process beside replicas. */
   otherBytes = 0
+  /** Result of the trial of inputs without elements, for models of the built-in loader. */
+  emptyAxes: EmptyAxes | undefined
   /** Takes the place of the allocator's `reclaim`. */
   reclaim: () => Promise<void> = async () => undefined
   readonly #files = new Map<string, { readonly model: SimulatedLoader; readonly stamp: string }>()
@@ -114,7 +117,13 @@ export class FakeMachine {
       artifacts: {
         prepare: async (): Promise<Prepared> => {
           await this.#turn()
-          return { entry: undefined, bytes: this.fileBytes, reason: 'there are none here', build: undefined }
+          return {
+            entry: undefined,
+            bytes: this.fileBytes,
+            reason: 'there are none here',
+            emptyAxes: this.emptyAxes,
+            build: undefined,
+          }
         },
         release: async () => undefined,
         close: () => undefined,
