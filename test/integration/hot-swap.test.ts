@@ -16,7 +16,7 @@ import {
   yOf,
 } from '../support/runtime-harness.js'
 
-// What threads and files show of swaps; `test/unit/models/rollout/hot-swap.test.ts` has the rest.
+// `test/unit/models/rollout/hot-swap.test.ts` has what needs no threads.
 
 let repository: TempRepository | undefined
 afterEach(() => {
