@@ -1,22 +1,16 @@
 import type { Clock, Timer } from '../platform/clock.js'
+import { type SetTimer, TimerSet, timerLengthMs } from './timer-set.js'
 
 // Taken when this file is imported: test runners put clocks of their own in their places later.
 const { setImmediate: inNextTurn } = globalThis
 const { nextTick } = process
-
-interface TestTimer extends Timer {
-  readonly run: () => void
-  readonly everyMs: number | undefined
-  dueMs: number
-}
 
 /** Clock whose time stands still until a test advances it. Code that waits for no time runs as usual. */
 export class TestClock implements Clock {
   /** Time at which `now()` was 0, in milliseconds since 1970. */
   readonly originMs = 1_000_000_000_000
   #nowMs = 0
-  /** In the order in which they were set, or ran last. */
-  readonly #timers = new Set<TestTimer>()
+  readonly #timers = new TimerSet()
   /** Ticks and immediates that have not run. */
   #turns = 0
 
@@ -32,17 +26,17 @@ export class TestClock implements Clock {
 
   /** Calls `run` once, when `delayMs` (1 at least, as in Node) have passed on this clock. */
   setTimeout(run: () => void, delayMs: number): Timer {
-    return this.#add(run, delayMs, undefined)
+    return this.#timers.add(this.#nowMs, { run, lengthMs: timerLengthMs(delayMs), repeats: false })
   }
 
   /** Calls `run` each time `everyMs` (1 at least, as in Node) have passed on this clock. */
   setInterval(run: () => void, everyMs: number): Timer {
-    return this.#add(run, everyMs, Math.max(1, everyMs))
+    return this.#timers.add(this.#nowMs, { run, lengthMs: timerLengthMs(everyMs), repeats: true })
   }
 
   /** Stops a timer; one that is over, or undefined, is fine too. */
   clear(timer: Timer | undefined): void {
-    this.#timers.delete(timer as TestTimer)
+    this.#timers.delete(timer)
   }
 
   /** Calls `run` after the code that runs now. */
@@ -86,14 +80,12 @@ export class TestClock implements Clock {
   }
 
   async #runNext(endMs: number): Promise<boolean> {
-    const timer = this.#nextUntil(endMs)
-    if (timer === undefined) return false
-    this.#nowMs = Math.max(this.#nowMs, timer.dueMs)
-    this.#timers.delete(timer)
-    if (timer.everyMs !== undefined) {
-      timer.dueMs = this.#nowMs + timer.everyMs
-      this.#timers.add(timer)
-    }
+    const dueMs = this.#timers.earliestMs
+    if (dueMs === undefined || dueMs > endMs) return false
+    this.#nowMs = Math.max(this.#nowMs, dueMs)
+    // Of those that are due at that time the one that was set first.
+    const timer = [...this.#timers].find((each) => each.dueMs === dueMs) as SetTimer
+    this.#timers.take(timer, this.#nowMs)
     timer.run()
     await this.settle()
     return true
@@ -105,20 +97,5 @@ export class TestClock implements Clock {
       this.#turns -= 1
       run()
     }
-  }
-
-  #add(run: () => void, delayMs: number, everyMs: number | undefined): Timer {
-    const dueMs = this.#nowMs + Math.max(1, delayMs)
-    const timer: TestTimer = { run, everyMs, dueMs, unref: () => timer }
-    this.#timers.add(timer)
-    return timer
-  }
-
-  #nextUntil(endMs: number): TestTimer | undefined {
-    let next: TestTimer | undefined
-    for (const timer of this.#timers) {
-      if (timer.dueMs <= endMs && (next === undefined || timer.dueMs < next.dueMs)) next = timer
-    }
-    return next
   }
 }

@@ -10,7 +10,12 @@ import { copyOf } from '../tensors/input/copies.js'
 import type { Signature, Tensor } from '../tensors/tensor.js'
 import { readAnswer } from './read-answer.js'
 import type { TestVersion } from './test-models.js'
-import { ThreadlessHost, type ThreadlessIdentity, type ThreadlessTask } from './threadless-host.js'
+import {
+  type Reply,
+  ThreadlessHost,
+  type ThreadlessIdentity,
+  type ThreadlessTask,
+} from './threadless-host.js'
 
 /** What a replica does, and the time it does it in. */
 export interface TestReplicaOptions {
@@ -41,8 +46,8 @@ export class TestReplica extends ThreadlessHost {
     const { message } = task
     if (message.kind === 'load') this.#load(task as ThreadlessTask<LoadTask>)
     else if (message.kind === 'run') void this.#runAll(task as ThreadlessTask<RunTask>)
-    else if (message.kind === 'release') this.#later(task, () => task.reply({ ok: true }))
-    else this.#later(task, () => task.reply(NOTHING_TO_PROVE))
+    else if (message.kind === 'release') this.#replyLater(task, { ok: true })
+    else this.#replyLater(task, NOTHING_TO_PROVE)
   }
 
   protected override onGone(): void {
@@ -53,19 +58,19 @@ export class TestReplica extends ThreadlessHost {
   #load(task: ThreadlessTask<LoadTask>): void {
     const { signature, behaviour, clock } = this.#options
     const { loadMs = 0, loadError } = behaviour
-    const end = (): void => {
+    const load = (): void => {
+      if (this.task !== task) return
       try {
         const error = typeof loadError === 'function' ? loadError() : loadError
         if (error !== undefined) throw error
-        task.reply({ ok: true, signature })
+        this.#reply(task, { ok: true, signature })
       } catch (error) {
         const what = `the loader of ${task.message.source} failed`
-        task.reply(failure(asRuntimeError('ERR_MODEL_LOAD', what, error, this.#subject)))
+        this.#reply(task, failure(asRuntimeError('ERR_MODEL_LOAD', what, error, this.#subject)))
       }
     }
-    if (loadMs === 0) this.#later(task, end)
-    else if (loadMs < Number.POSITIVE_INFINITY)
-      this.#timer = clock.setTimeout(() => this.#during(task, end), loadMs)
+    if (loadMs === 0) clock.setImmediate(load)
+    else if (loadMs < Number.POSITIVE_INFINITY) this.#timer = clock.setTimeout(load, loadMs)
   }
 
   /** Runs one after another; what fails is among the results. */
@@ -76,10 +81,12 @@ export class TestReplica extends ThreadlessHost {
     const results: RunResult[] = []
     for (const [index, { outputs }] of runs.entries()) {
       if (this.task !== task) return
+      // As a thread, which is ended as soon as it is outside of native code.
+      if (this.isTerminated) break
       this.progress = index
       results.push(await this.#run(inputs[index] as Tensor[], outputs))
     }
-    this.#later(task, () => task.reply({ ok: true, buffer, results, hasBackgroundWork: false }))
+    this.#replyLater(task, { ok: true, buffer, results, hasBackgroundWork: false })
   }
 
   /** Runs once: the answer is computed at the beginning, and known at the end. */
@@ -124,13 +131,13 @@ export class TestReplica extends ThreadlessHost {
     })
   }
 
-  #later(task: ThreadlessTask, end: () => void): void {
-    this.#options.clock.setImmediate(() => this.#during(task, end))
+  #replyLater(task: ThreadlessTask, reply: Reply): void {
+    this.#options.clock.setImmediate(() => this.#reply(task, reply))
   }
 
   /** Does nothing if the replica has died meanwhile. */
-  #during(task: ThreadlessTask, end: () => void): void {
-    if (this.task === task) end()
+  #reply(task: ThreadlessTask, reply: Reply): void {
+    if (this.task === task) task.reply(reply)
   }
 }
 

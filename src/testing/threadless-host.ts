@@ -14,7 +14,8 @@ import type {
 } from '../protocol/replica/replica-task.js'
 import type { Signature } from '../tensors/tensor.js'
 
-type Reply = ReplicaReplies[ReplicaTask['kind']]
+/** Reply to a task. */
+export type Reply = ReplicaReplies[ReplicaTask['kind']]
 
 /** Task that has reached a replica, and stays with it until the replica replies. */
 export class ThreadlessTask<T extends ReplicaTask = ReplicaTask> {
