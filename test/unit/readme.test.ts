@@ -105,7 +105,7 @@ describe('the README', () => {
       expect(readme).toContain(`<!-- options: ${table} -->`)
     }
     // The one option that is no plain data, and so not in a schema.
-    expect(propertiesOf('src/runtime.ts', 'RuntimeOptions')).toEqual(['logger'])
+    expect(propertiesOf('src/create-runtime.ts', 'RuntimeOptions')).toEqual(['logger'])
     expect(propertiesOf('src/lifecycle/lifecycle-manager.ts', 'LifecycleManagerOptions')).toEqual(['logger'])
   })
 
