@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import type { RuntimeOptions } from '../../../../src/create-runtime.js'
 import type { Transition } from '../../../../src/lifecycle/state-machine.js'
 import type { SwapResult } from '../../../../src/models/rollout/hot-swap.js'
-import type { RuntimeOptions } from '../../../../src/runtime.js'
 import {
   ask,
   Callers,
@@ -18,21 +18,18 @@ import {
 import { adding, damaged } from '../../../support/simulated-loaders.js'
 import { advance, gate, machine, runtime, start } from '../../../support/simulated-runtime.js'
 
-const sourceOf = (version: string): string => `/models/m/${version}.onnx`
+const fileOf = (version: string, name = 'm'): string => `/models/${name}/${version}/model.onnx`
 
-/** Puts `count` versions of m on the machine, each of which adds its number times 1000; 1 is active. */
+/** Writes `count` versions of m, each of which adds its number times 1000; 1 is active. */
 async function shifts(count: number, options: RuntimeOptions = {}): Promise<Record<string, number>> {
   const labels = Array.from({ length: count }, (_, i) => String(i + 1))
-  for (const label of labels) machine.write(sourceOf(label), adding(Number(label) * 1000))
-  await start({ models: [{ name: 'm', version: '1', source: sourceOf('1') }], ...options })
+  for (const label of labels) machine.write(fileOf(label), adding(Number(label) * 1000))
+  await start({ modelDir: '/models', models: [{ name: 'm', version: '1' }], ...options })
   return Object.fromEntries(labels.map((label) => [label, Number(label) * 1000]))
 }
 
-function swapTo(newVersion: string, more: object = {}): Promise<SwapResult> {
-  const isKnown = stateOf(runtime, 'm', newVersion) !== undefined
-  const source = isKnown ? {} : { source: sourceOf(newVersion) }
-  return runtime.models.hotSwapModel({ name: 'm', newVersion, ...source, ...more })
-}
+const swapTo = (newVersion: string, more: object = {}): Promise<SwapResult> =>
+  runtime.models.hotSwapModel({ name: 'm', newVersion, ...more })
 
 describe('a hot swap', () => {
   it('loses no request, and the version that was active at its arrival runs each', async () => {
@@ -213,7 +210,7 @@ describe('a hot swap', () => {
 
   it('promotes a version that is ready without a load', async () => {
     await shifts(2)
-    await runtime.models.loadModel({ name: 'm', version: '2', source: sourceOf('2') })
+    await runtime.models.loadModel({ name: 'm', version: '2' })
     const moves = movesOf(runtime)
     await (await swapTo('2')).drained
     expect(moves).toEqual([
@@ -257,7 +254,7 @@ describe('a hot swap', () => {
     const handle = await runtime.models.loadModel({
       name: 'm',
       version: '2',
-      source: sourceOf('2'),
+      source: fileOf('2'),
       promote: true,
     })
     expect(handle).toMatchObject({ version: '2', state: 'running' })
@@ -349,13 +346,24 @@ describe('a swap that fails', () => {
     expect(runtime.models.getModel('m')?.version).toBe('3')
   })
 
+  it('rejects with ERR_VERSION_NOT_FOUND and changes nothing if there is no such version', async () => {
+    await shifts(1)
+    expect(await errorOf(swapTo('9'))).toMatchObject({
+      code: 'ERR_VERSION_NOT_FOUND',
+      model: 'm',
+      version: '9',
+    })
+    expect(runtime.models.getModel('m', '9')).toBeUndefined()
+    expect(yOf(await runtime.predict('m', { x: 0 }))).toBe(1000)
+  })
+
   it.each([
     ['its file is damaged', damaged, {}, 'ERR_MODEL_LOAD'],
     ['its warm-up fails', adding(2), { sample: { input: { x: 1 }, output: { y: [9] } } }, 'ERR_WARMUP'],
     ['its signature differs', adding(0, ['a', 'b']), {}, 'ERR_SIGNATURE_MISMATCH'],
   ])('leaves the active version untouched under load if %s', async (_, model, config, code) => {
     const offsets = await shifts(1)
-    machine.write(sourceOf('2'), model)
+    machine.write(fileOf('2'), model)
     const callers = new Callers(runtime, 'm', offsets)
     callers.start(4)
     await callers.more(10)
@@ -370,7 +378,7 @@ describe('a swap that fails', () => {
 
   it('ends the threads it has loaded if its signature differs', async () => {
     await shifts(1)
-    machine.write(sourceOf('2'), adding(0, ['a', 'b']))
+    machine.write(fileOf('2'), adding(0, ['a', 'b']))
     await codeOf(swapTo('2'))
     await inState(runtime, 'm', '2', 'stopped')
     expect(runtime.models.getModel('m', '2')?.stats().pool).toBeUndefined()
@@ -378,8 +386,8 @@ describe('a swap that fails', () => {
 
   it('leaves a version ready that was ready before if its signature differs', async () => {
     await shifts(1)
-    machine.write(sourceOf('2'), adding(0, ['a', 'b']))
-    await runtime.models.loadModel({ name: 'm', version: '2', source: sourceOf('2') })
+    machine.write(fileOf('2'), adding(0, ['a', 'b']))
+    await runtime.models.loadModel({ name: 'm', version: '2' })
     expect(await codeOf(swapTo('2'))).toBe('ERR_SIGNATURE_MISMATCH')
     await settle()
     expect(stateOf(runtime, 'm', '2')).toBe('ready')
@@ -387,9 +395,9 @@ describe('a swap that fails', () => {
 
   it('can be repeated when the reason is gone', async () => {
     await shifts(1)
-    machine.write(sourceOf('2'), damaged)
+    machine.write(fileOf('2'), damaged)
     expect(await codeOf(swapTo('2'))).toBe('ERR_MODEL_LOAD')
-    machine.write(sourceOf('2'), adding(2))
+    machine.write(fileOf('2'), adding(2))
     await swapTo('2')
     expect(yOf(await runtime.predict('m', { x: 0 }))).toBe(2)
   })
@@ -433,16 +441,13 @@ describe('two swaps of one model at once', () => {
   })
 
   it('do not affect each other if their models are different', async () => {
-    const source = (name: string, version: string): string => `/models/${name}/${version}.onnx`
-    for (const [index, name] of ['a', 'b'].entries()) {
-      machine.write(source(name, '1'), adding(2 * index + 1))
-      machine.write(source(name, '2'), adding(2 * index + 2))
+    const names = ['a', 'b']
+    for (const [index, name] of names.entries()) {
+      machine.write(fileOf('1', name), adding(2 * index + 1))
+      machine.write(fileOf('2', name), adding(2 * index + 2))
     }
-    const names = ['a', 'b'] as const
-    await start({ models: names.map((name) => ({ name, version: '1', source: source(name, '1') })) })
-    await Promise.all(
-      names.map((name) => runtime.models.hotSwapModel({ name, newVersion: '2', source: source(name, '2') })),
-    )
+    await start({ modelDir: '/models', models: names.map((name) => ({ name, version: '1' })) })
+    await Promise.all(names.map((name) => runtime.models.hotSwapModel({ name, newVersion: '2' })))
     expect(yOf(await runtime.predict('a', { x: 0 }))).toBe(2)
     expect(yOf(await runtime.predict('b', { x: 0 }))).toBe(4)
   })
