@@ -6,6 +6,7 @@ import type { RepositoryVersion } from '../../src/models/repository/repository.j
 import type { LoadTask } from '../../src/protocol/replica/replica-task.js'
 import type { Logger } from '../../src/telemetry/logger.js'
 import { Shortfalls } from '../../src/telemetry/shortfalls.js'
+import type { EmptyAxes } from '../../src/tensors/input/empty-axes.js'
 import { TestClock } from '../../src/testing/test-clock.js'
 import { gatedLoader, limitedLoader } from './runtime-harness.js'
 import { gatedModel, limitedModel } from './simulated-loaders.js'
@@ -28,6 +29,8 @@ export class FakeMachine {
   replicaBytes = 12 * MIB
   /** Memory of the process beside replicas. */
   otherBytes = 0
+  /** Result of the trial of inputs without elements, for models of the built-in loader. */
+  emptyAxes: EmptyAxes | undefined
   /** Takes the place of the allocator's `reclaim`. */
   reclaim: () => Promise<void> = async () => undefined
   readonly #files = new Map<string, { readonly model: SimulatedLoader; readonly stamp: string }>()
@@ -89,7 +92,13 @@ export class FakeMachine {
       artifacts: {
         prepare: async (): Promise<Prepared> => {
           await this.#turn()
-          return { entry: undefined, bytes: this.fileBytes, reason: 'there are none here', build: undefined }
+          return {
+            entry: undefined,
+            bytes: this.fileBytes,
+            reason: 'there are none here',
+            emptyAxes: this.emptyAxes,
+            build: undefined,
+          }
         },
         release: async () => undefined,
         close: () => undefined,
