@@ -1,48 +1,22 @@
-import { setImmediate as whenIdle } from 'node:timers/promises'
 import type { Prepared } from '../../src/artifacts/artifacts.js'
 import { errors } from '../../src/errors/errors.js'
 import { GcBallast } from '../../src/memory/gc-ballast.js'
 import type { Ports } from '../../src/models/context/ports.js'
+import type { RepositoryVersion } from '../../src/models/repository/repository.js'
 import type { LoadTask } from '../../src/protocol/replica/replica-task.js'
 import type { Logger } from '../../src/telemetry/logger.js'
 import { Shortfalls } from '../../src/telemetry/shortfalls.js'
 import type { EmptyAxes } from '../../src/tensors/input/empty-axes.js'
-import { FakeClock } from './fake-clock.js'
+import { TestClock } from '../../src/testing/test-clock.js'
 import { gatedLoader, limitedLoader } from './runtime-harness.js'
 import { gatedModel, limitedModel } from './simulated-loaders.js'
 import { type SimulatedLoader, SimulatedThread } from './simulated-thread.js'
 
 const MIB = 2 ** 20
 
-/** A clock on which work that is due at once runs by itself, and timers only as time is advanced. */
-class MachineClock extends FakeClock {
-  #immediates = 0
-  /** Returns true while messages are on their way. */
-  isBusy: () => boolean = () => false
-
-  override nextTick(run: () => void): void {
-    process.nextTick(run)
-  }
-
-  override setImmediate(run: () => void): void {
-    this.#immediates += 1
-    setImmediate(() => {
-      this.#immediates -= 1
-      run()
-    })
-  }
-
-  override async settle(): Promise<void> {
-    do {
-      await whenIdle()
-      await whenIdle()
-    } while (this.#immediates > 0 || this.isBusy())
-  }
-}
-
 /** Threads, files, processes, memory and time, none of which are there. */
 export class FakeMachine {
-  readonly clock = new MachineClock()
+  readonly clock = new TestClock()
   readonly threads: SimulatedThread[] = []
   /** Loaders of applications, by the URL of their module. */
   readonly loaders = new Map<string, SimulatedLoader>([
@@ -61,11 +35,6 @@ export class FakeMachine {
   reclaim: () => Promise<void> = async () => undefined
   readonly #files = new Map<string, { readonly model: SimulatedLoader; readonly stamp: string }>()
   #stamps = 0
-  #turns = 0
-
-  constructor() {
-    this.clock.isBusy = () => this.#turns > 0
-  }
 
   /** The threads that have begun and are not gone. */
   get alive(): SimulatedThread[] {
@@ -76,10 +45,6 @@ export class FakeMachine {
   write(path: string, model: SimulatedLoader): void {
     this.#stamps += 1
     this.#files.set(path, { model, stamp: String(this.#stamps) })
-  }
-
-  has(path: string): boolean {
-    return this.#files.has(path)
   }
 
   remove(path: string): void {
@@ -100,9 +65,19 @@ export class FakeMachine {
       clock: this.clock,
       random: () => 0.5,
       hosts: (order) => () => {
-        const thread = new SimulatedThread(order, surroundings)
+        const thread = new SimulatedThread(order, this.threads.length + 1, surroundings)
         this.threads.push(thread)
         return thread
+      },
+      repository: {
+        scan: async (modelDir) => {
+          await this.#turn()
+          return { found: this.#scan(modelDir), problems: [] }
+        },
+        find: async (modelDir, name, version) => {
+          await this.#turn()
+          return this.#scan(modelDir).find((one) => one.name === name && one.version === version)
+        },
       },
       inspectSource: async ({ source, isOnnx, ...subject }) => {
         await this.#turn()
@@ -143,15 +118,23 @@ export class FakeMachine {
     }
   }
 
+  /** Returns the files in a model directory, as `<modelDir>/<name>/<version>/model.onnx`. */
+  #scan(modelDir: string): RepositoryVersion[] {
+    return [...this.#files.keys()].flatMap((source) => {
+      const [name = '', version = '', file] = source.slice(modelDir.length + 1).split('/')
+      const isModel = source.startsWith(`${modelDir}/`) && file === 'model.onnx'
+      return isModel ? [{ name, version, source, sha256: undefined, config: {} }] : []
+    })
+  }
+
   #loaderOf({ loader, source }: LoadTask): SimulatedLoader {
     const found = loader === undefined ? this.#files.get(source)?.model : this.loaders.get(loader)
     if (found === undefined) throw new Error(`there is no ${loader ?? source} on this machine`)
     return found
   }
 
-  async #turn(): Promise<void> {
-    this.#turns += 1
-    await whenIdle()
-    this.#turns -= 1
+  /** Resolves in a turn of its own, which the clock waits for. */
+  #turn(): Promise<void> {
+    return new Promise((resolve) => this.clock.setImmediate(resolve))
   }
 }

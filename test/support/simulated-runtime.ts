@@ -1,7 +1,8 @@
 import { afterEach, expect } from 'vitest'
 import { parseOptions } from '../../src/config/parse-options.js'
 import { runtimeSchema } from '../../src/config/runtime-options.js'
-import { Runtime, type RuntimeOptions } from '../../src/runtime.js'
+import type { RuntimeOptions } from '../../src/create-runtime.js'
+import { Runtime } from '../../src/runtime.js'
 import { takeLogger } from '../../src/telemetry/logger.js'
 import { FakeMachine } from './fake-machine.js'
 import { SimulatedGate } from './simulated-gate.js'
@@ -23,10 +24,10 @@ export function gate(): SimulatedGate {
   return made
 }
 
-/** Returns a runtime over the simulated machine, which is closed when the test is over. */
+/** Returns a runtime over the fake machine, which is closed when the test is over; its startup has not begun. */
 export function create(options: RuntimeOptions = {}): Runtime {
-  const [logger = testLogger(() => undefined), input] = takeLogger(options, 'simulated runtime')
-  const config = parseOptions(runtimeSchema, { replicas: 1, ...input }, 'simulated runtime')
+  const [logger = testLogger(() => undefined), input] = takeLogger(options, 'createRuntime')
+  const config = parseOptions(runtimeSchema, { replicas: 1, ...input }, 'createRuntime')
   runtime = Runtime.over(machine.ports(logger), config, logger)
   return runtime
 }

@@ -4,15 +4,12 @@ import { asRuntimeError } from '../../src/protocol/error-codec.js'
 import { failure } from '../../src/protocol/failure.js'
 import type { LoadedModel, LoaderContext } from '../../src/protocol/loader.js'
 import type { LogLevel } from '../../src/protocol/replica/log-line.js'
-import type { ReplicaReplies } from '../../src/protocol/replica/replica-replies.js'
 import type { LoadTask, ReplicaTask } from '../../src/protocol/replica/replica-task.js'
+import { type Reply, ThreadlessHost, type ThreadlessTask } from '../../src/testing/threadless-host.js'
 import { BackgroundWorker, NO_HAZARDS } from '../../workers/replica/background-worker.js'
 import { checkLoaded } from '../../workers/replica/check-loaded.js'
 import { PackRunner } from '../../workers/replica/pack-runner.js'
 import { ReplicaLog } from '../../workers/replica/replica-log.js'
-import { FakeHost, type FakeTask } from './fake-host.js'
-
-type Reply = ReplicaReplies[ReplicaTask['kind']]
 
 /** The thread that a simulated loader runs in. */
 export interface SimulatedContext extends LoaderContext {
@@ -37,24 +34,28 @@ export interface ThreadSurroundings {
  * A replica without a thread, which runs a loader's model with the code that runs it in a thread. It can be ended
  * wherever a thread can: between tasks and in JavaScript, but in the middle of a native call only after that.
  */
-export class SimulatedThread extends FakeHost {
+export class SimulatedThread extends ThreadlessHost {
   readonly order: HostOrder
   readonly #surroundings: ThreadSurroundings
   /** What a thread reports comes in the context of its start, not in that of the request it runs. */
   readonly #scope = new AsyncResource('SimulatedThread')
-  readonly #counters = { runs: 0, failedRuns: 0, busyMs: 0 }
   readonly #log: ReplicaLog
   #nativeCalls = 0
   #model: LoadedModel | undefined
   #runner: PackRunner | undefined
   #background: BackgroundWorker | undefined
 
-  constructor(order: HostOrder, surroundings: ThreadSurroundings) {
-    super(order.model, order.version)
+  constructor(order: HostOrder, threadId: number, surroundings: ThreadSurroundings) {
+    const { model, version } = order
+    // A thread may not be ended in the middle of a native call.
+    super({ model, version, threadId, logLevel: order.logLevel() }, false)
     this.order = order
     this.#surroundings = surroundings
     this.#log = new ReplicaLog(order.logLevel(), (line) => order.onLog(line))
-    this.onTask = (task) => this.#scope.runInAsyncScope(() => void this.#serve(task))
+  }
+
+  protected override begin(task: ThreadlessTask): void {
+    this.#scope.runInAsyncScope(() => void this.#serve(task))
   }
 
   override terminate(): Promise<void> {
@@ -73,7 +74,7 @@ export class SimulatedThread extends FakeHost {
     if (!this.isGone) this.#scope.runInAsyncScope(() => this.exit(why))
   }
 
-  async #serve(task: FakeTask): Promise<void> {
+  async #serve(task: ThreadlessTask): Promise<void> {
     await this.#surroundings.turn()
     if (this.task !== task) return
     const reply = await this.#replyTo(task.message).catch(failure)
@@ -104,7 +105,7 @@ export class SimulatedThread extends FakeHost {
       const begin = (run: number): void => {
         this.progress = run
       }
-      const runner = new PackRunner(this.#model, isBuiltIn, subject, this.#counters, begin)
+      const runner = new PackRunner(this.#model, isBuiltIn, subject, this.counts, begin)
       const runOnce: PackRunner['runOnce'] = (inputs, wanted) => runner.runOnce(inputs, wanted)
       this.#runner = runner
       this.#background = new BackgroundWorker(this.#model.signature, runOnce, NO_HAZARDS)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import type { RuntimeOptions } from '../../../src/create-runtime.js'
 import { FAILED_START_MS } from '../../../src/pools/replicas/quarantine.js'
-import type { RuntimeOptions } from '../../../src/runtime.js'
 import {
   ask,
   codeOf,
