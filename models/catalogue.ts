@@ -147,9 +147,6 @@ export const modelsFolder: string = join(packageRoot, 'models')
 /** Absolute path of the model repository, for `modelDir`. */
 export const modelRepository: string = join(modelsFolder, 'repository')
 
-/** Absolute path of the 6623 character classes of `ocr-rec`, one per line (class 0 is the CTC blank, the last one a space). */
-export const ocrKeysPath: string = join(modelsFolder, '.cache', 'ocr', 'ppocr_keys_v1.txt')
-
 const dataFolder = join(packageRoot, 'models', 'data')
 
 /** Absolute paths of the committed sample data; see `models/data/README.md`. */

@@ -8,7 +8,7 @@ import type {
   TransitionEvent,
 } from '../../../../src/telemetry/events/event-map.js'
 import { componentOf, modelSubject, type Subject } from '../../../../src/telemetry/events/subject.js'
-import { FakeClock } from '../../../support/fake-clock.js'
+import { TestClock } from '../../../../src/testing/test-clock.js'
 import { type Line, listLogger } from '../../../support/test-logger.js'
 import { uncaughtExceptionsOf } from '../../../support/uncaught-exceptions.js'
 
@@ -16,9 +16,9 @@ const subject = modelSubject({ model: 'vad', version: '5' })
 const promoted: PromotedEvent = { subject, from: '4' }
 const mistake = new Error('a mistake')
 
-function busOf(): { events: EngineEvents; lines: Line[]; clock: FakeClock } {
+function busOf(): { events: EngineEvents; lines: Line[]; clock: TestClock } {
   const lines: Line[] = []
-  const clock = new FakeClock()
+  const clock = new TestClock()
   return { events: new EngineEvents(clock, listLogger(lines)), lines, clock }
 }
 
