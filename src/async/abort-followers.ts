@@ -1,4 +1,4 @@
-/** What wants to know that a signal has aborted. */
+/** An object that is notified when a signal aborts. */
 export interface AbortFollower {
   aborted(reason: unknown): void
 }
@@ -6,19 +6,22 @@ export interface AbortFollower {
 interface Following {
   readonly followers: Set<AbortFollower>
   readonly listener: () => void
-  /** Held, not read: see `sourcesOf`. */
+  /** Held so that they are not collected; never read. See `sourcesOf`. */
   readonly sources: readonly unknown[]
 }
 
-/** Not a signal's own, which may be those of a class of the caller's. */
+/** The methods of the prototype, because a signal may be of a caller's class that overrides them. */
 const { addEventListener, removeEventListener } = EventTarget.prototype
 
-/** One listener for all requests that share a signal: more than ten of them would look like a leak to Node. */
+/**
+ * The listener of each signal. All requests that share a signal share one listener, because Node warns of a leak at
+ * more than ten.
+ */
 const FOLLOWINGS = new WeakMap<AbortSignal, Following>()
 
 /**
- * Tells the follower once the signal aborts, at once if it has.
- * @throws what an object throws that only looks like a signal
+ * Calls `follower.aborted` once the signal aborts, or immediately if it has aborted already.
+ * @throws whatever an object throws that only looks like a signal
  */
 export function follow(signal: AbortSignal, follower: AbortFollower): void {
   if (signal.aborted) {
@@ -48,11 +51,14 @@ export function unfollow(signal: AbortSignal, follower: AbortFollower): void {
   try {
     removeEventListener.call(signal, 'abort', following.listener)
   } catch {
-    // Then it tells nobody.
+    // The listener stays, but has no followers left.
   }
 }
 
-/** Anything can be the reason of an abort, also what throws when it is looked at. */
+/**
+ * Returns whether `reason` is the error of a timeout. A reason can be any value, including one that throws when it is
+ * inspected.
+ */
 export function isTimeout(reason: unknown): boolean {
   try {
     return reason instanceof Error && reason.name === 'TimeoutError'
@@ -61,7 +67,7 @@ export function isTimeout(reason: unknown): boolean {
   }
 }
 
-/** A signal of a class of the caller's may throw. */
+/** Returns the signal's reason, or the error thrown by reading it: a signal of a caller's class may throw. */
 function reasonOf(signal: AbortSignal): unknown {
   try {
     return signal.reason
@@ -71,8 +77,8 @@ function reasonOf(signal: AbortSignal): unknown {
 }
 
 /**
- * What a signal of `AbortSignal.any` follows. On Node 20 it refers to them weakly, so that a timeout
- * among them that nobody else holds is collected and never comes (nodejs/node#57736).
+ * Returns the signals that a signal of `AbortSignal.any` depends on. Node 20 refers to them weakly, so that a timeout
+ * among them without another reference is collected and never fires (nodejs/node#57736).
  */
 function sourcesOf(signal: AbortSignal): unknown[] {
   const symbol = Object.getOwnPropertySymbols(signal).find((key) => key.description === 'kSourceSignals')

@@ -1,8 +1,8 @@
 import type { Clock } from '../platform/clock.js'
 
 /**
- * Settles as `work` does, or rejects with the signal's reason as soon as that aborts. Stop
- * waiting is not stop working: `abandon` is then given the work that goes on.
+ * Settles as `work` does, or rejects with the signal's reason as soon as the signal aborts. An abort ends only the
+ * waiting: `abandon` receives the promise of the work that goes on.
  */
 export function untilAborted<T>(
   signal: AbortSignal,
@@ -17,7 +17,8 @@ export function untilAborted<T>(
       abandon?.(working)
     }
     signal.addEventListener('abort', stop, { once: true })
-    // In one callback with the settlement: an outcome goes to the caller or to `abandon`, never to both.
+    // The listener is removed in the callback that settles, so that an outcome goes to the caller or to `abandon`,
+    // never to both.
     const letGo = (): void => signal.removeEventListener('abort', stop)
     working.then(
       (value) => {
@@ -32,7 +33,10 @@ export function untilAborted<T>(
   })
 }
 
-/** Settles as `work` does, or rejects with the error `late` makes once `limitMs` have passed; `controller` can end it earlier. */
+/**
+ * Settles as `work` does, or rejects with the error of `late` once `limitMs` have passed. Aborting `controller` ends
+ * the waiting earlier.
+ */
 export async function withLimit<T>(
   clock: Clock,
   limitMs: number,
