@@ -1,8 +1,8 @@
 import { isPromise } from 'node:util/types'
 
 /**
- * Calls a function of the application. What it throws, or what the promise it returns rejects with,
- * is given to `failed` and breaks nothing that is under way.
+ * Calls a function of the application. `onError` receives the error that it throws, or with which the promise that it
+ * returns rejects; the current operation goes on.
  */
 export function aside(call: () => unknown, failed: (error: unknown) => void): void {
   try {
@@ -14,14 +14,15 @@ export function aside(call: () => unknown, failed: (error: unknown) => void): vo
   }
 }
 
-/** Node's own mark, set before the exit listeners are called. */
+/** Returns whether the process is exiting: Node sets the flag before it calls the exit listeners. */
 export function isExiting(): boolean {
   return (process as { _exiting?: boolean })._exiting === true
 }
 
 /**
- * An exit listener has thrown inside a `process.exit()` of the application, which came back because of
- * it. The error ends the process, as it does where nobody catches it. By now Node runs no `nextTick`.
+ * Ends the process with the error of an exit listener inside a `process.exit()` of the application, which returned
+ * because the listener threw. The rethrown error ends the process as any uncaught error does. At this point Node runs
+ * no `nextTick` any more.
  */
 function endWith(error: unknown): void {
   setImmediate(() => {

@@ -3,7 +3,7 @@ import { inspect } from 'node:util'
 import { errors } from '../errors/errors.js'
 import { nearestName } from '../text/nearest-name.js'
 
-/** Node's own events; `events.once` and `events.on` listen for an error beside what they are asked for. */
+/** Events of Node itself; `events.once` and `events.on` also listen for `error`. */
 const OF_NODE = ['error', 'newListener', 'removeListener']
 
 const METHODS = [
@@ -18,7 +18,7 @@ const METHODS = [
 
 type EventMap<Events> = Record<keyof Events, unknown[]>
 
-/** An emitter of certain events: a listener for any other, which nobody would ever call, is refused. */
+/** An emitter with a fixed set of events: it rejects a listener for any other event, which would never be called. */
 export class Emitter<Events extends EventMap<Events>> extends EventEmitter<Events> {
   readonly #events: readonly string[]
 
@@ -39,7 +39,7 @@ export class Emitter<Events extends EventMap<Events>> extends EventEmitter<Event
     }
   }
 
-  /** Symbols belong to whoever has made them. */
+  /** Throws ERR_INVALID_OPTIONS for an unknown event; a symbol may be an event of other code. */
   #assertKnown(method: string, event: unknown): void {
     if (typeof event === 'symbol' || this.#events.concat(OF_NODE).includes(event as string)) return
     const meant = typeof event === 'string' ? nearestName(event, this.#events) : undefined

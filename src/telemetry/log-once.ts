@@ -1,19 +1,19 @@
 /**
- * The error, for a line of pino's. Messages of this library tell their causes, and pino adds those of all
- * causes to a message: a cause that has been told is left out, but for its stack.
+ * Returns the error as pino should log it. Messages of this library already contain those of their causes, and pino
+ * appends the messages of all causes: a cause that is contained is left out, except for its stack.
  */
 export function logOnce(error: unknown): unknown {
   try {
     return told(error, new Set())
   } catch {
-    // Anything can be thrown, also what throws when it is looked at.
+    // Any value can be thrown, including one that throws when it is inspected.
     return error
   }
 }
 
 function told(error: unknown, above: ReadonlySet<unknown>): unknown {
   if (!(error instanceof Error)) return error
-  // Of causes that go round in a circle.
+  // Causes can form a circle.
   if (above.has(error)) return undefined
   const { message } = error
   const seen = new Set([...above, error])
@@ -28,7 +28,7 @@ function told(error: unknown, above: ReadonlySet<unknown>): unknown {
   return rest === error.cause ? error : copyOf(error, stacks.join('\ncaused by: '), rest)
 }
 
-/** Whoever has the error keeps it as it is. */
+/** Returns a copy, because the application may hold the error itself. */
 function copyOf(error: Error, stack: string, cause: unknown): Error {
   const own = (value: unknown): PropertyDescriptor => ({ value, configurable: true, writable: true })
   return Object.create(Object.getPrototypeOf(error), {

@@ -7,7 +7,10 @@ interface Shortfall {
   readonly fields: Readonly<Record<string, unknown>>
 }
 
-/** What cannot be done in these surroundings, and is gone without: each thing is told once, all that come together in one warning. */
+/**
+ * Collects the features that do not work in this environment and are skipped. Each is reported once; those found
+ * together share one warning.
+ */
 export class Shortfalls {
   readonly #log: Logger
   readonly #known = new Set<string>()
@@ -17,7 +20,7 @@ export class Shortfalls {
     this.#log = log
   }
 
-  /** `what` says what is not done, `err` why. */
+  /** Adds a shortfall: `what` names what is not done, `err` the reason. */
   add(what: string, err: unknown, fields: Shortfall['fields'] = {}): void {
     if (this.#known.has(what)) {
       this.#log.debug({ err, ...fields }, what)
@@ -27,7 +30,7 @@ export class Shortfalls {
     this.#untold.push({ what, err, fields })
   }
 
-  /** To be called at the end of whatever may have added something. */
+  /** Logs the new shortfalls. To be called at the end of each operation that may have added one. */
   tell(): void {
     const told = this.#untold
     if (told.length === 0) return

@@ -3,8 +3,8 @@ import type { EngineSubscriber } from './event-map.js'
 import { componentOf, type ModelSubject } from './subject.js'
 
 /**
- * Writes the log line of each event. Promotions and closes have none, since transitions tell them, nor have
- * decisions on artifacts, which their builder logs.
+ * Returns the subscriber that writes the log line of each event. Promotions and closes have no line of their own,
+ * because their transitions are logged; decisions on artifacts have none, because the artifact builder logs them.
  */
 export function logEvents(logger: Logger): EngineSubscriber {
   return {
@@ -29,7 +29,7 @@ export function logEvents(logger: Logger): EngineSubscriber {
   }
 }
 
-/** Returns the fields that all lines of a pool have. */
+/** Returns the fields that all log lines of a pool share. */
 function poolOf({ model, version }: ModelSubject): Record<string, unknown> {
   return { component: 'pool', model, version }
 }
