@@ -4,7 +4,7 @@ import { isMainThread } from 'node:worker_threads'
 import { processWide } from '../platform/process-wide.js'
 import { CELL_COUNT, INSIDE_NATIVE, NONE, RUN, SENT, STATE, STOP } from '../protocol/guard/guard-cells.js'
 import type { Turn } from '../protocol/guard/turn.js'
-import { isExiting } from '../telemetry/aside.js'
+import { isExiting } from '../telemetry/call-listener.js'
 import { endAtOnce } from './end-at-once.js'
 import { sharedTurns } from './shared-turns.js'
 

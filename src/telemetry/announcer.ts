@@ -16,7 +16,7 @@ export class Announcer<Events extends Record<keyof Events, unknown[]>> {
     this.#failures = new ListenerFailures(clock, logger, 'a listener of the application has thrown')
   }
 
-  tell<K extends keyof Events & string>(event: K, ...payload: Events[K]): void {
+  emit<K extends keyof Events & string>(event: K, ...payload: Events[K]): void {
     // `emit` would stop at the first listener that throws.
     for (const listener of this.#emitter.rawListeners(event)) {
       this.#failures.guard(event, () => Reflect.apply(listener, this.#emitter, payload))

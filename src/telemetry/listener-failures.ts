@@ -1,5 +1,5 @@
 import type { Clock } from '../platform/clock.js'
-import { aside } from './aside.js'
+import { callListener } from './call-listener.js'
 import type { Logger } from './logger.js'
 
 /** The minimum time between two lines. */
@@ -22,7 +22,7 @@ export class ListenerFailures {
 
   /** Calls a listener of `event`. */
   guard(event: string, call: () => unknown): void {
-    aside(call, (error) => this.#log(event, error))
+    callListener(call, (error) => this.#log(event, error))
   }
 
   /**

@@ -4,19 +4,19 @@
  */
 export function logOnce(error: unknown): unknown {
   try {
-    return told(error, new Set())
+    return withoutRepeats(error, new Set())
   } catch {
     // Any value can be thrown, including one that throws when it is inspected.
     return error
   }
 }
 
-function told(error: unknown, above: ReadonlySet<unknown>): unknown {
+function withoutRepeats(error: unknown, ancestors: ReadonlySet<unknown>): unknown {
   if (!(error instanceof Error)) return error
   // Causes can form a circle.
-  if (above.has(error)) return undefined
+  if (ancestors.has(error)) return undefined
   const { message } = error
-  const seen = new Set([...above, error])
+  const seen = new Set([...ancestors, error])
   const stacks = [error.stack]
   let { cause } = error
   while (cause instanceof Error && !seen.has(cause) && message.includes(cause.message)) {
@@ -24,17 +24,17 @@ function told(error: unknown, above: ReadonlySet<unknown>): unknown {
     stacks.push(cause.stack)
     cause = cause.cause
   }
-  const rest = told(cause, seen)
+  const rest = withoutRepeats(cause, seen)
   return rest === error.cause ? error : copyOf(error, stacks.join('\ncaused by: '), rest)
 }
 
 /** Returns a copy, because the application may hold the error itself. */
 function copyOf(error: Error, stack: string, cause: unknown): Error {
-  const own = (value: unknown): PropertyDescriptor => ({ value, configurable: true, writable: true })
+  const property = (value: unknown): PropertyDescriptor => ({ value, configurable: true, writable: true })
   return Object.create(Object.getPrototypeOf(error), {
     ...Object.getOwnPropertyDescriptors(error),
-    message: own(error.message),
-    stack: own(stack),
-    cause: own(cause),
+    message: property(error.message),
+    stack: property(stack),
+    cause: property(cause),
   })
 }

@@ -25,10 +25,10 @@ const METHODS = [...LEVELS, 'child'] as const
  */
 export function takeLogger<T extends { logger?: Logger }>(
   options: T,
-  what: string,
+  caller: string,
 ): [logger: Logger | undefined, rest: Omit<T, 'logger'>] {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new errors.ERR_INVALID_OPTIONS(`${what}: the options must be an object, not ${inspect(options)}`)
+    throw new errors.ERR_INVALID_OPTIONS(`${caller}: the options must be an object, not ${inspect(options)}`)
   }
   try {
     const { logger, ...rest } = options
@@ -36,11 +36,11 @@ export function takeLogger<T extends { logger?: Logger }>(
     const missing = METHODS.filter((name) => typeof logger?.[name] !== 'function')
     if (missing.length === 0) return [safeLogger(logger), rest]
     throw new errors.ERR_INVALID_OPTIONS(
-      `${what}: \`logger\` must have ${METHODS.join(', ')}, as a pino logger has; it lacks ${missing.join(', ')}`,
+      `${caller}: \`logger\` must have ${METHODS.join(', ')}, as a pino logger has; it lacks ${missing.join(', ')}`,
     )
   } catch (error) {
     if (isRuntimeError(error)) throw error
-    throw new errors.ERR_INVALID_OPTIONS(`${what}: the options cannot be read: ${messageOf(error)}`, {
+    throw new errors.ERR_INVALID_OPTIONS(`${caller}: the options cannot be read: ${messageOf(error)}`, {
       cause: error,
     })
   }

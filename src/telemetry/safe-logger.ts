@@ -1,4 +1,4 @@
-import { aside } from './aside.js'
+import { callListener } from './call-listener.js'
 import { logOnce } from './log-once.js'
 
 type Fields = Record<string, unknown>
@@ -29,10 +29,10 @@ const safeLoggers = new WeakSet<Logger>()
  * place to report it. Its children are safe too; if a child cannot be created, the parent writes its lines.
  */
 export function safeLogger(logger: Logger): Logger {
-  return safeLoggers.has(logger) ? logger : wrapped(logger)
+  return safeLoggers.has(logger) ? logger : wrap(logger)
 }
 
-function wrapped(logger: Logger, bindings?: Fields): Logger {
+function wrap(logger: Logger, bindings?: Fields): Logger {
   // A resource that receives a child logger may use whatever else the logger offers, so the prototype is kept.
   const safe: Logger = Object.create(logger)
   const define = (name: keyof Logger, value: unknown): void => {
@@ -46,10 +46,10 @@ function wrapped(logger: Logger, bindings?: Fields): Logger {
   }
   for (const level of LEVELS) {
     define(level, (fields: Fields, message: string) => {
-      aside(() => logger[level](lineOf(fields), message), drop)
+      callListener(() => logger[level](lineOf(fields), message), drop)
     })
   }
-  define('flush', () => aside(() => logger.flush?.(), drop))
+  define('flush', () => callListener(() => logger.flush?.(), drop))
   define('child', (more: Fields) => childOf(logger, { ...bindings, ...more }))
   safeLoggers.add(safe)
   return safe
@@ -57,10 +57,10 @@ function wrapped(logger: Logger, bindings?: Fields): Logger {
 
 function childOf(logger: Logger, bindings: Fields): Logger {
   let child: Logger | undefined
-  aside(() => {
+  callListener(() => {
     child = safeLogger(logger.child(bindings))
   }, drop)
-  return child ?? wrapped(logger, bindings)
+  return child ?? wrap(logger, bindings)
 }
 
 function drop(): void {}

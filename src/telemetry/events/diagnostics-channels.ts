@@ -7,9 +7,9 @@ import { ENGINE_EVENTS, type EngineSubscriber } from './event-map.js'
  */
 export const diagnosticsChannels: EngineSubscriber = Object.fromEntries(
   Object.keys(ENGINE_EVENTS).map((name) => {
-    const published = channel(`tbcoin-engine:${name}`)
+    const eventChannel = channel(`tbcoin-engine:${name}`)
     const publish = (event: unknown): void => {
-      if (published.hasSubscribers) published.publish(event)
+      if (eventChannel.hasSubscribers) eventChannel.publish(event)
     }
     return [name, publish]
   }),

@@ -4,13 +4,13 @@ import { isPromise } from 'node:util/types'
  * Calls a function of the application. `onError` receives the error that it throws, or with which the promise that it
  * returns rejects; the current operation goes on.
  */
-export function aside(call: () => unknown, failed: (error: unknown) => void): void {
+export function callListener(call: () => unknown, onError: (error: unknown) => void): void {
   try {
     const result = call()
-    if (isPromise(result)) Promise.prototype.then.call(result, undefined, failed)
+    if (isPromise(result)) Promise.prototype.then.call(result, undefined, onError)
   } catch (error) {
     if (isExiting()) endWith(error)
-    else failed(error)
+    else onError(error)
   }
 }
 
