@@ -102,10 +102,7 @@ export class Allocator {
    */
   noteShortfall(shortfalls: Shortfalls): void {
     if (process.platform !== 'linux' || this.#mode === 'untouched' || loadLibc() !== undefined) return
-    shortfalls.add(
-      "freed memory stays with the C library's allocator, as koffi cannot be loaded",
-      whyNoLibc(),
-    )
+    shortfalls.add('freed memory is not returned to the system; koffi cannot be loaded', whyNoLibc())
   }
 
   stats(): AllocatorStats {

@@ -13,7 +13,7 @@ export class Announcer<Events extends Record<keyof Events, unknown[]>> {
 
   constructor(clock: Clock, emitter: EventEmitter<Events>, logger: Logger) {
     this.#emitter = emitter as unknown as EventEmitter
-    this.#failures = new ListenerFailures(clock, logger, 'a listener of the application has thrown')
+    this.#failures = new ListenerFailures(clock, logger, 'listener failed')
   }
 
   emit<K extends keyof Events & string>(event: K, ...payload: Events[K]): void {

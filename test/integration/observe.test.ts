@@ -277,10 +277,10 @@ describe('what happens to a model', () => {
       ['replicaExited', death],
       ['promoted', { model: 'gated', from: '1', to: '2' }],
     ])
-    expect(lines.filter(({ message }) => message === 'a replica is gone')).toEqual([
+    expect(lines.filter(({ message }) => message === 'replica exited')).toEqual([
       {
         level: 'warn',
-        message: 'a replica is gone',
+        message: 'replica exited',
         fields: { component: 'pool', model: 'gated', version: '1', err: exit?.cause, restartInMs: 1 },
       },
     ])
@@ -315,7 +315,7 @@ describe('a listener that throws', () => {
     expect(lines.filter(({ level }) => level === 'error')).toEqual([
       {
         level: 'error',
-        message: 'a listener of the application has thrown',
+        message: 'listener failed',
         fields: { err: mistake, event: 'transition' },
       },
     ])

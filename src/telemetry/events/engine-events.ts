@@ -14,7 +14,7 @@ export class EngineEvents {
   readonly #subscribers: EngineSubscriber[]
 
   constructor(clock: Clock, logger: Logger) {
-    this.#failures = new ListenerFailures(clock, logger, 'a subscriber of engine events has thrown')
+    this.#failures = new ListenerFailures(clock, logger, 'event subscriber failed')
     this.#subscribers = [logEvents(logger), diagnosticsChannels]
   }
 

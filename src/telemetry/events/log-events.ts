@@ -14,16 +14,16 @@ export function logEvents(logger: Logger): EngineSubscriber {
       logger[to === 'error' ? 'error' : 'info'](fields, 'transition')
     },
     replicaExited: ({ subject, cause, restartInMs }) => {
-      logger.warn({ ...poolOf(subject), err: cause, restartInMs }, 'a replica is gone')
+      logger.warn({ ...poolOf(subject), err: cause, restartInMs }, 'replica exited')
     },
     replicaStuck: ({ subject, threadId, runningMs }) => {
       const fields = { ...poolOf(subject), threadId, runningMs }
-      logger.error(fields, 'a run does not return; its replica is in quarantine')
+      logger.error(fields, 'run exceeded stuckAfterMs; replica quarantined')
     },
     batchingDisabled: ({ subject, reason }) => {
       logger.error(
         { ...poolOf(subject), reason },
-        'a batch was answered otherwise than its requests alone; requests share no runs any more',
+        'batching disabled: a batched result differed from the unbatched one',
       )
     },
   }

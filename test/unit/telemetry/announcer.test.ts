@@ -43,7 +43,7 @@ describe('an announcer', () => {
     expect(lines).toEqual([
       {
         level: 'error',
-        message: 'a listener of the application has thrown',
+        message: 'listener failed',
         fields: { err: new Error('mine'), event: 'moved' },
       },
     ])
