@@ -1,7 +1,7 @@
 export const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
-/** A line for the logger, which a replica sends outside of replies. */
+/** A log line, which a replica sends beside its replies. */
 export interface LogLine {
   readonly kind: 'log'
   readonly level: Exclude<LogLevel, 'silent'>
