@@ -17,24 +17,26 @@ import { TaskPort } from './task-port.js'
 export interface PiscinaHostOptions {
   readonly model: string
   readonly version: string
-  /** Path of the replica entry. */
+  /** Path of the entry of the replica's thread. */
   readonly entry: string
   readonly execArgv: readonly string[]
   readonly env: Readonly<Record<string, string | undefined>>
   readonly niceIncrement: number
   readonly exitWaitMs: number
-  /** Whether its native calls may have to take turns with those of other threads. */
+  /** True if native calls of the replica may have to take turns with those of other threads. */
   readonly takesTurns?: boolean
   readonly logLevel: LogLevel
   readonly onLog: (line: LogLine) => void
 }
 
-/** What Piscina keeps of a worker; only reachable through the events, by a symbol it does not export. */
+/**
+ * Piscina's record of a worker, which is only reachable through the events, by a symbol that Piscina does not export.
+ */
 interface WorkerInfo {
   unref(): void
 }
 
-/** A replica as a Piscina of one thread that is never reused after its end. */
+/** A replica in a Piscina of one thread, which is not reused after its end. */
 export class PiscinaHost implements ReplicaHost {
   readonly isKillable = false
   onExit: ExitListener | undefined
@@ -50,7 +52,9 @@ export class PiscinaHost implements ReplicaHost {
   #isDetached = false
   #keepAlive: NodeJS.Timeout | undefined
   #lastError: Error | undefined
-  /** Every task that is under way: the session may be asked for while the thread works beside. */
+  /**
+   * Rejects the tasks under way. There can be several: `release` may be called while the thread does background work.
+   */
   readonly #pending = new Set<(error: Error) => void>()
   #gone: Promise<void> = Promise.resolve()
   #ending: Promise<void> | undefined
@@ -71,7 +75,7 @@ export class PiscinaHost implements ReplicaHost {
       minThreads: 0,
       maxThreads: 1,
       idleTimeout: Number.POSITIVE_INFINITY,
-      // The default stops the idle thread's event loop, and the control port never answers.
+      // The default would block the idle thread's event loop, so that the control port never answers.
       atomics: 'disabled',
       concurrentTasksPerWorker: 1,
       recordTiming: false,
@@ -80,7 +84,7 @@ export class PiscinaHost implements ReplicaHost {
       env: options.env as NodeJS.ProcessEnv,
       workerData,
     })
-    // Without a listener an error of an idle thread would crash the host.
+    // Without a listener, an error of an idle thread would crash the application.
     this.#pool.on('error', (error: Error) => {
       this.#lastError = error
     })
@@ -150,7 +154,7 @@ export class PiscinaHost implements ReplicaHost {
     this.#worker?.unref()
   }
 
-  /** Past Piscina, whose tasks take longer and keep their answers alive. */
+  /** Sends a task without Piscina, whose tasks take longer and retain their results. */
   #exchange(task: PortTask): Promise<unknown> {
     if (this.#isDestroyed || this.#ending !== undefined) return Promise.reject(this.#whyGone())
     return new Promise((resolve, reject) => {
@@ -190,11 +194,12 @@ export class PiscinaHost implements ReplicaHost {
     })
   }
 
-  /** Piscina settles nothing for a thread that dies before it is ready, so the exit is watched here. */
+  /** Watches the thread's exit, because Piscina settles no task of a thread that dies before it is ready. */
   #watch(worker: Worker | undefined): void {
     this.#worker = worker
     if (worker === undefined) {
-      // It could not be made: Piscina must not be asked again, nor told to settle what it never took.
+      // The thread could not be started. Piscina must not be used again, and must not be made to settle a task that
+      // it never took.
       this.#isDestroyed = true
       this.#closePorts()
       return
@@ -219,7 +224,7 @@ export class PiscinaHost implements ReplicaHost {
 
   async #end(): Promise<void> {
     this.#slot.requestStop()
-    // Atomics.waitAsync alone would let the process end meanwhile, with this promise unsettled.
+    // `Atomics.waitAsync` alone would let the process end meanwhile, with this promise unsettled.
     this.#keepAlive = setInterval(() => undefined, 60_000)
     if (this.#isDetached) this.#keepAlive.unref()
     try {
@@ -234,14 +239,17 @@ export class PiscinaHost implements ReplicaHost {
     }
   }
 
-  /** The thread is gone. */
+  /** Releases the guard and the ports. To be called when the thread has ended. */
   #closePorts(): void {
     this.#slot.free()
     this.#tasks.close()
     this.#control.close(this.#whyGone())
   }
 
-  /** A loader, or a library of its, may send what it likes by the same port: what is not ours is not for us. */
+  /**
+   * Passes on log lines. A loader, or a library that it uses, may send other messages through the same port; they are
+   * ignored.
+   */
   #receive(message: unknown): void {
     if (isLogLine(message)) this.#options.onLog(message)
   }

@@ -1,8 +1,8 @@
 import { basename } from 'node:path'
 
 /**
- * Returns how to mend it if a thread has ended because a file that it starts from, `entry` or Piscina's `worker.js`,
- * is not there, as in a bundle that was made without it.
+ * Returns the remedy if a thread has ended because a file that it starts from, `entry` or Piscina's `worker.js`, does
+ * not exist, for example in a bundle made without it.
  */
 export function remedyOfMissing(error: Error, entry: string): string | undefined {
   const { code } = error as NodeJS.ErrnoException
