@@ -37,7 +37,7 @@ export type Proof =
   | {
       readonly state: 'needs-samples'
       readonly reason: string
-      /** True if the samples so far are refused only because they are alike. */
+      /** True if the only obstacle is that all samples so far have the same outputs. */
       readonly isUnanimous?: boolean
     }
   | { readonly state: 'proving' }
