@@ -95,7 +95,7 @@ export class GuardSlot {
   }
 
   /** Removes the slot, because a dead thread must not hold up the exit. To be called when the thread has exited. */
-  free(): void {
+  release(): void {
     registry().slots.delete(this)
     this.#turn?.leave()
     this.#turn = undefined

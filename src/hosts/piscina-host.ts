@@ -56,7 +56,7 @@ export class PiscinaHost implements ReplicaHost {
    * Rejects the tasks under way. There can be several: `release` may be called while the thread does background work.
    */
   readonly #pending = new Set<(error: Error) => void>()
-  #gone: Promise<void> = Promise.resolve()
+  #exited: Promise<void> = Promise.resolve()
   #ending: Promise<void> | undefined
 
   constructor(options: PiscinaHostOptions) {
@@ -156,7 +156,7 @@ export class PiscinaHost implements ReplicaHost {
 
   /** Sends a task without Piscina, whose tasks take longer and retain their results. */
   #exchange(task: PortTask): Promise<unknown> {
-    if (this.#isDestroyed || this.#ending !== undefined) return Promise.reject(this.#whyGone())
+    if (this.#isDestroyed || this.#ending !== undefined) return Promise.reject(this.#exitError())
     return new Promise((resolve, reject) => {
       this.#slot.resetRun()
       this.#tasks.send(task, (reply) => {
@@ -174,7 +174,7 @@ export class PiscinaHost implements ReplicaHost {
 
   #send(task: ThreadTask, transferList: MessagePort[]): Promise<unknown> {
     // A destroyed Piscina would start a new thread.
-    if (this.#isDestroyed || this.#ending !== undefined) return Promise.reject(this.#whyGone())
+    if (this.#isDestroyed || this.#ending !== undefined) return Promise.reject(this.#exitError())
     return new Promise((resolve, reject) => {
       this.#pending.add(reject)
       this.#slot.busySinceMs = performance.now()
@@ -188,7 +188,7 @@ export class PiscinaHost implements ReplicaHost {
           this.#slot.busySinceMs = undefined
           if (this.#isDestroyed) this.#lastError ??= error
           this.#pending.delete(reject)
-          reject(this.#isDestroyed ? this.#whyGone() : error)
+          reject(this.#isDestroyed ? this.#exitError() : error)
         },
       )
     })
@@ -205,16 +205,16 @@ export class PiscinaHost implements ReplicaHost {
       return
     }
     this.#hasStarted = true
-    this.#gone = new Promise((resolve) => {
+    this.#exited = new Promise((resolve) => {
       worker.once('exit', (code) => {
         this.#worker = undefined
         this.#isDestroyed = true
         this.#lastError ??= new Error(`the thread exited with code ${code}`)
         this.#closePorts()
-        for (const reject of this.#pending) reject(this.#whyGone())
+        for (const reject of this.#pending) reject(this.#exitError())
         this.#pending.clear()
         resolve()
-        if (this.#ending === undefined) this.onExit?.(this.#whyGone())
+        if (this.#ending === undefined) this.onExit?.(this.#exitError())
       })
     })
     worker.once('error', (error) => {
@@ -230,7 +230,7 @@ export class PiscinaHost implements ReplicaHost {
     try {
       await this.#slot.whenOutsideNative()
       if (this.#hasStarted) await this.#pool.destroy()
-      await this.#gone
+      await this.#exited
     } catch (error) {
       this.#lastError ??= error as Error
     } finally {
@@ -241,9 +241,9 @@ export class PiscinaHost implements ReplicaHost {
 
   /** Releases the guard and the ports. To be called when the thread has ended. */
   #closePorts(): void {
-    this.#slot.free()
+    this.#slot.release()
     this.#tasks.close()
-    this.#control.close(this.#whyGone())
+    this.#control.close(this.#exitError())
   }
 
   /**
@@ -254,7 +254,7 @@ export class PiscinaHost implements ReplicaHost {
     if (isLogLine(message)) this.#options.onLog(message)
   }
 
-  #whyGone(): Error {
+  #exitError(): Error {
     const { model, version, entry } = this.#options
     const reason = this.#lastError === undefined ? 'it was ended' : reasonOf(this.#lastError, entry)
     return new errors.ERR_REPLICA_EXITED(`a replica of ${model}@${version} is gone: ${reason}`, {

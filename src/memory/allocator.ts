@@ -1,4 +1,4 @@
-import { loadLibc, whyNoLibc } from '../platform/libc.js'
+import { libcFailure, loadLibc } from '../platform/libc.js'
 import { processWide } from '../platform/process-wide.js'
 import type { Shortfalls } from '../telemetry/shortfalls.js'
 
@@ -102,7 +102,7 @@ export class Allocator {
    */
   noteShortfall(shortfalls: Shortfalls): void {
     if (process.platform !== 'linux' || this.#mode === 'untouched' || loadLibc() !== undefined) return
-    shortfalls.add('freed memory is not returned to the system; koffi cannot be loaded', whyNoLibc())
+    shortfalls.add('freed memory is not returned to the system; koffi cannot be loaded', libcFailure())
   }
 
   stats(): AllocatorStats {

@@ -45,7 +45,7 @@ export class GcBallast {
   /** Removes a user; the last one frees all blocks. */
   leave(): void {
     this.#users -= 1
-    if (this.#users === 0) this.#giveUp(this.#blocks.length)
+    if (this.#users === 0) this.#release(this.#blocks.length)
   }
 
   /** Counts elements that were received from another thread. */
@@ -61,7 +61,7 @@ export class GcBallast {
     if (this.#users === 0) return
     if (this.#blocks.length === 0) this.#takeAll()
     // Outputs larger than the remaining blocks start a collection of their own.
-    this.#giveUp(Math.min(blocks, this.#blocks.length))
+    this.#release(Math.min(blocks, this.#blocks.length))
   }
 
   #takeAll(): void {
@@ -75,8 +75,8 @@ export class GcBallast {
     }
   }
 
-  #giveUp(count: number): void {
-    for (let given = 0; given < count; given += 1) {
+  #release(count: number): void {
+    for (let released = 0; released < count; released += 1) {
       // A buffer that is sent to a closed port is freed immediately and not by a later collection.
       this.#sink ??= closedPort()
       this.#sink.postMessage(undefined, [this.#blocks.pop() as ArrayBuffer])

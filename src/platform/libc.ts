@@ -45,7 +45,7 @@ export function loadLibc(): Libc | undefined {
 }
 
 /** Returns the error that keeps koffi from being used; undefined if there is none. */
-export function whyNoLibc(): unknown {
+export function libcFailure(): unknown {
   return sharedLibc().failure
 }
 
@@ -61,7 +61,7 @@ function openLibc(): LibcOrFailure {
     const malloc = process.platform === 'linux' ? glibcMalloc(library) : undefined
     const libc: Libc = {
       exitNow: (code) => exit(code),
-      dieWithParent: () => process.platform === 'linux' && askForDeathSignal(library),
+      dieWithParent: () => process.platform === 'linux' && requestDeathSignal(library),
       trim: malloc?.trim,
       setThresholds: malloc?.setThresholds,
     }
@@ -72,7 +72,7 @@ function openLibc(): LibcOrFailure {
   }
 }
 
-function askForDeathSignal(library: import('koffi').LibraryHandle): boolean {
+function requestDeathSignal(library: import('koffi').LibraryHandle): boolean {
   try {
     return library.func('int prctl(int option, unsigned long value)')(PR_SET_PDEATHSIG, SIGKILL) === 0
   } catch {

@@ -29,8 +29,8 @@ export async function mayBeAlive(
   believedMs: number,
   nowMs: number,
 ): Promise<boolean> {
-  const alive = isAlive(identity)
-  if (alive !== undefined) return alive
+  const isRunning = isAlive(identity)
+  if (isRunning !== undefined) return isRunning
   return stat(path).then(
     ({ mtimeMs }) => nowMs - mtimeMs < believedMs,
     () => false,
@@ -46,9 +46,9 @@ function sharedIdentity(): Identity {
 
 /** Returns whether the process is running; undefined if that cannot be determined from here. */
 function isAlive(identity: string): boolean | undefined {
-  const [where, text, start] = identity.split('.')
-  const pid = Number(text)
-  if (where !== sharedIdentity().host || !(pid > 0)) return undefined
+  const [host, pidText, start] = identity.split('.')
+  const pid = Number(pidText)
+  if (host !== sharedIdentity().host || !(pid > 0)) return undefined
   const startedAt = startOf(pid)
   if (startedAt !== undefined) return String(startedAt) === start
   // This is for systems without /proc, and for those that hide the processes of other users.

@@ -52,7 +52,7 @@ function encoded(value: Error, depth: number): EncodedError {
       fields[key] = field
     }
   }
-  const deeper = (each: unknown): EncodedError => encodeAt(depth + 1, each)
+  const encodeInner = (error: unknown): EncodedError => encodeAt(depth + 1, error)
   const isDeep = depth >= MAX_DEPTH
   return {
     name: String(name),
@@ -60,8 +60,8 @@ function encoded(value: Error, depth: number): EncodedError {
     ...(typeof stack === 'string' ? { stack } : {}),
     ...(typeof code === 'string' ? { code } : {}),
     ...(Object.keys(fields).length === 0 ? {} : { fields }),
-    ...(cause === undefined || isDeep ? {} : { cause: deeper(cause) }),
-    ...(Array.isArray(inner) && !isDeep ? { errors: Array.from(inner, deeper) } : {}),
+    ...(cause === undefined || isDeep ? {} : { cause: encodeInner(cause) }),
+    ...(Array.isArray(inner) && !isDeep ? { errors: Array.from(inner, encodeInner) } : {}),
   }
 }
 

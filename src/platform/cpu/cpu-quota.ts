@@ -23,7 +23,7 @@ interface Mount {
  * @param root the folder that stands for `/`.
  */
 export function cpuQuota(root = '/'): number {
-  return Math.min(Number.POSITIVE_INFINITY, ...hierarchies(root).map((one) => leastOf(one, root)))
+  return Math.min(Number.POSITIVE_INFINITY, ...hierarchies(root).map((hierarchy) => leastOf(hierarchy, root)))
 }
 
 function leastOf({ path, mount, coresOf }: Hierarchy, root: string): number {
@@ -51,8 +51,8 @@ function hierarchies(root: string): Hierarchy[] {
 function mountOf(line: string, isUnified: boolean): Mount[] {
   const [before = '', after = ''] = line.split(' - ')
   const [type, , options = ''] = after.split(' ')
-  const isIt = isUnified ? type === 'cgroup2' : type === 'cgroup' && options.split(',').includes('cpu')
-  if (!isIt) return []
+  const isMatch = isUnified ? type === 'cgroup2' : type === 'cgroup' && options.split(',').includes('cpu')
+  if (!isMatch) return []
   const [, , , root = '/', point = '/'] = before.split(' ').map(unescaped)
   return [{ root, point }]
 }

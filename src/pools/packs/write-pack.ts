@@ -46,18 +46,18 @@ export function writePack(
 ): RunTask {
   const shapes = runs.map((run) => shapeOf(inputs, run, plan))
   let bytes = answerBytes
-  for (const { dims, given } of shapes) {
+  for (const { dims, separate } of shapes) {
     for (let index = 0; index < inputs.length; index += 1) {
-      if (given?.[index] === undefined) bytes += bytesOf(inputs[index] as TensorSpec, dims[index] ?? [])
+      if (separate?.[index] === undefined) bytes += bytesOf(inputs[index] as TensorSpec, dims[index] ?? [])
     }
   }
   const buffer = buffers.take(bytes)
   let offset = 0
   for (let run = 0; run < runs.length; run += 1) {
-    const { dims, given, rows } = shapes[run] as RunShape
+    const { dims, separate, rows } = shapes[run] as RunShape
     const { requests } = runs[run] as PackedRun
     for (let index = 0; index < inputs.length; index += 1) {
-      if (given?.[index] !== undefined) continue
+      if (separate?.[index] !== undefined) continue
       const { type } = inputs[index] as TensorSpec
       const own = dims[index] as readonly number[]
       const count = elementCount(own)
@@ -96,26 +96,26 @@ function shapeOf(
   const isBatch = requests.length > 1
   const rows = isBatch ? requests.map((request) => request.rows) : undefined
   const total = isBatch ? requests.reduce((sum, request) => sum + request.rows, 0) : 0
-  let given: (OwnElements | undefined)[] | undefined
+  let separate: (OwnElements | undefined)[] | undefined
   const dims = first.inputs.map((tensor, index) => {
     const axis = isBatch ? (plan?.inputs[index] as number) : SHARED
     const own =
       axis === SHARED ? tensor.dims : batchDims(tensor.dims, axis, total, plan?.padding?.inputs[index], first)
     if (specs[index]?.type === 'string') {
-      given ??= new Array(specs.length).fill(undefined)
-      given[index] =
+      separate ??= new Array(specs.length).fill(undefined)
+      separate[index] =
         axis === SHARED ? (tensor.data as string[]) : joinStrings(own, inputsAt(requests, index), axis)
     } else {
       const whole = first.transfer ? wholeBufferOf(tensor.data) : undefined
       if (whole === undefined) return own
-      given ??= new Array(specs.length).fill(undefined)
-      given[index] = whole
+      separate ??= new Array(specs.length).fill(undefined)
+      separate[index] = whole
     }
     return own
   })
-  if (!isBatch || plan?.padding === undefined) return { dims, outputs: first.outputs, rows, given, keep }
+  if (!isBatch || plan?.padding === undefined) return { dims, outputs: first.outputs, rows, separate, keep }
   const lengths = requests.map(({ length }) => length as number)
-  return { dims, outputs: first.outputs, rows, lengths, given, keep }
+  return { dims, outputs: first.outputs, rows, lengths, separate, keep }
 }
 
 function joinStrings(dims: readonly number[], tensors: readonly Tensor[], axis: number): string[] {

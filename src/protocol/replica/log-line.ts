@@ -12,7 +12,7 @@ export interface LogLine {
 export function isLogLine(message: unknown): message is LogLine {
   if (!isObject(message)) return false
   const { kind, level, message: text, fields } = message as Partial<LogLine>
-  const isLevel = level !== ('silent' as LogLevel) && LOG_LEVELS.some((known) => known === level)
+  const isLevel = level !== ('silent' as LogLevel) && LOG_LEVELS.some((name) => name === level)
   return kind === 'log' && isLevel && typeof text === 'string' && isObject(fields)
 }
 

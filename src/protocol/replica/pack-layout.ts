@@ -17,19 +17,19 @@ export function viewOf(type: TensorType, buffer: ArrayBuffer, offset: number, co
 }
 
 /** Returns elements that were sent outside of the pack's buffer. */
-export function elementsIn(type: TensorType, own: OwnElements, count: number): TensorData {
-  return Array.isArray(own) ? own : viewOf(type, own, 0, count)
+export function elementsIn(type: TensorType, elements: OwnElements, count: number): TensorData {
+  return Array.isArray(elements) ? elements : viewOf(type, elements, 0, count)
 }
 
 /** Returns the distinct buffers of a pack: its own, and those that callers have transferred. */
 export function buffersOf({ buffer, runs }: RunTask): ArrayBuffer[] {
   let buffers: Set<ArrayBuffer> | undefined
-  for (const { given } of runs) {
-    if (given === undefined) continue
-    for (const own of given) {
-      if (!(own instanceof ArrayBuffer)) continue
+  for (const { separate } of runs) {
+    if (separate === undefined) continue
+    for (const elements of separate) {
+      if (!(elements instanceof ArrayBuffer)) continue
       buffers ??= new Set([buffer])
-      buffers.add(own)
+      buffers.add(elements)
     }
   }
   return buffers === undefined ? [buffer] : [...buffers]
@@ -46,17 +46,17 @@ export interface PackCursor {
  */
 export function readRun(
   { inputs }: Signature,
-  { dims, given }: RunShape,
+  { dims, separate }: RunShape,
   buffer: ArrayBuffer,
   cursor: PackCursor,
 ): Tensor[] {
   return inputs.map(({ type }, index) => {
-    const own = dims[index] as readonly number[]
-    const elements = given?.[index]
-    const count = elementCount(own)
-    if (elements !== undefined) return { type, dims: own, data: elementsIn(type, elements, count) }
+    const inputDims = dims[index] as readonly number[]
+    const elements = separate?.[index]
+    const count = elementCount(inputDims)
+    if (elements !== undefined) return { type, dims: inputDims, data: elementsIn(type, elements, count) }
     const data = viewOf(type, buffer, cursor.offset, count)
     cursor.offset += aligned(count * ELEMENT_TYPES[type].bytesPerElement)
-    return { type, dims: own, data }
+    return { type, dims: inputDims, data }
   })
 }

@@ -41,7 +41,7 @@ export interface RunShape {
   /** Length of each request of a padded batch; absent otherwise. */
   readonly lengths?: readonly number[] | undefined
   /** Elements that are not in the pack's buffer, by input: strings, and buffers that moved. */
-  readonly given: readonly (OwnElements | undefined)[] | undefined
+  readonly separate: readonly (OwnElements | undefined)[] | undefined
   /**
    * The role of the run in proofs. `sample`: an input known to be valid. `typical`: a sample that the user has
    * declared typical. `check`: a batch each request of which is run again alone. A trial: a batch whose outputs no

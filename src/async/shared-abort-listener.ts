@@ -3,7 +3,7 @@ export interface AbortFollower {
   aborted(reason: unknown): void
 }
 
-interface Following {
+interface SharedListener {
   readonly followers: Set<AbortFollower>
   readonly listener: () => void
   /** Held so that they are not collected; never read. See `sourcesOf`. */
@@ -17,7 +17,7 @@ const { addEventListener, removeEventListener } = EventTarget.prototype
  * The listener of each signal. All requests that share a signal share one listener, because Node warns of a leak at
  * more than ten.
  */
-const FOLLOWINGS = new WeakMap<AbortSignal, Following>()
+const SHARED_LISTENERS = new WeakMap<AbortSignal, SharedListener>()
 
 /**
  * Calls `follower.aborted` once the signal aborts, or immediately if it has aborted already.
@@ -28,28 +28,28 @@ export function follow(signal: AbortSignal, follower: AbortFollower): void {
     follower.aborted(reasonOf(signal))
     return
   }
-  let following = FOLLOWINGS.get(signal)
-  if (following === undefined) {
+  let shared = SHARED_LISTENERS.get(signal)
+  if (shared === undefined) {
     const followers = new Set<AbortFollower>()
     const listener = (): void => {
       const reason = reasonOf(signal)
-      for (const each of [...followers]) each.aborted(reason)
+      for (const follower of [...followers]) follower.aborted(reason)
     }
-    following = { followers, listener, sources: sourcesOf(signal) }
+    shared = { followers, listener, sources: sourcesOf(signal) }
     addEventListener.call(signal, 'abort', listener, { once: true })
-    FOLLOWINGS.set(signal, following)
+    SHARED_LISTENERS.set(signal, shared)
   }
-  following.followers.add(follower)
+  shared.followers.add(follower)
 }
 
 export function unfollow(signal: AbortSignal, follower: AbortFollower): void {
-  const following = FOLLOWINGS.get(signal)
-  if (following === undefined) return
-  following.followers.delete(follower)
-  if (following.followers.size > 0) return
-  FOLLOWINGS.delete(signal)
+  const shared = SHARED_LISTENERS.get(signal)
+  if (shared === undefined) return
+  shared.followers.delete(follower)
+  if (shared.followers.size > 0) return
+  SHARED_LISTENERS.delete(signal)
   try {
-    removeEventListener.call(signal, 'abort', following.listener)
+    removeEventListener.call(signal, 'abort', shared.listener)
   } catch {
     // The listener stays, but has no followers left.
   }
