@@ -256,8 +256,8 @@ export class PiscinaHost implements ReplicaHost {
 
   #exitError(): Error {
     const { model, version, entry } = this.#options
-    const reason = this.#lastError === undefined ? 'it was ended' : reasonOf(this.#lastError, entry)
-    return new errors.ERR_REPLICA_EXITED(`a replica of ${model}@${version} is gone: ${reason}`, {
+    const reason = this.#lastError === undefined ? 'it was terminated' : reasonOf(this.#lastError, entry)
+    return new errors.ERR_REPLICA_EXITED(`a replica of ${model}@${version} exited: ${reason}`, {
       model,
       version,
       cause: this.#lastError,
@@ -274,7 +274,7 @@ function claimTurn({ model, version }: PiscinaHostOptions): Turn {
   const turn = Turn.claim(sharedTurns())
   if (turn !== undefined) return turn
   throw new errors.ERR_MODEL_LOAD(
-    `too many threads of this process use an execution provider that runs one at a time; unload some before ${model}@${version}`,
+    `too many threads of this process use an execution provider that runs one at a time; unload other models before loading ${model}@${version}`,
     { model, version },
   )
 }

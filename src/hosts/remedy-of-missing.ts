@@ -8,7 +8,7 @@ export function remedyOfMissing(error: Error, entry: string): string | undefined
   const { code } = error as NodeJS.ErrnoException
   if (code !== 'MODULE_NOT_FOUND' && code !== 'ERR_MODULE_NOT_FOUND') return undefined
   const missing = /^Cannot find module '([^']+)'/.exec(error.message)?.[1] ?? ''
-  if (missing === entry) return 'if a bundler has moved it, set `replicaEntry`'
+  if (missing === entry) return 'set `replicaEntry` if a bundler has moved it'
   if (basename(missing) !== 'worker.js') return undefined
-  return 'a bundle with Piscina inside needs a copy of `tbcoin-engine/dist/workers/worker.js` beside it'
+  return 'copy `tbcoin-engine/dist/workers/worker.js` beside a bundle that contains Piscina'
 }

@@ -16,11 +16,11 @@ const begins =
 const TEXTS: readonly Format[] = [
   {
     isSeenIn: begins('version https://git-lfs.github.com/spec/'),
-    name: 'a Git LFS pointer, which stands for the file; fetch that with `git lfs pull`',
+    name: 'a Git LFS pointer in place of the file; fetch the file with `git lfs pull`',
   },
   {
     isSeenIn: (text) => /^\s*<(!doctype|html|head|body|\?xml|!--)/i.test(text),
-    name: 'an HTML or XML page, with which the download was answered; look at what it says',
+    name: 'an HTML or XML page, probably the error page of a download; read it for the reason',
   },
 ]
 
@@ -33,7 +33,7 @@ const FORMATS: readonly Format[] = [
     name: 'a ZIP archive; unpack it, or export to ONNX if it is a PyTorch checkpoint',
   },
   { isSeenIn: begins('GGUF'), name: 'a GGUF file; export the model to ONNX' },
-  { isSeenIn: begins('\x89HDF\r\n'), name: 'an HDF5 file, as Keras writes them; export the model to ONNX' },
+  { isSeenIn: begins('\x89HDF\r\n'), name: 'an HDF5 file, as written by Keras; export the model to ONNX' },
   { isSeenIn: begins('\0\0\0\0{"', 4), name: 'a safetensors file; export the model to ONNX' },
   { isSeenIn: begins('\0\0\0TFL3', 1), name: 'a TensorFlow Lite file; export the model to ONNX' },
 ]
@@ -42,7 +42,7 @@ const FORMATS: readonly Format[] = [
 export function foreignFormat(beginning: Buffer): string | undefined {
   if (beginning.length === 0) return 'it is empty'
   const name = nameIn(FORMATS, beginning)
-  return name === undefined ? undefined : `it is no ONNX model but ${name}`
+  return name === undefined ? undefined : `it is not an ONNX model but ${name}`
 }
 
 /**

@@ -40,7 +40,7 @@ export function isSettled(stamp: string, nowMs: number): boolean {
 export function changedFile(path: string, owner: FileOwner, why = 'has changed', cause?: unknown): Error {
   const { model, version } = owner
   return new errors.ERR_MODEL_LOAD(
-    `${path} ${why} since ${model}@${version} was first read, and a version answers from one content only: put that file back, load the new one under a new version label, or unload ${model}@${version} first`,
+    `${path} ${why} since ${model}@${version} was first read; restore the file, load the new one under a new version label, or unload ${model}@${version} first`,
     { model, version, cause },
   )
 }
