@@ -6,22 +6,25 @@ import type { Tensor, TensorData } from '../../tensors/tensor.js'
 import type { RunRequest } from '../queue/run-request.js'
 import { ShapeBucket } from '../queue/shape-bucket.js'
 
-/** Larger inputs that all rows of a batch share are not compared. */
+/**
+ * Maximum number of elements of an input that all rows of a batch share; requests with a larger one are not batched,
+ * as comparing it would cost too much.
+ */
 const MAX_SHARED_ELEMENTS = 256
-/** Shapes whose costs are remembered. */
+/** Number of shapes whose costs are remembered. */
 const MAX_BUCKETS = 1_000
 
 /**
- * Sorts requests by what those of one batch must have in common: the dims beside the batch axis, the
- * values of shared inputs, the wanted outputs.
+ * Sorts requests into buckets by what the requests of one batch must have in common: the dims beside the batch axis,
+ * the values of shared inputs, and the wanted outputs.
  */
 export class BatchShapes {
   readonly #plan: BatchPlan
   readonly #costs: readonly RunCost[]
-  /** The shape that is proven by the proof itself; undefined if batches of it are padded, as that was not tried. */
+  /** The shape that the proof itself covers; undefined if its batches are padded, which the proof did not try. */
   readonly #provenShape: string | undefined
   readonly #buckets = new Map<string, ShapeBucket<RunRequest>>()
-  /** The last one asked for; most traffic has one shape. */
+  /** The bucket requested last; most traffic has one shape. */
   recent: ShapeBucket<RunRequest>
   #recentExample: readonly Tensor[] | undefined
   #recentOutputs: readonly string[] | undefined
@@ -34,7 +37,7 @@ export class BatchShapes {
     this.recent = this.#make()
   }
 
-  /** Undefined for a request that fits no batch. */
+  /** Returns the bucket of a request and sets its rows; undefined if it fits no batch. */
   bucketOf(request: RunRequest): ShapeBucket<RunRequest> | undefined {
     const inputs = request.inputs as readonly Tensor[]
     const rows = this.#rowsOf(inputs)
@@ -52,7 +55,8 @@ export class BatchShapes {
       this.#buckets.set(key, bucket)
     }
     this.recent = bucket
-    // Small values of their own, since the caller's arrays change and must not be kept.
+    // The example is a copy of the small values, because the caller may change its arrays, and they must not be
+    // retained.
     this.#recentExample = inputs.map((tensor, index) => this.#exampleOf(tensor, index))
     this.#recentOutputs = request.outputs
     this.#recentLength = request.paddedTo
@@ -68,7 +72,7 @@ export class BatchShapes {
     return commonSize(inputs, axes)
   }
 
-  /** Sets the length of a request; false if its inputs do not agree on one. */
+  /** Sets the length of a request; returns false if its inputs disagree about it. */
   #measure(request: RunRequest, inputs: readonly Tensor[]): boolean {
     const { padding } = this.#plan
     if (padding === undefined) return true
@@ -129,7 +133,7 @@ export class BatchShapes {
   }
 }
 
-/** -0 and 0 are not the same value. */
+/** Returns the value as text, in which -0 and 0 differ. */
 function exactly(value: unknown): string {
   return Object.is(value, -0) ? '-0' : String(value)
 }

@@ -2,7 +2,10 @@ import { errors } from '../../errors/errors.js'
 import { type Padding, SHARED } from '../../tensors/batch/batch-plan.js'
 import type { Signature, TensorSpec } from '../../tensors/tensor.js'
 
-/** By name the axis along which requests of unequal length are filled up, and which input tells where they end. */
+/**
+ * The axes, by name, along which requests of unequal length are padded, and the input that marks where the values
+ * end: a mask or a length.
+ */
 export interface PaddingSettings {
   readonly inputs: Readonly<Record<string, number>>
   readonly outputs: Readonly<Record<string, number>>
@@ -11,7 +14,7 @@ export interface PaddingSettings {
 }
 
 /**
- * The settings as axes of a signature.
+ * Returns the settings as axes of a signature.
  * @throws ERR_INVALID_OPTIONS if they do not fit it.
  */
 export function paddingSettings(

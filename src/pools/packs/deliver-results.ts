@@ -6,16 +6,16 @@ import type { RunRequests } from '../queue/planned-run.js'
 import type { RunRequest } from '../queue/run-request.js'
 import type { OutputDecoder } from './output-decoder.js'
 
-/** The answers of one reply, and when they came. */
+/** The reply to a pack with what is needed to decode it. */
 export interface Reading {
   readonly answers: OutputDecoder
-  /** How batches of the pack were laid out. */
+  /** Layout of the pack's batches. */
   readonly plan: BatchPlan | undefined
   readonly buffer: ArrayBuffer | undefined
   readonly nowMs: number
 }
 
-/** Gives each request of a run its own answer, or why it has none. Never throws, and leaves none open. */
+/** Settles each request of a run with its outputs or its error. Never throws, and leaves no request open. */
 export function deliverResults(reading: Reading, requests: RunRequests, result: RunResult | undefined): void {
   try {
     if (result !== undefined) settle(reading, requests, result)
@@ -65,7 +65,10 @@ function settleOne(
   }
 }
 
-/** A RangeError is that of memory which cannot be had: everything else is checked before it is read. */
+/**
+ * Returns the error of outputs that cannot be decoded. A RangeError means that memory could not be allocated, because
+ * everything else is checked before it is read.
+ */
 function unread({ model, version }: RunRequest, cause: unknown): Error {
   if (isRuntimeError(cause)) return cause
   const code = cause instanceof RangeError ? 'ERR_INSUFFICIENT_MEMORY' : 'ERR_INFERENCE'

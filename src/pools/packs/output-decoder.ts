@@ -11,15 +11,15 @@ import { newElements } from '../../tensors/coerce-elements.js'
 import { ELEMENT_TYPES } from '../../tensors/element-types.js'
 import type { Outputs, Signature, Tensor, TensorData, TensorSpec } from '../../tensors/tensor.js'
 
-/** One output of an answer where it has arrived. */
+/** One received output, in the memory in which it arrived. */
 interface Arrived extends Tensor {
-  /** Which of the signature's outputs it is. */
+  /** Index of the output in the signature. */
   readonly output: number
-  /** Its elements are in the pack's buffer, which is used again. */
+  /** True if its elements are in the pack's buffer, which is used again. */
   readonly isInline: boolean
 }
 
-/** Turns what a thread has answered into what callers get: memory that nobody else can write into. */
+/** Turns the outputs that a thread sent into those that callers receive, in memory of their own. */
 export class OutputDecoder {
   readonly #specs: readonly TensorSpec[]
   readonly #names: readonly string[]
@@ -32,8 +32,8 @@ export class OutputDecoder {
   }
 
   /**
-   * The answer to one request; with `padding` to one that had been filled up from that length.
-   * @throws ERR_INFERENCE if it is not as its dims say.
+   * Returns the outputs of one request. With `padding` they are cut back to `length`.
+   * @throws ERR_INFERENCE if an output does not match its dims
    */
   single(
     answer: Answer,
@@ -57,8 +57,8 @@ export class OutputDecoder {
   }
 
   /**
-   * The answers to the requests of a batch.
-   * @throws ERR_INFERENCE if they are not as their dims say, or not as many.
+   * Yields the outputs of each request of a batch.
+   * @throws ERR_INFERENCE if an output does not match its dims, or the number of rows is wrong
    */
   *rows(
     answer: Answer,
@@ -86,7 +86,7 @@ export class OutputDecoder {
     }
   }
 
-  /** What an answer to so many rows takes of a pack's buffer, or would. */
+  /** Returns the number of bytes that outputs for `rows` rows take of a pack's buffer, or would take. */
   bytesOf(answer: Answer, wanted: readonly string[] | undefined, rows: number): number {
     let sum = 0
     for (let index = 0; index < answer.dims.length; index += 1) {
@@ -98,7 +98,11 @@ export class OutputDecoder {
     return sum
   }
 
-  /** Checked before it is read: what is beyond it in the pack's buffer belongs to other requests. */
+  /**
+   * Returns one output. It is checked before it is read, because the rest of the pack's buffer belongs to other
+   * requests.
+   * @throws ERR_INFERENCE
+   */
   #arrived(
     answer: Answer,
     index: number,
@@ -130,13 +134,13 @@ export class OutputDecoder {
     return new errors.ERR_INFERENCE(`output ${name} has arrived otherwise than its dims [${dims}] say`)
   }
 
-  /** Which of the signature's outputs the wanted one at that place is. */
+  /** Returns the index in the signature of the wanted output at `index`. */
   #outputAt(index: number, wanted: readonly string[] | undefined): number {
     return wanted === undefined ? index : this.#names.indexOf(wanted[index] as string)
   }
 }
 
-/** How many elements there are; NaN if one of the dims is no size. */
+/** Returns the number of elements; NaN if a dim is not a valid size. */
 function sizeOf(dims: readonly number[]): number {
   let count = 1
   for (const dim of dims) count *= Number.isSafeInteger(dim) && dim >= 0 ? dim : Number.NaN

@@ -10,32 +10,33 @@ import type { RecycledBuffers } from '../../tensors/recycled-buffers.js'
 import type { Signature, Tensor, TensorData, TensorSpec } from '../../tensors/tensor.js'
 import { bufferOf, byteLengthOf } from '../../tensors/typed-arrays.js'
 
-/** What of a request goes into a pack. */
+/** The part of a request that goes into a pack. */
 export interface Packed {
   readonly inputs: readonly Tensor[]
   readonly outputs: readonly string[] | undefined
-  /** Its buffers move instead of being copied, where a view covers one whole. */
+  /** True if its buffers are transferred instead of copied, where a view covers a whole buffer. */
   readonly transfer: boolean
   readonly rows: number
-  /** Its length, and to which inputs of unequal length are filled up in a batch. */
+  /** Length of the request, and the length to which its inputs are padded in a batch. */
   readonly length?: number
   readonly paddedTo?: number
 }
 
-/** One run of a pack before it is written: a request by itself, or several that share it. */
+/** One run of a pack before it is written: a single request, or several that share the run. */
 export interface PackedRun {
   readonly requests: readonly [Packed, ...Packed[]]
   readonly keep: RunShape['keep']
 }
 
-/** The run of one request by itself, with all outputs. */
+/** Returns the run of a single request for all outputs. */
 export function aloneRun(inputs: readonly Tensor[], keep?: RunShape['keep']): PackedRun {
   return { requests: [{ inputs, outputs: undefined, transfer: false, rows: 1 }], keep }
 }
 
 /**
- * Copies the inputs of all runs into one recycled buffer, once and straight into their places; what
- * moves is named in the shape. `answerBytes` is the room to leave for answers.
+ * Copies the inputs of all runs into one recycled buffer, once and directly into their places; transferred inputs are
+ * listed in the shape.
+ * @param answerBytes the space to leave for outputs
  */
 export function writePack(
   { inputs }: Signature,
@@ -72,8 +73,9 @@ export function writePack(
 }
 
 /**
- * @throws ERR_INVALID_INPUT if an array is not what it was when it was checked: its buffer may have
- * been transferred since.
+ * Checks that the inputs still have the size that they had when they were validated: a buffer may have been
+ * transferred since.
+ * @throws ERR_INVALID_INPUT
  */
 export function checkIntact({ inputs: specs }: Signature, inputs: readonly Tensor[]): void {
   for (let index = 0; index < inputs.length; index += 1) {
@@ -124,7 +126,7 @@ function joinStrings(dims: readonly number[], tensors: readonly Tensor[], axis: 
   return joined
 }
 
-/** The dims of a batch of requests like the first. */
+/** Returns the dims of a batch of requests like the first. */
 function batchDims(
   dims: readonly number[],
   axis: number,
@@ -137,7 +139,7 @@ function batchDims(
   return own
 }
 
-/** That input of all the requests of a batch. */
+/** Returns one input of every request of a batch. */
 function inputsAt(requests: readonly Packed[], index: number): Tensor[] {
   return requests.map(({ inputs }) => inputs[index] as Tensor)
 }
@@ -150,7 +152,7 @@ function bytesOf({ type }: TensorSpec, dims: readonly number[]): number {
   return aligned(elementCount(dims) * ELEMENT_TYPES[type].bytesPerElement)
 }
 
-/** Its buffer if it covers all of one that can move. */
+/** Returns the buffer of an array that covers the whole of a transferable buffer; undefined for any other. */
 function wholeBufferOf(data: TensorData): ArrayBuffer | undefined {
   if (!ArrayBuffer.isView(data)) return undefined
   const buffer = bufferOf(data)
