@@ -9,7 +9,10 @@ import { aloneRun, writePack } from '../packs/write-pack.js'
 import type { PoolSettings, PoolSource } from '../settings/pool-settings.js'
 import type { Replica } from './replica.js'
 
-/** Has a new replica load its model and, unless there is no sample or `isGivenUp()`, run the sample. */
+/**
+ * Loads the model in a new replica and runs the sample, unless there is none or `isGivenUp()`; resolves with the
+ * model's signature.
+ */
 export async function prepareReplica(
   replica: Replica,
   { model, version, loadTimeoutMs, ballast }: PoolSettings,

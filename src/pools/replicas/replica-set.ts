@@ -17,18 +17,18 @@ import { Watchdog } from './watchdog.js'
 
 /** The events of a set of replicas. */
 export interface ReplicaEvents {
-  /** A replica has loaded its model and has nothing to do. */
+  /** A replica has become idle after its load. */
   available(): void
   lost(cause: Error, restartInMs: number | undefined): void
-  /** A replica is in quarantine that was to run these too. */
+  /** Runs of a lost or quarantined replica that other replicas have to do. */
   orphaned(runs: readonly PlannedRun[], cause: Error): void
   stuck(stuck: StuckReplica): void
-  /** No replica is replaced any more. */
+  /** The crash budget is spent: no replica is replaced any more. */
   failed(cause: Error): void
   unexpected(error: unknown): void
 }
 
-/** Keeps the replicas of a pool at their number: starts them, replaces the dead and the stuck, ends them. */
+/** Keeps the replicas of a pool at their target number: starts them, replaces dead and stuck ones, ends them. */
 export class ReplicaSet implements GrowingSet, ReplacingSet {
   readonly idle = new IdleReplicas()
   readonly #settings: PoolSettings
@@ -45,7 +45,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
   readonly #watchdog: Watchdog
   #events!: ReplicaEvents
   #wanted: number
-  /** The reason why the last replica could not be started, until all that are wanted serve. */
+  /** The reason why the last replica could not be started; undefined once all that are wanted serve. */
   #fault: Error | undefined
 
   constructor(settings: PoolSettings, source: PoolSource, createHost: () => ReplicaHost, life: PoolLife) {
@@ -64,7 +64,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     )
   }
 
-  /** To be called once, before `start`: `events` may refer to what was built over this set. */
+  /** Sets the listener. To be called once, before `start`; `events` may refer to objects built over this set. */
   attach(events: ReplicaEvents): void {
     this.#events = events
   }
@@ -92,14 +92,14 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     }
   }
 
-  /** Starts the first replica, alone: nothing else is to slow it down. */
+  /** Starts the first replica alone, so that nothing slows it down. */
   async start(): Promise<Signature> {
     const signature = await this.startReplica()
     if (this.#settings.stuckAfterMs > 0 && !this.#life.isStopped) this.#watchdog.start()
     return signature
   }
 
-  /** Starts the others in the background; one that fails is tried again for as long as another one serves. */
+  /** Starts the other replicas in the background; retries a failed start while another replica serves. */
   fill(): void {
     this.#growth.fill()
   }
@@ -114,14 +114,13 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
   }
 
   /**
-   * Changes how many replicas there are; the others are left as they are. More are started one
-   * after another and serve when they are ready; what is too much goes when it has nothing to do,
-   * those first that serve nobody now. Resolves when it is done. Rejects with the first failure:
-   * then there are to be as many as there are. Of calls that overlap the last one counts, and all
-   * settle with it. Only for a set that has started.
+   * Changes the number of replicas; those that stay are not affected. Additional ones are started one after another
+   * and serve as soon as they are ready; surplus ones end when they have nothing to do, unused ones first. Resolves
+   * when the number is reached. Rejects with the first failure; the target is then the present number. If calls
+   * overlap, the last one counts, and all settle with it. Only for a set that has started.
    */
   async resize(wanted: number): Promise<void> {
-    // Not in the middle of a dispatch, one of whose listeners may have called this.
+    // This waits for the end of a dispatch, because one of its listeners may have called `resize`.
     await Promise.resolve()
     this.assertServing()
     this.#wanted = wanted
@@ -136,17 +135,19 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     this.assertServing()
   }
 
-  /** Returns true if the replica is one of them, and stays. */
+  /** Returns true if the replica belongs to the set and stays. */
   has(replica: Replica): boolean {
     return this.#replicas.has(replica) && !this.#departures.has(replica)
   }
 
-  /** All but those in quarantine. */
+  /** Returns all replicas except those in quarantine. */
   all(): Iterable<Replica> {
     return this.#replicas
   }
 
-  /** Takes a replica back whose task is over, or came to nothing: returns true if it is idle; one that is to go goes. */
+  /**
+   * Takes back a replica whose task has ended or was not sent. Returns true if it is idle now; a retiring one ends.
+   */
   taskOver(replica: Replica): boolean {
     if (replica.state === 'busy') {
       this.idle.add(replica)
@@ -156,12 +157,12 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     return false
   }
 
-  /** Takes the runs of a replica back whose task has no reply. One whose host has failed is replaced, too. */
+  /** Takes back the runs of a replica whose task has no reply; replaces the replica if its host has failed. */
   taskLost(replica: Replica, error: unknown): void {
     const cause = lostError(this.#settings, error)
-    // The runs of one in quarantine have been taken back.
+    // The runs of a quarantined replica have been taken back already.
     const orphans = replica.state === 'quarantined' ? [] : replica.abandon(cause)
-    // The set hears of an exit from its host, too. `stop` ends every replica of one that is being stopped.
+    // The host also reports an exit, and `stop` ends every replica of a set that is being stopped.
     if (cause === error) replica.exited(cause)
     else if (!this.#life.isStopped && this.#replicas.has(replica)) {
       this.#isolate(replica)
@@ -170,7 +171,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     this.#events.orphaned(orphans, cause)
   }
 
-  /** Ends every replica; returns those that were not over after `timeoutMs`. May be called again. */
+  /** Ends every replica; returns those that have not ended after `timeoutMs`. May be called again. */
   async stop(timeoutMs: number): Promise<StuckReplica[]> {
     this.#watchdog.stop()
     this.#restarts.cancelAll()
@@ -180,7 +181,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     const ending = [...this.#replicas, ...this.#departures.ending, ...this.#unstarted]
     await Promise.all(ending.map((replica) => this.#quarantine.end(replica, timeoutMs)))
     this.#replicas.clear()
-    // Those that were in quarantine before have been waited for long enough.
+    // The replicas that were quarantined before are not awaited again.
     return this.stuck()
   }
 
@@ -192,7 +193,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     return this.#quarantine.over()
   }
 
-  /** Number of replicas that are wanted and are not there; one that is about to be replaced counts as there. */
+  /** Number of replicas to start, negative for surplus ones; one that is about to be replaced counts as existing. */
   get missing(): number {
     return this.#wanted + this.#departures.occupied - this.#replicas.size - this.#restarts.pending
   }
@@ -216,7 +217,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
   curtail(cause: Error): void {
     this.#wanted = Math.max(1, this.#wanted - this.missing)
     this.#growth.changed()
-    // The last one has to be replaced, although nobody waits for that.
+    // The last replica has to be replaced, although no caller waits for it.
     if (this.missing > 0) this.#restarts.replace(cause)
   }
 
@@ -259,12 +260,12 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
       this.#events.available()
       return signature
     } catch (error) {
-      // Of a set that is being stopped, `stop` ends every replica and reports on it.
+      // If the set is being stopped, `stop` ends every replica and reports on it.
       if (this.#life.isStopped) throw error
       this.#replicas.delete(replica)
       this.#departures.forget(replica)
       this.#unstarted.add(replica)
-      // Not longer: a load cannot be cancelled, its thread ends when it returns.
+      // The limit is short, because a load cannot be cancelled; its thread ends when it returns.
       await this.#quarantine.end(replica, FAILED_START_MS)
       this.#unstarted.delete(replica)
       throw error
@@ -274,7 +275,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
   #onExit(replica: Replica, cause: Error): void {
     const wasStarting = replica.state === 'starting'
     replica.exited(cause)
-    // `startReplica` hears of one that dies while it starts.
+    // `startReplica` handles a replica that dies while it starts.
     if (wasStarting || !this.#replicas.has(replica)) return
     this.#forget(replica)
     this.#departures.forget(replica)

@@ -1,10 +1,10 @@
 import type { Quarantine } from './quarantine.js'
 import { RELEASE_MS, type Replica } from './replica.js'
 
-/** The replicas for which a pool that was made smaller has no place, until their threads have ended. */
+/** The surplus replicas of a pool that was made smaller, until their threads have ended. */
 export class RetiringReplicas {
   readonly #quarantine: Quarantine
-  /** Replicas in a load or a run, which comes to its end first. */
+  /** Replicas whose load or run has to end first. */
   readonly #occupied = new Set<Replica>()
   readonly #ending = new Set<Replica>()
   #waiting: (() => void)[] = []
@@ -29,13 +29,13 @@ export class RetiringReplicas {
     return this.#occupied.has(replica)
   }
 
-  /** Lets a replica that is starting or busy go when it has nothing to do. */
+  /** Adds a replica that is starting or busy; it ends when it has nothing to do. */
   add(replica: Replica): void {
     if (replica.state === 'busy') replica.retire()
     this.#occupied.add(replica)
   }
 
-  /** Keeps one of those that are occupied; false if there is none. */
+  /** Keeps one of the occupied replicas; returns false if there is none. */
   recall(): boolean {
     const [replica] = this.#occupied
     if (replica === undefined) return false
@@ -44,7 +44,7 @@ export class RetiringReplicas {
     return true
   }
 
-  /** Forgets a replica that stays, or is gone. */
+  /** Removes a replica that stays, or has died. */
   forget(replica: Replica): void {
     if (this.#occupied.delete(replica)) this.#wake()
   }
@@ -63,7 +63,7 @@ export class RetiringReplicas {
     this.#wake()
   }
 
-  /** Resolves when no replica is on its way out, for a moment at least. */
+  /** Resolves at a moment when no replica is retiring. */
   whenEmpty(): Promise<void> {
     if (this.isOver) return Promise.resolve()
     return new Promise((resolve) => {
