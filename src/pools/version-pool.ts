@@ -15,12 +15,14 @@ import type { PoolListener, PoolSettings, PoolSource, PoolStats } from './settin
 import type { StuckReplica } from './settings/stuck-replica.js'
 import { undisturbed } from './undisturbed.js'
 
-/** The other replicas wait no longer for the first answer. */
+/** Maximum time for which the start of the other replicas waits for the first outputs. */
 const FIRST_ANSWER_MS = 500
-/** Time that the requests of a predecessor always have. */
+/** Minimum time that the queued requests of a predecessor have. */
 const FOLLOW_SLACK_MS = 100
 
-/** The threads that serve one version: admits requests, gives them to replicas, and settles every one. */
+/**
+ * The replicas that serve one version. The pool admits requests, sends them to replicas, and settles each of them.
+ */
 export class VersionPool implements LeaseHolder {
   readonly settings: PoolSettings
   readonly #life: PoolLife
@@ -30,18 +32,18 @@ export class VersionPool implements LeaseHolder {
   readonly #batching: Batching
   readonly #replicas: ReplicaSet
   readonly #dispatcher: Dispatcher
-  /** Runs are sent in here, not in the context of the request that made the replica free. */
+  /** The async context in which runs are sent, instead of that of the request that freed the replica. */
   readonly #scope = new AsyncResource('tbcoin-engine.pool')
   #leases = 0
   #rejected = 0
-  /** Set while the other replicas wait for the first answer. */
+  /** Set while the start of the other replicas waits for the first outputs. */
   #fillTimer: Timer | undefined
   #gone: Promise<void> | undefined
   #whenEmpty: (() => void)[] = []
-  /** Called when a request has settled and none waits. */
+  /** Called when a request has settled and none is queued. */
   #whenSent: (() => void) | undefined
 
-  /** `memory` is what earlier pools of the version have found out about batching. */
+  /** @param memory the findings of earlier pools of the version about batching */
   constructor(
     settings: PoolSettings,
     source: PoolSource,
@@ -79,12 +81,12 @@ export class VersionPool implements LeaseHolder {
     return this.#life.isOpen
   }
 
-  /** True if its replicas kept dying. */
+  /** True if the crash budget is spent. */
   get hasFailed(): boolean {
     return this.#life.state === 'failed'
   }
 
-  /** Requests admitted and not settled: queued and in flight. */
+  /** Number of requests that are admitted and not settled: queued and in flight. */
   get leaseCount(): number {
     return this.#leases
   }
@@ -109,8 +111,8 @@ export class VersionPool implements LeaseHolder {
   }
 
   /**
-   * Starts the first replica, tells the signature and opens the pool; the other replicas follow. If the
-   * first one fails the pool is stopped and the reason thrown.
+   * Starts the first replica, reports the signature and opens the pool; the other replicas follow. If the first one
+   * cannot be started, stops the pool and rejects with the reason.
    */
   async start(onSignature: (signature: Signature) => void = () => undefined): Promise<Signature> {
     try {
@@ -130,14 +132,14 @@ export class VersionPool implements LeaseHolder {
     }
   }
 
-  /** Admits a request, or rejects it. Its lease ends when it settles. */
+  /** Admits a request, or rejects it. An admitted request holds a lease until it settles. */
   submit(request: RunRequest): void {
     if (request.isSettled) return
     if (!this.#life.isOpen) {
       request.reject(unavailable(this.settings, this.#life.state))
       return
     }
-    // Every idle replica takes one at least when all callers that are under way have asked.
+    // Each idle replica will take at least one of the queued requests at the end of this tick.
     if (this.#queue.size >= this.settings.maxQueue + this.#replicas.idle.size) {
       request.reject(overloaded(this.settings, this.#dispatcher.backlogMs()))
       return
@@ -155,12 +157,12 @@ export class VersionPool implements LeaseHolder {
     }
   }
 
-  /** Number of replicas that there are to be. */
+  /** Target number of replicas. */
   get wanted(): number {
     return this.#replicas.wanted
   }
 
-  /** Number of replicas that serve. */
+  /** Number of replicas that serve requests. */
   get servingCount(): number {
     return this.#replicas.servingCount
   }
@@ -170,16 +172,16 @@ export class VersionPool implements LeaseHolder {
     return this.#replicas.whenServing(count)
   }
 
-  /** See `ReplicaSet.resize`; rejects unless the pool is open. */
+  /** Changes the number of replicas, see `ReplicaSet.resize`; rejects unless the pool is open. */
   async resize(replicas: number): Promise<void> {
     if (!this.#life.isOpen) throw unavailable(this.settings, this.#life.state)
     return this.#replicas.resize(replicas)
   }
 
   /**
-   * Sends nothing while requests wait that `predecessor` has admitted before: they keep their place, instead
-   * of sharing the cores with requests that have come later. It waits for twice the time that they are
-   * expected to take at most, since a run that does not return must not hold up others.
+   * Holds back this pool's requests while older ones are queued in `predecessor`, so that these need not share the
+   * cores with requests that came later. Waits at most twice the time that they are expected to take, because a run
+   * that does not return must not hold up this pool.
    */
   follow(predecessor: VersionPool): void {
     if (predecessor.#queue.size === 0) return
@@ -188,7 +190,7 @@ export class VersionPool implements LeaseHolder {
     void withTimeout(this.settings.clock, predecessor.#sent(), limitMs).then(() => this.#dispatcher.resume())
   }
 
-  /** Resolves when no admitted request is left, for a moment at least. */
+  /** Resolves at a moment when no admitted request is left. */
   empty(): Promise<void> {
     if (this.#leases === 0) return Promise.resolve()
     return new Promise((resolve) => {
@@ -196,13 +198,15 @@ export class VersionPool implements LeaseHolder {
     })
   }
 
-  /** Admits nothing more; resolves when every admitted request has settled. */
+  /** Stops admitting requests; resolves when every admitted request has settled. */
   drain(): Promise<void> {
     if (this.#life.isOpen || this.#life.state === 'created') this.#life.drain()
     return this.empty()
   }
 
-  /** Rejects every admitted request; a replica that runs one goes on to its end. */
+  /**
+   * Rejects every admitted request and returns their number; a replica that runs one goes on to the end of the run.
+   */
   rejectAll(error: unknown): number {
     return this.settings.outbox.during(() => {
       const leases = this.#leases
@@ -215,10 +219,9 @@ export class VersionPool implements LeaseHolder {
   }
 
   /**
-   * Releases every session and ends every thread, each as soon as it is outside native
-   * code. What is not over after `timeoutMs` is left to itself, no longer keeps the
-   * process alive, and is returned. May be called again, with another limit. When the last thread has
-   * ended, what the replicas had loaded is given back.
+   * Releases every session and ends every thread as soon as it is outside native code. A replica that has not ended
+   * after `timeoutMs` is abandoned: it no longer keeps the process alive, and is returned. May be called again with
+   * another limit. When the last thread has ended, the resources that the replicas loaded from are disposed.
    */
   async stop(timeoutMs: number): Promise<StuckReplica[]> {
     const { outbox } = this.settings
@@ -227,21 +230,24 @@ export class VersionPool implements LeaseHolder {
     return stuck
   }
 
-  /** Replicas whose task has not returned. */
+  /** Returns the replicas in quarantine. */
   stuck(): StuckReplica[] {
     return this.#replicas.stuck()
   }
 
   /**
-   * Resolves when the threads that `stop` left to themselves have ended too, and what they had loaded is
-   * given back. To be called after `stop`; never rejects.
+   * Resolves when the threads that `stop` abandoned have ended too, and the pool's source is disposed. To be called
+   * after `stop`; never rejects.
    */
   gone(): Promise<void> {
     this.#gone ??= this.#dispose()
     return this.#gone
   }
 
-  /** @internal A request has its answer, or none. */
+  /**
+   * Releases the lease of a request that has settled.
+   * @internal
+   */
   settled(request: RunRequest): void {
     if (request.stage === 'queued') this.#queue.remove(request)
     this.#leases -= 1
@@ -251,7 +257,10 @@ export class VersionPool implements LeaseHolder {
     for (const resolve of this.#whenEmpty.splice(0)) resolve()
   }
 
-  /** Requests that waited for the pool are answered first: what is loaded beside them would slow them down. */
+  /**
+   * Starts the other replicas after the first outputs, because their loads would slow down the requests that waited
+   * for the pool.
+   */
   #fillSoon(): void {
     if (this.#leases === 0) this.#fill()
     else this.#fillTimer = this.settings.clock.setTimeout(() => this.#fill(), FIRST_ANSWER_MS).unref()
@@ -263,7 +272,7 @@ export class VersionPool implements LeaseHolder {
     if (this.#life.isOpen) this.#replicas.fill()
   }
 
-  /** Resolves the next time that a request has settled and none waits. */
+  /** Resolves the next time that a request has settled and none is queued. */
   #sent(): Promise<void> {
     return new Promise((resolve) => {
       this.#whenSent = resolve

@@ -12,23 +12,23 @@ import type { ReplicaSet } from '../replicas/replica-set.js'
 import type { PoolLife } from '../settings/pool-life.js'
 import type { PoolListener } from '../settings/pool-settings.js'
 
-/** While requests wait, a replica works so many times as long on them as beside them. */
+/** While requests wait, a replica spends this multiple of its background time on requests. */
 const REQUESTS_SHARE = 9
-/** Before a pool has callers no run of the proof may take longer. */
+/** Maximum expected duration of a run of the proof before the pool serves requests. */
 const START_RUN_MS = 500
-/** And all of it not longer than that. */
+/** Maximum duration of the proof before the pool serves requests. */
 const START_MS = 5_000
-/** Nor is a trial waited for longer. */
+/** Maximum time for which a trial is awaited before the pool serves requests. */
 const START_TRIAL_MS = 30_000
 
 export interface BackgroundProofEvents {
-  /** Requests can share runs from now on, or cannot any more. */
+  /** Requests can share runs from now on, or no longer. */
   batchingChanged(): void
-  /** The replica has worked. */
+  /** The background work of the replica has ended. */
   taskOver(replica: Replica): void
 }
 
-/** Lets replicas work between the callers' requests: on the proof of batching, and on checks of batches. */
+/** Lets replicas do background work between requests: the proof of batching, and checks of batches. */
 export class BackgroundProof {
   readonly #clock: Clock
   readonly #life: PoolLife
@@ -39,7 +39,7 @@ export class BackgroundProof {
   /** The replica whose thread looks for the proof. */
   #prover: Replica | undefined
   #isOrdered = false
-  /** A trial that the prover has asked for, until it is over, and then what has become of it. */
+  /** The trial that the prover has requested, until it has ended. */
   #trying: Promise<void> | undefined
   #tried: Tried | undefined
 
@@ -57,12 +57,12 @@ export class BackgroundProof {
     this.#listener = listener
   }
 
-  /** To be called once, before any work: `events` may refer to what was built over this. */
+  /** Sets the listener. To be called once, before any work; `events` may refer to objects built over this. */
   attach(events: BackgroundProofEvents): void {
     this.#events = events
   }
 
-  /** Returns what the thread is to remember of a run; `isFirst` tells that it is the first of its pack. */
+  /** Returns the role of a run in proofs; `isFirst` is true for the first run of its pack. */
   keepOf(replica: Replica, { requests, rows }: PlannedRun, isFirst: boolean): RunShape['keep'] {
     if (requests.length === 1) return isFirst && this.#wantsSampleFrom(replica) ? 'sample' : undefined
     const trial = this.#batching.trialOf(requests, rows)
@@ -76,14 +76,16 @@ export class BackgroundProof {
     return this.#prover === replica && this.#batching.wantsSample
   }
 
-  /** Begins a stretch of work on an idle replica if it has some and it is due although requests wait. */
+  /**
+   * Begins background work on an idle replica if it has some that is due although requests wait; returns true if so.
+   */
   start(replica: Replica, nowMs: number): boolean {
     if (!this.#hasWork(replica) || nowMs < replica.backgroundWorkAtMs) return false
     this.#begin(replica, nowMs)
     return true
   }
 
-  /** Begins a stretch of work on every idle replica that has some, since no request waits. */
+  /** Begins background work on every idle replica that has some, because no request waits. */
   startAll(nowMs: number): void {
     for (;;) {
       const replica = this.#replicas.idle.first((idle) => this.#hasWork(idle))
@@ -92,7 +94,10 @@ export class BackgroundProof {
     }
   }
 
-  /** Works on a replica until nothing is left to do or the pool is closed, before there are callers. */
+  /**
+   * Does the background work of a replica before the pool serves requests, until nothing is left or the pool is
+   * stopped.
+   */
   async finish(replica: Replica): Promise<void> {
     this.#prover = replica
     let endsAtMs = this.#clock.now() + START_MS
@@ -130,7 +135,7 @@ export class BackgroundProof {
     this.#clock.clear(timer)
   }
 
-  /** Has a trial made beside the callers' requests; the prover goes on with what becomes of it. */
+  /** Has a trial made beside the requests; the prover continues with its outcome. */
   #try(replica: Replica, trial: ProofTrial): void {
     const { tryFirst } = this.#batching.settings as BatchingSettings
     const nowhere: Tried = { state: 'nowhere' }
@@ -143,7 +148,7 @@ export class BackgroundProof {
     this.#trying.catch((error: unknown) => this.#listener.unexpected(error))
   }
 
-  /** A batch was answered otherwise than its requests one by one. */
+  /** Disables batching, because the outputs of a batch differed from those of its requests alone. */
   turnOff(fault: BatchFault): void {
     if (!this.#batching.turnOff(fault)) return
     this.#events.batchingChanged()
@@ -154,7 +159,7 @@ export class BackgroundProof {
     return replica.hasBackgroundWork || (replica === this.#prover && this.#tried !== undefined)
   }
 
-  /** Forgets the findings of a thread that is gone: they have to be found out again. */
+  /** Discards the findings of a lost thread; another one has to find them again. */
   #startOver(): void {
     this.#prover = undefined
     this.#isOrdered = false
@@ -162,7 +167,10 @@ export class BackgroundProof {
     this.#batching.startOver()
   }
 
-  /** No run that is expected to take longer than `maxRunMs` is tried; by default as long as all of it may. */
+  /**
+   * Does one stretch of background work. A run that is expected to take longer than `maxRunMs` is not tried; default:
+   * the budget of the whole stretch.
+   */
   async #work(replica: Replica, nowMs: number, maxRunMs?: number): Promise<void> {
     const { proofBudgetMs, tolerance } = this.#batching.settings as BatchingSettings
     const isOrder = replica === this.#prover && !this.#isOrdered && this.#batching.isOpen

@@ -11,20 +11,20 @@ import type { PlannedRun } from '../queue/planned-run.js'
 import type { Replica } from '../replicas/replica.js'
 import type { BackgroundProof } from './background-proof.js'
 
-/** Room that is left for an answer of a row while nothing is known of answers. */
+/** Space left for the outputs of a row until their size is known. */
 const FIRST_ANSWER_BYTES = 1_024
 
-/** A pack for one replica, and what its reply is read with. */
+/** A pack for one replica, with what is needed to decode its reply. */
 export interface Pack {
   readonly runs: readonly PlannedRun[]
   /** The layout of its batches. */
   readonly plan: BatchPlan | undefined
-  /** True if the thread gets to know the plan by it. */
+  /** True if the pack sends the plan of batches to the thread. */
   readonly tellsPlan: boolean
   readonly task: RunTask
 }
 
-/** Writes packs into buffers that come back, with room for the answers. */
+/** Writes packs into recycled buffers, with space for the outputs. */
 export class PackAssembler {
   readonly #batching: Batching
   readonly #backgroundProof: BackgroundProof
@@ -41,31 +41,34 @@ export class PackAssembler {
     this.#answers = new OutputDecoder(this.#signature, ballast)
   }
 
-  /** Bytes that an answer takes of a buffer for each row, as last seen. */
+  /** Number of bytes that outputs take of a pack for each row, as last seen. */
   get answerBytes(): number {
     return this.#answerBytes
   }
 
-  /** Reads the answers of packs. */
+  /** Decoder of the outputs of packs. */
   get answers(): OutputDecoder {
     return this.#answers
   }
 
-  /** To be called when the model is loaded. */
+  /** Begins with the model's signature. To be called when the model is loaded. */
   open(signature: Signature): void {
     this.#signature = signature
     this.#answers = new OutputDecoder(signature, this.#ballast)
   }
 
-  /** See `checkIntact` of a pack. */
+  /**
+   * Checks the inputs of a request, see `checkIntact` of `write-pack.ts`.
+   * @throws ERR_INVALID_INPUT
+   */
   checkIntact(inputs: readonly Tensor[]): void {
     checkIntact(this.#signature, inputs)
   }
 
   /**
-   * Writes the runs for a replica, with what its thread is to remember of each, and the plan of batches if the
-   * thread needs it and does not know it.
-   * @throws ERR_INSUFFICIENT_MEMORY if there is no buffer to be had
+   * Writes the runs for a replica, with their roles in proofs, and the plan of batches if the thread needs it and
+   * does not know it.
+   * @throws ERR_INSUFFICIENT_MEMORY if no buffer can be allocated
    */
   assemble(replica: Replica, runs: readonly PlannedRun[]): Pack {
     const { plan } = this.#batching
@@ -85,20 +88,21 @@ export class PackAssembler {
   }
 
   /**
-   * @param rows of all runs, to which answers are expected
-   * @throws ERR_INSUFFICIENT_MEMORY if there is no buffer to be had
+   * Writes runs into a buffer.
+   * @param rows the number of rows of all runs, which determines the space for outputs
+   * @throws ERR_INSUFFICIENT_MEMORY if no buffer can be allocated
    */
   write(runs: readonly PackedRun[], rows: number, plan?: BatchPlan): RunTask {
     return writePack(this.#signature, runs, plan, this.#buffers, rows * this.#answerBytes)
   }
 
-  /** Learns from an answer what the next ones will take. */
+  /** Learns from outputs how much space the next ones will take. */
   learn(answer: Answer, outputs: readonly string[] | undefined, rows: number): void {
     const bytes = Math.ceil(this.#answers.bytesOf(answer, outputs, rows) / rows)
     if (Number.isSafeInteger(bytes)) this.#answerBytes = bytes
   }
 
-  /** Takes back the buffer of a pack whose answers have been read. */
+  /** Takes back the buffer of a pack whose outputs have been decoded. */
   give(buffer: ArrayBuffer): void {
     this.#buffers.give(buffer)
   }

@@ -8,7 +8,7 @@ import type { Replica } from '../replicas/replica.js'
 import type { BackgroundProof } from './background-proof.js'
 import type { Pack, PackAssembler } from './pack-assembler.js'
 
-/** Takes what threads reply to packs: first what it tells of the next ones, then the answers. */
+/** Handles the replies to packs: first what they show about the next packs, then the outputs. */
 export class PackReplies {
   readonly #batching: Batching
   readonly #backgroundProof: BackgroundProof
@@ -22,7 +22,7 @@ export class PackReplies {
     this.#costs = costs
   }
 
-  /** Learns what runs take, what their answers take, and whether batches may go on. */
+  /** Learns from a reply the duration of runs, the size of outputs, and whether batching may go on. */
   learn(
     replica: Replica,
     { runs, tellsPlan }: Pack,
@@ -35,7 +35,7 @@ export class PackReplies {
     }
   }
 
-  /** Settles every request of the pack, and takes its buffer back. Never throws. */
+  /** Settles every request of the pack and takes back its buffer. Never throws. */
   settle({ runs, plan }: Pack, { results, buffer }: PackReply, nowMs: number): void {
     const reading = { answers: this.#packs.answers, plan, buffer, nowMs }
     for (let index = 0; index < runs.length; index += 1) {

@@ -7,53 +7,55 @@ import type { RequestQueue } from '../queue/request-queue.js'
 import type { RunRequest } from '../queue/run-request.js'
 import type { ShapeBucket } from '../queue/shape-bucket.js'
 
-/** What waits, and what is known of it. */
+/** The waiting requests, and what is known of them. */
 interface Demand {
   readonly queue: RequestQueue
   readonly batching: Batching
-  /** Of requests by themselves, whatever their shape. */
+  /** Costs of single requests of any shape. */
   readonly costs: CostModel
-  /** A pack with more bytes of inputs and answers is one of a single run, unless that is a batch. */
+  /** Maximum number of bytes of inputs and outputs of a pack of several runs; a batch may exceed it. */
   readonly maxPackBytes: number
-  /** What the answer of a row takes of a pack, as far as is known. */
+  /** Number of bytes that the outputs of a row take of a pack, as far as it is known. */
   readonly answerBytes: number
 }
 
 export interface SchedulingInput extends Demand {
-  /** Replicas with nothing to do, the one that is chosen for among them. */
+  /** Number of idle replicas, including the one that is planned for. */
   readonly idle: number
-  /** All that are there. */
+  /** Number of all replicas. */
   readonly replicas: number
   readonly nowMs: number
-  /** Runs are added to a pack for as long as all of it takes so long; longer where much waits. */
+  /** Expected duration up to which runs are added to a pack; the limit grows with the backlog. */
   readonly maxPackMs: number
 }
 
-/** What a message to a thread and back costs: work that takes less is not worth a second one. */
+/** Cost of a message to a thread and back; less work than this is not worth a second message. */
 const MESSAGE_MS = 0.05
-/** What a run of a pack costs beside the run itself. */
+/** Overhead of a run in a pack. */
 const RUN_MS = 0.01
-/** So many requests are a pack of their own, however short their run. */
+/** Minimum number of requests that are worth a pack of their own, however short their runs. */
 const MIN_SHARE = 16
-/** A pack may take so large a part of what each replica has to do, */
+/** Maximum part of each replica's work that one pack may take. */
 const PACK_SHARE = 0.5
-/** but not more than so many times `maxPackMs`. */
+/** Maximum factor by which a backlog may raise `maxPackMs`. */
 const MAX_STRETCH = 4
-/** A batch is faster than its requests one by one, so it may be so many times larger than a pack of those. */
+/** Factor by which a batch may be larger than a pack of single runs, because it is faster. */
 const BATCH_STRETCH = 4
-/** A batch has to be that much faster than its requests one by one. */
+/** Minimum relative gain of a batch over its requests one by one. */
 const MIN_GAIN = 0.05
-/** A batch is split among idle replicas if they are done in so much of the time. */
+/** A batch is split among idle replicas if they are done within this part of its time. */
 const SOONER = 0.83
-/** Rows are added to a batch until what the run itself costs is so small a part of it. */
+/** Rows are added to a batch until the overhead of the run is this small a part of its time. */
 const RUN_SHARE = 0.05
-/** One in so many choices between a batch and its requests one by one goes the other way, to know its cost still. */
+/**
+ * One in this number of choices between a batch and single runs goes the other way, to keep both costs up to date.
+ */
 const TRY_EVERY = 128
 
 /**
- * Takes from the queue what one idle replica is to do next: at least one run if anybody waits, more
- * when that pays, but never so many that another idle replica has nothing to do. Requests whose
- * deadline has passed are dropped on the way.
+ * Takes from the queue the runs that one idle replica does next: at least one if a request waits, more if that pays,
+ * but never so many that another idle replica has nothing to do. Requests whose deadline has passed are rejected on
+ * the way.
  */
 export function planRuns(choice: SchedulingInput): PlannedRun[] {
   const { queue, nowMs } = choice
@@ -85,7 +87,9 @@ export function planRuns(choice: SchedulingInput): PlannedRun[] {
   return runs
 }
 
-/** How long all that waits would keep one replica busy, as far as the next request tells. */
+/**
+ * Returns the expected time for which all waiting requests would keep one replica busy, judging by the next request.
+ */
 export function waitingMs(demand: Demand): number {
   const { queue } = demand
   const head = queue.first()
@@ -96,21 +100,23 @@ export function waitingMs(demand: Demand): number {
   return (queue.size * (expectedMs(demand, head, size) ?? 0)) / size
 }
 
-/** Whoever waits behind many others does not notice that some of them come back together. */
+/**
+ * Returns the limit of a pack. With a long backlog, a longer pack adds no noticeable latency, so the limit may grow.
+ */
 function longestPackMs(choice: SchedulingInput, chosenMs: number): number {
   const { maxPackMs, replicas } = choice
   const shareMs = (PACK_SHARE * (chosenMs + waitingMs(choice))) / replicas
   return Math.min(Math.max(maxPackMs, shareMs), MAX_STRETCH * maxPackMs)
 }
 
-/** Whether waiting for more could make a larger batch, as far as is known. */
+/** Returns whether waiting for more requests could make a larger batch, as far as it is known. */
 export function couldGrow(demand: Demand, head: RunRequest): boolean {
   const { bucket, rows } = head
   if (bucket === undefined || bucket.size >= mostRequests(demand, head)) return false
   return pays(bucket, bucket.size + 1, rows)
 }
 
-/** How many requests like this one a batch may have. */
+/** Returns the maximum number of requests like this one in a batch. */
 function mostRequests(demand: Demand, request: RunRequest): number {
   const { batching, maxPackBytes } = demand
   const { bucket, rows } = request
@@ -118,7 +124,7 @@ function mostRequests(demand: Demand, request: RunRequest): number {
   return Math.floor(Math.min(mostRows / rows, (BATCH_STRETCH * maxPackBytes) / bytesOf(demand, request)))
 }
 
-/** What a request takes of a pack. The declared dims are asked, not the caller's arrays. */
+/** Returns the number of bytes that a request takes of a pack, by its checked dims and not by the caller's arrays. */
 function bytesOf({ answerBytes }: Demand, request: RunRequest): number {
   request.inputBytes ??= inputBytes(request)
   return request.inputBytes + request.rows * answerBytes
@@ -133,7 +139,7 @@ function inputBytes({ inputs, transfer }: RunRequest): number {
   return bytes
 }
 
-/** The request whose turn it is; those that are too late are dropped. */
+/** Returns the next request whose deadline has not passed; rejects those whose deadline has. */
 function nextInTime(queue: RequestQueue, nowMs: number): RunRequest | undefined {
   for (let head = queue.first(); head !== undefined; head = queue.first()) {
     if (head.deadlineAtMs > nowMs) return head
@@ -142,7 +148,7 @@ function nextInTime(queue: RequestQueue, nowMs: number): RunRequest | undefined 
   return undefined
 }
 
-/** How many requests of the head's bucket are to share its run; 1 is none. */
+/** Returns the number of requests of the head's bucket that share its run; 1 for a single run. */
 function batchSize(choice: SchedulingInput, head: RunRequest, spentMs: number): number {
   const { idle, nowMs } = choice
   const { bucket, rows, deadlineAtMs } = head
@@ -155,7 +161,8 @@ function batchSize(choice: SchedulingInput, head: RunRequest, spentMs: number): 
     const share = Math.ceil(bucket.size / idle)
     const runMs = Math.max(0, perRunMs)
     const isSooner = runMs + rowMs * share + MESSAGE_MS <= SOONER * (runMs + rowMs * bucket.size)
-    // In parallel where that is worth a second run, or where the main thread can prepare one meanwhile.
+    // The batch is split where parallel runs are worth a second run, or where the main thread can prepare one
+    // meanwhile.
     if (isSooner || share >= MIN_SHARE) size = Math.min(size, share)
     size = Math.min(size, Math.max(2, Math.ceil((Math.max(0, perRunMs) + MESSAGE_MS) / (RUN_SHARE * rowMs))))
     size = Math.min(size, Math.floor((deadlineAtMs - nowMs - spentMs - perRunMs) / rowMs))
@@ -168,12 +175,12 @@ function batchSize(choice: SchedulingInput, head: RunRequest, spentMs: number): 
   return isTooLate ? 1 : size
 }
 
-/** Whether a batch of so many requests is of a shape that is not proven. */
+/** Returns whether a batch of `size` requests is of a shape that is not proven. */
 function isTrial({ bucket, rows }: RunRequest, size: number): boolean {
   return size > 1 && bucket !== undefined && size * rows > bucket.proof.provenRows
 }
 
-/** What the batch takes and its requests one by one, as far as is known. */
+/** Returns the expected duration of the batch plus that of its requests one by one, as far as it is known. */
 function trialMs({ bucket, rows }: RunRequest, size: number): number {
   return (bucket?.costs.batchMs(size * rows) ?? 0) + size * (bucket?.costs.aloneMs(rows) ?? 0)
 }
@@ -191,7 +198,7 @@ function expectedMs({ costs }: Demand, head: RunRequest, size: number): number |
   return size === 1 ? (bucket?.costs ?? costs).aloneMs(rows) : bucket?.costs.batchMs(size * rows)
 }
 
-/** Takes the head and, of its bucket, the next that fit. */
+/** Takes the head and the next requests of its bucket that fit. */
 function takeRun(
   choice: SchedulingInput,
   head: RunRequest,
