@@ -30,7 +30,10 @@ export class TaskPort {
     port1.unref()
   }
 
-  /** @throws UnsendableTask */
+  /**
+   * Sends a task; `receive` is called with its reply.
+   * @throws UnsendableTask
+   */
   send(task: PortTask, receive: (reply: unknown) => void): void {
     try {
       this.#port.postMessage(task, task.kind === 'run' ? buffersOf(task) : [])

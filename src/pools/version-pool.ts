@@ -167,7 +167,7 @@ export class VersionPool implements LeaseHolder {
     return this.#replicas.servingCount
   }
 
-  /** See `Growth.whenServing`. */
+  /** Resolves when `count` replicas serve, see `Growth.whenServing`. */
   whenServing(count: number): Promise<void> {
     return this.#replicas.whenServing(count)
   }

@@ -20,7 +20,7 @@ export function providerName(entry: ProviderEntry): string {
   return typeof entry === 'string' ? entry : String(entry?.name)
 }
 
-/** Returns the names of the execution providers that session options ask for. */
+/** Returns the names of the execution providers that session options list; the CPU provider if they list none. */
 export function providersIn(sessionOptions: Readonly<Record<string, unknown>>): readonly string[] {
   return providerEntries(sessionOptions)?.map(providerName) ?? [CPU]
 }

@@ -28,7 +28,7 @@ function withoutRepeats(error: unknown, ancestors: ReadonlySet<unknown>): unknow
   return rest === error.cause ? error : copyOf(error, stacks.join('\ncaused by: '), rest)
 }
 
-/** Returns a copy, because the application may hold the error itself. */
+/** Returns a copy of the error, because the application may hold the original. */
 function copyOf(error: Error, stack: string, cause: unknown): Error {
   const property = (value: unknown): PropertyDescriptor => ({ value, configurable: true, writable: true })
   return Object.create(Object.getPrototypeOf(error), {

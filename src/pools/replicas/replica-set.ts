@@ -108,7 +108,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     return [...this.#replicas].filter(({ isServing }) => isServing).length
   }
 
-  /** See `Growth.whenServing`. */
+  /** Resolves when `count` replicas serve, see `Growth.whenServing`. */
   whenServing(count: number): Promise<void> {
     return this.#growth.whenServing(count)
   }

@@ -12,7 +12,7 @@ import type { ReplicaSet } from '../replicas/replica-set.js'
 import type { PoolLife } from '../settings/pool-life.js'
 import type { PoolListener } from '../settings/pool-settings.js'
 
-/** While requests wait, a replica spends this multiple of its background time on requests. */
+/** Multiple of its background time that a replica spends on requests while some wait. */
 const REQUESTS_SHARE = 9
 /** Maximum expected duration of a run of the proof before the pool serves requests. */
 const START_RUN_MS = 500
@@ -135,7 +135,7 @@ export class BackgroundProof {
     this.#clock.clear(timer)
   }
 
-  /** Has a trial made beside the requests; the prover continues with its outcome. */
+  /** Starts a trial beside the requests; the prover continues with its outcome. */
   #try(replica: Replica, trial: ProofTrial): void {
     const { tryFirst } = this.#batching.settings as BatchingSettings
     const nowhere: Tried = { state: 'nowhere' }

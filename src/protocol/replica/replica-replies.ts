@@ -20,7 +20,7 @@ export interface LoadDone {
 export interface Answer {
   /** Dims of each wanted output, in the order of the request's output names, else in the signature's order. */
   readonly dims: readonly (readonly number[])[]
-  /** For each output, the offset of its elements in the pack's buffer, or the elements themselves. */
+  /** Offset of each output's elements in the pack's buffer, or the elements themselves. */
   readonly data: readonly (number | OwnElements)[]
 }
 
