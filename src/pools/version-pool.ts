@@ -4,6 +4,7 @@ import type { ReplicaHost } from '../hosts/replica-host.js'
 import type { Timer } from '../platform/clock.js'
 import type { Signature } from '../tensors/tensor.js'
 import { Batching, type BatchingMemory } from './batching/batching.js'
+import { guardListener } from './guard-listener.js'
 import { RequestQueue } from './queue/request-queue.js'
 import type { LeaseHolder, RunRequest } from './queue/run-request.js'
 import { FAILED_START_MS } from './replicas/quarantine.js'
@@ -13,10 +14,9 @@ import { circuitOpen, overloaded, unavailable } from './settings/pool-errors.js'
 import { PoolLife } from './settings/pool-life.js'
 import type { PoolListener, PoolSettings, PoolSource, PoolStats } from './settings/pool-settings.js'
 import type { StuckReplica } from './settings/stuck-replica.js'
-import { undisturbed } from './undisturbed.js'
 
 /** Maximum time for which the start of the other replicas waits for the first outputs. */
-const FIRST_ANSWER_MS = 500
+const FIRST_OUTPUTS_MS = 500
 /** Minimum time that the queued requests of a predecessor have. */
 const FOLLOW_SLACK_MS = 100
 
@@ -38,22 +38,22 @@ export class VersionPool implements LeaseHolder {
   #rejected = 0
   /** Set while the start of the other replicas waits for the first outputs. */
   #fillTimer: Timer | undefined
-  #gone: Promise<void> | undefined
-  #whenEmpty: (() => void)[] = []
+  #disposed: Promise<void> | undefined
+  #emptyWaiters: (() => void)[] = []
   /** Called when a request has settled and none is queued. */
-  #whenSent: (() => void) | undefined
+  #onQueueEmpty: (() => void) | undefined
 
   /** @param memory the findings of earlier pools of the version about batching */
   constructor(
     settings: PoolSettings,
     source: PoolSource,
     createHost: () => ReplicaHost,
-    announced: PoolListener,
+    listener: PoolListener,
     memory: BatchingMemory = { proof: undefined },
   ) {
     this.settings = settings
     this.#source = source
-    this.#listener = undisturbed(announced, settings.outbox)
+    this.#listener = guardListener(listener, settings.outbox)
     this.#life = new PoolLife(`${settings.model}@${settings.version}`)
     this.#batching = new Batching(settings.batching, memory)
     this.#replicas = new ReplicaSet(settings, source, createHost, this.#life)
@@ -69,7 +69,7 @@ export class VersionPool implements LeaseHolder {
     this.#replicas.attach({
       available: () => this.#dispatcher.flush(),
       lost: (cause, restartInMs) => this.#listener.replicaLost(cause, restartInMs),
-      orphaned: (runs, error) => this.#dispatcher.takeBack(runs, error),
+      requeue: (runs, error) => this.#dispatcher.takeBack(runs, error),
       stuck: (stuck) => this.#listener.replicaStuck(stuck),
       failed: (cause) => this.#fail(cause),
       unexpected: (error) => this.#listener.unexpected(error),
@@ -187,21 +187,23 @@ export class VersionPool implements LeaseHolder {
     if (predecessor.#queue.size === 0) return
     this.#dispatcher.pause()
     const limitMs = FOLLOW_SLACK_MS + 2 * predecessor.#dispatcher.backlogMs()
-    void withTimeout(this.settings.clock, predecessor.#sent(), limitMs).then(() => this.#dispatcher.resume())
+    void withTimeout(this.settings.clock, predecessor.#whenQueueEmpty(), limitMs).then(() =>
+      this.#dispatcher.resume(),
+    )
   }
 
   /** Resolves at a moment when no admitted request is left. */
-  empty(): Promise<void> {
+  whenEmpty(): Promise<void> {
     if (this.#leases === 0) return Promise.resolve()
     return new Promise((resolve) => {
-      this.#whenEmpty.push(resolve)
+      this.#emptyWaiters.push(resolve)
     })
   }
 
   /** Stops admitting requests; resolves when every admitted request has settled. */
   drain(): Promise<void> {
     if (this.#life.isOpen || this.#life.state === 'created') this.#life.drain()
-    return this.empty()
+    return this.whenEmpty()
   }
 
   /**
@@ -226,7 +228,7 @@ export class VersionPool implements LeaseHolder {
   async stop(timeoutMs: number): Promise<StuckReplica[]> {
     const { outbox } = this.settings
     const stuck = await this.#scope.runInAsyncScope(() => outbox.during(() => this.#stop(timeoutMs)))
-    void this.gone()
+    void this.whenGone()
     return stuck
   }
 
@@ -239,9 +241,9 @@ export class VersionPool implements LeaseHolder {
    * Resolves when the threads that `stop` abandoned have ended too, and the pool's source is disposed. To be called
    * after `stop`; never rejects.
    */
-  gone(): Promise<void> {
-    this.#gone ??= this.#dispose()
-    return this.#gone
+  whenGone(): Promise<void> {
+    this.#disposed ??= this.#dispose()
+    return this.#disposed
   }
 
   /**
@@ -251,10 +253,10 @@ export class VersionPool implements LeaseHolder {
   settled(request: RunRequest): void {
     if (request.stage === 'queued') this.#queue.remove(request)
     this.#leases -= 1
-    if (this.#queue.size === 0) this.#whenSent?.()
+    if (this.#queue.size === 0) this.#onQueueEmpty?.()
     if (this.#fillTimer !== undefined) this.#fill()
     if (this.#leases > 0) return
-    for (const resolve of this.#whenEmpty.splice(0)) resolve()
+    for (const resolve of this.#emptyWaiters.splice(0)) resolve()
   }
 
   /**
@@ -263,7 +265,7 @@ export class VersionPool implements LeaseHolder {
    */
   #fillSoon(): void {
     if (this.#leases === 0) this.#fill()
-    else this.#fillTimer = this.settings.clock.setTimeout(() => this.#fill(), FIRST_ANSWER_MS).unref()
+    else this.#fillTimer = this.settings.clock.setTimeout(() => this.#fill(), FIRST_OUTPUTS_MS).unref()
   }
 
   #fill(): void {
@@ -273,9 +275,9 @@ export class VersionPool implements LeaseHolder {
   }
 
   /** Resolves the next time that a request has settled and none is queued. */
-  #sent(): Promise<void> {
+  #whenQueueEmpty(): Promise<void> {
     return new Promise((resolve) => {
-      this.#whenSent = resolve
+      this.#onQueueEmpty = resolve
     })
   }
 
@@ -291,7 +293,7 @@ export class VersionPool implements LeaseHolder {
   }
 
   async #dispose(): Promise<void> {
-    await this.#replicas.quarantineOver()
+    await this.#replicas.whenQuarantineEmpty()
     try {
       await this.#source.dispose?.()
     } catch (error) {

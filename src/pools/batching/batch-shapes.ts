@@ -34,7 +34,7 @@ export class BatchShapes {
     this.#plan = plan
     this.#costs = costs
     this.#provenShape = plan.padding === undefined ? this.#shapeOf(sample, 0) : undefined
-    this.recent = this.#make()
+    this.recent = this.#newBucket()
   }
 
   /** Returns the bucket of a request and sets its rows; undefined if it fits no batch. */
@@ -49,8 +49,8 @@ export class BatchShapes {
     const key = JSON.stringify([shape, request.outputs])
     let bucket = this.#buckets.get(key)
     if (bucket === undefined) {
-      this.#forgetSome()
-      bucket = this.#make()
+      this.#evictBuckets()
+      bucket = this.#newBucket()
       if (shape === this.#provenShape) bucket.proof.provenRows = Number.POSITIVE_INFINITY
       this.#buckets.set(key, bucket)
     }
@@ -90,14 +90,14 @@ export class BatchShapes {
     for (let index = 0; index < inputs.length; index += 1) {
       const axis = this.#plan.inputs[index] as number
       const pad = this.#plan.padding?.inputs[index]
-      const one = example[index] as Tensor
-      const other = inputs[index] as Tensor
-      if (one.dims.length !== other.dims.length) return false
-      for (let dim = 0; dim < one.dims.length; dim += 1) {
+      const recent = example[index] as Tensor
+      const tensor = inputs[index] as Tensor
+      if (recent.dims.length !== tensor.dims.length) return false
+      for (let dim = 0; dim < recent.dims.length; dim += 1) {
         if (dim === axis || dim === pad) continue
-        if (one.dims[dim] !== other.dims[dim]) return false
+        if (recent.dims[dim] !== tensor.dims[dim]) return false
       }
-      if (axis === SHARED && !isSameList(one.data, other.data)) return false
+      if (axis === SHARED && !isSameList(recent.data, tensor.data)) return false
     }
     return true
   }
@@ -118,13 +118,13 @@ export class BatchShapes {
     return JSON.stringify(parts)
   }
 
-  #make(): ShapeBucket<RunRequest> {
+  #newBucket(): ShapeBucket<RunRequest> {
     const bucket = new ShapeBucket<RunRequest>()
     for (const { rows, ms } of this.#costs) bucket.costs.observe(rows, ms)
     return bucket
   }
 
-  #forgetSome(): void {
+  #evictBuckets(): void {
     if (this.#buckets.size < MAX_BUCKETS) return
     for (const [key, bucket] of this.#buckets) {
       if (bucket.size === 0 && bucket !== this.recent) this.#buckets.delete(key)
@@ -138,11 +138,11 @@ function exactly(value: unknown): string {
   return Object.is(value, -0) ? '-0' : String(value)
 }
 
-function isSameList(one: ArrayLike<unknown> | undefined, other: ArrayLike<unknown> | undefined): boolean {
-  if (one === other) return true
-  if (one === undefined || other === undefined || one.length !== other.length) return false
-  for (let index = 0; index < one.length; index += 1) {
-    if (!Object.is(one[index], other[index])) return false
+function isSameList(left: ArrayLike<unknown> | undefined, right: ArrayLike<unknown> | undefined): boolean {
+  if (left === right) return true
+  if (left === undefined || right === undefined || left.length !== right.length) return false
+  for (let index = 0; index < left.length; index += 1) {
+    if (!Object.is(left[index], right[index])) return false
   }
   return true
 }

@@ -107,7 +107,7 @@ export class Batching {
   }
 
   /** True while a thread should look for the proof. */
-  get isOpen(): boolean {
+  get isUndecided(): boolean {
     return this.#state === 'needs-samples' || this.#state === 'proving'
   }
 
@@ -147,13 +147,13 @@ export class Batching {
   }
 
   /** Disables batching for good; returns true if it was not disabled before. */
-  turnOff({ reason }: BatchFault): boolean {
+  disable({ reason }: BatchFault): boolean {
     return this.learn({ state: 'refused', reason })
   }
 
   /** Discards the findings of a proof that was lost with its thread. */
-  startOver(): void {
-    if (!this.isOpen) return
+  restart(): void {
+    if (!this.isUndecided) return
     this.#state = 'needs-samples'
   }
 

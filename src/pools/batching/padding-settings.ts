@@ -45,10 +45,10 @@ function axesOf(
   what: string,
 ): number[] {
   for (const [name, axis] of Object.entries(axes)) {
-    const spec = specs.find((each) => each.name === name)
+    const spec = specs.find((candidate) => candidate.name === name)
     if (spec === undefined) {
       throw refused(
-        `\`${what}\` names ${JSON.stringify(name)}; the model has ${specs.map((each) => each.name).join(', ')}`,
+        `\`${what}\` names ${JSON.stringify(name)}; the model has ${specs.map((known) => known.name).join(', ')}`,
       )
     }
     if (typeof spec.dims[axis] !== 'string') {

@@ -12,7 +12,7 @@ import { ELEMENT_TYPES } from '../../tensors/element-types.js'
 import type { Outputs, Signature, Tensor, TensorData, TensorSpec } from '../../tensors/tensor.js'
 
 /** One received output, in the memory in which it arrived. */
-interface Arrived extends Tensor {
+interface ReceivedOutput extends Tensor {
   /** Index of the output in the signature. */
   readonly output: number
   /** True if its elements are in the pack's buffer, which is used again. */
@@ -44,14 +44,14 @@ export class OutputDecoder {
   ): Outputs {
     const names = wanted ?? this.#names
     const tensors = names.map((_, index): Tensor => {
-      const { type, dims, data, output, isInline } = this.#arrived(answer, index, wanted, buffer)
+      const { type, dims, data, output, isInline } = this.#receive(answer, index, wanted, buffer)
       if (!isInline) {
         this.#ballast.count(data)
         return cutBack({ type, dims, data }, output, padding, length)
       }
-      const own = newElements(type, data.length)
-      copyElements(own, 0, data, 0, data.length)
-      return cutBack({ type, dims, data: own }, output, padding, length)
+      const copy = newElements(type, data.length)
+      copyElements(copy, 0, data, 0, data.length)
+      return cutBack({ type, dims, data: copy }, output, padding, length)
     })
     return byName(names, tensors)
   }
@@ -70,16 +70,16 @@ export class OutputDecoder {
     const names = wanted ?? this.#names
     const total = requests.reduce((sum, { rows }) => sum + rows, 0)
     const outputs = names.map((_, index) => {
-      const arrived = this.#arrived(answer, index, wanted, buffer)
-      const axis = axes[arrived.output] as number
-      if (arrived.dims[axis] !== total) throw this.#broken(arrived.output, arrived.dims)
-      return { ...arrived, axis, layout: rowLayout(arrived.dims, axis) }
+      const received = this.#receive(answer, index, wanted, buffer)
+      const axis = axes[received.output] as number
+      if (received.dims[axis] !== total) throw this.#mismatch(received.output, received.dims)
+      return { ...received, axis, layout: rowLayout(received.dims, axis) }
     })
     let at = 0
     for (const { rows, length } of requests) {
       const tensors = outputs.map(({ type, dims, data, axis, output, layout }): Tensor => {
-        const own = takeRows(type, data, layout, at, rows)
-        return cutBack({ type, dims: withRows(dims, axis, rows), data: own }, output, padding, length)
+        const elements = takeRows(type, data, layout, at, rows)
+        return cutBack({ type, dims: withRows(dims, axis, rows), data: elements }, output, padding, length)
       })
       at += rows
       yield byName(names, tensors)
@@ -103,12 +103,12 @@ export class OutputDecoder {
    * requests.
    * @throws ERR_INFERENCE
    */
-  #arrived(
+  #receive(
     answer: Answer,
     index: number,
     wanted: readonly string[] | undefined,
     buffer: ArrayBuffer | undefined,
-  ): Arrived {
+  ): ReceivedOutput {
     const output = this.#outputAt(index, wanted)
     const { type } = this.#specs[output] as TensorSpec
     const dims = answer.dims[index] as readonly number[]
@@ -125,11 +125,11 @@ export class OutputDecoder {
     } else if (type === 'string' ? Array.isArray(found) : (found as ArrayBuffer).byteLength === bytes) {
       data = elementsIn(type, found, count)
     }
-    if (data?.length !== count) throw this.#broken(output, dims)
+    if (data?.length !== count) throw this.#mismatch(output, dims)
     return { type, dims, data, output, isInline }
   }
 
-  #broken(output: number, dims: readonly number[]): Error {
+  #mismatch(output: number, dims: readonly number[]): Error {
     const name = JSON.stringify(this.#names[output])
     return new errors.ERR_INFERENCE(`output ${name} has arrived otherwise than its dims [${dims}] say`)
   }

@@ -36,17 +36,17 @@ export function aloneRun(inputs: readonly Tensor[], keep?: RunShape['keep']): Pa
 /**
  * Copies the inputs of all runs into one recycled buffer, once and directly into their places; transferred inputs are
  * listed in the shape.
- * @param answerBytes the space to leave for outputs
+ * @param outputBytes the space to leave for outputs
  */
 export function writePack(
   { inputs }: Signature,
   runs: readonly PackedRun[],
   plan: BatchPlan | undefined,
   buffers: RecycledBuffers,
-  answerBytes: number,
+  outputBytes: number,
 ): RunTask {
   const shapes = runs.map((run) => shapeOf(inputs, run, plan))
-  let bytes = answerBytes
+  let bytes = outputBytes
   for (const { dims, separate } of shapes) {
     for (let index = 0; index < inputs.length; index += 1) {
       if (separate?.[index] === undefined) bytes += bytesOf(inputs[index] as TensorSpec, dims[index] ?? [])
@@ -60,13 +60,13 @@ export function writePack(
     for (let index = 0; index < inputs.length; index += 1) {
       if (separate?.[index] !== undefined) continue
       const { type } = inputs[index] as TensorSpec
-      const own = dims[index] as readonly number[]
-      const count = elementCount(own)
+      const inputDims = dims[index] as readonly number[]
+      const count = elementCount(inputDims)
       const target = viewOf(type, buffer, offset, count)
-      offset += bytesOf(inputs[index] as TensorSpec, own)
+      offset += bytesOf(inputs[index] as TensorSpec, inputDims)
       const axis = rows === undefined ? SHARED : (plan?.inputs[index] as number)
       if (axis === SHARED) copyElements(target, 0, elementsOf(requests[0], index), 0, count)
-      else joinRows(target, own, inputsAt(requests, index), axis)
+      else joinRows(target, inputDims, inputsAt(requests, index), axis)
     }
   }
   return { kind: 'run', buffer, runs: shapes, plan: undefined }
@@ -101,19 +101,19 @@ function shapeOf(
   let separate: (OwnElements | undefined)[] | undefined
   const dims = first.inputs.map((tensor, index) => {
     const axis = isBatch ? (plan?.inputs[index] as number) : SHARED
-    const own =
+    const inputDims =
       axis === SHARED ? tensor.dims : batchDims(tensor.dims, axis, total, plan?.padding?.inputs[index], first)
     if (specs[index]?.type === 'string') {
       separate ??= new Array(specs.length).fill(undefined)
       separate[index] =
-        axis === SHARED ? (tensor.data as string[]) : joinStrings(own, inputsAt(requests, index), axis)
+        axis === SHARED ? (tensor.data as string[]) : joinStrings(inputDims, inputsAt(requests, index), axis)
     } else {
       const whole = first.transfer ? wholeBufferOf(tensor.data) : undefined
-      if (whole === undefined) return own
+      if (whole === undefined) return inputDims
       separate ??= new Array(specs.length).fill(undefined)
       separate[index] = whole
     }
-    return own
+    return inputDims
   })
   if (!isBatch || plan?.padding === undefined) return { dims, outputs: first.outputs, rows, separate, keep }
   const lengths = requests.map(({ length }) => length as number)
@@ -134,9 +134,9 @@ function batchDims(
   pad: number | undefined,
   { paddedTo }: Packed,
 ): number[] {
-  const own = withRows(dims, axis, total)
-  if (pad !== undefined && pad !== SHARED) own[pad] = paddedTo as number
-  return own
+  const padded = withRows(dims, axis, total)
+  if (pad !== undefined && pad !== SHARED) padded[pad] = paddedTo as number
+  return padded
 }
 
 /** Returns one input of every request of a batch. */

@@ -1,6 +1,6 @@
 /** Weight of a new run against the earlier ones: for its size, and for the present speed of the machine. */
-const NEWS = 0.05
-const SPEED_NEWS = 0.1
+const SIZE_WEIGHT = 0.05
+const SPEED_WEIGHT = 0.1
 /**
  * A run that took longer than this multiple of the expected time was held up by something else, and counts as that
  * multiple.
@@ -55,10 +55,10 @@ export class CostModel {
   observe(rows: number, ms: number): void {
     const index = Math.floor(Math.log2(rows))
     const isSingle = rows === 1
-    const own = isSingle ? this.#single : this.#classes[index]
-    const expectedMs = own === undefined ? 0 : own.ms * this.#speed
+    const sizeClass = isSingle ? this.#single : this.#classes[index]
+    const expectedMs = sizeClass === undefined ? 0 : sizeClass.ms * this.#speed
     const counted = expectedMs > 0 ? Math.min(ms, MAX_OUTLIER * expectedMs) : ms
-    if (expectedMs > 0) this.#speed *= 1 + SPEED_NEWS * (counted / expectedMs - 1)
+    if (expectedMs > 0) this.#speed *= 1 + SPEED_WEIGHT * (counted / expectedMs - 1)
     if (isSingle) this.#single = updated(this.#single, rows, counted / this.#speed)
     this.#classes[index] = updated(this.#classes[index], rows, counted / this.#speed)
     this.#fit()
@@ -69,9 +69,9 @@ export class CostModel {
    */
   #fit(): void {
     let [weights, sumRows, sumMs, rowsRows, rowsMs] = [0, 0, 0, 0, 0]
-    for (const known of this.#classes) {
-      if (known === undefined) continue
-      const { rows, ms } = known
+    for (const sizeClass of this.#classes) {
+      if (sizeClass === undefined) continue
+      const { rows, ms } = sizeClass
       const weight = 1 / (ms * ms + Number.EPSILON)
       weights += weight
       sumRows += weight * rows
@@ -86,9 +86,9 @@ export class CostModel {
   }
 }
 
-function updated(known: SizeClass | undefined, rows: number, ms: number): SizeClass {
-  if (known === undefined) return { rows, ms }
-  known.rows += NEWS * (rows - known.rows)
-  known.ms += NEWS * (ms - known.ms)
-  return known
+function updated(sizeClass: SizeClass | undefined, rows: number, ms: number): SizeClass {
+  if (sizeClass === undefined) return { rows, ms }
+  sizeClass.rows += SIZE_WEIGHT * (rows - sizeClass.rows)
+  sizeClass.ms += SIZE_WEIGHT * (ms - sizeClass.ms)
+  return sizeClass
 }

@@ -39,7 +39,7 @@ export function priorityListOf<Request>(
   while (at < levels.length && (levels[at] as PriorityList<Request>).priority > priority) at += 1
   const found = levels[at]
   if (found?.priority === priority) return found
-  const made = new PriorityList<Request>(priority)
-  levels.splice(at, 0, made)
-  return made
+  const created = new PriorityList<Request>(priority)
+  levels.splice(at, 0, created)
+  return created
 }

@@ -34,7 +34,7 @@ export class Quarantine {
   }
 
   /** Resolves when the threads of all replicas that are in quarantine now have ended. */
-  async over(): Promise<void> {
+  async whenEmpty(): Promise<void> {
     await Promise.all([...this.#replicas].map((replica) => replica.host.terminate()))
   }
 }

@@ -21,7 +21,7 @@ export interface ReplicaEvents {
   available(): void
   lost(cause: Error, restartInMs: number | undefined): void
   /** Runs of a lost or quarantined replica that other replicas have to do. */
-  orphaned(runs: readonly PlannedRun[], cause: Error): void
+  requeue(runs: readonly PlannedRun[], cause: Error): void
   stuck(stuck: StuckReplica): void
   /** The crash budget is spent: no replica is replaced any more. */
   failed(cause: Error): void
@@ -39,7 +39,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
   /** Replicas that could not be started, until their threads have ended. */
   readonly #unstarted = new Set<Replica>()
   readonly #quarantine: Quarantine
-  readonly #departures: RetiringReplicas
+  readonly #retiring: RetiringReplicas
   readonly #restarts: Restarts
   readonly #growth: Growth
   readonly #watchdog: Watchdog
@@ -56,11 +56,11 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     this.#life = life
     this.#wanted = settings.replicas
     this.#quarantine = new Quarantine(clock)
-    this.#departures = new RetiringReplicas(this.#quarantine)
+    this.#retiring = new RetiringReplicas(this.#quarantine)
     this.#restarts = new Restarts(settings, this)
     this.#growth = new Growth(this, { ...settings, inTurn: source.inTurn })
     this.#watchdog = new Watchdog(clock, settings.stuckAfterMs, this.#replicas, (replica) =>
-      settings.outbox.during(() => this.#giveUp(replica)),
+      settings.outbox.during(() => this.#onStuck(replica)),
     )
   }
 
@@ -124,20 +124,20 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     await Promise.resolve()
     this.assertServing()
     this.#wanted = wanted
-    while (this.missing > 0 && this.#departures.recall()) {}
+    while (this.missing > 0 && this.#retiring.keepOne()) {}
     this.#shrink()
     this.#growth.changed()
     this.#growth.begin()
-    while (this.#growth.running !== undefined || !this.#departures.isOver) {
+    while (this.#growth.running !== undefined || !this.#retiring.isEmpty) {
       await this.#growth.running
-      await this.#departures.whenEmpty()
+      await this.#retiring.whenEmpty()
     }
     this.assertServing()
   }
 
   /** Returns true if the replica belongs to the set and stays. */
   has(replica: Replica): boolean {
-    return this.#replicas.has(replica) && !this.#departures.has(replica)
+    return this.#replicas.has(replica) && !this.#retiring.has(replica)
   }
 
   /** Returns all replicas except those in quarantine. */
@@ -148,27 +148,27 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
   /**
    * Takes back a replica whose task has ended or was not sent. Returns true if it is idle now; a retiring one ends.
    */
-  taskOver(replica: Replica): boolean {
+  onTaskEnd(replica: Replica): boolean {
     if (replica.state === 'busy') {
       this.idle.add(replica)
       return true
     }
-    if (replica.state === 'leaving' && this.#departures.has(replica)) this.#dismiss(replica)
+    if (replica.state === 'leaving' && this.#retiring.has(replica)) this.#dismiss(replica)
     return false
   }
 
   /** Takes back the runs of a replica whose task has no reply; replaces the replica if its host has failed. */
-  taskLost(replica: Replica, error: unknown): void {
+  onTaskLost(replica: Replica, error: unknown): void {
     const cause = lostError(this.#settings, error)
     // The runs of a quarantined replica have been taken back already.
-    const orphans = replica.state === 'quarantined' ? [] : replica.abandon(cause)
+    const runs = replica.state === 'quarantined' ? [] : replica.abandon(cause)
     // The host also reports an exit, and `stop` ends every replica of a set that is being stopped.
     if (cause === error) replica.exited(cause)
     else if (!this.#life.isStopped && this.#replicas.has(replica)) {
       this.#isolate(replica)
       this.#restarts.replace(cause)
     }
-    this.#events.orphaned(orphans, cause)
+    this.#events.requeue(runs, cause)
   }
 
   /** Ends every replica; returns those that have not ended after `timeoutMs`. May be called again. */
@@ -177,8 +177,8 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     this.#restarts.cancelAll()
     this.#growth.changed()
     this.idle.clear()
-    this.#departures.forgetAll()
-    const ending = [...this.#replicas, ...this.#departures.ending, ...this.#unstarted]
+    this.#retiring.forgetAll()
+    const ending = [...this.#replicas, ...this.#retiring.ending, ...this.#unstarted]
     await Promise.all(ending.map((replica) => this.#quarantine.end(replica, timeoutMs)))
     this.#replicas.clear()
     // The replicas that were quarantined before are not awaited again.
@@ -189,24 +189,24 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     return this.#quarantine.stuck()
   }
 
-  quarantineOver(): Promise<void> {
-    return this.#quarantine.over()
+  whenQuarantineEmpty(): Promise<void> {
+    return this.#quarantine.whenEmpty()
   }
 
   /** Number of replicas to start, negative for surplus ones; one that is about to be replaced counts as existing. */
   get missing(): number {
-    return this.#wanted + this.#departures.occupied - this.#replicas.size - this.#restarts.pending
+    return this.#wanted + this.#retiring.occupied - this.#replicas.size - this.#restarts.pending
   }
 
   #shrink(): void {
     while (this.missing < 0 && this.#restarts.cancelOne()) {}
-    const staying = [...this.#replicas].filter((replica) => !this.#departures.has(replica))
+    const staying = [...this.#replicas].filter((replica) => !this.#retiring.has(replica))
     const starting = staying.filter(({ state }) => state === 'starting')
     const busy = staying.filter(({ state }) => state === 'busy')
     for (const replica of [...starting, ...this.idle.all(), ...busy]) {
       if (this.missing >= 0) return
       if (replica.state === 'idle') this.#dismiss(replica)
-      else this.#departures.add(replica)
+      else this.#retiring.add(replica)
     }
   }
 
@@ -245,12 +245,12 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     const replica = new Replica(clock, this.#createHost(), model, version)
     this.#replicas.add(replica)
     replica.host.onExit = (cause) => this.#settings.outbox.during(() => this.#onExit(replica, cause))
-    const isGivenUp = (): boolean => this.#life.isStopped || this.#departures.has(replica)
+    const isUnwanted = (): boolean => this.#life.isStopped || this.#retiring.has(replica)
     try {
-      const signature = await prepareReplica(replica, this.#settings, this.#source, isGivenUp)
+      const signature = await prepareReplica(replica, this.#settings, this.#source, isUnwanted)
       this.assertServing()
       replica.assertAlive()
-      if (this.#departures.has(replica)) {
+      if (this.#retiring.has(replica)) {
         this.#dismiss(replica)
         return signature
       }
@@ -263,7 +263,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
       // If the set is being stopped, `stop` ends every replica and reports on it.
       if (this.#life.isStopped) throw error
       this.#replicas.delete(replica)
-      this.#departures.forget(replica)
+      this.#retiring.forget(replica)
       this.#unstarted.add(replica)
       // The limit is short, because a load cannot be cancelled; its thread ends when it returns.
       await this.#quarantine.end(replica, FAILED_START_MS)
@@ -278,7 +278,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     // `startReplica` handles a replica that dies while it starts.
     if (wasStarting || !this.#replicas.has(replica)) return
     this.#forget(replica)
-    this.#departures.forget(replica)
+    this.#retiring.forget(replica)
     this.#restarts.replace(cause)
   }
 
@@ -290,23 +290,23 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
   /** Ends a replica that has nothing to do. */
   #dismiss(replica: Replica): void {
     this.#forget(replica)
-    this.#departures.end(replica).catch((error) => this.#events.unexpected(error))
+    this.#retiring.end(replica).catch((error) => this.#events.unexpected(error))
   }
 
-  #giveUp(replica: Replica): void {
+  #onStuck(replica: Replica): void {
     const stuck = replica.stuck(this.#settings.clock.now())
     this.#isolate(replica)
     this.#events.stuck(stuck)
     const error = stuckError(stuck, replica.host.isKillable)
-    const orphans = replica.abandon(error)
+    const runs = replica.abandon(error)
     this.#restarts.replace(error)
-    this.#events.orphaned(orphans, error)
+    this.#events.requeue(runs, error)
   }
 
   #isolate(replica: Replica): void {
     replica.quarantine()
     this.#forget(replica)
-    this.#departures.forget(replica)
+    this.#retiring.forget(replica)
     this.#quarantine.add(replica)
   }
 

@@ -43,8 +43,8 @@ export class Replica {
   readonly #abandoned: Promise<never>
   #abandon!: (error: Error) => void
   /** Resolves with false once its end is no longer awaited. */
-  readonly #givenUp: Promise<false>
-  #giveUp!: () => void
+  readonly #detached: Promise<false>
+  #onDetached!: () => void
 
   constructor(clock: Clock, host: ReplicaHost, model: string, version: string) {
     this.#clock = clock
@@ -56,8 +56,8 @@ export class Replica {
       this.#abandon = reject
     })
     this.#abandoned.catch(() => undefined)
-    this.#givenUp = new Promise((resolve) => {
-      this.#giveUp = () => resolve(false)
+    this.#detached = new Promise((resolve) => {
+      this.#onDetached = () => resolve(false)
     })
   }
 
@@ -195,7 +195,7 @@ export class Replica {
   /** Moves to `quarantined`: the replica no longer keeps the process alive, and its end is not awaited. */
   quarantine(): void {
     this.#to('quarantined')
-    void this.#leave()
+    void this.#detach()
   }
 
   /** Moves to `gone`: its thread has ended. The task and the host report that, in any order. */
@@ -216,16 +216,16 @@ export class Replica {
    * is abandoned and no longer keeps the process alive. May be called again with another limit.
    */
   async end(timeoutMs: number): Promise<'ended' | 'stuck'> {
-    this.#abandon(this.#stopped())
+    this.#abandon(this.#stoppedError())
     this.#ending ??= this.#end()
     const endsAtMs = this.#clock.now() + timeoutMs
     const isTaskOver = this.#task.then(isTrue, isTrue)
-    if (await withTimeout(this.#clock, Promise.race([isTaskOver, this.#givenUp]), timeoutMs)) {
+    if (await withTimeout(this.#clock, Promise.race([isTaskOver, this.#detached]), timeoutMs)) {
       const restMs = Math.max(END_MS, Math.min(RELEASE_MS, endsAtMs - this.#clock.now()))
-      if (await withTimeout(this.#clock, Promise.race([this.#ending, this.#givenUp]), restMs)) return 'ended'
+      if (await withTimeout(this.#clock, Promise.race([this.#ending, this.#detached]), restMs)) return 'ended'
     }
     if (this.#state !== 'quarantined' && this.#state !== 'gone') this.#to('quarantined')
-    const gone = this.#leave()
+    const gone = this.#detach()
     return this.host.isKillable && (await withTimeout(this.#clock, gone, END_MS)) ? 'ended' : 'stuck'
   }
 
@@ -266,7 +266,7 @@ export class Replica {
     )
   }
 
-  #stopped(): Error {
+  #stoppedError(): Error {
     const [model, version] = [this.#model, this.#version]
     return new errors.ERR_MODEL_UNAVAILABLE(`${model}@${version} was stopped while it was being loaded`, {
       model,
@@ -288,8 +288,8 @@ export class Replica {
   }
 
   /** Abandons the replica, or ends it if it is killable. Calls of `end` with more time stop waiting too. */
-  #leave(): Promise<true> {
-    this.#giveUp()
+  #detach(): Promise<true> {
+    this.#onDetached()
     this.host.detach()
     return this.#terminate()
   }

@@ -13,7 +13,7 @@ export class RetiringReplicas {
     this.#quarantine = quarantine
   }
 
-  get isOver(): boolean {
+  get isEmpty(): boolean {
     return this.occupied + this.#ending.size === 0
   }
 
@@ -36,7 +36,7 @@ export class RetiringReplicas {
   }
 
   /** Keeps one of the occupied replicas; returns false if there is none. */
-  recall(): boolean {
+  keepOne(): boolean {
     const [replica] = this.#occupied
     if (replica === undefined) return false
     if (replica.state === 'leaving') replica.keep()
@@ -65,14 +65,14 @@ export class RetiringReplicas {
 
   /** Resolves at a moment when no replica is retiring. */
   whenEmpty(): Promise<void> {
-    if (this.isOver) return Promise.resolve()
+    if (this.isEmpty) return Promise.resolve()
     return new Promise((resolve) => {
       this.#waiting.push(resolve)
     })
   }
 
   #wake(): void {
-    if (!this.isOver) return
+    if (!this.isEmpty) return
     for (const resolve of this.#waiting.splice(0)) resolve()
   }
 }

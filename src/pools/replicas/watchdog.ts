@@ -21,22 +21,22 @@ export class Watchdog {
   readonly #limitMs: number
   readonly #everyMs: number
   readonly #replicas: Iterable<Replica>
-  readonly #giveUp: (replica: Replica) => void
+  readonly #onStuck: (replica: Replica) => void
   #timer: Timer | undefined
   #lookedAtMs = 0
 
-  /** @param giveUp called with the replica of a run that takes longer than `limitMs` */
+  /** @param onStuck called with the replica of a run that takes longer than `limitMs` */
   constructor(
     clock: Clock,
     limitMs: number,
     replicas: Iterable<Replica>,
-    giveUp: (replica: Replica) => void,
+    onStuck: (replica: Replica) => void,
   ) {
     this.#clock = clock
     this.#limitMs = limitMs
     this.#everyMs = Math.max(MIN_EVERY_MS, Math.min(MAX_EVERY_MS, limitMs / LOOKS))
     this.#replicas = replicas
-    this.#giveUp = giveUp
+    this.#onStuck = onStuck
   }
 
   start(): void {
@@ -58,7 +58,7 @@ export class Watchdog {
       if (!replica.isRunning || replica.charge(nowMs, chargedMs) < this.#limitMs) continue
       const { tasks } = replica
       this.#clock.setImmediate(() => {
-        if (replica.isRunning && replica.tasks === tasks) this.#giveUp(replica)
+        if (replica.isRunning && replica.tasks === tasks) this.#onStuck(replica)
       })
     }
   }

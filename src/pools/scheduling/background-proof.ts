@@ -25,7 +25,7 @@ export interface BackgroundProofEvents {
   /** Requests can share runs from now on, or no longer. */
   batchingChanged(): void
   /** The background work of the replica has ended. */
-  taskOver(replica: Replica): void
+  taskEnded(replica: Replica): void
 }
 
 /** Lets replicas do background work between requests: the proof of batching, and checks of batches. */
@@ -70,7 +70,7 @@ export class BackgroundProof {
   }
 
   #wantsSampleFrom(replica: Replica): boolean {
-    if (!this.#batching.isOpen) return false
+    if (!this.#batching.isUndecided) return false
     if (this.#prover !== undefined && !this.#replicas.has(this.#prover)) this.#startOver()
     this.#prover ??= replica
     return this.#prover === replica && this.#batching.wantsSample
@@ -88,7 +88,7 @@ export class BackgroundProof {
   /** Begins background work on every idle replica that has some, because no request waits. */
   startAll(nowMs: number): void {
     for (;;) {
-      const replica = this.#replicas.idle.first((idle) => this.#hasWork(idle))
+      const replica = this.#replicas.idle.first((candidate) => this.#hasWork(candidate))
       if (replica === undefined) return
       this.#begin(replica, nowMs)
     }
@@ -122,7 +122,7 @@ export class BackgroundProof {
     const unexpected = (error: unknown): void => this.#listener.unexpected(error)
     void this.#work(replica, nowMs)
       .catch(unexpected)
-      .then(() => this.#events.taskOver(replica))
+      .then(() => this.#events.taskEnded(replica))
       .catch(unexpected)
   }
 
@@ -149,8 +149,8 @@ export class BackgroundProof {
   }
 
   /** Disables batching, because the outputs of a batch differed from those of its requests alone. */
-  turnOff(fault: BatchFault): void {
-    if (!this.#batching.turnOff(fault)) return
+  disableBatching(fault: BatchFault): void {
+    if (!this.#batching.disable(fault)) return
     this.#events.batchingChanged()
     this.#listener.batchingFailed(fault.reason)
   }
@@ -164,7 +164,7 @@ export class BackgroundProof {
     this.#prover = undefined
     this.#isOrdered = false
     this.#tried = undefined
-    this.#batching.startOver()
+    this.#batching.restart()
   }
 
   /**
@@ -173,7 +173,7 @@ export class BackgroundProof {
    */
   async #work(replica: Replica, nowMs: number, maxRunMs?: number): Promise<void> {
     const { proofBudgetMs, tolerance } = this.#batching.settings as BatchingSettings
-    const isOrder = replica === this.#prover && !this.#isOrdered && this.#batching.isOpen
+    const isOrder = replica === this.#prover && !this.#isOrdered && this.#batching.isUndecided
     if (isOrder) this.#isOrdered = true
     const task: BackgroundTask = {
       kind: 'background',
@@ -190,7 +190,7 @@ export class BackgroundProof {
       reply = await replica.background(nowMs, task)
     } catch (error) {
       if (error instanceof UnsendableTask) throw error
-      this.#replicas.taskLost(replica, error)
+      this.#replicas.onTaskLost(replica, error)
       return
     }
     const endedAtMs = this.#clock.now()
@@ -204,13 +204,13 @@ export class BackgroundProof {
 
   #take(replica: Replica, { proof, trial, checks, fault }: BackgroundDone): void {
     this.#batching.countChecks(checks)
-    if (fault !== undefined) this.turnOff(fault)
+    if (fault !== undefined) this.disableBatching(fault)
     if (proof !== undefined) this.#learn(proof)
     if (trial !== undefined) this.#try(replica, trial)
   }
 
   #learn(proof: Proof): void {
-    if (!this.#batching.isOpen || !this.#batching.learn(proof)) return
+    if (!this.#batching.isUndecided || !this.#batching.learn(proof)) return
     this.#events.batchingChanged()
     this.#listener.batchingDecided(proof.state === 'refused' ? proof.reason : undefined)
   }

@@ -69,7 +69,7 @@ export class Dispatcher {
     this.#replies = new PackReplies(batching, this.#backgroundProof, this.#packs, this.#costs)
     this.#backgroundProof.attach({
       batchingChanged: () => queue.sort((request) => batching.bucketOf(request)),
-      taskOver: (replica) => this.#taskOver(replica),
+      taskEnded: (replica) => this.#onTaskEnd(replica),
     })
   }
 
@@ -81,7 +81,7 @@ export class Dispatcher {
 
   /** Looks for the proof of batching with an input known to be valid, unless batching is decided. */
   async proveWith(inputs: readonly Tensor[]): Promise<void> {
-    if (!this.#batching.isOpen) return
+    if (!this.#batching.isUndecided) return
     await proveAtStart(this.#clock, this.#replicas, this.#packs, this.#backgroundProof, inputs)
   }
 
@@ -104,7 +104,7 @@ export class Dispatcher {
 
   /** Returns the expected time in milliseconds until all queued requests are done, as far as it is known. */
   backlogMs(): number {
-    return waitingMs(this.#choice(this.#clock.now())) / this.#replicas.wanted
+    return waitingMs(this.#schedulingInput(this.#clock.now())) / this.#replicas.wanted
   }
 
   /** Stops sending until `resume`. */
@@ -149,7 +149,7 @@ export class Dispatcher {
       this.#listener.unexpected(error)
       const next = this.#queue.shift()
       if (next === undefined) return
-      next.reject(this.#unsent(error))
+      next.reject(this.#copyError(error))
       this.flushSoon()
     } finally {
       this.#outbox.release()
@@ -167,20 +167,20 @@ export class Dispatcher {
     }
     if (this.#queue.size === 0 || this.#waitsForMore(nowMs)) return false
     if (!this.#backgroundProof.start(replica, nowMs))
-      this.#send(replica, planRuns(this.#choice(nowMs)), nowMs)
+      this.#send(replica, planRuns(this.#schedulingInput(nowMs)), nowMs)
     return true
   }
 
   /**
    * Returns the input of the plan as one literal, because copying the fields of another object costs a request 2 us.
    */
-  #choice(nowMs: number): SchedulingInput {
+  #schedulingInput(nowMs: number): SchedulingInput {
     return {
       queue: this.#queue,
       batching: this.#batching,
       costs: this.#costs,
       maxPackBytes: this.#settings.maxPackBytes,
-      answerBytes: this.#packs.answerBytes,
+      outputBytes: this.#packs.outputBytes,
       replicas: this.#replicas.wanted,
       idle: this.#replicas.idle.size,
       nowMs,
@@ -196,39 +196,39 @@ export class Dispatcher {
     const runMs = head.bucket?.costs.batchMs(this.#batching.maxRows) ?? 0
     const latestAtMs = head.deadlineAtMs - runMs - TIMER_SLACK_MS
     const waitMs = Math.min(head.startedAtMs + maxDelayMs, latestAtMs) - nowMs
-    if (waitMs <= 0 || !couldGrow(this.#choice(nowMs), head)) return false
+    if (waitMs <= 0 || !couldGrow(this.#schedulingInput(nowMs), head)) return false
     this.#clock.clear(this.#delay)
     this.#delay = this.#clock.setTimeout(() => this.#flush(), waitMs)
     return true
   }
 
   /** Sends runs to an idle replica, which becomes idle again if none of their requests is left. */
-  #send(replica: Replica, chosen: readonly PlannedRun[], nowMs: number): void {
-    this.#replicas.idle.assign(replica, chosen)
+  #send(replica: Replica, planned: readonly PlannedRun[], nowMs: number): void {
+    this.#replicas.idle.assign(replica, planned)
     let isSent = false
     try {
-      this.#start(chosen, nowMs)
+      this.#start(planned, nowMs)
       // Listeners are called in the middle of the operation only here: the runs belong to the replica, and none is
       // sent yet, so that a request that its listener aborts is never copied.
       this.#outbox.deliver()
-      const runs = openRuns(chosen)
+      const runs = openRuns(planned)
       if (replica.state !== 'busy') this.#requeue.putBack(runs)
       else if (runs.length > 0) isSent = this.#sendPack(replica, runs, nowMs)
     } finally {
-      if (!isSent) this.#replicas.taskOver(replica)
+      if (!isSent) this.#replicas.onTaskEnd(replica)
     }
   }
 
   /** Starts the requests; one whose input cannot be copied is rejected. */
-  #start(chosen: readonly PlannedRun[], nowMs: number): void {
-    for (const { requests } of chosen) {
+  #start(planned: readonly PlannedRun[], nowMs: number): void {
+    for (const { requests } of planned) {
       for (const request of requests) {
         if (request.isSettled) continue
         try {
           this.#packs.checkIntact(request.inputs as readonly Tensor[])
           if (request.stage !== 'in-flight') request.start(nowMs)
         } catch (error) {
-          request.reject(this.#unsent(error))
+          request.reject(this.#copyError(error))
         }
       }
     }
@@ -261,10 +261,10 @@ export class Dispatcher {
       try {
         this.#replies.learn(replica, pack, reply)
         isOver = true
-        if (this.#replicas.taskOver(replica)) this.#goOn()
+        if (this.#replicas.onTaskEnd(replica)) this.#sendNextPack()
       } catch (error) {
         this.#listener.unexpected(error)
-        if (!isOver) this.#taskOver(replica)
+        if (!isOver) this.#onTaskEnd(replica)
       }
       this.#replies.settle(pack, reply, this.#clock.now())
     } finally {
@@ -272,9 +272,9 @@ export class Dispatcher {
     }
   }
 
-  #goOn(): void {
+  #sendNextPack(): void {
     const head = this.#queue.first()
-    if (head !== undefined && !couldGrow(this.#choice(this.#clock.now()), head)) this.#flush()
+    if (head !== undefined && !couldGrow(this.#schedulingInput(this.#clock.now()), head)) this.#flush()
     else this.flushSoon()
   }
 
@@ -284,20 +284,20 @@ export class Dispatcher {
     try {
       if (error instanceof UnsendableTask) {
         this.#requeue.separate(runs, error.cause)
-        this.#taskOver(replica)
+        this.#onTaskEnd(replica)
       } else {
-        this.#replicas.taskLost(replica, error)
+        this.#replicas.onTaskLost(replica, error)
       }
     } finally {
       this.#outbox.release()
     }
   }
 
-  #taskOver(replica: Replica): void {
-    if (this.#replicas.taskOver(replica)) this.#flush()
+  #onTaskEnd(replica: Replica): void {
+    if (this.#replicas.onTaskEnd(replica)) this.#flush()
   }
 
-  #unsent(error: unknown): Error {
+  #copyError(error: unknown): Error {
     const { model, version } = this.#settings
     return asRuntimeError('ERR_INVALID_INPUT', 'the input cannot be copied', error, { model, version })
   }

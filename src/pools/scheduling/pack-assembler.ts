@@ -12,7 +12,7 @@ import type { Replica } from '../replicas/replica.js'
 import type { BackgroundProof } from './background-proof.js'
 
 /** Space left for the outputs of a row until their size is known. */
-const FIRST_ANSWER_BYTES = 1_024
+const FIRST_OUTPUT_BYTES = 1_024
 
 /** A pack for one replica, with what is needed to decode its reply. */
 export interface Pack {
@@ -20,7 +20,7 @@ export interface Pack {
   /** The layout of its batches. */
   readonly plan: BatchPlan | undefined
   /** True if the pack sends the plan of batches to the thread. */
-  readonly tellsPlan: boolean
+  readonly sendsPlan: boolean
   readonly task: RunTask
 }
 
@@ -31,30 +31,30 @@ export class PackAssembler {
   readonly #ballast: Pick<GcBallast, 'count'>
   readonly #buffers = new RecycledBuffers()
   #signature: Signature = { inputs: [], outputs: [] }
-  #answers: OutputDecoder
-  #answerBytes = FIRST_ANSWER_BYTES
+  #decoder: OutputDecoder
+  #outputBytes = FIRST_OUTPUT_BYTES
 
   constructor(batching: Batching, backgroundProof: BackgroundProof, ballast: Pick<GcBallast, 'count'>) {
     this.#batching = batching
     this.#backgroundProof = backgroundProof
     this.#ballast = ballast
-    this.#answers = new OutputDecoder(this.#signature, ballast)
+    this.#decoder = new OutputDecoder(this.#signature, ballast)
   }
 
   /** Number of bytes that outputs take of a pack for each row, as last seen. */
-  get answerBytes(): number {
-    return this.#answerBytes
+  get outputBytes(): number {
+    return this.#outputBytes
   }
 
   /** Decoder of the outputs of packs. */
-  get answers(): OutputDecoder {
-    return this.#answers
+  get decoder(): OutputDecoder {
+    return this.#decoder
   }
 
   /** Begins with the model's signature. To be called when the model is loaded. */
   open(signature: Signature): void {
     this.#signature = signature
-    this.#answers = new OutputDecoder(signature, this.#ballast)
+    this.#decoder = new OutputDecoder(signature, this.#ballast)
   }
 
   /**
@@ -83,8 +83,8 @@ export class PackAssembler {
       }
     })
     const task = this.write(packed, rows, plan)
-    const tellsPlan = plan !== undefined && hasBatch && !replica.knowsPlan
-    return { runs, plan, tellsPlan, task: tellsPlan ? { ...task, plan } : task }
+    const sendsPlan = plan !== undefined && hasBatch && !replica.knowsPlan
+    return { runs, plan, sendsPlan, task: sendsPlan ? { ...task, plan } : task }
   }
 
   /**
@@ -93,17 +93,17 @@ export class PackAssembler {
    * @throws ERR_INSUFFICIENT_MEMORY if no buffer can be allocated
    */
   write(runs: readonly PackedRun[], rows: number, plan?: BatchPlan): RunTask {
-    return writePack(this.#signature, runs, plan, this.#buffers, rows * this.#answerBytes)
+    return writePack(this.#signature, runs, plan, this.#buffers, rows * this.#outputBytes)
   }
 
   /** Learns from outputs how much space the next ones will take. */
-  learn(answer: Answer, outputs: readonly string[] | undefined, rows: number): void {
-    const bytes = Math.ceil(this.#answers.bytesOf(answer, outputs, rows) / rows)
-    if (Number.isSafeInteger(bytes)) this.#answerBytes = bytes
+  learn(outputs: Answer, wanted: readonly string[] | undefined, rows: number): void {
+    const bytes = Math.ceil(this.#decoder.bytesOf(outputs, wanted, rows) / rows)
+    if (Number.isSafeInteger(bytes)) this.#outputBytes = bytes
   }
 
   /** Takes back the buffer of a pack whose outputs have been decoded. */
-  give(buffer: ArrayBuffer): void {
+  takeBack(buffer: ArrayBuffer): void {
     this.#buffers.give(buffer)
   }
 

@@ -25,11 +25,11 @@ export class PackReplies {
   /** Learns from a reply the duration of runs, the size of outputs, and whether batching may go on. */
   learn(
     replica: Replica,
-    { runs, tellsPlan }: Pack,
+    { runs, sendsPlan }: Pack,
     { results, hasBackgroundWork, isRead }: PackReply,
   ): void {
     replica.noteBackgroundWork(hasBackgroundWork)
-    if (tellsPlan && isRead) replica.notePlan()
+    if (sendsPlan && isRead) replica.notePlan()
     for (let index = 0; index < runs.length; index += 1) {
       this.#observe(runs[index] as PlannedRun, results[index])
     }
@@ -37,16 +37,16 @@ export class PackReplies {
 
   /** Settles every request of the pack and takes back its buffer. Never throws. */
   settle({ runs, plan }: Pack, { results, buffer }: PackReply, nowMs: number): void {
-    const reading = { answers: this.#packs.answers, plan, buffer, nowMs }
+    const context = { decoder: this.#packs.decoder, plan, buffer, nowMs }
     for (let index = 0; index < runs.length; index += 1) {
-      deliverResults(reading, (runs[index] as PlannedRun).requests, results[index])
+      deliverResults(context, (runs[index] as PlannedRun).requests, results[index])
     }
-    if (buffer !== undefined) this.#packs.give(buffer)
+    if (buffer !== undefined) this.#packs.takeBack(buffer)
   }
 
   #observe({ requests, rows }: PlannedRun, result: RunResult | undefined): void {
     if (typeof result !== 'object' || result === null) return
-    if ('fault' in result && result.fault !== undefined) this.#backgroundProof.turnOff(result.fault)
+    if ('fault' in result && result.fault !== undefined) this.#backgroundProof.disableBatching(result.fault)
     const [first] = requests
     if ('trial' in result) this.#batching.learnShape(first.bucket, rows, result.trial)
     if (!('ms' in result) || result.ms === undefined) return

@@ -16,7 +16,7 @@ interface Demand {
   /** Maximum number of bytes of inputs and outputs of a pack of several runs; a batch may exceed it. */
   readonly maxPackBytes: number
   /** Number of bytes that the outputs of a row take of a pack, as far as it is known. */
-  readonly answerBytes: number
+  readonly outputBytes: number
 }
 
 export interface SchedulingInput extends Demand {
@@ -57,12 +57,12 @@ const TRY_EVERY = 128
  * but never so many that another idle replica has nothing to do. Requests whose deadline has passed are rejected on
  * the way.
  */
-export function planRuns(choice: SchedulingInput): PlannedRun[] {
-  const { queue, nowMs } = choice
-  let { maxPackMs } = choice
+export function planRuns(input: SchedulingInput): PlannedRun[] {
+  const { queue, nowMs } = input
+  let { maxPackMs } = input
   const runs: PlannedRun[] = []
-  let share = Math.ceil(queue.size / choice.idle)
-  const isLittle = queue.size * (choice.costs.singleMs ?? Infinity) < MESSAGE_MS && share < MIN_SHARE
+  let share = Math.ceil(queue.size / input.idle)
+  const isLittle = queue.size * (input.costs.singleMs ?? Infinity) < MESSAGE_MS && share < MIN_SHARE
   if (isLittle) share = queue.size
   let totalMs = 0
   let totalBytes = 0
@@ -70,14 +70,14 @@ export function planRuns(choice: SchedulingInput): PlannedRun[] {
   while (share > 0) {
     const head = nextInTime(queue, nowMs)
     if (head === undefined) break
-    const size = batchSize(choice, head, totalMs)
-    const ms = expectedMs(choice, head, size) ?? Number.POSITIVE_INFINITY
-    if (totalMs + ms > maxPackMs) maxPackMs = longestPackMs(choice, totalMs)
+    const size = batchSize(input, head, totalMs)
+    const ms = expectedMs(input, head, size) ?? Number.POSITIVE_INFINITY
+    if (totalMs + ms > maxPackMs) maxPackMs = longestPackMs(input, totalMs)
     const endsAtMs = nowMs + totalMs + ms
     const isTooLong = totalMs + ms > maxPackMs || endsAtMs > Math.min(deadlineAtMs, head.deadlineAtMs)
-    const isTooLarge = totalBytes + size * bytesOf(choice, head) > choice.maxPackBytes
+    const isTooLarge = totalBytes + size * bytesOf(input, head) > input.maxPackBytes
     if (runs.length > 0 && (isTooLong || isTooLarge)) break
-    const run = takeRun(choice, head, size)
+    const run = takeRun(input, head, size)
     for (const request of run.requests) deadlineAtMs = Math.min(deadlineAtMs, request.deadlineAtMs)
     totalBytes += run.bytes
     runs.push(run)
@@ -103,9 +103,9 @@ export function waitingMs(demand: Demand): number {
 /**
  * Returns the limit of a pack. With a long backlog, a longer pack adds no noticeable latency, so the limit may grow.
  */
-function longestPackMs(choice: SchedulingInput, chosenMs: number): number {
-  const { maxPackMs, replicas } = choice
-  const shareMs = (PACK_SHARE * (chosenMs + waitingMs(choice))) / replicas
+function longestPackMs(input: SchedulingInput, plannedMs: number): number {
+  const { maxPackMs, replicas } = input
+  const shareMs = (PACK_SHARE * (plannedMs + waitingMs(input))) / replicas
   return Math.min(Math.max(maxPackMs, shareMs), MAX_STRETCH * maxPackMs)
 }
 
@@ -125,9 +125,9 @@ function mostRequests(demand: Demand, request: RunRequest): number {
 }
 
 /** Returns the number of bytes that a request takes of a pack, by its checked dims and not by the caller's arrays. */
-function bytesOf({ answerBytes }: Demand, request: RunRequest): number {
+function bytesOf({ outputBytes }: Demand, request: RunRequest): number {
   request.inputBytes ??= inputBytes(request)
-  return request.inputBytes + request.rows * answerBytes
+  return request.inputBytes + request.rows * outputBytes
 }
 
 function inputBytes({ inputs, transfer }: RunRequest): number {
@@ -149,13 +149,13 @@ function nextInTime(queue: RequestQueue, nowMs: number): RunRequest | undefined 
 }
 
 /** Returns the number of requests of the head's bucket that share its run; 1 for a single run. */
-function batchSize(choice: SchedulingInput, head: RunRequest, spentMs: number): number {
-  const { idle, nowMs } = choice
+function batchSize(input: SchedulingInput, head: RunRequest, spentMs: number): number {
+  const { idle, nowMs } = input
   const { bucket, rows, deadlineAtMs } = head
   if (bucket === undefined || bucket.size < 2) return 1
   bucket.proof.choose()
   const { perRowMs, perRunMs } = bucket.costs
-  let size = Math.min(bucket.size, mostRequests(choice, head))
+  let size = Math.min(bucket.size, mostRequests(input, head))
   if (perRowMs > 0) {
     const rowMs = perRowMs * rows
     const share = Math.ceil(bucket.size / idle)
@@ -200,22 +200,22 @@ function expectedMs({ costs }: Demand, head: RunRequest, size: number): number |
 
 /** Takes the head and the next requests of its bucket that fit. */
 function takeRun(
-  choice: SchedulingInput,
+  input: SchedulingInput,
   head: RunRequest,
   size: number,
 ): PlannedRun & { readonly bytes: number } {
-  const { queue, batching, nowMs } = choice
+  const { queue, batching, nowMs } = input
   queue.take(head)
   const requests: [RunRequest, ...RunRequest[]] = [head]
   let { rows } = head
-  let bytes = bytesOf(choice, head)
+  let bytes = bytesOf(input, head)
   const bucket = head.bucket
   const mostRows = Math.min(batching.maxRows, bucket?.proof.mostRows(rows) ?? 0)
   while (requests.length < size && bucket !== undefined) {
     const next = bucket.first()
     if (next === undefined || rows + next.rows > mostRows) break
-    const nextBytes = bytesOf(choice, next)
-    if (bytes + nextBytes > BATCH_STRETCH * choice.maxPackBytes) break
+    const nextBytes = bytesOf(input, next)
+    if (bytes + nextBytes > BATCH_STRETCH * input.maxPackBytes) break
     if (next.deadlineAtMs <= nowMs) {
       next.expire()
       continue

@@ -23,6 +23,6 @@ export async function proveAtStart(
     replica.noteBackgroundWork(readReply(reply, 1).hasBackgroundWork)
     await backgroundProof.finish(replica)
   } finally {
-    replicas.taskOver(replica)
+    replicas.onTaskEnd(replica)
   }
 }

@@ -10,7 +10,7 @@ import type { PoolLife } from '../settings/pool-life.js'
 export class Requeue {
   readonly #life: PoolLife
   /** Requests whose replica is lost. */
-  #orphans: RunRequest[] = []
+  #requeued: RunRequest[] = []
   /** Requests of packs that could not be sent. Each gets a pack of its own, which shows which of them is at fault. */
   #suspects: RunRequest[] = []
 
@@ -19,11 +19,11 @@ export class Requeue {
   }
 
   get size(): number {
-    return this.#orphans.length + this.#suspects.length
+    return this.#requeued.length + this.#suspects.length
   }
 
   *requests(): Generator<RunRequest> {
-    yield* this.#orphans
+    yield* this.#requeued
     yield* this.#suspects
   }
 
@@ -33,14 +33,14 @@ export class Requeue {
       for (const request of requests) {
         // The transferred buffers are lost with the thread.
         if (request.transfer) request.reject(this.#life.refusal ?? error)
-        else this.#keep(request, this.#orphans)
+        else this.#keep(request, this.#requeued)
       }
     }
   }
 
   /** Requeues runs that were assigned to a replica and not sent, unless no replica will run them. */
   putBack(runs: readonly PlannedRun[]): void {
-    for (const { requests } of runs) for (const request of requests) this.#keep(request, this.#orphans)
+    for (const { requests } of runs) for (const request of requests) this.#keep(request, this.#requeued)
   }
 
   /**
@@ -61,14 +61,14 @@ export class Requeue {
   /** Returns the runs of the next pack, one for each request, because batching may have been disabled meanwhile. */
   next(): PlannedRun[] {
     const suspect = this.#suspects.shift()
-    const requests = suspect === undefined ? this.#orphans.splice(0) : [suspect]
+    const requests = suspect === undefined ? this.#requeued.splice(0) : [suspect]
     return requests.map((request) => ({ requests: [request], rows: request.rows }))
   }
 
   /** Rejects all requests, because no replica will run them. */
   refuse(error: Error): void {
     const requests = [...this.requests()]
-    this.#orphans = []
+    this.#requeued = []
     this.#suspects = []
     for (const request of requests) request.reject(error)
   }

@@ -5,7 +5,7 @@ import type { PoolListener } from './settings/pool-settings.js'
  * Returns a listener that passes its calls on to `listener` when no operation of the pool is under way. Its methods
  * never throw: an error of `listener` is passed to `listener.unexpected`.
  */
-export function undisturbed(listener: PoolListener, outbox: Outbox): PoolListener {
+export function guardListener(listener: PoolListener, outbox: Outbox): PoolListener {
   const unexpected = (error: unknown): void => {
     try {
       listener.unexpected(error)
