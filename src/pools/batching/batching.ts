@@ -95,7 +95,7 @@ export class Batching {
   constructor(settings: BatchingSettings | undefined, memory: BatchingMemory) {
     this.settings = settings
     this.#memory = memory
-    if (settings === undefined) this.#reason = 'it is switched off'
+    if (settings === undefined) this.#reason = 'batching is disabled'
   }
 
   get plan(): BatchPlan | undefined {

@@ -22,10 +22,10 @@ export function paddingSettings(
   signature: Signature,
 ): Padding {
   if (mask !== undefined && !Object.hasOwn(inputs, mask)) {
-    throw refused(`\`mask\` is ${JSON.stringify(mask)}, which is not among \`inputs\``)
+    throw refused(`\`mask\` is ${JSON.stringify(mask)}, which \`inputs\` does not have`)
   }
   if (length !== undefined && !signature.inputs.some(({ name }) => name === length)) {
-    throw refused(`\`length\` is ${JSON.stringify(length)}, an input that the model does not have`)
+    throw refused(`\`length\` is ${JSON.stringify(length)}, but the model has no such input`)
   }
   const positionOf = (name: string | undefined): number | undefined => {
     const position = signature.inputs.findIndex((spec) => spec.name === name)
@@ -53,7 +53,7 @@ function axesOf(
     }
     if (typeof spec.dims[axis] !== 'string') {
       throw refused(
-        `axis ${axis} of ${JSON.stringify(name)} is not free: its dims are [${spec.dims.join(', ')}]`,
+        `axis ${axis} of ${JSON.stringify(name)} is not free; its dims are [${spec.dims.join(', ')}]`,
       )
     }
   }

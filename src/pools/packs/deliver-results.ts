@@ -27,7 +27,7 @@ export function deliverResults(
     for (const request of requests) request.reject(undecodable(request, error))
   }
   for (const request of requests) {
-    if (!request.isSettled) request.reject(undecodable(request, 'the thread has sent none'))
+    if (!request.isSettled) request.reject(undecodable(request, 'the thread sent none'))
   }
 }
 
@@ -76,7 +76,7 @@ function settleSingle(
 function undecodable({ model, version }: RunRequest, cause: unknown): Error {
   if (isRuntimeError(cause)) return cause
   const code = cause instanceof RangeError ? 'ERR_INSUFFICIENT_MEMORY' : 'ERR_INFERENCE'
-  return new errors[code](`the answer of ${model}@${version} cannot be read: ${messageOf(cause)}`, {
+  return new errors[code](`the outputs of ${model}@${version} cannot be decoded: ${messageOf(cause)}`, {
     model,
     version,
     cause,

@@ -131,7 +131,7 @@ export class OutputDecoder {
 
   #mismatch(output: number, dims: readonly number[]): Error {
     const name = JSON.stringify(this.#names[output])
-    return new errors.ERR_INFERENCE(`output ${name} has arrived otherwise than its dims [${dims}] say`)
+    return new errors.ERR_INFERENCE(`output ${name} does not match its dims [${dims}]`)
   }
 
   /** Returns the index in the signature of the wanted output at `index`. */

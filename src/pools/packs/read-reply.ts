@@ -28,7 +28,7 @@ export function readReply(reply: unknown, runs: number): PackReply {
   }
   const failure: Failure = {
     ok: false,
-    error: error ?? encodeError(new errors.ERR_INFERENCE('no reply came')),
+    error: error ?? encodeError(new errors.ERR_INFERENCE('the thread sent no reply')),
   }
   return {
     results: new Array(runs).fill(failure),

@@ -84,7 +84,7 @@ export function checkIntact({ inputs: specs }: Signature, inputs: readonly Tenso
     const held = countOf(data)
     if (held === count) continue
     throw new errors.ERR_INVALID_INPUT(
-      `input "${specs[index]?.name}" holds ${held} of ${count} elements by now; was its buffer transferred while the request waited?`,
+      `input "${specs[index]?.name}" now holds ${held} of ${count} elements; do not transfer its buffer while the request waits`,
     )
   }
 }

@@ -313,7 +313,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
   assertServing(): void {
     if (!this.isOver) return
     const { model, version } = this.#settings
-    const what = this.#life.isStopped ? 'was stopped' : 'keeps losing replicas'
+    const what = this.#life.isStopped ? 'was stopped' : 'has spent its crash budget'
     throw new errors.ERR_MODEL_UNAVAILABLE(`the pool of ${model}@${version} ${what}`, { model, version })
   }
 }

@@ -261,7 +261,7 @@ export class Replica {
     const reply = await (timeoutMs === 0 ? waiting : withTimeout(this.#clock, waiting, timeoutMs))
     if (reply !== undefined) return reply
     throw new errors.ERR_MODEL_LOAD(
-      `${this.#model}@${this.#version} was not ${what} within ${timeoutMs} ms (loadTimeoutMs)`,
+      `${this.#model}@${this.#version} was not ${what} within ${timeoutMs} ms; raise loadTimeoutMs if it needs longer`,
       { model: this.#model, version: this.#version },
     )
   }

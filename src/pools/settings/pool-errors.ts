@@ -7,10 +7,13 @@ const MIN_RETRY_MS = 10
 
 /** Returns the error of an operation on a pool that is not open. */
 export function unavailable({ model, version }: PoolSettings, state: PoolState): Error {
-  return new errors.ERR_MODEL_UNAVAILABLE(`the pool of ${model}@${version} admits no requests (${state})`, {
-    model,
-    version,
-  })
+  return new errors.ERR_MODEL_UNAVAILABLE(
+    `the pool of ${model}@${version} is ${state} and admits no requests`,
+    {
+      model,
+      version,
+    },
+  )
 }
 
 /**
@@ -19,7 +22,7 @@ export function unavailable({ model, version }: PoolSettings, state: PoolState):
  */
 export function overloaded({ model, version, maxQueue }: PoolSettings, backlogMs: number): Error {
   return new errors.ERR_OVERLOADED(
-    `${maxQueue} requests wait for ${model}@${version} already; slow down, add replicas or raise maxQueue`,
+    `the queue of ${model}@${version} is full (${maxQueue} requests); send fewer requests, add replicas or raise maxQueue`,
     { model, version, retryAfterMs: Math.max(MIN_RETRY_MS, Math.round(backlogMs)) },
   )
 }
@@ -28,7 +31,7 @@ export function overloaded({ model, version, maxQueue }: PoolSettings, backlogMs
 export function circuitOpen(settings: PoolSettings, cause: Error): Error {
   const { model, version, crashBudget, crashWindowMs } = settings
   return new errors.ERR_CIRCUIT_OPEN(
-    `replicas of ${model}@${version} keep dying (${crashBudget} replacements within ${crashWindowMs} ms are allowed); the last: ${cause.message}`,
+    `replicas of ${model}@${version} keep dying, more than ${crashBudget} within ${crashWindowMs} ms; the last one: ${cause.message}`,
     { model, version, cause },
   )
 }
@@ -38,7 +41,7 @@ export function circuitOpen(settings: PoolSettings, cause: Error): Error {
  * quarantined.
  */
 export function stuckError({ model, version, runningMs }: StuckReplica, isEnded: boolean): Error {
-  const outcome = isEnded ? 'has been ended' : 'is in quarantine'
+  const outcome = isEnded ? 'was ended' : 'was quarantined'
   return new errors.ERR_REPLICA_STUCK(
     `a run of ${model}@${version} has not returned for ${Math.round(runningMs)} ms; its replica ${outcome}`,
     { model, version },
