@@ -1,6 +1,6 @@
 import { errors, isRuntimeError, messageOf } from '../../errors/errors.js'
 import { decodeError } from '../../protocol/error-codec.js'
-import type { Answer, RunResult } from '../../protocol/replica/replica-replies.js'
+import type { EncodedOutputs, RunResult } from '../../protocol/replica/replica-replies.js'
 import type { BatchPlan, Padding } from '../../tensors/batch/batch-plan.js'
 import type { RunRequests } from '../queue/planned-run.js'
 import type { RunRequest } from '../queue/run-request.js'
@@ -58,12 +58,12 @@ function settle(context: DecodingContext, requests: RunRequests, result: RunResu
 function settleSingle(
   { decoder, buffer, nowMs }: DecodingContext,
   request: RunRequest,
-  answer: Answer,
+  encoded: EncodedOutputs,
   padding?: Padding,
   length?: number,
 ): void {
   try {
-    request.resolve(decoder.single(answer, request.outputs, buffer, padding, length), nowMs)
+    request.resolve(decoder.single(encoded, request.outputs, buffer, padding, length), nowMs)
   } catch (error) {
     request.reject(undecodable(request, error))
   }

@@ -1,7 +1,7 @@
 import { errors } from '../../errors/errors.js'
 import type { GcBallast } from '../../memory/gc-ballast.js'
 import { aligned, elementsIn, INLINE_BYTES, viewOf } from '../../protocol/replica/pack-layout.js'
-import type { Answer } from '../../protocol/replica/replica-replies.js'
+import type { EncodedOutputs } from '../../protocol/replica/replica-replies.js'
 import { ALIGNMENT, type OwnElements } from '../../protocol/replica/replica-task.js'
 import type { BatchPlan, Padding } from '../../tensors/batch/batch-plan.js'
 import { resized } from '../../tensors/batch/padding.js'
@@ -36,7 +36,7 @@ export class OutputDecoder {
    * @throws ERR_INFERENCE if an output does not match its dims
    */
   single(
-    answer: Answer,
+    encoded: EncodedOutputs,
     wanted: readonly string[] | undefined,
     buffer: ArrayBuffer | undefined,
     padding?: Padding,
@@ -44,7 +44,7 @@ export class OutputDecoder {
   ): Outputs {
     const names = wanted ?? this.#names
     const tensors = names.map((_, index): Tensor => {
-      const { type, dims, data, output, isInline } = this.#receive(answer, index, wanted, buffer)
+      const { type, dims, data, output, isInline } = this.#receive(encoded, index, wanted, buffer)
       if (!isInline) {
         this.#ballast.count(data)
         return cutBack({ type, dims, data }, output, padding, length)
@@ -61,7 +61,7 @@ export class OutputDecoder {
    * @throws ERR_INFERENCE if an output does not match its dims, or the number of rows is wrong
    */
   *rows(
-    answer: Answer,
+    encoded: EncodedOutputs,
     wanted: readonly string[] | undefined,
     buffer: ArrayBuffer | undefined,
     { outputs: axes, padding }: BatchPlan,
@@ -70,7 +70,7 @@ export class OutputDecoder {
     const names = wanted ?? this.#names
     const total = requests.reduce((sum, { rows }) => sum + rows, 0)
     const outputs = names.map((_, index) => {
-      const received = this.#receive(answer, index, wanted, buffer)
+      const received = this.#receive(encoded, index, wanted, buffer)
       const axis = axes[received.output] as number
       if (received.dims[axis] !== total) throw this.#mismatch(received.output, received.dims)
       return { ...received, axis, layout: rowLayout(received.dims, axis) }
@@ -87,12 +87,12 @@ export class OutputDecoder {
   }
 
   /** Returns the number of bytes that outputs for `rows` rows take of a pack's buffer, or would take. */
-  bytesOf(answer: Answer, wanted: readonly string[] | undefined, rows: number): number {
+  bytesOf(encoded: EncodedOutputs, wanted: readonly string[] | undefined, rows: number): number {
     let sum = 0
-    for (let index = 0; index < answer.dims.length; index += 1) {
+    for (let index = 0; index < encoded.dims.length; index += 1) {
       const { type } = this.#specs[this.#outputAt(index, wanted)] as TensorSpec
       const { bytesPerElement } = ELEMENT_TYPES[type]
-      const bytes = elementCount(answer.dims[index] as number[]) * bytesPerElement
+      const bytes = elementCount(encoded.dims[index] as number[]) * bytesPerElement
       if (bytes <= rows * INLINE_BYTES) sum += aligned(bytes)
     }
     return sum
@@ -104,15 +104,15 @@ export class OutputDecoder {
    * @throws ERR_INFERENCE
    */
   #receive(
-    answer: Answer,
+    encoded: EncodedOutputs,
     index: number,
     wanted: readonly string[] | undefined,
     buffer: ArrayBuffer | undefined,
   ): ReceivedOutput {
     const output = this.#outputAt(index, wanted)
     const { type } = this.#specs[output] as TensorSpec
-    const dims = answer.dims[index] as readonly number[]
-    const found = answer.data[index] as number | OwnElements
+    const dims = encoded.dims[index] as readonly number[]
+    const found = encoded.data[index] as number | OwnElements
     const count = sizeOf(dims)
     const bytes = count * ELEMENT_TYPES[type].bytesPerElement
     const isInline = typeof found === 'number'

@@ -1,5 +1,5 @@
 import type { GcBallast } from '../../memory/gc-ballast.js'
-import type { Answer } from '../../protocol/replica/replica-replies.js'
+import type { EncodedOutputs } from '../../protocol/replica/replica-replies.js'
 import type { RunTask } from '../../protocol/replica/replica-task.js'
 import type { BatchPlan } from '../../tensors/batch/batch-plan.js'
 import { RecycledBuffers } from '../../tensors/recycled-buffers.js'
@@ -97,7 +97,7 @@ export class PackAssembler {
   }
 
   /** Learns from outputs how much space the next ones will take. */
-  learn(outputs: Answer, wanted: readonly string[] | undefined, rows: number): void {
+  learn(outputs: EncodedOutputs, wanted: readonly string[] | undefined, rows: number): void {
     const bytes = Math.ceil(this.#decoder.bytesOf(outputs, wanted, rows) / rows)
     if (Number.isSafeInteger(bytes)) this.#outputBytes = bytes
   }

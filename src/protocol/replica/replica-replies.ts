@@ -17,7 +17,7 @@ export interface LoadDone {
 }
 
 /** The outputs of one request, or of a whole batch. */
-export interface Answer {
+export interface EncodedOutputs {
   /** Dims of each wanted output, in the order of the request's output names, else in the signature's order. */
   readonly dims: readonly (readonly number[])[]
   /** Offset of each output's elements in the pack's buffer, or the elements themselves. */
@@ -25,15 +25,15 @@ export interface Answer {
 }
 
 /** The result of one run: its outputs, those of each request of a batch, or the error. */
-export type RunResult = WholeAnswer | SplitAnswers | Failure
+export type RunResult = WholeResult | SplitResult | Failure
 
-export interface WholeAnswer {
-  readonly answer: Answer
+export interface WholeResult {
+  readonly answer: EncodedOutputs
   readonly ms: number
 }
 
-export interface SplitAnswers {
-  readonly answers: readonly (Answer | Failure)[]
+export interface SplitResult {
+  readonly answers: readonly (EncodedOutputs | Failure)[]
   /** Duration of the batch in milliseconds; undefined if it failed and its requests were run one by one. */
   readonly ms: number | undefined
   readonly fault: BatchFault | undefined
