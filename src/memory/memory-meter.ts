@@ -3,6 +3,7 @@ import { type MemoryReading, readMemory } from '../platform/process-memory.js'
 
 /** A memory reading with its age. */
 export interface DatedReading extends MemoryReading {
+  /** Milliseconds since the memory was read. */
   readonly ageMs: number
 }
 

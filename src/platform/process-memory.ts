@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 
+/** The memory of this process at one moment. */
 export interface MemoryReading {
   /**
    * Memory of this process in bytes, with shared pages divided among the processes that share them (Pss); resident

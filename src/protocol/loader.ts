@@ -22,15 +22,19 @@ export interface LoaderContext {
 
 /** An execution provider that was requested and cannot be used. */
 export interface SkippedProvider {
+  /** Name of the provider, as session options list it. */
   readonly name: string
+  /** Reason why it cannot be used. */
   readonly reason: string
 }
 
 /** A loaded model, as a loader returns it. */
 export interface LoadedModel {
+  /** The inputs and outputs of the model. */
   readonly signature: Signature
   /** Names of the execution providers that run the model, best first; absent if the loader does not know them. */
   readonly providers?: readonly string[]
+  /** Providers that were requested and cannot be used; absent if there are none. */
   readonly skipped?: readonly SkippedProvider[]
   /**
    * Runs the model once. `feeds` match the signature. `outputs` names the outputs to return; absent for all. The

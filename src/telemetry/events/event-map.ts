@@ -25,6 +25,7 @@ export interface PromotedEvent {
 /** Payload of `replicaExited`: a replica has exited unexpectedly, was quarantined, or could not be started. */
 export interface ReplicaExitedEvent {
   readonly subject: ModelSubject
+  /** The reason of the exit. */
   readonly cause: Error
   /**
    * Milliseconds until the replica is replaced; undefined if it is not, because the crash budget is spent or fewer
@@ -68,6 +69,7 @@ export interface ArtifactDecidedEvent {
 /** Payload of `closed`: a runtime has closed. */
 export interface ClosedEvent {
   readonly subject: ApplicationSubject
+  /** Milliseconds that the shutdown took. */
   readonly durationMs: number
   /** Number of requests that were rejected because they had not completed at the deadline. */
   readonly rejected: number
