@@ -34,7 +34,7 @@ export interface LoadedModel {
   readonly signature: Signature
   /** Names of the execution providers that run the model, best first; absent if the loader does not know them. */
   readonly providers?: readonly string[]
-  /** Providers that were requested and cannot be used; absent if there are none. */
+  /** Execution providers that were requested and cannot be used; may be absent if there are none. */
   readonly skipped?: readonly SkippedProvider[]
   /**
    * Runs the model once. `feeds` match the signature. `outputs` names the outputs to return; absent for all. The
