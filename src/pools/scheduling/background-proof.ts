@@ -41,6 +41,7 @@ export class BackgroundProof {
   #isOrdered = false
   /** The trial that the prover has requested, until it has ended. */
   #trying: Promise<void> | undefined
+  /** The outcome of the last trial, until the prover receives it. */
   #tried: Tried | undefined
 
   constructor(

@@ -81,15 +81,15 @@ export interface PoolListener {
 export interface PoolStats {
   /** Target number of replicas. */
   readonly wanted: number
-  /** Number of replicas, except those in quarantine. */
+  /** Number of replicas, including those being started, but not those in quarantine. */
   readonly replicas: number
   /** Number of replicas that are ready and have nothing to do. */
   readonly idle: number
   /** Number of replicas that run a task. */
   readonly busy: number
-  /** Number of replicas that load their model. */
+  /** Number of replicas that load their model or run the sample. */
   readonly starting: number
-  /** Number of replicas that are in a run that has not returned, and no longer serve. */
+  /** Number of replicas whose task has not returned, and that no longer serve. */
   readonly quarantined: number
   /** Number of admitted requests that wait for a replica. */
   readonly queued: number

@@ -6,6 +6,6 @@ export interface StuckReplica {
   readonly version: string
   /** Id of the replica's thread; undefined if it has ended. */
   readonly threadId: number | undefined
-  /** Milliseconds since its task was sent. */
+  /** Milliseconds for which its task, or the release of its session, has been running. */
   readonly runningMs: number
 }

@@ -1,9 +1,8 @@
-/**
- * Cells of the shared memory by which threads whose native calls must not overlap take turns. There is one turn for
- * the whole process, and each thread has a seat. A thread that ends its turn hands it to the next waiting seat, so
- * that no thread starves; the main thread hands on the turn of a thread that has died. `TAKEN` is 1 while a thread
- * has the turn.
- */
+// Threads whose native calls must not overlap take turns. There is one turn for the whole process, and each thread has a
+// seat. A thread that ends its turn hands it to the next waiting seat, so that no thread starves; the main thread hands
+// on the turn of a thread that has died. The constants below are cells of the shared memory.
+
+/** Cell that is 1 while a thread has the turn. */
 const TAKEN = 0
 /** Counter that grows whenever a waiting thread should look again. */
 const CHANGES = 1
@@ -13,7 +12,7 @@ const HELD_UP = 2
 const SEATS = 2
 const SEAT_COUNT = 512
 
-/** States of a seat. `HAS_TURN` is set by the thread that hands the turn over. */
+/** States of a seat. `HAS_TURN` is set by the thread that hands over the turn, or that takes a free one. */
 const FREE = 0
 const IDLE = 1
 const WAITS = 2
