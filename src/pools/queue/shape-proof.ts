@@ -17,34 +17,34 @@ export class ShapeProof {
   /** Reason why no more trials are made; undefined while some may be. */
   refusal: string | undefined
   /** Number of trials without a finding since the last one that passed. */
-  #idle = 0
+  #inconclusive = 0
   /** Number of choices between a batch and single runs until the next trial. */
-  #waits = 0
+  #choicesToSkip = 0
 
   /** Returns the maximum number of rows of the next batch of requests with `rows` rows each. */
   mostRows(rows: number): number {
-    if (this.refusal !== undefined || this.#waits > 0) return this.provenRows
+    if (this.refusal !== undefined || this.#choicesToSkip > 0) return this.provenRows
     return TRIAL_FACTOR * Math.max(this.provenRows, rows)
   }
 
   /** Counts a choice between a batch and single runs. */
-  choose(): void {
-    if (this.#waits > 0) this.#waits -= 1
+  countChoice(): void {
+    if (this.#choicesToSkip > 0) this.#choicesToSkip -= 1
   }
 
   learn(rows: number, { isTelling, reason }: TrialResult): void {
-    // The trial began before another one was refused.
+    // A trial that began before the refusal may still report.
     if (this.refusal !== undefined) return
     if (reason !== undefined) {
       this.refusal = reason
       this.provenRows = 0
     } else if (isTelling) {
       this.provenRows = Math.max(this.provenRows, rows)
-      this.#idle = 0
+      this.#inconclusive = 0
     } else {
       // Trials become ever rarer, because others like these show nothing either.
-      this.#idle += 1
-      this.#waits = TRIAL_FACTOR ** this.#idle
+      this.#inconclusive += 1
+      this.#choicesToSkip = TRIAL_FACTOR ** this.#inconclusive
     }
   }
 }

@@ -153,7 +153,7 @@ function batchSize(input: SchedulingInput, head: RunRequest, spentMs: number): n
   const { idle, nowMs } = input
   const { bucket, rows, deadlineAtMs } = head
   if (bucket === undefined || bucket.size < 2) return 1
-  bucket.proof.choose()
+  bucket.proof.countChoice()
   const { perRowMs, perRunMs } = bucket.costs
   let size = Math.min(bucket.size, mostRequests(input, head))
   if (perRowMs > 0) {

@@ -46,7 +46,7 @@ export class Turn {
   }
 
   /** Requests the turn, which `tryTake` takes. */
-  ask(): void {
+  request(): void {
     Atomics.store(this.#cells, this.#at, WAITS)
   }
 
