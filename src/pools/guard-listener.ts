@@ -2,15 +2,15 @@ import type { Outbox } from '../async/outbox.js'
 import type { PoolListener } from './settings/pool-settings.js'
 
 /**
- * Returns the listener as one whose methods are called when no operation of the pool is under way, and throw
- * no more: what they throw is unexpected, and goes there.
+ * Returns a listener that passes its calls on to `listener` when no operation of the pool is under way. Its methods
+ * never throw: an error of `listener` is passed to `listener.unexpected`.
  */
-export function undisturbed(listener: PoolListener, outbox: Outbox): PoolListener {
+export function guardListener(listener: PoolListener, outbox: Outbox): PoolListener {
   const unexpected = (error: unknown): void => {
     try {
       listener.unexpected(error)
     } catch {
-      // There is nobody else to tell.
+      // There is no other place to report the error.
     }
   }
   const guarded =
