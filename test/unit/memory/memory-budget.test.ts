@@ -17,8 +17,8 @@ function bed(budget: number, held: number, evictable: number[] = []) {
   return { governor, process, makeRoom, evictable }
 }
 
-describe('the memory governor', () => {
-  it('reserves what fits and counts it until it is released, once', async () => {
+describe('the memory budget', () => {
+  it('reserves what fits, and frees the reservation exactly once', async () => {
     const { governor } = bed(100, 40)
     const first = await governor.reserve(50, nothing)
     expect(governor.stats()).toEqual({ budgetBytes: 100, reservedBytes: 50 })
@@ -30,7 +30,7 @@ describe('the memory governor', () => {
     expect(governor.stats().reservedBytes).toBe(0)
   })
 
-  it('has what does not fit beside a load wait for its end, and evicts nothing before', async () => {
+  it('lets a load wait for the end of a concurrent load before it evicts anything', async () => {
     const { governor, process, makeRoom, evictable } = bed(100, 40, [10])
     const first = await governor.reserve(50, makeRoom)
     // It has taken what it was promised, which counts twice as long as it is under way.
@@ -46,20 +46,20 @@ describe('the memory governor', () => {
     expect(evictable).toEqual([10])
   })
 
-  it('refuses at once what no budget of that size has room for', async () => {
+  it('refuses at once a load that is larger than the whole budget', async () => {
     const { governor } = bed(100, 40)
     await governor.reserve(50, nothing)
     await expect(governor.reserve(101, nothing)).rejects.toMatchObject({ neededBytes: 101 })
   })
 
-  it('has no more evicted than it takes', async () => {
+  it('evicts no more than a load needs', async () => {
     const { governor, makeRoom, evictable, process } = bed(100, 90, [20, 30, 40])
     await governor.reserve(50, makeRoom)
     expect(evictable).toEqual([40])
     expect(process.held).toBe(40)
   })
 
-  it('refuses what does not fit when everything is evicted, with what is needed and free', async () => {
+  it('refuses a load that does not fit after all evictions, and names the bytes needed and free', async () => {
     const { governor, makeRoom } = bed(100, 90, [20])
     const refusal = await governor.reserve(80, makeRoom).catch((error) => error)
     expect(refusal).toBeInstanceOf(NoRoom)
@@ -68,7 +68,7 @@ describe('the memory governor', () => {
     await governor.reserve(30, makeRoom)
   })
 
-  it('promises nothing twice, however many ask at once', async () => {
+  it('never grants the same bytes twice, however many loads reserve at once', async () => {
     const { governor, process } = bed(100, 0)
     let most = 0
     const load = async (): Promise<void> => {
@@ -84,7 +84,7 @@ describe('the memory governor', () => {
     expect(most).toBe(70)
   })
 
-  it('says that more is held than the budget allows as nothing that is free', async () => {
+  it('reports no free bytes, rather than a negative number, when more is held than the budget allows', async () => {
     const { governor } = bed(100, 130)
     await expect(governor.reserve(1, nothing)).rejects.toMatchObject({ freeBytes: 0 })
   })
@@ -100,7 +100,7 @@ describe('the memory governor', () => {
     await governor.reserve(1, nothing)
   })
 
-  it('without a budget refuses nothing and measures nothing', async () => {
+  it('without a limit refuses nothing and measures nothing', async () => {
     const governor = new MemoryBudget(0, async () => {
       throw new Error('measured')
     })
@@ -108,7 +108,7 @@ describe('the memory governor', () => {
   })
 })
 
-it('a pool is expected to hold the weights once for each replica, or once if they are mapped', () => {
+it('a pool is expected to hold the weights once for each replica, or once in total if they are mapped', () => {
   const weights = 200 * 2 ** 20
   const [one, four] = [1, 4].map((replicas) => estimateBytes(weights, replicas, false)) as [number, number]
   expect(four - one).toBeGreaterThan(3 * weights)

@@ -24,7 +24,7 @@ class RecordingBallast implements Ballast {
   }
 }
 
-it('a pool uses the ballast that it is given from its creation to its end, and counts each answer once', async () => {
+it('a pool uses its ballast from its creation to its end, and counts the outputs of each request once', async () => {
   const ballast = new RecordingBallast()
   const kit = await PoolKit.open({ ballast })
   for (const x of [1, 2]) {

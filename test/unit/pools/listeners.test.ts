@@ -17,15 +17,15 @@ const EVENTS = [
 type Event = (typeof EVENTS)[number]
 
 const CALLS: Record<string, (world: World) => unknown> = {
-  'asks again': ({ kit, asked }) => asked.push(kit.ask(100)),
-  'asks again twice, with an abort between': (world) => {
+  'submits a request': ({ kit, asked }) => asked.push(kit.ask(100)),
+  'submits two requests with an abort between': (world) => {
     world.asked.push(world.kit.ask(100))
     world.abort(3)
     world.asked.push(world.kit.ask(101))
   },
   'aborts every request': (world) => [1, 2, 3, 4, 5].map((x) => world.abort(x)),
-  'aborts the next one': (world) => world.abort(3),
-  'rejects all': ({ kit }) => kit.pool.rejectAll(new Error('given up')),
+  'aborts the next request': (world) => world.abort(3),
+  'rejects all requests': ({ kit }) => kit.pool.rejectAll(new Error('given up')),
   'drains the pool': ({ kit }) => kit.pool.drain(),
   'stops the pool': ({ kit }) => kit.pool.stop(1_000),
   'makes the pool smaller': ({ kit, calls }) => calls.push(follow(kit.pool.resize(1))),
@@ -117,8 +117,8 @@ class World {
   }
 }
 
-describe.each(EVENTS)('a listener that hears %s', (event) => {
-  it.each(Object.keys(CALLS))('and %s meets counts that agree, and loses no request', async (name) => {
+describe.each(EVENTS)('a listener of %s', (event) => {
+  it.each(Object.keys(CALLS))('that %s sees consistent counts, and no request is lost', async (name) => {
     const kit = await PoolKit.open({
       replicas: 2,
       maxPackMs: 10_000,

@@ -19,8 +19,8 @@ async function packed(
   return [kit, asked]
 }
 
-describe('requests that wait', () => {
-  it('travel together for as long as they take maxPackMs', async () => {
+describe('requests in a pack', () => {
+  it('run one after another for up to maxPackMs in total', async () => {
     const [kit, asked] = await packed(6)
     expect(kit.threads.runs).toEqual([1, 2, 3, 4])
     expect(kit.pool.stats()).toMatchObject({ queued: 2, inFlight: 4, busy: 1 })
@@ -30,7 +30,7 @@ describe('requests that wait', () => {
     expect(kit.threads.runs).toEqual([5, 6])
   })
 
-  it('come back in a buffer that is used again', async () => {
+  it('return in a buffer that is used again', async () => {
     const [kit] = await packed(3)
     const [host] = kit.threads.hosts
     const sizes = new Set<number>()
@@ -46,7 +46,7 @@ describe('requests that wait', () => {
     expect(sizes.size).toBeGreaterThan(0)
   })
 
-  it('lose only the one in which their thread dies', async () => {
+  it('are not rejected if their replica dies in the run of another one', async () => {
     const [kit, asked] = await packed(4)
     const [host] = kit.threads.hosts
     if (host !== undefined) host.progress = 1
@@ -65,7 +65,7 @@ describe('requests that wait', () => {
     expect([...asked, later].map(({ y }) => y)).toEqual([1, undefined, 3, 4, 9])
   })
 
-  it('lose none when their thread dies before it has begun', async () => {
+  it('are all sent again if their replica dies before it has started any', async () => {
     const [kit, asked] = await packed(2)
     const [host] = kit.threads.hosts
     if (host !== undefined) host.progress = -1
@@ -77,7 +77,7 @@ describe('requests that wait', () => {
     expect(asked.map(({ y }) => y)).toEqual([1, 2])
   })
 
-  it('lose only the one that does not return', async () => {
+  it('are not rejected if the run of another one hangs', async () => {
     const [kit, asked] = await packed(3, { stuckAfterMs: 1_000 })
     await vi.advanceTimersByTimeAsync(1_500)
     expect(asked.map(({ code }) => code)).toEqual(['ERR_REPLICA_STUCK', undefined, undefined])
@@ -88,7 +88,7 @@ describe('requests that wait', () => {
     expect(asked.map(({ y }) => y)).toEqual([undefined, 2, 3])
   })
 
-  it('are rejected with the reason when no replica will come for them', async () => {
+  it('are rejected with the reason when no replica is left to run them', async () => {
     const [kit, asked] = await packed(3, { crashBudget: 0 })
     kit.threads.hosts[0]?.exit()
     await turn()
@@ -100,7 +100,7 @@ describe('requests that wait', () => {
     expect(kit.pool.leaseCount).toBe(0)
   })
 
-  it('may give up waiting while they are between two replicas', async () => {
+  it('can be aborted while they move from one replica to another', async () => {
     const kit = await PoolKit.open({ maxPackMs: 2 })
     const [host] = kit.threads.hosts
     kit.ask(0)
@@ -120,7 +120,7 @@ describe('requests that wait', () => {
     expect(kit.pool.stats()).toMatchObject({ idle: 1, inFlight: 0 })
   })
 
-  it('and were moved to the thread that died are lost with it', async () => {
+  it('whose inputs were transferred are rejected if the replica dies', async () => {
     const kit = await PoolKit.open({ maxPackMs: 2 })
     const [host] = kit.threads.hosts
     kit.ask(0)
@@ -132,7 +132,7 @@ describe('requests that wait', () => {
     expect([one.code, two.code]).toEqual(['ERR_REPLICA_EXITED', 'ERR_REPLICA_EXITED'])
   })
 
-  it('are all rejected when the pool is stopped, wherever they are', async () => {
+  it('are all rejected when the pool is stopped, whether running or queued', async () => {
     const [kit, asked] = await packed(6)
     kit.threads.hosts[0]?.exit()
     await turn()

@@ -10,7 +10,7 @@ beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
 describe('a resource that is initialised', () => {
-  it('goes from uninitialized to running, one event and one line of log a move', async () => {
+  it('goes from uninitialized to running, with one event and one log line for each transition', async () => {
     const kit = new ResourceKit()
     const thing = await kit.init('db')
     expect(kit.moves).toEqual([
@@ -28,7 +28,7 @@ describe('a resource that is initialised', () => {
     expect(kit.manager.getResource('db')).toBe(thing)
   })
 
-  it('takes an initializer that is not async, and one that makes nothing', async () => {
+  it('accepts an initializer that is not async, and one that returns nothing', async () => {
     const { manager } = new ResourceKit()
     manager.registerResourceType('number', (config: { start: number }) => config.start + 1)
     manager.registerResourceType('nothing', () => undefined)
@@ -43,7 +43,7 @@ describe('a resource that is initialised', () => {
     expect(manager.getResource('u')).toBeUndefined()
   })
 
-  it('gives the initializer its name, its config, a logger and a signal that has not aborted', async () => {
+  it('passes the initializer its name, its config, a logger and a signal that has not aborted', async () => {
     const { manager, lines } = new ResourceKit()
     const initializer = vi.fn((_config: unknown, { name, signal, logger }) => {
       logger.warn({ port: 1 }, 'slow')
@@ -57,7 +57,7 @@ describe('a resource that is initialised', () => {
     expect(lines).toContainEqual({ level: 'warn', fields: { resource: 'db', port: 1 }, message: 'slow' })
   })
 
-  it('is initialised once for all who ask at the same time', async () => {
+  it('is initialised once for all concurrent callers', async () => {
     const kit = new ResourceKit()
     const gate = new Deferred()
     const init = vi.fn(() => gate.promise)
@@ -69,7 +69,7 @@ describe('a resource that is initialised', () => {
     expect(new Set(things).size).toBe(1)
   })
 
-  it('is given again to whoever asks later, with the same settings or without any', async () => {
+  it('is returned again to later callers with the same settings or none', async () => {
     const kit = new ResourceKit()
     const first = await kit.init('db', {}, { dependsOn: [] })
     await expect(kit.init('db')).resolves.toBe(first)
@@ -81,19 +81,22 @@ describe('a resource that is initialised', () => {
     ['another type', { resourceType: 'other' }, 'another type (thing)'],
     ['another config', { config: { host: 'b' } }, 'another `config`'],
     ['other dependencies', { dependsOn: ['base'] }, 'another `dependsOn`'],
-  ])('is refused to whoever asks with %s, and its config is not told', async (_what, options, told) => {
-    const kit = new ResourceKit()
-    kit.manager.registerResourceType('other', () => 1)
-    await kit.init('base')
-    await kit.init('db', undefined, { config: { host: 'secret' } })
-    const refused = kit.init('db', undefined, options)
-    await expect(refused).rejects.toMatchObject({ code: 'ERR_INVALID_OPTIONS' })
-    await expect(refused).rejects.toThrow(told)
-    await expect(refused).rejects.not.toThrow('secret')
-    expect(kit.state('db')).toBe('running')
-  })
+  ])(
+    'is refused to callers with %s, and the error does not reveal the config',
+    async (_what, options, told) => {
+      const kit = new ResourceKit()
+      kit.manager.registerResourceType('other', () => 1)
+      await kit.init('base')
+      await kit.init('db', undefined, { config: { host: 'secret' } })
+      const refused = kit.init('db', undefined, options)
+      await expect(refused).rejects.toMatchObject({ code: 'ERR_INVALID_OPTIONS' })
+      await expect(refused).rejects.toThrow(told)
+      await expect(refused).rejects.not.toThrow('secret')
+      expect(kit.state('db')).toBe('running')
+    },
+  )
 
-  it('is initialised in no caller’s context', async () => {
+  it('is initialised outside of the async context of any caller', async () => {
     const kit = new ResourceKit()
     const storage = new AsyncLocalStorage<string>()
     const seen: unknown[] = []
@@ -101,7 +104,7 @@ describe('a resource that is initialised', () => {
     expect(seen).toEqual([undefined])
   })
 
-  it('is not disturbed by a listener that throws, which is logged', async () => {
+  it('is not affected by a listener that throws, which is logged', async () => {
     const kit = new ResourceKit()
     kit.manager.once('transition', () => {
       throw new Error('a listener')
@@ -134,7 +137,7 @@ describe('an initializer that fails', () => {
     expect(() => kit.manager.getResource('db')).toThrow(/resource db is error: .*refused/)
   })
 
-  it('is called again by a new call, which may come with other settings', async () => {
+  it('is called again by a later call, which may have other settings', async () => {
     const kit = new ResourceKit()
     await expect(kit.init('db', { init: () => Promise.reject(new Error('no')) })).rejects.toThrow('no')
     const thing = await kit.init('db', {})
@@ -142,7 +145,7 @@ describe('an initializer that fails', () => {
     expect(kit.moves).toContain('db error>initializing')
   })
 
-  it('fails all who share it', async () => {
+  it('rejects all callers that share the initialisation', async () => {
     const kit = new ResourceKit()
     const gate = new Deferred()
     const asked = [kit.init('db', { init: () => gate.promise }), kit.init('db')].map(follow)
@@ -151,14 +154,14 @@ describe('an initializer that fails', () => {
     expect(asked.map(({ error }) => error?.code)).toEqual(['ERR_RESOURCE_INIT', 'ERR_RESOURCE_INIT'])
   })
 
-  it('may throw what is no error', async () => {
+  it('may throw a value that is not an error', async () => {
     const kit = new ResourceKit()
     await expect(kit.init('db', { init: () => Promise.reject('plain') })).rejects.toThrow('plain')
   })
 })
 
 describe('an initializer that takes too long', () => {
-  it('is given up at the limit, and its signal aborts', async () => {
+  it('is abandoned at its timeout, and its signal aborts', async () => {
     const kit = new ResourceKit()
     let signal: AbortSignal | undefined
     const init = (context: { signal: AbortSignal }): Promise<void> => {
@@ -177,7 +180,7 @@ describe('an initializer that takes too long', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it('has what it makes later handed to the cleaner', async () => {
+  it('has its late result passed to the cleaner', async () => {
     const kit = new ResourceKit()
     const gate = new Deferred()
     const asked = follow(kit.init('db', { init: () => gate.promise }, { timeoutMs: 10 }))
@@ -190,7 +193,7 @@ describe('an initializer that takes too long', () => {
     expect(kit.state('db')).toBe('error')
   })
 
-  it('leaves the one that was made in its place alone', async () => {
+  it('does not affect the resource that was initialised in its place', async () => {
     const kit = new ResourceKit()
     const gate = new Deferred()
     follow(kit.init('db', { init: () => gate.promise }, { timeoutMs: 10 }))
@@ -203,7 +206,7 @@ describe('an initializer that takes too long', () => {
     expect(kit.manager.getResource('db')).toBe(second)
   })
 
-  it('may fail later without anybody hearing of it', async () => {
+  it('may fail later without a further report', async () => {
     const kit = new ResourceKit()
     const gate = new Deferred()
     follow(kit.init('db', { init: () => gate.promise }, { timeoutMs: 10 }))
@@ -213,7 +216,7 @@ describe('an initializer that takes too long', () => {
     expect(kit.cleaned).toEqual([])
   })
 
-  it('has for ever with a limit of 0', async () => {
+  it('has no timeout with 0', async () => {
     const kit = new ResourceKit()
     const gate = new Deferred()
     const asked = follow(kit.init('db', { init: () => gate.promise }, { timeoutMs: 0 }))
@@ -224,7 +227,7 @@ describe('an initializer that takes too long', () => {
     expect(asked.value).toMatchObject({ name: 'db' })
   })
 
-  it('is told in the log when the cleaner fails on what it made', async () => {
+  it('is reported in the log when the cleaner fails on its late result', async () => {
     const kit = new ResourceKit()
     const gate = new Deferred()
     const clean = (): void => {
@@ -240,7 +243,7 @@ describe('an initializer that takes too long', () => {
 })
 
 describe('a resource that depends on others', () => {
-  it('gets their values, and only those it names', async () => {
+  it('receives the values of its dependencies and no others', async () => {
     const kit = new ResourceKit()
     const db = await kit.init('db')
     await kit.init('cache')
@@ -254,7 +257,7 @@ describe('a resource that depends on others', () => {
     expect(kit.manager.listResources().at(-1)).toMatchObject({ name: 'app', dependsOn: ['db'] })
   })
 
-  it('waits for those that are being initialised', async () => {
+  it('waits for dependencies that are being initialised', async () => {
     const kit = new ResourceKit()
     const gate = new Deferred()
     const db = follow(kit.init('db', { init: () => gate.promise }))
@@ -270,7 +273,7 @@ describe('a resource that depends on others', () => {
     expect(seen).toEqual([db.value])
   })
 
-  it('fails with those that fail, and names them', async () => {
+  it('fails when its dependencies fail, and names them', async () => {
     const kit = new ResourceKit()
     const gate = new Deferred()
     const db = follow(kit.init('db', { init: () => gate.promise }))
@@ -282,7 +285,7 @@ describe('a resource that depends on others', () => {
     expect(kit.state('app')).toBe('error')
   })
 
-  it('waits for them no longer than its limit', async () => {
+  it('waits for dependencies no longer than its timeout', async () => {
     const kit = new ResourceKit()
     const gate = new Deferred()
     follow(kit.init('db', { init: () => gate.promise }))
@@ -295,7 +298,7 @@ describe('a resource that depends on others', () => {
     expect(kit.made).toHaveLength(1)
   })
 
-  it('is refused when one is not known, and is not known itself then', async () => {
+  it('is refused when a dependency is unknown, and is then unknown itself', async () => {
     const kit = new ResourceKit()
     const refused = kit.init('app', {}, { dependsOn: ['db'] })
     await expect(refused).rejects.toMatchObject({ code: 'ERR_RESOURCE_NOT_FOUND' })
@@ -303,7 +306,7 @@ describe('a resource that depends on others', () => {
     expect(kit.manager.listResources()).toEqual([])
   })
 
-  it('is refused when one is in error or stopped, and keeps its state', async () => {
+  it('is refused when a dependency is in error or stopped, and keeps its state', async () => {
     const kit = new ResourceKit()
     await expect(kit.init('db', { init: () => Promise.reject(new Error('no')) })).rejects.toThrow('no')
     await expect(kit.init('app', {}, { dependsOn: ['db'] })).rejects.toMatchObject({
@@ -320,7 +323,7 @@ describe('a resource that depends on others', () => {
     expect(kit.state('app')).toBe('stopped')
   })
 
-  it('cannot depend on itself, nor close a circle', async () => {
+  it('cannot depend on itself, nor close a cycle', async () => {
     const kit = new ResourceKit()
     await expect(kit.init('a', {}, { dependsOn: ['a'] })).rejects.toMatchObject({
       code: 'ERR_INVALID_OPTIONS',
@@ -333,8 +336,8 @@ describe('a resource that depends on others', () => {
   })
 })
 
-describe('what is not known or not valid', () => {
-  it('is refused, with what is known', async () => {
+describe('an unknown or invalid', () => {
+  it('name is refused, and the error lists the known names', async () => {
     const kit = new ResourceKit()
     await kit.init('db')
     await expect(kit.init('x', {}, { resourceType: 'nope' })).rejects.toMatchObject({
@@ -361,14 +364,14 @@ describe('what is not known or not valid', () => {
     ],
     [{ retry: { forever: true } }, '`retry` has no option `forever`'],
     [{ type: 'thing' }, 'it has no option `type`'],
-  ])('as options %o is refused with path, value and rule', async (options, told) => {
+  ])('option %o is refused with path, value and rule', async (options, told) => {
     const kit = new ResourceKit()
     const refused = kit.init('db', {}, options as Partial<InitializeResourceOptions>)
     await expect(refused).rejects.toMatchObject({ code: 'ERR_INVALID_OPTIONS' })
     await expect(refused).rejects.toThrow(`initializeResource: ${told}`)
   })
 
-  it('as a manager’s option is refused', () => {
+  it('option of the manager is refused', () => {
     const make = (options: object) => () => new ResourceLifecycleManager(options)
     expect(make({ cleanupTimeoutMs: -1 })).toThrow('ResourceLifecycleManager: `cleanupTimeoutMs` is -1')
     expect(make({ healthTimeoutMs: 'x' })).toThrow('`healthTimeoutMs` is "x"')
@@ -376,7 +379,7 @@ describe('what is not known or not valid', () => {
     expect(make({ logLevel: 'silent' })).not.toThrow()
   })
 
-  it('as a type is refused: no name, no function, or a name that is taken', () => {
+  it('resource type is refused: one without a name or function, or with a taken name', () => {
     const { manager } = new ResourceKit()
     const make = (): number => 1
     expect(() => manager.registerResourceType('', make)).toThrow('non-empty string')

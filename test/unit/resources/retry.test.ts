@@ -23,15 +23,15 @@ function failing(times: number): ReturnType<typeof vi.fn<() => Promise<string>>>
   })
 }
 
-describe('the wait before another attempt', () => {
-  it('is drawn between 0 and a bound that grows up to a maximum', () => {
+describe('the delay before another attempt', () => {
+  it('is random between 0 and a bound that grows up to a maximum', () => {
     expect([1, 2, 3, 9].map((failures) => retryDelayMs(policy, failures, 1))).toEqual([100, 200, 350, 350])
     expect([1, 2, 3, 9].map((failures) => retryDelayMs(policy, failures, 0))).toEqual([0, 0, 0, 0])
     expect(retryDelayMs(policy, 2, 0.25)).toBe(50)
     expect(retryDelayMs({ ...policy, factor: 1e9 }, 1_000, 1)).toBe(350)
   })
 
-  it('is waited for, no shorter and no longer', async () => {
+  it('ends after exactly its time', async () => {
     const attempt = failing(2)
     const draws = [0.5, 0.1]
     const { signal } = new AbortController()
@@ -69,8 +69,8 @@ describe('the wait before another attempt', () => {
   })
 })
 
-describe('an initializer that is to be called again', () => {
-  it('is called until it succeeds, and every failure is a line of log', async () => {
+describe('an initializer with retries', () => {
+  it('is called until it succeeds, and every failure is logged', async () => {
     const kit = new ResourceKit()
     const init = failing(2)
     const asked = follow(kit.init('db', { init }, { retry: policy }))
@@ -85,7 +85,7 @@ describe('an initializer that is to be called again', () => {
     expect(kit.moves).not.toContain('db initializing>error')
   })
 
-  it('fails with its last error when the attempts are spent', async () => {
+  it('fails with its last error when the attempts are used up', async () => {
     const kit = new ResourceKit()
     const init = failing(9)
     const asked = follow(kit.init('db', { init }, { retry: { attempts: 2, minDelayMs: 0, maxDelayMs: 0 } }))
@@ -95,14 +95,14 @@ describe('an initializer that is to be called again', () => {
     expect(init).toHaveBeenCalledTimes(2)
   })
 
-  it('is called once when nobody asked for more', async () => {
+  it('is called once by default', async () => {
     const kit = new ResourceKit()
     const init = failing(9)
     await expect(kit.init('db', { init })).rejects.toThrow('failure 1')
     expect(init).toHaveBeenCalledTimes(1)
   })
 
-  it('is given up at the limit of the whole, in an attempt or between two', async () => {
+  it('is abandoned at the overall timeout, in an attempt or between two', async () => {
     const kit = new ResourceKit()
     const hanging = follow(
       kit.init('a', { init: () => new Deferred().promise }, { retry: policy, timeoutMs: 50 }),
@@ -117,7 +117,7 @@ describe('an initializer that is to be called again', () => {
     vi.restoreAllMocks()
   })
 
-  it('is called again after the same waits whenever chance is the same', async () => {
+  it('is called again after the same delays when the random numbers are the same', async () => {
     const first = await attemptTimes(1)
     expect(first).toHaveLength(6)
     expect(await attemptTimes(1)).toEqual(first)

@@ -19,7 +19,7 @@ afterEach(() => {
 })
 
 describe('an announcer', () => {
-  it('calls every listener as `emit` does, those for once only once', () => {
+  it('calls every listener as `emit` does, and one-time listeners only once', () => {
     const { emitter, announcer } = announcerOf()
     const told: unknown[] = []
     emitter.on('moved', function (this: unknown, to) {
@@ -31,7 +31,7 @@ describe('an announcer', () => {
     expect(told).toEqual([[true, 'a'], 'a', [true, 'b']])
   })
 
-  it('tells the others when one throws, and logs it', () => {
+  it('calls the other listeners when one throws, and logs the error', () => {
     const { emitter, announcer, lines } = announcerOf()
     const told: string[] = []
     emitter.on('moved', () => {
@@ -59,7 +59,7 @@ describe('an announcer', () => {
     expect(lines.map(({ fields }) => fields)).toEqual([{ err: new Error('later'), event: 'moved' }])
   })
 
-  it('logs one of many throws a second, with how many it left out', () => {
+  it('logs one of many errors a second, with the number of those left out', () => {
     vi.useFakeTimers({ now: 10_000 })
     const { emitter, announcer, lines } = announcerOf()
     emitter.on('moved', (to) => {

@@ -13,7 +13,7 @@ function numberOf(bits: number): number {
 }
 
 describe('float16 bits', () => {
-  it('survive the round trip over every pattern that is a number', () => {
+  it('survive the round trip for every pattern that is a number', () => {
     const wrong: number[] = []
     for (let bits = 0; bits < 0x10000; bits++) {
       const value = float16Value(bits)
@@ -24,7 +24,7 @@ describe('float16 bits', () => {
     expect(wrong).toEqual([])
   })
 
-  it('are those of the nearest number, and of the even one half way', () => {
+  it('are those of the nearest number, and of the even one halfway', () => {
     const wrong: number[] = []
     for (let bits = 0; bits < 0x7bff; bits++) {
       const low = numberOf(bits)

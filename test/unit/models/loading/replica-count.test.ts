@@ -18,7 +18,7 @@ function countOf(cores: number, options: RuntimeConfigInput, model: Partial<Mode
   return replicaCount(context, new VersionRecord(spec))
 }
 
-describe('the replicas of a pool', () => {
+describe('the replica count of a pool', () => {
   it.each([
     [8, {}, {}, 8],
     [8, { intraOpNumThreads: 2 }, {}, 4],
@@ -34,11 +34,11 @@ describe('the replicas of a pool', () => {
     [8, {}, { executionProviders: [{ name: 'cuda', deviceId: 1 }, 'cpu'] }, 1],
     [8, {}, { executionProviders: ['cpu', 'coreml'] }, 1],
     [8, {}, { sessionOptions: { executionProviders: ['dml'] } }, 1],
-  ])('of %i cores with %j and %j are %4$i', (cores, options, model, count) => {
+  ])('on %i cores with %j and %j is %4$i', (cores, options, model, count) => {
     expect(countOf(cores, options, model)).toBe(count)
   })
 
-  it('are those that were asked for, whatever the cores', () => {
+  it('is the configured one, whatever the number of cores', () => {
     expect(countOf(2, { replicas: 5, intraOpNumThreads: 4 })).toBe(5)
     expect(countOf(2, { replicas: 5 }, { replicas: 3 })).toBe(3)
     expect(countOf(2, { replicas: 5 }, { replicas: 'auto' })).toBe(2)

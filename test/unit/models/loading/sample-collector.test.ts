@@ -26,8 +26,8 @@ const settled = (): Promise<unknown> => vi.advanceTimersByTimeAsync(0)
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
-describe('the inputs an artifact is proven with', () => {
-  it('are the first three that were answered, as they were when they were asked', async () => {
+describe('the samples for the proof of an artifact', () => {
+  it('are the first three requests that succeed, as they were when they were submitted', async () => {
     const { trial, told } = begin()
     const requests = [1, 2, 3, 4].map((value) => request(value))
     for (const each of requests) trial.offer(each)
@@ -40,7 +40,7 @@ describe('the inputs an artifact is proven with', () => {
     expect(told).toEqual([[1, 2, 3]])
   })
 
-  it('are fewer if no more are answered within a second', async () => {
+  it('are fewer than three if no more requests succeed within a second', async () => {
     const { trial, told } = begin()
     const first = request(1)
     trial.offer(first)
@@ -53,7 +53,7 @@ describe('the inputs an artifact is proven with', () => {
     expect(told).toEqual([[1]])
   })
 
-  it('are none that failed', async () => {
+  it('contain no request that failed', async () => {
     const { trial, told } = begin()
     const bad = [1, 2, 3].map((value) => request(value))
     for (const each of bad) trial.offer(each)
@@ -66,7 +66,7 @@ describe('the inputs an artifact is proven with', () => {
     expect(told).toEqual([[4, 5, 6]])
   })
 
-  it('are none that are too large to keep', async () => {
+  it('contain no request that is too large to keep', async () => {
     const { trial, told } = begin()
     const large = request(1, 9 * 2 ** 20)
     trial.offer(large)
@@ -78,7 +78,7 @@ describe('the inputs an artifact is proven with', () => {
     expect(told).toEqual([[2]])
   })
 
-  it('are not asked for any more once the version is stopped', async () => {
+  it('are not collected any more once the version is stopped', async () => {
     const { trial, told } = begin()
     const first = request(1)
     trial.offer(first)

@@ -48,7 +48,7 @@ function run(replica: Replica, atMs: number): void {
 }
 
 describe('the watchdog', () => {
-  it('gives a run up that has taken as long as it may', async () => {
+  it('quarantines the replica of a run that has reached its limit', async () => {
     const { replica, given, look } = watch()
     for (const atMs of [250, 500, 750, 999]) await look(atMs)
     expect(given).toEqual([])
@@ -56,7 +56,7 @@ describe('the watchdog', () => {
     expect(given).toEqual([replica])
   })
 
-  it('does not charge a run for time before it began', async () => {
+  it('does not count time before the run began', async () => {
     const { host, replica, given, look } = watch()
     for (const atMs of [250, 500, 750]) await look(atMs)
     host.answer()
@@ -68,7 +68,7 @@ describe('the watchdog', () => {
     expect(given).toEqual([replica])
   })
 
-  it('does not charge it for time in which the process did not run', async () => {
+  it('does not count time in which the process did not run', async () => {
     const { given, look } = watch()
     await look(EVERY_MS)
     await look(3_600_000)
@@ -80,14 +80,14 @@ describe('the watchdog', () => {
     expect(given).toHaveLength(1)
   })
 
-  it('gives it up in the end although the main thread is late each time', async () => {
+  it('quarantines the replica eventually even if the main thread is late at every check', async () => {
     const { given, look } = watch()
     let looks = 0
     for (; given.length === 0 && looks < 100; looks += 1) await look(10_000 * (looks + 1))
     expect(looks).toBe(16)
   })
 
-  it('reads the reply that waits before it gives up', async () => {
+  it('reads a waiting reply before it quarantines the replica', async () => {
     const { host, replica, given, look } = watch()
     for (const atMs of [250, 500, 750]) await look(atMs)
     // It comes in the turn after the look.
@@ -97,7 +97,7 @@ describe('the watchdog', () => {
     expect(replica.state).toBe('idle')
   })
 
-  it('does not take the next run for the one that took too long', async () => {
+  it('does not mistake the next run for the one that took too long', async () => {
     const { host, replica, given, look } = watch()
     for (const atMs of [250, 500, 750]) await look(atMs)
     host.answer()

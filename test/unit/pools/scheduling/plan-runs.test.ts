@@ -92,18 +92,18 @@ class Bench {
   }
 }
 
-describe('the runs of the next pack', () => {
-  it('are none when nobody waits', () => {
+describe('the plan of the next pack', () => {
+  it('is empty when no request waits', () => {
     expect(new Bench(CHEAP).next()).toEqual([])
   })
 
-  it('are one while nothing is known of what a run takes', () => {
+  it('has one run while the run time is unknown', () => {
     const bench = new Bench(undefined)
     bench.many(10)
     expect(bench.next()).toEqual([1])
   })
 
-  it('are as many as take maxPackMs', () => {
+  it('has as many runs as fit into maxPackMs', () => {
     const bench = new Bench(undefined)
     bench.costs.observe(1, 0.5)
     bench.many(10)
@@ -112,7 +112,7 @@ describe('the runs of the next pack', () => {
     expect(bench.queue.size).toBe(5)
   })
 
-  it('are as many as take half of what each replica has to do, up to four times maxPackMs', () => {
+  it('has half of the backlog of each replica, up to four times maxPackMs', () => {
     const bench = new Bench(undefined)
     bench.costs.observe(1, 0.5)
     bench.many(24)
@@ -122,7 +122,7 @@ describe('the runs of the next pack', () => {
     expect(bench.next({ replicas: 60 })).toHaveLength(4)
   })
 
-  it('are as many as have maxPackBytes, and one that has more', () => {
+  it('has as many runs as fit into maxPackBytes, or one larger run', () => {
     const bench = new Bench(undefined)
     bench.costs.observe(1, 0.01)
     // 2,000 bytes of x and 4 of the rate.
@@ -133,14 +133,14 @@ describe('the runs of the next pack', () => {
     expect(bench.next({ maxPackBytes: 5_000, answerBytes: 300 })).toEqual([1, 1])
   })
 
-  it('may have more bytes that move, which cost nothing', () => {
+  it('does not count the bytes of transferred inputs', () => {
     const bench = new Bench(undefined)
     bench.costs.observe(1, 0.01)
     bench.many(10, { width: 500, transfer: true })
     expect(bench.next({ maxPackBytes: 100 })).toHaveLength(10)
   })
 
-  it('leave their share to other idle replicas', () => {
+  it('leaves other idle replicas their share', () => {
     const bench = new Bench(undefined)
     bench.costs.observe(1, 0.1)
     bench.many(10)
@@ -148,14 +148,14 @@ describe('the runs of the next pack', () => {
     expect(bench.next({ idle: 1 })).toHaveLength(5)
   })
 
-  it('are all when they are too little for two messages', () => {
+  it('has all runs when they are too short for two messages', () => {
     const bench = new Bench(undefined)
     bench.costs.observe(1, 0.001)
     bench.many(10)
     expect(bench.next({ idle: 2 })).toHaveLength(10)
   })
 
-  it('drop what is too late', () => {
+  it('drops requests that have missed their deadline', () => {
     const bench = new Bench(undefined)
     const [late, inTime] = [bench.ask({ timeoutMs: 5 }), bench.ask()]
     const runs = planRuns(bench.choice({ nowMs: late.deadlineAtMs }))
@@ -163,7 +163,7 @@ describe('the runs of the next pack', () => {
     expect(late.isSettled).toBe(true)
   })
 
-  it('end before a request among them is too late', () => {
+  it('ends before one of its requests misses its deadline', () => {
     const bench = new Bench(undefined)
     bench.costs.observe(1, 0.5)
     const first = bench.ask({ timeoutMs: 1_000 })
@@ -171,7 +171,7 @@ describe('the runs of the next pack', () => {
     expect(bench.next({ nowMs: first.deadlineAtMs - 1.2 })).toEqual([1, 1])
   })
 
-  it('begin with the highest priority, but for what has waited long enough', () => {
+  it('begins with the highest priority, except for requests that have waited long enough', () => {
     const bench = new Bench(undefined)
     const low = bench.ask({ priority: -2 })
     const normal = bench.ask()
@@ -182,14 +182,14 @@ describe('the runs of the next pack', () => {
   })
 })
 
-describe('a batch', () => {
-  it('takes what waits, as far as it is proven', () => {
+describe('a planned batch', () => {
+  it('takes the waiting requests, up to the proven number of rows', () => {
     const bench = new Bench(CHEAP)
     bench.many(100)
     expect(bench.next()[0]).toBe(64)
   })
 
-  it('is not larger than pays', () => {
+  it('is no larger than pays off', () => {
     // 0.02 ms a run: from 70 rows of 0.02 ms on it is less than a twentieth.
     const bench = new Bench([1, 2, 8, 32].map((rows) => ({ rows, ms: 0.02 + 0.1 * rows })))
     bench.many(64)
@@ -202,13 +202,13 @@ describe('a batch', () => {
     expect(bench.next({ idle: 2, maxPackMs: 0 })).toEqual([30])
   })
 
-  it('is not made where it does not pay', () => {
+  it('is not planned where it does not pay off', () => {
     const bench = new Bench(STEEP)
     bench.many(10)
     expect(bench.next()).toEqual([1])
   })
 
-  it('is cut so that it ends in time', () => {
+  it('is cut so that it ends before the first deadline', () => {
     const bench = new Bench(CHEAP)
     const first = bench.ask({ timeoutMs: 1_000 })
     bench.many(40)
@@ -217,7 +217,7 @@ describe('a batch', () => {
     expect(size).toBeLessThanOrEqual(20)
   })
 
-  it('is of one shape, of equal shared inputs and of the same outputs', () => {
+  it('has requests of one shape, with equal shared inputs and the same outputs', () => {
     const bench = new Bench(CHEAP)
     const kinds: Asked[] = [{}, { width: 3 }, { rate: 2 }, { rate: -0 }, { rate: 0 }, { outputs: ['y'] }]
     for (let turn = 0; turn < 5; turn += 1) for (const kind of kinds) bench.ask(kind)
@@ -227,7 +227,7 @@ describe('a batch', () => {
     for (const { requests } of runs) expect(new Set(requests.map(({ bucket }) => bucket)).size).toBe(1)
   })
 
-  it('counts the rows of requests that bring several', () => {
+  it('counts all rows of a request', () => {
     const bench = new Bench(CHEAP)
     bench.many(10, { rows: 20 })
     const [run] = planRuns(bench.choice({ maxPackMs: 0 }))
@@ -248,13 +248,13 @@ describe('a batch', () => {
     expect(other.next(limits)).toEqual([10])
   })
 
-  it('and what comes beside it have maxPackBytes together', () => {
+  it('shares maxPackBytes with the other runs of its pack', () => {
     const bench = new Bench(CHEAP, { maxRows: 4 }, 500)
     bench.many(12, { width: 500 })
     expect(bench.next({ maxPackMs: 1_000, maxPackBytes: 17_000 })).toEqual([4, 4])
   })
 
-  it('is never joined by a request that is to be alone, or has more rows than are proven', () => {
+  it('contains no request that opted out, transfers its inputs, or has no rows or more rows than are proven', () => {
     const bench = new Bench(CHEAP)
     bench.many(3, { batch: false })
     bench.many(3, { transfer: true })
@@ -263,7 +263,7 @@ describe('a batch', () => {
     expect(new Set(bench.next({ maxPackMs: 1_000 }))).toEqual(new Set([1]))
   })
 
-  it('prefers the higher priority of its shape', () => {
+  it('prefers requests of higher priority with the same shape', () => {
     const bench = new Bench(CHEAP, { maxRows: 3 })
     bench.many(4)
     const high = bench.many(2, { priority: 1 })
@@ -272,7 +272,7 @@ describe('a batch', () => {
     expect(run?.requests).toHaveLength(3)
   })
 
-  it('could grow until it is as large as is proven', () => {
+  it('could grow up to the proven number of rows', () => {
     const bench = new Bench(CHEAP)
     const head = bench.ask()
     expect(couldGrow(bench.choice(), head)).toBe(true)
@@ -283,7 +283,7 @@ describe('a batch', () => {
   })
 })
 
-describe('a batch of a shape that is not proven', () => {
+describe('a batch of an unproven shape', () => {
   const OTHER: Asked = { width: 3 }
   const passed = { isTelling: true, reason: undefined }
   const silent = { isTelling: false, reason: undefined }
@@ -316,7 +316,7 @@ describe('a batch of a shape that is not proven', () => {
     expect(bench.batching.stats()).toMatchObject({ checks: 3, shapeRefusal: undefined })
   })
 
-  it('is not made any more when one is answered otherwise, and others are', () => {
+  it('is not planned again after a trial was refused, even if another trial passed', () => {
     const { bench, bucket, next } = waiting()
     expect(next()).toBe(4)
     bench.batching.learnShape(bucket, 4, refused)
@@ -329,7 +329,7 @@ describe('a batch of a shape that is not proven', () => {
     expect(proven.next({ maxPackMs: 0 })).toEqual([5])
   })
 
-  it('is tried ever more seldom while trials show nothing', () => {
+  it('is tried less and less often while trials are inconclusive', () => {
     const { bench, bucket, next } = waiting()
     const sizes = Array.from({ length: 100 }, () => {
       const size = next() as number
@@ -343,7 +343,7 @@ describe('a batch of a shape that is not proven', () => {
     expect(gaps).toEqual(gaps.toSorted((a, b) => a - b))
   })
 
-  it('stays as large as has passed while larger ones show nothing', () => {
+  it('keeps the size that has passed while larger trials are inconclusive', () => {
     const { bench, bucket, next } = waiting()
     next()
     bench.batching.learnShape(bucket, 4, passed)
@@ -352,7 +352,7 @@ describe('a batch of a shape that is not proven', () => {
     expect([next(), next()]).toEqual([4, 4])
   })
 
-  it('is not made where it would be too late with its requests one by one', () => {
+  it('is not planned if running its requests one by one afterwards would miss a deadline', () => {
     const bench = new Bench(CHEAP)
     // Alone 0.12 ms each, together 0.18 ms.
     const [first] = bench.many(4, { ...OTHER, timeoutMs: 1_000 }) as [RunRequest]
@@ -360,7 +360,7 @@ describe('a batch of a shape that is not proven', () => {
     expect(bench.next({ nowMs: first.deadlineAtMs - 0.6, maxPackMs: 0 })).toEqual([3])
   })
 
-  it('is one of another shared value, another number of axes, or no elements', () => {
+  it('is one with another shared value, another number of axes, or no elements', () => {
     const bench = new Bench(CHEAP)
     const requests = [
       bench.many(2, { rate: 2 }),

@@ -35,7 +35,7 @@ describe('rows along an axis', () => {
     ['numbers', (values: number[]): TensorData => Float32Array.from(values)],
     ['bigints', (values: number[]): TensorData => BigInt64Array.from(values.map(BigInt))],
     ['strings', (values: number[]): TensorData => values.map(String)],
-  ] as const)('are put and taken without a change, %s', (_, make) => {
+  ] as const)('are copied in and out unchanged, %s', (_, make) => {
     fc.assert(
       fc.property(shapes, ({ dims: some, axis: pick, rows, factor }) => {
         // Long rows take another way than short ones.
@@ -71,7 +71,7 @@ describe('rows along an axis', () => {
     )
   })
 
-  it('keep the dims they are taken from', () => {
+  it('are counted in a copy of the dims', () => {
     const dims = [2, 3]
     expect(withRows(dims, 1, 9)).toEqual([2, 9])
     expect(dims).toEqual([2, 3])

@@ -81,9 +81,9 @@ const before = (rows: readonly (readonly number[])[], at: number): readonly numb
   rows[at - 1] ?? [0, 0, 0, 0]
 const zeros = (row: readonly number[]): number[] => row.map(() => 0)
 
-describe('a proof', () => {
+describe('a batch proof', () => {
   it.each<ProofRows>(['all', 'made-up', 'sent'])(
-    'of a harmless model is found by rows that are %s',
+    'of a harmless model succeeds with rows: %s',
     async (rows) => {
       expect(await proofOf(twice, rows)).toMatchObject({
         state: 'proven',
@@ -93,7 +93,7 @@ describe('a proof', () => {
     },
   )
 
-  it('of a harmless model is found from one sample', async () => {
+  it('of a harmless model succeeds with one sample', async () => {
     expect(await proofOf(twice, 'all', [[1, 2, 3, 4]])).toMatchObject({ state: 'proven' })
   })
 
@@ -111,24 +111,24 @@ describe('a proof', () => {
       (row, at, rows) => row.map((value) => value + 0 * (next(rows, at)[3] as number)),
     ],
     [
-      'a neighbour that is infinite',
+      'an infinite neighbour',
       (row, at, rows) => (next(rows, at).includes(Number.NEGATIVE_INFINITY) ? zeros(row) : [...row]),
     ],
     [
-      'a neighbour that is huge',
+      'a huge neighbour',
       (row, at, rows) => (next(rows, at).some((value) => value > 1e20) ? zeros(row) : [...row]),
     ],
     [
-      'a neighbour that is tiny',
+      'a tiny neighbour',
       (row, at, rows) => (next(rows, at).some((value) => value > 0 && value < 1e-20) ? zeros(row) : [...row]),
     ],
-    ['a number of five rows', (row, _, rows) => (rows.length === 5 ? zeros(row) : [...row])],
-    ['a number of 17 rows', (row, _, rows) => (rows.length === 17 ? zeros(row) : [...row])],
+    ['a batch of exactly five rows', (row, _, rows) => (rows.length === 5 ? zeros(row) : [...row])],
+    ['a batch of exactly 17 rows', (row, _, rows) => (rows.length === 17 ? zeros(row) : [...row])],
     [
-      'more rows than 8 where it has a NaN',
+      'a NaN in a batch of at least 8 rows',
       (row, _, rows) => (isNaNRow(row) && rows.length >= 8 ? zeros(row) : [...row]),
     ],
-  ])('refuses a model whose answer depends on %s', async (_, answer) => {
+  ])('refuses a model whose outputs depend on %s', async (_, answer) => {
     for (const rows of ['all', 'made-up'] as const) {
       expect(await proofOf(answer, rows)).toMatchObject({
         state: 'refused',
@@ -137,14 +137,14 @@ describe('a proof', () => {
     }
   })
 
-  it('with time for all sizes refuses any number of rows that is answered otherwise', async () => {
+  it('with time for all sizes refuses a model that differs at any number of rows', async () => {
     for (const odd of [10, 21, 39]) {
       const answer: Answer = (row, _, rows) => (rows.length === odd ? zeros(row) : [...row])
       expect(await proofOf(answer, 'all')).toMatchObject({ state: 'refused' })
     }
   })
 
-  it('with rows that were sent runs no other row', async () => {
+  it('with rows "sent" runs only rows that callers have sent', async () => {
     const bed = new Bed(twice)
     for (const sample of SAMPLES) await bed.offer(sample)
     bed.start('sent')
@@ -154,7 +154,7 @@ describe('a proof', () => {
     expect(await proofOf(twice, 'sent', [[1, 2, 3, 4]])).toMatchObject({ state: 'needs-samples' })
   })
 
-  it('makes up no row for a model that it could be the end of', async () => {
+  it('makes up no rows for a model that made-up rows could crash', async () => {
     const bed = new Bed(twice, { ...NO_HAZARDS, ofMadeUp: () => 'it divides integers' })
     for (const sample of SAMPLES) await bed.offer(sample)
     bed.start('made-up')
@@ -163,7 +163,7 @@ describe('a proof', () => {
   })
 })
 
-describe('a proof that is tried first', () => {
+describe('a batch proof that is tried in a separate process first', () => {
   async function onTrial(hazards = NO_HAZARDS): Promise<{ bed: Bed; trial: ProofTrial }> {
     const bed = new Bed(twice, hazards)
     for (const sample of SAMPLES) await bed.offer(sample)
@@ -183,7 +183,7 @@ describe('a proof that is tried first', () => {
     paddingRefusal: undefined,
   }
 
-  it('asks once, with what was sent, and does nothing until it is told', async () => {
+  it('publishes one trial with the samples, and waits for its result', async () => {
     const { bed, trial } = await onTrial()
     expect(trial.samples.map(([x]) => rowsOf(x as Tensor)[0])).toEqual(expect.arrayContaining(SAMPLES))
     expect(bed.prover.takeTrial()).toBeUndefined()
@@ -194,7 +194,7 @@ describe('a proof that is tried first', () => {
     expect(bed.prover.hasWork).toBe(false)
   })
 
-  it('repeats what was proven with rows that were sent, up to as many', async () => {
+  it('repeats a successful trial with sent rows, up to the same number of rows', async () => {
     const { bed } = await onTrial()
     bed.prover.learn(proven)
     expect(bed.prover.hasWork).toBe(true)
@@ -202,21 +202,21 @@ describe('a proof that is tried first', () => {
     for (const row of bed.seen) expect(SAMPLES).toContainEqual(row)
   })
 
-  it('is refused where the trial is', async () => {
+  it('is refused if the trial is refused', async () => {
     const { bed } = await onTrial()
     bed.prover.learn({ state: 'refused', reason: 'it died' })
     expect(await bed.decided()).toEqual({ state: 'refused', reason: 'it died' })
     expect(bed.seen).toEqual([])
   })
 
-  it('keeps to rows that were sent where the trial had no result', async () => {
+  it('uses only sent rows if the trial had no result', async () => {
     const { bed } = await onTrial()
     bed.prover.learn({ state: 'unknown' })
     expect(await bed.decided()).toMatchObject({ state: 'proven', maxRows: 40 })
     for (const row of bed.seen) expect(SAMPLES).toContainEqual(row)
   })
 
-  it('makes rows up itself where there is no place for a trial and nothing against it', async () => {
+  it('makes up rows itself if no process for a trial is available and no hazard is known', async () => {
     const { bed } = await onTrial()
     bed.prover.learn({ state: 'nowhere' })
     expect(await bed.decided()).toMatchObject({ state: 'proven', maxRows: 40 })
@@ -227,7 +227,7 @@ describe('a proof that is tried first', () => {
     expect(careful.bed.seen.some(isNaNRow)).toBe(false)
   })
 
-  it('keeps what the trial has to say against filling up', async () => {
+  it('adopts the refusal of padding by the trial', async () => {
     const bed = new Bed(twice)
     await bed.offer(SAMPLES[0] as number[])
     const padding = { inputs: [1], outputs: [1] }
@@ -241,7 +241,7 @@ describe('a proof that is tried first', () => {
     })
   })
 
-  it('asks again with more samples where those were only too much alike', async () => {
+  it('starts another trial with more samples if the outputs of the samples were all alike', async () => {
     const { bed } = await onTrial()
     const missing = { state: 'needs-samples', reason: 'all the same', isUnanimous: true } as const
     bed.prover.learn(missing)
@@ -251,7 +251,7 @@ describe('a proof that is tried first', () => {
     expect(bed.prover.takeTrial()?.samples).toHaveLength(SAMPLES.length + 1)
   })
 
-  it('asks again with other samples where something spoke against those', async () => {
+  it('starts another trial with other samples if the samples were unsuitable', async () => {
     const { bed } = await onTrial()
     bed.prover.learn({ state: 'needs-samples', reason: 'they are too slow' })
     expect(await bed.decided()).toEqual({ state: 'needs-samples', reason: 'they are too slow' })
@@ -261,10 +261,10 @@ describe('a proof that is tried first', () => {
   })
 })
 
-describe('a sample', () => {
+describe('a sample of a proof', () => {
   const NAN_ROW = [Number.NaN, Number.NaN, Number.NaN, Number.NaN]
 
-  it('that shows nothing decides nothing', async () => {
+  it('without information does not decide the proof', async () => {
     const bed = new Bed(twice)
     const none: Tensor = { type: 'float32', dims: [0, 4], data: new Float32Array(0) }
     bed.start('all')
@@ -277,7 +277,7 @@ describe('a sample', () => {
     expect(await bed.decided()).toMatchObject({ state: 'proven' })
   })
 
-  it('that was slow is not the measure of the others', async () => {
+  it('that was slow does not determine the time of the others', async () => {
     const bed = new Bed(twice)
     bed.start('all')
     await bed.offer([1, 2, 3, 4], 5_000)

@@ -76,18 +76,18 @@ class Bench {
 }
 
 describe('the samples of a proof', () => {
-  it('are three at least', async () => {
+  it('are at least three', async () => {
     const bench = new Bench(twice)
     expect(await bench.offer(rowOf(1, 2))).toBe('none')
     expect(await bench.offer(rowOf(3, 4))).toBe('none')
     expect(await bench.offer(rowOf(5, 6))).toBe('proven')
   })
 
-  it('are one that the user has configured', async () => {
+  it('are a single one if it is configured', async () => {
     expect(await new Bench(twice).offer(rowOf(1, 2), { isTypical: true })).toBe('proven')
   })
 
-  it('get all their outputs where their callers asked for some', async () => {
+  it('are run again for all outputs if their callers requested only some', async () => {
     const bench = new Bench(twice)
     for (const value of [1, 2, 3]) await bench.offer(rowOf(value, 1), { hasAll: false })
     expect(bench.proof?.state).toBe('proven')
@@ -105,7 +105,7 @@ describe('the samples of a proof', () => {
     expect(await bench.offer(rowOf(3, 4))).toBe('proven')
   })
 
-  it('are replaced after a refusal that may lie in them, ever more seldom and six times at most', async () => {
+  it('are replaced after a refusal that they may have caused, less and less often and six times at most', async () => {
     const bench = new Bench(alone)
     let width = 1
     while ((await bench.offer(rowOf(...new Array(width).fill(width)))) !== 'refused') {
@@ -118,7 +118,7 @@ describe('the samples of a proof', () => {
     expect(bench.prover.wants([rowOf(1, 2)])).toBe(false)
   })
 
-  it('of a shape that is refused are not run again, and come to an end', async () => {
+  it('of a refused shape are not run again, and the proof ends', async () => {
     const bench = new Bench(alone)
     for (const value of [1, 2, 3]) await bench.offer(rowOf(value, 1, 1))
     expect(bench.proof).toMatchObject({
@@ -131,7 +131,7 @@ describe('the samples of a proof', () => {
     expect(bench.proof).toMatchObject({ state: 'refused', reason: expect.stringMatching(/one row only/) })
   })
 
-  it('refuse for good when sound ones change the answers of others', async () => {
+  it('refuse for good when finite samples change the outputs of others', async () => {
     const bench = new Bench(coupled)
     for (const value of [90, 80, 70]) await bench.offer(rowOf(value, 1))
     expect(bench.proof).toMatchObject({
@@ -141,7 +141,7 @@ describe('the samples of a proof', () => {
     expect(bench.prover.wants([rowOf(1, 2)])).toBe(false)
   })
 
-  it('prove nothing as long as all answers are the same, and never refuse for that', async () => {
+  it('prove nothing while all outputs are the same, and never refuse for that', async () => {
     const bench = new Bench(twice, 'sent')
     for (let turn = 0; turn < 300; turn += 1) {
       expect(await bench.offer(rowOf(0, 0))).toBe(turn < 2 ? 'none' : 'needs-samples')

@@ -74,7 +74,7 @@ it.runIf(isPosix)('weights outside of the folder of their model are not read', (
   }
 })
 
-it('the content of a model is that of its file and of those it names', () => {
+it('the content of a model includes its file and the files that it names', () => {
   using folder = tempFolder()
   const { model, data, dataFile } = externalData()
   const path = join(folder.path, 'model.onnx')

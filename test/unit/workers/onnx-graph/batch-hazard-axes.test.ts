@@ -148,11 +148,7 @@ describe('the batch axis', () => {
       1,
       { nodes: [node('Gather', ['w', 'x'], ['m'], { axis: -1 })], constants: [weights('w', 2, 3)] },
     ],
-    [
-      'Gather of rows nobody knows',
-      'refused',
-      { nodes: [to('Gather', ['w'])], constants: [weights('w', 4)] },
-    ],
+    ['Gather of unknown rows', 'refused', { nodes: [to('Gather', ['w'])], constants: [weights('w', 4)] }],
     ['GatherElements', 0, { nodes: [to('GatherElements', ['x'], { axis: 1 })] }],
     [
       'GatherElements from a table',
@@ -193,7 +189,7 @@ describe('the batch axis', () => {
     ).toBe(1)
   })
 
-  it('takes Constant nodes for what they hold', () => {
+  it('is followed through the values of Constant nodes', () => {
     const list = node('Constant', [], ['s'], { value_ints: [1, -1] })
     const single = node('Constant', [], ['a'], { value_int: 0 })
     expect(placeIn({ nodes: [list, to('Reshape', ['s'])] })).toBe(1)

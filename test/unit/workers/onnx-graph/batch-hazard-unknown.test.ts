@@ -24,7 +24,7 @@ const counted = (nodes: readonly NodeSpec[], initializers: readonly InitializerS
     initializers: [ints('zero', 0), ...initializers],
   })
 
-describe('what is not known along the batch axis', () => {
+describe('along the batch axis,', () => {
   it.each<[string, Uint8Array, string]>([
     [
       'an operator of another domain',
@@ -37,24 +37,24 @@ describe('what is not known along the batch axis', () => {
       'RoiAlign "RoiAlign_0" is not known to leave the rows of a batch apart',
     ],
     [
-      'an input without axes',
+      'an input without dims',
       chain(undefined, [node('Relu', ['x'], ['y'])]),
       'input "x" does not declare its axes',
     ],
     [
-      'axes that are calculated',
+      'axes that are computed',
       chain(cube, [node('Neg', ['one'], ['a']), node('ReduceSum', ['x', 'a'], ['y'])], {
         initializers: [weights('one', 1)],
       }),
       'ReduceSum "ReduceSum_1" reduces over axes that are not known',
     ],
     [
-      'a name that no node gives',
+      'a name that no node defines',
       chain(rows, [node('Add', ['x', 'nothing'], ['y'])]),
       'Add "Add_0" reads "nothing", which no node gives',
     ],
     [
-      'elements of a row that are no longer together',
+      'elements of a row that are no longer contiguous',
       chain(
         cube,
         [node('Transpose', ['x'], ['t'], { perm: [1, 0, 2] }), node('Reshape', ['t', 'r'], ['y'])],
@@ -68,7 +68,7 @@ describe('what is not known along the batch axis', () => {
     expect(hazardOf(bytes)).toBe(reason)
   })
 
-  it('is no harm where no output needs it', () => {
+  it('an unknown operator is accepted if no output needs it', () => {
     const unused = { ...node('Mystery', ['x'], ['u']), domain: 'own' }
     expect(hazardOf(chain(rows, [unused, node('Relu', ['x'], ['y'])]))).toBeUndefined()
     const shared = { ...node('Mystery', ['w'], ['u']), domain: 'own' }

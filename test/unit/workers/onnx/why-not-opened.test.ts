@@ -49,7 +49,7 @@ it.each<[string, Error, Machine, RegExp]>([
   ],
   ['no package', noPackage, linux, /cannot be found; install it beside tbcoin-engine/],
   [
-    'no package, told by import',
+    'no package, reported by import',
     noPackageInModule,
     intelMac,
     /cannot be found; install it beside tbcoin-engine/,
@@ -66,6 +66,6 @@ it.each<[string, Error, Machine, RegExp]>([
     linux,
     /a thread that had it open has ended.*use 1\.25 or later$/,
   ],
-])('onnxruntime-node that cannot be opened is explained: %s', (_, cause, machine, told) => {
+])('an error that onnxruntime-node cannot be opened is explained: %s', (_, cause, machine, told) => {
   expect(whyNotOpened(cause, machine)).toMatch(told)
 })

@@ -53,14 +53,14 @@ function countLooks(transport: MemoryTransport, lookMs = 0.001): () => number {
   return () => looks
 }
 
-describe('the loop of tasks', () => {
-  it('answers one task after another', async () => {
+describe('the task loop', () => {
+  it('handles one task after another', async () => {
     const { transport, taken } = bench()
     for (const x of [1, 2, 3]) expect(await transport.ask(pack(x))).toBe(x)
     expect(taken).toEqual([1, 2, 3])
   })
 
-  it('gives up the buffers of an answer', async () => {
+  it('transfers the buffers of a reply', async () => {
     const buffer = Float32Array.of(7).buffer
     const { transport } = bench(() => ({ reply: { buffer }, buffers: [buffer] }))
     const reply = (await transport.ask(pack(1))) as { buffer: ArrayBuffer }
@@ -68,7 +68,7 @@ describe('the loop of tasks', () => {
     expect(buffer.byteLength).toBe(0)
   })
 
-  it('answers with a failure if an answer cannot be sent, and goes on', async () => {
+  it('replies with a failure if a reply cannot be sent, and goes on', async () => {
     const { transport } = bench((x) => ({ reply: x === 1 ? () => x : x, buffers: [] }))
     const reply = (await transport.ask(pack(1))) as Failure
     expect(decodeError(reply.error)).toMatchObject({
@@ -78,7 +78,7 @@ describe('the loop of tasks', () => {
     expect(await transport.ask(pack(2))).toBe(2)
   })
 
-  it('goes to sleep after a task that came late', async () => {
+  it('sleeps after a task that came late', async () => {
     const { transport } = bench()
     const looks = countLooks(transport)
     for (const x of [1, 2, 3]) {
@@ -88,7 +88,7 @@ describe('the loop of tasks', () => {
     expect(looks()).toBe(0)
   })
 
-  it('looks for the next task when the last one came soon, for as long as a wake-up takes', async () => {
+  it('polls for the next task when the last one came soon, for as long as a wake-up takes', async () => {
     const { transport } = bench()
     const looks = countLooks(transport)
     for (const x of [1, 2]) await transport.ask(pack(x))
@@ -97,7 +97,7 @@ describe('the loop of tasks', () => {
     expect(looks()).toBe(64)
   })
 
-  it('takes a task that it finds, without being woken', async () => {
+  it('takes a task that it finds by polling, without a wake-up', async () => {
     const { transport, taken } = bench()
     const found: Promise<unknown>[] = []
     transport.onLook = () => {
@@ -109,7 +109,7 @@ describe('the loop of tasks', () => {
     expect(await Promise.all(found)).toEqual([10, 11, 12])
   })
 
-  it('stops looking after four tasks that came late, until one comes soon again', async () => {
+  it('stops polling after four tasks that came late, until one comes soon again', async () => {
     const { transport } = bench()
     let looks = countLooks(transport)
     const looksAfter = async (waitMs: number): Promise<number> => {

@@ -99,7 +99,7 @@ describe('the reader of graphs', () => {
     expect(branches?.get('else_branch')?.graphs?.[0]?.outputs[0]?.name).toBe('Mul_y')
   })
 
-  it('reads integers in each form a writer may choose', () => {
+  it('reads integers in every encoding', () => {
     const int64 = [0x10, 7]
     const minusOne = [255, 255, 255, 255, 255, 255, 255, 255, 255, 1]
     expect(valuesOf(tensorModel(0x08, 2, ...int64, ...field(7, 5, 0xac, 0x02)))).toEqual([5, 300])
@@ -108,12 +108,12 @@ describe('the reader of graphs', () => {
     expect(valuesOf(tensorModel(0x10, 6, ...field(5, ...minusOne)))).toEqual([-1])
   })
 
-  it('does not know values that lie in another file', () => {
+  it('treats values in an external file as unknown', () => {
     const { model: bytes } = externalData()
     expect(readGraph(fileOf(bytes)).initializers.get('w')).toMatchObject({ dims: [4], values: undefined })
   })
 
-  it('takes ai.onnx for the nameless domain', () => {
+  it('treats ai.onnx as the default domain', () => {
     const graph = field(7, ...field(1, ...field(4, ...text('Op')), ...field(7, ...text('ai.onnx'))))
     const opsets = field(8, ...field(1, ...text('ai.onnx')), 0x10, 18)
     const read = readGraph(fileOf(Uint8Array.from([...graph, ...opsets])))
@@ -154,7 +154,7 @@ describe('the reader of graphs', () => {
     })
   })
 
-  it('steps over weights', () => {
+  it('skips weights', () => {
     const path = fileOf(bigLoad(64))
     using cursor = new ProtoCursor(path)
     expect(readModel(cursor).nodes).toHaveLength(16)
@@ -173,8 +173,8 @@ describe('the reader of graphs', () => {
   })
 })
 
-describe('a file that is no model', () => {
-  it('throws wherever it is cut off', () => {
+describe('for a file that is not a model', () => {
+  it('throws wherever the file is cut off', () => {
     const whole = model({
       inputs: [value('x', 'float32', ['batch', 4])],
       outputs: [value('y', 'float32', ['batch', 4])],
@@ -204,7 +204,7 @@ describe('a file that is no model', () => {
     expect(() => readGraph(fileOf(bytes))).toThrow(/not a valid ONNX file/)
   })
 
-  it('throws for random bytes behind a model, for a folder and for nothing', () => {
+  it('throws for random bytes after a model, for a folder and for an empty file', () => {
     const path = fileOf(mlp())
     appendFileSync(path, Uint8Array.of(7, 7, 7))
     expect(readFileSync(path).length).toBeGreaterThan(3)
