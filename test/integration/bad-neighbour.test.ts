@@ -58,9 +58,9 @@ async function besideOthers(...bad: readonly Omit<LoadModelOptions, 'name' | 've
   return { outcomes: Promise.all(outcomes), overMeanwhile }
 }
 
-describe('loads, cold starts and swaps of other models are done beside', () => {
+describe('other models load, start cold and swap in the meantime of', () => {
   it.runIf(isPosix)(
-    'models, and weights, that are pipes, sockets and devices, which are refused',
+    'a load of models and weights that are pipes, sockets or devices, which is refused',
     async () => {
       using folder = tempFolder()
       const at = (name: string): string => join(folder.path, name)
@@ -90,7 +90,7 @@ describe('loads, cold starts and swaps of other models are done beside', () => {
     },
   )
 
-  it('a model that never returns from inputs that are made up, which is served', async () => {
+  it('a load of a model that never returns for made-up inputs, which is served', async () => {
     using folder = tempFolder()
     await begin(folder.path)
     const source = join(folder.path, 'model.onnx')
@@ -100,7 +100,7 @@ describe('loads, cold starts and swaps of other models are done beside', () => {
     expect(yOf(await bad.predict({ x: [2] }))).toBe(16)
   })
 
-  it('a model that never returns from its sample while its artifact is built', async () => {
+  it('a load of a model that never returns for its sample while its artifact is built', async () => {
     using folder = tempFolder()
     await begin(folder.path)
     const source = join(folder.path, 'model.onnx')
@@ -112,7 +112,7 @@ describe('loads, cold starts and swaps of other models are done beside', () => {
     expect(await outcomes).toEqual([expect.objectContaining({ code: 'ERR_RUNTIME_CLOSED' })])
   })
 
-  it('loaders that are never done, whether they wait or keep their threads busy', async () => {
+  it('loads by loaders that never return, waiting or busy', async () => {
     using folder = tempFolder()
     await begin(folder.path)
     const load = (how: 'waits' | 'spins') => ({
@@ -125,7 +125,7 @@ describe('loads, cold starts and swaps of other models are done beside', () => {
     await runtime.close({ timeoutMs: 0 })
   })
 
-  it('a loader that is held up in native code', async () => {
+  it('a load by a loader that is blocked in native code', async () => {
     using folder = tempFolder()
     await begin(folder.path)
     const held = gate()

@@ -124,8 +124,8 @@ async function wrongAnswers({ inputs }: CorpusCase, runner: Runner, proof: Proof
   return wrong
 }
 
-describe('the corpus', () => {
-  it('has enough graphs, each with a name of its own', () => {
+describe('the batching corpus', () => {
+  it('has enough graphs with unique names', () => {
     expect(corpus.length).toBeGreaterThan(400)
     expect(new Set(corpus.map(({ name }) => name)).size).toBe(corpus.length)
   })

@@ -63,9 +63,9 @@ function added(x: Tensor<'float32'>, z: Tensor<'float32'>): Tensor {
   })
 }
 
-describe('requests of another shape than the proof has seen', () => {
+describe('requests of another shape than the proven one', () => {
   it.each([2, 3, 4, 5, 8, 16, 32])(
-    'with a shared input of %i rows are each answered as if alone',
+    'with a shared input of %i rows have the outputs that they have alone',
     async (n) => {
       const handle = await load('sum', { x: float([1, 4], (at) => at), z: float([1, 4]) })
       expect(batchingOf(handle).axes).toEqual({ x: 0, z: 'shared', y: 0 })
@@ -89,7 +89,7 @@ describe('requests of another shape than the proof has seen', () => {
     },
   )
 
-  it('share runs once some of them have been answered the same together', async () => {
+  it('share runs once a trial of that shape has passed', async () => {
     const handle = await load('wide', { x: float([1, 3], (at) => at) })
     const ask = (index: number, width: number): Promise<Outputs> =>
       handle.predict({ x: float([1, width], (at) => index + at) })
@@ -105,7 +105,7 @@ describe('requests of another shape than the proof has seen', () => {
     expect(batchingOf(handle)).toMatchObject({ state: 'proven', shapeRefusal: undefined })
   })
 
-  it('are answered as if alone, whatever is broadcast to what', async () => {
+  it('have the outputs that they have alone, however their inputs are broadcast', async () => {
     const handle = await load('deep', { x: float([1, 2, 3], (at) => at), z: float([1, 2, 3]) })
     const size = fc.constantFrom(1, 1, 2, 3, 4, 8)
     const shape = fc.record({

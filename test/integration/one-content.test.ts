@@ -47,7 +47,7 @@ const replacements: readonly [string, (path: string, bytes: Uint8Array) => void]
     },
   ],
   [
-    'in place, with the size and the time that it had',
+    'in place, keeping size and modification time',
     (path, bytes) => {
       const { atime, mtime } = statSync(path)
       writeFileSync(path, bytes)
@@ -56,12 +56,12 @@ const replacements: readonly [string, (path: string, bytes: Uint8Array) => void]
   ],
 ]
 const settings = [
-  ['as it is by default', {}],
+  ['with default options', {}],
   ['without a builder', { probe: 'off', artifacts: 'off' }],
 ] as const
 
 describe.each(settings)('a version whose file is replaced while it is served, %s,', (_, options) => {
-  it.each(replacements)('gets no replica of the new content: %s', async (_, replace) => {
+  it.each(replacements)('gets no replica of the new content replaced %s', async (_, replace) => {
     using models = directory()
     using cache = tempFolder()
     await start({ modelDir: models.dir, cacheDir: cache.path, ...options })
@@ -73,7 +73,7 @@ describe.each(settings)('a version whose file is replaced while it is served, %s
     expect(runtime.models.getModel('m')?.stats().pool).toMatchObject({ replicas: 1, idle: 1 })
   })
 
-  it.each(replacements)('gets none of other external data: %s', async (_, replace) => {
+  it.each(replacements)('gets no replica of new external data replaced %s', async (_, replace) => {
     const model = graphs.externalData()
     using models = tempRepository({ m: { '1': { ...model, data: data(1) } } })
     using cache = tempFolder()
@@ -84,7 +84,7 @@ describe.each(settings)('a version whose file is replaced while it is served, %s
     expect((await errorOf(runtime.predict('m', { x: [0, 0, 0, 0] }))).message).toMatch(CHANGED)
   })
 
-  it('is not loaded again after an eviction, until its file is put back', async () => {
+  it('is not loaded again after an eviction until its file is restored', async () => {
     using models = directory()
     using cache = tempFolder()
     await start({ modelDir: models.dir, cacheDir: cache.path, maxRestartBackoffMs: 1, ...options })
@@ -99,7 +99,7 @@ describe.each(settings)('a version whose file is replaced while it is served, %s
     await expect.poll(() => runtime.predict('m', { x: 0 }).then(yOf, () => undefined)).toBe(1)
   })
 
-  it('is not loaded by its label either, but is after it was unloaded', async () => {
+  it('is not loaded again under its label until it is unloaded', async () => {
     using models = directory()
     using cache = tempFolder()
     await start({ cacheDir: cache.path, ...options })
@@ -113,7 +113,7 @@ describe.each(settings)('a version whose file is replaced while it is served, %s
     expect(await answers()).toEqual([2])
   })
 
-  it('has replicas of a file that is touched, or replaced by a copy', async () => {
+  it('gets replicas if its file was touched or replaced by a copy', async () => {
     using models = directory((sha256) => ({ sha256 }))
     using cache = tempFolder()
     await start({ modelDir: models.dir, cacheDir: cache.path, ...options })
@@ -127,7 +127,7 @@ describe.each(settings)('a version whose file is replaced while it is served, %s
     expect(await answers()).toEqual([1])
   })
 
-  it('whose version.json names a hash is not loaded again after an eviction', async () => {
+  it('with a hash in version.json is not loaded again after an eviction', async () => {
     using models = directory((sha256) => ({ sha256 }))
     using cache = tempFolder()
     await start({ modelDir: models.dir, cacheDir: cache.path, ...options })
@@ -139,14 +139,14 @@ describe.each(settings)('a version whose file is replaced while it is served, %s
   })
 })
 
-it('a version that could not be loaded is loaded from what its file holds later', async () => {
+it('a version that failed to load is loaded later from the new content of its file', async () => {
   using models = tempRepository({ m: { '1': new Uint8Array(20) } })
   await start({ modelDir: models.dir, onLoadError: 'degrade', maxRestartBackoffMs: 1 })
   models.write('m', '1', graphs.constantAnswer(2))
   await expect.poll(() => answers().catch(() => undefined)).toEqual([2])
 })
 
-it('a version whose replica dies is served by the others while its file is another one', async () => {
+it('a version whose replica dies is served by the others while its file has new content', async () => {
   using models = directory()
   await start({ loaders: { gated: gatedLoader }, crashBudget: 2, restartBackoffMs: 1 })
   const source = models.path('m', '1')
@@ -172,7 +172,7 @@ it('a version whose replica dies is served by the others while its file is anoth
   expect(await runtime.health()).toMatchObject({ status: 'degraded', isReady: true })
 })
 
-it('a version that is loaded from an artifact keeps answering from it', async () => {
+it('a version that is loaded from an artifact keeps serving that artifact', async () => {
   using models = tempRepository({ m: { '1': graphs.constantAnswer(1) } })
   using cache = tempFolder()
   await start({ cacheDir: cache.path, artifacts: small })
@@ -187,7 +187,7 @@ it('a version that is loaded from an artifact keeps answering from it', async ()
   expect((await errorOf(runtime.predict('m', { x: 0 }))).message).toMatch(CHANGED)
 })
 
-it('an artifact that another one was put in the place of is not loaded', async () => {
+it('an artifact that was replaced by another one is not loaded', async () => {
   using models = tempRepository({
     a: { '1': graphs.constantAnswer(1) },
     b: { '1': graphs.constantAnswer(2) },
@@ -223,7 +223,7 @@ it('an artifact that another one was put in the place of is not loaded', async (
   expect(formOf(runtime, 'a')?.form).toBe('prepacked')
 })
 
-describe('a model that is a link', () => {
+describe('a model behind a symbolic link', () => {
   const model = graphs.externalData()
 
   it.each(settings)(

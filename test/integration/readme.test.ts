@@ -60,21 +60,21 @@ function node(...args: string[]): Promise<{ stdout: string; stderr: string }> {
 }
 
 describe('the examples of the README', () => {
-  it('runs the TypeScript one as it stands', async () => {
+  it('include a TypeScript example that runs unchanged', async () => {
     writeFileSync(join(folder, 'example.ts'), typescript)
     const { stdout, stderr } = await node('--import', 'tsx', 'example.ts')
     expect(stdout).toMatch(ANSWERS)
     expect(stderr).toBe('')
   })
 
-  it('runs the JavaScript one as it stands', async () => {
+  it('include a JavaScript example that runs unchanged', async () => {
     writeFileSync(join(folder, 'example.mjs'), javascript)
     const { stdout, stderr } = await node('example.mjs')
     expect(stdout).toMatch(ANSWERS)
     expect(stderr).toBe('')
   })
 
-  it('compiles all in TypeScript against the published types', async () => {
+  it('compile in TypeScript against the published types', async () => {
     writeFileSync(join(folder, 'example.ts'), typescript)
     // One that imports a neighbour is a file of examples/, which is compiled there.
     const snippets = otherTypescript.filter((snippet) => !snippet.includes("from './"))
@@ -86,7 +86,7 @@ describe('the examples of the README', () => {
     await expect(compile()).resolves.toBe('')
   })
 
-  it('does not compile with a mistake in it', async () => {
+  it('do not compile with a mistake in them', async () => {
     writeFileSync(join(folder, 'example.ts'), typescript.replace('hotSwapModel', 'hotSwap'))
     await expect(compile()).resolves.toMatch(/example\.ts.*hotSwap/)
   })

@@ -73,7 +73,7 @@ describe.skipIf(server === undefined)('a pool of PostgreSQL connections', () => 
     return manager.initializeResource<Pool>({ name: 'db', resourceType: 'postgres', config })
   }
 
-  it('answers many callers over few connections, and keeps those', async () => {
+  it('serves many callers over few connections, and keeps those', async () => {
     const pool = await open({ min: 1 })
     expect(await backends(observer)).toHaveLength(1)
     // The second is made when two are needed at once.
@@ -93,7 +93,7 @@ describe.skipIf(server === undefined)('a pool of PostgreSQL connections', () => 
     expect(pool.stats()).toEqual({ min: 1, max: 2, used: 0, free: 2, pending: 0 })
   })
 
-  it('lets a caller wait no longer than its deadline while every connection is in use', async () => {
+  it('rejects a caller at its deadline while every connection is in use', async () => {
     const pool = await open()
     const held = await Promise.all([pool.acquire(), pool.acquire()])
     const error = await errorOf(pool.use(() => 'never', { timeoutMs: 50 }))
@@ -106,7 +106,7 @@ describe.skipIf(server === undefined)('a pool of PostgreSQL connections', () => 
     pool.release(held[1])
   })
 
-  it('keeps a connection whose query failed, and replaces one that the server has ended', async () => {
+  it('keeps a connection whose query failed, and replaces one that the server has closed', async () => {
     const pool = await open({ max: 1 })
     const first = await pool.use(pidOf)
     await expect(pool.use((client) => client.query('select 1/0'))).rejects.toMatchObject({ code: '22012' })
@@ -124,7 +124,7 @@ describe.skipIf(server === undefined)('a pool of PostgreSQL connections', () => 
     expect(await backends(observer)).toEqual([third])
   })
 
-  it('is unhealthy while its server is dead, and has new connections once that is back', async () => {
+  it('is unhealthy while its server is down, and opens new connections once the server is back', async () => {
     const pool = await open({ min: 2 })
     const before = await backends(observer)
     const inUse = await pool.acquire()
@@ -153,7 +153,7 @@ describe.skipIf(server === undefined)('a pool of PostgreSQL connections', () => 
     expect(pool.stats()).toMatchObject({ used: 0, free: 2, pending: 0 })
   })
 
-  it('lets a query in flight end when it is cleaned up, then leaves no connection', async () => {
+  it('lets a query in flight end during the cleanup, then leaves no connection', async () => {
     const pool = await open({ min: 2 })
     await observer.query('select pg_advisory_lock(7)')
     const running = pool.use((client) => client.query('select pg_advisory_lock(7), 42 as n'))
@@ -168,7 +168,7 @@ describe.skipIf(server === undefined)('a pool of PostgreSQL connections', () => 
     expect(manager.listResources()).toEqual([expect.objectContaining({ name: 'db', state: 'stopped' })])
   })
 
-  it('ends a connection whose query does not, when the cleanup has waited long enough', async () => {
+  it('closes a connection whose query hangs once the cleanup has waited long enough', async () => {
     const pool = await open({ drainTimeoutMs: 100 })
     const running = errorOf(pool.use((client) => client.query('select pg_sleep(60)')))
     await untilUsed(pool, 1)
@@ -179,7 +179,7 @@ describe.skipIf(server === undefined)('a pool of PostgreSQL connections', () => 
     await untilBackends(observer, 0)
   })
 
-  it('cannot be initialised with a wrong password, and says what the server said', async () => {
+  it('cannot be initialised with a wrong password, and reports the error of the server', async () => {
     const wrong = url.replace(/:[^:@]+@/, ':wrong@')
     const error = await errorOf(open({ min: 1 }, { url: wrong }))
     expect(error).toMatchObject({ code: 'ERR_RESOURCE_INIT', cause: { cause: { code: '28P01' } } })
@@ -187,7 +187,7 @@ describe.skipIf(server === undefined)('a pool of PostgreSQL connections', () => 
     expect(manager.listResources()).toEqual([expect.objectContaining({ state: 'error', cause: error })])
   })
 
-  it('is initialised by a later attempt when its server comes up meanwhile', async () => {
+  it('is initialised by a later attempt if its server starts meanwhile', async () => {
     await observer.end()
     await kill()
     let failures = 0
