@@ -31,8 +31,8 @@ const damaged: Record<string, string> = {
   folder,
 }
 
-describe('a process that serves', () => {
-  it('outlives damaged files and runs that need petabytes', { repeats: tries - 1 }, async () => {
+describe('a serving process', () => {
+  it('survives damaged files and runs that need petabytes of memory', { repeats: tries - 1 }, async () => {
     const models = ['answer', 'bomb'].map((name) => ({
       name,
       version: '1',

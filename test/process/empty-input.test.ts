@@ -8,7 +8,7 @@ import { messageOf, runChild } from '../support/run-child.js'
 
 const speech = (rows: number) => ({ input: [rows, 576], state: [2, rows, 128], sr: [] })
 
-it('a request without rows ends no process, whichever operator cannot bear it', async () => {
+it('a request without rows crashes no process, whichever operator would crash', async () => {
   using cache = tempFolder()
   using repository = tempRepository({
     answer: { '1': constantAnswer(1) },

@@ -33,7 +33,7 @@ describe.skipIf(!mayUnshare)('a run that never returns, in the first process of 
   it.each([
     ['with koffi', []],
     ['without koffi', ['--require', fixturePath('no-koffi.cjs')]],
-  ])('%s, keeps process.exit(3) no longer than exitWaitMs', repeats, async (_, execArgv) => {
+  ])('%s, delays process.exit(3) no longer than exitWaitMs', repeats, async (_, execArgv) => {
     const child = await runChild('stuck.mjs', { input: { ...input, action: 'exit' }, execArgv, within })
     expectCode(child, 3, execArgv.length === 0)
     expect(child.stderr).toMatch(

@@ -31,8 +31,8 @@ async function rounds(execArgv: readonly string[], memory: object = {}): Promise
   return messageOf(child, 'memory') as unknown as Held
 }
 
-describe.runIf(process.platform === 'linux')('memory of a model that was unloaded', () => {
-  it('goes back to the system, round after round', async () => {
+describe.runIf(process.platform === 'linux')('the memory of an unloaded model', () => {
+  it('returns to the system in every round', async () => {
     const { before, loaded, after, allocator } = await rounds([])
     expect(allocator).toEqual({ isTrimmed: true, isThresholdSet: true })
     // Every replica holds the weights once at least.
@@ -40,7 +40,7 @@ describe.runIf(process.platform === 'linux')('memory of a model that was unloade
     for (const each of after) expect(each - before).toBeLessThan(0.1 * WEIGHTS)
   })
 
-  it('goes back without a change of the allocator too, as far as a trim gives it', async () => {
+  it('returns without a change of the allocator, too, as far as a trim returns it', async () => {
     const { before, loaded, after, allocator } = await rounds([], { allocator: 'untouched' })
     expect(allocator).toMatchObject({ isTrimmed: true, isThresholdSet: false })
     expect(allocator.reason).toMatch(/untouched/)
@@ -52,7 +52,7 @@ describe.runIf(process.platform === 'linux')('memory of a model that was unloade
     expect(middle - before).toBeLessThan(WEIGHTS / 2)
   })
 
-  it('is not waited for where koffi is absent, which the stats say', async () => {
+  it('is not waited for without koffi, which the stats report', async () => {
     const { after, allocator } = await rounds(['--require', fixturePath('no-koffi.cjs')])
     expect(allocator).toMatchObject({ isTrimmed: false, isThresholdSet: false })
     expect(allocator.reason).toMatch(/koffi/)

@@ -8,10 +8,10 @@ import { messageOf, runChild } from '../support/run-child.js'
 const OVERFLOW = 3e9
 
 it.each([
-  ['in a process of its own, which ends', {}, 'refused', /process of its own.*died of SIGFPE/],
-  ['with what callers have sent where there is no such process', { probe: 'off' }, 'proven', undefined],
+  ['in a separate process, which crashes', {}, 'refused', /process of its own.*died of SIGFPE/],
+  ['with sent requests only where there is no such process', { probe: 'off' }, 'proven', undefined],
 ] as const)(
-  'a proof is looked for %s',
+  'a batch proof runs %s',
   async (_, config, state, reason) => {
     using cache = tempFolder()
     using repository = tempRepository({ quotient: { '1': integerQuotient() } })

@@ -31,7 +31,7 @@ interface Books {
 }
 
 describe.skipIf(postgres === undefined || redis === undefined)('the example service', () => {
-  it('swaps its model under traffic and ends well at SIGTERM in the middle of it', async () => {
+  it('swaps its model under traffic and ends with code 0 at a SIGTERM under load', async () => {
     const table = `windows_${process.pid}_${Date.now()}`
     tables.push(table)
     const child = startChild('../../../dist/examples/service.js', {

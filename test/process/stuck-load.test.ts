@@ -13,12 +13,12 @@ function expectBoundedEnd(child: ChildResult, code: number): void {
 }
 
 describe('a load that never returns', () => {
-  it('keeps process.exit(3) no longer than exitWaitMs', repeats, async () => {
+  it('delays process.exit(3) no longer than exitWaitMs', repeats, async () => {
     const child = await runChild('stuck-load.mjs', { input: { exitWaitMs, action: 'exit' } })
     expectBoundedEnd(child, 3)
   })
 
-  it('is given up after loadTimeoutMs, and the host ends with code 0', repeats, async () => {
+  it('is abandoned after loadTimeoutMs, and the host ends with code 0', repeats, async () => {
     const input = { exitWaitMs, loadTimeoutMs: 200, action: 'giveUp' }
     const child = await runChild('stuck-load.mjs', { input })
     expect(messageOf(child, 'ending')).toMatchObject({
@@ -28,7 +28,7 @@ describe('a load that never returns', () => {
     expectBoundedEnd(child, 0)
   })
 
-  it('is reported by close, which settles it, and the host ends with code 0', repeats, async () => {
+  it('is reported and settled by close, and the host ends with code 0', repeats, async () => {
     const child = await runChild('stuck-load.mjs', {
       input: { exitWaitMs, action: 'close' },
       limitMs: 10_000,

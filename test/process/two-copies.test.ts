@@ -34,8 +34,8 @@ it('an import of the package, in both its forms, changes nothing in the process'
 })
 
 it.each([
-  ['by themselves', []],
-  ['beside what older and newer versions share', ['signals/0', 'replica-guard/2', 'builders/9', 'other/1']],
+  ['alone in the process', []],
+  ['beside the state of older and newer versions', ['signals/0', 'replica-guard/2', 'builders/9', 'other/1']],
 ])('two copies share every part of the state of the process, %s', async (_, others) => {
   const child = await serveTwice(others)
   const { serving, touches, isLeft } = messageOf(child, 'serving')

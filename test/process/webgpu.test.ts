@@ -34,22 +34,22 @@ function expectAnswers(child: ChildResult, code: number): void {
 }
 
 describe.skipIf(missing !== undefined)('a process with models on WebGPU', () => {
-  it('is not given a second replica', async () => {
+  it('is refused a second replica', async () => {
     const child = await onWebGpu({ replicas: 2 })
     expect(child).toMatchObject({ code: 0, signal: null })
     const { refused } = messageOf(child, 'ending')
     expect(refused).toMatchObject({ code: 'ERR_INVALID_OPTIONS', model: 'm' })
   })
 
-  it('lives through hot swaps under load', repeats, async () => {
+  it('survives hot swaps under load', repeats, async () => {
     expectAnswers(await onWebGpu({ swaps: 3 }), 0)
   })
 
-  it('lives with two models that run side by side', repeats, async () => {
+  it('survives two models that run at the same time', repeats, async () => {
     expectAnswers(await onWebGpu({ names: ['m', 'n'] }), 0)
   })
 
-  it('ends with its own code in the middle of runs', repeats, async () => {
+  it('ends with its own code during runs', repeats, async () => {
     expectAnswers(await onWebGpu({ names: ['m', 'n'], end: 'exit' }), 3)
   })
 })
