@@ -47,7 +47,7 @@ const noTemporaryFolder = 'mount -t tmpfs -o ro tmpfs /tmp'
 const stranger = '--reuid 123456 --regid 123456 --clear-groups'
 const home = 'HOME=/mnt/home'
 
-describe('in minimal surroundings a model is served, and one warning says what is not done:', () => {
+describe('in minimal surroundings a model is served, and one warning lists what is missing:', () => {
   let whole: Project
   let withoutKoffi: Project
   beforeAll(async () => {
@@ -90,7 +90,7 @@ describe('in minimal surroundings a model is served, and one warning says what i
     return told(await project.run('unshare', [...(isFirst ? unshare : ['--mount']), 'sh', '-ec', inside]))
   }
 
-  it.runIf(isLinux)('without koffi, freed memory does not go back', async () => {
+  it.runIf(isLinux)('without koffi, freed memory is not returned to the system', async () => {
     expect(told(await withoutKoffi.node('service.mjs'))).toMatchObject({
       form: artifact,
       warnings: [warning(noTrim, /^it is not installed; npm install koffi$/)],
@@ -110,7 +110,7 @@ describe('in minimal surroundings a model is served, and one warning says what i
       { form: 'original', uid: 123456, warnings: [warning(noCache, /no home folder; set `cacheDir`/)] },
     ],
     [
-      'for nobody, no artifacts are kept',
+      'for the user nobody, no artifacts are kept',
       { user: '--reuid nobody --regid nogroup --clear-groups', env: 'HOME=/nonexistent' },
       { form: 'original', warnings: [warning(noCache, /EACCES.*\/nonexistent/)] },
     ],
@@ -130,7 +130,7 @@ describe('in minimal surroundings a model is served, and one warning says what i
       { form: artifact, pid: 1, warnings: [] },
     ],
     [
-      'with all of that together, neither is done',
+      'with all of that together, there are no artifacts and memory is not returned',
       {
         isWithoutKoffi: true,
         isFirst: true,
@@ -150,6 +150,6 @@ describe('in minimal surroundings a model is served, and one warning says what i
   })
 })
 
-describe.skipIf(mayUnshare)('namespaces for that', () => {
+describe.skipIf(mayUnshare)('the tests in namespaces', () => {
   it.skip(`are not to be had here: ${refusal.error?.message ?? refusal.stderr}`)
 })

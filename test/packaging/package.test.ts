@@ -14,11 +14,11 @@ function isSource(path: string): boolean {
 const project = await sharedProject(['publint@0.3', '@arethetypeswrong/cli@0.18'])
 
 describe('the package', () => {
-  it('has no fault that publint knows', async () => {
+  it('has no problem that publint reports', async () => {
     expect((await project.run('npx', ['publint', '--strict', tarball])).stdout).toContain('All good!')
   })
 
-  it('has types that are right for every way of importing it', async () => {
+  it('has correct types for every way of importing it', async () => {
     // Folders in `exports`, which the resolution of Node 10 does not know, are for Piscina and bundlers.
     await project.run('npx', ['attw', tarball, '--profile', 'node16'])
   })
