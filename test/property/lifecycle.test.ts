@@ -35,7 +35,7 @@ function act({ kind, afterMs }: Behaviour): Promise<void> {
   })
 }
 
-it('any interleaving of startup, shutdown, failing and hanging handlers ends in a legal state, with all that was started stopped once, in reverse', async () => {
+it('any interleaving of startup, shutdown, failing and hanging handlers ends in a legal state, and each started handler is stopped once, in reverse', async () => {
   await fc.assert(
     fc.asyncProperty(scenario, async ({ steps, shutdownsAtMs, startsAtMs }) => {
       const manager = quietManager({ gracefulShutdownTimeoutMs: 1_000 })
@@ -102,7 +102,7 @@ const withResources = fc.record({
   shutdownAtMs: fc.integer({ min: 0, max: 1_000 }),
 })
 
-it('resources that come and go meanwhile are all cleaned up once, the latest first, and end in a legal state', async () => {
+it('resources that come and go during a lifecycle are all cleaned up once, the latest first, and end in a legal state', async () => {
   await fc.assert(
     fc.asyncProperty(withResources, async ({ start, startTimeoutMs, stop, moves, shutdownAtMs }) => {
       const manager = quietManager({ gracefulShutdownTimeoutMs: 1_000 })

@@ -213,7 +213,7 @@ async function letOut(kit: PoolKit, isOver: () => boolean): Promise<void> {
 }
 
 describe('a pool under any order of events', () => {
-  it('settles every request once with its own answer or a known code, and counts exactly', async () => {
+  it('settles every request once with its own outputs or a known error code, and counts exactly', async () => {
     await fc.assert(
       fc.asyncProperty(
         settings,
@@ -261,7 +261,7 @@ describe('a pool under any order of events', () => {
     )
   }, 60_000)
 
-  it('shows a listener that calls back counts that agree, and loses none of its requests', async () => {
+  it('shows consistent counts to a listener that calls it, and loses none of its requests', async () => {
     await fc.assert(
       fc.asyncProperty(
         settings,
@@ -300,7 +300,7 @@ describe('a pool under any order of events', () => {
     )
   }, 60_000)
 
-  it('has as many replicas as it was last told when everything has come to rest', async () => {
+  it('ends with the number of replicas of its last resize', async () => {
     await fc.assert(
       fc.asyncProperty(
         settings,
@@ -336,7 +336,7 @@ describe('a pool under any order of events', () => {
     )
   }, 60_000)
 
-  it('answers in the order of arrival when there is one replica', async () => {
+  it('returns outputs in the order of arrival when it has one replica', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.boolean(), { maxLength: 40 }), async (script) => {
         const kit = await PoolKit.open({ maxQueue: 1000 })

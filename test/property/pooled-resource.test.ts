@@ -158,7 +158,7 @@ class Run {
   }
 }
 
-describe('a pool under any order of events', () => {
+describe('a pooled resource under any order of events', () => {
   it('gives each item to one caller at a time, settles every caller, and destroys each item once', async () => {
     await fc.assert(
       fc.asyncProperty(

@@ -117,8 +117,8 @@ class Model {
   }
 }
 
-describe('the books of a tracker', () => {
-  it('balance after every move, whatever happens', () => {
+describe('the counts of a tracker', () => {
+  it('balance after every transition, in any order of events', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 6 }), fc.array(moves, { maxLength: 80 }), (recent, script) => {
         const tracker = new RequestTracker({ recent })

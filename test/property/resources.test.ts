@@ -205,7 +205,7 @@ class Run {
 }
 
 describe('resources under any order of events', () => {
-  it('are in legal states, each made thing is cleaned once, and before what it uses', async () => {
+  it('are in legal states, and each created value is cleaned up once, before its dependencies', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(move, { minLength: 15, maxLength: 60, size: 'max' }), async (moves) => {
         const run = new Run()

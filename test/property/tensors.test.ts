@@ -44,7 +44,7 @@ const example = type.chain((of) =>
   }),
 )
 
-describe('prepared feeds', () => {
+describe('prepared inputs', () => {
   it('hold the values of nested arrays in row-major order', () => {
     fc.assert(
       fc.property(example, ({ spec, dims, values }) => {
@@ -63,7 +63,7 @@ describe('prepared feeds', () => {
     )
   })
 
-  it('are the same from a tensor that was prepared already', () => {
+  it('are the same for a tensor that was already prepared', () => {
     fc.assert(
       fc.property(example, ({ spec, dims, values }) => {
         const first = prepare(spec, nest(values, dims))
@@ -76,7 +76,7 @@ describe('prepared feeds', () => {
     )
   })
 
-  it('solve one free dim of a bare array', () => {
+  it('determine one free dim of a bare array', () => {
     const shape = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 4 })
     fc.assert(
       fc.property(shape, fc.nat(), fc.nat({ max: 5 }), freeName, (dims, position, free, name) => {
@@ -106,7 +106,7 @@ describe('prepared feeds', () => {
     )
   })
 
-  it('fit their signature or the input is refused, whatever it is', () => {
+  it('match their signature for any input that is not refused', () => {
     const anything = fc.anything({
       withBigInt: true,
       withDate: true,
