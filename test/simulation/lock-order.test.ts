@@ -22,7 +22,7 @@ const CROWDED: Program = {
 }
 
 describe('the locks of models', () => {
-  it('are waited for in their order, whatever happens', async () => {
+  it('are awaited in their order, whatever happens', async () => {
     const property = fc.asyncProperty(programs, async (program) => {
       const against: string[] = []
       const order = new LockOrder((chain) => against.push(chain))
@@ -32,7 +32,7 @@ describe('the locks of models', () => {
     await fc.assert(property, { numRuns: 60 })
   })
 
-  it('are held inside each other where a load needs the memory of another model', async () => {
+  it('are held at the same time when a load needs the memory of another model', async () => {
     const order = new LockOrder((chain) => expect.unreachable(chain))
     await simulate(CROWDED, false, order.hold)
     expect([...order.seen]).toEqual(
@@ -40,7 +40,7 @@ describe('the locks of models', () => {
     )
   })
 
-  it('are reported when they are waited for in another order', async () => {
+  it('are reported when they are awaited in another order', async () => {
     const against: string[] = []
     const { hold } = new LockOrder((chain) => against.push(chain))
     const take = <T>(work: () => Promise<T>): Promise<T> => work()
