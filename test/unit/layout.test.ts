@@ -92,7 +92,7 @@ describe('the sources', () => {
   })
 })
 
-/** Made-up files: `'src/a.ts': './b.js'` imports one thing, a list several. */
+/** Returns made-up files: `'src/a.ts': './b.js'` imports one file, a list several. */
 function made(map: Record<string, string | string[]>, kind: ImportKind = 'static'): ImportMap {
   return Object.fromEntries(
     Object.entries(map).map(([file, named]) => [

@@ -9,7 +9,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-/** Tasks that go on until they are ended, and the names of those that have begun. */
+/** Returns tasks that run until they are ended, and the names of those that have begun. */
 function tasks() {
   const begun: string[] = []
   const ends = new Map<string, () => void>()
@@ -58,7 +58,7 @@ it('each task that hangs delays the next one by a bounded time', async () => {
     await vi.advanceTimersToNextTimerAsync()
   }
   expect(await last).toBe('done')
-  // They settle all the same, and give nothing back for a second time.
+  // The tasks still settle, but they do not free a place a second time.
   for (const name of ['a', 'b', 'c']) end(name)
   expect(await Promise.all(hung)).toEqual(['a', 'b', 'c'])
   const next = ['d', 'e'].map((name) => lane.add(task(name)))

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { Outbox } from '../../../src/async/outbox.js'
 
-/** An outbox and what has been called, in order. */
+/** Returns an outbox and the calls that it has made, in order. */
 function make(): { outbox: Outbox; called: string[]; post: (name: string, then?: () => void) => void } {
   const outbox = new Outbox()
   const called: string[] = []

@@ -33,7 +33,7 @@ describe('a shutdown', () => {
     for (const name of names) {
       manager.addStartupHandler(() => ran.push(name), { name, dependsOn: dependsOn[name] ?? [] })
     }
-    // In whatever order they are registered themselves.
+    // The order in which the shutdown handlers are registered does not matter.
     for (const name of names) manager.addShutdownHandler(() => ran.push(`-${name}`), { name })
     await manager.startup()
     await manager.shutdown()
@@ -220,7 +220,7 @@ describe('a shutdown during a startup', () => {
     expect([isTold, stopping.outcome, ran]).toEqual([true, 'open', []])
     slow.resolve()
     await vi.advanceTimersByTimeAsync(0)
-    // Who hears that the startup has failed may end the process: not before all is undone.
+    // A caller may end the process when the startup rejects, so everything must be undone before.
     expect([starting.outcome, stopping.outcome]).toEqual(['open', 'open'])
     closing.resolve()
     await vi.advanceTimersByTimeAsync(0)

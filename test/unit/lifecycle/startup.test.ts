@@ -5,7 +5,7 @@ import { deferred, movesOf, quietManager, recordingLogger, watch } from '../../s
 beforeEach(() => vi.useFakeTimers())
 afterEach(() => vi.useRealTimers())
 
-/** Handlers that write down that they ran. */
+/** Returns handlers that record their names in `ran`. */
 function recorder(ran: string[]) {
   return (name: string) => (): void => {
     ran.push(name)

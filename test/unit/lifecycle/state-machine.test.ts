@@ -13,7 +13,7 @@ import { modelSubject } from '../../../src/telemetry/events/subject.js'
 
 const subject = modelSubject({ model: 'vad', version: '5' })
 
-/** The design's table, written down a second time. */
+/** The transition table of the documentation, written down a second time. */
 const legal: Record<LifecycleState, LifecycleState[]> = {
   uninitialized: ['initializing', 'stopped'],
   initializing: ['ready', 'stopping', 'error'],
@@ -25,7 +25,7 @@ const legal: Record<LifecycleState, LifecycleState[]> = {
   error: ['initializing', 'stopping', 'stopped'],
 }
 
-/** The shortest legal way from the beginning. */
+/** Returns the shortest legal path from the initial state. */
 function pathTo(target: LifecycleState): LifecycleState[] {
   const paths: LifecycleState[][] = [['uninitialized']]
   for (const path of paths) {

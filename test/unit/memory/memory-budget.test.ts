@@ -4,7 +4,7 @@ import { estimateBytes } from '../../../src/models/loading/reserve-memory.js'
 
 const nothing = async (): Promise<boolean> => false
 
-/** A process that holds `held`, and the models that can be evicted. */
+/** Returns a budget over a process that holds `held` bytes, and the models that can be evicted. */
 function bed(budget: number, held: number, evictable: number[] = []) {
   const process = { held }
   const governor = new MemoryBudget(budget, async () => process.held)
@@ -33,7 +33,7 @@ describe('the memory budget', () => {
   it('lets a load wait for the end of a concurrent load before it evicts anything', async () => {
     const { governor, process, makeRoom, evictable } = bed(100, 40, [10])
     const first = await governor.reserve(50, makeRoom)
-    // It has taken what it was promised, which counts twice as long as it is under way.
+    // The load has allocated its reservation, which counts twice while the load runs.
     process.held = 85
     let isReserved = false
     const waiting = governor.reserve(15, makeRoom).then(() => {
@@ -79,7 +79,7 @@ describe('the memory budget', () => {
       room.release()
     }
     const results = await Promise.allSettled([1, 2, 3, 4].map(load))
-    // Room for two; the others see it taken.
+    // There is memory for two; the others find it taken.
     expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'rejected'])
     expect(most).toBe(70)
   })

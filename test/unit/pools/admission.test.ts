@@ -76,7 +76,7 @@ describe('a pool', () => {
   it('sends each replica one task at a time', async () => {
     const kit = await PoolKit.open({ replicas: 2 })
     for (let x = 0; x < 20; x += 1) kit.ask(x)
-    // A fake thread refuses a second task.
+    // A fake host refuses a second task.
     for (let x = 0; x < 20; x += 1) await kit.answer(x)
     expect(kit.threads.hosts.map((host) => host.tasks.length)).toEqual([11, 11])
   })
@@ -210,7 +210,7 @@ describe('an input that cannot be sent', () => {
   it('rejects only the bad ones of ten thousand requests in a row', async () => {
     const kit = await PoolKit.open({ maxQueue: 20_000 })
     const first = kit.ask(1)
-    // What a caller does who uses one array for all requests and lets the first one move it.
+    // A caller does this if it uses one array for all requests and transfers it with the first.
     const data = Float32Array.of(2)
     const many = Array.from({ length: 10_000 }, () => {
       const request = new RunRequest(systemClock, 'fake', '1', { transfer: true })
@@ -309,7 +309,7 @@ describe('a caller that aborts its request', () => {
   })
 })
 
-/** The kit's methods as functions. */
+/** Returns the methods of `kit` as functions. */
 function bound(kit: PoolKit) {
   return { threads: kit.threads, ask: kit.ask.bind(kit) }
 }

@@ -7,7 +7,7 @@ afterEach(() => void vi.useRealTimers())
 
 type Ballast = PoolSettings['ballast']
 
-/** Notes what pools tell it, in order. */
+/** Records the calls of pools, in order. */
 class RecordingBallast implements Ballast {
   readonly calls: (string | number)[] = []
 

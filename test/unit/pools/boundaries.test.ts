@@ -32,7 +32,7 @@ afterEach(() => {
   expect(uncaught).toEqual([])
 })
 
-/** Requests 1 to 5 travel together behind a request 0 that is under way. */
+/** Sends requests 1 to 5 in one pack, after request 0 has run. */
 class Trial {
   readonly asked: Asked[] = []
 
@@ -60,7 +60,7 @@ class Trial {
     return asked
   }
 
-  /** Lets the requests 1 to 5 go, answers what is left, and returns what each request came to. */
+  /** Lets requests 1 to 5 start, answers the remaining tasks, and returns the outcome of each request. */
   async outcomes(answer: (task: FakeTask) => void): Promise<(number | string | undefined)[]> {
     const [host] = this.kit.threads.hosts
     if (host === undefined) throw new Error('there is no thread')
@@ -74,11 +74,11 @@ class Trial {
     return this.asked.map(({ y, code }) => y ?? code)
   }
 
-  /** Nobody is lost and nothing is kept: every error is documented, and a later request is answered. */
+  /** Checks that no request is open, that every error is documented, and that a later request succeeds. */
   async settleUp(): Promise<void> {
     for (const { outcome, settlements, code } of this.asked) {
       expect(outcome).toBeDefined()
-      // One that is refused while it is made has settled before it could be counted.
+      // A request that is refused at its creation has settled before it could be counted.
       expect(settlements).toBeLessThanOrEqual(1)
       if (code !== undefined) expect(Object.keys(ERROR_TABLE)).toContain(code)
     }
@@ -98,7 +98,7 @@ function answerAll(task: FakeTask): void {
   task.host.answer()
 }
 
-/** A reply in which the result of `x` is another one. */
+/** Replies with `result` for the request `x` and correct results for the others. */
 function replyWith(x: number, result: unknown): (task: FakeTask) => void {
   return (task) => {
     const { buffer } = task.message as RunTask
@@ -222,7 +222,7 @@ describe('a pack that cannot be sent', () => {
     let refused = 0
     const scarce = new Proxy(ArrayBuffer, {
       construct(target, [bytes]) {
-        // That of the first pack.
+        // This is the buffer of the first pack.
         if (bytes === 1_024 && refused === 0) {
           refused += 1
           throw new RangeError('Array buffer allocation failed')
@@ -245,7 +245,7 @@ describe('a pack that cannot be sent', () => {
         throw new RangeError('Array buffer allocation failed')
       },
     })
-    // The buffer that comes back with the first answer is one that can be used again.
+    // The buffer that returns with the first outputs could be used again.
     const [host] = trial.kit.threads.hosts
     const task = host?.task
     vi.stubGlobal('ArrayBuffer', none)

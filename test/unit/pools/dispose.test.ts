@@ -4,7 +4,7 @@ import { follow, PoolKit, source, turn } from '../../support/pool-harness.js'
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
-/** A source that counts how often what it loads is given back. */
+/** Returns a source that counts how often its resources are released. */
 function disposable(dispose: () => Promise<void> = async () => undefined) {
   const counted = vi.fn(dispose)
   return { dispose: counted, from: { ...source, dispose: counted } }

@@ -156,7 +156,7 @@ describe('a host that fails', () => {
 describe('a host that fails during background work', () => {
   const rows: TensorSpec = { name: 'x', type: 'float32', dims: ['batch'] }
   const batched: Signature = { inputs: [rows], outputs: [{ ...rows, name: 'y' }] }
-  /** A pool whose only replica is given work on the proof, which `prepare` may fail. */
+  /** Returns a pool whose only replica does background work, which `prepare` may make fail. */
   async function proving(prepare: (host: FakeHost) => void = () => undefined): Promise<PoolKit> {
     const kit = new PoolKit({ batching: batchingOptionsSchema.parse({}) }, source)
     const starting = kit.pool.start()

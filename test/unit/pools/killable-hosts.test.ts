@@ -7,7 +7,7 @@ afterEach(() => void vi.useRealTimers())
 
 const stuckAfterMs = 1_000
 
-/** A pool of replicas that may be ended in the middle of a task. */
+/** Returns a pool whose replicas can be killed during a task. */
 async function killable(settings: Partial<PoolKit['settings']> = {}): Promise<PoolKit> {
   const kit = new PoolKit({ stuckAfterMs, ...settings })
   kit.threads.areKillable = true

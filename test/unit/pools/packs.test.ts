@@ -4,7 +4,7 @@ import { type Asked, PoolKit, turn } from '../../support/pool-harness.js'
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
-/** A pool of one replica that knows that a run takes 0.5 ms, with requests 1 to `count` in one message. */
+/** Returns a pool with one replica and a known run time of 0.5 ms, and requests 1 to `count` in one pack. */
 async function packed(
   count: number,
   settings: Partial<PoolKit['settings']> = {},
@@ -57,7 +57,7 @@ describe('requests in a pack', () => {
     const later = kit.ask(9)
     await vi.advanceTimersByTimeAsync(200)
     await kit.load()
-    // The others come before what is queued, in their order.
+    // The other requests of the pack run before queued ones, in their order.
     expect(kit.threads.runs).toEqual([1, 3, 4])
     kit.threads.hosts[1]?.answer()
     await turn()

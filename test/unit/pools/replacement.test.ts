@@ -6,7 +6,7 @@ import { PoolKit, turn } from '../../support/pool-harness.js'
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
-/** Kills the thread that runs `x` and has its replacement load `delayMs` later. */
+/** Kills the replica that runs `x` and loads its replacement `delayMs` later. */
 async function crashAndReplace(kit: PoolKit, x: number, delayMs: number): Promise<void> {
   await kit.crash(x)
   await vi.advanceTimersByTimeAsync(delayMs)
@@ -62,7 +62,7 @@ describe('a replica that dies in a run', () => {
   it('is sent no further task', async () => {
     const kit = await PoolKit.open()
     const [first, second] = [kit.ask(1), kit.ask(2)]
-    // The task is rejected a while before the exit is announced, as Piscina does it.
+    // As with Piscina, the task is rejected before the exit is announced.
     const host = kit.threads.running(1)
     host.task?.lose(new errors.ERR_REPLICA_EXITED('the thread is dying'))
     await turn()
@@ -196,7 +196,7 @@ describe('a replacement', () => {
     expect(kit.lost.at(-1)?.cause.message).toContain('500 ms')
     await vi.advanceTimersByTimeAsync(200)
     expect(kit.threads.loading).toHaveLength(2)
-    // The first load returns late: its thread is seen off, it does not serve.
+    // The first load returns late: its replica is ended and does not serve.
     kit.threads.loading[0]?.finishLoad()
     await turn()
     expect(kit.pool.stats()).toMatchObject({ idle: 0, starting: 1 })
@@ -320,7 +320,7 @@ describe('a run that does not return', () => {
     kit.ask(0)
     kit.ask(1)
     const asked = [2, 3, 4].map((x) => kit.ask(x))
-    // All three are one pack.
+    // All three requests are in one pack.
     await kit.answer(0)
     await kit.answer(1)
     expect(kit.pool.stats()).toMatchObject({ busy: 1, idle: 1 })

@@ -13,10 +13,10 @@ async function resize(kit: PoolKit, replicas: number): Promise<ReturnType<typeof
   return resizing
 }
 
-/** Of a resize that has resolved. */
+/** The state of a resize that has resolved. */
 const done = { isSettled: true, value: undefined }
 
-/** Counts the loads that a thread was ever given. */
+/** Counts the load tasks of all hosts. */
 const loads = (hosts: readonly FakeHost[]): number =>
   hosts.flatMap(({ tasks }) => tasks).filter(({ kind }) => kind === 'load').length
 
@@ -74,7 +74,7 @@ describe('a pool that grows', () => {
     await kit.load()
     expect(kit.threads.hosts).toHaveLength(2)
     expect(turns).toHaveLength(2)
-    // Meanwhile there are enough.
+    // The pool has enough replicas meanwhile.
     const smaller = await resize(kit, 2)
     await turns[1]?.()
     await turn()

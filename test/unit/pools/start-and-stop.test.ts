@@ -168,7 +168,7 @@ describe('a warm-up', () => {
     const stopping = follow(kit.pool.stop(5000))
     const [host] = kit.threads.hosts
     host?.finishLoad()
-    // The release takes its time; a thread is never given a second task meanwhile.
+    // The release does not complete at once, and a replica receives no second task meanwhile.
     if (host !== undefined) host.onTask = () => undefined
     await turn()
     expect(host?.tasks.map((task) => task.kind)).toEqual(['load', 'release'])
@@ -381,7 +381,7 @@ describe('a stop', () => {
     const kit = new PoolKit()
     const starting = follow(kit.pool.start())
     const [host] = kit.threads.hosts
-    // The release of what was half loaded takes its time.
+    // The release after the failed load does not complete at once.
     if (host !== undefined) host.onTask = () => undefined
     host?.failLoad()
     await turn()

@@ -38,7 +38,7 @@ describe('a pool that is stopped during its initial proof', () => {
       await turn()
       await kit.answer(5)
       const [host] = kit.threads.hosts
-      // The sample that the thread remembers.
+      // This is the run of the sample that the replica keeps for the proof.
       const run = host?.task
       expect(run?.message.kind).toBe('run')
       const answerRun = (): void => {

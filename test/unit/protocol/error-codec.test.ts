@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { ERROR_TABLE, type ErrorCode, errors } from '../../../src/errors/errors.js'
 import { asRuntimeError, decodeError, encodeError } from '../../../src/protocol/error-codec.js'
 
-/** There and back, the way it travels: as structured-cloned data. */
+/** Encodes and decodes an error as it travels: as structured-cloned data. */
 function travel(thrown: unknown): Error {
   return decodeError(structuredClone(encodeError(thrown)))
 }

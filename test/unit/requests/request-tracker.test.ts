@@ -9,7 +9,7 @@ afterEach(() => void vi.useRealTimers())
 
 const none = { completed: 0, failed: 0, 'timed-out': 0, cancelled: 0, rejected: 0 }
 
-/** Everything the tracker tells, as `2 transition queued>running`. */
+/** Returns a live list of all events of the tracker, such as `2 transition queued>running`. */
 function toldBy(tracker: RequestTracker): string[] {
   const told: string[] = []
   tracker.on('received', ({ id, state }) => told.push(`${id} received ${state}`))

@@ -72,7 +72,7 @@ describe('a request to a pool', () => {
     const { tracker } = kit
     const tracked = tracker.receive('fake')
     const request = new RunRequest(systemClock, 'fake', '1', {}, undefined, tracked)
-    // No feeds at all.
+    // The request has no inputs.
     request.promise.catch(() => undefined)
     kit.submit(request)
     expect(tracker.counts().totals).toMatchObject({ running: 0, rejected: 1 })
@@ -133,7 +133,7 @@ describe('a tracker', () => {
       return [context, request, request.promise, inputs, outputs].map((each) => new WeakRef(each))
     }
     const refs = run()
-    // What a WeakRef was made for stays until the turn is over.
+    // The target of a WeakRef stays alive until the turn is over.
     await new Promise((resolve) => setImmediate(resolve))
     collectGarbage()
     expect(refs.map((ref) => ref.deref())).toEqual(refs.map(() => undefined))

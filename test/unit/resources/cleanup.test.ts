@@ -320,7 +320,7 @@ describe('cleanupAll', () => {
     const first = kit.init('a', { init: () => slow.promise, clean: () => a.promise })
     await kit.init('b', { clean: () => b.promise })
     await kit.init('c', { clean: () => c.promise })
-    // Called first, initialised last.
+    // This resource was requested first and initialised last.
     slow.resolve()
     await first
     const cleaning = follow(kit.manager.cleanupAll())

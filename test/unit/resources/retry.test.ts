@@ -13,7 +13,7 @@ const policy = { attempts: 4, minDelayMs: 100, maxDelayMs: 350, factor: 2 }
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
-/** Fails as often as it is told, then answers. */
+/** Returns a function that fails `times` times and then succeeds. */
 function failing(times: number): ReturnType<typeof vi.fn<() => Promise<string>>> {
   let calls = 0
   return vi.fn(async () => {
@@ -125,7 +125,7 @@ describe('an initializer with retries', () => {
   })
 })
 
-/** When an initializer that always fails is called, with waits that are drawn by that seed. */
+/** Returns the times at which an initializer that always fails is called, with delays drawn from `seed`. */
 async function attemptTimes(seed: number): Promise<number[]> {
   const clock = new FakeClock()
   const manager = new ResourceLifecycleManager(

@@ -8,7 +8,7 @@ import { createRuntime } from '../../../src/runtime.js'
 const runtime = await createRuntime({ logLevel: 'silent' })
 afterAll(() => runtime.close())
 
-/** Each as one without types sees it: any text may be the name of an event. */
+/** All emitters without their event types, so that any text may be the name of an event. */
 const emitters: [string, EventEmitter, event: string, typo: string][] = [
   ['a runtime', runtime, 'promoted', 'promote'],
   ['a lifecycle manager', new LifecycleManager({ logLevel: 'silent' }), 'transition', 'transitions'],

@@ -12,7 +12,7 @@ interface LoggedError {
   readonly code?: string
 }
 
-/** A pino logger of a host, and the errors that it writes. */
+/** Returns a pino logger of an application, and the errors that it writes. */
 function hostLogger() {
   const logged: LoggedError[] = []
   const write = (line: string): void => {

@@ -24,7 +24,7 @@ describe('a safe logger', () => {
       for (const level of LEVELS) expect(each[level]({}, 'x')).toBeUndefined()
       expect(each.flush?.()).toBeUndefined()
     }
-    // A rejection that nobody handles would fail this test.
+    // An unhandled rejection would fail this test.
     await new Promise((resolve) => setImmediate(resolve))
   })
 

@@ -3,7 +3,7 @@ import { float16Bits, float16Value } from '../../../src/tensors/float16.js'
 
 const isNaNBits = (bits: number) => (bits & 0x7c00) === 0x7c00 && (bits & 0x03ff) !== 0
 
-/** IEEE 754 binary16 by its definition. */
+/** Decodes IEEE 754 binary16 by its definition. */
 function numberOf(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1
   const exponent = (bits >> 10) & 31

@@ -33,7 +33,7 @@ function keyOf(text: string): string {
 interface Bed {
   readonly cache: ArtifactCache
   readonly root: string
-  /** How often files had to be read whole. */
+  /** Files whose content had to be read, one entry for each reading. */
   readonly hashed: string[][]
   publish(key: string, weights?: string): Promise<ArtifactEntry | undefined>
 }
@@ -81,7 +81,7 @@ describe('an entry of the artifact cache', () => {
       const key = keyOf('a')
       const { folder: entry } = (await publish(key, 'weights')) as ArtifactEntry
       const length = readFileSync(join(entry, name)).length
-      // A hundred of them: each costs several flushes to the disk.
+      // It tries about a hundred bytes, because each costs several flushes to the disk.
       for (let index = 0; index < length; index += 1 + Math.floor(length / 100)) {
         await publish(key, 'weights')
         const bytes = readFileSync(join(entry, name))
@@ -161,7 +161,7 @@ describe('an entry of the artifact cache', () => {
     const other = await openCache(folder.path)
     expect(await other.cache.find(key)).toBeDefined()
     expect(other.hashed).toHaveLength(1)
-    // What a machine that lost its power has left: the size, but not the bytes.
+    // This is the state after a loss of power: the file has its size, but not its bytes.
     writeFileSync(join(folder.path, 'v1', 'entries', key, MODEL), '\0'.repeat(9))
     expect(await (await openCache(folder.path)).cache.find(key)).toBeUndefined()
   })
@@ -190,7 +190,7 @@ describe('an artifact cache that exceeds its size limit', () => {
       await publish(key, 'w'.repeat(7_000))
       age(root, key, index + 1)
     }
-    // Used now.
+    // This marks the entry as used now.
     await cache.find(a)
     await publish(d, 'w'.repeat(7_000))
     expect(readdirSync(join(root, 'entries')).sort()).toEqual([a, c, d].sort())
@@ -205,7 +205,7 @@ describe('an artifact cache that exceeds its size limit', () => {
     await publish(b, 'w'.repeat(7_000))
     const uses = join(root, 'uses')
     const [own] = readdirSync(uses) as [string]
-    // Of a process that was: the number of this one, started at another time.
+    // This mark belongs to an ended process: it has the number of this process, but another start time.
     const identity = own.slice(a.length + 1)
     writeFileSync(join(uses, `${b}.${identity.replace(/\.\d+$/, '.1')}`), '')
     await publish(c, 'w'.repeat(7_000))
@@ -221,7 +221,7 @@ describe('an artifact cache that exceeds its size limit', () => {
     using folder = tempFolder()
     const clock = new FakeClock()
     const { cache, root } = await openCache(folder.path, 2 ** 30, clock)
-    // It belongs to the same process, and uses nothing itself.
+    // A second cache in the same process uses nothing itself.
     await openCache(folder.path, 2 ** 30, clock)
     await cache.use(keyOf('a'))
     await cache.use(keyOf('b'))
@@ -309,7 +309,7 @@ describe('an artifact cache that is opened', () => {
     }
     writeFileSync(join(root, 'probes', `${keyOf('c')}.unfinished`), '')
     utimesSync(join(root, 'probes', `${keyOf('c')}.unfinished`), daysAgo(2), daysAgo(2))
-    // Used now.
+    // This marks the record as used now.
     await cache.probe(keyOf('a'))
     await openCache(folder.path)
     expect(readdirSync(join(root, 'probes'))).toEqual([keyOf('a')])
@@ -330,7 +330,7 @@ describe('an artifact cache that is opened', () => {
   it.runIf(process.platform !== 'win32')('rejects a folder that other users may write to', async () => {
     using folder = tempFolder()
     const { root } = await openCache(folder.path)
-    // A volume for everybody is the rule in containers; what lies in it is not.
+    // A volume that everybody may write to is common in containers, but the folders in it must not be.
     chmodSync(folder.path, 0o777)
     await openCache(folder.path)
     for (const path of [root, join(root, 'probes')]) {

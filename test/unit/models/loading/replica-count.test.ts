@@ -10,7 +10,7 @@ import type { ModelContext } from '../../../../src/models/context/model-context.
 import { VersionRecord } from '../../../../src/models/context/version-record.js'
 import { replicaCount } from '../../../../src/models/loading/replica-count.js'
 
-/** Of a version with `model` in a runtime with `options` that has `cores`. */
+/** Returns the replica count of a version with `model` in a runtime with `options` on `cores` cores. */
 function countOf(cores: number, options: RuntimeConfigInput, model: Partial<ModelConfig> = {}): number {
   const context = { cores, config: parseOptions(runtimeSchema, options, 'x') } as unknown as ModelContext
   const config = parseOptions(modelConfigSchema, model, 'x')
@@ -26,7 +26,7 @@ describe('the replica count of a pool', () => {
     [8, { intraOpNumThreads: 16 }, {}, 1],
     [8, { intraOpNumThreads: 2 }, { intraOpNumThreads: 4 }, 2],
     [8, { intraOpNumThreads: 2 }, { sessionOptions: { intraOpNumThreads: 8 } }, 1],
-    // Which onnxruntime takes for all cores.
+    // onnxruntime interprets 0 as all cores.
     [8, {}, { sessionOptions: { intraOpNumThreads: 0 } }, 1],
     [1, {}, {}, 1],
     [8, {}, { executionProviders: ['cpu'] }, 8],

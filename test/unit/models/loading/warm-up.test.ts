@@ -26,7 +26,7 @@ function tensor(type: TensorType, data: TensorData, dims: number[] = [data.lengt
   return { type, dims, data }
 }
 
-/** Checks `outputs` against `expected`; undefined when they agree, else the refusal. */
+/** Checks `outputs` against `expected`; returns the mismatch, or undefined if they agree. */
 function judge(
   expected: Sample['output'],
   outputs: Outputs,
@@ -124,9 +124,9 @@ describe('a warm-up sample', () => {
     const halves: Signature = { inputs: [], outputs: [{ name: 'h', type: 'float16', dims: [1] }] }
     const warmUp = warmUpFrom({ input: {}, output: { h: [1] }, rtol: 1e-2, atol: 0 }, subject)
     warmUp?.inputs(halves)
-    // 0x3c01 is the next float16 after 1: within a hundredth, as a bit pattern one off.
+    // 0x3c01 is the next float16 after 1: the value is within a hundredth, the bit pattern differs by one.
     expect(() => warmUp?.check({ h: tensor('float16', Uint16Array.of(0x3c01)) })).not.toThrow()
-    // 0x3c64 is 1.098, a tenth off, though its bits are within a hundredth of those of 1.
+    // 0x3c64 is 1.098: the value differs by a tenth, although the bits are within a hundredth of those of 1.
     expect(() => warmUp?.check({ h: tensor('float16', Uint16Array.of(0x3c64)) })).toThrow(/h/)
   })
 })

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { NO_ROUTES, promoted, renewed, without } from '../../../../src/models/registry/routes.js'
 import type { ModelVersion } from '../../../../src/models/version/model-version.js'
 
-/** A version, of which routes read the label only. */
+/** Returns a version with a label, the only field that routes read. */
 const versionOf = (version: string): ModelVersion => ({ spec: { version } }) as ModelVersion
 const [one, two] = [versionOf('1'), versionOf('2')] as const
 

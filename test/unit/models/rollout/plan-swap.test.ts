@@ -9,7 +9,7 @@ import {
   type SwapUndo,
 } from '../../../../src/models/rollout/plan-swap.js'
 
-/** The snapshot of a swap from 1 to 2 that was not begun. */
+/** The snapshot of a swap from 1 to 2 that has not begun. */
 const begin: SwapSnapshot = {
   isClosing: false,
   isSuperseded: false,
@@ -22,7 +22,7 @@ const begin: SwapSnapshot = {
   begun: new Set(),
 }
 
-/** The steps of a swap that succeeds, with the state of the new version after each. */
+/** Returns the steps of a swap that succeeds, and the state of the new version after each. */
 function stepsOf(from: Partial<SwapSnapshot>, found: SwapSnapshot['next']): SwapStep[] {
   let swap = { ...begin, ...from }
   const steps: SwapStep[] = []
@@ -133,7 +133,7 @@ describe('a swap plan', () => {
   })
 })
 
-/** The steps that take a swap back, where each one has its effect. */
+/** Returns the steps that undo a swap, if each step has its effect. */
 function undoOf(
   begun: SwapStep[],
   next: 'ready' | 'error',

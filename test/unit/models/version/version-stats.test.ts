@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { VersionStatsRecorder } from '../../../../src/models/version/version-stats.js'
 import type { RunRequest } from '../../../../src/pools/queue/run-request.js'
 
-/** VersionStatsRecorder of requests that took that long and ended with those errors. */
+/** Returns the recorder after requests with these durations and errors. */
 function used(durationsMs: readonly number[], errors: readonly unknown[] = []): VersionStatsRecorder {
   const usage = new VersionStatsRecorder()
   durationsMs.forEach((durationMs, index) => {

@@ -7,7 +7,10 @@ import { fileTree } from '../../../support/file-tree.js'
 const V2_MOUNT = '30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate'
 const V1_MOUNT = '33 32 0:30 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct'
 
-/** A process in the group of `cgroup` lines, with the files of groups below /sys/fs/cgroup. */
+/**
+ * Returns the quota of a process in the group of `cgroup` lines, with the files of groups below
+ * /sys/fs/cgroup.
+ */
 function quotaOf(mounts: string, cgroup: string, limits: Readonly<Record<string, string>>): number {
   const below = Object.entries(limits).map(([path, text]) => [`sys/fs/cgroup/${path}`, `${text}\n`] as const)
   using tree = fileTree({
@@ -52,7 +55,7 @@ describe('the CPU quota of cgroup version 2', () => {
     const nested = V2_MOUNT.replace(' / /sys', ' /docker/4ac2 /sys')
     expect(quota('/docker/4ac2', limits, nested)).toBe(2.5)
     expect(quota('/', limits)).toBe(2.5)
-    // Of a namespace that it does not see into, or moved out of.
+    // The group is outside of the cgroup namespace of the process, or the process was moved out of it.
     expect(quota('/../../kubepods/pod7', limits)).toBe(2.5)
     expect(quota('/elsewhere', limits, nested)).toBe(2.5)
   })
@@ -136,7 +139,7 @@ describe('the number of usable cores', () => {
   it('is divided among processes, and each has at least one core', () => {
     expect(coresPerProcess(1)).toBe(usableCores())
     expect(coresPerProcess(1024)).toBe(1)
-    // This one is no cluster worker.
+    // This process is not a cluster worker.
     expect(coresPerProcess('auto')).toBe(usableCores())
   })
 })

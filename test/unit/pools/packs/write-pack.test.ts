@@ -16,7 +16,7 @@ interface Packed {
   readonly task: RunTask
 }
 
-/** A pack of one request. */
+/** Returns a pack of one request. */
 function packFeeds(feeds: Feeds, transfer: boolean): Packed {
   const inputs = Object.values(feeds)
   const specs = Object.keys(feeds).map((name, index) => {
@@ -29,7 +29,7 @@ function packFeeds(feeds: Feeds, transfer: boolean): Packed {
   return { signature, task: writePack(signature, [run], undefined, new RecycledBuffers(), 0) }
 }
 
-/** Returns the feeds that a thread would get: the buffers of the pack are gone here afterwards. */
+/** Returns the inputs as a thread receives them; the buffers of the pack are transferred. */
 function send({ signature, task }: Packed): Feeds {
   const [inputs = []] = inputsOf(signature, structuredClone(task, { transfer: buffersOf(task) }))
   return byName(

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { CostModel } from '../../../../src/pools/queue/cost-model.js'
 
-/** Runs of a model that takes `perRun + perRow * rows`, times `factor`. */
+/** Observes runs of a model that takes `perRun + perRow * rows`, times `factor`. */
 function observe(costs: CostModel, rows: readonly number[], times = 1, factor = 1): void {
   for (let turn = 0; turn < times; turn += 1) {
     for (const each of rows) costs.observe(each, factor * (0.1 + 0.02 * each))

@@ -79,7 +79,7 @@ describe('the request queue', () => {
     vi.advanceTimersByTime(100)
     const late = of(2)
     queue.push(late)
-    // A step of priority is worth a second: the old one is half a second older than that.
+    // A step of priority is worth a second, and the old request has waited half a second longer than that.
     expect(drained(queue)).toEqual([late, high, old, normal, low])
     vi.useRealTimers()
   })

@@ -8,7 +8,7 @@ import { fakeOutputs } from '../../../support/fake-host.js'
 
 function request(options: RunRequestOptions = {}): RunRequest {
   const made = new RunRequest(systemClock, 'vad', '5', options)
-  // A test that is about something else than the caller's promise need not await it.
+  // Tests that are not about the promise of the caller need not await it.
   made.promise.catch(() => undefined)
   return made
 }

@@ -6,7 +6,7 @@ import { follow, PoolKit, source, turn } from '../../../support/pool-harness.js'
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
-/** A pool that has just opened with the first of its replicas. */
+/** Returns a pool that has just opened with its first replica. */
 async function opened(settings: ConstructorParameters<typeof PoolKit>[0], from = source): Promise<PoolKit> {
   const kit = new PoolKit(settings, from)
   const starting = kit.pool.start()
@@ -89,7 +89,7 @@ describe('a pool that has opened with its first replica', () => {
 
   it('goes on serving when another replica cannot be started, reports why, and tries again after increasing delays', async () => {
     const kit = await opened({ replicas: 2, crashBudget: 1, restartBackoffMs: 100, maxRestartBackoffMs: 300 })
-    // More often than the crash budget allows replacements.
+    // The start is tried more often than the crash budget allows replacements.
     for (const delayMs of [100, 200, 300, 300]) {
       await failLoad(kit, new errors.ERR_MODEL_LOAD('no memory'))
       expect(kit.lost.at(-1)).toMatchObject({ restartInMs: delayMs, cause: { message: 'no memory' } })

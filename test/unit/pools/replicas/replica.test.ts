@@ -22,7 +22,7 @@ function run({ replica }: Subject): void {
   replica.run(0, packOf(fakeSignature, [[x]])).catch(() => undefined)
 }
 
-/** Brings a new replica into each state, as a pool would. */
+/** Moves a new replica into each state, as a pool would. */
 const WAYS: { readonly [S in ReplicaState]: (subject: Subject) => Promise<void> } = {
   starting: async ({ replica }) => {
     replica.load(source.task, 0).catch(() => undefined)
@@ -46,7 +46,7 @@ const WAYS: { readonly [S in ReplicaState]: (subject: Subject) => Promise<void> 
   },
   ending: async (subject) => {
     await WAYS.idle(subject)
-    // The release takes its time.
+    // The release does not complete at once.
     subject.host.onTask = () => undefined
     void subject.replica.end(1_000)
     await turn()
@@ -70,7 +70,7 @@ async function at(state: ReplicaState): Promise<Subject> {
   return subject
 }
 
-/** The operations by which others move a replica at once, and where to. */
+/** The operations that change the state of a replica at once, with their target states. */
 const OPERATIONS: readonly [ReplicaState, (replica: Replica) => void][] = [
   ['idle', (replica) => replica.markIdle()],
   ['busy', (replica) => replica.markBusy()],
@@ -121,7 +121,7 @@ describe('a replica', () => {
     ['leaving', ['leaving', 'ending', 'gone']],
   ] as const)('that is ended while it is %s releases its session after its task', async (state, way) => {
     const { replica, host } = await at(state)
-    // Answered by hand, so that each state can be seen.
+    // Tasks are answered manually, so that each state can be observed.
     const { task } = host
     host.onTask = () => undefined
     const seen: ReplicaState[] = []

@@ -6,7 +6,7 @@ import { FakeHost, fakeSignature } from '../../../support/fake-host.js'
 import { packOf } from '../../../support/packs.js'
 
 const LIMIT_MS = 1_000
-/** A quarter of it. */
+/** A quarter of the limit. */
 const EVERY_MS = 250
 
 beforeEach(() => {
@@ -21,11 +21,11 @@ interface Watch {
   readonly host: FakeHost
   readonly replica: Replica
   readonly given: Replica[]
-  /** Looks at a moment, and lets what waits come in. */
+  /** Checks at the time `atMs`, and delivers waiting replies. */
   look(atMs: number): Promise<void>
 }
 
-/** A replica that has begun a run at 0, and the watchdog over it. */
+/** Returns a replica whose run has begun at 0, and its watchdog. */
 function watch(): Watch {
   const host = new FakeHost()
   const replica = new Replica(systemClock, host, 'fake', '1')
@@ -73,7 +73,7 @@ describe('the watchdog', () => {
     await look(EVERY_MS)
     await look(3_600_000)
     expect(given).toEqual([])
-    // 250 ms before it was stopped, a quarter of a look for the pause, and so 687 are left.
+    // 250 ms had passed before the pause, which itself counts as a quarter of a check, so 687 ms are left.
     for (const ms of [250, 500]) await look(3_600_000 + ms)
     expect(given).toEqual([])
     await look(3_600_000 + 750)
@@ -90,7 +90,7 @@ describe('the watchdog', () => {
   it('reads a waiting reply before it quarantines the replica', async () => {
     const { host, replica, given, look } = watch()
     for (const atMs of [250, 500, 750]) await look(atMs)
-    // It comes in the turn after the look.
+    // The reply arrives in the turn after the check.
     setImmediate(() => host.answer())
     await look(1_000)
     expect(given).toEqual([])

@@ -22,9 +22,9 @@ const settings: BatchingSettings = {
   tolerance: { rtol: 1e-4, atol: 1e-6 },
   proofBudgetMs: 10,
 }
-/** 0.1 ms a run and 0.02 ms a row: batches pay. */
+/** Costs of 0.1 ms a run and 0.02 ms a row, at which batches pay off. */
 const CHEAP: RunCost[] = [1, 2, 8, 32].map((rows) => ({ rows, ms: 0.1 + 0.02 * rows }))
-/** 5 ms a row, and no part for the run. */
+/** Costs of 5 ms a row and nothing for the run, at which batches do not pay off. */
 const STEEP: RunCost[] = [1, 2, 8].map((rows) => ({ rows, ms: 5 * rows }))
 
 interface Asked extends RunRequestOptions {
@@ -39,7 +39,7 @@ class Bench {
   readonly costs = new CostModel()
   nowMs = performance.now()
 
-  /** Requests of that width, and of rate 1, are those of the proof. */
+  /** Requests of that width, and of rate 1, have the proven shape. */
   constructor(costs: RunCost[] | undefined, options: Partial<BatchingSettings> = {}, width = 2) {
     const proof =
       costs === undefined
@@ -86,7 +86,7 @@ class Bench {
     return { queue, batching, costs, idle: 1, replicas: 2, nowMs, ...limits, ...change }
   }
 
-  /** How many requests share each run of the next pack. */
+  /** Returns the number of requests in each run of the next pack. */
   next(change: Partial<SchedulingInput> = {}): number[] {
     return planRuns(this.choice(change)).map(({ requests }) => requests.length)
   }
@@ -125,7 +125,7 @@ describe('the plan of the next pack', () => {
   it('has as many runs as fit into maxPackBytes, or one larger run', () => {
     const bench = new Bench(undefined)
     bench.costs.observe(1, 0.01)
-    // 2,000 bytes of x and 4 of the rate.
+    // Each request has 2,000 bytes of x and 4 of the rate.
     bench.many(10, { width: 500 })
     expect(bench.next({ maxPackBytes: 8_016 })).toEqual([1, 1, 1, 1])
     expect(bench.next({ maxPackBytes: 8_015 })).toEqual([1, 1, 1])
@@ -190,7 +190,7 @@ describe('a planned batch', () => {
   })
 
   it('is no larger than pays off', () => {
-    // 0.02 ms a run: from 70 rows of 0.02 ms on it is less than a twentieth.
+    // A run costs 0.02 ms, which is less than a twentieth of 70 rows of 0.02 ms.
     const bench = new Bench([1, 2, 8, 32].map((rows) => ({ rows, ms: 0.02 + 0.1 * rows })))
     bench.many(64)
     expect(bench.next({ maxPackMs: 0 })[0]).toBeLessThan(16)
@@ -222,7 +222,7 @@ describe('a planned batch', () => {
     const kinds: Asked[] = [{}, { width: 3 }, { rate: 2 }, { rate: -0 }, { rate: 0 }, { outputs: ['y'] }]
     for (let turn = 0; turn < 5; turn += 1) for (const kind of kinds) bench.ask(kind)
     const runs = planRuns(bench.choice({ maxPackMs: 1_000 }))
-    // Four of a shape that is not proven are a trial.
+    // Four requests of an unproven shape are a trial.
     expect(runs.map(({ requests }) => requests.length)).toEqual([5, 4, 4, 4, 4, 5, 1, 1, 1, 1])
     for (const { requests } of runs) expect(new Set(requests.map(({ bucket }) => bucket)).size).toBe(1)
   })
@@ -241,7 +241,7 @@ describe('a planned batch', () => {
     const limits = { maxPackMs: 0, maxPackBytes: 10_000 }
     expect(couldGrow(bench.choice(limits), head)).toBe(false)
     expect(bench.next(limits)).toEqual([19])
-    // Of requests that are unlike in size, too.
+    // The same holds for requests of different sizes.
     const other = new Bench(CHEAP, {}, 500)
     other.many(1, { width: 500 })
     other.many(30, { width: 500, rows: 2 })
@@ -289,7 +289,7 @@ describe('a batch of an unproven shape', () => {
   const silent = { isTelling: false, reason: undefined }
   const refused = { isTelling: true, reason: 'it answers otherwise' }
 
-  /** A bench with 400 requests of such a shape. */
+  /** Returns a bench with 400 waiting requests of an unproven shape. */
   function waiting(): { bench: Bench; bucket: ShapeBucket<RunRequest>; next: () => number | undefined } {
     const bench = new Bench(CHEAP)
     const [head] = bench.many(400, OTHER) as [RunRequest]
@@ -320,7 +320,7 @@ describe('a batch of an unproven shape', () => {
     const { bench, bucket, next } = waiting()
     expect(next()).toBe(4)
     bench.batching.learnShape(bucket, 4, refused)
-    // One that was under way on another replica.
+    // This trial was running on another replica.
     bench.batching.learnShape(bucket, 4, passed)
     for (let turn = 0; turn < 50; turn += 1) expect(next()).toBe(1)
     expect(bench.batching.stats()).toMatchObject({ state: 'proven', shapeRefusal: 'it answers otherwise' })
@@ -354,7 +354,7 @@ describe('a batch of an unproven shape', () => {
 
   it('is not planned if running its requests one by one afterwards would miss a deadline', () => {
     const bench = new Bench(CHEAP)
-    // Alone 0.12 ms each, together 0.18 ms.
+    // They take 0.12 ms each alone, and 0.18 ms together.
     const [first] = bench.many(4, { ...OTHER, timeoutMs: 1_000 }) as [RunRequest]
     expect(bench.next({ nowMs: first.deadlineAtMs - 0.5, maxPackMs: 0 })).toEqual([1])
     expect(bench.next({ nowMs: first.deadlineAtMs - 0.6, maxPackMs: 0 })).toEqual([3])

@@ -12,7 +12,7 @@ const MOVES: { readonly [S in PoolState]?: (life: PoolLife) => void } = {
   stopped: (life) => life.stop(new Error('stopped')),
 }
 
-/** A life that has come to `state`. */
+/** Returns a life in the state `state`. */
 function at(state: PoolState): PoolLife {
   const life = new PoolLife('m@1')
   MOVES[state]?.(life)

@@ -17,7 +17,7 @@ describe('the turn of native threads', () => {
     for (const each of turns) each.ask()
     expect(b.tryTake()).toBe('taken')
     expect([a.tryTake(), c.tryTake()]).toEqual([expect.any(Number), expect.any(Number)])
-    // Who asks again comes after those who wait.
+    // A thread that requests the turn again comes after the waiting threads.
     b.pass()
     b.ask()
     expect([a, b, c].map((each) => each.isWaiting)).toEqual([true, true, false])
@@ -75,7 +75,7 @@ describe('the turn of native threads', () => {
     a.ask()
     a.tryTake()
     b.ask()
-    // Only who has the turn holds the others up.
+    // Only the holder of the turn blocks the others.
     b.holdUp()
     expect(b.tryTake()).toEqual(expect.any(Number))
     a.holdUp()

@@ -51,7 +51,7 @@ class ItemKit extends ResourceKit {
     })
   }
 
-  /** The pool's items, all in use. */
+  /** Takes all items of the pool. */
   async takeAll(): Promise<Item[]> {
     const { max, used } = this.pool.stats()
     return Promise.all(Array.from({ length: max - used }, () => this.pool.acquire()))
@@ -396,7 +396,7 @@ describe('a caller that waits for an item', () => {
 })
 
 describe('a pool whose server hangs and recovers', () => {
-  /** A pool with one item, made while the server was up, on a server that hangs now. */
+  /** Returns a pool with one item, whose server hangs after the item was created. */
   async function hanging(options: Options = {}) {
     let isUp = true
     const never = new Promise<never>(() => undefined)
@@ -658,7 +658,7 @@ describe('the cleanup of a pool', () => {
     expect(kit.lines).toContainEqual(
       expect.objectContaining({ level: 'warn', fields: { resource: 'db', items: 2 } }),
     )
-    // Whoever held it can do no harm by giving it back.
+    // A late release by the former user does no harm.
     expect(() => kit.pool.release(item)).not.toThrow()
     expect(kit.destroyed).toHaveLength(2)
   })

@@ -16,7 +16,7 @@ interface Move {
 const STARTED = ['initializing', 'ready', 'starting', 'running']
 const STOPPED = ['stopping', 'stopped']
 
-/** The states that each component went to. */
+/** Returns the states that each component has entered. */
 function statesIn(moves: readonly Move[]): Record<string, string[]> {
   const states: Record<string, string[]> = {}
   for (const { component, to } of moves) {

@@ -5,7 +5,7 @@ import type { TensorData } from '../../../../src/tensors/tensor.js'
 
 const count = (dims: readonly number[]): number => dims.reduce((product, dim) => product * dim, 1)
 
-/** The element of a tensor at an index of each axis, computed the slow way. */
+/** Returns the element of a tensor at an index on each axis, computed without optimisation. */
 function at(data: ArrayLike<unknown>, dims: readonly number[], index: readonly number[]): unknown {
   return data[index.reduce((offset, each, axis) => offset * (dims[axis] as number) + each, 0)]
 }
@@ -38,7 +38,7 @@ describe('rows along an axis', () => {
   ] as const)('are copied in and out unchanged, %s', (_, make) => {
     fc.assert(
       fc.property(shapes, ({ dims: some, axis: pick, rows, factor }) => {
-        // Long rows take another way than short ones.
+        // Long rows are copied in another way than short ones.
         const dims = some.map((dim, index) => (index === some.length - 1 ? dim * factor : dim))
         const axis = pick % dims.length
         const total = rows.reduce((sum, own) => sum + own, 0)

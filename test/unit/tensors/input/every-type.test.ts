@@ -26,11 +26,11 @@ const numbers = (count: number, first = 1): number[] => Array.from({ length: cou
 
 const listOf = (data: TensorData): unknown[] => Array.from(data as ArrayLike<unknown>)
 
-/** One row of that many elements, of values that no other row has. */
+/** Returns one row with `length` elements that no other row has. */
 const rowOf = (type: TensorType, length: number, first: number): Tensor =>
   tensorOf(type, [1, length], numbers(length, first))
 
-/** The row with zeros behind it. */
+/** Returns the row padded with zeros. */
 function filled(type: TensorType, length: number, first: number, longer: number): unknown[] {
   const zeros = new Array<unknown>(longer - length).fill(ELEMENT_TYPES[type].zero)
   return [...numbers(length, first).map(ELEMENT_OF[type]), ...zeros]
@@ -153,7 +153,7 @@ describe.each(TENSOR_TYPES)('%s', (type) => {
     expect(batch?.dims).toEqual([rows.length, paddedTo])
     expect(listOf((batch as Tensor).data)).toEqual(padded)
 
-    // An answer that is the batch itself.
+    // The output is the batch itself.
     const { dims, data } = batch as Tensor
     const answer = { dims: [dims], data: [type === 'string' ? (data as string[]) : 0] }
     const answers = [

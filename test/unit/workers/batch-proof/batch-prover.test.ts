@@ -16,7 +16,7 @@ const SIGNATURE: Signature = {
 }
 const NO_HAZARDS: Hazards = { ofBatch: () => undefined, ofMadeUp: () => undefined }
 
-/** What a model answers to a row, which may look at its neighbours. */
+/** Computes the output of a model for one row, which may depend on other rows. */
 type Answer = (row: readonly number[], at: number, rows: readonly (readonly number[])[]) => number[]
 
 const twice: Answer = (row) => row.map((value) => value * 2)
@@ -30,7 +30,7 @@ function rowsOf({ data }: Tensor): number[][] {
   return Array.from({ length: values.length / 4 }, (_, row) => values.slice(4 * row, 4 * row + 4))
 }
 
-/** A prover of a model, and every row that was run. */
+/** A prover for a model, and every row that was run. */
 class Bed {
   readonly seen: number[][] = []
   readonly prover: BatchProver
@@ -150,7 +150,7 @@ describe('a batch proof', () => {
     bed.start('sent')
     expect(await bed.decided()).toMatchObject({ state: 'proven' })
     for (const row of bed.seen) expect(SAMPLES).toContainEqual(row)
-    // One row alone shows nothing of answers that are mixed up.
+    // A single row cannot reveal mixed-up outputs.
     expect(await proofOf(twice, 'sent', [[1, 2, 3, 4]])).toMatchObject({ state: 'needs-samples' })
   })
 
@@ -189,7 +189,7 @@ describe('a batch proof that is tried in a separate process first', () => {
     expect(bed.prover.takeTrial()).toBeUndefined()
     expect(bed.prover.hasWork).toBe(false)
     expect(bed.seen).toEqual([])
-    // Nor does it take more samples.
+    // It does not accept more samples either.
     await bed.offer([9, 9, 9, 9])
     expect(bed.prover.hasWork).toBe(false)
   })

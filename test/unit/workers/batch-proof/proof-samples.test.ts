@@ -28,14 +28,14 @@ const twice: RunOnce = async ([x]) => {
   return [{ type: 'float32', dims, data: data.map((value) => 2 * value) }]
 }
 
-/** The same, less what the largest value of all rows is above 50. */
+/** Returns twice the input, minus the excess over 50 of the largest value of all rows. */
 const coupled: RunOnce = async ([x]) => {
   const { dims, data } = x as Tensor<'float32'>
   const peak = Math.max(0, Math.max(...data) - 50)
   return [{ type: 'float32', dims, data: data.map((value) => 2 * value - peak) }]
 }
 
-/** The same for one row of odd width: two along either axis fail. */
+/** Returns twice the input for one row of odd width; more along either axis fail. */
 const alone: RunOnce = async (inputs) => {
   const [rows, width = 0] = (inputs[0] as Tensor).dims
   if (rows !== 1 || width % 2 === 0) throw new Error('one row only')
@@ -59,7 +59,7 @@ class Bench {
     this.prover.start({ ...order, rows })
   }
 
-  /** Offers a request as a replica does, and does the work there is. */
+  /** Offers a request as a replica does, and does all background work. */
   async offer(x: Tensor, { ms = 0.01, isTypical = false, hasAll = true } = {}): Promise<string> {
     this.offered += 1
     if (this.prover.wants([x])) {

@@ -19,7 +19,7 @@ function tensor(dims: readonly number[], values: readonly number[]): Tensor {
   return { type: 'float32', dims, data: Float32Array.from(values) }
 }
 
-/** A model that answers each row by its values and its mask, and all inputs that it has run. */
+/** Returns a model that computes each row from its values and its mask, and records its inputs. */
 function runOf(
   answer: (values: readonly number[], mask: readonly number[]) => number,
 ): RunOnce & { seen: Tensor[] } {
@@ -102,7 +102,7 @@ describe('the proof of padding', () => {
   it('finds a fault that only a batch of unequal lengths shows', async () => {
     const run: RunOnce = async ([x, mask], ...more) => {
       const [y] = await runOf(maskedSum)([x as Tensor, mask as Tensor], ...more)
-      // The mask of the first row is taken for that of all.
+      // The mask of the first row is applied to all rows.
       const first = Array.from((mask as Tensor).data as Float32Array).slice(0, (x as Tensor).dims[1])
       const isEqual = Array.from((mask as Tensor).data as Float32Array).every(
         (value, at) => value === first[at % first.length],
@@ -153,7 +153,7 @@ describe('the check of a padded batch', () => {
 
   it('compares the outputs with those of each unpadded request', async () => {
     expect(await faultOf(runOf(maskedSum))).toBeUndefined()
-    // Filled up alone it would be as wrong as in the batch: 0 for -1.
+    // A padded run alone would be as wrong as the batch: 0 for -1.
     expect(await faultOf(runOf(peak))).toMatch(
       /answered otherwise than alone: output 0 is 0 at 0, expected -1/,
     )

@@ -25,7 +25,7 @@ function rowsOf({ dims, data }: Tensor): number[][] {
   )
 }
 
-/** Tries a batch of requests of some rows each, which share a value; padded to 8 where their lengths differ. */
+/** Tries a batch of requests with a shared value; pads each request to 8 if the plan has padding. */
 function trial(requests: number[][][], model: Run, shared = [1], plan = PLAN): Promise<Trial> {
   const z: Tensor = { type: 'float32', dims: [shared.length], data: Float32Array.from(shared) }
   const tensors = requests.map((rows) => [matrix(rows), z])
@@ -65,7 +65,7 @@ describe('the trial of a batch', () => {
   })
 
   it('is refused when the shared input determines the number of rows', async () => {
-    // As x + z with z of several rows.
+    // This models x + z where z has several rows.
     const broadcast: Run = (x, shared) => {
       if (x.length !== 1 && x.length !== shared.length) throw new Error('cannot broadcast')
       return shared.map((value, row) => (x[x.length === 1 ? 0 : row] as number[]).map((each) => each + value))
@@ -94,7 +94,7 @@ describe('the trial of a batch', () => {
   it('compares padded batches with runs of the unpadded requests', async () => {
     const requests = [[[1, 2, 3]], [[-4, -5]]]
     expect((await trial(requests, double, [1], PADDED)).result).toEqual({ isTelling: true })
-    // The zeros behind a request of negative numbers are larger.
+    // The zeros of the padding are larger than the negative values of the request.
     const peak: Run = (x) => x.map((row) => row.map((value) => value - Math.max(...row)))
     expect((await trial(requests, peak, [1], PADDED)).result.reason).toMatch(/otherwise than alone/)
   })

@@ -88,7 +88,7 @@ it('the data files of a linked model are found beside the link or beside the fil
   symlinkSync(source, link)
   expect(loadablePath(link)).toBe(source)
   expect(identify(link).map(({ sha256 }) => sha256)).toEqual(identify(source).map(({ sha256 }) => sha256))
-  // As in the cache of Hugging Face, where files are named by their content.
+  // The cache of Hugging Face names files by their content in this way.
   renameSync(join(folder.path, 'weights.bin'), join(blobs, 'b'))
   symlinkSync(join(blobs, 'b'), join(links, 'weights.bin'))
   expect(loadablePath(link)).toBe(link)

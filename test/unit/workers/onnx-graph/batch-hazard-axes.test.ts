@@ -173,11 +173,11 @@ describe('the batch axis', () => {
         else_branch: body(node('Unsqueeze', ['x', 'front'], ['b'])),
       })
     const constants = [ints('last', -1), ints('front', 0), ints('three', 3), weights('any')]
-    // Nobody knows which: either way is searched.
+    // The branch taken is unknown, so both are searched.
     const open = [node('IsNaN', ['any'], ['nan']), either('nan')]
     expect(placeIn({ nodes: open, constants })).toBe(0)
     expect(placeIn({ nodes: open, constants, batch: 1 })).toBe(1)
-    // The rank alone decides.
+    // The rank alone decides the branch.
     const decide = (op: string): NodeSpec[] => [
       to('Shape'),
       node(op, ['m'], ['rank']),

@@ -52,14 +52,14 @@ describe('control flow', () => {
     const reduce = node('ReduceMax', ['h'], ['next'], { axes: [0] })
     expect(hazardOf(trips([keepGoing, reduce], 'x'))).toMatch(/^ReduceMax .* reduces over the batch axis/)
     expect(hazardOf(trips([keepGoing, reduce], 'zeros'))).toBeUndefined()
-    // Only from the second trip on does h depend on the rows.
+    // h depends on the rows only from the second iteration on.
     const late = [
       keepGoing,
       node('ReduceMax', ['h'], ['m'], { axes: [0] }),
       node('Add', ['m', 'x'], ['next']),
     ]
     expect(hazardOf(trips(late, 'zeros'))).toMatch(/^ReduceMax /)
-    // The axis moves with each trip, until nobody knows where it is.
+    // The axis moves with each iteration, until its position is unknown.
     const turn = [keepGoing, node('Transpose', ['h'], ['next'], { perm: [1, 2, 0] })]
     expect(hazardOf(trips(turn, 'x'))).toBeUndefined()
   })

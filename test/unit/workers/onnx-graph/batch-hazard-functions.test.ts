@@ -30,7 +30,7 @@ describe('a function that a model defines', () => {
     ]
     expect(hazardOf(chain(rows, [call('Soft', ['x'], { along: 1 })], { functions }))).toBeUndefined()
     expect(hazardOf(chain(rows, [call('Soft', ['x'], { along: 0 })], { functions }))).toMatch(/^Softmax /)
-    // Left out, it is left out inside too.
+    // An attribute that the call omits is omitted inside too.
     expect(hazardOf(chain(rows, [call('Soft')], { functions }))).toBeUndefined()
   })
 

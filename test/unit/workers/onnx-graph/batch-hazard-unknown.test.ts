@@ -18,7 +18,7 @@ import {
   value,
 } from '../../../../models/synthetic/onnx-builder.js'
 
-/** n is the number of rows. */
+/** Returns a graph in which n is the number of rows. */
 const counted = (nodes: readonly NodeSpec[], initializers: readonly InitializerSpec[] = []): Uint8Array =>
   chain(rows, [node('Shape', ['x'], ['s']), node('Gather', ['s', 'zero'], ['n']), ...nodes], {
     initializers: [ints('zero', 0), ...initializers],
@@ -121,7 +121,7 @@ describe('the number of rows', () => {
     expect(hazardOf(counted([node('Equal', ['n', 'five'], ['e']), decide('e')], [ints('five', 5)]))).toMatch(
       calculates,
     )
-    // There is a row at least.
+    // There is at least one row.
     expect(hazardOf(counted([node('Cast', ['n'], ['e'], { to: 9 }), decide('e')]))).toBeUndefined()
     expect(hazardOf(counted([decide('n')]))).toBe('If "If_2" is decided by the number of rows in the batch')
   })

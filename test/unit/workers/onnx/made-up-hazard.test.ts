@@ -7,7 +7,7 @@ import { tempRepository } from '../../../../models/synthetic/temp-repository.js'
 import type { Signature } from '../../../../src/tensors/tensor.js'
 import { hazardsIn } from '../../../../workers/onnx/hazards-in.js'
 
-/** What is told against values that no caller has sent, for inputs of these types. */
+/** Returns the hazard of values that no caller has sent, for inputs of these types. */
 function hazardOf(
   bytes: Uint8Array,
   types: Readonly<Record<string, 'float32' | 'int64'>> = { x: 'float32' },

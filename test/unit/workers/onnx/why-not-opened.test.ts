@@ -13,7 +13,7 @@ const noBinary = failure(
   'MODULE_NOT_FOUND',
   "Cannot find module '../bin/napi-v6/darwin/x64/onnxruntime_binding.node'",
 )
-/** What Node 22 for musl says. */
+/** The error of Node 22 for musl. */
 const wrongLibc = failure(
   'ERR_DLOPEN_FAILED',
   'Error loading shared library libstdc++.so.6: No such file or directory (needed by onnxruntime_binding.node)',

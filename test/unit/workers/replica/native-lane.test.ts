@@ -89,7 +89,7 @@ describe('the lane of native calls', () => {
     other.pass()
     await call
     expect(isDone).toBe(true)
-    // It has passed the turn on.
+    // The other thread has passed the turn on.
     other.ask()
     expect(other.tryTake()).toBe('taken')
   })

@@ -26,14 +26,14 @@ function floats(...data: number[]): Tensor {
   return { type: 'float32', dims: [data.length], data: Float32Array.from(data) }
 }
 
-/** Doubles and negates; a 13 fails the run that it is in. */
+/** Doubles and negates `x`; the value 13 fails its run. */
 function outputs(feeds: Feeds): Outputs {
   const x = numbers(feeds.x)
   if (x.includes(13)) throw new RangeError('unlucky')
   return { double: floats(...x.map((each) => 2 * each)), negative: floats(...x.map((each) => -each)) }
 }
 
-/** A runner of a model, with all that it says. */
+/** A runner for a model, with a record of everything that it reports. */
 class Bench {
   readonly counts = { runs: 0, failedRuns: 0, busyMs: 0 }
   readonly begun: number[] = []
@@ -64,7 +64,7 @@ interface Packing {
   readonly runs: readonly (readonly number[][])[]
   readonly outputs?: readonly string[]
   readonly keep?: RunShape['keep']
-  /** Room for answers. */
+  /** Bytes reserved for outputs. */
   readonly room?: number
 }
 
@@ -82,9 +82,9 @@ function pack({ runs, outputs: wanted, keep, room = 1_024 }: Packing): RunTask {
   return writePack(signature, packed, plan, new RecycledBuffers(), room)
 }
 
-/** A pack whose runs are each one request of one number. */
+/** Returns a pack in which each run is one request for one number. */
 const alone = (...xs: number[]): RunTask => pack({ runs: xs.map((x) => [[x]]) })
-/** A pack of one batch. */
+/** Returns a pack of one batch. */
 const batch = (requests: number[][], more: Partial<Packing> = {}): RunTask => ({
   ...pack({ runs: [requests], ...more }),
   plan,
@@ -93,7 +93,7 @@ const batch = (requests: number[][], more: Partial<Packing> = {}): RunTask => ({
 const numbers = (tensor: Tensor | undefined): number[] => Array.from((tensor as Tensor).data as Float32Array)
 const errorOf = (result: unknown): Error => decodeError((result as Failure).error)
 
-/** Returns the answer of each request of the one batch of a pack, or the code of its failure. */
+/** Returns the outputs of each request of the only batch of a pack, or the message of its failure. */
 function answers(done: RunDone): unknown[] {
   const { answers: each } = done.results[0] as SplitAnswers
   return each.map((answer) => {
@@ -141,7 +141,7 @@ describe('a pack', () => {
   it('returns outputs in separate buffers if they are large, or its own buffer is too small', async () => {
     const large = new Array(INLINE_BYTES / 4 + 1).fill(1)
     const done = await new Bench().run(pack({ runs: [[large]], room: 2 ** 20 }))
-    // The pack's, and one for each output.
+    // There is the buffer of the pack, and one for each output.
     expect(done.buffers).toHaveLength(3)
     expect(numbers(outputsOf(signature, done).double)).toHaveLength(large.length)
     const task = pack({ runs: [[[1]]], room: 0 })
@@ -168,7 +168,7 @@ describe('a run that is kept for the proof', () => {
       (given as Tensor[] | undefined)?.map(numbers),
       isTypical,
     ])
-    // Without outputs if not all were wanted.
+    // The outputs are undefined if the caller did not request all of them.
     expect(seen).toEqual([
       [[4], [[8], [-4]], false],
       [[5], undefined, true],

@@ -23,14 +23,14 @@ const signature: Signature = {
 
 const listeners = process.listeners('exit')
 
-/** The lane of each replica listens for the end of its thread, which is that of all tests here. */
+/** The lane of each replica adds a listener for the end of its thread, which all tests here share. */
 afterEach(() => {
   for (const listener of process.listeners('exit')) {
     if (!listeners.includes(listener)) process.off('exit', listener)
   }
 })
 
-/** A replica in this thread, over memory. */
+/** A replica in this thread, with a transport in memory. */
 class Bench {
   readonly transport = new MemoryTransport()
   readonly lines: LogLine[] = []
@@ -55,7 +55,7 @@ class Bench {
     return bench
   }
 
-  /** Runs a pack; each run is an `x` and what is done in it. */
+  /** Runs a pack; each run is an `x` and the action of the model. */
   async run(...runs: readonly (readonly [x: number, action?: string])[]): Promise<RunDone> {
     const inputs = runs.map(([x, action = '']): Tensor[] => [
       { type: 'float32', dims: [1], data: Float32Array.of(x) },

@@ -7,7 +7,7 @@ import { fakeSignature, xsOf } from '../../../support/fake-host.js'
 import { MemoryTransport } from '../../../support/memory-transport.js'
 import { packOf } from '../../../support/packs.js'
 
-/** The time, as the loop sees it. */
+/** The time that the loop reads. */
 let nowMs = 1_000
 
 const { now } = performance
@@ -27,7 +27,7 @@ function pack(x: number): RunTask {
 
 interface Bench {
   readonly transport: MemoryTransport
-  /** The `x` of every pack, in the order in which they were taken. */
+  /** The `x` of every pack, in the order of their runs. */
   readonly taken: number[]
 }
 
@@ -43,7 +43,7 @@ function bench(answer: (x: number) => TaskAnswer = (x) => ({ reply: x, buffers: 
   return { transport, taken }
 }
 
-/** Lets every look take so long; returns how many there have been. */
+/** Makes every poll take `lookMs`; returns a function that counts the polls. */
 function countLooks(transport: MemoryTransport, lookMs = 0.001): () => number {
   let looks = 0
   transport.onLook = () => {
@@ -93,7 +93,7 @@ describe('the task loop', () => {
     const looks = countLooks(transport)
     for (const x of [1, 2]) await transport.ask(pack(x))
     await vi.waitFor(() => expect(looks()).toBeGreaterThan(0))
-    // 50 us, of 64 looks each time.
+    // Polling lasts 50 us, and 64 polls take that long.
     expect(looks()).toBe(64)
   })
 

@@ -19,7 +19,7 @@ function fileOf(bytes: Uint8Array): string {
   return repository.path(name, '1')
 }
 
-/** A field of bytes, as protobuf writes it; up to 127 of them. */
+/** Returns a protobuf field of at most 127 bytes. */
 function field(number: number, ...bytes: readonly number[]): number[] {
   return [number * 8 + 2, bytes.length, ...bytes]
 }
@@ -27,7 +27,7 @@ function field(number: number, ...bytes: readonly number[]): number[] {
 const text = (written: string): number[] => [...Buffer.from(written)]
 const opset = field(8, 0x10, 17)
 
-/** A model whose graph has nothing but one initializer, given as its fields. */
+/** Returns a model whose graph has a single initializer with these fields. */
 function tensorModel(...fields: readonly number[]): Uint8Array {
   return Uint8Array.from([...field(7, ...field(5, ...field(8, ...text('t')), ...fields)), ...opset])
 }
