@@ -154,14 +154,14 @@ describe('the artifact of a model', () => {
     using cache = tempFolder()
     using models = tempRepository({ m: { '1': graphs.bigLoad(4) } })
     await start({ cacheDir: cache.path })
-    const told: unknown[] = []
-    runtime.on('artifactDecided', (decision) => told.push(decision))
+    const events: unknown[] = []
+    runtime.on('artifactDecided', (decision) => events.push(decision))
     await runtime.models.loadModel({ name: 'm', version: '1', source: models.path('m', '1') })
     // The third starts the builder.
     await Promise.all([1, 2, 3].map(() => runtime.predict('m', wide)))
     await runtime.models.unloadModel('m')
     await runtime.close()
-    expect(told).toEqual([])
+    expect(events).toEqual([])
     expect(runtime.models.listModels()).toEqual([])
   })
 })

@@ -87,10 +87,10 @@ describe('a model file', () => {
     ],
     ['with a bfloat16 output', graphs.bfloat16Output, 'ERR_UNSUPPORTED_MODEL', /element type bfloat16/],
     ['with an optional as input', graphs.optionalInput, 'ERR_UNSUPPORTED_MODEL', /input "x" is a sequence/],
-  ])('%s is refused by name', async (_, bytes, code, told) => {
+  ])('%s is refused by name', async (_, bytes, code, message) => {
     const error = await errorOf(load(bytes()))
     expect(error).toMatchObject({ code, model: `broken-${count}`, version: '1' })
-    expect(error.message).toMatch(told)
+    expect(error.message).toMatch(message)
     expect(runtime.models.getModel(`broken-${count}`, '1')?.state).toBe('error')
     const refused = await errorOf(runtime.predict(`broken-${count}`, { x: 1 }))
     expect(refused).toMatchObject({ code: 'ERR_MODEL_UNAVAILABLE', model: `broken-${count}`, cause: error })
@@ -114,12 +114,12 @@ describe('a model file', () => {
     async () => {
       const pipe = join(repository.dir, 'pipe')
       execFileSync('mkfifo', [pipe])
-      for (const [source, told] of [
+      for (const [source, message] of [
         [repository.dir, /it is a folder/],
         [pipe, /no regular file/],
       ] as const) {
         const error = await errorOf(runtime.models.loadModel({ name: 'odd', version: '1', source }))
-        expect(error).toMatchObject({ code: 'ERR_MODEL_LOAD', message: expect.stringMatching(told) })
+        expect(error).toMatchObject({ code: 'ERR_MODEL_LOAD', message: expect.stringMatching(message) })
       }
       await runtime.models.unloadModel('odd')
     },
@@ -195,10 +195,10 @@ describe('a version', () => {
     ['', '1', 'ERR_MODEL_NOT_FOUND', /""/],
   ])(
     '%j@%s is refused as unknown, and the error lists the known names',
-    async (name, version, code, told) => {
+    async (name, version, code, message) => {
       const error = await errorOf(runtime.predict(name, { x: 1 }, { version }))
       expect(error).toMatchObject({ code, model: name })
-      expect(error.message).toMatch(told)
+      expect(error.message).toMatch(message)
     },
   )
 
@@ -218,7 +218,7 @@ describe('a version', () => {
 })
 
 describe('an input', () => {
-  const refused: [what: string, model: string, input: unknown, told: RegExp][] = [
+  const refused: [what: string, model: string, input: unknown, message: RegExp][] = [
     ['of another class', 'shift', { x: Float64Array.of(1) }, /"x" expects float32\[1\], got Float64Array/],
     ['of another dtype', 'shift', { x: { type: 'int32', dims: [1], data: Int32Array.of(1) } }, /int32/],
     [
@@ -263,11 +263,11 @@ describe('an input', () => {
     ],
   ]
 
-  it.each(refused)('%s is refused before it is sent', async (_, model, input, told) => {
+  it.each(refused)('%s is refused before it is sent', async (_, model, input, message) => {
     const before = runtime.models.getModel(model)?.stats()
     const error = await errorOf(runtime.predict(model, input as never))
     expect(error).toMatchObject({ code: 'ERR_INVALID_INPUT', model, version: '1', retryable: false })
-    expect(error.message).toMatch(told)
+    expect(error.message).toMatch(message)
     const after = runtime.models.getModel(model)?.stats()
     expect(after?.errors).toBe((before?.errors ?? 0) + 1)
     expect(after).toMatchObject({ inFlight: 0, queued: 0 })
@@ -299,10 +299,10 @@ describe('an option', () => {
     [{ outputs: ['z'] }, /`outputs` names "z"; shift@1 has y/],
     [{ signal: 'stop' }, /`signal` is "stop"/],
     [null, /null/],
-  ])('of predict %o is refused', async (options, told) => {
+  ])('of predict %o is refused', async (options, message) => {
     const error = await errorOf(runtime.predict('shift', { x: 1 }, options as never))
     expect(error.code).toBe('ERR_INVALID_OPTIONS')
-    expect(error.message).toMatch(told)
+    expect(error.message).toMatch(message)
     await stillServes()
   })
 
@@ -310,10 +310,10 @@ describe('an option', () => {
     [{ replica: 2 }, /no option `replica`/],
     [{ modelDir: '/no/such/folder' }, /modelDir.*no\/such\/folder/],
     [{ models: [{ name: 'a/b', version: '1', source: 'x' }] }, /`models\.0\.name`/],
-  ])('of createRuntime %o is refused', async (options, told) => {
+  ])('of createRuntime %o is refused', async (options, message) => {
     const error = await errorOf(quietRuntime(options as never))
     expect(error.code).toBe('ERR_INVALID_OPTIONS')
-    expect(error.message).toMatch(told)
+    expect(error.message).toMatch(message)
   })
 
   it.each([
@@ -372,12 +372,12 @@ describe('a warm-up sample', () => {
     ],
     ['that does not fit the signature', { input: { z: 1 } }, /sample\.input/],
     ['with an unknown output', { input: { x: 1 }, output: { z: [4] } }, /sample\.output/],
-  ])('%s keeps the version from serving', async (_, sample, told) => {
+  ])('%s keeps the version from serving', async (_, sample, message) => {
     const error = await errorOf(
       runtime.models.loadModel({ name: 'sampled', version: '1', source: source(), config: { sample } }),
     )
     expect(error).toMatchObject({ code: 'ERR_WARMUP', model: 'sampled', version: '1' })
-    expect(error.message).toMatch(told)
+    expect(error.message).toMatch(message)
     await runtime.models.unloadModel('sampled')
     await stillServes()
   })

@@ -66,11 +66,11 @@ describe('requests for named outputs', () => {
       const handle = await load('two-outputs')
       expect(await decided(handle, (index) => ask(handle, index, { outputs }))).toBe('proven')
       const wanted = [outputs, undefined, ['twice'], ['square']]
-      const asked = Array.from({ length: 160 }, (_, index) => {
+      const requests = Array.from({ length: 160 }, (_, index) => {
         const own = wanted[index % wanted.length]
         return ask(handle, index, own === undefined ? {} : { outputs: own })
       })
-      for (const [index, answer] of (await Promise.all(asked)).entries()) {
+      for (const [index, answer] of (await Promise.all(requests)).entries()) {
         const x = Array.from(rowOf(index).data as Float32Array)
         const expected: Outputs = {
           twice: { ...rowOf(index), data: Float32Array.from(x, (each) => each + each) } as Tensor,

@@ -117,12 +117,12 @@ describe('requests that wait at the same time', () => {
     const sample = { input: { x: [[1, 2, 3, 4]] } }
     const handle = await load('mlp', { batching: { maxDelayMs: 10_000, maxRows: 3 }, sample })
     // Each comes in a tick of its own; only the third is what the others wait for.
-    const asked: Promise<number[]>[] = []
+    const requests: Promise<number[]>[] = []
     for (const index of [1, 2, 3]) {
-      asked.push(askMlp(handle, index))
+      requests.push(askMlp(handle, index))
       await new Promise((resolve) => setImmediate(resolve))
     }
-    await Promise.all(asked)
+    await Promise.all(requests)
     expect(batchingOf(handle)).toMatchObject({ batches: 1, batchedRequests: 3 })
     // Nor does it wait for others past its own deadline.
     await handle.predict({ x: Float32Array.of(1, 2, 3, 4) }, { timeoutMs: 500 })
@@ -152,13 +152,13 @@ describe('requests that wait at the same time', () => {
   it('may be aborted one by one, and the others succeed', async () => {
     const handle = await load('mlp', { sample: { input: { x: [[1, 2, 3, 4]] } } })
     const controllers = Array.from({ length: 60 }, () => new AbortController())
-    const asked = controllers.map(({ signal }, index) =>
+    const requests = controllers.map(({ signal }, index) =>
       handle.predict({ x: Float32Array.from(row(index)) }, { signal }),
     )
     process.nextTick(() => {
       for (const [index, controller] of controllers.entries()) if (index % 3 === 0) controller.abort()
     })
-    for (const [index, outcome] of (await Promise.allSettled(asked)).entries()) {
+    for (const [index, outcome] of (await Promise.allSettled(requests)).entries()) {
       if (index % 3 === 0) expect(outcome).toMatchObject({ reason: { code: 'ERR_ABORTED' } })
       else {
         const { value } = outcome as PromiseFulfilledResult<Outputs>
@@ -183,10 +183,10 @@ describe('a request that fails in a batch', () => {
     const warm = (index: number): Promise<Outputs> =>
       handle.predict({ index: BigInt64Array.of(BigInt(index % 10)) })
     expect(await decided(handle, warm)).toBe('proven')
-    const asked = Array.from({ length: 64 }, (_, index) =>
+    const requests = Array.from({ length: 64 }, (_, index) =>
       handle.predict({ index: BigInt64Array.of(index === 40 ? 10_000n : BigInt(index % 10)) }),
     )
-    for (const [index, outcome] of (await Promise.allSettled(asked)).entries()) {
+    for (const [index, outcome] of (await Promise.allSettled(requests)).entries()) {
       const data = Float32Array.of((index % 10) * 2, (index % 10) * 2 + 1)
       if (index === 40) expect(outcome).toMatchObject({ reason: { code: 'ERR_INFERENCE' } })
       else expect(outcome).toMatchObject({ value: { y: { data } } })

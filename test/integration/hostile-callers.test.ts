@@ -165,9 +165,9 @@ describe('inputs and options that', () => {
     using repository = tempRepository({ m: { '1': mlp() } })
     await start({ modelDir: repository.dir })
     const handle = runtime.models.getModel('m')
-    const given = [input() as ModelInput, options() as PredictOptions] as const
-    expect(await codeOf(runtime.predict('m', ...given))).toBe(code)
-    expect(await codeOf(handle?.predict(...given) as Promise<unknown>)).toBe(code)
+    const parameters = [input() as ModelInput, options() as PredictOptions] as const
+    expect(await codeOf(runtime.predict('m', ...parameters))).toBe(code)
+    expect(await codeOf(handle?.predict(...parameters) as Promise<unknown>)).toBe(code)
     expect(handle?.stats()).toMatchObject({ queued: 0, inFlight: 0 })
     expect(runtime.requests.counts().active).toEqual({ received: 0, queued: 0, running: 0 })
     expect((await runtime.predict('m', { x: four })).probabilities?.dims).toEqual([1, 3])

@@ -82,12 +82,12 @@ describe('a loader that returns', () => {
   it('its own input delivers it, and never data of another request', async () => {
     await serve()
     const own = names.indexOf('its own input')
-    const asked = await Promise.all([10, 6_000, 20, 7_000].map((length) => ask('its own input', length)))
+    const outputs = await Promise.all([10, 6_000, 20, 7_000].map((length) => ask('its own input', length)))
     for (const [index, length] of [10, 6_000, 20, 7_000].entries()) {
       const expected = new Float32Array(length).fill(1)
       expected[0] = own
-      expect(asked[index]?.a?.data).toEqual(expected)
-      expect(asked[index]?.b?.data).toEqual(expected)
+      expect(outputs[index]?.a?.data).toEqual(expected)
+      expect(outputs[index]?.b?.data).toEqual(expected)
     }
   })
 

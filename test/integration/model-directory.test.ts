@@ -145,7 +145,7 @@ describe('a manifest', () => {
     ['model.json that is not JSON', '{', undefined, /model\.json: not JSON/],
     ['model.json with an invalid value', { replicas: 0 }, undefined, /model\.json: `replicas` is 0/],
     ['version.json with an unknown key', undefined, { sha: 'x' }, /version\.json: .*`sha`/],
-  ])('%s keeps the runtime from starting', async (_, model, version, told) => {
+  ])('%s keeps the runtime from starting', async (_, model, version, message) => {
     await using repository = tempRepository({
       m: {
         '1': {
@@ -157,7 +157,7 @@ describe('a manifest', () => {
     if (model !== undefined) repository.writeManifest('m', model as object)
     const error = await errorOf(quietRuntime({ modelDir: repository.dir }))
     expect(error).toMatchObject({ code: 'ERR_INVALID_MANIFEST', model: 'm' })
-    expect(error.message).toMatch(told)
+    expect(error.message).toMatch(message)
   })
 
   it('that is invalid excludes its model only if load errors are tolerated', async () => {

@@ -25,8 +25,10 @@ const data = (k: number) => new Uint8Array(Float32Array.of(k, k, k, k).buffer)
 
 /** Answers of `m@1`, enough of them for every replica to give some. */
 async function answers(x: number | readonly number[] = 0): Promise<number[]> {
-  const asked = Array.from({ length: 40 }, () => runtime.predict('m', { x }, { version: '1', batch: false }))
-  return [...new Set((await Promise.all(asked)).map(yOf))]
+  const requests = Array.from({ length: 40 }, () =>
+    runtime.predict('m', { x }, { version: '1', batch: false }),
+  )
+  return [...new Set((await Promise.all(requests)).map(yOf))]
 }
 
 /** A model directory with `m@1`, which adds 1. */

@@ -79,8 +79,8 @@ describe('the examples of the README', () => {
     // One that imports a neighbour is a file of examples/, which is compiled there.
     const snippets = otherTypescript.filter((snippet) => !snippet.includes("from './"))
     for (const [index, snippet] of snippets.entries()) {
-      const given = snippet.includes('createRuntime(') ? '' : GIVEN
-      writeFileSync(join(folder, `snippet-${index}.ts`), given + snippet)
+      const preamble = snippet.includes('createRuntime(') ? '' : GIVEN
+      writeFileSync(join(folder, `snippet-${index}.ts`), preamble + snippet)
     }
     expect(snippets.length).toBeGreaterThan(0)
     await expect(compile()).resolves.toBe('')

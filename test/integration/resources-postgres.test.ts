@@ -62,7 +62,7 @@ describe.skipIf(server === undefined)('a pool of PostgreSQL connections', () => 
     manager.registerResourceType(
       'postgres',
       ...pooledResourceType<Client, { url: string }>({
-        create: (given) => connect(given.url, APP),
+        create: (config) => connect(config.url, APP),
         destroy: (client) => client.end(),
         validate: isAlive,
         check: (client) => client.query('select 1'),

@@ -46,8 +46,8 @@ function answer(probability: number, ...state: number[]): Answer {
   return { probability, state: Float32Array.from(state) }
 }
 
-function kept(expected: string, given: Answer): Kept {
-  return { input: new Float32Array(), state: new Float32Array(), answer: given, expected }
+function kept(expected: string, actual: Answer): Kept {
+  return { input: new Float32Array(), state: new Float32Array(), answer: actual, expected }
 }
 
 describe('the judge', () => {
@@ -77,8 +77,8 @@ describe('the judge', () => {
     ['a corrupted state', answer(0.1, 1, 2.0001)],
     ['a NaN', answer(Number.NaN, 1, 2)],
     ['a truncated state', answer(0.1, 1)],
-  ])('finds %s', (_what, given) => {
-    expect(judge([kept('5', given)], replayed)).toMatchObject({ wrongVersion: 0, foreign: 1 })
+  ])('finds %s', (_what, actual) => {
+    expect(judge([kept('5', actual)], replayed)).toMatchObject({ wrongVersion: 0, foreign: 1 })
   })
 
   it('tolerates rounding', () => {

@@ -20,12 +20,12 @@ async function load(name: string, config = {}): Promise<ModelHandle> {
 describe('a model with an output of an unsupported type', () => {
   it('serves a request for other outputs', async () => {
     const handle = await load('classifier')
-    const asked = { outputs: ['label'] }
-    expect(await handle.predict({ x: [[1, 0]] }, asked)).toEqual({
+    const options = { outputs: ['label'] }
+    expect(await handle.predict({ x: [[1, 0]] }, options)).toEqual({
       label: { type: 'int64', dims: [1], data: BigInt64Array.of(7n) },
     })
     const rows = Array.from({ length: 200 }, (_, index) => index % 3)
-    const answers = await Promise.all(rows.map((row) => handle.predict({ x: [[row, 1.5]] }, asked)))
+    const answers = await Promise.all(rows.map((row) => handle.predict({ x: [[row, 1.5]] }, options)))
     expect(answers.map(({ label }) => label?.data[0])).toEqual(rows.map((row) => (row > 1.5 ? 7n : 9n)))
   })
 

@@ -64,7 +64,7 @@ describe('in minimal surroundings a model is served, and one warning lists what 
   })
 
   /** What a run has told; the answer is checked. */
-  function told(ran: Ran): object {
+  function reportOf(ran: Ran): object {
     const { answer, ...rest } = JSON.parse(ran.stdout) as { answer: number[] }
     for (const [index, expected] of mlpReference([1, 2, 3, 4]).entries()) {
       expect(answer[index]).toBeCloseTo(expected, 5)
@@ -87,11 +87,11 @@ describe('in minimal surroundings a model is served, and one warning lists what 
       ${mounts ?? ''}
       cd /mnt/app
       exec ${user === undefined ? '' : `setpriv ${user}`} env -i PATH="$PATH" ${env ?? ''} /mnt/node service.mjs`
-    return told(await project.run('unshare', [...(isFirst ? unshare : ['--mount']), 'sh', '-ec', inside]))
+    return reportOf(await project.run('unshare', [...(isFirst ? unshare : ['--mount']), 'sh', '-ec', inside]))
   }
 
   it.runIf(isLinux)('without koffi, freed memory is not returned to the system', async () => {
-    expect(told(await withoutKoffi.node('service.mjs'))).toMatchObject({
+    expect(reportOf(await withoutKoffi.node('service.mjs'))).toMatchObject({
       form: artifact,
       warnings: [warning(noTrim, /^it is not installed; npm install koffi$/)],
     })
