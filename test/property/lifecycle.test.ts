@@ -118,7 +118,7 @@ it('resources that come and go during a lifecycle are all cleaned up once, the l
       for (const machine of [manager, resources]) {
         machine.on('transition', ({ from, to }) => expect(TRANSITIONS[from]).toContain(to))
       }
-      let made = 0
+      let created = 0
       const things = new Set<number>()
       const cleaned: number[] = []
       /** What was running when the end began, by the order in which it had come. */
@@ -127,9 +127,9 @@ it('resources that come and go during a lifecycle are all cleaned up once, the l
         'thing',
         async ({ init }: { init: Behaviour; clean: Behaviour }) => {
           await act(init)
-          made += 1
-          things.add(made)
-          return made
+          created += 1
+          things.add(created)
+          return created
         },
         async (thing, { name }) => {
           cleaned.push(thing)

@@ -73,7 +73,7 @@ const reactions = fc.array(
 )
 
 class Run {
-  readonly asked: { one: Asked; controller: AbortController; x: number }[] = []
+  readonly requests: { one: Asked; controller: AbortController; x: number }[] = []
   #x = 0
   readonly resizes: { isSettled: boolean; error?: Error & { code?: string } }[] = []
   #isStopped = false
@@ -99,7 +99,7 @@ class Run {
       const next = reactions[heard]
       heard += 1
       if (next === 'submit') this.#submit(undefined)
-      else if (next === 'abort') this.asked[heard % Math.max(1, this.asked.length)]?.controller.abort()
+      else if (next === 'abort') this.requests[heard % Math.max(1, this.requests.length)]?.controller.abort()
       else if (next === 'resize') void this.kit.pool.resize(1 + (heard % 3)).catch(() => undefined)
       else if (next === 'reject-all') this.kit.pool.rejectAll(new Error('given up'))
       else if (next === 'stop') this.#stop()
@@ -114,7 +114,7 @@ class Run {
     const x = this.#x
     const controller = new AbortController()
     const one = this.kit.ask(x, { signal: controller.signal, timeoutMs })
-    this.asked.push({ one, controller, x })
+    this.requests.push({ one, controller, x })
   }
 
   #stop(): void {
@@ -156,7 +156,7 @@ class Run {
         choose(threads.loading, move.pick)?.failLoad()
         break
       case 'abort':
-        choose(this.asked, move.pick)?.controller.abort()
+        choose(this.requests, move.pick)?.controller.abort()
         break
       case 'wait':
         await vi.advanceTimersByTimeAsync(move.ms)
@@ -183,7 +183,7 @@ class Run {
   checkCounts(): void {
     const { pool, threads } = this.kit
     const { queued, inFlight, idle, busy, starting, replicas } = pool.stats()
-    const open = this.asked.filter(({ one }) => !one.request.isSettled)
+    const open = this.requests.filter(({ one }) => !one.request.isSettled)
     expect(pool.leaseCount).toBe(open.length)
     expect(queued + inFlight).toBe(open.length)
     expect(queued).toBe(open.filter(({ one }) => one.request.stage === 'queued').length)
@@ -199,7 +199,7 @@ class Run {
       const isBetween = this.kit.settings.maxPackMs > 0 && idle === 0
       if (one.request.stage === 'in-flight' && !isBetween) expect(inThreads).toContain(x)
     }
-    for (const { one } of this.asked) expect(one.settlements).toBe(one.request.isSettled ? 1 : 0)
+    for (const { one } of this.requests) expect(one.settlements).toBe(one.request.isSettled ? 1 : 0)
   }
 }
 
@@ -220,15 +220,15 @@ describe('a pool under any order of events', () => {
         fc.array(moves, { maxLength: 60 }),
         endings,
         fc.array(moves, { maxLength: 20 }),
-        async (given, before, ending, after) => {
+        async (settings, before, ending, after) => {
           const kit = new PoolKit({
-            ...given,
+            ...settings,
             crashWindowMs: 1000,
             restartBackoffMs: 50,
             loadTimeoutMs: 5000,
           })
           const starting = follow(kit.pool.start())
-          await kit.load(given.replicas)
+          await kit.load(settings.replicas)
           expect(starting.isSettled).toBe(true)
           const run = new Run(kit)
           for (const move of [...before, ending, ...after]) await run.apply(move)
@@ -244,7 +244,7 @@ describe('a pool under any order of events', () => {
           expect(kit.pool.leaseCount).toBe(0)
           expect(kit.threads.alive).toEqual([])
           expect(kit.failed.length).toBeLessThanOrEqual(1)
-          for (const { one, x } of run.asked) {
+          for (const { one, x } of run.requests) {
             expect(one.settlements).toBe(1)
             const { y, error } = one.outcome ?? {}
             if (error === undefined) expect(y).toBe(x)
@@ -267,15 +267,15 @@ describe('a pool under any order of events', () => {
         settings,
         reactions,
         fc.array(moves, { maxLength: 40 }),
-        async (given, back, program) => {
+        async (settings, back, program) => {
           const kit = new PoolKit({
-            ...given,
+            ...settings,
             crashWindowMs: 1000,
             restartBackoffMs: 50,
             loadTimeoutMs: 5000,
           })
           const starting = kit.pool.start()
-          await kit.load(given.replicas)
+          await kit.load(settings.replicas)
           await starting
           const run = new Run(kit)
           run.react(back)
@@ -288,7 +288,7 @@ describe('a pool under any order of events', () => {
           expect(kit.pool.leaseCount).toBe(0)
           expect(kit.tracker.active()).toEqual([])
           expect(kit.threads.alive).toEqual([])
-          for (const { one, x } of run.asked) {
+          for (const { one, x } of run.requests) {
             const { y, error } = one.outcome ?? {}
             if (error === undefined) expect(y).toBe(x)
             else if (error.message !== 'given up') expect(Object.keys(ERROR_TABLE)).toContain(error.code)
@@ -310,11 +310,11 @@ describe('a pool under any order of events', () => {
           moves.filter(({ kind }) => kind !== 'resize'),
           { maxLength: 20 },
         ),
-        async (given, before, replicas, after) => {
+        async (settings, before, replicas, after) => {
           // Nobody is given up: a thread in quarantine is no part of this.
-          const kit = new PoolKit({ ...given, crashBudget: 1000, stuckAfterMs: 0, loadTimeoutMs: 0 })
+          const kit = new PoolKit({ ...settings, crashBudget: 1000, stuckAfterMs: 0, loadTimeoutMs: 0 })
           const starting = kit.pool.start()
-          await kit.load(given.replicas)
+          await kit.load(settings.replicas)
           await starting
           const run = new Run(kit)
           for (const move of before) await run.apply(move)
@@ -341,11 +341,11 @@ describe('a pool under any order of events', () => {
       fc.asyncProperty(fc.array(fc.boolean(), { maxLength: 40 }), async (script) => {
         const kit = await PoolKit.open({ maxQueue: 1000 })
         const order: number[] = []
-        let asked = 0
+        let submitted = 0
         for (const isSubmit of script) {
           if (isSubmit) {
-            asked += 1
-            const x = asked
+            submitted += 1
+            const x = submitted
             void kit.ask(x).request.promise.then(() => order.push(x))
           } else {
             kit.threads.hosts[0]?.running !== undefined && kit.threads.hosts[0]?.answer()
@@ -353,7 +353,7 @@ describe('a pool under any order of events', () => {
           await turn()
         }
         while (kit.threads.runs.length > 0) await kit.answer(kit.threads.runs[0] as number)
-        expect(order).toEqual(Array.from({ length: asked }, (_, i) => i + 1))
+        expect(order).toEqual(Array.from({ length: submitted }, (_, i) => i + 1))
       }),
       { numRuns: 100 },
     )

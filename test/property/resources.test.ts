@@ -101,12 +101,12 @@ class Run {
     })
     this.manager.registerResourceType<Thing, Extract<Move, { kind: 'init' }>>(
       'thing',
-      async (asked, context) => {
-        await this.#end(asked.init)
+      async (config, context) => {
+        await this.#end(config.init)
         const thing = new Thing(
           context.name,
-          asked.clean,
-          asked.dependsOn.map((other) => context.resource<Thing>(other)),
+          config.clean,
+          config.dependsOn.map((other) => context.resource<Thing>(other)),
         )
         this.things.push(thing)
         return thing
@@ -139,49 +139,49 @@ class Run {
     this.calls.push({ what, outcome: follow(promise) })
   }
 
-  async apply(asked: Move): Promise<void> {
+  async apply(move: Move): Promise<void> {
     const { manager } = this
-    switch (asked.kind) {
+    switch (move.kind) {
       case 'init': {
         // Others would be refused, which they are often enough: their state may be a wrong one.
         const known = manager.listResources().filter(({ state }) => state !== 'stopped')
-        const dependsOn = asked.dependsOn.filter((other) => known.some((info) => info.name === other))
+        const dependsOn = move.dependsOn.filter((other) => known.some((info) => info.name === other))
         this.follow(
           'init',
           manager.initializeResource({
-            name: asked.name,
+            name: move.name,
             resourceType: 'thing',
-            config: { ...asked, dependsOn },
+            config: { ...move, dependsOn },
             dependsOn,
             timeoutMs: 120,
-            retry: { attempts: asked.attempts, minDelayMs: 10, maxDelayMs: 20 },
+            retry: { attempts: move.attempts, minDelayMs: 10, maxDelayMs: 20 },
           }),
         )
         break
       }
       case 'cleanup':
-        this.follow('cleanup', manager.cleanupResource(asked.name))
+        this.follow('cleanup', manager.cleanupResource(move.name))
         break
       case 'cleanup-all': {
-        const { timeoutMs } = asked
+        const { timeoutMs } = move
         this.follow('cleanup', manager.cleanupAll(timeoutMs === undefined ? {} : { timeoutMs }))
         break
       }
       case 'let':
       case 'let-fail': {
         const gates = [...this.#gates]
-        const gate = gates[asked.pick % Math.max(1, gates.length)]
+        const gate = gates[move.pick % Math.max(1, gates.length)]
         if (gate === undefined) break
         this.#gates.delete(gate)
-        if (asked.kind === 'let') gate.resolve()
+        if (move.kind === 'let') gate.resolve()
         else gate.reject(new Error('as it was let'))
         break
       }
       case 'wait':
-        await vi.advanceTimersByTimeAsync(asked.ms)
+        await vi.advanceTimersByTimeAsync(move.ms)
         break
       case 'tick':
-        for (let passed = 0; passed < asked.microtasks; passed += 1) await undefined
+        for (let passed = 0; passed < move.microtasks; passed += 1) await undefined
         break
     }
     for (const { state } of manager.listResources()) expect(LIFECYCLE_STATES).toContain(state)

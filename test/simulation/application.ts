@@ -43,7 +43,7 @@ export class Application {
         await this.#act(this.#fates.get(name) ?? 'done', signal)
         return this.#make(name)
       },
-      (made, { signal }) => this.#end(made, signal),
+      (resource, { signal }) => this.#end(resource, signal),
     )
     const pool = pooledResourceType<Made>(
       {
@@ -146,13 +146,13 @@ export class Application {
   }
 
   #make(what: string): Made {
-    const made = { what, fate: this.#world.conditions.cleanFate, ends: 0 }
-    this.#made.push(made)
-    return made
+    const resource = { what, fate: this.#world.conditions.cleanFate, ends: 0 }
+    this.#made.push(resource)
+    return resource
   }
 
-  async #end(made: Made, signal?: AbortSignal): Promise<void> {
-    made.ends += 1
+  async #end(resource: Made, signal?: AbortSignal): Promise<void> {
+    resource.ends += 1
     await this.#act(this.#world.conditions.cleanFate, signal)
   }
 

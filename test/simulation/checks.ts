@@ -8,14 +8,14 @@ export function checkStep(world: World): void {
   const { runtime, callers, application } = world
   callers.check()
   const { totals, active } = runtime.requests.counts()
-  const asked = callers.calls.length + application.begun
+  const begun = callers.calls.length + application.begun
   const open = callers.open.size + application.begun - application.ended
   const ended = totals.completed + totals.failed + totals['timed-out'] + totals.cancelled + totals.rejected
-  if (totals.received !== asked) world.violated(`${totals.received} requests were counted of ${asked}`)
+  if (totals.received !== begun) world.violated(`${totals.received} requests were counted of ${begun}`)
   if (active.received + active.queued + active.running !== open) {
     world.violated(`${JSON.stringify(active)} requests are counted as open, and ${open} are`)
   }
-  if (ended !== asked - open) world.violated(`${ended} requests are counted as over, and ${asked - open} are`)
+  if (ended !== begun - open) world.violated(`${ended} requests are counted as over, and ${begun - open} are`)
   world.checks += 1
   if (world.checks % MODELS_EVERY === 0) checkModels(world)
 }

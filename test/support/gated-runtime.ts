@@ -9,9 +9,9 @@ const gates: Gate[] = []
 
 /** A gate that is opened for good when the test is over. */
 export function gate(): Gate {
-  const made = new Gate()
-  gates.push(made)
-  return made
+  const created = new Gate()
+  gates.push(created)
+  return created
 }
 
 /** A runtime that is closed when the test is over. */

@@ -132,9 +132,9 @@ export class PoolKit {
     tracked.version = '1'
     const request = new RunRequest(systemClock, 'fake', '1', options, undefined, tracked)
     request.inputs = [{ type: 'float32', dims: [1], data: Float32Array.of(x) }]
-    const asked = new Asked(request)
+    const sent = new Asked(request)
     this.submit(request)
-    return asked
+    return sent
   }
 
   /** In a tick of its own, so that the pool has done with it what it can when this returns. */

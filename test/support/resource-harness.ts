@@ -37,7 +37,7 @@ export interface Behaviour {
 export class ResourceKit {
   readonly lines: Line[] = []
   readonly moves: string[] = []
-  readonly made: Thing[] = []
+  readonly things: Thing[] = []
   readonly cleaned: Thing[] = []
   readonly manager: ResourceLifecycleManager
   readonly #behaviours = new Map<Thing, Behaviour>()
@@ -51,8 +51,8 @@ export class ResourceKit {
       'thing',
       async (behaviour = {}, context) => {
         await behaviour.init?.(context)
-        const thing = { name: context.name, serial: this.made.length + 1 }
-        this.made.push(thing)
+        const thing = { name: context.name, serial: this.things.length + 1 }
+        this.things.push(thing)
         this.#behaviours.set(thing, behaviour)
         return thing
       },

@@ -93,7 +93,7 @@ describe('the sources', () => {
 })
 
 /** Returns made-up files: `'src/a.ts': './b.js'` imports one file, a list several. */
-function made(map: Record<string, string | string[]>, kind: ImportKind = 'static'): ImportMap {
+function importMap(map: Record<string, string | string[]>, kind: ImportKind = 'static'): ImportMap {
   return Object.fromEntries(
     Object.entries(map).map(([file, named]) => [
       file,
@@ -108,7 +108,7 @@ function problems(map: ImportMap, ...packages: string[]): string[] {
 
 describe('the rules of imports', () => {
   it('allow imports from the own row and from lower rows', () => {
-    const map = made({
+    const map = importMap({
       'src/index.ts': ['./runtime.js', './http/server.js'],
       'src/http/server.ts': ['../errors/errors.js', 'node:http'],
       'src/runtime.ts': ['./models/swap.js', './memory/budget.js'],
@@ -129,43 +129,47 @@ describe('the rules of imports', () => {
   it.each<[string, ImportMap, RegExp]>([
     [
       'a higher row',
-      made({ 'src/tensors/a.ts': '../pools/b.js', 'src/pools/b.ts': [] }),
+      importMap({ 'src/tensors/a.ts': '../pools/b.js', 'src/pools/b.ts': [] }),
       /from a higher row$/,
     ],
     [
       'a higher row inside the same folder',
-      made({ 'src/models/context/a.ts': '../registry/b.js', 'src/models/registry/b.ts': [] }, 'type'),
+      importMap({ 'src/models/context/a.ts': '../registry/b.js', 'src/models/registry/b.ts': [] }, 'type'),
       /from a higher row$/,
     ],
     [
       'a module of the main thread in a worker',
-      made({ 'workers/replica.ts': '../src/telemetry/a.js', 'src/telemetry/a.ts': [] }),
+      importMap({ 'workers/replica.ts': '../src/telemetry/a.js', 'src/telemetry/a.ts': [] }),
       /workers may import/,
     ],
     [
       'a worker in src',
-      made({ 'src/pools/a.ts': '../../workers/b.js', 'workers/b.ts': [] }),
+      importMap({ 'src/pools/a.ts': '../../workers/b.js', 'workers/b.ts': [] }),
       /src never imports workers/,
     ],
     [
       'a third entry of workers',
       {
-        ...made({ 'workers/a.ts': [], 'workers/b.ts': [], 'workers/c.ts': [] }),
-        ...made({ 'src/hosts/a.ts': ['a', 'b', 'c'].map((name) => `../../workers/${name}.js`) }, 'url'),
+        ...importMap({ 'workers/a.ts': [], 'workers/b.ts': [], 'workers/c.ts': [] }),
+        ...importMap({ 'src/hosts/a.ts': ['a', 'b', 'c'].map((name) => `../../workers/${name}.js`) }, 'url'),
       },
       /more than 2 worker URLs/,
     ],
-    ['a folder without a row', made({ 'src/utils.ts': [] }), /has no row/],
-    ['a file that does not exist', made({ 'src/runtime.ts': './gone.js' }), /no such file/],
-    ['a package outside of its one home', made({ 'src/runtime.ts': 'pino' }, 'type'), /its one home is/],
-    ['a plugin outside of its one home', made({ 'src/runtime.ts': '@fastify/static' }), /its one home is/],
+    ['a folder without a row', importMap({ 'src/utils.ts': [] }), /has no row/],
+    ['a file that does not exist', importMap({ 'src/runtime.ts': './gone.js' }), /no such file/],
+    ['a package outside of its one home', importMap({ 'src/runtime.ts': 'pino' }, 'type'), /its one home is/],
+    [
+      'a plugin outside of its one home',
+      importMap({ 'src/runtime.ts': '@fastify/static' }),
+      /its one home is/,
+    ],
     [
       'koffi in a second file',
-      made({ 'src/memory/a.ts': 'koffi', 'src/pools/b.ts': 'koffi' }),
+      importMap({ 'src/memory/a.ts': 'koffi', 'src/pools/b.ts': 'koffi' }),
       /koffi is used in more than one file/,
     ],
-    ['a package that is no dependency', made({ 'src/runtime.ts': 'lodash' }), /not a dependency/],
-    ['a builtin without its prefix', made({ 'src/runtime.ts': 'fs' }), /write node:fs/],
+    ['a package that is no dependency', importMap({ 'src/runtime.ts': 'lodash' }), /not a dependency/],
+    ['a builtin without its prefix', importMap({ 'src/runtime.ts': 'fs' }), /write node:fs/],
   ])('refuse %s', (_, map, problem) => {
     expect(problems(map, 'pino', '@fastify/static', 'koffi')).toEqual([expect.stringMatching(problem)])
   })
@@ -176,8 +180,8 @@ describe('the rules of imports', () => {
       'src/pools/c.ts': '../models/d.js',
       'src/models/d.ts': [],
     }
-    expect(mutualFolders(made(map, 'type'))).toEqual(['src/models <-> src/pools'])
-    expect(mutualFolders(made(map, 'url'))).toEqual([])
+    expect(mutualFolders(importMap(map, 'type'))).toEqual(['src/models <-> src/pools'])
+    expect(mutualFolders(importMap(map, 'url'))).toEqual([])
   })
 })
 
@@ -212,9 +216,9 @@ describe('the imports of a file', () => {
 
   it('are followed through type imports, but not through URLs', () => {
     const map: ImportMap = {
-      ...made({ 'src/a.ts': ['./b.js', 'x'], 'src/c.ts': ['./a.js', 'z'] }),
-      ...made({ 'src/b.ts': ['./c.js', 'y'] }, 'type'),
-      ...made({ 'src/d.ts': './a.js' }, 'url'),
+      ...importMap({ 'src/a.ts': ['./b.js', 'x'], 'src/c.ts': ['./a.js', 'z'] }),
+      ...importMap({ 'src/b.ts': ['./c.js', 'y'] }, 'type'),
+      ...importMap({ 'src/d.ts': './a.js' }, 'url'),
     }
     expect([...reachedFrom(map, 'src/b.ts')].sort()).toEqual([
       'src/a.ts',

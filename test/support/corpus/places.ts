@@ -97,8 +97,8 @@ function inFunctions(part: Part, depth: number, name: string): CorpusCase {
 
 /** Nodes with other names for some tensors, and a word in front of those that they make. */
 function renamed(nodes: readonly NodeSpec[], names: Readonly<Record<string, string>>, own = ''): NodeSpec[] {
-  const made = new Set(nodes.flatMap(({ outputs }) => outputs))
-  const nameOf = (name: string): string => names[name] ?? (made.has(name) ? `${own}${name}` : name)
+  const produced = new Set(nodes.flatMap(({ outputs }) => outputs))
+  const nameOf = (name: string): string => names[name] ?? (produced.has(name) ? `${own}${name}` : name)
   return nodes.map((each) => ({
     ...each,
     inputs: each.inputs.map(nameOf),

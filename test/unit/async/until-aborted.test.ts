@@ -28,7 +28,7 @@ describe('untilAborted', () => {
     const controller = new AbortController()
     const gate = new Deferred<number>()
     const handed: number[] = []
-    const asked = follow(
+    const outcome = follow(
       untilAborted(
         controller.signal,
         () => gate.promise,
@@ -37,7 +37,7 @@ describe('untilAborted', () => {
     )
     controller.abort(new Error('enough'))
     await turn()
-    expect(asked.error?.message).toBe('enough')
+    expect(outcome.error?.message).toBe('enough')
     gate.resolve(7)
     await turn()
     expect(handed).toEqual([7])
@@ -49,7 +49,7 @@ describe('untilAborted', () => {
       const controller = new AbortController()
       const gate = new Deferred<number>()
       const handed: number[] = []
-      const asked = follow(
+      const outcome = follow(
         untilAborted(
           controller.signal,
           () => gate.promise,
@@ -60,7 +60,7 @@ describe('untilAborted', () => {
       for (let passed = 0; passed < microtasks; passed += 1) await undefined
       controller.abort(new Error('enough'))
       await turn()
-      expect([asked.value, ...handed].filter((value) => value !== undefined)).toEqual([7])
+      expect([outcome.value, ...handed].filter((value) => value !== undefined)).toEqual([7])
     },
   )
 })
@@ -73,9 +73,9 @@ describe('withLimit', () => {
       'no',
     )
     expect(vi.getTimerCount()).toBe(0)
-    const asked = follow(withLimit(systemClock, 100, () => new Deferred().promise, late))
+    const outcome = follow(withLimit(systemClock, 100, () => new Deferred().promise, late))
     await vi.advanceTimersByTimeAsync(100)
-    expect(asked.error?.message).toBe('late')
+    expect(outcome.error?.message).toBe('late')
     expect(vi.getTimerCount()).toBe(0)
   })
 })

@@ -15,11 +15,11 @@ afterEach(() => {
 
 it('a part of the process-wide state is created once, on first use', () => {
   expect(holder[KEY]).toBeUndefined()
-  const made = processWide('loads', () => ({ heavy: 0 }))
+  const part = processWide('loads', () => ({ heavy: 0 }))
   const again = processWide('loads', () => {
     throw new Error('made twice')
   })
-  expect(again).toBe(made)
+  expect(again).toBe(part)
   expect(Object.keys(holder[KEY] ?? {})).toEqual([`loads/${SHAPES.loads}`])
 })
 
@@ -31,9 +31,9 @@ it('a part that another copy of the package created is shared if it has the same
     string,
   ]
   holder[KEY] = { [before]: older, [later]: newer }
-  const made = processWide('loads', () => ({ heavy: 0 }))
-  expect(made).toEqual({ heavy: 0 })
-  expect(holder[KEY]).toEqual({ [before]: { isOlder: true }, [later]: { isNewer: true }, [now]: made })
+  const part = processWide('loads', () => ({ heavy: 0 }))
+  expect(part).toEqual({ heavy: 0 })
+  expect(holder[KEY]).toEqual({ [before]: { isOlder: true }, [later]: { isNewer: true }, [now]: part })
   holder[KEY] = { [now]: own }
   expect(processWide('loads', () => ({ heavy: 0 }))).toBe(own)
 })

@@ -215,9 +215,9 @@ describe('an input that cannot be sent', () => {
     const many = Array.from({ length: 10_000 }, () => {
       const request = new RunRequest(systemClock, 'fake', '1', { transfer: true })
       request.inputs = [{ type: 'float32', dims: [1], data }]
-      const asked = new Asked(request)
+      const sent = new Asked(request)
       kit.submit(request)
-      return asked
+      return sent
     })
     const last = kit.ask(3)
     await kit.answer(1)

@@ -28,9 +28,9 @@ it('a pool uses its ballast from its creation to its end, and counts the outputs
   const ballast = new RecordingBallast()
   const kit = await PoolKit.open({ ballast })
   for (const x of [1, 2]) {
-    const asked = kit.ask(x)
+    const request = kit.ask(x)
     await kit.answer(x)
-    expect(asked.y).toBe(x)
+    expect(request.y).toBe(x)
   }
   const stopping = kit.pool.stop(1_000)
   await turn()

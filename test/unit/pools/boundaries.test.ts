@@ -34,7 +34,7 @@ afterEach(() => {
 
 /** Sends requests 1 to 5 in one pack, after request 0 has run. */
 class Trial {
-  readonly asked: Asked[] = []
+  readonly requests: Asked[] = []
 
   readonly kit: PoolKit
 
@@ -54,10 +54,10 @@ class Trial {
     const record = { startedAtMs: 0, queued: ignore, running: ignore, settled: ignore, ...tracked }
     const request = new RunRequest(systemClock, 'fake', '1', { signal }, undefined, record)
     request.inputs = [{ type: 'float32', dims: [1], data: Float32Array.of(x) }]
-    const asked = new Asked(request)
+    const sent = new Asked(request)
     this.kit.submit(request)
-    this.asked.push(asked)
-    return asked
+    this.requests.push(sent)
+    return sent
   }
 
   /** Lets requests 1 to 5 start, answers the remaining tasks, and returns the outcome of each request. */
@@ -69,14 +69,14 @@ class Trial {
       queueMicrotask(() => answer(task))
     }
     host.answer()
-    const isOpen = (): boolean => this.asked.some(({ outcome }) => outcome === undefined)
+    const isOpen = (): boolean => this.requests.some(({ outcome }) => outcome === undefined)
     for (let turns = 0; turns < 100 && isOpen(); turns += 1) await new Promise((next) => setImmediate(next))
-    return this.asked.map(({ y, code }) => y ?? code)
+    return this.requests.map(({ y, code }) => y ?? code)
   }
 
   /** Checks that no request is open, that every error is documented, and that a later request succeeds. */
   async settleUp(): Promise<void> {
-    for (const { outcome, settlements, code } of this.asked) {
+    for (const { outcome, settlements, code } of this.requests) {
       expect(outcome).toBeDefined()
       // A request that is refused at its creation has settled before it could be counted.
       expect(settlements).toBeLessThanOrEqual(1)
@@ -252,7 +252,7 @@ describe('a pack that cannot be sent', () => {
     task?.fail(new errors.ERR_INFERENCE('x'))
     await turn()
     vi.unstubAllGlobals()
-    expect(trial.asked.map(({ code }) => code)).toEqual([
+    expect(trial.requests.map(({ code }) => code)).toEqual([
       'ERR_INFERENCE',
       'ERR_INSUFFICIENT_MEMORY',
       'ERR_INSUFFICIENT_MEMORY',
@@ -306,7 +306,7 @@ describe('an exception while one request is handled', () => {
   it('an input whose buffer is transferred while it waits rejects its own request only', async () => {
     const trial = await Trial.of()
     for (const x of [1, 2, 3]) trial.ask(x)
-    const data = trial.asked[2]?.request.inputs?.[0]?.data as Float32Array<ArrayBuffer>
+    const data = trial.requests[2]?.request.inputs?.[0]?.data as Float32Array<ArrayBuffer>
     structuredClone(data.buffer, { transfer: [data.buffer] })
     expect(await trial.outcomes(answerAll)).toEqual([0, 1, 'ERR_INVALID_INPUT', 3])
     await trial.settleUp()

@@ -45,7 +45,7 @@ describe('a host that fails', () => {
   it('returns the requests of its pack that it has not started to the queue', async () => {
     const kit = await PoolKit.open({ maxPackMs: 10_000 })
     kit.ask(0)
-    const asked = [1, 2, 3].map((x) => kit.ask(x))
+    const requests = [1, 2, 3].map((x) => kit.ask(x))
     await kit.answer(0)
     hostOf(kit).progress = 1
     hostOf(kit).cut()
@@ -53,7 +53,7 @@ describe('a host that fails', () => {
     await kit.load()
     hostOf(kit, 1).answer()
     await turn()
-    expect(asked.map(({ y, code }) => y ?? code)).toEqual([1, 'ERR_REPLICA_EXITED', 3])
+    expect(requests.map(({ y, code }) => y ?? code)).toEqual([1, 'ERR_REPLICA_EXITED', 3])
   })
 
   it.each<[string, (host: FakeHost) => void]>([
@@ -69,28 +69,28 @@ describe('a host that fails', () => {
   ])('and %s before a pack has reached it rejects no request', async (_, fail) => {
     const kit = await PoolKit.open({ maxPackMs: 10_000 })
     fail(hostOf(kit))
-    const asked = [1, 2].map((x) => kit.ask(x))
+    const requests = [1, 2].map((x) => kit.ask(x))
     await turn()
     expect(kit.lost).toHaveLength(1)
     await vi.advanceTimersByTimeAsync(100)
     await kit.load()
     hostOf(kit, 1).answer()
     await turn()
-    expect(asked[0]?.y).toBe(1)
+    expect(requests[0]?.y).toBe(1)
     if (hostOf(kit, 1).running !== undefined) await kit.answer(2)
-    expect(asked[1]?.y).toBe(2)
+    expect(requests[1]?.y).toBe(2)
   })
 
   it('repeatedly spends the crash budget, and no request is rejected as invalid input', async () => {
     const kit = await PoolKit.open({ crashBudget: 1 })
     hostOf(kit).cut()
-    const asked = kit.ask(1)
+    const request = kit.ask(1)
     await vi.advanceTimersByTimeAsync(100)
     hostOf(kit, 1).cut()
     await turn()
     await kit.load()
     expect(kit.failed).toMatchObject([{ code: 'ERR_CIRCUIT_OPEN' }])
-    expect(asked.code).toBe('ERR_CIRCUIT_OPEN')
+    expect(request.code).toBe('ERR_CIRCUIT_OPEN')
     expect(kit.pool.leaseCount).toBe(0)
   })
 
@@ -122,7 +122,7 @@ describe('a host that fails', () => {
 
   it('during its last run before a resize removes it is not replaced', async () => {
     const kit = await PoolKit.open({ replicas: 2 })
-    const asked = [kit.ask(1), kit.ask(2)]
+    const requests = [kit.ask(1), kit.ask(2)]
     const resizing = follow(kit.pool.resize(1))
     await turn()
     const host = kit.threads.hosts.find((each) => kit.pool.hosts.includes(each)) as FakeHost
@@ -132,7 +132,10 @@ describe('a host that fails', () => {
     const other = kit.threads.alive.find((each) => each !== host)
     other?.answer()
     await turn()
-    expect(asked.map(({ y, code }) => y ?? code).sort()).toEqual([expect.any(Number), 'ERR_REPLICA_EXITED'])
+    expect(requests.map(({ y, code }) => y ?? code).sort()).toEqual([
+      expect.any(Number),
+      'ERR_REPLICA_EXITED',
+    ])
     if (kit.threads.loading.length > 0) await kit.load()
     expect(resizing.isSettled).toBe(true)
     expect(kit.pool.stats()).toMatchObject({ wanted: 1, replicas: 1, idle: 1 })

@@ -21,7 +21,7 @@ describe('a replica whose host can be killed', () => {
   it('is killed at once when its run hangs, and is reported and replaced', async () => {
     const kit = await killable({ maxPackMs: 10_000 })
     kit.ask(0)
-    const asked = [1, 2, 3].map((x) => kit.ask(x))
+    const requests = [1, 2, 3].map((x) => kit.ask(x))
     await kit.answer(0)
     const host = kit.threads.running(1)
     const { id } = host
@@ -29,7 +29,7 @@ describe('a replica whose host can be killed', () => {
     await vi.advanceTimersByTimeAsync(stuckAfterMs + 500)
     expect(host.isGone).toBe(true)
     expect(kit.stuck).toEqual([{ model: 'fake', version: '1', threadId: id, runningMs: expect.any(Number) }])
-    expect(asked[1]?.outcome?.error).toMatchObject({
+    expect(requests[1]?.outcome?.error).toMatchObject({
       code: 'ERR_REPLICA_STUCK',
       message: expect.stringContaining('has been ended'),
     })
@@ -37,7 +37,7 @@ describe('a replica whose host can be killed', () => {
     await kit.load()
     kit.threads.hosts[1]?.answer()
     await vi.advanceTimersByTimeAsync(0)
-    expect(asked.map(({ y, code }) => y ?? code)).toEqual([1, 'ERR_REPLICA_STUCK', 3])
+    expect(requests.map(({ y, code }) => y ?? code)).toEqual([1, 'ERR_REPLICA_STUCK', 3])
     expect(kit.lost).toHaveLength(1)
     expect(kit.pool.stats()).toMatchObject({ replicas: 1, idle: 1, restarts: 1, inFlight: 0 })
   })

@@ -17,11 +17,11 @@ const EVENTS = [
 type Event = (typeof EVENTS)[number]
 
 const CALLS: Record<string, (world: World) => unknown> = {
-  'submits a request': ({ kit, asked }) => asked.push(kit.ask(100)),
+  'submits a request': ({ kit, requests }) => requests.push(kit.ask(100)),
   'submits two requests with an abort between': (world) => {
-    world.asked.push(world.kit.ask(100))
+    world.requests.push(world.kit.ask(100))
     world.abort(3)
-    world.asked.push(world.kit.ask(101))
+    world.requests.push(world.kit.ask(101))
   },
   'aborts every request': (world) => [1, 2, 3, 4, 5].map((x) => world.abort(x)),
   'aborts the next request': (world) => world.abort(3),
@@ -35,7 +35,7 @@ const CALLS: Record<string, (world: World) => unknown> = {
 
 /** A pool in which every event occurs once, and a listener of all events. */
 class World {
-  readonly asked: Asked[] = []
+  readonly requests: Asked[] = []
   readonly calls: { isSettled: boolean }[] = []
   readonly problems: string[] = []
   readonly heard = new Set<Event>()
@@ -70,7 +70,7 @@ class World {
   ask(x: number, timeoutMs?: number): void {
     const controller = new AbortController()
     this.#controllers.set(x, controller)
-    this.asked.push(this.kit.ask(x, { signal: controller.signal, timeoutMs }))
+    this.requests.push(this.kit.ask(x, { signal: controller.signal, timeoutMs }))
   }
 
   abort(x: number): void {
@@ -138,7 +138,7 @@ describe.each(EVENTS)('a listener of %s', (event) => {
     expect(kit.tracker.active()).toEqual([])
     expect(kit.threads.alive).toEqual([])
     expect(world.calls.filter(({ isSettled }) => !isSettled)).toEqual([])
-    for (const { settlements, outcome, code } of world.asked) {
+    for (const { settlements, outcome, code } of world.requests) {
       // A request that is aborted at its creation has settled before it could be counted.
       expect(settlements).toBeLessThanOrEqual(1)
       if (code !== undefined) expect(Object.keys(ERROR_TABLE)).toContain(code)

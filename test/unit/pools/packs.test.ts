@@ -13,20 +13,20 @@ async function packed(
   const [host] = kit.threads.hosts
   if (host !== undefined) host.runMs = 0.5
   const first = kit.ask(0)
-  const asked = Array.from({ length: count }, (_, index) => kit.ask(index + 1))
+  const requests = Array.from({ length: count }, (_, index) => kit.ask(index + 1))
   await kit.answer(0)
   expect(first.y).toBe(0)
-  return [kit, asked]
+  return [kit, requests]
 }
 
 describe('requests in a pack', () => {
   it('run one after another for up to maxPackMs in total', async () => {
-    const [kit, asked] = await packed(6)
+    const [kit, requests] = await packed(6)
     expect(kit.threads.runs).toEqual([1, 2, 3, 4])
     expect(kit.pool.stats()).toMatchObject({ queued: 2, inFlight: 4, busy: 1 })
     kit.threads.hosts[0]?.answer()
     await turn()
-    expect(asked.map(({ y }) => y)).toEqual([1, 2, 3, 4, undefined, undefined])
+    expect(requests.map(({ y }) => y)).toEqual([1, 2, 3, 4, undefined, undefined])
     expect(kit.threads.runs).toEqual([5, 6])
   })
 
@@ -47,12 +47,12 @@ describe('requests in a pack', () => {
   })
 
   it('are not rejected if their replica dies in the run of another one', async () => {
-    const [kit, asked] = await packed(4)
+    const [kit, requests] = await packed(4)
     const [host] = kit.threads.hosts
     if (host !== undefined) host.progress = 1
     host?.exit()
     await turn()
-    expect(asked.map(({ code }) => code)).toEqual([undefined, 'ERR_REPLICA_EXITED', undefined, undefined])
+    expect(requests.map(({ code }) => code)).toEqual([undefined, 'ERR_REPLICA_EXITED', undefined, undefined])
     expect(kit.pool.stats()).toMatchObject({ queued: 0, inFlight: 3 })
     const later = kit.ask(9)
     await vi.advanceTimersByTimeAsync(200)
@@ -62,11 +62,11 @@ describe('requests in a pack', () => {
     kit.threads.hosts[1]?.answer()
     await turn()
     await kit.answer(9)
-    expect([...asked, later].map(({ y }) => y)).toEqual([1, undefined, 3, 4, 9])
+    expect([...requests, later].map(({ y }) => y)).toEqual([1, undefined, 3, 4, 9])
   })
 
   it('are all sent again if their replica dies before it has started any', async () => {
-    const [kit, asked] = await packed(2)
+    const [kit, requests] = await packed(2)
     const [host] = kit.threads.hosts
     if (host !== undefined) host.progress = -1
     host?.exit()
@@ -74,25 +74,25 @@ describe('requests in a pack', () => {
     await kit.load()
     kit.threads.hosts[1]?.answer()
     await turn()
-    expect(asked.map(({ y }) => y)).toEqual([1, 2])
+    expect(requests.map(({ y }) => y)).toEqual([1, 2])
   })
 
   it('are not rejected if the run of another one hangs', async () => {
-    const [kit, asked] = await packed(3, { stuckAfterMs: 1_000 })
+    const [kit, requests] = await packed(3, { stuckAfterMs: 1_000 })
     await vi.advanceTimersByTimeAsync(1_500)
-    expect(asked.map(({ code }) => code)).toEqual(['ERR_REPLICA_STUCK', undefined, undefined])
+    expect(requests.map(({ code }) => code)).toEqual(['ERR_REPLICA_STUCK', undefined, undefined])
     await kit.load()
     expect(kit.threads.alive[1]?.task?.message.kind).toBe('run')
     kit.threads.alive[1]?.answer()
     await turn()
-    expect(asked.map(({ y }) => y)).toEqual([undefined, 2, 3])
+    expect(requests.map(({ y }) => y)).toEqual([undefined, 2, 3])
   })
 
   it('are rejected with the reason when no replica is left to run them', async () => {
-    const [kit, asked] = await packed(3, { crashBudget: 0 })
+    const [kit, requests] = await packed(3, { crashBudget: 0 })
     kit.threads.hosts[0]?.exit()
     await turn()
-    expect(asked.map(({ code }) => code)).toEqual([
+    expect(requests.map(({ code }) => code)).toEqual([
       'ERR_REPLICA_EXITED',
       'ERR_CIRCUIT_OPEN',
       'ERR_CIRCUIT_OPEN',
@@ -133,12 +133,12 @@ describe('requests in a pack', () => {
   })
 
   it('are all rejected when the pool is stopped, whether running or queued', async () => {
-    const [kit, asked] = await packed(6)
+    const [kit, requests] = await packed(6)
     kit.threads.hosts[0]?.exit()
     await turn()
     const stopping = kit.pool.stop(100)
     await turn()
-    expect(asked.map(({ code }) => code)).toEqual([
+    expect(requests.map(({ code }) => code)).toEqual([
       'ERR_REPLICA_EXITED',
       ...Array(5).fill('ERR_MODEL_UNAVAILABLE'),
     ])

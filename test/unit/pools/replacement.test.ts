@@ -319,16 +319,16 @@ describe('a run that does not return', () => {
     const kit = await PoolKit.open({ replicas: 2, stuckAfterMs, maxPackMs: 10_000 })
     kit.ask(0)
     kit.ask(1)
-    const asked = [2, 3, 4].map((x) => kit.ask(x))
+    const requests = [2, 3, 4].map((x) => kit.ask(x))
     // All three requests are in one pack.
     await kit.answer(0)
     await kit.answer(1)
     expect(kit.pool.stats()).toMatchObject({ busy: 1, idle: 1 })
     await vi.advanceTimersByTimeAsync(stuckAfterMs + 500)
-    expect(asked[0]?.code).toBe('ERR_REPLICA_STUCK')
+    expect(requests[0]?.code).toBe('ERR_REPLICA_STUCK')
     expect(kit.threads.runs.sort()).toEqual([2, 3, 3, 4, 4])
     await kit.answer(3)
-    expect(asked.slice(1).map(({ y }) => y)).toEqual([3, 4])
+    expect(requests.slice(1).map(({ y }) => y)).toEqual([3, 4])
   })
 
   it('does not keep the process alive', async () => {

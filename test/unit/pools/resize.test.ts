@@ -37,14 +37,14 @@ describe('a pool that grows', () => {
 
   it('sends waiting requests to each replica as soon as it is ready', async () => {
     const kit = await PoolKit.open()
-    const asked = [kit.ask(1), kit.ask(2), kit.ask(3)]
+    const requests = [kit.ask(1), kit.ask(2), kit.ask(3)]
     await resize(kit, 3)
     await kit.load()
     expect(kit.threads.runs).toEqual([1, 2])
     await kit.load()
     expect(kit.threads.runs).toEqual([1, 2, 3])
     for (const x of [1, 2, 3]) await kit.answer(x)
-    expect(asked.map(({ y }) => y)).toEqual([1, 2, 3])
+    expect(requests.map(({ y }) => y)).toEqual([1, 2, 3])
   })
 
   it('runs the warm-up sample on each new replica first', async () => {
@@ -235,12 +235,12 @@ describe('a pool that shrinks', () => {
 describe('concurrent resizes', () => {
   it('keep a busy replica that was about to be removed', async () => {
     const kit = await PoolKit.open({ replicas: 2 })
-    const asked = [kit.ask(1), kit.ask(2), kit.ask(3)]
+    const requests = [kit.ask(1), kit.ask(2), kit.ask(3)]
     const smaller = await resize(kit, 1)
     const larger = await resize(kit, 2)
     expect([smaller, larger]).toEqual([done, done])
     for (const x of [1, 3, 2]) await kit.answer(x)
-    expect(asked.map(({ y }) => y)).toEqual([1, 2, 3])
+    expect(requests.map(({ y }) => y)).toEqual([1, 2, 3])
     expect(kit.threads.hosts).toHaveLength(2)
     expect(kit.pool.stats()).toMatchObject({ replicas: 2, idle: 2 })
   })
@@ -249,7 +249,7 @@ describe('concurrent resizes', () => {
     'never remove a replica during a run, %i ticks apart',
     async (ticks) => {
       const kit = await PoolKit.open({ replicas: 2 })
-      const asked = [kit.ask(1), kit.ask(2), kit.ask(3)]
+      const requests = [kit.ask(1), kit.ask(2), kit.ask(3)]
       await resize(kit, 1)
       await resize(kit, 2)
       kit.threads.running(2).answer()
@@ -259,7 +259,7 @@ describe('concurrent resizes', () => {
       expect(kit.pool.stats().quarantined).toBe(0)
       for (const x of kit.threads.runs) await kit.answer(x)
       for (const x of kit.threads.runs) await kit.answer(x)
-      expect(asked.map(({ y }) => y)).toEqual([1, 2, 3])
+      expect(requests.map(({ y }) => y)).toEqual([1, 2, 3])
       expect(smaller).toEqual(done)
       expect(kit.pool.stats()).toMatchObject({ replicas: 1, idle: 1 })
     },

@@ -7,7 +7,7 @@ afterEach(() => void vi.useRealTimers())
 describe('a pool that follows another one', () => {
   it('sends its requests once no request of the predecessor waits', async () => {
     const [old, next] = [await PoolKit.open(), await PoolKit.open()]
-    const asked = [old.ask(1), old.ask(2), old.ask(3)]
+    const requests = [old.ask(1), old.ask(2), old.ask(3)]
     next.pool.follow(old.pool)
     const later = next.ask(4)
     expect(next.threads.runs).toEqual([])
@@ -17,7 +17,7 @@ describe('a pool that follows another one', () => {
     await next.answer(4)
     expect(later.y).toBe(4)
     await old.answer(3)
-    expect(asked.map(({ y }) => y)).toEqual([1, 2, 3])
+    expect(requests.map(({ y }) => y)).toEqual([1, 2, 3])
     const last = next.ask(5)
     await next.answer(5)
     expect(last.y).toBe(5)

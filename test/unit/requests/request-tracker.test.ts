@@ -10,12 +10,12 @@ afterEach(() => void vi.useRealTimers())
 const none = { completed: 0, failed: 0, 'timed-out': 0, cancelled: 0, rejected: 0 }
 
 /** Returns a live list of all events of the tracker, such as `2 transition queued>running`. */
-function toldBy(tracker: RequestTracker): string[] {
-  const told: string[] = []
-  tracker.on('received', ({ id, state }) => told.push(`${id} received ${state}`))
-  tracker.on('transition', ({ id, state }, from) => told.push(`${id} transition ${from}>${state}`))
-  tracker.on('settled', ({ id, state }, error) => told.push(`${id} settled ${state} ${error ?? ''}`.trim()))
-  return told
+function eventsOf(tracker: RequestTracker): string[] {
+  const events: string[] = []
+  tracker.on('received', ({ id, state }) => events.push(`${id} received ${state}`))
+  tracker.on('transition', ({ id, state }, from) => events.push(`${id} transition ${from}>${state}`))
+  tracker.on('settled', ({ id, state }, error) => events.push(`${id} settled ${state} ${error ?? ''}`.trim()))
+  return events
 }
 
 describe('a tracked request', () => {
@@ -254,12 +254,12 @@ describe('the recent requests', () => {
 describe('the listeners of a tracker', () => {
   it('are called for every transition, in order', () => {
     const tracker = new RequestTracker()
-    const told = toldBy(tracker)
+    const events = eventsOf(tracker)
     const order = tracker.begin('order')
     order.to('queued')
     order.to('running')
     order.fail(new Error('why'))
-    expect(told).toEqual([
+    expect(events).toEqual([
       '1 received received',
       '1 transition received>queued',
       '1 transition queued>running',
@@ -310,20 +310,20 @@ describe('the listeners of a tracker', () => {
   it('are called for requests that began before the listeners were added', () => {
     const tracker = new RequestTracker()
     const order = tracker.begin('order')
-    const told = toldBy(tracker)
+    const events = eventsOf(tracker)
     order.complete()
-    expect(told).toEqual(['1 transition received>completed', '1 settled completed'])
+    expect(events).toEqual(['1 transition received>completed', '1 settled completed'])
   })
 
   it('may settle the request that an event reports', () => {
     const tracker = new RequestTracker()
-    const told = toldBy(tracker)
+    const events = eventsOf(tracker)
     const order = tracker.begin('order')
     tracker.on('transition', ({ state }) => state === 'queued' && order.fail(new errors.ERR_ABORTED('x')))
     order.to('queued')
     expect(order.state).toBe('cancelled')
-    expect(told.at(-1)).toBe('1 settled cancelled AbortError: x')
-    expect(told.filter((line) => line.includes('settled'))).toHaveLength(1)
+    expect(events.at(-1)).toBe('1 settled cancelled AbortError: x')
+    expect(events.filter((line) => line.includes('settled'))).toHaveLength(1)
     expect(() => order.to('running')).toThrow(errors.ERR_ILLEGAL_TRANSITION)
   })
 
@@ -334,11 +334,11 @@ describe('the listeners of a tracker', () => {
     tracker.on('settled', () => {
       throw mistake
     })
-    const told = toldBy(tracker)
+    const events = eventsOf(tracker)
     const order = tracker.begin('order')
     order.complete()
     expect(order.state).toBe('completed')
-    expect(told.at(-1)).toBe('1 settled completed')
+    expect(events.at(-1)).toBe('1 settled completed')
     expect(lines).toEqual([
       {
         level: 'error',

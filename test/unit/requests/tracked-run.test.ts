@@ -85,11 +85,11 @@ describe('a request to a pool', () => {
     tracker.on('transition', (request) => {
       if (request.id === 2 && request.state === state) controllers[1]?.abort()
     })
-    const asked = controllers.map(({ signal }, index) => kit.ask(index + 1, { signal }))
+    const requests = controllers.map(({ signal }, index) => kit.ask(index + 1, { signal }))
     await kit.answer(1)
     await kit.answer(3)
-    expect(asked.map((one) => one.code ?? one.y)).toEqual([1, 'ERR_ABORTED', 3])
-    expect(asked.map((one) => one.settlements)).toEqual([1, 1, 1])
+    expect(requests.map((one) => one.code ?? one.y)).toEqual([1, 'ERR_ABORTED', 3])
+    expect(requests.map((one) => one.settlements)).toEqual([1, 1, 1])
     expect(kit.pool.leaseCount).toBe(0)
     expect(kit.pool.stats()).toMatchObject({ queued: 0, inFlight: 0, idle: 1 })
   })
@@ -97,13 +97,13 @@ describe('a request to a pool', () => {
   it('is reported in the async context of its own caller, even if the end of another request starts it', async () => {
     const kit = await PoolKit.open()
     const { tracker } = kit
-    const told: string[] = []
-    tracker.on('transition', ({ id, state }) => told.push(`${id} ${state} ${store.getStore()}`))
+    const contexts: string[] = []
+    tracker.on('transition', ({ id, state }) => contexts.push(`${id} ${state} ${store.getStore()}`))
     store.run('first', () => kit.ask(1))
     store.run('second', () => kit.ask(2))
     await store.run('other', () => kit.answer(1))
     await kit.answer(2)
-    expect(told).toEqual([
+    expect(contexts).toEqual([
       '1 queued first',
       '1 running first',
       '2 queued second',

@@ -93,11 +93,11 @@ describe('the health check of a resource', () => {
     })
     await kit.init('db', { check })
     const { manager } = kit
-    const asked = [manager.checkResourceHealth('db'), manager.checkResourceHealth('db')]
+    const checks = [manager.checkResourceHealth('db'), manager.checkResourceHealth('db')]
     const all = manager.checkAllResourcesHealth()
     await vi.advanceTimersByTimeAsync(20)
     gates[0]?.resolve()
-    const [first, second] = await Promise.all(asked)
+    const [first, second] = await Promise.all(checks)
     expect(first).toMatchObject({ status: 'healthy', durationMs: 20 })
     expect(second).toBe(first)
     expect(await all).toEqual([first])

@@ -47,15 +47,15 @@ describe('the cleanup of a resource', () => {
     const gate = new Deferred()
     await kit.init('db', { clean: () => gate.promise })
     const { manager } = kit
-    const asked = [manager.cleanupResource('db'), manager.cleanupAll(), manager.cleanupResource('db')].map(
+    const cleanups = [manager.cleanupResource('db'), manager.cleanupAll(), manager.cleanupResource('db')].map(
       follow,
     )
     await turn()
-    expect(asked.map(({ isSettled }) => isSettled)).toEqual([false, false, false])
+    expect(cleanups.map(({ isSettled }) => isSettled)).toEqual([false, false, false])
     gate.resolve()
     await turn()
-    expect(asked.map(({ error }) => error)).toEqual([undefined, undefined, undefined])
-    expect(asked.every(({ isSettled }) => isSettled)).toBe(true)
+    expect(cleanups.map(({ error }) => error)).toEqual([undefined, undefined, undefined])
+    expect(cleanups.every(({ isSettled }) => isSettled)).toBe(true)
     expect(kit.cleaned).toHaveLength(1)
   })
 
@@ -63,12 +63,12 @@ describe('the cleanup of a resource', () => {
     const kit = new ResourceKit()
     await kit.init('a')
     await kit.init('b')
-    const asked: Promise<void>[] = []
+    const cleanups: Promise<void>[] = []
     kit.manager.on('transition', ({ to }) => {
-      if (to === 'stopping') asked.push(kit.manager.cleanupAll(), kit.manager.cleanupResource('a'))
+      if (to === 'stopping') cleanups.push(kit.manager.cleanupAll(), kit.manager.cleanupResource('a'))
     })
     await kit.manager.cleanupAll()
-    await Promise.all(asked)
+    await Promise.all(cleanups)
     expect(kit.cleanedNames).toEqual(['b', 'a'])
     expect(kit.state('a')).toBe('stopped')
   })
@@ -103,8 +103,8 @@ describe('the cleanup of a resource', () => {
     await again
     expect(kit.state('db')).toBe('running')
     await kit.manager.cleanupResource('db')
-    expect(kit.cleaned).toEqual(kit.made)
-    expect(kit.made).toHaveLength(2)
+    expect(kit.cleaned).toEqual(kit.things)
+    expect(kit.things).toHaveLength(2)
   })
 
   it.each(['ready', 'starting', 'running'])(
@@ -117,7 +117,7 @@ describe('the cleanup of a resource', () => {
       await kit.init('db').catch(() => undefined)
       await turn()
       expect(kit.state('db')).toBe('stopped')
-      expect(kit.cleaned).toEqual(kit.made)
+      expect(kit.cleaned).toEqual(kit.things)
       expect(kit.cleaned).toHaveLength(1)
     },
   )
@@ -247,18 +247,18 @@ describe('a resource that is being initialised', () => {
       signal = context.signal
       return gate.promise
     }
-    const asked = follow(kit.init('db', { init }))
+    const initialising = follow(kit.init('db', { init }))
     await turn()
     const cleaning = follow(kit.manager.cleanupResource('db'))
     await turn()
-    expect(asked.error).toMatchObject({ code: 'ERR_RESOURCE_INIT' })
+    expect(initialising.error).toMatchObject({ code: 'ERR_RESOURCE_INIT' })
     expect(signal?.aborted).toBe(true)
     expect(kit.state('db')).toBe('stopping')
     expect(cleaning.isSettled).toBe(false)
     gate.resolve()
     await turn()
     expect(cleaning).toMatchObject({ isSettled: true })
-    expect(kit.cleaned).toEqual(kit.made)
+    expect(kit.cleaned).toEqual(kit.things)
     expect(kit.state('db')).toBe('stopped')
   })
 
@@ -272,8 +272,8 @@ describe('a resource that is being initialised', () => {
       gate.resolve()
       for (let passed = 0; passed < microtasks; passed += 1) await undefined
       await kit.manager.cleanupResource('db')
-      expect(kit.made).toHaveLength(1)
-      expect(kit.cleaned).toEqual(kit.made)
+      expect(kit.things).toHaveLength(1)
+      expect(kit.cleaned).toEqual(kit.things)
       expect(kit.state('db')).toBe('stopped')
     },
   )
@@ -292,7 +292,7 @@ describe('a resource that is being initialised', () => {
     expect(kit.state('db')).toBe('error')
     gate.resolve()
     await turn()
-    expect(kit.cleaned).toEqual(kit.made)
+    expect(kit.cleaned).toEqual(kit.things)
     await kit.manager.cleanupAll()
     expect(kit.state('db')).toBe('stopped')
   })
@@ -300,11 +300,11 @@ describe('a resource that is being initialised', () => {
   it('does not wait for its next attempt when it is cleaned up', async () => {
     const kit = new ResourceKit()
     const retry = { attempts: 9, minDelayMs: 5_000 }
-    const asked = follow(kit.init('db', { init: fails }, { retry }))
+    const initialising = follow(kit.init('db', { init: fails }, { retry }))
     await turn()
     await kit.manager.cleanupResource('db')
     await turn()
-    expect(asked.error?.message).toContain('was cleaned up while it was being initialised')
+    expect(initialising.error?.message).toContain('was cleaned up while it was being initialised')
     expect(kit.state('db')).toBe('stopped')
     expect(vi.getTimerCount()).toBe(0)
   })
@@ -468,7 +468,7 @@ describe('a closed resource manager', () => {
     })
     await kit.manager.close()
     await expect(late[0]).rejects.toMatchObject({ code: 'ERR_RUNTIME_CLOSED' })
-    expect(kit.made).toHaveLength(1)
+    expect(kit.things).toHaveLength(1)
   })
 
   it('results from the end of an await using block', async () => {

@@ -51,8 +51,8 @@ describe('a resource that is initialised', () => {
     })
     manager.registerResourceType('seen', initializer)
     const config = { host: 'localhost' }
-    const made = await manager.initializeResource({ name: 'db', resourceType: 'seen', config })
-    expect(made).toEqual({ name: 'db', isAborted: false })
+    const created = await manager.initializeResource({ name: 'db', resourceType: 'seen', config })
+    expect(created).toEqual({ name: 'db', isAborted: false })
     expect(initializer.mock.calls[0]?.[0]).toBe(config)
     expect(lines).toContainEqual({ level: 'warn', fields: { resource: 'db', port: 1 }, message: 'slow' })
   })
@@ -62,9 +62,9 @@ describe('a resource that is initialised', () => {
     const gate = new Deferred()
     const init = vi.fn(() => gate.promise)
     const behaviour = { init }
-    const asked = Array.from({ length: 5 }, () => kit.init('db', behaviour))
+    const initialising = Array.from({ length: 5 }, () => kit.init('db', behaviour))
     gate.resolve()
-    const things = await Promise.all(asked)
+    const things = await Promise.all(initialising)
     expect(init).toHaveBeenCalledTimes(1)
     expect(new Set(things).size).toBe(1)
   })
@@ -74,7 +74,7 @@ describe('a resource that is initialised', () => {
     const first = await kit.init('db', {}, { dependsOn: [] })
     await expect(kit.init('db')).resolves.toBe(first)
     await expect(kit.init('db', {}, { dependsOn: [], timeoutMs: 5 })).resolves.toBe(first)
-    expect(kit.made).toHaveLength(1)
+    expect(kit.things).toHaveLength(1)
   })
 
   it.each<[string, Partial<InitializeResourceOptions>, string]>([
@@ -83,14 +83,14 @@ describe('a resource that is initialised', () => {
     ['other dependencies', { dependsOn: ['base'] }, 'another `dependsOn`'],
   ])(
     'is refused to callers with %s, and the error does not reveal the config',
-    async (_what, options, told) => {
+    async (_what, options, message) => {
       const kit = new ResourceKit()
       kit.manager.registerResourceType('other', () => 1)
       await kit.init('base')
       await kit.init('db', undefined, { config: { host: 'secret' } })
       const refused = kit.init('db', undefined, options)
       await expect(refused).rejects.toMatchObject({ code: 'ERR_INVALID_OPTIONS' })
-      await expect(refused).rejects.toThrow(told)
+      await expect(refused).rejects.toThrow(message)
       await expect(refused).rejects.not.toThrow('secret')
       expect(kit.state('db')).toBe('running')
     },
@@ -148,10 +148,10 @@ describe('an initializer that fails', () => {
   it('rejects all callers that share the initialisation', async () => {
     const kit = new ResourceKit()
     const gate = new Deferred()
-    const asked = [kit.init('db', { init: () => gate.promise }), kit.init('db')].map(follow)
+    const initialising = [kit.init('db', { init: () => gate.promise }), kit.init('db')].map(follow)
     gate.reject(new Error('no'))
     await turn()
-    expect(asked.map(({ error }) => error?.code)).toEqual(['ERR_RESOURCE_INIT', 'ERR_RESOURCE_INIT'])
+    expect(initialising.map(({ error }) => error?.code)).toEqual(['ERR_RESOURCE_INIT', 'ERR_RESOURCE_INIT'])
   })
 
   it('may throw a value that is not an error', async () => {
@@ -168,14 +168,14 @@ describe('an initializer that takes too long', () => {
       signal = context.signal
       return new Deferred().promise
     }
-    const asked = follow(kit.init('db', { init }, { timeoutMs: 200 }))
+    const initialising = follow(kit.init('db', { init }, { timeoutMs: 200 }))
     await vi.advanceTimersByTimeAsync(199)
-    expect(asked.isSettled).toBe(false)
+    expect(initialising.isSettled).toBe(false)
     await vi.advanceTimersByTimeAsync(1)
-    expect(asked.error).toMatchObject({ code: 'ERR_RESOURCE_INIT' })
-    expect(asked.error?.message).toContain('resource db was not initialised within 200 ms')
+    expect(initialising.error).toMatchObject({ code: 'ERR_RESOURCE_INIT' })
+    expect(initialising.error?.message).toContain('resource db was not initialised within 200 ms')
     expect(signal?.aborted).toBe(true)
-    expect(signal?.reason).toBe(asked.error)
+    expect(signal?.reason).toBe(initialising.error)
     expect(kit.state('db')).toBe('error')
     expect(vi.getTimerCount()).toBe(0)
   })
@@ -183,13 +183,13 @@ describe('an initializer that takes too long', () => {
   it('has its late result passed to the cleaner', async () => {
     const kit = new ResourceKit()
     const gate = new Deferred()
-    const asked = follow(kit.init('db', { init: () => gate.promise }, { timeoutMs: 10 }))
+    const initialising = follow(kit.init('db', { init: () => gate.promise }, { timeoutMs: 10 }))
     await vi.advanceTimersByTimeAsync(10)
-    expect(asked.error?.code).toBe('ERR_RESOURCE_INIT')
+    expect(initialising.error?.code).toBe('ERR_RESOURCE_INIT')
     gate.resolve()
     await turn()
-    expect(kit.cleaned).toEqual(kit.made)
-    expect(kit.made).toHaveLength(1)
+    expect(kit.cleaned).toEqual(kit.things)
+    expect(kit.things).toHaveLength(1)
     expect(kit.state('db')).toBe('error')
   })
 
@@ -219,12 +219,12 @@ describe('an initializer that takes too long', () => {
   it('has no timeout with 0', async () => {
     const kit = new ResourceKit()
     const gate = new Deferred()
-    const asked = follow(kit.init('db', { init: () => gate.promise }, { timeoutMs: 0 }))
+    const initialising = follow(kit.init('db', { init: () => gate.promise }, { timeoutMs: 0 }))
     await vi.advanceTimersByTimeAsync(10 * 24 * 3_600_000)
-    expect(asked.isSettled).toBe(false)
+    expect(initialising.isSettled).toBe(false)
     gate.resolve()
     await turn()
-    expect(asked.value).toMatchObject({ name: 'db' })
+    expect(initialising.value).toMatchObject({ name: 'db' })
   })
 
   it('is reported in the log when the cleaner fails on its late result', async () => {
@@ -295,7 +295,7 @@ describe('a resource that depends on others', () => {
     gate.resolve()
     await turn()
     expect(kit.state('db')).toBe('running')
-    expect(kit.made).toHaveLength(1)
+    expect(kit.things).toHaveLength(1)
   })
 
   it('is refused when a dependency is unknown, and is then unknown itself', async () => {
@@ -364,11 +364,11 @@ describe('an unknown or invalid', () => {
     ],
     [{ retry: { forever: true } }, '`retry` has no option `forever`'],
     [{ type: 'thing' }, 'it has no option `type`'],
-  ])('option %o is refused with path, value and rule', async (options, told) => {
+  ])('option %o is refused with path, value and rule', async (options, message) => {
     const kit = new ResourceKit()
     const refused = kit.init('db', {}, options as Partial<InitializeResourceOptions>)
     await expect(refused).rejects.toMatchObject({ code: 'ERR_INVALID_OPTIONS' })
-    await expect(refused).rejects.toThrow(`initializeResource: ${told}`)
+    await expect(refused).rejects.toThrow(`initializeResource: ${message}`)
   })
 
   it('option of the manager is refused', () => {

@@ -35,7 +35,7 @@ describe('the delay before another attempt', () => {
     const attempt = failing(2)
     const draws = [0.5, 0.1]
     const { signal } = new AbortController()
-    const asked = follow(
+    const retrying = follow(
       retry(
         { clock: systemClock, random: () => draws.shift() ?? 0 },
         attempt,
@@ -51,19 +51,19 @@ describe('the delay before another attempt', () => {
     await vi.advanceTimersByTimeAsync(1)
     expect(attempt).toHaveBeenCalledTimes(2)
     await vi.advanceTimersByTimeAsync(20)
-    expect(asked.value).toBe('made')
+    expect(retrying.value).toBe('made')
   })
 
   it('ends at once when the signal aborts, and leaves no timer', async () => {
     const controller = new AbortController()
     const attempt = failing(9)
-    const asked = follow(
+    const retrying = follow(
       retry({ clock: systemClock, random: () => 1 }, attempt, policy, controller.signal, () => undefined),
     )
     await turn()
     controller.abort(new Error('enough'))
     await turn()
-    expect(asked.error?.message).toBe('enough')
+    expect(retrying.error?.message).toBe('enough')
     expect(vi.getTimerCount()).toBe(0)
     expect(attempt).toHaveBeenCalledTimes(1)
   })
@@ -73,9 +73,9 @@ describe('an initializer with retries', () => {
   it('is called until it succeeds, and every failure is logged', async () => {
     const kit = new ResourceKit()
     const init = failing(2)
-    const asked = follow(kit.init('db', { init }, { retry: policy }))
+    const initialising = follow(kit.init('db', { init }, { retry: policy }))
     await vi.advanceTimersByTimeAsync(300)
-    expect(asked.value).toMatchObject({ name: 'db' })
+    expect(initialising.value).toMatchObject({ name: 'db' })
     expect(init).toHaveBeenCalledTimes(3)
     const warnings = kit.lines.filter(({ level }) => level === 'warn')
     expect(warnings.map(({ fields }) => [fields.resource, fields.failures, fields.attempts])).toEqual([
@@ -88,10 +88,12 @@ describe('an initializer with retries', () => {
   it('fails with its last error when the attempts are used up', async () => {
     const kit = new ResourceKit()
     const init = failing(9)
-    const asked = follow(kit.init('db', { init }, { retry: { attempts: 2, minDelayMs: 0, maxDelayMs: 0 } }))
+    const initialising = follow(
+      kit.init('db', { init }, { retry: { attempts: 2, minDelayMs: 0, maxDelayMs: 0 } }),
+    )
     await vi.advanceTimersByTimeAsync(1)
-    expect(asked.error).toMatchObject({ code: 'ERR_RESOURCE_INIT', cause: new Error('failure 2') })
-    expect(asked.error?.message).toContain('in 2 attempts')
+    expect(initialising.error).toMatchObject({ code: 'ERR_RESOURCE_INIT', cause: new Error('failure 2') })
+    expect(initialising.error?.message).toContain('in 2 attempts')
     expect(init).toHaveBeenCalledTimes(2)
   })
 
@@ -137,7 +139,7 @@ async function attemptTimes(seed: number): Promise<number[]> {
     times.push(clock.now())
     throw new Error('not there')
   })
-  const asked = follow(
+  const initialising = follow(
     manager.initializeResource({
       name: 'db',
       resourceType: 'flaky',
@@ -146,7 +148,7 @@ async function attemptTimes(seed: number): Promise<number[]> {
     }),
   )
   await clock.advance(6 * policy.maxDelayMs)
-  expect(asked.error?.code).toBe('ERR_RESOURCE_INIT')
+  expect(initialising.error?.code).toBe('ERR_RESOURCE_INIT')
   expect(clock.pending).toBe(0)
   return times
 }

@@ -21,25 +21,25 @@ afterEach(() => {
 describe('an announcer', () => {
   it('calls every listener as `emit` does, and one-time listeners only once', () => {
     const { emitter, announcer } = announcerOf()
-    const told: unknown[] = []
+    const received: unknown[] = []
     emitter.on('moved', function (this: unknown, to) {
-      told.push([this === emitter, to])
+      received.push([this === emitter, to])
     })
-    emitter.once('moved', (to) => told.push(to))
+    emitter.once('moved', (to) => received.push(to))
     announcer.tell('moved', 'a')
     announcer.tell('moved', 'b')
-    expect(told).toEqual([[true, 'a'], 'a', [true, 'b']])
+    expect(received).toEqual([[true, 'a'], 'a', [true, 'b']])
   })
 
   it('calls the other listeners when one throws, and logs the error', () => {
     const { emitter, announcer, lines } = announcerOf()
-    const told: string[] = []
+    const received: string[] = []
     emitter.on('moved', () => {
       throw new Error('mine')
     })
-    emitter.on('moved', (to) => told.push(to))
+    emitter.on('moved', (to) => received.push(to))
     expect(() => announcer.tell('moved', 'a')).not.toThrow()
-    expect(told).toEqual(['a'])
+    expect(received).toEqual(['a'])
     expect(lines).toEqual([
       {
         level: 'error',

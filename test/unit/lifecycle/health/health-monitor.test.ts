@@ -190,12 +190,12 @@ describe('a health check that hangs', () => {
   it('is not called again until it returns, and fails at once meanwhile', async () => {
     const manager = await running()
     const hanging = deferred()
-    let asked = 0
+    let calls = 0
     manager.addHealthCheck(
       'database',
       () => {
-        asked += 1
-        return asked === 1 ? hanging.promise : true
+        calls += 1
+        return calls === 1 ? hanging.promise : true
       },
       { timeoutMs: 300 },
     )
@@ -208,11 +208,11 @@ describe('a health check that hangs', () => {
     expect((await manager.healthCheck()).checks.database?.reason).toBe(
       'the check has not returned for 1000 ms',
     )
-    expect(asked).toBe(1)
+    expect(calls).toBe(1)
     hanging.resolve()
     await vi.advanceTimersByTimeAsync(0)
     expect((await manager.healthCheck()).checks.database?.status).toBe('healthy')
-    expect(asked).toBe(2)
+    expect(calls).toBe(2)
   })
 })
 
@@ -244,31 +244,31 @@ describe('a health check', () => {
 
   it('runs once for reports that are requested at the same time', async () => {
     const manager = await running()
-    let asked = 0
+    let calls = 0
     manager.addHealthCheck('database', async () => {
-      asked += 1
+      calls += 1
     })
     await Promise.all([manager.healthCheck(), manager.healthCheck()])
-    expect(asked).toBe(1)
+    expect(calls).toBe(1)
   })
 
   it('with an interval runs periodically until the shutdown, and reports contain its last result', async () => {
     const manager = await running()
-    let asked = 0
+    let calls = 0
     manager.addHealthCheck(
       'database',
       () => {
-        asked += 1
+        calls += 1
       },
       { intervalMs: 1_000 },
     )
     await vi.advanceTimersByTimeAsync(3_500)
-    expect(asked).toBe(3)
+    expect(calls).toBe(3)
     expect((await manager.healthCheck()).checks.database?.checkedAt).toBe(1_003_000)
-    expect(asked).toBe(3)
+    expect(calls).toBe(3)
     await manager.shutdown()
     await vi.advanceTimersByTimeAsync(5_000)
-    expect(asked).toBe(3)
+    expect(calls).toBe(3)
   })
 
   it('is refused with a taken or an empty name, without a function, or with an unknown option', async () => {

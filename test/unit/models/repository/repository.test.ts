@@ -98,7 +98,7 @@ describe('the manifests of a model directory', () => {
     ['an array', [], 'an array of 0'],
     ['text that is not JSON', '{ "replicas": ', 'not JSON'],
     ['nothing', '', 'not JSON'],
-  ])('are refused with %s, and other models are found', async (_, content, told) => {
+  ])('are refused with %s, and other models are found', async (_, content, problem) => {
     using repository = tempRepository({ good: { '1': MODEL }, vad: { '5': MODEL } })
     repository.writeManifest('vad', content as object)
     const { found, problems } = await scanRepository(repository.dir)
@@ -106,13 +106,13 @@ describe('the manifests of a model directory', () => {
     expect(problems).toHaveLength(1)
     expect(problems[0]).toMatchObject({ code: 'ERR_INVALID_MANIFEST', model: 'vad' })
     expect(problems[0]?.message).toContain(join(repository.dir, 'vad', 'model.json'))
-    expect(problems[0]?.message).toContain(told)
+    expect(problems[0]?.message).toContain(problem)
   })
 
   it.each([
     ['a malformed hash', { sha256: 'abc' }, '`sha256` is "abc": must be 64 hexadecimal digits'],
     ['settings beside `config`', { replicas: 2 }, 'has no option `replicas`'],
-  ])('of one version are refused with %s', async (_, manifest, told) => {
+  ])('of one version are refused with %s', async (_, manifest, problem) => {
     using repository = tempRepository({
       vad: { '5': { model: MODEL, files: { 'version.json': manifest } } },
     })
@@ -121,7 +121,7 @@ describe('the manifests of a model directory', () => {
       code: 'ERR_INVALID_MANIFEST',
       model: 'vad',
       version: '5',
-      message: expect.stringContaining(told),
+      message: expect.stringContaining(problem),
     })
   })
 

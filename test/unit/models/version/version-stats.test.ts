@@ -44,14 +44,14 @@ describe('the statistics of a version', () => {
       undefined,
     )
     expect(latency.count).toBe(100)
-    for (const [told, real] of [
+    for (const [reported, real] of [
       [latency.meanMs, 50.5],
       [latency.p50Ms, 50],
       [latency.p90Ms, 90],
       [latency.p99Ms, 99],
       [latency.maxMs, 100],
     ] as const) {
-      expect(Math.abs(told - real) / real).toBeLessThan(0.01)
+      expect(Math.abs(reported - real) / real).toBeLessThan(0.01)
     }
   })
 

@@ -7,10 +7,10 @@ import { collectGarbage } from '../../../support/collect-garbage.js'
 import { fakeOutputs } from '../../../support/fake-host.js'
 
 function request(options: RunRequestOptions = {}): RunRequest {
-  const made = new RunRequest(systemClock, 'vad', '5', options)
+  const created = new RunRequest(systemClock, 'vad', '5', options)
   // Tests that are not about the promise of the caller need not await it.
-  made.promise.catch(() => undefined)
-  return made
+  created.promise.catch(() => undefined)
+  return created
 }
 
 const subject = { model: 'vad', version: '5' }
@@ -76,7 +76,7 @@ describe('a request', () => {
     ['waiting', 'queued'],
     ['queued', 'queued'],
     ['in-flight', 'in-flight'],
-  ] as const)('whose deadline passes while it is %s reports the stage %s', async (stage, told) => {
+  ] as const)('whose deadline passes while it is %s reports the stage %s', async (stage, reported) => {
     const one = request({ timeoutMs: 50 })
     if (stage === 'in-flight') one.start(0)
     else if (stage === 'queued') one.markQueued()
@@ -85,7 +85,7 @@ describe('a request', () => {
     await vi.advanceTimersByTimeAsync(1)
     await expect(one.promise).rejects.toMatchObject({
       code: 'ERR_DEADLINE_EXCEEDED',
-      stage: told,
+      stage: reported,
       retryable: true,
       ...subject,
     })

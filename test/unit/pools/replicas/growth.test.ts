@@ -23,7 +23,7 @@ async function failLoad(kit: PoolKit, error?: Error): Promise<void> {
 describe('a pool that has opened with its first replica', () => {
   it('starts the others one after another, and each serves at once', async () => {
     const kit = await opened({ replicas: 3 })
-    const asked = [1, 2, 3].map((x) => kit.ask(x))
+    const requests = [1, 2, 3].map((x) => kit.ask(x))
     expect(kit.threads.runs).toEqual([1])
     expect(kit.threads.loading).toHaveLength(1)
     await kit.load()
@@ -32,7 +32,7 @@ describe('a pool that has opened with its first replica', () => {
     await kit.load()
     expect(kit.threads.runs).toEqual([1, 2, 3])
     for (const x of [1, 2, 3]) await kit.answer(x)
-    expect(asked.map((one) => one.y)).toEqual([1, 2, 3])
+    expect(requests.map((one) => one.y)).toEqual([1, 2, 3])
     expect(kit.pool.stats()).toMatchObject({ wanted: 3, replicas: 3, idle: 3, fault: undefined })
     expect(kit.threads.hosts).toHaveLength(3)
   })

@@ -76,8 +76,8 @@ class Bench {
     return request
   }
 
-  many(count: number, asked: Asked = {}): RunRequest[] {
-    return Array.from({ length: count }, () => this.ask(asked))
+  many(count: number, options: Asked = {}): RunRequest[] {
+    return Array.from({ length: count }, () => this.ask(options))
   }
 
   choice(change: Partial<SchedulingInput> = {}): SchedulingInput {

@@ -124,13 +124,13 @@ describe('a pool', () => {
     const kit = await ItemKit.open({ max: 1 })
     const [item] = await kit.takeAll()
     const order: number[] = []
-    const asked = [1, 2, 3].map(async (caller) => {
+    const callers = [1, 2, 3].map(async (caller) => {
       const mine = await kit.pool.acquire()
       order.push(caller)
       kit.pool.release(mine)
     })
     kit.pool.release(item as Item)
-    await Promise.all(asked)
+    await Promise.all(callers)
     expect(order).toEqual([1, 2, 3])
   })
 
@@ -185,12 +185,12 @@ describe('use', () => {
   it('returns the result of the function, and releases the item', async () => {
     const kit = await ItemKit.open()
     const gate = new Deferred<string>()
-    const asked = follow(kit.pool.use(({ serial }) => gate.promise.then((word) => `${word} ${serial}`)))
+    const using = follow(kit.pool.use(({ serial }) => gate.promise.then((word) => `${word} ${serial}`)))
     await turn()
     expect(kit.pool.stats()).toMatchObject({ used: 1 })
     gate.resolve('item')
     await turn()
-    expect(asked.value).toBe('item 1')
+    expect(using.value).toBe('item 1')
     expect(kit.pool.stats()).toMatchObject({ used: 0, free: 1 })
   })
 
@@ -209,11 +209,11 @@ describe('use', () => {
   it('destroys a broken item after a failure, without delaying the caller', async () => {
     const verdict = new Deferred<boolean>()
     const kit = await ItemKit.open({ validate: ({ isBroken }) => (isBroken ? verdict.promise : true) })
-    const asked = kit.pool.use((item) => {
+    const using = kit.pool.use((item) => {
       item.isBroken = true
       throw new Error('connection lost')
     })
-    await expect(asked).rejects.toThrow('connection lost')
+    await expect(using).rejects.toThrow('connection lost')
     expect(kit.pool.stats()).toMatchObject({ used: 1 })
     verdict.resolve(false)
     await turn()
@@ -272,9 +272,9 @@ describe('an item that is no longer usable', () => {
     const kit = await ItemKit.open({ validate, validateTimeoutMs: 100 })
     for (const item of await kit.takeAll()) kit.pool.release(item)
     for (const item of kit.items) item.isBroken = true
-    const asked = follow(kit.pool.acquire())
+    const acquiring = follow(kit.pool.acquire())
     await vi.advanceTimersByTimeAsync(300)
-    expect(asked.value).toMatchObject({ serial: 3 })
+    expect(acquiring.value).toMatchObject({ serial: 3 })
     expect(kit.destroyed).toHaveLength(2)
   })
 
@@ -317,11 +317,11 @@ describe('a caller that waits for an item', () => {
     const kit = await ItemKit.open({ max: 1 })
     await kit.takeAll()
     const controller = new AbortController()
-    const asked = follow(kit.pool.acquire({ signal: controller.signal }))
+    const acquiring = follow(kit.pool.acquire({ signal: controller.signal }))
     const reason = new Error('gone home')
     controller.abort(reason)
     await turn()
-    expect(asked.error).toMatchObject({ code: 'ERR_ABORTED', name: 'AbortError', cause: reason })
+    expect(acquiring.error).toMatchObject({ code: 'ERR_ABORTED', name: 'AbortError', cause: reason })
     expect(kit.pool.stats()).toMatchObject({ pending: 0 })
     await expect(kit.pool.acquire({ signal: controller.signal })).rejects.toMatchObject({
       code: 'ERR_ABORTED',
@@ -350,11 +350,11 @@ describe('a caller that waits for an item', () => {
   it('and is the last to leave while an item is created for it leaves that item to the pool', async () => {
     const gate = new Deferred()
     const kit = await ItemKit.open({ create: () => gate.promise.then(() => kit.make()) })
-    const asked = follow(kit.pool.acquire({ timeoutMs: 10 }))
+    const acquiring = follow(kit.pool.acquire({ timeoutMs: 10 }))
     await vi.advanceTimersByTimeAsync(10)
     gate.resolve()
     await turn()
-    expect(asked.error?.code).toBe('ERR_DEADLINE_EXCEEDED')
+    expect(acquiring.error?.code).toBe('ERR_DEADLINE_EXCEEDED')
     expect(kit.pool.stats()).toEqual({ min: 0, max: 2, used: 0, free: 1, pending: 0 })
   })
 
@@ -366,9 +366,10 @@ describe('a caller that waits for an item', () => {
         throw new Error(`refused ${calls}`)
       },
     })
-    const asked = Array.from({ length: 5 }, () => follow(kit.pool.acquire()))
+    const acquiring = Array.from({ length: 5 }, () => follow(kit.pool.acquire()))
     await vi.advanceTimersByTimeAsync(50)
-    for (const { error } of asked) expect(error).toMatchObject({ code: 'ERR_RESOURCE_INIT', retryable: true })
+    for (const { error } of acquiring)
+      expect(error).toMatchObject({ code: 'ERR_RESOURCE_INIT', retryable: true })
     expect(calls).toBeGreaterThanOrEqual(5)
     expect(kit.pool.stats()).toEqual({ min: 0, max: 2, used: 0, free: 0, pending: 0 })
   })
@@ -384,9 +385,9 @@ describe('a caller that waits for an item', () => {
         return kit.make()
       },
     })
-    const asked = follow(kit.pool.acquire())
+    const acquiring = follow(kit.pool.acquire())
     await vi.advanceTimersByTimeAsync(100)
-    expect(asked.error?.message).toContain('`create` has not returned within 100 ms')
+    expect(acquiring.error?.message).toContain('`create` has not returned within 100 ms')
     expect(signal?.aborted).toBe(true)
     gate.resolve()
     await turn()
@@ -502,17 +503,17 @@ describe('a new item that is not valid', () => {
   })
 
   it('is found by one validation, before it is first used', async () => {
-    let asked = 0
+    let calls = 0
     const kit = await ItemKit.open({
       validate: () => {
-        asked += 1
+        calls += 1
         return true
       },
     })
     kit.pool.release(await kit.pool.acquire())
-    expect(asked).toBe(1)
+    expect(calls).toBe(1)
     await kit.pool.acquire()
-    expect(asked).toBe(2)
+    expect(calls).toBe(2)
   })
 })
 
@@ -556,11 +557,11 @@ describe('the health of a pool', () => {
       return gate.promise
     }
     const kit = await ItemKit.open({ create })
-    const asked = [1, 2, 3].map(() => follow(kit.pool.acquire()))
+    const acquiring = [1, 2, 3].map(() => follow(kit.pool.acquire()))
     expect(await kit.health()).toBe('healthy')
     gates[0]?.reject(new Error('refused'))
     await vi.advanceTimersByTimeAsync(20)
-    expect(asked.filter(({ error }) => error !== undefined)).toHaveLength(1)
+    expect(acquiring.filter(({ error }) => error !== undefined)).toHaveLength(1)
     expect(gates).toHaveLength(3)
     expect(await kit.health()).toContain('unhealthy: pool db could not make an item: refused')
   })
@@ -586,9 +587,9 @@ describe('the health of a pool', () => {
 
   it('is bad when the check of an item hangs, and the item is destroyed', async () => {
     const kit = await ItemKit.open({ check: () => new Deferred().promise })
-    const asked = follow(kit.health())
+    const checking = follow(kit.health())
     await vi.advanceTimersByTimeAsync(5_000)
-    expect(asked.value).toContain('has not returned for 5000 ms')
+    expect(checking.value).toContain('has not returned for 5000 ms')
     await turn()
     expect(kit.destroyed).toEqual(kit.items)
     expect(kit.pool.stats()).toMatchObject({ used: 0, free: 0 })
@@ -599,20 +600,20 @@ describe('the health of a pool', () => {
     const kit = await ItemKit.open({ max: 1, check: () => gate.promise })
     const health = follow(kit.health())
     await turn()
-    const asked = follow(kit.pool.acquire())
+    const acquiring = follow(kit.pool.acquire())
     await turn()
-    expect(asked.isSettled).toBe(false)
+    expect(acquiring.isSettled).toBe(false)
     gate.resolve()
     await turn()
     expect(health.value).toBe('healthy')
-    expect(asked.value).toBe(kit.items[0])
+    expect(acquiring.value).toBe(kit.items[0])
   })
 
   it('does not delay callers when an item cannot be created', async () => {
     let gate = new Deferred<Item>()
     const kit = await ItemKit.open({ max: 1, create: () => gate.promise })
     const health = follow(kit.health())
-    const asked = follow(kit.pool.acquire())
+    const acquiring = follow(kit.pool.acquire())
     await turn()
     const refused = gate
     gate = new Deferred()
@@ -620,7 +621,7 @@ describe('the health of a pool', () => {
     refused.reject(new Error('refused'))
     await vi.advanceTimersByTimeAsync(20)
     expect(health.value).toContain('refused')
-    expect(asked.value).toBe(kit.items[0])
+    expect(acquiring.value).toBe(kit.items[0])
   })
 })
 
@@ -698,11 +699,11 @@ describe('the cleanup of a pool', () => {
         return kit.make()
       },
     })
-    const asked = follow(kit.pool.acquire())
+    const acquiring = follow(kit.pool.acquire())
     await turn()
     const cleaning = follow(kit.manager.cleanupResource('db'))
     await vi.advanceTimersByTimeAsync(100)
-    expect(asked.error?.code).toBe('ERR_RESOURCE_NOT_FOUND')
+    expect(acquiring.error?.code).toBe('ERR_RESOURCE_NOT_FOUND')
     expect(signal?.aborted).toBe(true)
     expect(cleaning).toMatchObject({ isSettled: true })
     gate.resolve()
@@ -715,14 +716,14 @@ describe('the cleanup of a pool', () => {
     const verdict = new Deferred<boolean>()
     const validate = vi.fn(() => verdict.promise)
     const kit = await ItemKit.open({ validate })
-    const asked = follow(kit.pool.acquire())
+    const acquiring = follow(kit.pool.acquire())
     await turn()
     expect(validate).toHaveBeenCalledTimes(1)
     const cleaning = follow(kit.manager.cleanupResource('db'))
     await turn()
     verdict.resolve(true)
     await vi.advanceTimersByTimeAsync(200)
-    expect(asked.error?.code).toBe('ERR_RESOURCE_NOT_FOUND')
+    expect(acquiring.error?.code).toBe('ERR_RESOURCE_NOT_FOUND')
     expect(cleaning).toMatchObject({ isSettled: true })
     expect(kit.destroyed).toEqual(kit.items)
   })
@@ -757,9 +758,9 @@ describe('the options of a pool', () => {
     [{ acquireTimeoutMs: Number.NaN }, '`acquireTimeoutMs` is NaN'],
     [{ drainTimeoutMs: 2 ** 31 }, '`drainTimeoutMs` is 2147483648'],
     [{ acquireTimeoutMillis: 5 }, 'it has no option `acquireTimeoutMillis`'],
-  ])('%o are refused with path, value and rule', (options, told) => {
+  ])('%o are refused with path, value and rule', (options, message) => {
     const make = (): unknown => pooledResourceType({ ...functions, ...options } as never)
-    expect(make).toThrow(`pooledResourceType: ${told}`)
+    expect(make).toThrow(`pooledResourceType: ${message}`)
     expect(make).toThrow(expect.objectContaining({ code: 'ERR_INVALID_OPTIONS' }))
   })
 

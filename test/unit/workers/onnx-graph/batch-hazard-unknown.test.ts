@@ -129,24 +129,26 @@ describe('the number of rows', () => {
   it('may be the size of an axis, and a factor of one', () => {
     const shape = (...parts: string[]): NodeSpec => node('Concat', parts, ['shape'], { axis: 0 })
     const dims: Dim[] = ['batch', 6]
-    const made = (nodes: readonly NodeSpec[]): string | undefined =>
+    const hazardWith = (nodes: readonly NodeSpec[]): string | undefined =>
       hazardOf(
         chain(dims, [node('Shape', ['x'], ['s']), node('Gather', ['s', 'zero'], ['n']), ...nodes], {
           initializers: [ints('zero', 0), ints('two', 2), ints('three', 3), ints('six', 6), ints('rest', -1)],
         }),
       )
     const many = node('Mul', ['n', 'two'], ['many'])
-    expect(made([shape('n', 'rest'), node('Reshape', ['x', 'shape'], ['y'])])).toBeUndefined()
-    expect(made([many, shape('many', 'three'), node('Reshape', ['x', 'shape'], ['y'])])).toBeUndefined()
-    expect(made([shape('six', 'n'), node('Reshape', ['x', 'shape'], ['y'])])).toMatch(/^Reshape /)
+    expect(hazardWith([shape('n', 'rest'), node('Reshape', ['x', 'shape'], ['y'])])).toBeUndefined()
+    expect(hazardWith([many, shape('many', 'three'), node('Reshape', ['x', 'shape'], ['y'])])).toBeUndefined()
+    expect(hazardWith([shape('six', 'n'), node('Reshape', ['x', 'shape'], ['y'])])).toMatch(/^Reshape /)
     expect(
-      made([
+      hazardWith([
         many,
         node('Div', ['many', 'two'], ['again']),
         shape('again', 'six'),
         node('Reshape', ['x', 'shape'], ['y']),
       ]),
     ).toBeUndefined()
-    expect(made([shape('n', 'n'), node('ConstantOfShape', ['shape'], ['y'])])).toMatch(/^ConstantOfShape /)
+    expect(hazardWith([shape('n', 'n'), node('ConstantOfShape', ['shape'], ['y'])])).toMatch(
+      /^ConstantOfShape /,
+    )
   })
 })

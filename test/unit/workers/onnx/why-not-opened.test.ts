@@ -66,6 +66,6 @@ it.each<[string, Error, Machine, RegExp]>([
     linux,
     /a thread that had it open has ended.*use 1\.25 or later$/,
   ],
-])('an error that onnxruntime-node cannot be opened is explained: %s', (_, cause, machine, told) => {
-  expect(whyNotOpened(cause, machine)).toMatch(told)
+])('an error that onnxruntime-node cannot be opened is explained: %s', (_, cause, machine, message) => {
+  expect(whyNotOpened(cause, machine)).toMatch(message)
 })

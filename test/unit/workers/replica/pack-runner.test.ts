@@ -163,9 +163,9 @@ describe('a run that is kept for the proof', () => {
     const bench = new Bench()
     await bench.run(pack({ runs: [[[4]]], keep: 'sample' }))
     await bench.run(pack({ runs: [[[5]]], keep: 'typical', outputs: ['double'] }))
-    const seen = bench.offered.map(([inputs, given, , isTypical]) => [
+    const seen = bench.offered.map(([inputs, outputs, , isTypical]) => [
       numbers((inputs as Tensor[])[0]),
-      (given as Tensor[] | undefined)?.map(numbers),
+      (outputs as Tensor[] | undefined)?.map(numbers),
       isTypical,
     ])
     // The outputs are undefined if the caller did not request all of them.
