@@ -28,7 +28,7 @@ const built = (lines: readonly Line[]): number =>
   lines.filter(({ message }) => message === 'an artifact was built').length
 const warnings = (lines: readonly Line[]): Line[] => lines.filter(({ level }) => level === 'warn')
 
-/** 4 MiB of weights, and what it answers. */
+/** An input for a model with 4 MiB of weights. */
 const wide = {
   x: {
     type: 'float32' as const,
@@ -157,7 +157,7 @@ describe('the artifact of a model', () => {
     const events: unknown[] = []
     runtime.on('artifactDecided', (decision) => events.push(decision))
     await runtime.models.loadModel({ name: 'm', version: '1', source: models.path('m', '1') })
-    // The third starts the builder.
+    // The third request starts the builder.
     await Promise.all([1, 2, 3].map(() => runtime.predict('m', wide)))
     await runtime.models.unloadModel('m')
     await runtime.close()
@@ -248,7 +248,7 @@ describe('when no artifact can be kept', () => {
     using models = tempRepository({ m: { '1': graphs.bigLoad(32) } })
     const lines: Line[] = []
     await start({ cacheDir: cache.path, logger: listLogger(lines) })
-    // What is known of the file is not to be found out within the limit.
+    // The digest of the file must be known before, because it may not be computed within the limit.
     await runtime.models.loadModel({ name: 'm', version: '1', source: models.path('m', '1') })
     await runtime.close()
     await start({ cacheDir: cache.path, artifacts: { timeoutMs: 20 }, logger: listLogger(lines) })
@@ -285,12 +285,12 @@ describe('the probe of a model file', () => {
   it('runs once for known content, also in another runtime', async () => {
     using cache = tempFolder()
     using models = tempRepository({ m: { '1': graphs.constantAnswer(1) } })
-    // What was written a moment ago could be written again without a trace.
+    // A stamp of a file that was written a moment ago is not trusted, because a change might not alter it.
     await expect.poll(() => Date.now() - statSync(models.path('m', '1')).ctimeMs).toBeGreaterThan(100)
     await start({ cacheDir: cache.path })
     await runtime.models.loadModel({ name: 'm', version: '1', source: models.path('m', '1') })
     await runtime.close()
-    // It could not be probed any more.
+    // A second probe would fail.
     await start({ cacheDir: cache.path, builderEntry: join(cache.path, 'nowhere.js') })
     await runtime.models.loadModel({ name: 'm', version: '1', source: models.path('m', '1') })
     expect(yOf(await runtime.predict('m', { x: [1] }))).toBe(2)

@@ -28,7 +28,7 @@ beforeAll(async () => {
     four: { '1': graphs.reshapeFailure() },
   })
   runtime = await quietRuntime()
-  // onnxruntime writes a failed run to stderr, from native code; here it is meant to fail.
+  // onnxruntime writes a failed run to stderr from native code, and here runs fail on purpose.
   const config = { sessionOptions: { logSeverityLevel: 4 } }
   for (const name of ['shift', 'sum', 'ids', 'mlp', 'text', 'flag', 'four']) {
     await runtime.models.loadModel({ name, version: '1', source: repository.path(name, '1'), config })
@@ -40,7 +40,7 @@ afterAll(async () => {
   repository.dispose()
 })
 
-/** Whatever was refused, the others are served. */
+/** Checks that the other models still serve. */
 async function stillServes(): Promise<void> {
   expect(yOf(await runtime.predict('shift', { x: 1 }))).toBe(2)
   expect(runtime.state).toBe('running')
@@ -54,7 +54,7 @@ describe('a model file', () => {
     if (bytes !== undefined) writeFileSync(source, bytes)
     return runtime.models.loadModel({ name: `broken-${count}`, version, source })
   }
-  /** Makes a model whose weights lie in another file, with that in it. */
+  /** Returns a model whose external weights have this content. */
   const beside = (content: string) => (): Uint8Array => {
     writeFileSync(join(repository.dir, `${count}.bin`), content)
     return graphs.externalData(`${count}.bin`).model

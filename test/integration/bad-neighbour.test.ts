@@ -16,7 +16,9 @@ import { gated, gatedLoader, yOf } from '../support/runtime-harness.js'
 const isPosix = process.platform !== 'win32'
 const hanging = new URL('../support/loaders/hanging-loader.mjs', import.meta.url)
 
-/** A runtime without time limits that serves `known@2` and `swapped@2`; nothing else was loaded before. */
+/**
+ * Starts a runtime without time limits that serves `known@2` and `swapped@2`, and has loaded nothing else.
+ */
 async function begin(folder: string): Promise<void> {
   const repository = tempRepository({
     known: { '1': constantAnswer(2), '2': constantAnswer(3) },
@@ -34,8 +36,8 @@ async function begin(folder: string): Promise<void> {
 }
 
 /**
- * Begins to load something bad, then loads, warms up and swaps other models, which would never be done
- * behind it. Tells what becomes of the bad loads, and how many are over by then.
+ * Starts bad loads, then loads, warms up and swaps other models, which would never complete if they waited
+ * for the bad ones. Returns the outcomes of the bad loads, and how many of these had ended by then.
  */
 async function besideOthers(...bad: readonly Omit<LoadModelOptions, 'name' | 'version'>[]) {
   const { models } = runtime
@@ -70,7 +72,7 @@ describe('other models load, start cold and swap in the meantime of', () => {
       await once(server, 'listening')
       onTestFinished(() => void server.close())
       const special = ['pipe', 'zero', 'socket']
-      // onnxruntime refuses these by itself.
+      // onnxruntime itself refuses these.
       const outside = ['../../../../../../../../dev/zero', '/dev/zero']
       const models = [...special, ...outside].map((location, index) => {
         writeFileSync(at(`${index}.onnx`), weightsAt(location))

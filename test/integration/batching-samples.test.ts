@@ -34,7 +34,7 @@ function twoOutputs(): Uint8Array {
   })
 }
 
-/** x float32[m,4] + z float32[n,4] -> y: z is shared by all rows, or broadcast the other way round. */
+/** x float32[m,4] + z float32[n,4] -> y: z is shared by all rows, or x is broadcast to z. */
 function sum(): Uint8Array {
   return model({
     inputs: [value('x', 'float32', ['m', 4]), value('z', 'float32', ['n', 4])],

@@ -25,7 +25,7 @@ afterAll(async () => {
   repository.dispose()
 })
 
-/** x + z -> y, both of that many axes, which are all free. */
+/** x + z -> y, both with `rank` free axes. */
 function sum(rank: number): Uint8Array {
   const dims = (name: string): string[] => Array.from({ length: rank }, (_, axis) => `${name}${axis}`)
   return model({
@@ -47,7 +47,7 @@ function float(dims: readonly number[], make: (at: number) => number = () => 1):
   return { type: 'float32', dims, data: Float32Array.from({ length }, (_, at) => make(at)) }
 }
 
-/** x + z as numpy does it. */
+/** Returns x + z with the broadcasting of numpy. */
 function added(x: Tensor<'float32'>, z: Tensor<'float32'>): Tensor {
   const dims = x.dims.map((dim, axis) => (dim === 1 ? (z.dims[axis] as number) : dim))
   const offsetOf = (own: readonly number[], index: readonly number[]): number =>
@@ -80,7 +80,7 @@ describe('requests of another shape than the proven one', () => {
         batches: 0,
         shapeRefusal: expect.stringMatching(/of this shape/),
       })
-      // Those of the proven shape share runs as before.
+      // Requests of the proven shape still share runs.
       const one = float([1, 4])
       await Promise.all(
         Array.from({ length: 40 }, (_, index) => handle.predict({ x: float([1, 4], () => index), z: one })),

@@ -11,7 +11,9 @@ let repository: TempRepository
 
 const max = (values: readonly number[]): number => Math.max(...values)
 
-/** Models that declare a free batch axis and must not be batched: what one row is answered, and why not more. */
+/**
+ * Models with a free batch axis that must not be batched, with the outputs of a single row and the reason.
+ */
 const TRAPS: Readonly<
   Record<string, { graph: () => Uint8Array; alone: (row: number[]) => number[]; reason: RegExp }>
 > = {
@@ -129,14 +131,14 @@ describe('a dependency between rows that neither the graph nor the proof reveals
   it('is found by a check, published as an event, and ends batching for good', async () => {
     const { handle, ask } = await coupled('coupled', 'auto')
     const disabled = new Promise<unknown>((resolve) => runtime.once('batchingDisabled', resolve))
-    // Below 50 also when the proof takes them three times.
+    // The values stay below 50 even when the proof triples them.
     await decided(handle, (index) => ask(index % 10))
     expect(batchingOf(handle).state).toBe('proven')
-    // Small values share runs, and rightly.
+    // Requests with small values share runs and have correct outputs.
     const small = await Promise.all(Array.from({ length: 40 }, (_, index) => ask(index)))
     expect(small).toEqual(Array.from({ length: 40 }, (_, index) => index))
     expect(batchingOf(handle).batches).toBeGreaterThan(0)
-    // One large value spoils its neighbours, which nobody can know beforehand.
+    // One large value changes the outputs of other rows, which nothing reveals beforehand.
     await Promise.all(Array.from({ length: 40 }, (_, index) => ask(index === 7 ? 60 : index)))
     expect(await disabled).toMatchObject({
       model: 'coupled',
@@ -149,7 +151,7 @@ describe('a dependency between rows that neither the graph nor the proof reveals
     const after = await Promise.all(Array.from({ length: 40 }, (_, index) => ask(index === 7 ? 60 : index)))
     expect(after).toEqual(Array.from({ length: 40 }, (_, index) => (index === 7 ? 70 : index)))
     expect(batchingOf(handle).batches).toBe(batches)
-    // Nor after the version was cold: it is the same version.
+    // The refusal survives an eviction, because the version is the same.
     await runtime.models.cleanupUnusedModels({ maxAgeMs: 0 })
     expect(await ask(1)).toBe(1)
     expect(batchingOf(handle).state).toBe('refused')

@@ -31,7 +31,7 @@ afterAll(async () => {
 
 type Config = NonNullable<NonNullable<RuntimeOptions['models']>[number]['config']>
 
-/** Loads a model of the repository under a name of its own, or a real one. */
+/** Loads a model of the repository under a unique name, or a real model. */
 async function load(
   name: string,
   config: Config = {},
@@ -116,7 +116,7 @@ describe('requests that wait at the same time', () => {
   it('may be awaited while a replica is idle, if that is configured', async () => {
     const sample = { input: { x: [[1, 2, 3, 4]] } }
     const handle = await load('mlp', { batching: { maxDelayMs: 10_000, maxRows: 3 }, sample })
-    // Each comes in a tick of its own; only the third is what the others wait for.
+    // Each request is made in another tick, and the batch waits for the third.
     const requests: Promise<number[]>[] = []
     for (const index of [1, 2, 3]) {
       requests.push(askMlp(handle, index))
@@ -124,7 +124,7 @@ describe('requests that wait at the same time', () => {
     }
     await Promise.all(requests)
     expect(batchingOf(handle)).toMatchObject({ batches: 1, batchedRequests: 3 })
-    // Nor does it wait for others past its own deadline.
+    // A request does not wait for others past its deadline.
     await handle.predict({ x: Float32Array.of(1, 2, 3, 4) }, { timeoutMs: 500 })
   })
 
@@ -174,7 +174,7 @@ describe('requests that wait at the same time', () => {
 
 describe('a request that fails in a batch', () => {
   it('fails alone, and the others of its batch succeed', async () => {
-    // One sample of one integer tells nothing of mixed up answers: live requests have to.
+    // One integer sample cannot reveal mixed-up outputs, so live requests have to complete the proof.
     const handle = await load('table', { sample: { input: { index: [3] } } })
     expect(batchingOf(handle)).toMatchObject({
       state: 'needs-samples',
@@ -206,7 +206,7 @@ describe('requests to real models', () => {
     'share runs of Silero VAD v%s, with the state on axis 1 and the rate shared',
     async (version) => {
       const handle = await load('vad', {}, modelPath('vad', version))
-      // Two rates at a time, which need different windows.
+      // The requests have two rates at a time, which need different windows.
       const ask = (index: number, batch: boolean): Promise<Outputs> =>
         handle.predict(
           {

@@ -39,7 +39,7 @@ function iris(
   return { name: 'iris', version, modelType: 'tree-ensemble', source, config }
 }
 
-/** A copy of version 1 with a mistake in it. */
+/** Returns a copy of version 1 with a fault in it. */
 async function damaged(damage: (json: Json) => string | Json): Promise<string> {
   const content = damage(readJson('iris-1.json'))
   const path = join(folder, 'damaged.json')
@@ -170,7 +170,7 @@ describe('a custom loader', () => {
     })
     expect(runtime.models.getModel('iris')?.version).toBe('1')
     expect(await rightAnswers()).toBe(27)
-    // A version that failed can be tried again once its file is right.
+    // A version that failed can be swapped in again once its file is repaired.
     await runtime.models.hotSwapModel(iris2())
     expect(await rightAnswers()).toBe(28)
   })
@@ -192,7 +192,7 @@ function iris2() {
   }
 }
 
-/** Puts something else in place of a column of the first tree. */
+/** Replaces a column of the first tree. */
 function set(json: Json, column: string, value: unknown): Json {
   const [first, ...others] = json.trees
   return { ...json, trees: [{ ...first, [column]: value }, ...others] }

@@ -38,7 +38,7 @@ class Liar extends Float32Array {
   override set = boom
 }
 
-/** A pool whose requests of 64 columns share runs along axis 1. */
+/** Serves a model whose requests of 64 columns share runs along axis 1. */
 async function serveNegation(): Promise<Disposable> {
   const bytes = model({
     inputs: [value('x', 'float32', [2, 'batch', 64])],

@@ -42,14 +42,14 @@ async function serve(loaderOptions?: string, lines: Line[] = []): Promise<void> 
   await fill()
 }
 
-/** Another caller's data: where it shows in an answer, that is of no use. */
+/** Runs a request with the data of another caller, which must not appear in other outputs. */
 async function fill(): Promise<void> {
   const x = new Float32Array(27_000).fill(1_234.5)
   x[0] = names.indexOf('its input, changed')
   await runtime.predict('m', { x }).catch(() => undefined)
 }
 
-/** The answer to a request, `x` of which is its number and then ones. */
+/** Sends a request; `x` contains the number of the answer, followed by ones. */
 function ask(name: string, length = 5_000): Promise<Outputs> {
   const x = new Float32Array(length).fill(1)
   x[0] = names.indexOf(name)

@@ -222,7 +222,7 @@ describe('a model that cannot be loaded at the start', () => {
       state: 'error',
       cause: { code: 'ERR_MODEL_LOAD' },
     })
-    // An older version of it is there for who asks for it.
+    // An older version serves requests that name it.
     expect(await y(runtime, 'bad', '1')).toBe(1)
     repository.write('bad', '2', graphs.constantAnswer(2))
     await runtime.models.loadModel({ name: 'bad', version: '2' })

@@ -23,7 +23,7 @@ const evict = () => runtime.models.cleanupUnusedModels({ maxAgeMs: 0 })
 const resize = (replicas: number) => runtime.models.getModel('m', '1')?.resize(replicas)
 const data = (k: number) => new Uint8Array(Float32Array.of(k, k, k, k).buffer)
 
-/** Answers of `m@1`, enough of them for every replica to give some. */
+/** Returns the distinct outputs of `m@1`, from enough requests to reach every replica. */
 async function answers(x: number | readonly number[] = 0): Promise<number[]> {
   const requests = Array.from({ length: 40 }, () =>
     runtime.predict('m', { x }, { version: '1', batch: false }),
@@ -31,7 +31,7 @@ async function answers(x: number | readonly number[] = 0): Promise<number[]> {
   return [...new Set((await Promise.all(requests)).map(yOf))]
 }
 
-/** A model directory with `m@1`, which adds 1. */
+/** Returns a model directory with `m@1`, which adds 1. */
 function directory(manifest?: (sha256: string) => object) {
   const model = graphs.constantAnswer(1)
   const sha256 = createHash('sha256').update(model).digest('hex')
@@ -39,7 +39,7 @@ function directory(manifest?: (sha256: string) => object) {
   return tempRepository({ m: { '1': { model, files } } })
 }
 
-/** Ways to put other content in the place of a file. */
+/** Ways to replace the content of a file. */
 const replacements: readonly [string, (path: string, bytes: Uint8Array) => void][] = [
   [
     'by a rename',
@@ -157,7 +157,7 @@ it('a version whose replica dies is served by the others while its file has new 
   await allServing(await runtime.models.loadModel(load))
   models.write('m', '1', graphs.constantAnswer(2))
   const lost: { cause: unknown; restartInMs: number | undefined }[] = []
-  // It is tried more often than the crash budget allows a replica to die.
+  // The load is tried more often than the crash budget allows crashes.
   const refused = new Promise<void>((resolve) => {
     runtime.on('replicaExited', ({ cause, restartInMs }) => {
       if (lost.push({ cause, restartInMs }) === 5) resolve()
@@ -204,7 +204,7 @@ it('an artifact that was replaced by another one is not loaded', async () => {
   const [first] = readdirSync(entries) as [string]
   await load('b')
   const second = readdirSync(entries).find((key) => key !== first) as string
-  // While both are served, and for those who come later.
+  // The entry is replaced while both models are served and before later replicas load it.
   rmSync(join(entries, first), { recursive: true })
   mkdirSync(join(entries, first))
   for (const file of readdirSync(join(entries, second))) {
@@ -256,7 +256,7 @@ describe('a model behind a symbolic link', () => {
         const { y } = await runtime.predict(name, { x: [0, 0, 0, 0] })
         expect(y?.data).toEqual(Float32Array.of(1, 2, 3, 4))
       }
-      // Kubernetes puts a new folder behind the same links.
+      // Kubernetes points the same links to a new folder.
       renameSync(at('mount', '..2024'), at('mount', '..2025'))
       symlinkSync('..2025', at('mount', '..next'))
       renameSync(at('mount', '..next'), at('mount', '..data'))

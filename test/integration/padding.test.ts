@@ -78,10 +78,10 @@ describe('requests of unequal length', () => {
       }),
       { numRuns: 60 },
     )
-    // Lengths from 9 to 16 alone would be eight shapes.
+    // Without padding, lengths from 9 to 16 would be eight shapes.
     const before = batchingOf(handle).batches
     const lengths = [9, 10, 11, 12, 13, 14, 15, 16]
-    // Where a batch is measured to be no faster, one choice in 128 makes it all the same.
+    // If batches are measured to be no faster, one choice in 128 makes a batch anyway.
     for (let round = 0; batchingOf(handle).batches === before; round += 1) {
       expect(round).toBeLessThan(1_000)
       await Promise.all(lengths.map((length) => ask(handle, new Array(length).fill(1))))
@@ -120,7 +120,7 @@ describe('rows of unequal length', () => {
       )
     }
     const ask = (index: number): Promise<Outputs> => handle.predict({ x: rowOf(index) })
-    // Of one length, so that they are unlike rows of the same shape.
+    // These rows have the same length, so that they have the same shape and differ in values.
     const same = (index: number): Promise<Outputs> => ask(4 + 40 * index)
     expect(await decided(handle, same)).toBe('proven')
     expect(batchingOf(handle).paddingRefusal).toBeUndefined()

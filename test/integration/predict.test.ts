@@ -91,7 +91,7 @@ describe('an input value', () => {
   it('of four megabytes arrives whole', async () => {
     const x = Float32Array.from({ length: 2 ** 20 }, (_, i) => i)
     const { y } = await runtime.predict('float32', { x })
-    // One by one: a matcher takes seconds for a million.
+    // Elements are compared one by one, because a matcher takes seconds for a million.
     expect(x.every((each, i) => y?.data[i] === each)).toBe(true)
     expect(y?.data).toHaveLength(x.length)
   })
@@ -135,7 +135,7 @@ describe('an array of the caller', () => {
   it('that one request has transferred breaks only requests that use it later', async () => {
     const x = Float32Array.of(1)
     const first = runtime.predict('shift', { x }, { transfer: true })
-    // It is sent at the end of the tick.
+    // The request is sent at the end of the tick.
     await new Promise((resolve) => setImmediate(resolve))
     expect(x).toHaveLength(0)
     const outcomes = await Promise.allSettled([
@@ -204,7 +204,7 @@ describe('a deadline', () => {
     expect(await late).toMatchObject({ code: 'ERR_DEADLINE_EXCEEDED', stage: 'queued' })
     gate.open('run')
     expect(await held).toBe(1)
-    // Had it been sent, the thread would be gone now.
+    // If it had been sent, the thread would have ended.
     expect(await ask(runtime, 3)).toBe(3)
     expect(runtime.models.getModel('gated')?.stats()).toMatchObject({
       requests: (runsBefore ?? 0) + 2,

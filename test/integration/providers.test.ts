@@ -20,7 +20,7 @@ const load = (config: object): Promise<unknown> =>
   runtime.models.loadModel({ name: 'shift', version: '1', source, config })
 const providerOf = (): string | undefined => runtime.models.getModel('shift')?.stats().provider
 
-/** What is on no machine: neither of the build nor of another platform's. */
+/** A provider that neither this build nor the build of another platform has. */
 const nowhere = 'not-a-provider'
 const remote = process.platform === 'linux' ? 'dml' : 'tensorrt'
 

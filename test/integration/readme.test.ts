@@ -11,10 +11,10 @@ const readme = readFileSync(join(packageRoot, 'README.md'), 'utf8')
 const [typescript, ...otherTypescript] = codeBlocks(readme, 'ts') as [string, ...string[]]
 const [javascript] = codeBlocks(readme, 'js') as [string]
 
-/** What the examples print: each line names the version that answered. */
+/** The output of the examples: each line names the version that served. */
 const ANSWERS = /^version 5: 0\.0120\d*\nversion 6: 0\.00166\d*\n$/
 
-/** What the later examples take as given. */
+/** The declarations that later examples assume. */
 const GIVEN = `import type { ModelInput, Runtime } from 'tbcoin-engine'
 declare const runtime: Runtime
 declare const input: ModelInput
@@ -37,8 +37,9 @@ const TSCONFIG = {
 }
 
 /**
- * Below the package's root, so that `tbcoin-engine` is the package itself, by its exports. With
- * a tsconfig of its own: the root's maps the name to the sources, and tsx follows that.
+ * A folder below the root of the package, so that `tbcoin-engine` resolves to the package itself by its
+ * exports. It has its own tsconfig, because that of the root maps the name to the sources, and tsx follows
+ * that.
  */
 let folder: string
 
@@ -76,7 +77,7 @@ describe('the examples of the README', () => {
 
   it('compile in TypeScript against the published types', async () => {
     writeFileSync(join(folder, 'example.ts'), typescript)
-    // One that imports a neighbour is a file of examples/, which is compiled there.
+    // A snippet that imports a sibling file is in examples/, and is compiled there.
     const snippets = otherTypescript.filter((snippet) => !snippet.includes("from './"))
     for (const [index, snippet] of snippets.entries()) {
       const preamble = snippet.includes('createRuntime(') ? '' : GIVEN
@@ -92,7 +93,7 @@ describe('the examples of the README', () => {
   })
 })
 
-/** What the compiler has to say: nothing when all is well. */
+/** Returns the errors of the compiler, empty if there are none. */
 async function compile(): Promise<string> {
   const compiler = join(packageRoot, 'node_modules', 'typescript', 'bin', 'tsc')
   return node(compiler, '-p', '.').then(

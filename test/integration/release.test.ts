@@ -95,7 +95,7 @@ describe('close', () => {
     held.openForGood()
     await closing
     expect(await Promise.all([first, second])).toEqual(Array(2).fill('ERR_RUNTIME_CLOSED'))
-    // A load that was about to look at its artifact gives it back in the background.
+    // A load that has not yet read its artifact releases it in the background.
     while (marksIn(cacheDir).length > 0) await settle(1)
   })
 

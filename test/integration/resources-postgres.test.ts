@@ -11,19 +11,19 @@ type Pool = PooledResource<Client>
 
 async function connect(url: string, name: string): Promise<Client> {
   const client = new Client({ connectionString: url, application_name: name })
-  // A connection that is lost while nobody uses it would end the process; validate finds it.
+  // An idle connection that is lost emits an error, which would end the process; validate finds the loss.
   client.on('error', () => undefined)
   await client.connect()
   return client
 }
 
-/** By asking: the client learns of the end of its connection a moment after its last query has. */
+/** Checks by a query, because the client notices the end of its connection only after its last query. */
 async function isAlive(client: Client): Promise<boolean> {
   await client.query('select 1')
   return true
 }
 
-/** Process ids of the pool's connections, by the server's count. */
+/** Returns the process ids of the connections of the pool, as the server lists them. */
 async function backends(observer: Client): Promise<number[]> {
   const { rows } = await observer.query<{ pid: number }>(
     'select pid from pg_stat_activity where application_name = $1 order by pid',
@@ -32,7 +32,9 @@ async function backends(observer: Client): Promise<number[]> {
   return rows.map(({ pid }) => pid)
 }
 
-/** Resolves once the server has that many; it notices an end a moment after the client. */
+/**
+ * Resolves once the server has that many connections; it notices a closed one slightly later than the client.
+ */
 async function untilBackends(observer: Client, count: number): Promise<void> {
   while ((await backends(observer)).length !== count) await settle()
 }
@@ -76,7 +78,7 @@ describe.skipIf(server === undefined)('a pool of PostgreSQL connections', () => 
   it('serves many callers over few connections, and keeps those', async () => {
     const pool = await open({ min: 1 })
     expect(await backends(observer)).toHaveLength(1)
-    // The second is made when two are needed at once.
+    // The second connection is created when two are needed at the same time.
     for (const client of await Promise.all([pool.acquire(), pool.acquire()])) pool.release(client)
     const before = await backends(observer)
     expect(before).toHaveLength(2)
@@ -116,7 +118,7 @@ describe.skipIf(server === undefined)('a pool of PostgreSQL connections', () => 
     ).rejects.toThrow()
     const second = await pool.use(pidOf)
     expect(second).not.toBe(first)
-    // One that is ended behind the pool's back, with nobody using it.
+    // The server closes an idle connection without the knowledge of the pool.
     await observer.query('select pg_terminate_backend($1)', [second])
     await untilBackends(observer, 0)
     const third = await pool.use(pidOf)
@@ -174,7 +176,7 @@ describe.skipIf(server === undefined)('a pool of PostgreSQL connections', () => 
     await untilUsed(pool, 1)
     await manager.cleanupResource('db')
     expect((await running).message).toMatch(/terminat/i)
-    // A server that sleeps does not notice.
+    // A sleeping backend does not notice that its client has gone.
     await observer.query('select pg_terminate_backend($1)', await backends(observer))
     await untilBackends(observer, 0)
   })

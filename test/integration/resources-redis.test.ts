@@ -7,7 +7,7 @@ import { type TestServer, testServer, untilUsed } from '../support/servers.js'
 const server = testServer('redis')
 const NAME = 'tbcoin-client'
 
-/** A client that fails instead of connecting again: what replaces it is the pool's business. */
+/** Returns a client that fails instead of reconnecting, because the pool replaces it. */
 async function connect(url: string, connectionName: string): Promise<Redis> {
   const client = new Redis(url, { lazyConnect: true, retryStrategy: () => null, connectionName })
   client.on('error', () => undefined)
@@ -71,7 +71,7 @@ describe.skipIf(server === undefined)('Redis', () => {
       await kill()
       try {
         expect(await manager.checkAllResourcesHealth()).toMatchObject([{ status: 'unhealthy' }])
-        // QUIT cannot be said to a server that is gone: the cleaner's failure is told.
+        // QUIT cannot reach a server that is down, so the cleaner fails, and the error reports that.
         expect(await codeOf(manager.cleanupResource('cache'))).toBe('ERR_SHUTDOWN')
         expect(
           await codeOf(manager.initializeResource({ name: 'cache', resourceType: 'redis', config: { url } })),

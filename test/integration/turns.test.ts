@@ -4,12 +4,12 @@ import type { Gate } from '../support/load-gate.js'
 import { guardSlots } from '../support/process-parts.js'
 import { ask, codeOf, type GatedConfig, loadGated } from '../support/runtime-harness.js'
 
-// Threads of a custom loader take turns by their providers, with no GPU in sight.
+// Threads of a custom loader take turns according to their providers, even without a GPU.
 const executionProviders = ['webgpu']
 
 afterEach(() => expect(waiting()).toBe(0))
 
-/** Threads of this process that wait for their turn. */
+/** Returns the number of threads of this process that wait for their turn. */
 function waiting(): number {
   return [...guardSlots()].filter((slot) => slot.isWaiting).length
 }
@@ -18,7 +18,7 @@ async function until(isTrue: () => boolean): Promise<void> {
   while (!isTrue()) await new Promise((resolve) => setImmediate(resolve))
 }
 
-/** Models `a` and `b`, whose threads take turns. */
+/** Loads models `a` and `b`, whose threads take turns. */
 async function pair(config: GatedConfig = {}): Promise<Gate> {
   await start()
   const held = gate()
