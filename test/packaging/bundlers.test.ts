@@ -12,7 +12,7 @@ const answer = '3 probabilities\n'
 
 const copy = codeBlocks(page, 'sh')[0] as string
 
-/** A bundle of the builder as an ES module, whose `require` knows Node's own modules only. */
+/** A bundle of the builder as an ES module, whose `require` resolves only the modules of Node. */
 const builderWithoutRequire =
   'npx esbuild tbcoin-engine/artifact-builder --bundle --platform=node --format=esm --external:onnxruntime-node --external:koffi --outfile=dist/artifact-builder.mjs "--banner:js=const require = (id) => { const inside = process.getBuiltinModule(id); if (inside) return inside; throw new Error(id + \' is not inside\') }, __filename = import.meta.filename"'
 
@@ -48,7 +48,7 @@ describe('the bundles that docs/bundling.md describes', () => {
     for (const each of [outputs, beside, native]) each?.[Symbol.dispose]()
   })
 
-  // By now nothing is left of where the bundles were made.
+  // The place where the bundles were built no longer exists.
   const move = (project: Project, name: string): string => {
     for (const folder of ['dist', 'cache'])
       rmSync(join(project.path, folder), { recursive: true, force: true })
@@ -123,7 +123,7 @@ describe('the bundles that docs/bundling.md describes', () => {
   })
 })
 
-/** The reasons of what was logged. */
+/** Returns the reasons of the logged warnings. */
 function warningsOf(stderr: string): string[] {
   const lines = stderr.trim().split('\n')
   return lines.map((line) => (JSON.parse(line) as { readonly err: { readonly message: string } }).err.message)

@@ -16,15 +16,15 @@ import { packageRoot, userEnv } from './surroundings.js'
 const read = (page: string): string => readFileSync(join(packageRoot, page), 'utf8')
 const files = filesIn(read('docs/http.md'), 'js')
 files['readme.ts'] = codeBlocks(sectionOf(read('README.md'), 'An HTTP service'), 'ts')[0] as string
-/** As the last line of docs/http.md says. */
+/** The change that the last line of docs/http.md describes. */
 files['http2-plain.mjs'] = (files['http2.mjs'] as string)
   .replace('createSecureServer(identity, ', 'createServer(')
   .replace('createSecureServer', 'createServer')
 
-/** What the programs give `closeServer`, or its default. */
+/** The timeout that the programs pass to `closeServer`, or its default. */
 const TIMEOUT_MS = 10_000
 
-/** Tells where a server listens, and at the end how many requests of `Callers` it has got. */
+/** Prints the port of a server, and at the end the number of requests of `Callers` that it received. */
 const watcher = `
 import { EventEmitter } from 'node:events'
 import { Server } from 'node:net'
@@ -38,7 +38,10 @@ Server.prototype.emit = function (name, ...values) {
 process.once('exit', () => writeSync(1, requests + '\\n'))
 `
 
-/** Has 100 connections ask until it is told to stop; then prints how many requests came to which end. */
+/**
+ * Sends requests on 100 connections until it is stopped; then prints the number of requests with each
+ * outcome.
+ */
 const cannon = `
 import autocannon from 'autocannon'
 const ends = {}
@@ -132,7 +135,7 @@ describe('a service that gets SIGTERM under load, beside idle connections', () =
         const ends = [callers.ends, JSON.parse((await load?.stdout) ?? '{}') as Ends]
         const accepted = Number((await service.stdout).trim().split('\n').at(-1))
         expect(answersOf(callers.ends)).toBe(accepted)
-        // The README's gives up after a second, for which a machine may be too slow.
+        // The example of the README rejects requests after a second, for which a machine may be too slow.
         const statuses = program === 'readme.js' ? ['200', '503'] : ['200']
         const expected = [...statuses, 'ECONNREFUSED', NOT_TAKEN]
         expect(ends.flatMap(Object.keys).filter((end) => !expected.includes(end))).toEqual([])

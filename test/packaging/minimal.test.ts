@@ -30,14 +30,14 @@ const noCache = 'the artifact cache cannot be used; models are served as they ar
 const noTrim = "freed memory stays with the C library's allocator, as koffi cannot be loaded"
 const warning = (msg: string, reason: RegExp) => ({ msg, reason: expect.stringMatching(reason) })
 
-/** How a service is started. */
+/** The surroundings in which a service starts. */
 interface Surroundings {
   readonly isWithoutKoffi?: boolean
-  /** What is done to the system before, which only the service sees. */
+  /** Changes to the system that only the service sees. */
   readonly mounts?: string
   readonly isFirst?: boolean
   readonly user?: string
-  /** All of the environment but PATH. */
+  /** The whole environment except PATH. */
   readonly env?: string
 }
 
@@ -63,7 +63,7 @@ describe('in minimal surroundings a model is served, and one warning lists what 
     withoutKoffi[Symbol.dispose]()
   })
 
-  /** What a run has told; the answer is checked. */
+  /** Returns the report of a run, after it has checked the outputs. */
   function reportOf(ran: Ran): object {
     const { answer, ...rest } = JSON.parse(ran.stdout) as { answer: number[] }
     for (const [index, expected] of mlpReference([1, 2, 3, 4]).entries()) {
@@ -72,7 +72,7 @@ describe('in minimal surroundings a model is served, and one warning lists what 
     return { ...rest, warnings: logLines(ran) }
   }
 
-  /** Runs the service in `/mnt/app`, which others can read wherever the project and Node are. */
+  /** Runs the service in `/mnt/app`, which other users can read wherever the project and Node are. */
   async function serve({ isWithoutKoffi, mounts, isFirst, user, env }: Surroundings): Promise<object> {
     const project = isWithoutKoffi ? withoutKoffi : whole
     const inside = `

@@ -50,7 +50,7 @@ runtime.on('closed', () => console.log('closed'))
 const { probabilities } = await runtime.predict('mlp', { x: [[1, 2, 3, 4]] })
 console.log('answered', probabilities.data.length)
 `
-/** What goes wrong on the main thread, and what does in a replica. */
+/** An error on the main thread, and an error in a replica. */
 const failing = `
 import { createRuntime } from 'tbcoin-engine'
 

@@ -9,7 +9,7 @@ const [printed = ''] = recipeOf('surroundings', "Node's permission model").comma
 const asItIs = '1024 numbers, original\n'
 const withArtifact = /^1024 numbers, (prepacked|external)\n$/
 
-/** A builder that writes down whether it is under the permission model itself. */
+/** A builder that records whether the permission model applies to it. */
 const spy = `
 require('node:fs').writeFileSync('cache/spied', String(process.permission !== undefined))
 require('tbcoin-engine/artifact-builder')

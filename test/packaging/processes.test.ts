@@ -18,7 +18,7 @@ if (cluster.isPrimary) {
   process.send(probabilities.data.length)
 }
 `
-/** Ends in the middle of 2,000 requests, after the first answer. */
+/** Ends during 2,000 requests, after the first has succeeded. */
 const busy = `
 import { createRuntime } from 'tbcoin-engine'
 const runtime = await createRuntime(${options})

@@ -14,7 +14,7 @@ describe.runIf(process.platform === 'linux')(
   () => {
     it.each([
       ['with the packages beside it', 'true'],
-      // Only what the page leaves in `node_modules` is to be needed.
+      // Only the packages that the page keeps in `node_modules` may be needed.
       ['with everything bundled', `${bundle}rm -r node_modules/tbcoin-engine node_modules/comlink`],
     ])('%s, serves with one warning, and with artifacts if a Node is configured', async (_, prepare) => {
       await project.shell(`set -e\n${prepare}`)

@@ -13,7 +13,7 @@ createRuntime({ models: [{ name: 'mlp', version: '1', source: process.env.MODEL_
   await runtime.close()
 })
 `
-/** Starts the server in the current folder, asks it once, and ends it. */
+/** Starts the server in the current folder, sends one request, and ends the server. */
 const ask = `
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -42,7 +42,7 @@ project.write({
 })
 
 describe('the files that a file tracer has collected', () => {
-  /** Runs a script where nothing but `folder` is, so that nothing else is found. */
+  /** Runs a script where only `folder` exists, so that nothing else is found. */
   async function runAlone(folder: string, script: string) {
     using elsewhere = tempFolder()
     cpSync(join(project.path, folder), elsewhere.path, { recursive: true, verbatimSymlinks: true })
