@@ -6,7 +6,7 @@ import { type Asked, disagreement, follow, PoolKit, turn } from '../support/pool
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
-/** One thing that happens; `pick` chooses among those it can happen to. */
+/** One event; `pick` chooses among the requests or replicas that it can happen to. */
 type Move =
   | { readonly kind: 'submit'; readonly timeoutMs: number | undefined }
   | {
@@ -57,7 +57,7 @@ const settings = fc.record({
 
 /** The reaction of a listener of the application to an event. */
 type Reaction = 'nothing' | 'submit' | 'abort' | 'resize' | 'reject-all' | 'stop'
-/** One for each event, in turn. */
+/** One reaction for each event, in order. */
 const reactions = fc.array(
   fc.constantFrom<Reaction>(
     'nothing',
@@ -78,7 +78,7 @@ class Run {
   readonly resizes: { isSettled: boolean; error?: Error & { code?: string } }[] = []
   #isStopped = false
   #mostReplicas: number
-  /** Counts that did not agree when a listener looked at them. */
+  /** Counts that were inconsistent when a listener read them. */
   readonly problems: string[] = []
 
   readonly kit: PoolKit
@@ -88,13 +88,13 @@ class Run {
     this.#mostReplicas = kit.settings.replicas
   }
 
-  /** Listens to all that is announced, and calls back into the pool. */
+  /** Listens to all events, and calls back into the pool. */
   react(reactions: readonly Reaction[]): void {
     let heard = 0
     const hear = (event: string): void => {
       const problem = disagreement(this.kit)
       if (problem !== undefined) this.problems.push(`${event}: ${problem}`)
-      // A program whose listener asks again each time would have no end.
+      // A program whose listener always submits another request would never end.
       if (heard >= reactions.length) return
       const next = reactions[heard]
       heard += 1
@@ -122,7 +122,7 @@ class Run {
     void this.kit.pool.stop(500)
   }
 
-  /** `isChecked` compares the counts afterwards, which no listener changes meanwhile. */
+  /** Applies a move; `isChecked` compares the counts afterwards, which no listener changes meanwhile. */
   async apply(move: Move, isChecked = true): Promise<void> {
     const { threads, pool } = this.kit
     const choose = <T>(among: readonly T[], index: number): T | undefined =>
@@ -179,7 +179,7 @@ class Run {
     if (isChecked) this.checkCounts()
   }
 
-  /** What `stats()` says is what happens in the threads and what callers know. */
+  /** Checks that `stats()` agrees with the state of the replicas and of the requests. */
   checkCounts(): void {
     const { pool, threads } = this.kit
     const { queued, inFlight, idle, busy, starting, replicas } = pool.stats()
@@ -187,15 +187,15 @@ class Run {
     expect(pool.leaseCount).toBe(open.length)
     expect(queued + inFlight).toBe(open.length)
     expect(queued).toBe(open.filter(({ one }) => one.request.stage === 'queued').length)
-    // A pool that is being stopped has replicas that do none of these.
+    // A pool that is being stopped has replicas in none of these states.
     if (!this.#isStopped) expect(idle + busy + starting).toBe(replicas)
     expect(replicas).toBeLessThanOrEqual(this.#mostReplicas)
     expect(queued).toBeLessThanOrEqual(this.kit.settings.maxQueue)
-    // Nobody waits while a replica has nothing to do.
+    // No request waits while a replica is idle.
     if (idle > 0) expect(queued).toBe(0)
     const inThreads = new Set(threads.runs)
     for (const { one, x } of open) {
-      // Of a pack whose replica is gone some wait for another one.
+      // Requests of a pack whose replica is gone may wait for another replica.
       const isBetween = this.kit.settings.maxPackMs > 0 && idle === 0
       if (one.request.stage === 'in-flight' && !isBetween) expect(inThreads).toContain(x)
     }
@@ -203,7 +203,7 @@ class Run {
   }
 }
 
-/** Answers every run and ends every load, again and again, until `isOver()`. */
+/** Completes all runs and loads, again and again, until `isOver()`. */
 async function letOut(kit: PoolKit, isOver: () => boolean): Promise<void> {
   for (let round = 0; round < 200 && !isOver(); round += 1) {
     for (const host of kit.threads.hosts) if (host.running !== undefined) host.answer()
@@ -233,7 +233,7 @@ describe('a pool under any order of events', () => {
           const run = new Run(kit)
           for (const move of [...before, ending, ...after]) await run.apply(move)
 
-          // The end: whatever is in a thread comes out, then the pool goes.
+          // At the end all runs and loads complete, then the pool stops.
           const draining = follow(kit.pool.drain())
           await letOut(kit, () => draining.isSettled)
           expect(draining.isSettled).toBe(true)
@@ -311,7 +311,7 @@ describe('a pool under any order of events', () => {
           { maxLength: 20 },
         ),
         async (settings, before, replicas, after) => {
-          // Nobody is given up: a thread in quarantine is no part of this.
+          // This property does not cover quarantine, so no replica is quarantined.
           const kit = new PoolKit({ ...settings, crashBudget: 1000, stuckAfterMs: 0, loadTimeoutMs: 0 })
           const starting = kit.pool.start()
           await kit.load(settings.replicas)
@@ -325,7 +325,7 @@ describe('a pool under any order of events', () => {
             kit.pool.leaseCount === 0 && kit.pool.stats().idle === kit.pool.wanted
           await letOut(kit, () => last?.isSettled === true && isAtRest())
           expect(run.resizes.filter(({ isSettled }) => !isSettled)).toEqual([])
-          // Else a load was told to fail.
+          // Otherwise a load failed on purpose.
           if (last?.error === undefined) expect(kit.pool.wanted).toBe(replicas)
           expect(kit.pool.stats()).toMatchObject({ replicas: kit.pool.wanted, idle: kit.pool.wanted })
           expect(kit.threads.alive).toHaveLength(kit.pool.wanted)

@@ -147,7 +147,7 @@ class Run {
     expect(pending).toBeLessThanOrEqual(this.callers.filter(({ outcome }) => !outcome.isSettled).length)
   }
 
-  /** Makes what is to be made, and gives back what is held. */
+  /** Completes all pending creations, and releases all items. */
   async letOut(): Promise<void> {
     for (let round = 0; round < 30; round += 1) {
       for (const gate of this.#gates) gate.resolve()
@@ -171,7 +171,7 @@ describe('a pooled resource under any order of events', () => {
           for (const move of script) await run.apply(move)
           await run.letOut()
 
-          // Whatever happened, as many can be had as there are to be.
+          // Whatever happened, as many items can be acquired as the maximum allows.
           const before = run.callers.length
           for (let waiting = 0; waiting < max; waiting += 1) run.acquire(10_000)
           for (let round = 0; round < 10; round += 1) {

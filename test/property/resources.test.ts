@@ -15,7 +15,7 @@ type Name = (typeof NAMES)[number]
 
 const CLEANUP_TIMEOUT_MS = 200
 
-/** How a function behaves: on its own, or when the test lets it. */
+/** The behaviour of a function: it ends by itself, or when the test lets it. */
 const ENDINGS = ['succeeds', 'fails', 'waits'] as const
 type Ending = (typeof ENDINGS)[number]
 
@@ -66,7 +66,7 @@ const move: fc.Arbitrary<Move> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('tick' as const), microtasks: fc.nat(12) }) },
 )
 
-/** What an initializer of the test makes. */
+/** A value that an initializer of the test creates. */
 class Thing {
   cleaned: 'no' | 'begun' | 'over' = 'no'
   readonly name: string
@@ -115,7 +115,7 @@ class Run {
         if (thing.cleaned !== 'no') this.broken.push(`${thing.name} is cleaned twice`)
         thing.cleaned = 'begun'
         this.cleanedInOrder.push(thing)
-        // Whoever still uses it is being cleaned up, and has had its time.
+        // A dependent is already being cleaned up, and has had its time.
         for (const other of this.things) {
           if (other.uses.includes(thing) && other.cleaned === 'no') {
             this.broken.push(`${thing.name} is cleaned before ${other.name}, which uses it`)
@@ -143,7 +143,8 @@ class Run {
     const { manager } = this
     switch (move.kind) {
       case 'init': {
-        // Others would be refused, which they are often enough: their state may be a wrong one.
+        // Other dependencies would be refused, which happens often enough, since the state of known ones can
+        // be wrong.
         const known = manager.listResources().filter(({ state }) => state !== 'stopped')
         const dependsOn = move.dependsOn.filter((other) => known.some((info) => info.name === other))
         this.follow(
@@ -187,7 +188,7 @@ class Run {
     for (const { state } of manager.listResources()) expect(LIFECYCLE_STATES).toContain(state)
   }
 
-  /** Lets everything out that waits. */
+  /** Completes all waiting calls. */
   async letOut(): Promise<void> {
     for (let round = 0; round < 20; round += 1) {
       for (const gate of this.#gates) gate.resolve()
@@ -213,7 +214,8 @@ describe('resources under any order of events', () => {
         await run.letOut()
         await run.letOut()
 
-        // Nothing is under way now: what runs goes in the exact reverse order of initialisation.
+        // Nothing is in progress now, so running resources are cleaned up in the exact reverse order of
+        // initialisation.
         const { manager, cleanedInOrder, things } = run
         const before = cleanedInOrder.length
         const order = run.running
