@@ -17,7 +17,7 @@ const models = tempRepository({
 afterAll(() => models.dispose())
 const big = (version: string): string => models.path('big', version)
 
-/** Who may start a process as another user. */
+/** True if this user may start a process as another user. */
 const isRoot = process.platform === 'linux' && process.getuid?.() === 0
 const isRunning = (pid: number): boolean => existsSync(`/proc/${pid}`)
 
@@ -130,7 +130,7 @@ describe('an artifact builder', () => {
         const { pid } = await child.message('building')
         child.kill('SIGKILL')
         await child.result
-        // Not only when it comes back to JavaScript.
+        // The process ends at once, not only when it returns to JavaScript.
         await expect.poll(() => isRunning(pid as number), { timeout: 10_000, interval: 5 }).toBe(false)
       }
     },
@@ -192,7 +192,7 @@ describe('an artifact cache', () => {
       const done = messageOf(child, 'done')
       expect(done).toMatchObject({ form: 'original', answers: 1024, isFilled: true })
       expect(done.warnings).toHaveLength(1)
-      // Nothing is kept of it, which would be believed when there is room again.
+      // Nothing of the build is kept, because it would be trusted once there is space again.
       expect(readdirSync(join(folder.path, 'cache', 'v1', 'entries'))).toEqual([])
     } finally {
       execFileSync('umount', [folder.path])
@@ -254,7 +254,7 @@ describe('an artifact cache', () => {
   })
 })
 
-/** Whether this user may: in a container that is root he often may not. */
+/** Returns true if this user may mount; in a container root often may not. */
 function canMount(): boolean {
   using folder = tempFolder()
   try {

@@ -40,7 +40,7 @@ describe('a serving process', () => {
     }))
     const shape = impossibleShape.map(String)
     const child = await runChild('serve-beside-failures.mjs', { input: { models, damaged, shape } })
-    // Not even onnxruntime's own error lines: they are in the errors.
+    // onnxruntime prints no error lines of its own either: they are in the errors.
     expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })
     const done = messageOf(child, 'done')
     expect(done.loads).toEqual(

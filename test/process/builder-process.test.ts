@@ -51,14 +51,14 @@ const probe = (source: string): BuilderOrder => ({
 })
 const hash: BuilderOrder = { kind: 'hash', files: [sound] }
 
-/** The end of a builder over that order. */
+/** Returns the error with which a builder dies during `order`. */
 async function deathOver(order: BuilderOrder, limits: Partial<BuilderLimits>): Promise<BuilderDeath> {
   const error = await builder.run(order, { ...unlimited, ...limits }).catch((thrown: unknown) => thrown)
   expect(error).toBeInstanceOf(BuilderDeath)
   return error as BuilderDeath
 }
 
-/** The processes of all builders here. */
+/** Returns the processes of all builders of this process. */
 function running(): ReadonlySet<ChildProcess> {
   return (processParts()['builders/1'] as { running: Set<ChildProcess> }).running
 }
@@ -106,7 +106,7 @@ describe('a builder process', () => {
   it.runIf(existsSync('/proc/self/status'))(
     'applies the memory limit of each task to that task alone',
     async () => {
-      // Its process holds much afterwards, which must not count for the next order.
+      // Its process holds much memory afterwards, which must not count for the next task.
       expect(await builder.run(probe(large), unlimited)).toMatchObject({ ok: true })
       const limits = { ...unlimited, maxBytes: 2 ** 27 }
       for (const order of [hash, probe(sound)]) {

@@ -23,7 +23,7 @@ describe('a server that is closed with closeServer', () => {
     const child = await runChild('close-server.mjs', { input: { protocol, timeoutMs: 300, isStuck: true } })
     const { answers, closing } = messageOf(child, 'done')
     expect(answers).toEqual(Array(3).fill('cut off'))
-    // Of HTTP/2 it is not known who waits.
+    // HTTP/2 does not reveal which connections wait.
     expect(closing).toMatchObject({ cutOff: protocol === 'http2' ? 0 : 3 })
     expect(child).toMatchObject({ code: 0, signal: null })
   })

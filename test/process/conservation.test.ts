@@ -13,7 +13,7 @@ interface Settled {
   readonly [field: string]: unknown
 }
 
-/** What became of the requests, after the conservation check. */
+/** Returns the outcomes of the requests, after the conservation check. */
 function settled(child: ChildResult): Settled {
   const counts = messageOf(child, 'settled') as unknown as Settled
   const rejections = Object.values(counts.rejected).reduce((sum, count) => sum + count, 0)

@@ -35,7 +35,7 @@ describe('a runtime', () => {
     const answer = [{ name: 'answer', version: '1', source: repository.path('answer', '1') }]
     const child = await runChild('require-library.cjs', { input: { models: answer } })
     expect(child).toMatchObject({ code: 0, signal: null })
-    // Some releases of Node announce that require() takes ES modules now.
+    // Some releases of Node warn that require() loads an ES module.
     expect(child.stderr.replace(/^\(.*(ExperimentalWarning|--trace-warnings).*\n/gm, '')).toBe('')
     expect(messageOf(child, 'done')).toMatchObject({ y: [42], known: true, code: 'ERR_MODEL_NOT_FOUND' })
   })

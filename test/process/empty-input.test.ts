@@ -40,7 +40,7 @@ it('a request without rows crashes no process, whichever operator would crash', 
   for (const name of ['lstm', 'gru', 'largest', 'vad5', 'vad6', 'untried']) {
     expect(outcomes).toHaveProperty(name, expect.objectContaining(refused))
   }
-  // A process that finds the cache knows it without another trial.
+  // A process that finds the cache knows the result without another probe.
   const again = await runChild('ask-for-no-rows.mjs', { input, limitMs: 120_000 })
   expect(messageOf(again, 'done')).toEqual(messageOf(first, 'done'))
 }, 300_000)

@@ -10,7 +10,7 @@ afterAll(() => repository.dispose())
 const big = { name: 'big', version: '1', source: repository.path('big', '1') }
 const ocr = { name: 'ocr-rec', version: '4', source: modelPath('ocr-rec', '4') }
 
-/** So many moments between 0 and `lastMs`, after a replica has entered native code. */
+/** Returns moments between 0 and `lastMs` after a replica has entered native code. */
 function moments(lastMs: number): number[] {
   return Array.from({ length: tries }, (_, i) => Math.round((lastMs * i) / Math.max(1, tries - 1)))
 }

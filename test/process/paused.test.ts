@@ -8,7 +8,7 @@ const repository = tempRepository({ loop: { '1': loop() } })
 afterAll(() => repository.dispose())
 
 const replicas = 3
-/** Much longer than the runs take also on a busy machine, and shorter than the pause. */
+/** Much longer than a run takes even on a busy machine, and shorter than the pause. */
 const stuckAfterMs = 4_000
 const pauseMs = 6_000
 const models = [{ name: 'loop', version: '1', source: repository.path('loop', '1') }]

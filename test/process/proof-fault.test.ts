@@ -4,7 +4,7 @@ import { tempFolder } from '../../models/synthetic/temp-folder.js'
 import { tempRepository } from '../../models/synthetic/temp-repository.js'
 import { messageOf, runChild } from '../support/run-child.js'
 
-// The smallest integer, which is divided by 1 in requests, and by -1 in rows that a proof makes up.
+// The input is cast to the smallest integer, which requests divide by 1, and made-up rows of a proof by -1.
 const OVERFLOW = 3e9
 
 it.each([

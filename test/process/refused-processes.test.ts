@@ -15,7 +15,7 @@ const isPosix = process.platform !== 'win32'
 describe.runIf(isPosix)('on a system that starts no child process', () => {
   it('models are served in their original form, with one warning, and no process is signalled', async () => {
     using folder = tempFolder()
-    // The first five leave a child without a number, the others throw.
+    // The first five errors leave a child without a pid, and the others are thrown.
     const codes = ['EMFILE', 'ENFILE', 'EAGAIN', 'ENOENT', 'EACCES', 'ENOMEM', 'EPERM']
     const child = await runChild('refused-processes.mjs', { input: { codes, sources, folder: folder.path } })
     expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })

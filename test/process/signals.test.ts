@@ -181,7 +181,7 @@ describe('a runtime that handles signals, while it loads its models,', () => {
 describe('a native fault in a process whose manager handles signals', () => {
   it.each(['main', 'replica'])('on thread %s kills the process within a second', repeats, async (where) => {
     const child = await runChild('native-fault.mjs', { input: { where } })
-    // What a shell shows as 139.
+    // A shell reports this as 139.
     expect(child).toMatchObject({ code: null, signal: 'SIGSEGV', isOverdue: false })
     expect(child.endingMs).toBeLessThan(1_000)
   })

@@ -7,7 +7,7 @@ import { constantAnswer } from '../../models/synthetic/graphs.js'
 import { tempFolder } from '../../models/synthetic/temp-folder.js'
 import { fixturePath, messageOf, runProgram } from '../support/run-child.js'
 
-/** The mark that Node's documentation of single executable applications names. */
+/** The sentinel that the Node documentation of single executable applications defines. */
 const SENTINEL = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2'
 
 const application = fixturePath('count-starts.cjs')
@@ -17,7 +17,7 @@ const at = (...names: string[]): string => join(folder.path, ...names)
 
 let tries = 0
 
-/** Runs an executable that holds, or is given, the application. */
+/** Runs an executable that contains the application, or receives it as an argument. */
 async function start(executable: string, args: readonly string[], options: object = {}) {
   const id = `${tries++}`
   const starts = at(`starts ${id}`)

@@ -35,7 +35,7 @@ describe('a load that never returns', () => {
     })
     const { closing } = messageOf(child, 'closed') as unknown as { closing: { durationMs: number } }
     expect(closing).toMatchObject({ rejected: 0, stuck: [{ model: 'm', version: '1' }] })
-    // The limit is 300.
+    // The timeout is 300 ms.
     expect(closing.durationMs).toBeLessThan(900)
     expect(messageOf(child, 'ending')).toMatchObject({ load: { code: 'ERR_RUNTIME_CLOSED' } })
     expectBoundedEnd(child, 0)

@@ -29,7 +29,7 @@ function stuckLine(code: number): string {
   return `tbcoin-engine: exit with code ${code} without waiting longer: loop@1 has been running for `
 }
 
-/** In time, and all it says is that one line. */
+/** Checks that the child ended in time and printed only one line. */
 function expectBoundedEnd(child: ChildResult, code: number): void {
   expect(child.stderr).toContain(stuckLine(code))
   expect(child.stderr).toMatch(/^[^\n]+ for \d+\.\d s\n$/)

@@ -13,7 +13,7 @@ interface Serving {
   readonly listeners: Readonly<Record<string, number>>
 }
 
-/** Serves with the ES module and the CommonJS one, beside parts of those names, until SIGTERM. */
+/** Serves with the ES module and the CommonJS bundle, beside parts with these names, until SIGTERM. */
 async function serveTwice(others: readonly string[]): Promise<ChildResult> {
   using folder = tempFolder()
   using repository = tempRepository({ answer: { '1': constantAnswer(1) } })
