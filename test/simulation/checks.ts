@@ -1,9 +1,9 @@
 import type { World } from './world.js'
 
-/** Sums over all versions take longer than most steps. */
+/** Sums over all versions take longer than most steps, so they are checked less often. */
 const MODELS_EVERY = 8
 
-/** Checks the promises that hold at any time at which no microtask is left. */
+/** Checks the promises that hold whenever no microtask is left. */
 export function checkStep(world: World): void {
   const { runtime, callers, application } = world
   callers.check()
@@ -56,7 +56,7 @@ function checkModels(world: World): void {
   }
 }
 
-/** Checks the promises that hold when all have had the time to come to their end, and nothing has gone wrong since. */
+/** Checks the promises that hold when all work has completed, and nothing has gone wrong since. */
 export function checkCalm(world: World): void {
   const { callers, operations, machine, runtime } = world
   callers.checkEnd()
@@ -74,20 +74,20 @@ export function checkCalm(world: World): void {
   if (reservedBytes !== 0) world.violated(`${reservedBytes} bytes are reserved, and nothing is being loaded`)
 }
 
-/** Checks the promises that hold the moment a close is over. */
+/** Checks the promises that hold as soon as a close is over. */
 export function checkClosed(world: World): void {
   const { callers, hosts, runtime, machine, application, clock } = world
   callers.checkEnd()
   const left = hosts.filter((host) => !host.isGone && !host.isDetached)
   if (left.length > 0) world.violated(`${left.length} threads are left`)
-  // A call that the machine, or the application, has not returned from in time has timers of its own.
+  // A call that the machine or the application has not returned from in time has timers of its own.
   const isWhole = machine.alive.length + machine.busy === 0 && !application.isUsed
   if (isWhole && clock.pending > 0) world.violated(`${clock.pending} timers are left`)
   if (runtime.state !== 'stopped' && runtime.state !== 'error')
     world.violated(`the runtime is ${runtime.state}`)
 }
 
-/** Checks the promises that hold when everything has returned that hung when the runtime was closed. */
+/** Checks the promises that hold when all calls have returned that hung when the runtime was closed. */
 export function checkEnd(world: World): void {
   const { clock, machine, operations, application, transitions, runtime } = world
   checkModels(world)

@@ -5,7 +5,7 @@ import { programs } from './arbitraries.js'
 import type { Program } from './program.js'
 import { simulate } from './simulate.js'
 
-/** Two models of which one has room at a time, in turns. */
+/** A program in which two models take turns, because there is memory for one of them. */
 const CROWDED: Program = {
   seed: 1,
   settings: { replicas: 2, rooms: 1 },
@@ -47,7 +47,7 @@ describe('the locks of models', () => {
     await hold('load', take, () => hold('memory', take, async () => undefined))
     await hold('model', take, () => hold('model', take, async () => undefined))
     await hold('model', take, () => hold('load', take, async () => undefined))
-    // Not while it is held.
+    // The lock is not held while the load waits.
     await hold('load', take, async () => undefined)
     await hold('model', take, async () => undefined)
     expect(against).toEqual(['load > memory', 'model > model'])

@@ -4,7 +4,7 @@ import { simulate } from './simulate.js'
 
 const SETTINGS = { replicas: 1, maxQueue: 10, drainTimeoutMs: 1_000, loadTimeoutMs: 500 }
 
-/** The smallest programs that have found a fault, or stand for one that was found otherwise. */
+/** The smallest programs that have found a fault, or that reproduce a fault found otherwise. */
 const PROGRAMS: Record<string, Omit<Program, 'seed'>> = {
   'a close ends only after requests that wait for a load are rejected': {
     settings: SETTINGS,
@@ -68,7 +68,7 @@ const PROGRAMS: Record<string, Omit<Program, 'seed'>> = {
     commands: [
       { kind: 'loads', fate: 'hangs', count: 1 },
       { kind: 'crash', pick: 0 },
-      // The load of its replacement has been given up, and the thread is being ended.
+      // The load of its replacement has been abandoned, and the thread is being ended.
       { kind: 'wait', ms: 100 },
     ],
     closeMs: 1_000,
@@ -82,7 +82,7 @@ const PROGRAMS: Record<string, Omit<Program, 'seed'>> = {
       { kind: 'predict', model: 'a', count: 2 },
       { kind: 'turns', count: 5 },
       { kind: 'abort', pick: 0 },
-      // The run whose caller has left is given up first, and with it the pool.
+      // The run whose caller has aborted is quarantined first, and then the pool fails.
       { kind: 'wait', ms: 230 },
     ],
     closeMs: 0,
@@ -101,7 +101,7 @@ const PROGRAMS: Record<string, Omit<Program, 'seed'>> = {
     closeMs: 1_000,
   },
 }
-/** Another seed is another order of things and other times; in some of them the fault shows. */
+/** Each seed has another order of events and other times, and the fault shows in some of them. */
 const SEEDS = 40
 
 it.each(Object.entries(PROGRAMS))('%s', async (_, program) => {

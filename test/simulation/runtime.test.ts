@@ -18,7 +18,7 @@ interface Ended {
   readonly text: string
 }
 
-/** Runs what `npm run simulate` runs. */
+/** Runs the script of `npm run simulate`. */
 async function run(...args: string[]): Promise<Ended> {
   try {
     const { stdout } = await promisify(execFile)(process.execPath, [...MAIN, ...args])
