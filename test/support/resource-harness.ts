@@ -6,7 +6,7 @@ import type { InitializeResourceOptions } from '../../src/resources/resource-opt
 import type { CleanerContext, InitializerContext } from '../../src/resources/resource-type.js'
 import { type Line, listLogger } from './test-logger.js'
 
-/** A promise that a test settles when it wants to. */
+/** A promise that a test settles. */
 export class Deferred<T = void> {
   readonly promise: Promise<T>
   resolve!: (value: T) => void
@@ -20,20 +20,20 @@ export class Deferred<T = void> {
   }
 }
 
-/** What the initializer of the kit makes: one for each of its calls. */
+/** A value that the initializer of the harness creates, one for each call. */
 export interface Thing {
   readonly name: string
   readonly serial: number
 }
 
-/** What a test makes the three functions of one resource do, by its config. */
+/** The behaviour of the three functions of one resource, taken from its config. */
 export interface Behaviour {
   readonly init?: (context: InitializerContext) => unknown
   readonly clean?: (context: CleanerContext) => unknown
   readonly check?: (context: { signal: AbortSignal }) => unknown
 }
 
-/** A manager with one type, `thing`, and a record of everything that happened. */
+/** A manager with one type, `thing`, and a record of all events. */
 export class ResourceKit {
   readonly lines: Line[] = []
   readonly moves: string[] = []
