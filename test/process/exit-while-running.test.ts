@@ -60,7 +60,7 @@ describe('a host that ends the process in its own exit listener', () => {
   })
 
   it.each(['exit', 'natural'])(
-    'before the listener of the runtime, at %s, ends with the code of its own',
+    'called before that of the runtime, at %s, ends with the code of that listener',
     repeats,
     async (end) => {
       const child = await runChild('end-while-running.mjs', { input: { ...input, exitsFirst: true, end } })
@@ -72,7 +72,7 @@ describe('a host that ends the process in its own exit listener', () => {
     ['process.exit(3)', 'exit', 3],
     ['an uncaught exception', 'throw', 1],
   ])(
-    'by throwing before the listener of the runtime, at %s, ends without an abort',
+    'that throws before that of the runtime, at %s, ends without an abort',
     repeats,
     async (_, end, code) => {
       const child = await runChild('end-while-running.mjs', { input: { ...input, throwsFirst: true, end } })

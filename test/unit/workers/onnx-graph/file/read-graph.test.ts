@@ -173,8 +173,8 @@ describe('the reader of graphs', () => {
   })
 })
 
-describe('for a file that is not a model', () => {
-  it('throws wherever the file is cut off', () => {
+describe('the reader of graphs, for a file that is not a model,', () => {
+  it('throws wherever a model is cut off', () => {
     const whole = model({
       inputs: [value('x', 'float32', ['batch', 4])],
       outputs: [value('y', 'float32', ['batch', 4])],
