@@ -5,7 +5,7 @@ import { estimateBytes } from '../../../src/models/loading/reserve-memory.js'
 const nothing = async (): Promise<boolean> => false
 
 /** Returns a budget over a process that holds `held` bytes, and the models that can be evicted. */
-function bed(budget: number, held: number, evictable: number[] = []) {
+function harness(budget: number, held: number, evictable: number[] = []) {
   const process = { held }
   const governor = new MemoryBudget(budget, async () => process.held)
   const makeRoom = async (): Promise<boolean> => {
@@ -19,7 +19,7 @@ function bed(budget: number, held: number, evictable: number[] = []) {
 
 describe('the memory budget', () => {
   it('reserves what fits, and frees the reservation exactly once', async () => {
-    const { governor } = bed(100, 40)
+    const { governor } = harness(100, 40)
     const first = await governor.reserve(50, nothing)
     expect(governor.stats()).toEqual({ budgetBytes: 100, reservedBytes: 50 })
     const second = await governor.reserve(10, nothing)
@@ -31,7 +31,7 @@ describe('the memory budget', () => {
   })
 
   it('lets a load wait for the end of a concurrent load before it evicts anything', async () => {
-    const { governor, process, makeRoom, evictable } = bed(100, 40, [10])
+    const { governor, process, makeRoom, evictable } = harness(100, 40, [10])
     const first = await governor.reserve(50, makeRoom)
     // The load has allocated its reservation, which counts twice while the load runs.
     process.held = 85
@@ -47,20 +47,20 @@ describe('the memory budget', () => {
   })
 
   it('refuses at once a load that is larger than the whole budget', async () => {
-    const { governor } = bed(100, 40)
+    const { governor } = harness(100, 40)
     await governor.reserve(50, nothing)
     await expect(governor.reserve(101, nothing)).rejects.toMatchObject({ neededBytes: 101 })
   })
 
   it('evicts no more than a load needs', async () => {
-    const { governor, makeRoom, evictable, process } = bed(100, 90, [20, 30, 40])
+    const { governor, makeRoom, evictable, process } = harness(100, 90, [20, 30, 40])
     await governor.reserve(50, makeRoom)
     expect(evictable).toEqual([40])
     expect(process.held).toBe(40)
   })
 
   it('refuses a load that does not fit after all evictions, and names the bytes needed and free', async () => {
-    const { governor, makeRoom } = bed(100, 90, [20])
+    const { governor, makeRoom } = harness(100, 90, [20])
     const refusal = await governor.reserve(80, makeRoom).catch((error) => error)
     expect(refusal).toBeInstanceOf(NoRoom)
     expect(refusal).toMatchObject({ neededBytes: 80, freeBytes: 30 })
@@ -69,7 +69,7 @@ describe('the memory budget', () => {
   })
 
   it('never grants the same bytes twice, however many loads reserve at once', async () => {
-    const { governor, process } = bed(100, 0)
+    const { governor, process } = harness(100, 0)
     let most = 0
     const load = async (): Promise<void> => {
       const room = await governor.reserve(35, nothing)
@@ -85,7 +85,7 @@ describe('the memory budget', () => {
   })
 
   it('reports no free bytes, rather than a negative number, when more is held than the budget allows', async () => {
-    const { governor } = bed(100, 130)
+    const { governor } = harness(100, 130)
     await expect(governor.reserve(1, nothing)).rejects.toMatchObject({ freeBytes: 0 })
   })
 

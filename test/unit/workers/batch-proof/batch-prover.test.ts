@@ -31,7 +31,7 @@ function rowsOf({ data }: Tensor): number[][] {
 }
 
 /** A prover for a model, and every row that was run. */
-class Bed {
+class Harness {
   readonly seen: number[][] = []
   readonly prover: BatchProver
   readonly run: RunOnce
@@ -68,10 +68,10 @@ const SAMPLES = [
 ]
 
 async function proofOf(answer: Answer, rows: ProofRows, samples = SAMPLES): Promise<Proof> {
-  const bed = new Bed(answer)
-  for (const sample of samples) await bed.offer(sample)
-  bed.start(rows)
-  return bed.decided()
+  const harness = new Harness(answer)
+  for (const sample of samples) await harness.offer(sample)
+  harness.start(rows)
+  return harness.decided()
 }
 
 const isNaNRow = (row: readonly number[]): boolean => row.some((value) => Number.isNaN(value))
@@ -145,33 +145,33 @@ describe('a batch proof', () => {
   })
 
   it('with rows "sent" runs only rows that callers have sent', async () => {
-    const bed = new Bed(twice)
-    for (const sample of SAMPLES) await bed.offer(sample)
-    bed.start('sent')
-    expect(await bed.decided()).toMatchObject({ state: 'proven' })
-    for (const row of bed.seen) expect(SAMPLES).toContainEqual(row)
+    const harness = new Harness(twice)
+    for (const sample of SAMPLES) await harness.offer(sample)
+    harness.start('sent')
+    expect(await harness.decided()).toMatchObject({ state: 'proven' })
+    for (const row of harness.seen) expect(SAMPLES).toContainEqual(row)
     // A single row cannot reveal mixed-up outputs.
     expect(await proofOf(twice, 'sent', [[1, 2, 3, 4]])).toMatchObject({ state: 'needs-samples' })
   })
 
   it('makes up no rows for a model that made-up rows could crash', async () => {
-    const bed = new Bed(twice, { ...NO_HAZARDS, ofMadeUp: () => 'it divides integers' })
-    for (const sample of SAMPLES) await bed.offer(sample)
-    bed.start('made-up')
-    expect(await bed.decided()).toMatchObject({ state: 'proven' })
-    for (const row of bed.seen) expect(SAMPLES).toContainEqual(row)
+    const harness = new Harness(twice, { ...NO_HAZARDS, ofMadeUp: () => 'it divides integers' })
+    for (const sample of SAMPLES) await harness.offer(sample)
+    harness.start('made-up')
+    expect(await harness.decided()).toMatchObject({ state: 'proven' })
+    for (const row of harness.seen) expect(SAMPLES).toContainEqual(row)
   })
 })
 
 describe('a batch proof that is tried in a separate process first', () => {
-  async function onTrial(hazards = NO_HAZARDS): Promise<{ bed: Bed; trial: ProofTrial }> {
-    const bed = new Bed(twice, hazards)
-    for (const sample of SAMPLES) await bed.offer(sample)
-    bed.seen.splice(0)
-    bed.start('tried-first')
-    expect(await bed.decided()).toEqual({ state: 'proving' })
-    const trial = bed.prover.takeTrial() as ProofTrial
-    return { bed, trial }
+  async function onTrial(hazards = NO_HAZARDS): Promise<{ harness: Harness; trial: ProofTrial }> {
+    const harness = new Harness(twice, hazards)
+    for (const sample of SAMPLES) await harness.offer(sample)
+    harness.seen.splice(0)
+    harness.start('tried-first')
+    expect(await harness.decided()).toEqual({ state: 'proving' })
+    const trial = harness.prover.takeTrial() as ProofTrial
+    return { harness, trial }
   }
 
   const proven: Proven = {
@@ -184,57 +184,57 @@ describe('a batch proof that is tried in a separate process first', () => {
   }
 
   it('publishes one trial with the samples, and waits for its result', async () => {
-    const { bed, trial } = await onTrial()
+    const { harness, trial } = await onTrial()
     expect(trial.samples.map(([x]) => rowsOf(x as Tensor)[0])).toEqual(expect.arrayContaining(SAMPLES))
-    expect(bed.prover.takeTrial()).toBeUndefined()
-    expect(bed.prover.hasWork).toBe(false)
-    expect(bed.seen).toEqual([])
+    expect(harness.prover.takeTrial()).toBeUndefined()
+    expect(harness.prover.hasWork).toBe(false)
+    expect(harness.seen).toEqual([])
     // It does not accept more samples either.
-    await bed.offer([9, 9, 9, 9])
-    expect(bed.prover.hasWork).toBe(false)
+    await harness.offer([9, 9, 9, 9])
+    expect(harness.prover.hasWork).toBe(false)
   })
 
   it('repeats a successful trial with sent rows, up to the same number of rows', async () => {
-    const { bed } = await onTrial()
-    bed.prover.learn(proven)
-    expect(bed.prover.hasWork).toBe(true)
-    expect(await bed.decided()).toMatchObject({ state: 'proven', maxRows: 24 })
-    for (const row of bed.seen) expect(SAMPLES).toContainEqual(row)
+    const { harness } = await onTrial()
+    harness.prover.learn(proven)
+    expect(harness.prover.hasWork).toBe(true)
+    expect(await harness.decided()).toMatchObject({ state: 'proven', maxRows: 24 })
+    for (const row of harness.seen) expect(SAMPLES).toContainEqual(row)
   })
 
   it('is refused if the trial is refused', async () => {
-    const { bed } = await onTrial()
-    bed.prover.learn({ state: 'refused', reason: 'it died' })
-    expect(await bed.decided()).toEqual({ state: 'refused', reason: 'it died' })
-    expect(bed.seen).toEqual([])
+    const { harness } = await onTrial()
+    harness.prover.learn({ state: 'refused', reason: 'it died' })
+    expect(await harness.decided()).toEqual({ state: 'refused', reason: 'it died' })
+    expect(harness.seen).toEqual([])
   })
 
   it('uses only sent rows if the trial had no result', async () => {
-    const { bed } = await onTrial()
-    bed.prover.learn({ state: 'unknown' })
-    expect(await bed.decided()).toMatchObject({ state: 'proven', maxRows: 40 })
-    for (const row of bed.seen) expect(SAMPLES).toContainEqual(row)
+    const { harness } = await onTrial()
+    harness.prover.learn({ state: 'unknown' })
+    expect(await harness.decided()).toMatchObject({ state: 'proven', maxRows: 40 })
+    for (const row of harness.seen) expect(SAMPLES).toContainEqual(row)
   })
 
   it('makes up rows itself if no process for a trial is available and no hazard is known', async () => {
-    const { bed } = await onTrial()
-    bed.prover.learn({ state: 'nowhere' })
-    expect(await bed.decided()).toMatchObject({ state: 'proven', maxRows: 40 })
-    expect(bed.seen.some(isNaNRow)).toBe(true)
+    const { harness } = await onTrial()
+    harness.prover.learn({ state: 'nowhere' })
+    expect(await harness.decided()).toMatchObject({ state: 'proven', maxRows: 40 })
+    expect(harness.seen.some(isNaNRow)).toBe(true)
     const careful = await onTrial({ ...NO_HAZARDS, ofMadeUp: () => 'it divides integers' })
-    careful.bed.prover.learn({ state: 'nowhere' })
-    expect(await careful.bed.decided()).toMatchObject({ state: 'proven' })
-    expect(careful.bed.seen.some(isNaNRow)).toBe(false)
+    careful.harness.prover.learn({ state: 'nowhere' })
+    expect(await careful.harness.decided()).toMatchObject({ state: 'proven' })
+    expect(careful.harness.seen.some(isNaNRow)).toBe(false)
   })
 
   it('adopts the refusal of padding by the trial', async () => {
-    const bed = new Bed(twice)
-    await bed.offer(SAMPLES[0] as number[])
+    const harness = new Harness(twice)
+    await harness.offer(SAMPLES[0] as number[])
     const padding = { inputs: [1], outputs: [1] }
-    bed.start('tried-first', { padding })
-    await bed.decided()
-    bed.prover.learn({ ...proven, paddingRefusal: 'it differs' })
-    expect(await bed.decided()).toMatchObject({
+    harness.start('tried-first', { padding })
+    await harness.decided()
+    harness.prover.learn({ ...proven, paddingRefusal: 'it differs' })
+    expect(await harness.decided()).toMatchObject({
       state: 'proven',
       paddingRefusal: 'it differs',
       plan: { padding: undefined },
@@ -242,22 +242,22 @@ describe('a batch proof that is tried in a separate process first', () => {
   })
 
   it('starts another trial with more samples if the outputs of the samples were all alike', async () => {
-    const { bed } = await onTrial()
+    const { harness } = await onTrial()
     const missing = { state: 'needs-samples', reason: 'all the same', isUnanimous: true } as const
-    bed.prover.learn(missing)
-    expect(await bed.decided()).toEqual(missing)
-    await bed.offer([5, 6, 7, 8])
-    expect(await bed.decided()).toEqual({ state: 'proving' })
-    expect(bed.prover.takeTrial()?.samples).toHaveLength(SAMPLES.length + 1)
+    harness.prover.learn(missing)
+    expect(await harness.decided()).toEqual(missing)
+    await harness.offer([5, 6, 7, 8])
+    expect(await harness.decided()).toEqual({ state: 'proving' })
+    expect(harness.prover.takeTrial()?.samples).toHaveLength(SAMPLES.length + 1)
   })
 
   it('starts another trial with other samples if the samples were unsuitable', async () => {
-    const { bed } = await onTrial()
-    bed.prover.learn({ state: 'needs-samples', reason: 'they are too slow' })
-    expect(await bed.decided()).toEqual({ state: 'needs-samples', reason: 'they are too slow' })
-    await bed.offer([5, 6, 7, 8])
-    expect(await bed.decided()).toEqual({ state: 'proving' })
-    expect(bed.prover.takeTrial()?.samples).toEqual([[tensor([5, 6, 7, 8])]])
+    const { harness } = await onTrial()
+    harness.prover.learn({ state: 'needs-samples', reason: 'they are too slow' })
+    expect(await harness.decided()).toEqual({ state: 'needs-samples', reason: 'they are too slow' })
+    await harness.offer([5, 6, 7, 8])
+    expect(await harness.decided()).toEqual({ state: 'proving' })
+    expect(harness.prover.takeTrial()?.samples).toEqual([[tensor([5, 6, 7, 8])]])
   })
 })
 
@@ -265,27 +265,27 @@ describe('a sample of a proof', () => {
   const NAN_ROW = [Number.NaN, Number.NaN, Number.NaN, Number.NaN]
 
   it('without information does not decide the proof', async () => {
-    const bed = new Bed(twice)
+    const harness = new Harness(twice)
     const none: Tensor = { type: 'float32', dims: [0, 4], data: new Float32Array(0) }
-    bed.start('all')
+    harness.start('all')
     for (let index = 0; index < 100; index += 1) {
-      bed.prover.offer([none], [none], 0.01, true)
-      await bed.offer(NAN_ROW)
+      harness.prover.offer([none], [none], 0.01, true)
+      await harness.offer(NAN_ROW)
     }
-    expect(await bed.decided()).toMatchObject({ state: 'needs-samples' })
-    await bed.offer([1, 2, 3, 4])
-    expect(await bed.decided()).toMatchObject({ state: 'proven' })
+    expect(await harness.decided()).toMatchObject({ state: 'needs-samples' })
+    await harness.offer([1, 2, 3, 4])
+    expect(await harness.decided()).toMatchObject({ state: 'proven' })
   })
 
   it('that was slow does not determine the time of the others', async () => {
-    const bed = new Bed(twice)
-    bed.start('all')
-    await bed.offer([1, 2, 3, 4], 5_000)
-    expect(await bed.decided()).toMatchObject({
+    const harness = new Harness(twice)
+    harness.start('all')
+    await harness.offer([1, 2, 3, 4], 5_000)
+    expect(await harness.decided()).toMatchObject({
       state: 'needs-samples',
       reason: expect.stringMatching(/a run takes 5000/),
     })
-    await bed.offer([2, 3, 4, 5])
-    expect(await bed.decided()).toMatchObject({ state: 'proven' })
+    await harness.offer([2, 3, 4, 5])
+    expect(await harness.decided()).toMatchObject({ state: 'proven' })
   })
 })
