@@ -1,10 +1,12 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { tempRepository } from '../../models/synthetic/temp-repository.js'
 import * as options from '../../src/config/runtime-options.js'
 import { ERROR_TABLE } from '../../src/errors/errors.js'
 import { LIFECYCLE_STATES, TRANSITIONS } from '../../src/lifecycle/state-machine.js'
 import { ModelLifecycleManager } from '../../src/models/model-manager.js'
+import { findInRepository } from '../../src/models/repository/repository.js'
 import { REQUEST_TRANSITIONS } from '../../src/requests/request-states.js'
 import { RequestTracker } from '../../src/requests/request-tracker.js'
 import { ResourceLifecycleManager } from '../../src/resources/resource-manager.js'
@@ -140,6 +142,15 @@ describe('the README', () => {
         name,
       ).toEqual([])
     }
+  })
+
+  it('shows a version.json with the keys that it lists, which the library accepts', async () => {
+    const [example] = codeBlocks(sectionOf(readme, 'The model directory'), 'json')
+    const manifest = JSON.parse(example as string)
+    expect(rows('The model directory', 'key', 'meaning').map(([key]) => key)).toEqual(Object.keys(manifest))
+    const files = { 'version.json': manifest }
+    await using repository = tempRepository({ vad: { '5': { model: new Uint8Array(1), files } } })
+    await expect(findInRepository(repository.dir, 'vad', '5')).resolves.toMatchObject(manifest)
   })
 
   it('shows the loader of the examples as it is', () => {

@@ -148,6 +148,7 @@ describe('a version whose replicas keep dying', () => {
 
   it('answers a request that another of its replicas still runs', async () => {
     const { held, running } = await halfDead()
+    await advance(1_000)
     held.open('run')
     expect(await running).toBe(1)
   })

@@ -119,6 +119,24 @@ describe('cleanupUnusedModels', () => {
     expect(await ask(runtime, 1, '', {}, 'slow')).toBe(1)
   })
 
+  it('keeps a version that gets a request while the eviction waits for another change of the model', async () => {
+    await start()
+    const held = gate()
+    await loadGated(runtime, '1', { gate: held })
+    const loading = loadGated(runtime, '2', { gate: held, hold: ['load'] })
+    await held.arrival('load')
+    const cleaning = evictAll()
+    await settle()
+    const running = ask(runtime, 1, 'hold')
+    await held.arrival('run')
+    held.open('load')
+    expect(await cleaning).toEqual([])
+    await loading
+    expect(stateOf(runtime, 'gated', '1')).toBe('running')
+    held.open('run')
+    expect(await running).toBe(1)
+  })
+
   it('lets a request be answered that arrives in the middle of the eviction', async () => {
     await start()
     const held = gate()
