@@ -17,8 +17,11 @@ import { TestClock } from '../../src/testing/test-clock.js'
 import type { TestVersion } from '../../src/testing/test-models.js'
 import { TestReplica } from '../../src/testing/test-replica.js'
 import { FakeHost, type FakeTask, fakeSignature } from '../support/fake-host.js'
+import { FakeMachine } from '../support/fake-machine.js'
 import { Gate } from '../support/load-gate.js'
 import { outputsOf, packOf, sideTask } from '../support/packs.js'
+import { SimulatedGate } from '../support/simulated-gate.js'
+import { testLogger } from '../support/test-logger.js'
 
 const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 const REPLICA_ENTRY = file('../../dist/workers/replica.cjs')
@@ -213,6 +216,26 @@ function testRig(): Rig {
   }
 }
 
+/** A thread of the fake machine, with the model of the gated loader. */
+function simulatedRig(): Rig {
+  const order = { ...subject, importsModules: true, takesTurns: false, onLog: () => undefined }
+  const { hosts } = new FakeMachine().ports(testLogger(() => undefined))
+  const host = hosts({ ...order, logLevel: () => 'info' })()
+  const gate = new SimulatedGate()
+  return {
+    host,
+    exits: exitsOf(host),
+    load: (how) =>
+      loadTask(GATED_LOADER, '/nowhere', {
+        gate: gate.memory,
+        ...(how === 'hold' ? { hold: ['load'] } : how === undefined ? {} : { load: how }),
+      }),
+    run: runTask,
+    arrival: (place) => gate.arrival(place),
+    letGo: (place) => gate.open(place),
+  }
+}
+
 function exitsOf(host: ReplicaHost): Error[] {
   const exits: Error[] = []
   host.onExit = (cause) => exits.push(cause)
@@ -264,6 +287,7 @@ describe.each([
   ['a fake host', () => fakeRig(false), false],
   ['a fake host that is killable', () => fakeRig(true), true],
   ['the host of a test runtime', testRig, false],
+  ['a thread of the fake machine', simulatedRig, false],
   ['a Piscina host', realRig, false],
 ])('%s', (_, makeRig, isKillable) => {
   it('says whether it may be ended in the middle of a task', () => {
