@@ -74,12 +74,19 @@ describe('the examples of the README', () => {
     expect(stderr).toBe('')
   })
 
+  it('runs the one of a test as it stands', async () => {
+    const snippet = otherTypescript.find((each) => each.includes('tbcoin-engine/testing'))
+    writeFileSync(join(folder, 'vad.test.ts'), snippet as string)
+    const { stdout } = await node('--import', 'tsx', '--test', 'vad.test.ts')
+    expect(stdout).toMatch(/^(?:#|ℹ) pass 1$/m)
+  })
+
   it('compiles all in TypeScript against the published types', async () => {
     writeFileSync(join(folder, 'example.ts'), typescript)
     // One that imports a neighbour is a file of examples/, which is compiled there.
     const snippets = otherTypescript.filter((snippet) => !snippet.includes("from './"))
     for (const [index, snippet] of snippets.entries()) {
-      const given = snippet.includes('createRuntime(') ? '' : GIVEN
+      const given = /create(?:Test)?Runtime\(/.test(snippet) ? '' : GIVEN
       writeFileSync(join(folder, `snippet-${index}.ts`), given + snippet)
     }
     expect(snippets.length).toBeGreaterThan(0)
