@@ -2,9 +2,10 @@ import { errors } from '../errors/errors.js'
 import { Runtime } from '../runtime.js'
 import type { CloseReport } from '../runtime-events.js'
 import { createLogger, takeLogger } from '../telemetry/logger.js'
+import { parseTestOptions } from './parse-test-options.js'
 import { TestClock } from './test-clock.js'
 import { TestMachine } from './test-machine.js'
-import { parseTestOptions, type TestRuntimeOptions } from './test-options.js'
+import type { TestRuntimeOptions } from './test-runtime-options.js'
 
 /** A runtime for tests, and what tests do to it. */
 export interface TestRuntime {

@@ -9,7 +9,7 @@ import { Shortfalls } from '../telemetry/shortfalls.js'
 import { axisSetsOf } from '../tensors/input/empty-axes.js'
 import type { Signature } from '../tensors/tensor.js'
 import type { TestClock } from './test-clock.js'
-import type { TestModel, TestVersion } from './test-models.js'
+import type { TestModel, TestVersion } from './test-model.js'
 import { TestReplica } from './test-replica.js'
 
 const MEMORY = { pssBytes: 0, anonymousBytes: 0 }

@@ -9,7 +9,7 @@ import { byName } from '../tensors/by-name.js'
 import { copyOf } from '../tensors/input/copies.js'
 import type { Signature, Tensor } from '../tensors/tensor.js'
 import { readAnswer } from './read-answer.js'
-import type { TestVersion } from './test-models.js'
+import type { TestVersion } from './test-model.js'
 import {
   type Reply,
   ThreadlessHost,

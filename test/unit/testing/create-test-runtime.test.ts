@@ -246,6 +246,15 @@ describe('the options of a test runtime', () => {
       '`models.m.signature.inputs.0.type` is "float"',
     ],
     [
+      'a name that stands twice in a signature',
+      {
+        models: {
+          m: { ...model, signature: { ...oneNumber, inputs: [...oneNumber.inputs, ...oneNumber.inputs] } },
+        },
+      },
+      '`models.m.signature.inputs` is an array of 2: each name',
+    ],
+    [
       'an active version that is not there',
       { models: { m: { ...model, active: '2' } } },
       '`models.m.active` is "2"',
