@@ -60,14 +60,14 @@ export interface CloseReport {
 /** Emits engine events in the form that users of a runtime know; `report` returns that of the close. */
 export function emitEvents(announcer: Announcer<RuntimeEvents>, report: () => CloseReport): EngineSubscriber {
   return {
-    transition: (event) => announcer.tell('transition', transitionOf(event)),
+    transition: (event) => announcer.emit('transition', transitionOf(event)),
     promoted: ({ subject, from }) =>
-      announcer.tell('promoted', { model: subject.model, from, to: subject.version }),
-    replicaExited: (event) => announcer.tell('replicaExited', flat(event)),
-    replicaStuck: (event) => announcer.tell('replicaStuck', flat(event)),
-    batchingDisabled: (event) => announcer.tell('batchingDisabled', flat(event)),
-    artifactDecided: (event) => announcer.tell('artifactDecided', flat(event)),
-    closed: () => announcer.tell('closed', report()),
+      announcer.emit('promoted', { model: subject.model, from, to: subject.version }),
+    replicaExited: (event) => announcer.emit('replicaExited', flat(event)),
+    replicaStuck: (event) => announcer.emit('replicaStuck', flat(event)),
+    batchingDisabled: (event) => announcer.emit('batchingDisabled', flat(event)),
+    artifactDecided: (event) => announcer.emit('artifactDecided', flat(event)),
+    closed: () => announcer.emit('closed', report()),
   }
 }
 

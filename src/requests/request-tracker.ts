@@ -141,6 +141,6 @@ export class RequestTracker extends Emitter<RequestTrackerEvents> {
     // Both as they are now: by the time of the call the record may have moved on.
     const context = record.context ?? this.#scope
     const told = payload()
-    this.outbox.post(() => context.runInAsyncScope(() => this.#announcer.tell(event, ...told)))
+    this.outbox.post(() => context.runInAsyncScope(() => this.#announcer.emit(event, ...told)))
   }
 }

@@ -102,7 +102,7 @@ function realRig(): Rig {
 /** The action of each run of a pack. */
 function actionsOf(message: ReplicaTask): (string | undefined)[] {
   return message.kind === 'run'
-    ? message.runs.map(({ given }) => (given?.[1] as string[] | undefined)?.[0])
+    ? message.runs.map(({ separate }) => (separate?.[1] as string[] | undefined)?.[0])
     : []
 }
 
@@ -331,7 +331,7 @@ describe.each([
     const rig = await loaded(makeRig)
     const given = floats(1)
     const { runs, ...rest } = rig.run(0)
-    const twice = [...runs, ...runs].map((run) => ({ ...run, given: [given.buffer, run.given?.[1]] }))
+    const twice = [...runs, ...runs].map((run) => ({ ...run, separate: [given.buffer, run.separate?.[1]] }))
     const reply = rig.host.run({ ...rest, runs: twice })
     expect([given.byteLength, rest.buffer.byteLength]).toEqual([0, 0])
     const done = (await reply) as RunDone

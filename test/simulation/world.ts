@@ -22,7 +22,7 @@ const SOURCE = '/model.onnx'
 const ON_PURPOSE = new Error('a listener throws on purpose')
 /** Lines of the log that tell of a fault of the engine's own. */
 const INTERNAL =
-  /has thrown|with requests open|^the (?:end|release|measurement|use|removal) of|^an eviction failed/
+  /has thrown|listener failed|subscriber failed|with requests open|^the (?:end|release|measurement|use|removal) of|^an eviction failed/
 
 type Effects = { readonly [K in ActionKind]: (action: ActionOf<K>) => unknown }
 

@@ -34,7 +34,7 @@ export function unload(
   const report = drainMeasured(context, name, versions, trigger)
   // It may fail before the caller awaits it.
   report.catch(() => undefined)
-  return { empty: Promise.all(versions.map(({ pool }) => pool?.empty())), report }
+  return { empty: Promise.all(versions.map(({ pool }) => pool?.whenEmpty())), report }
 }
 
 async function drainMeasured(
