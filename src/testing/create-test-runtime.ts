@@ -7,8 +7,8 @@ import { TestClock } from './test-clock.js'
 import { TestMachine } from './test-machine.js'
 import type { TestRuntimeOptions } from './test-runtime-options.js'
 
-/** A runtime for tests, and what tests do to it. */
-export interface TestRuntime {
+/** A runtime for tests, with its clock. `await using` closes it as `close` does. */
+export interface TestRuntime extends AsyncDisposable {
   /** The runtime, as `createRuntime` resolves with it. */
   readonly runtime: Runtime
   /** The clock of the runtime: deadlines, latencies, backoffs and idle times pass by `clock.advance(ms)` only. */
@@ -20,15 +20,15 @@ export interface TestRuntime {
    */
   readonly crash: (name: string, version?: string) => Promise<void>
   /**
-   * Closes the runtime as `runtime.close` does, and lets as much time pass as that takes: runs that are under way come to
-   * their end. For the end of a test.
+   * Closes the runtime as `runtime.close` does, and lets as much time pass as that takes, for the end of a test.
+   * `runtime.close` by itself waits for runs under way until the test advances the clock.
    */
   readonly close: (options?: { timeoutMs?: number }) => Promise<CloseReport>
 }
 
 /**
- * Starts a runtime without threads, files and onnxruntime whose models are functions and whose time is the test's.
- * Resolves once the active versions serve.
+ * Starts a runtime without threads, files and onnxruntime whose models are functions and whose time is the test's. It
+ * reads no environment variables. Resolves once the active versions serve.
  * @throws ERR_INVALID_OPTIONS, and ERR_MODEL_LOAD and what else `createRuntime` throws.
  */
 export async function createTestRuntime(options: TestRuntimeOptions): Promise<TestRuntime> {
@@ -39,11 +39,15 @@ export async function createTestRuntime(options: TestRuntimeOptions): Promise<Te
   const logger = given ?? createLogger(config.appName, config.logLevel)
   const starting = Runtime.start(machine.ports(logger), config, logger)
   const runtime = await passUntil(clock, starting, () => machine.isWaiting)
+  const close: TestRuntime['close'] = (options) => passUntil(clock, runtime.close(options))
   return {
     runtime,
     clock,
     crash: (name, version) => crash(runtime, clock, machine, name, version),
-    close: (options) => passUntil(clock, runtime.close(options)),
+    close,
+    [Symbol.asyncDispose]: async () => {
+      await close()
+    },
   }
 }
 

@@ -114,7 +114,7 @@ export interface ParsedTestOptions {
   readonly config: RuntimeConfig
 }
 
-/** @throws ERR_INVALID_OPTIONS */
+/** Checks the options of a test runtime and fills in defaults. @throws ERR_INVALID_OPTIONS */
 export function parseTestOptions(options: Omit<TestRuntimeOptions, 'logger'>): ParsedTestOptions {
   const { models: checked, ...given } = parseOptions(testRuntimeSchema, options, 'createTestRuntime')
   const models = checked as unknown as Readonly<Record<string, TestModel>>

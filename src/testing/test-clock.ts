@@ -1,5 +1,6 @@
 import { AsyncResource } from 'node:async_hooks'
 import { setImmediate } from 'node:timers'
+import { errors } from '../errors/errors.js'
 import type { Clock, Timer } from '../platform/clock.js'
 import { type SetTimer, TimerSet, timerLengthMs } from './timer-set.js'
 
@@ -69,9 +70,14 @@ export class TestClock implements Clock {
 
   /**
    * Lets `ms` milliseconds pass: each timer runs at its time, and all that it leads to happens before the next one
-   * runs. Resolves when everything that was due has happened.
+   * runs. Resolves when everything that was due has happened. Rejects with ERR_INVALID_OPTIONS if `ms` is no time.
    */
   async advance(ms: number): Promise<void> {
+    if (!Number.isFinite(ms) || ms < 0) {
+      throw new errors.ERR_INVALID_OPTIONS(
+        `advance: ${String(ms)} is no time that can pass; give a number of milliseconds, 0 or more`,
+      )
+    }
     const endMs = this.#nowMs + ms
     await this.settle()
     while (await this.#runNext(endMs)) {}

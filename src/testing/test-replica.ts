@@ -17,14 +17,14 @@ import {
   type ThreadlessTask,
 } from './threadless-host.js'
 
-/** What a replica does, and the time it does it in. */
+/** Model of a replica, and the surroundings that the replica needs. */
 export interface TestReplicaOptions {
   readonly identity: ThreadlessIdentity
   readonly signature: Signature
   readonly behaviour: TestVersion
   readonly clock: Clock
   readonly onGone: () => void
-  /** Called with a promise of the test that the replica waits for. */
+  /** Receives each promise of the test that the replica waits for. */
   readonly onWait: (answer: Promise<unknown>) => void
 }
 

@@ -14,6 +14,24 @@ ${head}
 test('answers', async () => {${body('await runtime.close()')}})
 test('leaves a runtime open', async () => {${body('')}})
 `
+/** A runtime of threads and one of functions in the same process. */
+const both = `
+test('answers beside a runtime of functions', async () => {
+  const spec = { name: 'x', type: 'float32', dims: [1] }
+  const versions = { 1: { answer: () => ({ y: 42 }) } }
+  const made = await createTestRuntime({ models: { f: { signature: { inputs: [spec], outputs: [{ ...spec, name: 'y' }] }, versions } } })
+  ${body(`
+  const { y } = await made.runtime.predict('f', { x: 1 })
+  if (y.data[0] !== 42) throw new Error('not 42')
+  for (const each of [made.runtime, runtime]) {
+    const error = await each.predict('none', {}).catch((error) => error)
+    if (!isRuntimeError(error) || !(error instanceof errors.ERR_MODEL_NOT_FOUND)) throw error
+  }
+  await made.close()
+  await runtime.predict('m', { x: [[1, 2, 3, 4]] })
+  await runtime.close()`)}
+})
+`
 const imported = "import { createRuntime } from 'tbcoin-engine'"
 const files = {
   'cjs/answer.test.js': tests("const { createRuntime } = require('tbcoin-engine')"),
@@ -90,6 +108,13 @@ test('goes on beside fake timers', async () => {
   ${real}
 })
 
+test('shares nothing with the process', async () => {
+  const { runtime } = await create({ answer: () => ({ y: 1 }) })
+  await runtime.predict('m', { x: 1 })
+  await runtime.close()
+  assert(globalThis[Symbol.for('tbcoin-engine.process')] === undefined, 'it shares something')
+})
+
 test('leaves a runtime open, with a request', async () => {
   const { runtime, clock } = await create({ latencyMs: Infinity, answer: () => ({ y: 1 }) })
   runtime.predict('m', { x: 1 }).catch(() => undefined)
@@ -113,6 +138,32 @@ createRequire(import.meta.url)('node:worker_threads').Worker = refuse('a thread 
 process.dlopen = refuse('native code was loaded')
 syncBuiltinESMExports()
 `
+
+const beside = '{ createRuntime, errors, isRuntimeError }'
+const nodeTest = "import { test } from 'node:test'"
+project.write({
+  'both/esm.test.mjs': `${nodeTest}
+import ${beside} from 'tbcoin-engine'
+import { createTestRuntime } from 'tbcoin-engine/testing'
+${both}`,
+  'both/cjs.test.cjs': `const { test } = require('node:test')
+const ${beside} = require('tbcoin-engine')
+const { createTestRuntime } = require('tbcoin-engine/testing')
+${both}`,
+  'both/mixed.test.mjs': `${nodeTest}
+import { createRequire } from 'node:module'
+import ${beside} from 'tbcoin-engine'
+const { createTestRuntime } = createRequire(import.meta.url)('tbcoin-engine/testing')
+${both}`,
+})
+
+it.each(['both/esm.test.mjs', 'both/cjs.test.cjs', 'both/mixed.test.mjs'])(
+  'a runtime of functions leaves one of threads in the same process as it is: %s',
+  async (file) => {
+    const { stdout } = await project.onEveryNode(`node --test ${file} >log 2>&1 && echo passed || cat log`)
+    expect(stdout).toBe('passed\n')
+  },
+)
 
 /** Without onnxruntime-node, which the package asks for as a peer. */
 const bare = await Project.bare(['--omit=peer', tarball, 'jest@30', 'vitest@4'])

@@ -69,25 +69,33 @@ describe('crash', () => {
     await expect(crash('m')).rejects.toMatchObject({ code: 'ERR_MODEL_UNAVAILABLE' })
   })
 
-  it('can come from an answer and in a load', async () => {
-    const during: (() => Promise<void>)[] = []
-    const versions = { '1': times(2, { latencyMs: 1 }) }
-    const { runtime, clock, crash } = await serve({
-      '1': {
-        ...versions['1'],
-        answer: () =>
-          during
-            .pop()?.()
-            .then(() => ({ y: 1 })) ?? { y: 7 },
-      },
+  it('fails a load in which it comes', async () => {
+    const versions = { '1': times(2), '2': times(3, { loadMs: 10 }) }
+    const { runtime, clock, crash, close } = await serve(versions, {}, { active: '1' })
+    const swap = expect(runtime.models.hotSwapModel({ name: 'm', newVersion: '2' })).rejects.toMatchObject({
+      code: 'ERR_MODEL_LOAD',
+      cause: { code: 'ERR_REPLICA_EXITED' },
     })
-    during.push(() => crash('m'))
+    await clock.advance(5)
+    await crash('m', '2')
+    await swap
+    expect(yOf(await runtime.predict('m', { x: 1 }))).toBe(2)
+    await close()
+  })
+
+  it('can come from the answer of a run', async () => {
+    let crashes = true
+    const answer = async (): Promise<{ y: number }> => {
+      if (crashes) await crash('m')
+      return { y: 7 }
+    }
+    const { runtime, clock, crash, close } = await serve({ '1': { answer } })
     expect(await outcomeOf(runtime.predict('m', { x: 1 }))).toBe('ERR_REPLICA_EXITED')
-    await clock.advance(100)
+    crashes = false
     const request = runtime.predict('m', { x: 1 })
-    await clock.advance(1)
+    await clock.advance(100)
     expect(yOf(await request)).toBe(7)
-    await runtime.close()
+    await close()
   })
 })
 

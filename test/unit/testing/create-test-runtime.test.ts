@@ -60,6 +60,26 @@ describe('a test runtime', () => {
     await runtime.close()
   })
 
+  it('is closed at the end of its scope, whatever runs', async () => {
+    const states: string[] = []
+    {
+      await using made = await serve({ '1': times(2, { latencyMs: 700 }) })
+      made.runtime.on('closed', () => states.push(made.runtime.state))
+      made.runtime.predict('m', { x: 1 }).then(
+        ({ y }) => states.push(`y ${y?.data[0]}`),
+        () => undefined,
+      )
+      await made.clock.advance(1)
+    }
+    expect(states).toEqual(['y 2', 'stopped'])
+  })
+
+  it.each([Number.NaN, -1, Number.POSITIVE_INFINITY, undefined])('cannot advance by %s', async (ms) => {
+    await using made = await serve({ '1': times(2) })
+    await expect(made.clock.advance(ms as number)).rejects.toMatchObject({ code: 'ERR_INVALID_OPTIONS' })
+    expect(made.clock.now()).toBe(0)
+  })
+
   it('takes part in the life of an application, with resources on its clock', async () => {
     const { runtime, clock } = await serve({ '1': times(2) })
     let tries = 0
