@@ -134,7 +134,7 @@ export class TestMachine {
   }
 }
 
-/** Functions are loaded as they are, and take inputs without rows. */
+/** Returns how a function is loaded: as it is. Its inputs may have no rows. */
 function prepared(signature: Signature): Prepared {
   return {
     entry: undefined,
