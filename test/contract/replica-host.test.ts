@@ -14,7 +14,7 @@ import type { LoadDone, RunDone } from '../../src/protocol/replica/replica-repli
 import type { LoadTask, ReplicaTask, RunTask } from '../../src/protocol/replica/replica-task.js'
 import type { Signature, Tensor } from '../../src/tensors/tensor.js'
 import { TestClock } from '../../src/testing/test-clock.js'
-import type { TestVersion } from '../../src/testing/test-models.js'
+import type { TestVersion } from '../../src/testing/test-model.js'
 import { TestReplica } from '../../src/testing/test-replica.js'
 import { FakeHost, type FakeTask, fakeSignature } from '../support/fake-host.js'
 import { FakeMachine } from '../support/fake-machine.js'

@@ -75,12 +75,19 @@ describe('the examples of the README', () => {
     expect(stderr).toBe('')
   })
 
+  it('run as they stand where they are a test', async () => {
+    const snippet = otherTypescript.find((each) => each.includes('tbcoin-engine/testing'))
+    writeFileSync(join(folder, 'vad.test.ts'), snippet as string)
+    const { stdout } = await node('--import', 'tsx', '--test', 'vad.test.ts')
+    expect(stdout).toMatch(/^(?:#|ℹ) pass 1$/m)
+  })
+
   it('compile in TypeScript against the published types', async () => {
     writeFileSync(join(folder, 'example.ts'), typescript)
     // A snippet that imports a sibling file is in examples/, and is compiled there.
     const snippets = otherTypescript.filter((snippet) => !snippet.includes("from './"))
     for (const [index, snippet] of snippets.entries()) {
-      const preamble = snippet.includes('createRuntime(') ? '' : GIVEN
+      const preamble = /create(?:Test)?Runtime\(/.test(snippet) ? '' : GIVEN
       writeFileSync(join(folder, `snippet-${index}.ts`), preamble + snippet)
     }
     expect(snippets.length).toBeGreaterThan(0)

@@ -3,6 +3,7 @@ import { sharedProject } from '../support/packaging-harness.js'
 
 const ask = `
 import { createRuntime, isRuntimeError, type Outputs, PooledResource, Runtime, RuntimeError } from 'tbcoin-engine'
+import { createTestRuntime, type TestClock, type TestRuntimeOptions, type TestVersion } from 'tbcoin-engine/testing'
 
 async function ask(): Promise<Outputs> {
   const runtime: Runtime = await createRuntime({ replicas: 1 })
@@ -14,6 +15,20 @@ async function ask(): Promise<Outputs> {
     throw error
   }
 }
+const version: TestVersion = { answer: async ({ x }) => ({ y: x === undefined ? 0 : x.data.length }), latencyMs: 5 }
+const spec = { name: 'x', type: 'float32', dims: [1] } as const
+const signature = { inputs: [spec], outputs: [{ ...spec, name: 'y' }] }
+const options: TestRuntimeOptions = { models: { m: { signature, versions: { '1': version } } }, maxQueue: 1 }
+
+async function tryOut(): Promise<Runtime> {
+  const made = await createTestRuntime(options)
+  const clock: TestClock = made.clock
+  await clock.advance(5)
+  await made.crash('m', '1')
+  await made.close({ timeoutMs: 5 })
+  return made.runtime
+}
+void tryOut
 export const items: PooledResource<string> | undefined = undefined
 void ask
 `

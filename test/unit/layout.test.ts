@@ -54,6 +54,18 @@ describe('the sources', () => {
     for (const each of ['node:worker_threads', 'comlink', 'piscina']) expect(reached).not.toContain(each)
   })
 
+  it("give users' tests a runtime that loads neither threads nor native code", () => {
+    const values = Object.fromEntries(
+      Object.entries(files).map(([file, refs]) => [file, refs.filter(({ kind }) => kind !== 'type')]),
+    )
+    const reached = reachedFrom(values, 'src/testing/index.ts')
+    expect(reached).toContain('src/pools/version-pool.ts')
+    for (const each of ['piscina', 'comlink', 'koffi', 'onnxruntime-node'])
+      expect(reached).not.toContain(each)
+    for (const each of ['src/platform/libc.ts', 'src/hosts/piscina-host.ts', 'src/artifacts/artifacts.ts'])
+      expect(reached).not.toContain(each)
+  })
+
   it(`have at most ${maxLines} lines in each file`, () => {
     const long = [...texts]
       .map(([file, text]) => ({ file, lines: text.trimEnd().split('\n').length }))
