@@ -129,7 +129,7 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
     const runtime = Runtime.over(createPorts(config, logger), config, logger)
     const unknown = unknownVariables()
     if (unknown !== undefined) {
-      runtime.#context.logger.warn({ variables: unknown.variables }, unknown.warning)
+      runtime.#context.logger.warn({ ...unknown }, 'unknown environment variables ignored')
     }
     try {
       await runtime.lifecycle.startup()
