@@ -18,7 +18,7 @@ export function keyOf(
 }
 
 /** Why a model that is loaded so has no artifact. */
-export function whyNoArtifact(sessionOptions: Readonly<Record<string, unknown>>): string | undefined {
+export function reasonForNoArtifact(sessionOptions: Readonly<Record<string, unknown>>): string | undefined {
   if (sessionOptions.optimizedModelFilePath !== undefined) {
     return '`sessionOptions.optimizedModelFilePath` is set'
   }

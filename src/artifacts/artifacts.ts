@@ -11,7 +11,7 @@ import type { Shortfalls } from '../telemetry/shortfalls.js'
 import type { Tolerance } from '../tensors/batch/batch-plan.js'
 import type { EmptyAxes } from '../tensors/input/empty-axes.js'
 import type { Signature, Tensor } from '../tensors/tensor.js'
-import { keyOf, whyNoArtifact } from './artifact-key.js'
+import { keyOf, reasonForNoArtifact } from './artifact-key.js'
 import { withBuildLock } from './builder/build-lock.js'
 import { builderBytes, SPARE_MEMORY_BYTES } from './builder/builder-bytes.js'
 import { BuilderProcess } from './builder/builder-process.js'
@@ -111,7 +111,7 @@ export class Artifacts {
       return await this.#prepare(order)
     } catch (error) {
       if (isRuntimeError(error)) throw error
-      this.#fallback.note(
+      this.#fallback.report(
         error,
         'the process that tries models and builds artifacts fails; models are served as they are',
       )
@@ -152,16 +152,16 @@ export class Artifacts {
     bytes: number,
     probed: Probed | undefined,
   ): Promise<Prepared> {
-    const why = order.isBuilt ? whyNoArtifact(order.sessionOptions) : 'artifacts are off'
-    const found = why === undefined ? await this.#find(key) : undefined
-    if (found !== undefined) return found
-    if (why !== undefined) return plain(why)
+    const reason = order.isBuilt ? reasonForNoArtifact(order.sessionOptions) : 'artifacts are off'
+    const cached = reason === undefined ? await this.#find(key) : undefined
+    if (cached !== undefined) return cached
+    if (reason !== undefined) return plain(reason)
     if (bytes < this.#settings.options.minBytes) return plain(`it has ${bytes} bytes (artifacts.minBytes)`)
     const build = (samples: readonly (readonly Tensor[])[]): Promise<Prepared> =>
       this.#build(order, key, bytes, samples)
     if (order.samples === undefined) return { ...plain('no valid input is known yet'), build }
-    const known = probed ?? (await this.#load(order, key, bytes))
-    return known === undefined ? plain('the builder cannot load it') : build(order.samples(known.signature))
+    const loaded = probed ?? (await this.#load(order, key, bytes))
+    return loaded === undefined ? plain('the builder cannot load it') : build(order.samples(loaded.signature))
   }
 
   /** As it is in the cache; undefined if it is not. */
@@ -189,8 +189,8 @@ export class Artifacts {
     bytes: number | undefined,
   ): Promise<Probed | undefined> {
     const local = await localKey(order)
-    const known = this.#probed.get(local) ?? (key === undefined ? undefined : await this.#cache.probe(key))
-    if (known !== undefined || !order.isProbed) return known
+    const earlier = this.#probed.get(local) ?? (key === undefined ? undefined : await this.#cache.probe(key))
+    if (earlier !== undefined || !order.isProbed) return earlier
     const probed = await this.#load(order, key, bytes)
     if (probed !== undefined) this.#remember(local, probed)
     return probed
@@ -247,7 +247,7 @@ export class Artifacts {
     samples: readonly (readonly Tensor[])[],
   ): Promise<string | undefined> {
     const cache = this.#cache
-    const isThere = await this.#fallback.guarded(async () => {
+    const isCached = await this.#fallback.guarded(async () => {
       if ((await cache.find(key)) !== undefined) return true
       const needed = DISK_FACTOR * bytes + SPARE_DISK_BYTES
       const free = await cache.freeBytes()
@@ -264,14 +264,14 @@ export class Artifacts {
         }
         this.#log.info({ source: order.source, form: form ?? 'original' }, 'an artifact was built')
         const from = form === undefined ? await cache.newFolder() : `${folder}/${form}`
-        const found = { form: form ?? ('original' as const), rejected: [...rejected] }
-        await cache.publish(key, from, found, files, isFlushed)
+        const decision = { form: form ?? ('original' as const), rejected: [...rejected] }
+        await cache.publish(key, from, decision, files, isFlushed)
         return true
       } finally {
         await cache.discard(folder)
       }
     })
-    return isThere ? undefined : 'it could not be built or kept'
+    return isCached ? undefined : 'it could not be built or kept'
   }
 
   /** Whether there is a cache. */
@@ -286,7 +286,7 @@ export class Artifacts {
     this.#opening ??= open().then(
       () => true,
       (error) => {
-        this.#fallback.note(error, 'the artifact cache cannot be used; models are served as they are')
+        this.#fallback.report(error, 'the artifact cache cannot be used; models are served as they are')
         return false
       },
     )

@@ -4,7 +4,7 @@ import { successOf } from '../protocol/failure.js'
 import { isSettled } from '../protocol/model-files.js'
 import { BuilderDeath } from './builder/builder-failure.js'
 import type { BuilderProcess } from './builder/builder-process.js'
-import type { BuilderLimits } from './builder/converse.js'
+import type { BuilderLimits } from './builder/send-order.js'
 import type { ArtifactCache, DatedHash } from './cache/artifact-cache.js'
 import { stampsOf } from './cache/file-stamp.js'
 import type { Fallback } from './fallback.js'
@@ -25,14 +25,14 @@ export class Digests {
 
   /** Digest of a model and its data files; undefined if they cannot be read. */
   async of(source: string, cache: ArtifactCache): Promise<readonly DatedHash[] | undefined> {
-    const known = await cache.digest(source)
+    const cached = await cache.digest(source)
     // Other versions of this library have not kept the names.
-    if (known?.slice(1).every(({ name }) => name !== '')) return known
+    if (cached?.slice(1).every(({ name }) => name !== '')) return cached
     const before = await stampsOf([source])
     const reply = await this.#builder.run({ kind: 'digest', source }, this.#limits).catch((error) => {
       // A file that cannot be read in time can be tried all the same.
       if (!(error instanceof BuilderDeath)) throw error
-      this.#fallback.note(error, 'a model file cannot be read in time; it has no artifact')
+      this.#fallback.report(error, 'a model file cannot be read in time; it has no artifact')
       return undefined
     })
     if (reply?.ok !== true) return undefined

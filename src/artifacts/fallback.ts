@@ -1,6 +1,6 @@
 import { errors } from '../errors/errors.js'
 import type { Shortfalls } from '../telemetry/shortfalls.js'
-import { BuilderDeath, NoBuilder } from './builder/builder-failure.js'
+import { BuilderDeath, BuilderUnavailable } from './builder/builder-failure.js'
 
 /** Keeps what is wrong with the cache or the builder away from the models. */
 export class Fallback {
@@ -17,15 +17,15 @@ export class Fallback {
     try {
       return await work()
     } catch (error) {
-      if (error instanceof errors.ERR_RUNTIME_CLOSED || error instanceof NoBuilder) throw error
+      if (error instanceof errors.ERR_RUNTIME_CLOSED || error instanceof BuilderUnavailable) throw error
       // The model itself is the end of a process.
       if (error instanceof errors.ERR_MODEL_LOAD && error.cause instanceof BuilderDeath) throw error
-      this.note(error, 'an artifact cannot be built or kept; the model is served as it is')
+      this.report(error, 'an artifact cannot be built or kept; the model is served as it is')
       return undefined
     }
   }
 
-  note(err: unknown, what: string): void {
+  report(err: unknown, what: string): void {
     this.#shortfalls.add(what, err, { cacheDir: this.#cacheDir })
   }
 }

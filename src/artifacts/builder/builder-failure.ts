@@ -18,10 +18,10 @@ export class BuilderDeath extends BuilderFailure {
 
   constructor(
     kind: DeathCause,
-    why: string,
+    reason: string,
     { step, rejected, signature }: Pick<BuilderDeath, 'step' | 'rejected' | 'signature'>,
   ) {
-    super(why)
+    super(reason)
     this.name = 'BuilderDeath'
     this.kind = kind
     this.step = step
@@ -31,4 +31,4 @@ export class BuilderDeath extends BuilderFailure {
 }
 
 /** There is no builder: it cannot be started here. */
-export class NoBuilder extends BuilderFailure {}
+export class BuilderUnavailable extends BuilderFailure {}

@@ -6,7 +6,7 @@ import type { BuilderOrder, BuilderReplies } from '../../protocol/builder/builde
 import type { Failure } from '../../protocol/failure.js'
 import { BuilderDeath } from './builder-failure.js'
 import { type BuilderEntry, endChild, setAwake, startChild } from './child-processes.js'
-import { type Builder, type BuilderLimits, converse } from './converse.js'
+import { type Builder, type BuilderLimits, sendOrder } from './send-order.js'
 
 /** Without an order a process ends after this time. */
 const IDLE_MS = 2_000
@@ -34,7 +34,7 @@ export class BuilderProcess {
 
   /**
    * Has an order carried out; once more if somebody else ends the process meanwhile.
-   * @throws BuilderDeath, NoBuilder, ERR_RUNTIME_CLOSED
+   * @throws BuilderDeath, BuilderUnavailable, ERR_RUNTIME_CLOSED
    */
   run<T extends BuilderOrder>(order: T, limits: BuilderLimits): Promise<BuilderReplies[T['kind']] | Failure> {
     const exchange = (): Promise<unknown> => this.#exchange(order, limits)
@@ -60,7 +60,7 @@ export class BuilderProcess {
     try {
       this.#assertOpen()
       setAwake(child, limits.keepsAwake !== false)
-      const reply = await converse(this.#clock, builder, order, limits)
+      const reply = await sendOrder(this.#clock, builder, order, limits)
       const mayStay = order.kind !== 'build' && (await anonymousBytesOf(child.pid as number)) <= KEPT_BYTES
       if (mayStay && !this.#isClosed) this.#keep(builder)
       else endChild(child)

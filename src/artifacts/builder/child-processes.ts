@@ -5,7 +5,7 @@ import { messageOf } from '../../errors/errors.js'
 import type { Clock } from '../../platform/clock.js'
 import { missingGrant } from '../../platform/permission.js'
 import { processWide } from '../../platform/process-wide.js'
-import { NoBuilder } from './builder-failure.js'
+import { BuilderUnavailable } from './builder-failure.js'
 
 /** Environment variable that names the process that has started this one as its builder. */
 export const PARENT_VARIABLE = '_TBCOIN_ENGINE_BUILDER_OF'
@@ -35,17 +35,17 @@ function sharedBuilders(): Builders {
   })
 }
 
-/** @throws NoBuilder where no process can be started, with the reason. */
+/** @throws BuilderUnavailable where no process can be started, with the reason. */
 export async function startChild(
   clock: Clock,
   { path, node, execArgv, env }: BuilderEntry,
 ): Promise<ChildProcess> {
-  if ('reason' in node) throw new NoBuilder(node.reason)
+  if ('reason' in node) throw new BuilderUnavailable(node.reason)
   const grant = missingGrant('child')
   if (grant !== undefined)
-    throw new NoBuilder(`the permission model lets this process start no other; ${grant}`)
+    throw new BuilderUnavailable(`the permission model lets this process start no other; ${grant}`)
   if (!existsSync(path))
-    throw new NoBuilder(
+    throw new BuilderUnavailable(
       `its file ${path} is not there, or may not be read; if a bundler has moved it, set \`builderEntry\``,
     )
   const parent = String(process.pid)
@@ -60,9 +60,9 @@ export async function startChild(
   child.on('error', () => undefined)
   if (child.pid === undefined) {
     const later = new Promise<void>((resolve) => clock.setImmediate(resolve))
-    const why = await Promise.race([once(child, 'error'), later.then(() => ['it has no process number'])])
+    const reasons = await Promise.race([once(child, 'error'), later.then(() => ['it has no process number'])])
     if (child.connected) child.disconnect()
-    throw new NoBuilder(messageOf(why[0]))
+    throw new BuilderUnavailable(messageOf(reasons[0]))
   }
   const { running, endAll } = sharedBuilders()
   if (running.size === 0) process.on('exit', endAll)
@@ -98,6 +98,6 @@ function forked(...args: Parameters<typeof fork>): ChildProcess {
   try {
     return fork(...args)
   } catch (error) {
-    throw new NoBuilder(messageOf(error))
+    throw new BuilderUnavailable(messageOf(error))
   }
 }

@@ -4,7 +4,7 @@ import { type AxisSet, axisSetsOf, type EmptyAxes } from '../../tensors/input/em
 import type { Signature } from '../../tensors/tensor.js'
 import { BuilderDeath } from './builder-failure.js'
 import type { BuilderProcess } from './builder-process.js'
-import type { BuilderLimits } from './converse.js'
+import type { BuilderLimits } from './send-order.js'
 
 /** Time for runs on made-up inputs, which may well keep a sound model busy for ever. */
 const MADE_UP_MS = 5_000

@@ -7,8 +7,8 @@ import {
 import { successOf } from '../../protocol/failure.js'
 import { BuilderDeath } from './builder-failure.js'
 import type { BuilderProcess } from './builder-process.js'
-import type { BuilderLimits } from './converse.js'
 import { refusal } from './probe.js'
+import type { BuilderLimits } from './send-order.js'
 
 /**
  * Has forms built, best first, until one is proven; goes on behind a form that is the end of the builder.
@@ -22,7 +22,7 @@ export async function tryForms(
 ): Promise<BuildDone> {
   const rejected: RejectedForm[] = []
   for (;;) {
-    const forms = ARTIFACT_FORMS.filter((form) => rejected.every((each) => each.form !== form))
+    const forms = ARTIFACT_FORMS.filter((form) => rejected.every((rejection) => rejection.form !== form))
     if (forms.length === 0) return { ok: true, form: undefined, files: [], isFlushed: true, rejected }
     try {
       const built = successOf(await builder.run({ kind: 'build', ...order, forms }, limits))

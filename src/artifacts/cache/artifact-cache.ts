@@ -96,12 +96,12 @@ export class ArtifactCache {
 
   /** What the model's files are known to hold; undefined unless none has been touched since. */
   async digest(source: string): Promise<readonly DatedHash[] | undefined> {
-    const known = await readRecord(this.#digestPath(source), digestSchema)
-    if (known?.source !== source) return undefined
+    const record = await readRecord(this.#digestPath(source), digestSchema)
+    if (record?.source !== source) return undefined
     await this.#touch(this.#digestPath(source))
-    const stamps = await stampsOf(known.files.map(({ path }) => path))
+    const stamps = await stampsOf(record.files.map(({ path }) => path))
     if (stamps === undefined) return undefined
-    return known.files.every(({ stamp }, index) => stamp === stamps[index]?.text) ? known.files : undefined
+    return record.files.every(({ stamp }, index) => stamp === stamps[index]?.text) ? record.files : undefined
   }
 
   async saveDigest(source: string, files: readonly DatedHash[]): Promise<void> {
@@ -129,11 +129,11 @@ export class ArtifactCache {
       await this.#touch(join(folder, MANIFEST))
       return { ...manifest, folder }
     }
-    const isThere = await stat(folder).then(
+    const exists = await stat(folder).then(
       () => true,
       () => false,
     )
-    if (isThere) await this.#remove(key)
+    if (exists) await this.#remove(key)
     return undefined
   }
 
@@ -199,8 +199,8 @@ export class ArtifactCache {
     if (stamps === undefined || files.length === 0) return false
     if (files.some(({ bytes }, index) => bytes !== stamps[index]?.bytes)) return false
     const isKnown = ({ stamp }: (typeof files)[number], index: number): boolean => {
-      const found = stamps[index]?.text
-      return found === stamp || found === this.#verified.get(paths[index] as string)
+      const current = stamps[index]?.text
+      return current === stamp || current === this.#verified.get(paths[index] as string)
     }
     if (files.every(isKnown)) return true
     // Touched or moved: what they hold counts.
@@ -235,7 +235,7 @@ export class ArtifactCache {
         const stats = await Promise.all(names.map((name) => stat(join(folder, name)).catch(() => undefined)))
         return {
           key,
-          bytes: stats.reduce((sum, each) => sum + (each?.size ?? 0), 0),
+          bytes: stats.reduce((sum, file) => sum + (file?.size ?? 0), 0),
           usedAtMs: await usedAtMs(join(folder, MANIFEST)),
         }
       }),

@@ -27,11 +27,13 @@ export async function assertOwn(root: string, names: readonly string[], sample: 
     // It cannot be written, and so is used as far as it is filled.
     return
   }
-  const own = await stat(sample)
+  const sampleStats = await stat(sample)
   await rmdir(sample)
   for (const folder of [root, ...names.map((name) => join(root, name))]) {
     const { uid, mode } = await stat(folder)
-    if (uid !== own.uid) throw new Error(`${folder} belongs to another user (${uid}, not ${own.uid})`)
-    if ((mode & OTHERS_WRITE & ~own.mode) !== 0) throw new Error(`${folder} may be written by other users`)
+    if (uid !== sampleStats.uid)
+      throw new Error(`${folder} belongs to another user (${uid}, not ${sampleStats.uid})`)
+    if ((mode & OTHERS_WRITE & ~sampleStats.mode) !== 0)
+      throw new Error(`${folder} may be written by other users`)
   }
 }

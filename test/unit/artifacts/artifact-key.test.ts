@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { keyOf, machineTraits, whyNoArtifact } from '../../../src/artifacts/artifact-key.js'
+import { keyOf, machineTraits, reasonForNoArtifact } from '../../../src/artifacts/artifact-key.js'
 import { onnxRuntime } from '../../../src/artifacts/onnx-runtime.js'
 
 const files = [{ path: '/m.onnx', sha256: 'a'.repeat(64) }]
@@ -31,7 +31,7 @@ it.each([
   [{ executionProviders: [{ name: 'cuda' }, 'cpu'] }, /cuda/],
   [{ optimizedModelFilePath: '/x' }, /optimizedModelFilePath/],
 ])('whether a model that is loaded with %j has an artifact', (sessionOptions, reason) => {
-  const why = whyNoArtifact(sessionOptions)
+  const why = reasonForNoArtifact(sessionOptions)
   if (reason === undefined) expect(why).toBeUndefined()
   else expect(why).toMatch(reason)
 })

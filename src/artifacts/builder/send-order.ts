@@ -4,7 +4,7 @@ import type { Clock, Timer } from '../../platform/clock.js'
 import { anonymousBytesOf } from '../../platform/process-memory.js'
 import type { BuilderMessage, BuilderOrder, RejectedForm } from '../../protocol/builder/builder-messages.js'
 import type { Signature } from '../../tensors/tensor.js'
-import { BuilderDeath, type DeathCause, NoBuilder } from './builder-failure.js'
+import { BuilderDeath, BuilderUnavailable, type DeathCause } from './builder-failure.js'
 
 const WATCH_MS = 100
 /** Time for a process to come up. */
@@ -37,9 +37,9 @@ export interface Builder {
 
 /**
  * Gives a process an order and resolves with its reply.
- * @throws BuilderDeath; NoBuilder if it has not come up, or can load no model. It is to be ended then.
+ * @throws BuilderDeath; BuilderUnavailable if it has not come up, or can load no model. It is to be ended then.
  */
-export function converse(
+export function sendOrder(
   clock: Clock,
   builder: Builder,
   order: BuilderOrder,
@@ -57,26 +57,26 @@ export function converse(
       clock.clear(watch)
       child.off('message', onMessage).off('exit', onExit).off('error', onError)
     }
-    const die = (kind: DeathCause, why: string): void => {
+    const fail = (kind: DeathCause, reason: string): void => {
       settle()
       reject(
         builder.isReady
-          ? new BuilderDeath(kind, why, { step, rejected, signature })
-          : new NoBuilder(`${why}, before it was ready; ${NOT_OURS}`),
+          ? new BuilderDeath(kind, reason, { step, rejected, signature })
+          : new BuilderUnavailable(`${reason}, before it was ready; ${NOT_OURS}`),
       )
     }
-    const within = (limitMs: number, what: string): Timer =>
-      awake(clock.setTimeout(() => die('limit', `it did not ${what} within ${limitMs} ms`), limitMs))
+    const limitTimer = (limitMs: number, what: string): Timer =>
+      awake(clock.setTimeout(() => fail('limit', `it did not ${what} within ${limitMs} ms`), limitMs))
     const begin = (): void => {
       builder.isReady = true
       clock.clear(timer)
-      timer = limits.timeoutMs === 0 ? undefined : within(limits.timeoutMs, 'return')
+      timer = limits.timeoutMs === 0 ? undefined : limitTimer(limits.timeoutMs, 'return')
     }
     const enter = (name: string): void => {
       step = name
       clock.clear(stepTimer)
       const limitMs = limits.stepTimeoutMs?.[name]
-      stepTimer = limitMs === undefined ? undefined : within(limitMs, `return from the step "${name}"`)
+      stepTimer = limitMs === undefined ? undefined : limitTimer(limitMs, `return from the step "${name}"`)
     }
     const onMessage = (message: BuilderMessage): void => {
       if (message?.kind === 'ready') begin()
@@ -87,37 +87,40 @@ export function converse(
       else if (message?.kind === 'rejected') rejected.push(message.rejected)
       else if (message?.kind === 'unable') {
         settle()
-        reject(new NoBuilder(message.reason))
+        reject(new BuilderUnavailable(message.reason))
       } else if (message?.kind === 'reply') {
         settle()
         resolve(message.reply)
       }
     }
     const onExit = (code: number | null, signal: NodeJS.Signals | null): void => {
-      if (signal === null) die('fault', `the process that tried it exited with code ${code}`)
+      if (signal === null) fail('fault', `the process that tried it exited with code ${code}`)
       else
-        die(FROM_OUTSIDE.includes(signal) ? 'killed' : 'fault', `the process that tried it died of ${signal}`)
+        fail(
+          FROM_OUTSIDE.includes(signal) ? 'killed' : 'fault',
+          `the process that tried it died of ${signal}`,
+        )
     }
-    const onError = (error: Error): void => die('killed', error.message)
+    const onError = (error: Error): void => fail('killed', error.message)
     let timer: Timer | undefined
     let stepTimer: Timer | undefined
     if (builder.isReady) begin()
-    else timer = within(START_MS, 'come up')
+    else timer = limitTimer(START_MS, 'come up')
     const watch = awake(
       clock.setInterval(async () => {
         const bytes = await anonymousBytesOf(child.pid as number)
         if (bytes > limits.maxBytes)
-          die('limit', `it took more than ${Math.round(limits.maxBytes / 2 ** 20)} MiB of memory`)
+          fail('limit', `it took more than ${Math.round(limits.maxBytes / 2 ** 20)} MiB of memory`)
       }, WATCH_MS),
     )
     child.on('message', onMessage).on('exit', onExit).on('error', onError)
     try {
       child.send(order, (error) => {
-        if (error !== null) die('killed', error.message)
+        if (error !== null) fail('killed', error.message)
       })
     } catch (error) {
       // It has no channel any more.
-      die('killed', messageOf(error))
+      fail('killed', messageOf(error))
     }
   })
 }
