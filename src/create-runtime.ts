@@ -42,6 +42,6 @@ async function create(options: RuntimeOptions): Promise<Runtime> {
   const logger = given ?? createLogger(config.appName, config.logLevel)
   const ports = createPorts(config, logger)
   const unknown = unknownVariables()
-  if (unknown !== undefined) logger.warn({ variables: unknown.variables }, unknown.warning)
+  if (unknown !== undefined) logger.warn({ ...unknown }, 'unknown environment variables ignored')
   return Runtime.start(ports, config, logger)
 }

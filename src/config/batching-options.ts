@@ -6,43 +6,50 @@ const padding = z
   .strictObject({
     inputs: axes.meta({
       type: 'object of axes by input',
-      description: 'inputs that are filled up with zeros, and along which axis',
+      description: 'inputs that may be padded with zeros, each with the axis to pad',
     }),
     outputs: axes.prefault({}).meta({
       type: 'object of axes by output',
-      description: 'outputs that are cut back, and along which axis',
+      description: 'outputs that are cut back to the length of their request, each with the axis to cut',
     }),
-    mask: z.string().optional().describe('the one of these inputs whose zeros say what does not count'),
-    length: z.string().optional().describe('the input that says how long a request is'),
+    mask: z.string().optional().describe('the one of these inputs whose zeros mark padding'),
+    length: z.string().optional().describe('the input that holds the length of a request'),
   })
   .refine(({ mask, length }) => mask !== undefined || length !== undefined, {
-    message: 'either `mask` or `length` says where a request ends',
+    message: 'must have `mask` or `length`, which marks the end of a request',
   })
 
 export const batchingOptionsSchema = z.strictObject({
-  maxRows: count.max(4096).default(128).describe('most rows of a batch; fewer if so many are not proven'),
+  maxRows: count
+    .max(4096)
+    .default(128)
+    .describe('maximum number of rows in a batch; fewer if the proof only covers fewer'),
   maxDelayMs: durationMs
     .max(10_000)
     .default(0)
-    .describe('how long a request may wait for others to share its run although a replica is idle'),
+    .describe('longest time that a request waits for others to share its run while a replica is idle'),
   tolerance: z
     .strictObject({
-      rtol: z.number().min(0).default(1e-4).describe('relative to the answer of a request alone'),
-      atol: z.number().min(0).default(1e-6).describe('absolute, added to that'),
+      rtol: z.number().min(0).default(1e-4).describe('relative to the outputs of the unbatched request'),
+      atol: z.number().min(0).default(1e-6).describe('absolute, added to the relative tolerance'),
     })
     .prefault({})
     .meta({
       type: 'object of `rtol` and `atol`',
       description:
-        'how far floats in a batch may be from those of a request alone; all other elements have to be equal',
+        'largest difference of floats between a batched request and the same request alone; all other elements must be equal',
     }),
-  padding: padding.optional().describe('lets requests of unequal length share runs, where that is proven'),
+  padding: padding
+    .optional()
+    .describe('lets requests of unequal length share runs if that is proven to be safe'),
   proofBudgetMs: z
     .number()
     .min(1)
     .max(10_000)
     .default(10)
-    .describe('longest stretch that the proof, or a check of a batch, keeps a replica from requests'),
+    .describe(
+      'longest time without a break that the proof, or a check of a batch, keeps a replica from requests',
+    ),
 })
-/** Whether requests may share runs. */
+/** The `batching` option: `auto`, `off`, or settings under which requests may share runs. */
 export const batching = z.union([z.literal('auto'), z.literal('off'), batchingOptionsSchema])

@@ -1,7 +1,10 @@
 import { z } from 'zod'
 import { nearestName } from '../text/nearest-name.js'
 
-/** A mistake that a schema has found in `input`: where it is, the value, and the rule or the name that was meant. */
+/**
+ * Describes a mistake that a schema found in `input`: its path, the value, and the rule or the name that was
+ * meant.
+ */
 export function describeIssue(issue: z.core.$ZodIssue, input: unknown, schema: z.ZodType): string {
   let value: unknown = input
   for (const key of issue.path) value = (value as Record<PropertyKey, unknown> | undefined)?.[key]
@@ -14,12 +17,12 @@ export function describeIssue(issue: z.core.$ZodIssue, input: unknown, schema: z
   return `${where} is ${show(value)}: ${ruleOf(issue)}`
 }
 
-/** The message that zod gives a union which has none of its own. */
-const UNTOLD = 'Invalid input'
+/** Zod's message for a union without a message of its own. */
+const DEFAULT_UNION_MESSAGE = 'Invalid input'
 
 type Shape = Readonly<Record<string, z.ZodType>>
 
-/** The option that is called almost so, else the one inside this object or around it that is called so. */
+/** Returns the option with a similar name, or one of the same name in an object inside this one or around it. */
 function hint(key: string, path: readonly PropertyKey[], schema: z.ZodType): string {
   const options = shapeAt(schema, path)
   const meant = nearestName(key, Object.keys(options)) ?? pathTo(key, options)
@@ -34,7 +37,7 @@ function hint(key: string, path: readonly PropertyKey[], schema: z.ZodType): str
   return ''
 }
 
-/** Returns the path of the option of that name that is nearest to the top. */
+/** Returns the path of the option called `key` that is nearest to the top. */
 function pathTo(key: string, options: Shape): string | undefined {
   const groups: [path: string, options: Shape][] = [['', options]]
   for (const [path, shape] of groups) {
@@ -48,7 +51,7 @@ function pathTo(key: string, options: Shape): string | undefined {
   return undefined
 }
 
-/** Returns the options of the object there. */
+/** Returns the options of the object at `path`. */
 function shapeAt(schema: z.ZodType, path: readonly PropertyKey[]): Shape {
   let at: z.ZodType | undefined = schema
   for (const key of path) {
@@ -63,7 +66,7 @@ function shapeOf(schema: z.ZodType): Shape {
   return plain instanceof z.ZodObject ? (plain.shape as Shape) : {}
 }
 
-/** Returns the schema without what makes it optional or gives it a default, and the object in a union. */
+/** Returns the schema without the wrappers that make it optional or set a default; of a union its object. */
 function unwrapped(schema: z.ZodType): z.ZodType {
   if (schema instanceof z.ZodUnion) {
     const options = (schema.options as readonly z.ZodType[]).map(unwrapped)
@@ -74,11 +77,11 @@ function unwrapped(schema: z.ZodType): z.ZodType {
 }
 
 /**
- * Returns the rule; for a union without a message that of each alternative. "Invalid input" tells nobody
- * anything, and what was received is told beside the rule.
+ * Returns the rule that was broken; for a union without a message of its own the rules of all alternatives,
+ * since "Invalid input" names none. Cuts off the value, which the caller names beside the rule.
  */
 function ruleOf(issue: z.core.$ZodIssue): string {
-  if (issue.code !== 'invalid_union' || issue.message !== UNTOLD) {
+  if (issue.code !== 'invalid_union' || issue.message !== DEFAULT_UNION_MESSAGE) {
     return issue.message.replace(/^Invalid (?:input|option): (.*?)(?:, received .*)?$/, '$1')
   }
   const rules = issue.errors.flatMap((alternative) => alternative.map(ruleOf))

@@ -8,12 +8,12 @@ export const memoryOptionsSchema = z.strictObject({
     .optional()
     .meta({ type: 'bytes' })
     .describe(
-      "what the process may hold: loads that do not fit evict what nobody uses, or are refused; 0 is without a limit; by default nine tenths of the control group's limit, or of the machine's memory, which processes that share it had better be told their part of",
+      "memory that the process may hold: a load that does not fit evicts unused versions, or is rejected; 0 disables the limit; defaults to nine tenths of the control group's limit, or of the machine's memory; set it explicitly when several processes share the machine",
     ),
   allocator: z
     .enum(['tuned', 'untouched'])
     .default('tuned')
     .describe(
-      "`tuned`: while a model is loaded malloc maps allocations of 1 MiB and more by themselves, else of 32 MiB and more, in the whole process; `untouched`: its settings stay the host's",
+      '`tuned`: in the whole process, malloc maps each allocation of 1 MiB and more separately while a model is being loaded, and of 32 MiB and more at other times; `untouched`: malloc keeps its settings',
     ),
 })

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** A longer timer would fire at once. */
+/** The longest delay of a Node timer, in milliseconds; a longer one fires at once. */
 export const MAX_TIMER_MS = 2_147_483_647
 export const durationMs = z.number().min(0).max(MAX_TIMER_MS)
 export const count = z.number().int().min(1)

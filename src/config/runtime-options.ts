@@ -14,9 +14,11 @@ const name = z
   .refine((value) => !/[/\\\0]/.test(value) && value !== '.' && value !== '..', {
     message: 'must be usable as a folder name: no slash, backslash or NUL',
   })
-const NO_LABEL =
-  'give its label, that of its folder in `modelDir`, or one of your own for a `source`; of each model in `modelDir` the latest version is loaded at the start by itself'
-const label = z.string({ error: ({ input }) => (input === undefined ? NO_LABEL : undefined) }).pipe(name)
+const LABEL_REQUIRED =
+  'must be the label of its folder in `modelDir`, or a label of your choice for a `source`; the latest version of each model in `modelDir` is loaded at the start without being listed'
+const label = z
+  .string({ error: ({ input }) => (input === undefined ? LABEL_REQUIRED : undefined) })
+  .pipe(name)
 export const logLevelSchema = z.enum(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'])
 const loaderModule = z.union([z.string().min(1), z.instanceof(URL)], {
   error:
@@ -27,19 +29,19 @@ const fileOrUrl = z.union([z.string().min(1), z.instanceof(URL)]).meta({ type: '
 export const loadModelSchema = z.strictObject({
   name,
   version: label,
-  /** A registered loader's type. */
+  /** The type of a registered loader. */
   modelType: z.string().min(1).default('onnx'),
-  /** Path or file URL; by default `<modelDir>/<name>/<version>/model.onnx`. */
+  /** Path or file URL; defaults to `<modelDir>/<name>/<version>/model.onnx`. */
   source: fileOrUrl.optional(),
   config: modelConfigSchema.prefault({}),
-  /** Make the version active once it is ready, even if another one is. */
+  /** True: the version becomes active once it is ready, even if another one is. */
   promote: z.boolean().default(false),
 })
 
 export const hotSwapSchema = z.strictObject({
   name,
   newVersion: name,
-  /** Refuse unless this is the active version at the moment of the flip. */
+  /** The swap rejects unless this is the active version at the moment of the promotion. */
   oldVersion: name.optional(),
   modelType: z.string().min(1).optional(),
   source: fileOrUrl.optional(),
@@ -47,19 +49,19 @@ export const hotSwapSchema = z.strictObject({
 })
 
 export const predictOptionsSchema = z.strictObject({
-  /** Ask this version and not the active one. */
+  /** Sends the request to this version instead of the active one. */
   version: z.string().min(1).optional(),
-  /** Reject with ERR_DEADLINE_EXCEEDED after this long; the run itself cannot be cancelled. */
+  /** Rejects with ERR_DEADLINE_EXCEEDED after this time; the run itself cannot be cancelled. */
   timeoutMs: durationMs.optional(),
-  /** Reject with ERR_ABORTED when it aborts. */
+  /** Rejects with ERR_ABORTED when the signal aborts. */
   signal: z.instanceof(AbortSignal).optional(),
-  /** Names of the outputs to compute; all by default. */
+  /** Names of the outputs to compute; defaults to all. */
   outputs: z.array(z.string()).min(1).optional(),
-  /** Move the input's buffers instead of copying them: the caller's arrays are empty afterwards. */
+  /** True: moves the input's buffers instead of copying them; the caller's arrays are empty afterwards. */
   transfer: z.boolean().optional(),
-  /** A higher one goes first; each step is worth a second of waiting. */
+  /** Requests of higher priority run first; one step outweighs a second of waiting. */
   priority: z.number().int().min(-10).max(10).optional(),
-  /** False: this request shares its run with no other. */
+  /** False: this request shares its run with no other request. */
   batch: z.boolean().optional(),
 })
 
@@ -72,24 +74,22 @@ export const closeSchema = z.strictObject({ timeoutMs: durationMs.optional() })
 export const modelNameSchema = name
 export const resizeSchema = countOrAuto
 
-/** What the life of an application needs, with a runtime or without. */
+/** Options of an application's lifecycle, with a runtime or without. */
 const lifecycleFields = {
   appName: z.string().min(1).default('tbcoin-engine').describe('name in log lines'),
   logLevel: logLevelSchema
     .default('info')
-    .describe('least severe level that is logged; of a `logger` of your own it only sets what replicas send'),
-  gracefulShutdownTimeoutMs: durationMs
-    .default(30_000)
-    .describe('time that a shutdown has unless it is told otherwise'),
+    .describe('minimum log level; with a custom `logger` it applies only to messages from replicas'),
+  gracefulShutdownTimeoutMs: durationMs.default(30_000).describe('default time budget of a shutdown'),
 }
 
-/** What `new LifecycleManager` takes beside the logger. */
+/** Options of `new LifecycleManager`, except the logger. */
 export const lifecycleSchema = z.strictObject({
   ...lifecycleFields,
   handleSignals: z
     .boolean()
     .default(true)
-    .describe('shut down, and end the process, at [signals](#signals) and at an error nobody handles'),
+    .describe('shuts down and ends the process on [signals](#signals) and on unhandled errors'),
 })
 
 export const runtimeSchema = z.strictObject({
@@ -97,118 +97,123 @@ export const runtimeSchema = z.strictObject({
   handleSignals: z
     .boolean()
     .default(false)
-    .describe('close, and end the process, at [signals](#signals) and at an error nobody handles'),
+    .describe('closes and ends the process on [signals](#signals) and on unhandled errors'),
   modelDir: fileOrUrl
     .optional()
-    .describe('the [model directory](#the-model-directory); nothing is scanned without it'),
+    .describe('the [model directory](#the-model-directory); without it no directory is scanned'),
   loaders: z.record(z.string().min(1), loaderModule).default({}).meta({
     type: 'object of paths or file URLs',
     description: 'modules of [custom loaders](#custom-loaders), by model type',
   }),
   models: z.array(loadModelSchema).default([]).meta({
-    type: 'array of what `loadModel` takes',
+    type: 'array of options of `loadModel`',
     description: 'versions to load at the start, before those of `modelDir`',
   }),
   onLoadError: z
     .enum(['throw', 'degrade'])
     .default('throw')
     .describe(
-      'what a model that cannot be loaded at the start does: reject `createRuntime`, or be logged and left out',
+      'effect of a model that cannot be loaded at the start: `throw` rejects `createRuntime`, `degrade` logs it and leaves the model out',
     ),
   replicas: countOrAuto
     .default('auto')
-    .describe('worker threads of each version; `auto` is as many as [the cores allow](#replicas)'),
+    .describe('worker threads of each version; `auto` starts as many as [the cores allow](#replicas)'),
   processes: countOrAuto
     .default('auto')
     .describe('processes that share the cores; `auto` counts cluster workers and pm2 instances'),
   intraOpNumThreads: count
     .max(1024)
     .default(1)
-    .describe('threads inside one run; `replicas` that are `auto` are fewer by that factor'),
+    .describe('threads inside one run; `auto` `replicas` are divided by this number'),
   maxConcurrentLoads: count
     .default(1)
     .describe(
-      'loads that may run at the same time; one that takes longer than the size of its model explains is not counted any more',
+      'loads that may run at the same time; a load that takes longer than the size of its model explains no longer counts',
     ),
   maxQueue: z
     .number()
     .int()
     .min(0)
     .default(10_000)
-    .describe('requests that may wait for one version; more are refused'),
+    .describe('requests that may wait for one version; more are rejected'),
   maxPackMs: durationMs
     .max(10_000)
     .default(2)
     .describe(
-      'requests that run one after another travel together for as long as they take so long; 0 is never',
+      'upper bound on the expected run time of one pack (requests sent in one message and run one after another); 0 disables packing',
     ),
   maxPackBytes: count
     .default(2 ** 21)
     .meta({ type: 'bytes' })
     .describe(
-      'and not more of them than have so many bytes, of inputs and answers; a larger one travels alone, and a batch may have four times as many',
+      'upper bound on the bytes of one pack, inputs and outputs together; a larger request is sent alone, and a batch may have four times as many',
     ),
   batching: batching.default('auto').meta({
     type: '`auto`, `off` or [object](#batching)',
     description:
-      'whether requests may share runs, once it is proven that each is answered as if alone; custom loaders only where their model asks for it',
+      'lets requests share runs, once it is proven that each gets the same outputs as it would alone; models of custom loaders must set it themselves',
   }),
   cacheDir: fileOrUrl
     .optional()
-    .describe("where artifacts are kept, for all processes; by default a folder in the user's cache folder"),
+    .describe("the folder of artifacts, shared by all processes; defaults to one in the user's cache folder"),
   probe: probe
     .default('child')
     .describe(
-      '`child`: a file that is not known is loaded by another process first, so that one that crashes onnxruntime is refused',
+      '`child`: another process loads an unknown file first, so that a file that crashes onnxruntime is rejected',
     ),
   artifacts: artifacts.default('auto').meta({
     type: '`auto`, `off` or [object](#artifacts)',
-    description: 'whether models are made into a form whose weights all replicas share, where that is proven',
+    description:
+      '`auto`: models are converted to a form whose weights all replicas share, if that is proven to be safe',
   }),
   memory: memoryOptionsSchema.prefault({}).meta({
     type: '[object](#memory)',
-    description: 'what is done so that memory goes back to the system',
+    description: 'the memory budget, and how memory is returned to the system',
   }),
   stuckAfterMs: durationMs
     .default(60_000)
-    .describe('a run that takes longer puts its replica in quarantine; 0 is never'),
+    .describe('time limit of a run; a replica that exceeds it is quarantined; 0 disables the limit'),
   loadTimeoutMs: durationMs
     .default(120_000)
-    .describe('a load, or a warm-up, that takes longer fails; 0 is never'),
+    .describe('time limit of a load, and of a warm-up; 0 disables it'),
   modelCleanupIntervalMs: durationMs
     .default(3_600_000)
     .describe(
-      'how often all versions are looked through for idle ones, beside the time at which each becomes so; 0 is neither',
+      'interval at which all versions are checked for idle ones, beside the check when each becomes idle; 0 disables both',
     ),
-  modelIdleMs: durationMs.default(0).describe('a version that is unused for so long is evicted; 0 is never'),
+  modelIdleMs: durationMs
+    .default(0)
+    .describe('a version that is unused for this time is evicted; 0 disables it'),
   swapStrategy: swapStrategy
     .default('parallel')
     .describe(
-      '`parallel`: the old version serves until the new one is loaded; `resource-preserving`: it is drained first, so that both are never in memory, and requests [wait](#hot-swap)',
+      '`parallel`: the old version serves until the new one is loaded; `resource-preserving`: the old version is drained first, so that the two are never in memory together, and requests [wait](#hot-swap)',
     ),
-  standbyMs: durationMs.default(0).describe('how long a replaced version keeps its pool'),
+  standbyMs: durationMs.default(0).describe('time that a replaced version keeps its pool'),
   drainTimeoutMs: durationMs
     .default(30_000)
-    .describe('how long a version that is being stopped waits for its requests'),
+    .describe('time limit for the open requests of a version that is stopped'),
   exitWaitMs: durationMs
     .default(5_000)
-    .describe('how long an ending process waits for native calls to return'),
+    .describe('time limit for native calls to return when the process ends'),
   crashBudget: z
     .number()
     .int()
     .min(0)
     .default(5)
-    .describe('replica deaths within `crashWindowMs` that a version survives; one more puts it into `error`'),
-  crashWindowMs: durationMs.default(60_000).describe('the time over which deaths are counted'),
+    .describe(
+      'replica crashes within `crashWindowMs` that a version survives; one more puts it into `error`',
+    ),
+  crashWindowMs: durationMs.default(60_000).describe('the time over which crashes are counted'),
   restartBackoffMs: durationMs
     .default(100)
-    .describe('wait before a dead replica is replaced; doubles with each further death'),
+    .describe('wait before a crashed replica is replaced; doubles with each further crash'),
   maxRestartBackoffMs: durationMs
     .default(5_000)
-    .describe('the longest such wait, and how long requests do not try a failed load again'),
+    .describe('the longest such wait, and the time for which requests do not retry a failed load'),
   controlTimeoutMs: durationMs
     .default(1_000)
-    .describe('how long `replicas()` of a handle waits for an answer'),
+    .describe('time limit for replies of replicas to `replicas()` of a handle'),
   niceIncrement: z
     .number()
     .int()
@@ -219,11 +224,11 @@ export const runtimeSchema = z.strictObject({
   replicaEntry: fileOrUrl.optional().describe('the replica entry, for [bundlers](#bundlers) that move it'),
   builderEntry: fileOrUrl
     .optional()
-    .describe("the artifact builder's entry, for [bundlers](#bundlers) that move it"),
+    .describe('the artifact builder entry, for [bundlers](#bundlers) that move it'),
   builderExecPath: fileOrUrl
     .optional()
     .describe(
-      'the Node that runs the artifact builder, for [single executables](#single-executables); by default the one that runs this process',
+      'the Node binary that runs the artifact builder, for [single executables](#single-executables); defaults to the one of this process',
     ),
   replicaExecArgv: z
     .array(z.string())
@@ -232,14 +237,14 @@ export const runtimeSchema = z.strictObject({
   replicaEnv: z
     .record(z.string(), z.string())
     .optional()
-    .describe('environment of replica threads; by default that of the process without `NODE_OPTIONS`'),
+    .describe('environment of replica threads; defaults to that of the process without `NODE_OPTIONS`'),
   allowWorkerThread: z
     .boolean()
     .default(false)
-    .describe('allow a runtime outside the main thread, where no exit hook protects the process'),
+    .describe('allows a runtime outside the main thread, where no exit hook protects the process'),
 })
 
-/** What `createRuntime` takes beside the logger; every field has a default. */
+/** Options of `createRuntime`, except the logger; all have a default or are optional. */
 export type RuntimeConfigInput = z.input<typeof runtimeSchema>
 export type ShutdownRequest = z.input<typeof shutdownSchema>
 export type LifecycleOptions = z.input<typeof lifecycleSchema>

@@ -1,7 +1,7 @@
 /**
- * Every code this library rejects with, what it means and whether the same call
- * may succeed later without a change by the caller. The classes below are made
- * from this table; `test/unit/readme.test.ts` keeps the README true to it.
+ * Every error code of this library, with its meaning. `retryable` is true if the same request may succeed
+ * later, unchanged. The classes below are made from this table; `test/unit/readme.test.ts` compares it with
+ * the README.
  */
 export const ERROR_TABLE = {
   ERR_INVALID_OPTIONS: {
@@ -26,11 +26,11 @@ export const ERROR_TABLE = {
   },
   ERR_MODEL_UNAVAILABLE: {
     retryable: true,
-    meaning: 'The model is known but cannot answer now; `cause` tells why.',
+    meaning: 'The model is known but cannot serve requests now; `cause` is the reason.',
   },
   ERR_MODEL_LOAD: {
     retryable: false,
-    meaning: 'The model could not be loaded: missing, damaged or refused by its loader.',
+    meaning: 'The model could not be loaded: it is missing, damaged or rejected by its loader.',
   },
   ERR_WARMUP: {
     retryable: false,
@@ -67,11 +67,12 @@ export const ERROR_TABLE = {
   ERR_INSUFFICIENT_MEMORY: {
     retryable: true,
     meaning:
-      'There is no memory for the model within the budget, or none for the input or answer of a request.',
+      'The model does not fit into the memory budget, or there is no memory for the input or outputs of a request.',
   },
   ERR_DRAIN_TIMEOUT: {
     retryable: true,
-    meaning: 'The version was being drained and its deadline passed before the answer came.',
+    meaning:
+      'The version was being drained, and the time limit of the drain passed before the request ended.',
   },
   ERR_RUNTIME_CLOSED: {
     retryable: false,
@@ -79,7 +80,7 @@ export const ERROR_TABLE = {
   },
   ERR_ILLEGAL_TRANSITION: {
     retryable: false,
-    meaning: 'A component was asked to move to a state that cannot follow its present one.',
+    meaning: 'The operation would move a component to a state that cannot follow its present one.',
   },
   ERR_SWAP_SUPERSEDED: {
     retryable: false,
@@ -103,7 +104,7 @@ export const ERROR_TABLE = {
   },
   ERR_REPLICA_STUCK: {
     retryable: true,
-    meaning: 'The run did not return in time; its replica is in quarantine and replaced.',
+    meaning: 'The run did not return in time; its replica is quarantined and replaced.',
   },
   ERR_RESOURCE_NOT_FOUND: {
     retryable: false,
@@ -125,33 +126,34 @@ export const ERROR_TABLE = {
 
 export type ErrorCode = keyof typeof ERROR_TABLE
 
-/** What an error can carry beside its message. */
+/** Fields that an error can carry beside its message. */
 export interface RuntimeErrorFields {
   /** Name of the model concerned. */
   model?: string | undefined
   /** Version of the model concerned. */
   version?: string | undefined
-  /** What led to this error. */
+  /** The error or abort reason that led to this one. */
   cause?: unknown
-  /** `ERR_DEADLINE_EXCEEDED`: where the request was when its deadline passed. */
+  /** `ERR_DEADLINE_EXCEEDED`: the stage of the request when its deadline passed. */
   stage?: 'queued' | 'in-flight' | undefined
-  /** `ERR_OVERLOADED`: how long to wait before another try, in milliseconds. */
+  /** `ERR_OVERLOADED`: the recommended wait before a retry, in milliseconds. */
   retryAfterMs?: number | undefined
-  /** `ERR_INSUFFICIENT_MEMORY`: what the load is expected to take, and what it may, in bytes. */
+  /** `ERR_INSUFFICIENT_MEMORY`: memory that the load is expected to take, in bytes. */
   neededBytes?: number | undefined
+  /** `ERR_INSUFFICIENT_MEMORY`: memory that the load may take, in bytes. */
   freeBytes?: number | undefined
 }
 
-/** Marks an error of this library, also one that another copy of it has made. */
+/** The symbol that marks errors of this library, also those made by another copy of the package. */
 const BRAND = Symbol.for('tbcoin-engine.RuntimeError')
 
 /**
- * Base class of every error this library creates. `code` is stable and part of
- * the contract, the message is not.
+ * Base class of every error of this library. `code` is stable and part of the contract, the message is not.
+ * Narrow an unknown error with `isRuntimeError`.
  */
 export class RuntimeError extends Error {
   readonly code: ErrorCode
-  /** Whether the same call may succeed later, unchanged. */
+  /** True if the same request may succeed later, unchanged. */
   readonly retryable: boolean
   declare readonly model?: string
   declare readonly version?: string
@@ -173,7 +175,8 @@ export class RuntimeError extends Error {
   }
 }
 
-// `instanceof`: an error of another copy of this package is one of ours, and of the class that has its code.
+// Makes `instanceof` hold for errors made by another copy of this package, and for the class that has their
+// code.
 Object.defineProperty(RuntimeError, Symbol.hasInstance, {
   value: function isInstance(this: typeof RuntimeError, value: unknown): boolean {
     if (this === RuntimeError) return isRuntimeError(value)
@@ -183,16 +186,21 @@ Object.defineProperty(RuntimeError, Symbol.hasInstance, {
   },
 })
 
+/** An error whose code is `C`. */
 export interface ErrorOf<C extends ErrorCode> extends RuntimeError {
   readonly code: C
 }
 
+/** The class of all errors whose code is `C`. */
 export interface ErrorClass<C extends ErrorCode> {
   readonly code: C
   new (message: string, fields?: RuntimeErrorFields): ErrorOf<C>
 }
 
-/** `ERR_MODEL_NOT_FOUND` is the class `ModelNotFoundError`; an abort keeps the web's name. */
+/**
+ * Returns the name of a code's class: `ModelNotFoundError` for `ERR_MODEL_NOT_FOUND`, the web's `AbortError`
+ * for an abort.
+ */
 function classNameOf(code: ErrorCode): string {
   if (code === 'ERR_ABORTED') return 'AbortError'
   const words = code.slice('ERR_'.length).toLowerCase().split('_')
@@ -212,15 +220,18 @@ function defineErrorClass(code: ErrorCode): ErrorClass<ErrorCode> {
   return subclass
 }
 
-/** One class per code: `new errors.ERR_MODEL_NOT_FOUND(message, { model })`. */
+/** The error classes by code: `new errors.ERR_MODEL_NOT_FOUND(message, { model })`. */
 export const errors = Object.fromEntries(
   (Object.keys(ERROR_TABLE) as ErrorCode[]).map((code) => [code, defineErrorClass(code)]),
 ) as { readonly [C in ErrorCode]: ErrorClass<C> }
 
-/** Union of every error, so that `switch (error.code)` narrows. */
+/** The union of all errors, so that `switch (error.code)` narrows. */
 export type AnyRuntimeError = { [C in ErrorCode]: ErrorOf<C> }[ErrorCode]
 
-/** Narrows an unknown value to an error of this library, whichever copy of it has made it (a replica has its own). */
+/**
+ * Returns true if `value` is an error of this library, and narrows it. Errors made by another copy of the
+ * package count too; a replica, for example, has a copy of its own.
+ */
 export function isRuntimeError(value: unknown): value is AnyRuntimeError {
   try {
     return value instanceof Error && BRAND in value
@@ -229,7 +240,7 @@ export function isRuntimeError(value: unknown): value is AnyRuntimeError {
   }
 }
 
-/** What an error says. Anything can be thrown, also what throws when it is looked at. */
+/** Returns the message of a thrown value of any type, also of one whose getters throw. */
 export function messageOf(error: unknown): string {
   try {
     return String(error instanceof Error ? error.message : error)

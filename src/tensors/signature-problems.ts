@@ -2,33 +2,34 @@ import { formatSpec, quote } from './describe.js'
 import type { Signature, TensorSpec } from './tensor.js'
 
 /**
- * Why a caller of a model with signature `from` could not go on with `to`, by names and types
- * only (shapes may differ between versions and are checked per request). Empty when it could.
+ * Returns the reasons why callers of a model with signature `from` could not continue with `to`; empty if
+ * they could. Only names and types are compared: shapes may differ between versions and are checked for each
+ * request.
  */
 export function signatureProblems(from: Signature, to: Signature): string[] {
   const problems: string[] = []
   compare('input', from.inputs, to.inputs, problems)
-  const known = new Set(from.inputs.map((spec) => spec.name))
+  const earlier = new Set(from.inputs.map((spec) => spec.name))
   for (const spec of to.inputs) {
-    if (!known.has(spec.name)) problems.push(`input ${quote(spec.name)} (${formatSpec(spec)}) is new`)
+    if (!earlier.has(spec.name)) problems.push(`input ${quote(spec.name)} (${formatSpec(spec)}) is new`)
   }
-  // Outputs only have to cover: a caller does not notice an additional one.
+  // Additional outputs are allowed, since they do not affect callers.
   compare('output', from.outputs, to.outputs, problems)
   return problems
 }
 
 function compare(
-  what: string,
+  kind: string,
   from: readonly TensorSpec[],
   to: readonly TensorSpec[],
   problems: string[],
 ): void {
-  const found = new Map(to.map((spec) => [spec.name, spec]))
+  const byName = new Map(to.map((spec) => [spec.name, spec]))
   for (const { name, type } of from) {
-    const other = found.get(name)
-    if (other === undefined) problems.push(`${what} ${quote(name)} is missing`)
+    const other = byName.get(name)
+    if (other === undefined) problems.push(`${kind} ${quote(name)} is missing`)
     else if (other.type !== type) {
-      problems.push(`${what} ${quote(name)} changes from ${type} to ${other.type}`)
+      problems.push(`${kind} ${quote(name)} changes from ${type} to ${other.type}`)
     }
   }
 }

@@ -1,7 +1,7 @@
-/** Longer names are compared with nothing: no name here is. */
+/** Length above which names are not compared; no valid name is longer. */
 const MAX_LENGTH = 64
 
-/** The name that was meant by one that is none of `names`; undefined where none is like it. */
+/** Returns the name among `names` that is most similar to a misspelt one; undefined if none is similar. */
 export function nearestName(wrong: string, names: Iterable<string>): string | undefined {
   let nearest: string | undefined
   let least = Number.POSITIVE_INFINITY
@@ -12,7 +12,10 @@ export function nearestName(wrong: string, names: Iterable<string>): string | un
   return nearest
 }
 
-/** Letters that are wrong, missing or added, two at most and fewer than are right; infinite for more. */
+/**
+ * Returns the number of letters that are wrong, missing or added. Returns infinity if that is more than two,
+ * or more than half of the shorter name.
+ */
 function distanceOf(left: string, right: string): number {
   const tooMuch = Number.POSITIVE_INFINITY
   if (left.length > MAX_LENGTH || Math.abs(left.length - right.length) > 2) return tooMuch
@@ -23,9 +26,9 @@ function distanceOf(left: string, right: string): number {
 
 function editDistance(left: string, right: string): number {
   let row = Array.from({ length: right.length + 1 }, (_, index) => index)
-  for (let i = 1; i <= left.length; i++) {
+  for (let i = 1; i <= left.length; i += 1) {
     const next = [i]
-    for (let j = 1; j <= right.length; j++) {
+    for (let j = 1; j <= right.length; j += 1) {
       const substituted = (row[j - 1] as number) + (left[i - 1] === right[j - 1] ? 0 : 1)
       next.push(Math.min(substituted, (row[j] as number) + 1, (next[j - 1] as number) + 1))
     }

@@ -1,4 +1,4 @@
-/** What the byte order mark at the beginning of a text tells of its encoding. */
+/** Encodings by the byte order mark at the beginning of a text. */
 const ENCODINGS = [
   { mark: [0xff, 0xfe], encoding: 'utf-16le' },
   { mark: [0xfe, 0xff], encoding: 'utf-16be' },
@@ -11,6 +11,6 @@ const ENCODINGS = [
  */
 export function parseJson(bytes: Uint8Array): unknown {
   const found = ENCODINGS.find(({ mark }) => mark.every((byte, index) => bytes[index] === byte))
-  // A decoder leaves the mark out.
+  // The decoder removes the byte order mark.
   return JSON.parse(new TextDecoder(found?.encoding ?? 'utf-8').decode(bytes))
 }

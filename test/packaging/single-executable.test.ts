@@ -27,7 +27,7 @@ describe.runIf(process.platform === 'linux')(
       expect(alone.stdout).toBe('1024 numbers, original\n')
       expect(logLines(alone)).toEqual([
         {
-          msg: expect.stringContaining('models are served as they are'),
+          msg: expect.stringContaining('models are served in their original form'),
           reason: expect.stringContaining('set `builderExecPath` to a Node executable'),
         },
       ])

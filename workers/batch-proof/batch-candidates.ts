@@ -1,18 +1,18 @@
 import { SHARED } from '../../src/tensors/batch/batch-plan.js'
 import type { Signature, Tensor } from '../../src/tensors/tensor.js'
 
-/** More are not tried. */
+/** Maximum number of candidates. */
 const MAX_CANDIDATES = 16
 
 /**
- * The ways in which inputs could be batched, likely ones first: for each input an axis or `SHARED`.
- * An axis is declared free, and all that are batched have the same size along theirs.
+ * Returns the ways in which inputs could be batched, likely ones first: for each input an axis or `SHARED`.
+ * Each axis is declared free, and all batched inputs have the same size along their axis.
  */
 export function batchCandidates({ inputs }: Signature, sample: readonly Tensor[]): number[][] {
-  const found: number[][] = []
+  const candidates: number[][] = []
   const add = (axes: number[]): void => {
     if (axes.every((axis) => axis === SHARED)) return
-    if (!found.some((known) => known.join() === axes.join())) found.push(axes)
+    if (!candidates.some((other) => other.join() === axes.join())) candidates.push(axes)
   }
   const sizeOf = (input: number, axis: number): number => sample[input]?.dims[axis] as number
   const isOfOneSize = (axes: readonly number[]): boolean =>
@@ -23,7 +23,7 @@ export function batchCandidates({ inputs }: Signature, sample: readonly Tensor[]
   const names = new Set(
     inputs.flatMap(({ dims }) => dims.filter((dim) => typeof dim === 'string' && dim !== '')),
   )
-  // A name that stands in many inputs is more likely that of the batch.
+  // A name that occurs in many inputs is more likely that of the batch.
   const named = [...names]
     .map((name) => inputs.map(({ dims }) => dims.indexOf(name)))
     .filter(isOfOneSize)
@@ -40,21 +40,21 @@ export function batchCandidates({ inputs }: Signature, sample: readonly Tensor[]
   const first = freeAxes.map((axes) => (axes.includes(0) ? 0 : SHARED))
   if (isOfOneSize(first)) add(first)
   for (const axes of named) add(axes)
-  return found.slice(0, MAX_CANDIDATES)
+  return candidates.slice(0, MAX_CANDIDATES)
 }
 
-/** All combinations of one axis of each input or none, those with more axes first. */
+/** Returns the combinations of one axis or none of each input, those with more axes first. */
 function choices(axes: readonly (readonly number[])[]): number[][] {
   let combined: number[][] = [[]]
-  for (const own of axes) {
+  for (const inputAxes of axes) {
     combined = combined
-      .flatMap((before) => [...own, SHARED].map((axis) => [...before, axis]))
+      .flatMap((before) => [...inputAxes, SHARED].map((axis) => [...before, axis]))
       .slice(0, 4 * MAX_CANDIDATES)
   }
   return combined.sort((a, b) => breadth(b) - breadth(a))
 }
 
-/** How many inputs are batched. */
+/** Returns the number of batched inputs. */
 function breadth(axes: readonly number[]): number {
   return axes.filter((axis) => axis !== SHARED).length
 }

@@ -3,7 +3,7 @@ import { elementCount, joinRows, rowLayout, takeRows, withRows } from '../../src
 import { newElements } from '../../src/tensors/coerce-elements.js'
 import type { Tensor } from '../../src/tensors/tensor.js'
 
-/** `rows` rows of every tensor from row `at` on; what all rows share is each one's. */
+/** Returns `rows` rows of every tensor from row `at` on; shared tensors are returned whole. */
 export function takeAll(
   tensors: readonly Tensor[],
   axes: readonly number[],
@@ -21,31 +21,31 @@ export function takeAll(
   })
 }
 
-/** The tensors of each request of a batch. */
+/** Returns the tensors of each request of a batch. */
 export function split(
   tensors: readonly Tensor[],
   axes: readonly number[],
   rows: readonly number[],
 ): Tensor[][] {
   let at = 0
-  return rows.map((own) => {
-    const taken = takeAll(tensors, axes, at, own)
-    at += own
+  return rows.map((count) => {
+    const taken = takeAll(tensors, axes, at, count)
+    at += count
     return taken
   })
 }
 
-/** Lays the tensors of requests one after another along the axes. */
+/** Joins the tensors of requests along the axes. */
 export function join(requests: readonly (readonly Tensor[])[], axes: readonly number[]): Tensor[] {
   const [first] = requests as [readonly Tensor[]]
   return first.map(({ type, dims, data }, index): Tensor => {
     const axis = axes[index] as number
     if (axis === SHARED) return { type, dims, data }
-    const own = requests.map((request) => request[index] as Tensor)
-    const total = own.reduce((sum, tensor) => sum + (tensor.dims[axis] as number), 0)
+    const parts = requests.map((request) => request[index] as Tensor)
+    const total = parts.reduce((sum, tensor) => sum + (tensor.dims[axis] as number), 0)
     const joined = withRows(dims, axis, total)
     const target = newElements(type, elementCount(joined))
-    joinRows(target, joined, own, axis)
+    joinRows(target, joined, parts, axis)
     return { type, dims: joined, data: target }
   })
 }

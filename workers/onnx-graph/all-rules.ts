@@ -15,9 +15,9 @@ import { shapeRules } from './rules/shape.js'
 import type { FlowRule } from './trace/flow.js'
 import type { Rule } from './trace/op.js'
 
-const together = (...rules: readonly Rules[]): Rules => new Map(rules.flatMap((each) => [...each]))
+const together = (...rules: readonly Rules[]): Rules => new Map(rules.flatMap((group) => [...group]))
 
-/** By domain, '' being ONNX's own, what the known operators do to the batch. */
+/** The rules of the known operators by domain; '' is ONNX's own. */
 const rules: ReadonlyMap<string, Rules> = new Map([
   [
     '',
@@ -47,19 +47,19 @@ const rules: ReadonlyMap<string, Rules> = new Map([
   ['ai.onnx.ml', learnedRules],
 ])
 
-const randomOps = 'Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike'
+const RANDOM_OPS = 'Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike'
 const random: FlowRule = (flow) => flow.refuse('draws random numbers')
 const flowRules: ReadonlyMap<string, FlowRule> = new Map([
   ...controlFlowRules,
   ...sequenceRules,
-  ...randomOps.split(' ').map((name) => [name, random] as const),
+  ...RANDOM_OPS.split(' ').map((name) => [name, random] as const),
 ])
 
 export function ruleOf(domain: string, op: string): Rule | undefined {
   return dynamicRule(op) ?? rules.get(domain)?.get(op)
 }
 
-/** For operators that take more than tensors of known rank, or decide what runs. */
+/** Returns the rule of an operator that takes more than tensors of known rank, or that decides what runs. */
 export function flowRuleOf(domain: string, op: string): FlowRule | undefined {
   return domain === '' ? flowRules.get(op) : undefined
 }

@@ -6,39 +6,39 @@ import type { OnnxGraph } from '../onnx-graph/file/graph.js'
 import { readGraph } from '../onnx-graph/file/read-graph.js'
 import { madeUpHazard } from './made-up-hazard.js'
 
-/** Types of inputs that hold no integers, or none but 0 and 1. */
+/** Types of inputs without integers other than 0 and 1. */
 const NO_INTEGERS: readonly string[] = ['float32', 'float64', 'float16', 'string', 'bool']
 
 /**
- * Returns what a model file itself tells. The file is read when that is first asked; `check` then throws if it
- * is not the one that was loaded.
+ * Returns the hazards of a model according to its file. The file is read when they are first requested;
+ * `check` then throws if it is not the file that was loaded.
  */
 export function hazardsIn(source: string, { inputs }: Signature, check: () => void): Hazards {
-  let graph: OnnxGraph | string | undefined
-  const known = (): OnnxGraph | string => {
-    graph ??= read(source, check)
-    return graph
+  let read: OnnxGraph | string | undefined
+  const graphOrReason = (): OnnxGraph | string => {
+    read ??= tryToRead(source, check)
+    return read
   }
   return {
     ofBatch(axes) {
-      const own = known()
-      if (typeof own === 'string') return own
+      const graph = graphOrReason()
+      if (typeof graph === 'string') return graph
       const batched = inputs.flatMap(({ name }, index): [string, number][] => {
         const axis = axes[index] as number
         return axis === SHARED ? [] : [[name, axis]]
       })
-      return batchHazard(own, new Map(batched))
+      return batchHazard(graph, new Map(batched))
     },
     ofMadeUp() {
-      const own = known()
-      if (typeof own === 'string') return own
+      const graph = graphOrReason()
+      if (typeof graph === 'string') return graph
       const integers = inputs.filter(({ type }) => !NO_INTEGERS.includes(type)).map(({ name }) => name)
-      return madeUpHazard(own, new Set(integers))
+      return madeUpHazard(graph, new Set(integers))
     },
   }
 }
 
-function read(source: string, check: () => void): OnnxGraph | string {
+function tryToRead(source: string, check: () => void): OnnxGraph | string {
   try {
     const graph = readGraph(source)
     check()

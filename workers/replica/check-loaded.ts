@@ -23,15 +23,16 @@ interface Subject {
 }
 
 /**
- * What a custom loader resolves with, before anybody relies on it: read once, into objects of our own.
- * @throws ERR_MODEL_LOAD naming what is not as it should be.
+ * Checks the model that a custom loader resolves with, and returns a copy, so that each property is read only
+ * once.
+ * @throws ERR_MODEL_LOAD naming the property that is wrong.
  */
 export function checkLoaded(loaded: unknown, subject: Subject): LoadedModel {
   const refuse = (problem: string): Error =>
-    new errors.ERR_MODEL_LOAD(`the loader's \`load\` resolves with what is no model: ${problem}`, subject)
+    new errors.ERR_MODEL_LOAD(`the loader's \`load\` did not resolve with a model: ${problem}`, subject)
   const { signature, run, release } = (loaded ?? {}) as { [K in keyof LoadedModel]?: unknown }
   const { inputs, outputs, unsupported } = (signature ?? {}) as { [K in keyof Signature]?: unknown }
-  const own = {
+  const checked = {
     inputs: specsOf(inputs, '`signature.inputs', refuse),
     outputs: specsOf(outputs, '`signature.outputs', refuse),
     ...(unsupported === undefined ? {} : { unsupported: unsupportedOf(unsupported, refuse) }),
@@ -41,16 +42,16 @@ export function checkLoaded(loaded: unknown, subject: Subject): LoadedModel {
     throw refuse(`\`release\` is ${inspect(release)}, a function or nothing is expected`)
   }
   return {
-    signature: own,
+    signature: checked,
     run: (feeds: Feeds, wanted) => Reflect.apply(run, loaded, [feeds, wanted]) as Outputs | Promise<Outputs>,
     ...(release === undefined ? {} : { release: () => Reflect.apply(release, loaded, []) as Promise<void> }),
   }
 }
 
 /**
- * The wanted outputs of what a custom loader's model answers with, all if `wanted` is absent: read once,
- * into objects and views of our own.
- * @throws ERR_INFERENCE naming the output that is not as it should be.
+ * Returns the wanted outputs of a custom loader's model, or all if `wanted` is absent. They are new objects
+ * and views, so that each property is read only once.
+ * @throws ERR_INFERENCE naming the output that is wrong.
  */
 export function readOutputs(
   outputs: Outputs,
@@ -64,7 +65,7 @@ export function readOutputs(
     const output = readOutput(outputs?.[name], type)
     if (typeof output !== 'string') return output
     throw new errors.ERR_INFERENCE(
-      `the loader's \`run\` answers with output "${name}" that ${output}`,
+      `the loader's \`run\` returned an output "${name}" that ${output}`,
       subject,
     )
   })
@@ -72,21 +73,21 @@ export function readOutputs(
 
 function specsOf(specs: unknown, where: string, refuse: (problem: string) => Error): TensorSpec[] {
   if (!Array.isArray(specs)) throw refuse(`${where}\` is ${inspect(specs)}, an array is expected`)
-  const known = new Set<string>()
+  const names = new Set<string>()
   return Array.from(specs, (spec: unknown, index) => {
     const at = `${where}[${index}]`
     const { name, type, dims } = (spec ?? {}) as { [K in keyof TensorSpec]?: unknown }
     if (typeof name !== 'string') throw refuse(`${at}.name\` is ${inspect(name)}, a string is expected`)
-    if (known.has(name)) throw refuse(`${at}.name\` is ${inspect(name)}, as that of another one`)
-    known.add(name)
+    if (names.has(name)) throw refuse(`${at}.name\` is ${inspect(name)}, the name of another one too`)
+    names.add(name)
     if (!isTensorType(type)) {
       throw refuse(`${at}.type\` is ${inspect(type)}; known: ${TENSOR_TYPES.join(', ')}`)
     }
-    const own = Array.isArray(dims) ? Array.from(dims as readonly unknown[]) : undefined
-    if (own === undefined || !own.every(isDim)) {
+    const copiedDims = Array.isArray(dims) ? Array.from(dims as readonly unknown[]) : undefined
+    if (copiedDims === undefined || !copiedDims.every(isDim)) {
       throw refuse(`${at}.dims\` is ${inspect(dims)}, an array of sizes and names is expected`)
     }
-    return { name, type, dims: own }
+    return { name, type, dims: copiedDims }
   })
 }
 
@@ -102,7 +103,7 @@ function unsupportedOf(unsupported: unknown, refuse: (problem: string) => Error)
 }
 
 function isTensorType(type: unknown): type is TensorType {
-  return TENSOR_TYPES.some((known) => known === type)
+  return TENSOR_TYPES.some((name) => name === type)
 }
 
 function isDim(dim: unknown): dim is number | string {
@@ -113,35 +114,41 @@ function isSize(dim: unknown): dim is number {
   return Number.isSafeInteger(dim) && (dim as number) >= 0
 }
 
-/** The output as a tensor of our own, or what is wrong with it. */
+/** Returns the output as a new tensor, or a description of the problem. */
 function readOutput(output: unknown, type: TensorType): Tensor | string {
-  const { type: given, dims, data } = (output ?? {}) as { type?: unknown; dims?: unknown; data?: unknown }
-  if (given !== type) return `has type ${inspect(given)}, the signature says '${type}'`
-  const own = Array.isArray(dims) ? Array.from(dims as readonly unknown[]) : undefined
-  if (own === undefined || !own.every(isSize))
+  const {
+    type: actualType,
+    dims,
+    data,
+  } = (output ?? {}) as { type?: unknown; dims?: unknown; data?: unknown }
+  if (actualType !== type) return `has type ${inspect(actualType)}, the signature says '${type}'`
+  const copiedDims = Array.isArray(dims) ? Array.from(dims as readonly unknown[]) : undefined
+  if (copiedDims === undefined || !copiedDims.every(isSize))
     return `has dims ${inspect(dims)}, an array of sizes is expected`
-  const count = elementCount(own)
+  const count = elementCount(copiedDims)
   const { arrayName } = ELEMENT_TYPES[type]
   const isHolder = type === 'string' ? Array.isArray(data) : typedArrayName(data) === arrayName
   if (!isHolder) return `has data that is no ${arrayName}`
   const length = type === 'string' ? (data as unknown[]).length : lengthOf(data as AnyTypedArray)
-  if (length !== count) return `has ${length} elements, its dims [${own}] need ${count}`
+  if (length !== count) return `has ${length} elements, its dims [${copiedDims}] need ${count}`
   const elements =
     type === 'string' ? stringsOf(data as unknown[], count) : viewOf(type, data as AnyTypedArray)
-  return elements === undefined ? 'has elements that are no strings' : { type, dims: own, data: elements }
+  return elements === undefined
+    ? 'has elements that are not strings'
+    : { type, dims: copiedDims, data: elements }
 }
 
 function stringsOf(data: readonly unknown[], count: number): string[] | undefined {
-  const own: string[] = []
+  const copied: string[] = []
   for (let index = 0; index < count; index += 1) {
     const element = data[index]
     if (typeof element !== 'string') return undefined
-    own.push(element)
+    copied.push(element)
   }
-  return own
+  return copied
 }
 
-/** A view of the plain class; an array without elements may have lost its buffer. */
+/** Returns a view of the built-in class; an array without elements may have lost its buffer, so a new one is made. */
 function viewOf(type: TensorType, data: AnyTypedArray): TensorData {
   const length = lengthOf(data)
   return length === 0 ? newElements(type, 0) : viewOver(data, 0, length)

@@ -2,12 +2,12 @@ import type { Clock } from '../../platform/clock.js'
 import type { BuilderSubject } from '../../protocol/builder/builder-messages.js'
 import { successOf } from '../../protocol/failure.js'
 import type { ProofTrial, Tried } from '../../protocol/replica/proof.js'
-import { BuilderDeath, NoBuilder } from './builder-failure.js'
+import { BuilderDeath, BuilderUnavailable } from './builder-failure.js'
 import { BuilderProcess } from './builder-process.js'
 import type { BuilderEntry } from './child-processes.js'
-import type { BuilderLimits } from './converse.js'
+import type { BuilderLimits } from './send-order.js'
 
-/** Has batches tried by a process of its own, so that no load waits for them. */
+/** Tries batches in a separate process, so that no load waits for them. */
 export class BatchTrials {
   readonly #process: BuilderProcess
 
@@ -19,14 +19,14 @@ export class BatchTrials {
     try {
       return successOf(await this.#process.run({ kind: 'trial', ...subject, trial }, limits)).proof
     } catch (error) {
-      if (error instanceof NoBuilder) return { state: 'nowhere' }
+      if (error instanceof BuilderUnavailable) return { state: 'nowhere' }
       if (!(error instanceof BuilderDeath) || error.kind !== 'fault') return { state: 'unknown' }
-      const reason = `batches were tried in a process of its own, with rows unlike those of requests, and ${error.message}`
+      const reason = `batches of perturbed rows were tried in a separate process, and ${error.message}`
       return { state: 'refused', reason }
     }
   }
 
-  /** Ends what is under way. */
+  /** Ends the process, even in the middle of a trial. */
   close(): void {
     this.#process.close()
   }

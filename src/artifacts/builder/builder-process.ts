@@ -6,16 +6,16 @@ import type { BuilderOrder, BuilderReplies } from '../../protocol/builder/builde
 import type { Failure } from '../../protocol/failure.js'
 import { BuilderDeath } from './builder-failure.js'
 import { type BuilderEntry, endChild, setAwake, startChild } from './child-processes.js'
-import { type Builder, type BuilderLimits, converse } from './converse.js'
+import { type Builder, type BuilderLimits, sendOrder } from './send-order.js'
 
-/** Without an order a process ends after this time. */
+/** Time without an order after which a process is ended. */
 const IDLE_MS = 2_000
-/** A process that holds more than that after an order gets no other one. */
+/** Memory of a process after an order, in bytes, above which it gets no other one. */
 const KEPT_BYTES = 128 * 2 ** 20
 
 /**
- * Gives orders to builder processes: one after another to the same one, as long as none takes longer than
- * the size of its model explains; then the next goes to a process of its own.
+ * Sends orders to builder processes: one after another to the same process, as long as none takes longer than
+ * the size of its model explains; if one does, the next order goes to another process.
  */
 export class BuilderProcess {
   readonly #clock: Clock
@@ -33,8 +33,9 @@ export class BuilderProcess {
   }
 
   /**
-   * Has an order carried out; once more if somebody else ends the process meanwhile.
-   * @throws BuilderDeath, NoBuilder, ERR_RUNTIME_CLOSED
+   * Sends an order and resolves with its reply; sends it once more if the process is killed from outside
+   * meanwhile.
+   * @throws BuilderDeath, BuilderUnavailable, ERR_RUNTIME_CLOSED
    */
   run<T extends BuilderOrder>(order: T, limits: BuilderLimits): Promise<BuilderReplies[T['kind']] | Failure> {
     const exchange = (): Promise<unknown> => this.#exchange(order, limits)
@@ -45,7 +46,7 @@ export class BuilderProcess {
     return result as Promise<BuilderReplies[T['kind']] | Failure>
   }
 
-  /** Ends the processes, whatever they are doing. */
+  /** Ends the processes at once, even in the middle of an order. */
   close(): void {
     this.#isClosed = true
     this.#endIdle()
@@ -60,7 +61,7 @@ export class BuilderProcess {
     try {
       this.#assertOpen()
       setAwake(child, limits.keepsAwake !== false)
-      const reply = await converse(this.#clock, builder, order, limits)
+      const reply = await sendOrder(this.#clock, builder, order, limits)
       const mayStay = order.kind !== 'build' && (await anonymousBytesOf(child.pid as number)) <= KEPT_BYTES
       if (mayStay && !this.#isClosed) this.#keep(builder)
       else endChild(child)

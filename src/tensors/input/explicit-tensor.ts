@@ -5,7 +5,7 @@ import { type AnyTypedArray, asElements, lengthOf, typedArrayName } from '../typ
 import { holderOf, refuseUnusable, wrongClass } from './array-problems.js'
 import { type Expectation, mismatch } from './expectation.js'
 
-/** Ours, or onnxruntime's: there `data` is a getter that throws when the data is not on the CPU. */
+/** A tensor of ours, or onnxruntime's, whose `data` is a getter that throws if the data is not on the CPU. */
 interface TensorLike {
   readonly type?: unknown
   readonly dims?: unknown
@@ -13,7 +13,7 @@ interface TensorLike {
   readonly data?: unknown
 }
 
-/** A tensor of our own from one that carries its shape; typed arrays in it are not copied. */
+/** Returns a new tensor from a value that has its shape; typed arrays in it are not copied. */
 export function fromExplicitTensor(expected: Expectation, value: object): Tensor {
   const { type, dims, location } = value as TensorLike
   if (type === undefined || !Array.isArray(dims)) {
@@ -27,9 +27,9 @@ export function fromExplicitTensor(expected: Expectation, value: object): Tensor
   if (type !== expected.type) {
     throw mismatch(expected, typeof type === 'string' ? describeValue(value) : `type ${describeValue(type)}`)
   }
-  const ownDims = dimsOf(expected, dims)
-  const count = countOf(expected, ownDims)
-  return { type: expected.type, dims: ownDims, data: dataOf(expected, ownDims, count, value) }
+  const copiedDims = dimsOf(expected, dims)
+  const count = countOf(expected, copiedDims)
+  return { type: expected.type, dims: copiedDims, data: dataOf(expected, copiedDims, count, value) }
 }
 
 function wrapAdvice(expected: Expectation, value: object): string {
@@ -38,29 +38,29 @@ function wrapAdvice(expected: Expectation, value: object): string {
     : ''
 }
 
-/** Read once, element by element: an array of the caller's may have methods of its own. */
+/** Copies dims element by element, each read once: the caller's array may have methods of its own. */
 function dimsOf(expected: Expectation, dims: readonly unknown[]): number[] {
   const rank = dims.length
-  const own: number[] = []
-  for (let axis = 0; axis < rank; axis++) {
+  const copied: number[] = []
+  for (let axis = 0; axis < rank; axis += 1) {
     const dim = dims[axis]
-    own.push(dim as number)
+    copied.push(dim as number)
     if (Number.isSafeInteger(dim) && (dim as number) >= 0) continue
-    throw mismatch(expected, `dims ${describeDims(own)}`, 'dims must be integers of 0 or more')
+    throw mismatch(expected, `dims ${describeDims(copied)}`, 'dims must be integers of 0 or more')
   }
-  return own
+  return copied
 }
 
 function countOf(expected: Expectation, dims: readonly number[]): number {
   let count = 1
   let doesFit = dims.length === expected.dims.length
-  for (let axis = 0; axis < dims.length; axis++) {
+  for (let axis = 0; axis < dims.length; axis += 1) {
     const dim = dims[axis] as number
     count *= dim
     const fixed = expected.dims[axis]
     if (typeof fixed === 'number' && fixed !== dim) doesFit = false
   }
-  // onnxruntime reports an unknown rank as it reports a scalar, so a stated shape is left to it there.
+  // onnxruntime reports an unknown rank like a scalar, so it has to check the shape itself in that case.
   if (doesFit || expected.dims.length === 0) return count
   throw mismatch(expected, `tensor ${expected.type}${describeDims(dims)}`)
 }
@@ -93,17 +93,17 @@ function strings(
 ): string[] {
   const { length } = data
   if (length !== count) throw wrongCount(expected, dims, count, length)
-  // An array of its own: the caller's may be a proxy, which cannot be sent.
-  const own: string[] = []
-  for (let index = 0; index < count; index++) {
+  // The strings are copied, since the caller's array may be a proxy, which cannot be sent.
+  const copied: string[] = []
+  for (let index = 0; index < count; index += 1) {
     const element = data[index]
     if (!isWholeString(element)) {
       const [got, advice] = elementProblem(expected.element, element)
       throw mismatch(expected, `${got} at data[${index}]`, advice)
     }
-    own.push(element)
+    copied.push(element)
   }
-  return own
+  return copied
 }
 
 function wrongCount(expected: Expectation, dims: readonly number[], count: number, length: number) {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { keyOf, machineTraits, whyNoArtifact } from '../../../src/artifacts/artifact-key.js'
+import { keyOf, machineTraits, reasonForNoArtifact } from '../../../src/artifacts/artifact-key.js'
 import { onnxRuntime } from '../../../src/artifacts/onnx-runtime.js'
 
 const files = [{ path: '/m.onnx', sha256: 'a'.repeat(64) }]
@@ -30,8 +30,8 @@ it.each([
   [{ executionProviders: ['cpu', { name: 'cpu' }] }, undefined],
   [{ executionProviders: [{ name: 'cuda' }, 'cpu'] }, /cuda/],
   [{ optimizedModelFilePath: '/x' }, /optimizedModelFilePath/],
-])('whyNoArtifact accepts or rejects the session options %j', (sessionOptions, reason) => {
-  const why = whyNoArtifact(sessionOptions)
+])('reasonForNoArtifact accepts or rejects the session options %j', (sessionOptions, reason) => {
+  const why = reasonForNoArtifact(sessionOptions)
   if (reason === undefined) expect(why).toBeUndefined()
   else expect(why).toMatch(reason)
 })

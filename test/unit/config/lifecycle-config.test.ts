@@ -194,8 +194,7 @@ describe('a mistake', () => {
     expect(LifecycleConfig.load({}, { env: variables }).maxQueue).toBe(5)
     expect(unknownVariables(variables)).toEqual({
       variables: ['TBCOIN_MODELDIR', 'TBCOIN_API_KEY'],
-      warning:
-        'environment variables that are no setting are ignored: TBCOIN_MODELDIR (did you mean TBCOIN_MODEL_DIR?), TBCOIN_API_KEY',
+      suggestions: { TBCOIN_MODELDIR: 'TBCOIN_MODEL_DIR' },
     })
     expect(unknownVariables({ TBCOIN_MAX_QUEUE: '5', TBCOIN_PORT_80_TCP: 'x', PATH: '/' })).toBeUndefined()
   })

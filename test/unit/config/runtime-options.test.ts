@@ -37,7 +37,7 @@ const refused: [input: unknown, path: string, shown: string, rule: RegExp][] = [
     { models: [{ name: 'a' }] },
     'models.0.version',
     'undefined',
-    /^: give its label, .* `modelDir` the latest version is loaded at the start by itself$/,
+    /^: must be the label of its folder in `modelDir`, .* is loaded at the start without being listed$/,
   ],
   [{ models: [{ ...ONE_MODEL, config: { replicas: 0 } }] }, 'models.0.config.replicas', '0', />=1/],
 ]

@@ -13,13 +13,13 @@ import { ProtoCursor, type ProtoField } from './proto-cursor.js'
 import { readSparseTensor, readTensor } from './read-tensor.js'
 
 /** Longer lists and texts are data of an operator (trees, tables), never axes or modes. */
-const maxListLength = 256
-const maxTextBytes = 1024
+const MAX_LIST_LENGTH = 256
+const MAX_TEXT_BYTES = 1024
 const attributeTypes = { int: 2, floats: 6, ints: 7 } as const
 
 /**
- * Reads the graph of an ONNX file and not its weights: a file of 2 GB costs a few MB of reading.
- * @throws Error when the file cannot be read or is malformed.
+ * Reads the graph of an ONNX file without its weights: a file of 2 GB costs a few MB of reading.
+ * @throws Error if the file cannot be read or is malformed.
  */
 export function readGraph(path: string): OnnxGraph {
   const cursor = new ProtoCursor(path)
@@ -30,7 +30,7 @@ export function readGraph(path: string): OnnxGraph {
   }
 }
 
-/** Field numbers here and below: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto */
+/** Reads a ModelProto. Field numbers here and below: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto */
 export function readModel(cursor: ProtoCursor): OnnxGraph {
   const opsets = new Map<string, number>()
   let graph: Graph | undefined
@@ -56,7 +56,7 @@ function readOpset(cursor: ProtoCursor, opset: ProtoField, opsets: Map<string, n
   opsets.set(plainDomain(domain), version)
 }
 
-/** 'ai.onnx' is the long name of ''. */
+/** Returns '' for 'ai.onnx', which is its long name. */
 function plainDomain(domain: string): string {
   return domain === 'ai.onnx' ? '' : domain
 }
@@ -82,7 +82,7 @@ function readBody(cursor: ProtoCursor, graph: ProtoField): Graph {
   return { nodes, inputs, outputs, initializers, ranks }
 }
 
-/** A function's values have names only; what they are, a call of it tells. */
+/** Reads a FunctionProto. Its inputs and outputs have names only; types and shapes follow from each call. */
 function readFunction(cursor: ProtoCursor, of: ProtoField): [key: string, read: GraphFunction] {
   const nodes: GraphNode[] = []
   const inputs: GraphValue[] = []
@@ -137,24 +137,24 @@ function readAttribute(cursor: ProtoCursor, attribute: ProtoField, into: Map<str
   for (const field of cursor.message(attribute)) {
     if (field.number === 1) name = cursor.text(field)
     else if (field.number === 3) kept = { ...kept, int: field.value }
-    else if (field.number === 4 && field.end - field.start <= maxTextBytes) {
+    else if (field.number === 4 && field.end - field.start <= MAX_TEXT_BYTES) {
       kept = { ...kept, string: cursor.text(field) }
     } else if (field.number === 5) kept = { ...kept, tensor: readTensor(cursor, field) }
     else if (field.number === 6 || field.number === 11) graphs.push(readBody(cursor, field))
-    else if (field.number === 8 && ints.length <= maxListLength) {
-      if (field.end - field.start > maxListLength * 10) ints.length = maxListLength + 1
+    else if (field.number === 8 && ints.length <= MAX_LIST_LENGTH) {
+      if (field.end - field.start > MAX_LIST_LENGTH * 10) ints.length = MAX_LIST_LENGTH + 1
       else ints.push(...cursor.varints(field))
-    } else if (field.number === 7 && floats.length <= maxListLength) {
-      floats.push(...cursor.floats(field, maxListLength))
+    } else if (field.number === 7 && floats.length <= MAX_LIST_LENGTH) {
+      floats.push(...cursor.floats(field, MAX_LIST_LENGTH))
     } else if (field.number === 20) type = field.value
     else if (field.number === 21) kept = { ...kept, ref: cursor.text(field) }
   }
   // A writer may leave out a zero and an empty list.
   if (type === attributeTypes.int) kept = { int: 0, ...kept }
   if (type === attributeTypes.ints || ints.length > 0)
-    kept = ints.length > maxListLength ? kept : { ...kept, ints }
+    kept = ints.length > MAX_LIST_LENGTH ? kept : { ...kept, ints }
   if (type === attributeTypes.floats || floats.length > 0)
-    kept = floats.length > maxListLength ? kept : { ...kept, floats }
+    kept = floats.length > MAX_LIST_LENGTH ? kept : { ...kept, floats }
   into.set(name, graphs.length > 0 ? { ...kept, graphs } : kept)
 }
 
@@ -168,7 +168,7 @@ function readValue(cursor: ProtoCursor, value: ProtoField): GraphValue {
   return { name, ...type }
 }
 
-/** Down from a TypeProto: its tensor type, that one's elements and shape, the shape's dims. */
+/** Reads the element type and the dims of a TypeProto. */
 function readType(cursor: ProtoCursor, type: ProtoField): Pick<GraphValue, 'dims' | 'type'> {
   let dims: GraphDim[] | undefined
   let elements: number | undefined

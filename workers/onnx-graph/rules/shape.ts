@@ -19,7 +19,7 @@ import {
   type TensorTrace,
   unranked,
 } from '../trace/trace.js'
-import { broadcastSize, pairs } from './elementwise.js'
+import { broadcastSize, PAIRS_ROWS } from './elementwise.js'
 import { rulesOf } from './rules-of.js'
 
 export const shapeRules = rulesOf(
@@ -65,7 +65,7 @@ function reshape(op: Op): Outcome {
   return reshaped(op, asked)
 }
 
-/** The first input in another shape, in which -1 stands for the size that is left. */
+/** Returns the first input in another shape, in which -1 stands for the remaining size. */
 function reshaped(op: Op, asked: readonly Size[]): TensorTrace | RefusedTrace {
   const others = asked.filter((size) => !isNumber(size, -1))
   const all = product(op.dims)
@@ -91,18 +91,20 @@ function reshaped(op: Op, asked: readonly Size[]): TensorTrace | RefusedTrace {
 }
 
 /**
- * Where a reshape puts the rows: it keeps the order of the elements, so as many blocks have to lie in front
- * of the rows as before, and what is behind them has to be divided for each row alone.
+ * Returns the place of the rows after a reshape; undefined if it mixes rows. A reshape keeps the order of the
+ * elements, so the number of blocks in front of the rows must not change, and the part behind them must be
+ * divided within each row.
  */
 function placeIn(from: TensorTrace, rows: Place, dims: readonly Size[], axis: number): Place | undefined {
   const inFront = product([...from.dims.slice(0, rows.axis), rows.before])
   const before = quotient(inFront, product(dims.slice(0, axis)))
   if (before === undefined) return undefined
-  // The whole axis belongs to rows that lie one behind the other: with one row the shape is known to fit.
+  // The whole axis belongs to rows that lie one behind the other; the proof has shown that the shape fits one
+  // row.
   if (isSameSize(before, one)) return { axis, before }
-  const own = quotient(from.dims[rows.axis], product([rows.before, { ...one, rows: true }]) ?? one)
-  const behind = product([...(own === undefined ? [] : [own]), ...from.dims.slice(rows.axis + 1)])
-  const isDivided = own !== undefined && quotient(behind, product(dims.slice(axis + 1))) !== undefined
+  const rowSize = quotient(from.dims[rows.axis], product([rows.before, { ...one, rows: true }]) ?? one)
+  const behind = product([...(rowSize === undefined ? [] : [rowSize]), ...from.dims.slice(rows.axis + 1)])
+  const isDivided = rowSize !== undefined && quotient(behind, product(dims.slice(axis + 1))) !== undefined
   return isDivided ? { axis, before } : undefined
 }
 
@@ -118,13 +120,13 @@ function flatten(op: Op): Outcome {
     : op.like(dims, { axis, before })
 }
 
-/** The number of axes that are asked for. */
+/** Returns the number of requested axes. */
 function lengthOf(op: Op, name: string, place: number): number | undefined {
   const numbers = op.numbers(name, place)
   return typeof numbers === 'string' ? undefined : numbers.length
 }
 
-/** Without axes it drops all of size 1, with one row the batch too. */
+/** Rule for Squeeze. Without axes it drops all of size 1, with one row the batch too. */
 function squeeze(op: Op): Outcome {
   const axes = op.axes('axes', 1)
   if (typeof axes !== 'string') return withoutAxes(op, axes)
@@ -135,7 +137,7 @@ function squeeze(op: Op): Outcome {
   return shared(op.dims.filter((size) => !isNumber(size, 1)))
 }
 
-/** The first input with some axes gone, of which none is that of the batch. */
+/** Returns the first input without some axes, or a refusal if one of them is that of the batch. */
 export function withoutAxes(op: Op, axes: readonly number[]): TensorTrace | RefusedTrace {
   if (op.isBatch(...axes)) return op.refuse('drops the batch axis')
   const dims = op.dims.filter((_, axis) => !axes.includes(axis))
@@ -148,12 +150,12 @@ function unsqueeze(op: Op, axes: readonly number[] | 'absent' | 'unknown'): Outc
   return op.isDependent ? op.refuse('adds axes at places that are not known') : unranked
 }
 
-/** The first input with new axes at these places of the result. */
+/** Returns the first input with new axes at these places of the result. */
 export function withAxes(op: Op, axes: readonly number[], size: Size = one): TensorTrace | RefusedTrace {
   return op.like(...added(op.first, axes, size))
 }
 
-/** The dims of a tensor and the place of its rows, with new axes at these places. */
+/** Returns the dims of a tensor and the place of its rows, with new axes at these places. */
 export function added(
   { dims, rows }: TensorTrace,
   axes: readonly number[],
@@ -163,12 +165,12 @@ export function added(
   let axis = rows?.axis ?? 0
   for (const place of [...axes].sort((a, b) => a - b)) {
     wide.splice(place, 0, size)
-    if (place <= axis) axis++
+    if (place <= axis) axis += 1
   }
   return [wide, rows && { ...rows, axis }]
 }
 
-/** A new axis that is as long as the batch gives each row the same. */
+/** Rule for Expand: a new axis as long as the batch gives each row the same values. */
 function expand(op: Op): Outcome {
   const shape = op.inputs[1] && valuesOf(op.inputs[1])
   if (shape === undefined || op.isDependentBeside(0)) {
@@ -183,8 +185,8 @@ function expand(op: Op): Outcome {
   const at = op.rows === undefined ? wide[0] : op.rows.axis + rank - op.rank
   if (at === undefined) return keepValue(op, op.like(dims))
   const fits = asked(at).rows || isNumber(asked(at), 1)
-  if (wide.some((axis) => axis !== at) || !fits) return op.refuse(pairs)
-  if (op.rows === undefined && !isOneOrFixed(own(at))) return op.refuse(pairs)
+  if (wide.some((axis) => axis !== at) || !fits) return op.refuse(PAIRS_ROWS)
+  if (op.rows === undefined && !isOneOrFixed(own(at))) return op.refuse(PAIRS_ROWS)
   return keepValue(op, op.like(dims, { axis: at, before: op.rows?.before ?? one }))
 }
 
@@ -193,7 +195,10 @@ function keepValue(op: Op, outcome: TensorTrace | RefusedTrace): TensorTrace | R
   return isUniform && !('refused' in outcome) ? { ...outcome, isUniform } : outcome
 }
 
-/** Along the batch axis, all rows are repeated as a block; as many blocks as rows are one for each row. */
+/**
+ * Rule for Tile. Along the batch axis all rows are repeated as a block; as many blocks as rows make one for
+ * each row.
+ */
 function tile(op: Op): Outcome {
   const repeats = op.inputs[1] && valuesOf(op.inputs[1])
   if (repeats === undefined || op.isDependentBeside(0)) {
@@ -206,7 +211,7 @@ function tile(op: Op): Outcome {
     return op.like(dims, op.rows && before && { axis: op.rows.axis, before })
   }
   if (op.rows !== undefined || repeats.some((size, axis) => size.rows && axis !== wide))
-    return op.refuse(pairs)
+    return op.refuse(PAIRS_ROWS)
   return op.like(dims, { axis: wide, before: one })
 }
 
@@ -216,6 +221,6 @@ function constantOfShape(op: Op): Outcome {
   const axes = dims.flatMap((size, axis) => (size.rows ? [axis] : []))
   const [axis] = axes
   if (op.isDependent || axes.length > 1 || (axis === undefined && countsRows(op.first)))
-    return op.refuse(pairs)
+    return op.refuse(PAIRS_ROWS)
   return { ...placed(dims, axis === undefined ? undefined : { axis, before: one }), isUniform: true }
 }

@@ -66,7 +66,7 @@ describe('the proof of padding', () => {
   it.each<ProofRows>(['all', 'made-up'])(
     'with rows "%s" refuses a model whose fault positive samples hide',
     async (rows) => {
-      expect(await refusalOf(runOf(peak), rows, [[1, 2, 3]])).toMatch(/filled up from \d to \d+, output "y"/)
+      expect(await refusalOf(runOf(peak), rows, [[1, 2, 3]])).toMatch(/padded from \d to \d+, output "y"/)
     },
   )
 
@@ -88,7 +88,7 @@ describe('the proof of padding', () => {
       values.length === 16 && (mask[8] as number) > 0 ? -1 : maskedSum(values, mask)
     const long = Array.from({ length: 9 }, (_, at) => at)
     expect(await refusalOf(runOf(odd), 'sent', [[1, 2, 3]])).toBeUndefined()
-    expect(await refusalOf(runOf(odd), 'sent', [[1, 2, 3], long])).toMatch(/filled up from 9 to 16/)
+    expect(await refusalOf(runOf(odd), 'sent', [[1, 2, 3], long])).toMatch(/padded from 9 to 16/)
   })
 
   it('makes up no rows unless that is allowed', async () => {
@@ -154,8 +154,6 @@ describe('the check of a padded batch', () => {
   it('compares the outputs with those of each unpadded request', async () => {
     expect(await faultOf(runOf(maskedSum))).toBeUndefined()
     // A padded run alone would be as wrong as the batch: 0 for -1.
-    expect(await faultOf(runOf(peak))).toMatch(
-      /answered otherwise than alone: output 0 is 0 at 0, expected -1/,
-    )
+    expect(await faultOf(runOf(peak))).toMatch(/other outputs than alone: output 0 is 0 at 0, expected -1/)
   })
 })

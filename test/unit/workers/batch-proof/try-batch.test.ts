@@ -60,7 +60,10 @@ describe('the trial of a batch', () => {
   it('returns the outputs of single runs, whatever the batch returns', async () => {
     const mixed: Run = (x) => double(x).reverse()
     const { alone, result } = await trial([[[1, 2]], [[3, 4]]], mixed)
-    expect(result).toMatchObject({ isTelling: true, reason: expect.stringMatching(/otherwise than alone/) })
+    expect(result).toMatchObject({
+      isTelling: true,
+      reason: expect.stringMatching(/other outputs than alone/),
+    })
     expect(alone.map((answer) => rowsOf((answer as Tensor[])[0] as Tensor))).toEqual([[[2, 4]], [[6, 8]]])
   })
 
@@ -96,7 +99,7 @@ describe('the trial of a batch', () => {
     expect((await trial(requests, double, [1], PADDED)).result).toEqual({ isTelling: true })
     // The zeros of the padding are larger than the negative values of the request.
     const peak: Run = (x) => x.map((row) => row.map((value) => value - Math.max(...row)))
-    expect((await trial(requests, peak, [1], PADDED)).result.reason).toMatch(/otherwise than alone/)
+    expect((await trial(requests, peak, [1], PADDED)).result.reason).toMatch(/other outputs than alone/)
   })
 
   it('is inconclusive about padding when no request was padded', async () => {
@@ -120,7 +123,7 @@ describe('the trial of a batch', () => {
 
   it('is refused when a non-finite value reaches the outputs of another request', async () => {
     const spreads: Run = (x) => (x.flat().includes(NAN) ? x.map((row) => row.map(() => NAN)) : x)
-    expect((await trial([[[1, 2]], [[NAN, 4]]], spreads)).result.reason).toMatch(/otherwise than alone/)
+    expect((await trial([[[1, 2]], [[NAN, 4]]], spreads)).result.reason).toMatch(/other outputs than alone/)
   })
 
   it('passes with non-finite values that change nothing', async () => {

@@ -1,7 +1,7 @@
 import { freshSize, type Op, type Outcome } from '../../trace/op.js'
 import { isNumber, isOneOrFixed, known, one, product, type Size } from '../../trace/size.js'
 import { isDependent, placed, type RefusedTrace, shared, type TensorTrace } from '../../trace/trace.js'
-import { broadcast, broadcastSize, commonPlace, pairs } from '../elementwise.js'
+import { broadcast, broadcastSize, commonPlace, PAIRS_ROWS } from '../elementwise.js'
 import { rulesOf } from '../rules-of.js'
 
 export const matmulRules = rulesOf(
@@ -18,10 +18,10 @@ export const microsoftMatmulRules = rulesOf(
   ['MatMulNBits MatMulBnb4', byRow],
 )
 
-const contracts = 'sums over the batch axis'
-const crosses = 'multiplies rows of the batch with each other'
+const CONTRACTS_BATCH = 'sums over the batch axis'
+const CROSSES_ROWS = 'multiplies rows of the batch with each other'
 
-/** The two inputs at these places are multiplied; everything else has to be the same for all rows. */
+/** Rule for a product of the two inputs at these places; all other inputs must be the same for all rows. */
 function multiply(op: Op, left: number, right: number): Outcome {
   const [a, b] = [op.inputs[left], op.inputs[right]]
   if (a === undefined || b === undefined || op.isDependentBeside(left, right)) return op.mixed()
@@ -34,23 +34,23 @@ function multiply(op: Op, left: number, right: number): Outcome {
 }
 
 function matrixProduct(op: Op, a: TensorTrace, b: TensorTrace): TensorTrace | RefusedTrace {
-  // As if both had two axes and more; the ones that are added go again.
+  // Both are treated as if they had at least two axes; added axes are removed from the result.
   const left = a.dims.length === 1 ? widened(a, 0) : a
   const right = b.dims.length === 1 ? widened(b, 1) : b
   const rank = Math.max(left.dims.length, right.dims.length)
   if (left.rows?.axis === left.dims.length - 1 || right.rows?.axis === right.dims.length - 2) {
-    return op.refuse(contracts)
+    return op.refuse(CONTRACTS_BATCH)
   }
   const rows = commonPlace([left, right], rank)
-  if (rows === 'crossed') return op.refuse(crosses)
+  if (rows === 'crossed') return op.refuse(CROSSES_ROWS)
   const sizesAt = (axis: number): Size[] =>
     [left, right].flatMap(({ dims }) => dims[axis - rank + dims.length] ?? [])
   const dims = Array.from({ length: rank - 2 }, (_, axis) => broadcastSize(sizesAt(axis)))
   const matrix = [left.dims.at(-2) ?? one, right.dims.at(-1) ?? one]
   if (rows !== undefined && rows.axis < rank - 2) {
-    if (sizesAt(rows.axis).some((size) => !size.rows && !isOneOrFixed(size))) return op.refuse(pairs)
+    if (sizesAt(rows.axis).some((size) => !size.rows && !isOneOrFixed(size))) return op.refuse(PAIRS_ROWS)
   } else if (rows !== undefined && isDependent(left) && isDependent(right)) {
-    return op.refuse(crosses)
+    return op.refuse(CROSSES_ROWS)
   }
   const drop = [...(a.dims.length === 1 ? [rank - 2] : []), ...(b.dims.length === 1 ? [rank - 1] : [])]
   const kept = [...dims, ...matrix].filter((_, axis) => !drop.includes(axis))
@@ -58,7 +58,7 @@ function matrixProduct(op: Op, a: TensorTrace, b: TensorTrace): TensorTrace | Re
   return placed(kept, rows && { ...rows, axis: rows.axis - gone })
 }
 
-/** A vector as a matrix, with the new axis at this place. */
+/** Returns a vector as a matrix, with the new axis at this place. */
 function widened({ dims, rows }: TensorTrace, place: 0 | 1): TensorTrace {
   const axis = place === 0 ? 1 : 0
   return placed(place === 0 ? [one, ...dims] : [...dims, one], rows && { ...rows, axis })
@@ -72,7 +72,7 @@ function fused(op: Op): Outcome {
   return matrixProduct(op, op.flag('transA') ? transposed(a) : a, op.flag('transB') ? transposed(b) : b)
 }
 
-/** With the last two axes in the other order. */
+/** Returns a tensor with its last two axes swapped. */
 function transposed(trace: TensorTrace): TensorTrace {
   const { dims, rows } = trace
   const last = dims.length - 1
@@ -82,11 +82,11 @@ function transposed(trace: TensorTrace): TensorTrace {
   return placed(turned, rows && axis !== undefined ? { ...rows, axis } : undefined)
 }
 
-/** Weights that are packed: the last axis of the first input is summed over. */
+/** Rule for operators with packed weights, which sum over the last axis of the first input. */
 function byRow(op: Op): Outcome {
   const width = op.int('N')
   const dims = [...op.dims.slice(0, -1), width === undefined ? freshSize() : known(width)]
-  return op.isBatch(op.rank - 1) ? op.refuse(contracts) : op.like(dims)
+  return op.isBatch(op.rank - 1) ? op.refuse(CONTRACTS_BATCH) : op.like(dims)
 }
 
 function gemm(op: Op): Outcome {
@@ -118,15 +118,15 @@ function einsum(op: Op): Outcome {
   }
   const batch = [...sizes].filter(([, of]) => of.some((size) => size.rows)).map(([letter]) => letter)
   const [letter] = batch
-  const dims = [...output].map((each) => broadcastSize(sizes.get(each) ?? [one]))
+  const dims = [...output].map((letter) => broadcastSize(sizes.get(letter) ?? [one]))
   if (letter === undefined) return shared(dims)
-  if (batch.length > 1) return op.refuse(crosses)
-  if (!output.includes(letter)) return op.refuse(contracts)
+  if (batch.length > 1) return op.refuse(CROSSES_ROWS)
+  if (!output.includes(letter)) return op.refuse(CONTRACTS_BATCH)
   const isTwice = [...letters, output].some((term) => term.split(letter).length > 2)
-  if (isTwice) return op.refuse(crosses)
-  if (sizes.get(letter)?.some((size) => !size.rows && !isOneOrFixed(size))) return op.refuse(pairs)
+  if (isTwice) return op.refuse(CROSSES_ROWS)
+  if (sizes.get(letter)?.some((size) => !size.rows && !isOneOrFixed(size))) return op.refuse(PAIRS_ROWS)
   const [first] = op.inputs.filter(isDependent)
   const isPlain = op.inputs.every((trace) => !isDependent(trace) || isNumber(trace.rows.before, 1))
-  if (first === undefined || !isPlain) return op.refuse(crosses)
+  if (first === undefined || !isPlain) return op.refuse(CROSSES_ROWS)
   return placed(dims, { axis: output.indexOf(letter), before: one })
 }

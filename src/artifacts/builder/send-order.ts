@@ -4,42 +4,43 @@ import type { Clock, Timer } from '../../platform/clock.js'
 import { anonymousBytesOf } from '../../platform/process-memory.js'
 import type { BuilderMessage, BuilderOrder, RejectedForm } from '../../protocol/builder/builder-messages.js'
 import type { Signature } from '../../tensors/tensor.js'
-import { BuilderDeath, type DeathCause, NoBuilder } from './builder-failure.js'
+import { BuilderDeath, BuilderUnavailable, type DeathCause } from './builder-failure.js'
 
+/** Interval at which the memory of the process is read. */
 const WATCH_MS = 100
-/** Time for a process to come up. */
+/** Time limit for a process to start. */
 const START_MS = 30_000
-/** Signals that no fault of its own gives a process. */
+/** Signals that a process never gets for a fault of its own. */
 const FROM_OUTSIDE: readonly NodeJS.Signals[] = ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP']
 
-/** The time and memory that one order may take. */
+/** Limits on the time and memory of one order. */
 export interface BuilderLimits {
-  /** Time for the whole order; 0 is without a limit. */
+  /** Time limit of the whole order; 0 disables it. */
   readonly timeoutMs: number
-  /** Shorter times for single steps, by the name of the step. */
+  /** Shorter limits for single steps, by the name of the step. */
   readonly stepTimeoutMs?: Readonly<Record<string, number>>
-  /** Memory behind no file that the process may take. */
+  /** Limit on the anonymous memory of the process (memory behind no file), in bytes. */
   readonly maxBytes: number
-  /** Size of the files that the order reads, if it is known: large ones may keep others waiting for longer. */
+  /** Size of the files that the order reads, if known: an order on large files may delay the next one for longer. */
   readonly fileBytes?: number | undefined
-  /** False for an order for which this process need not stay alive. */
+  /** False: the order does not keep this process alive. */
   readonly keepsAwake?: boolean
 }
 
-const NOT_OURS = 'if a bundler has made its file, see that `builderEntry` is `tbcoin-engine/artifact-builder`'
+const ENTRY_HINT = 'if a bundler made its file, check that `builderEntry` is `tbcoin-engine/artifact-builder`'
 
 /** A process that carries out orders. */
 export interface Builder {
   readonly child: ChildProcess
-  /** True once it has come up. */
+  /** True once it has sent `ready`. */
   isReady: boolean
 }
 
 /**
- * Gives a process an order and resolves with its reply.
- * @throws BuilderDeath; NoBuilder if it has not come up, or can load no model. It is to be ended then.
+ * Sends a process an order and resolves with its reply. After a rejection the caller ends the process.
+ * @throws BuilderDeath; BuilderUnavailable if the process did not start, or can load no model.
  */
-export function converse(
+export function sendOrder(
   clock: Clock,
   builder: Builder,
   order: BuilderOrder,
@@ -57,67 +58,66 @@ export function converse(
       clock.clear(watch)
       child.off('message', onMessage).off('exit', onExit).off('error', onError)
     }
-    const die = (kind: DeathCause, why: string): void => {
+    const fail = (kind: DeathCause, reason: string): void => {
       settle()
       reject(
         builder.isReady
-          ? new BuilderDeath(kind, why, { step, rejected, signature })
-          : new NoBuilder(`${why}, before it was ready; ${NOT_OURS}`),
+          ? new BuilderDeath(kind, reason, { step, rejected, signature })
+          : new BuilderUnavailable(`${reason}, before it was ready; ${ENTRY_HINT}`),
       )
     }
-    const within = (limitMs: number, what: string): Timer =>
-      awake(clock.setTimeout(() => die('limit', `it did not ${what} within ${limitMs} ms`), limitMs))
+    const limitTimer = (limitMs: number, what: string): Timer =>
+      awake(clock.setTimeout(() => fail('limit', `it did not ${what} within ${limitMs} ms`), limitMs))
     const begin = (): void => {
       builder.isReady = true
       clock.clear(timer)
-      timer = limits.timeoutMs === 0 ? undefined : within(limits.timeoutMs, 'return')
+      timer = limits.timeoutMs === 0 ? undefined : limitTimer(limits.timeoutMs, 'return')
     }
     const enter = (name: string): void => {
       step = name
       clock.clear(stepTimer)
       const limitMs = limits.stepTimeoutMs?.[name]
-      stepTimer = limitMs === undefined ? undefined : within(limitMs, `return from the step "${name}"`)
+      stepTimer = limitMs === undefined ? undefined : limitTimer(limitMs, `return from the step "${name}"`)
     }
     const onMessage = (message: BuilderMessage): void => {
       if (message?.kind === 'ready') begin()
-      // Messages of another program are not for this one.
+      // Without `ready` the process may be another program, whose messages mean something else.
       else if (!builder.isReady) return
       else if (message?.kind === 'step') enter(message.step)
       else if (message?.kind === 'loaded') signature = message.signature
       else if (message?.kind === 'rejected') rejected.push(message.rejected)
       else if (message?.kind === 'unable') {
         settle()
-        reject(new NoBuilder(message.reason))
+        reject(new BuilderUnavailable(message.reason))
       } else if (message?.kind === 'reply') {
         settle()
         resolve(message.reply)
       }
     }
     const onExit = (code: number | null, signal: NodeJS.Signals | null): void => {
-      if (signal === null) die('fault', `the process that tried it exited with code ${code}`)
-      else
-        die(FROM_OUTSIDE.includes(signal) ? 'killed' : 'fault', `the process that tried it died of ${signal}`)
+      if (signal === null) fail('fault', `the process exited with code ${code}`)
+      else fail(FROM_OUTSIDE.includes(signal) ? 'killed' : 'fault', `the process died of ${signal}`)
     }
-    const onError = (error: Error): void => die('killed', error.message)
+    const onError = (error: Error): void => fail('killed', error.message)
     let timer: Timer | undefined
     let stepTimer: Timer | undefined
     if (builder.isReady) begin()
-    else timer = within(START_MS, 'come up')
+    else timer = limitTimer(START_MS, 'come up')
     const watch = awake(
       clock.setInterval(async () => {
         const bytes = await anonymousBytesOf(child.pid as number)
         if (bytes > limits.maxBytes)
-          die('limit', `it took more than ${Math.round(limits.maxBytes / 2 ** 20)} MiB of memory`)
+          fail('limit', `it took more than ${Math.round(limits.maxBytes / 2 ** 20)} MiB of memory`)
       }, WATCH_MS),
     )
     child.on('message', onMessage).on('exit', onExit).on('error', onError)
     try {
       child.send(order, (error) => {
-        if (error !== null) die('killed', error.message)
+        if (error !== null) fail('killed', error.message)
       })
     } catch (error) {
-      // It has no channel any more.
-      die('killed', messageOf(error))
+      // The channel to the process is closed.
+      fail('killed', messageOf(error))
     }
   })
 }
