@@ -161,7 +161,7 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
       memory: {
         process: this.#context.memory.last(),
         allocator: this.#context.allocator.stats(),
-        budget: this.#context.governor.stats(),
+        budget: this.#context.memoryBudget.stats(),
       },
     }
   }

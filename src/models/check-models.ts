@@ -8,23 +8,23 @@ import type { ModelVersion } from './version/model-version.js'
  * Checks that every model has an active version that can answer; a cold one can, after its load. It is
  * degraded while some models cannot answer, and unhealthy while none can.
  */
-export function checkModels(catalogue: ModelRegistry): HealthAnswer {
-  const active = catalogue.versions().filter((version) => catalogue.isActive(version))
+export function checkModels(registry: ModelRegistry): HealthAnswer {
+  const active = registry.versions().filter((version) => registry.isActive(version))
   const problems = active.flatMap((version) => {
     const why = whyUnable(version)
     return why === undefined ? [] : [`${version.record.label} ${why}`]
   })
-  for (const [name, cause] of catalogue.missing()) {
+  for (const [name, cause] of registry.missing()) {
     problems.push(`${name} is not served: ${messageOf(cause)}`)
   }
-  const expected = active.length + catalogue.missing().length
+  const expected = active.length + registry.missing().length
   const detail = { active: active.map((version) => ({ ...version.record.subject, state: version.state })) }
   return healthOf(problems, detail, problems.length < expected ? 'degraded' : 'unhealthy')
 }
 
 /** Every replica is there and comes back from its runs. */
-export function checkReplicas(catalogue: ModelRegistry): HealthAnswer {
-  const served = catalogue.versions().filter((version) => version.isServing)
+export function checkReplicas(registry: ModelRegistry): HealthAnswer {
+  const served = registry.versions().filter((version) => version.isServing)
   const problems = served.flatMap((version) => {
     const { pool } = version
     if (pool === undefined) return []

@@ -55,7 +55,7 @@ export interface ModelInfo {
 /** Loads, swaps, unloads and evicts model versions, and takes requests for them. */
 export class ModelLifecycleManager {
   readonly #context: ModelContext
-  readonly #catalogue: ModelRegistry
+  readonly #registry: ModelRegistry
   readonly #evictor: Evictor
   readonly #registration: VersionRegistration
   readonly #predictor: Predictor
@@ -63,10 +63,10 @@ export class ModelLifecycleManager {
 
   constructor(context: ModelContext) {
     this.#context = context
-    this.#catalogue = new ModelRegistry(context.hold)
-    this.#evictor = new Evictor(context, this.#catalogue)
-    this.#registration = new VersionRegistration(context, this.#catalogue, this.#evictor)
-    this.#predictor = new Predictor(context, this.#catalogue, new ColdStarts(context, this.#catalogue))
+    this.#registry = new ModelRegistry(context.hold)
+    this.#evictor = new Evictor(context, this.#registry)
+    this.#registration = new VersionRegistration(context, this.#registry, this.#evictor)
+    this.#predictor = new Predictor(context, this.#registry, new ColdStarts(context, this.#registry))
     const { clock, config, scope } = context
     if (config.modelCleanupIntervalMs > 0) {
       const evict = (): void => inBackground(context, this.#evictor.evictIdle('idle'), 'an eviction')
@@ -133,21 +133,21 @@ export class ModelLifecycleManager {
     const config = options.config === undefined ? undefined : request.config
     let version: ModelVersion | undefined
     const find = async (): Promise<ModelVersion> => {
-      const known = this.#catalogue.find(name, label)
+      const known = this.#registry.find(name, label)
       if (known?.isServing) throw versionExists(known)
       const found = await this.#registration.register({ ...request, config })
       if (isKept) found.keep(true)
       version = found
       return found
     }
-    const model = this.#catalogue.ensure(name)
+    const model = this.#registry.ensure(name)
     if (isPromoted && model.routes.active?.spec.version !== label) {
       await this.#swap(model, { newVersion: label, trigger: 'loadModel', find })
     } else {
       await this.#inLane(model, () => this.#load(model, find))
     }
     // It is not looked up: a listener may have had it unloaded meanwhile.
-    return this.#handle(version ?? this.#catalogue.requireVersion(name, label))
+    return this.#handle(version ?? this.#registry.requireVersion(name, label))
   }
 
   /**
@@ -159,7 +159,7 @@ export class ModelLifecycleManager {
   async hotSwapModel(options: HotSwapOptions): Promise<SwapResult> {
     const { newVersion, oldVersion, ...request } = parseOptions(hotSwapSchema, options, 'hotSwapModel')
     assertOpen(this.#context)
-    const model = this.#catalogue.require(request.name)
+    const model = this.#registry.require(request.name)
     return this.#swap(model, {
       newVersion,
       oldVersion,
@@ -172,7 +172,7 @@ export class ModelLifecycleManager {
   async rollback(name: string): Promise<SwapResult> {
     parseOptions(modelNameSchema, name, 'rollback')
     assertOpen(this.#context)
-    const model = this.#catalogue.require(name)
+    const model = this.#registry.require(name)
     const { previous } = model.routes
     if (previous === undefined) {
       throw new errors.ERR_VERSION_NOT_FOUND(`model ${name} has no earlier version to go back to`, {
@@ -182,7 +182,7 @@ export class ModelLifecycleManager {
     return this.#swap(model, {
       newVersion: previous,
       trigger: 'rollback',
-      find: async () => this.#catalogue.requireVersion(name, previous),
+      find: async () => this.#registry.requireVersion(name, previous),
     })
   }
 
@@ -193,15 +193,15 @@ export class ModelLifecycleManager {
    */
   async unloadModel(name: string, version?: string): Promise<UnloadReport> {
     parseOptions(modelNameSchema, name, 'unloadModel')
-    const model = this.#catalogue.require(name)
-    if (version !== undefined) this.#catalogue.requireVersion(name, version)
+    const model = this.#registry.require(name)
+    if (version !== undefined) this.#registry.requireVersion(name, version)
     const { report, targets } = await this.#inLane(model, async () => {
-      const targets = version === undefined ? model.versions : [this.#catalogue.requireVersion(name, version)]
+      const targets = version === undefined ? model.versions : [this.#registry.requireVersion(name, version)]
       const served = targets.filter((target) => target.isServing)
       const { empty, report } = unload(this.#context, name, served, 'unloadModel')
       for (const target of targets) {
         target.dispose('unloadModel')
-        this.#catalogue.forget(target)
+        this.#registry.forget(target)
       }
       await empty
       return { report, targets }
@@ -220,18 +220,18 @@ export class ModelLifecycleManager {
 
   /** That version, by default the active one; undefined if there is none. */
   getModel(name: string, version?: string): ModelHandle | undefined {
-    const model = this.#catalogue.get(name)
+    const model = this.#registry.get(name)
     const found = version === undefined ? model?.routes.active : model?.find(version)
     return found === undefined ? undefined : this.#handle(found)
   }
 
   /** Every known version of every model. */
   listModels(): ModelInfo[] {
-    return this.#catalogue.versions().map((version) => ({
+    return this.#registry.versions().map((version) => ({
       name: version.spec.name,
       version: version.spec.version,
       state: version.state,
-      isActive: this.#catalogue.isActive(version),
+      isActive: this.#registry.isActive(version),
       modelType: version.spec.modelType,
       source: version.spec.source,
       signature: version.record.facts.signature,
@@ -242,23 +242,23 @@ export class ModelLifecycleManager {
 
   /** Records that a model that is to be served could not be loaded at the start. @internal */
   miss(name: string, cause: unknown): void {
-    this.#catalogue.miss(name, cause)
+    this.#registry.miss(name, cause)
   }
 
   /** Checks that every active version can answer. @internal */
   checkModels(): HealthAnswer {
-    return checkModels(this.#catalogue)
+    return checkModels(this.#registry)
   }
 
   /** Checks that every replica is there and none in quarantine. @internal */
   checkReplicas(): HealthAnswer {
-    return checkReplicas(this.#catalogue)
+    return checkReplicas(this.#registry)
   }
 
   /** Sets the level below which replicas send no log lines. */
   async setLogLevel(level: LogLevel): Promise<void> {
     this.#context.logLevel = parseOptions(logLevelSchema, level, 'setLogLevel')
-    const hosts = this.#catalogue.versions().flatMap((version) => version.pool?.hosts ?? [])
+    const hosts = this.#registry.versions().flatMap((version) => version.pool?.hosts ?? [])
     // A replica that is gone needs no level, one inside a run takes it when it comes out.
     const told = Promise.allSettled(hosts.map((host) => host.setLogLevel(level)))
     await withTimeout(this.#context.clock, told, this.#context.config.controlTimeoutMs)
@@ -285,7 +285,7 @@ export class ModelLifecycleManager {
     this.#context.clock.clear(this.#idleTimer)
     // Not in the middle of a promotion, one of whose listeners may have called this.
     await Promise.resolve()
-    const ending = closeModels(this.#context, this.#catalogue, timeoutMs)
+    const ending = closeModels(this.#context, this.#registry, timeoutMs)
     this.#predictor.close()
     return ending
   }
@@ -314,7 +314,7 @@ export class ModelLifecycleManager {
     const { clock, config } = this.#context
     const predict = this.#predictor.predict.bind(this.#predictor)
     const resizeVersion = ({ spec }: ModelVersion, replicas: number | 'auto'): Promise<void> =>
-      resize(this.#context, this.#catalogue, spec, replicas)
+      resize(this.#context, this.#registry, spec, replicas)
     return new ModelHandle(version, predict, resizeVersion, clock, config.controlTimeoutMs)
   }
 }

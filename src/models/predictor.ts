@@ -19,14 +19,14 @@ const NO_OPTIONS: PredictOptions = Object.freeze({})
 /** A request's way from the caller to a pool. */
 export class Predictor {
   readonly #context: ModelContext
-  readonly #catalogue: ModelRegistry
+  readonly #registry: ModelRegistry
   readonly #coldStarts: ColdStarts
   /** Requests that wait for the load of their version. */
   readonly #waiting = new Set<RunRequest>()
 
-  constructor(context: ModelContext, catalogue: ModelRegistry, coldStarts: ColdStarts) {
+  constructor(context: ModelContext, registry: ModelRegistry, coldStarts: ColdStarts) {
     this.#context = context
-    this.#catalogue = catalogue
+    this.#registry = registry
     this.#coldStarts = coldStarts
   }
 
@@ -39,17 +39,17 @@ export class Predictor {
         options === undefined ? NO_OPTIONS : parseOptions(predictOptionsSchema, options, 'predict')
       assertOpen(this.#context)
       const wanted = label ?? checked.version
-      const version = this.#catalogue.resolve(name, wanted)
+      const version = this.#registry.resolve(name, wanted)
       tracked.version = version.spec.version
       const { pool } = version
       if (!pool?.isOpen) assertRoom(this.#context, version)
-      version.usage.begin(tracked.startedAtMs)
+      version.recorder.begin(tracked.startedAtMs)
       const request = new RunRequest(
         this.#context.clock,
         name,
         tracked.version,
         checked,
-        version.usage.end,
+        version.recorder.end,
         tracked,
       )
       if (pool?.isOpen) admit(version, request, input)
@@ -80,7 +80,7 @@ export class Predictor {
       while (!request.isSettled) {
         await this.#coldStarts.warm(current, isPlain)
         const successor = this.#coldStarts.successorOf(current)
-        if (successor !== current) current.usage.handOver(request, successor.usage)
+        if (successor !== current) current.recorder.handOver(request, successor.recorder)
         current = successor
         request.admittedAtMs = this.#context.clock.now()
         if (current.pool?.isOpen) return admit(current, request, input)
@@ -116,9 +116,9 @@ function noName(name: unknown): Error {
 }
 
 /** While a version is being loaded its requests wait here, no more of them than later in its queue. */
-function assertRoom({ config }: ModelContext, { record, usage }: ModelVersion): void {
+function assertRoom({ config }: ModelContext, { record, recorder }: ModelVersion): void {
   const maxQueue = Math.max(1, record.spec.config.maxQueue ?? config.maxQueue)
-  if (usage.open < maxQueue) return
+  if (recorder.open < maxQueue) return
   throw new errors.ERR_OVERLOADED(
     `${maxQueue} requests wait for ${record.label} to be loaded; slow down, keep it loaded or raise maxQueue`,
     { ...record.subject, retryAfterMs: 1_000 },

@@ -15,17 +15,17 @@ import type { ModelVersion } from './version/model-version.js'
  */
 export async function resize(
   context: ModelContext,
-  catalogue: ModelRegistry,
+  registry: ModelRegistry,
   { name, version: label }: Pick<VersionSpec, 'name' | 'version'>,
   replicas: number | 'auto',
 ): Promise<void> {
   const wanted = parseOptions(resizeSchema, replicas, 'resize')
   assertOpen(context)
-  const { lane } = catalogue.require(name)
+  const { lane } = registry.require(name)
   await context.scope.runInAsyncScope(async () => {
     const begin = async (): Promise<{ resized: Promise<void> }> => {
       assertOpen(context)
-      const resized = resizeVersion(context, catalogue.requireVersion(name, label), wanted)
+      const resized = resizeVersion(context, registry.requireVersion(name, label), wanted)
       resized.catch(() => undefined)
       return { resized }
     }

@@ -104,7 +104,7 @@ export const FAULTS: readonly Fault[] = [
     file: 'src/models/predictor.ts',
     text: `        current = successor
 `,
-    replacement: `        current = this.#catalogue.get(current.spec.name)?.routes.active ?? successor
+    replacement: `        current = this.#registry.get(current.spec.name)?.routes.active ?? successor
 `,
   },
   {

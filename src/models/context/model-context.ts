@@ -27,9 +27,9 @@ export interface ModelContext extends Ports {
   readonly hold: HoldLock
   /** Limits how many loads run at once. */
   readonly loadLane: Lane
-  readonly governor: MemoryBudget
+  readonly memoryBudget: MemoryBudget
   /** Tells whether a load or an end of a pool was alone while it was measured. */
-  readonly overlap: ExclusiveMeasurement
+  readonly measurement: ExclusiveMeasurement
   readonly endings: EndingPools
   /** File URL of the loader of each model type; undefined for the built-in one. */
   readonly loaders: Map<string, string | undefined>
@@ -59,8 +59,8 @@ export function createContext(
     scope: new AsyncResource('tbcoin-engine.runtime'),
     hold: ports.hold ?? holdLock,
     loadLane: new Lane(clock, config.maxConcurrentLoads),
-    governor: new MemoryBudget(budgetBytes, async () => (await memory.recent()).pssBytes),
-    overlap: new ExclusiveMeasurement(),
+    memoryBudget: new MemoryBudget(budgetBytes, async () => (await memory.recent()).pssBytes),
+    measurement: new ExclusiveMeasurement(),
     endings: new EndingPools(clock, logger, allocator),
     loaders: new Map([['onnx', undefined]]),
     logLevel: config.logLevel,

@@ -46,7 +46,7 @@ export class ArtifactAdoption {
   readonly #served: Exchangeable
   readonly #pool: VersionPool
   readonly #build: Build
-  readonly #trial: SampleCollector
+  readonly #collector: SampleCollector
 
   /** @param served serves `version` without the artifact. */
   constructor(context: ModelContext, version: Adopter, served: Exchangeable, build: Build) {
@@ -55,7 +55,7 @@ export class ArtifactAdoption {
     this.#served = served
     this.#pool = served.pool
     this.#build = build
-    this.#trial = new SampleCollector(context.clock, (samples) => {
+    this.#collector = new SampleCollector(context.clock, (samples) => {
       const adopted = context.scope.runInAsyncScope(() => this.#adopt(samples))
       inBackground(context, adopted, 'the use of a new artifact')
     })
@@ -63,12 +63,12 @@ export class ArtifactAdoption {
 
   /** Takes the inputs of a request, which have been checked, as a sample. */
   offer(request: RunRequest): void {
-    this.#trial.offer(request)
+    this.#collector.offer(request)
   }
 
   /** Takes no more samples; without enough of them nothing is built. */
   cancel(): void {
-    this.#trial.cancel()
+    this.#collector.cancel()
   }
 
   async #adopt(samples: readonly (readonly Tensor[])[]): Promise<void> {

@@ -21,7 +21,7 @@ export async function reserveMemory(
   { entry, bytes }: Prepared,
   makeRoom: () => Promise<boolean>,
 ): Promise<Reservation> {
-  const { governor, hold } = context
+  const { memoryBudget, hold } = context
   const neededBytes =
     version.facts.measuredBytes ??
     estimateBytes(
@@ -32,13 +32,13 @@ export async function reserveMemory(
   try {
     return await hold(
       'memory',
-      (held: () => Promise<boolean>) => governor.reserve(neededBytes, held),
+      (held: () => Promise<boolean>) => memoryBudget.reserve(neededBytes, held),
       makeRoom,
     )
   } catch (cause) {
     if (!(cause instanceof NoRoom)) throw cause
     const { freeBytes } = cause
-    const { budgetBytes } = governor.stats()
+    const { budgetBytes } = memoryBudget.stats()
     throw new errors.ERR_INSUFFICIENT_MEMORY(
       `${version.label} needs about ${mib(neededBytes)}, and of the budget of ${mib(budgetBytes)} (memory.budgetBytes) ${mib(freeBytes)} are free, with nothing left to evict; unload a model, raise the budget or give it fewer replicas`,
       { ...version.subject, neededBytes, freeBytes },

@@ -25,7 +25,7 @@ export async function startPool(
   try {
     load = await inLoadLane(context, prepared, async () => {
       assertOpen(context)
-      load = { change: context.overlap.begin(), before: await memory.recent() }
+      load = { change: context.measurement.begin(), before: await memory.recent() }
       await whileLoading(context, prepared, () =>
         pool.start((signature) => {
           version.note({ signature })

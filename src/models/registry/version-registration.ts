@@ -23,12 +23,12 @@ export interface VersionRequest {
 /** Makes versions known. */
 export class VersionRegistration {
   readonly #context: ModelContext
-  readonly #catalogue: ModelRegistry
+  readonly #registry: ModelRegistry
   readonly #neighbours: Neighbours
 
-  constructor(context: ModelContext, catalogue: ModelRegistry, neighbours: Neighbours) {
+  constructor(context: ModelContext, registry: ModelRegistry, neighbours: Neighbours) {
     this.#context = context
-    this.#catalogue = catalogue
+    this.#registry = registry
     this.#neighbours = neighbours
   }
 
@@ -39,7 +39,7 @@ export class VersionRegistration {
    */
   async register(request: VersionRequest, model?: VersionSpec): Promise<ModelVersion> {
     const { name, version: label } = request
-    const known = this.#catalogue.find(name, label)
+    const known = this.#registry.find(name, label)
     // One on its way out is cold in a moment.
     if (known?.is('stopping')) await known.waitFor('stopped', 'error')
     if (known !== undefined && isPlain(request) && !known.is('error')) return known
@@ -51,7 +51,7 @@ export class VersionRegistration {
     const version = this.#add(spec, known?.isCold ? known.record.facts.files : undefined)
     // Without a source it lies in the model directory.
     version.keep(known?.isKept ?? request.source === undefined)
-    const entry = this.#catalogue.ensure(name)
+    const entry = this.#registry.ensure(name)
     if (known !== undefined) entry.route(renewed(entry.routes, known, version))
     return version
   }
@@ -71,9 +71,9 @@ export class VersionRegistration {
       const versions = found.filter((spec) => spec.name === name)
       for (const spec of versions) {
         // One that was loaded by an option of its own stays as it is.
-        if (this.#catalogue.find(name, spec.version) === undefined) this.#add({ ...spec, modelType: 'onnx' })
+        if (this.#registry.find(name, spec.version) === undefined) this.#add({ ...spec, modelType: 'onnx' })
       }
-      if (this.#catalogue.get(name)?.routes.active !== undefined) continue
+      if (this.#registry.get(name)?.routes.active !== undefined) continue
       const newest = newestVersions(versions.map((spec) => spec.version))
       if (newest.length === 1) latest.set(name, newest[0] as string)
       else problems.push(noLatest(name, newest))
@@ -85,7 +85,7 @@ export class VersionRegistration {
   #add(spec: VersionSpec, files?: readonly ModelFile[]): ModelVersion {
     const record = new VersionRecord(spec, files)
     const { events } = this.#context
-    const model = this.#catalogue.ensure(spec.name)
+    const model = this.#registry.ensure(spec.name)
     const version = new ModelVersion(this.#context, record, model.lane, this.#neighbours, (event) => {
       events.publish('transition', event)
     })
@@ -110,7 +110,7 @@ export class VersionRegistration {
       )
     }
     const where = `${pathOf(modelDir)}/${name}/${version}/model.onnx`
-    const isModelKnown = this.#catalogue.get(name)?.isEmpty === false
+    const isModelKnown = this.#registry.get(name)?.isEmpty === false
     if (isModelKnown) {
       throw new errors.ERR_VERSION_NOT_FOUND(
         `model ${name} has no version ${version}: there is no ${where}`,

@@ -10,11 +10,11 @@ import { retireInTurn } from './promotion.js'
 /** Gives versions that requests have found without a pool one again. */
 export class ColdStarts {
   readonly #context: ModelContext
-  readonly #catalogue: ModelRegistry
+  readonly #registry: ModelRegistry
 
-  constructor(context: ModelContext, catalogue: ModelRegistry) {
+  constructor(context: ModelContext, registry: ModelRegistry) {
     this.#context = context
-    this.#catalogue = catalogue
+    this.#registry = registry
   }
 
   /**
@@ -33,12 +33,12 @@ export class ColdStarts {
   /** The version of that label that is known now, if it is loaded from the same source; else the version itself. */
   successorOf(version: ModelVersion): ModelVersion {
     const { name, version: label, source } = version.spec
-    const known = this.#catalogue.find(name, label)
+    const known = this.#registry.find(name, label)
     return known?.spec.source === source ? known : version
   }
 
   async #loadInLane(version: ModelVersion, isPlain: boolean): Promise<void> {
-    const model = this.#catalogue.get(version.spec.name)
+    const model = this.#registry.get(version.spec.name)
     if (model === undefined) throw unavailable(version, 'it was unloaded')
     await model.lane.run(() => this.#load(model, version, isPlain))
   }

@@ -10,14 +10,14 @@ import type { ModelRegistry } from '../registry/model-registry.js'
  */
 export async function closeModels(
   { artifacts, endings, trials }: ModelContext,
-  catalogue: ModelRegistry,
+  registry: ModelRegistry,
   timeoutMs: number,
 ): Promise<PoolEnding> {
   artifacts.close()
   trials.close()
   const late = `the runtime was closed and did not wait longer than ${timeoutMs} ms for this request`
   const lateError = (version?: VersionRecord): Error => new errors.ERR_RUNTIME_CLOSED(late, version?.subject)
-  const versions = [...catalogue.versions(), ...catalogue.leaving]
+  const versions = [...registry.versions(), ...registry.leaving]
   // A version that is stopping ends its pool itself.
   const others = endings.pools.filter((pool) => !versions.some((version) => version.pool === pool))
   const rejected = await Promise.all([

@@ -8,22 +8,22 @@ import { type UnloadReport, unload } from './unload.js'
 /** Takes the pools of versions that nobody uses away; they stay known, cold, and come back with the next request. */
 export class Evictor implements Neighbours {
   readonly #context: ModelContext
-  readonly #catalogue: ModelRegistry
+  readonly #registry: ModelRegistry
 
-  constructor(context: ModelContext, catalogue: ModelRegistry) {
+  constructor(context: ModelContext, registry: ModelRegistry) {
     this.#context = context
-    this.#catalogue = catalogue
+    this.#registry = registry
   }
 
   /** Evicts each version that is unused for its own limit. */
   async evictIdle(trigger: string): Promise<UnloadReport[]> {
     const limitOf = ({ record }: ModelVersion): number | undefined => idleLimitOf(this.#context, record)
-    return this.#evictAll(this.#catalogue.versions(), limitOf, trigger)
+    return this.#evictAll(this.#registry.versions(), limitOf, trigger)
   }
 
   /** Evicts each version that is unused for `maxAgeMs`. */
   async evictUnused(maxAgeMs: number, trigger: string): Promise<UnloadReport[]> {
-    return this.#evictAll(this.#catalogue.versions(), () => maxAgeMs, trigger)
+    return this.#evictAll(this.#registry.versions(), () => maxAgeMs, trigger)
   }
 
   async evictIfIdle(version: ModelVersion, maxAgeMs: number): Promise<void> {
@@ -33,7 +33,7 @@ export class Evictor implements Neighbours {
   /** Waits for memory that is about to come back, else evicts; resolves with false if it can do neither. */
   async makeRoom(model: string): Promise<boolean> {
     const { endings, memory } = this.#context
-    const holders = this.#catalogue.versions().map((version) => this.#holder(version))
+    const holders = this.#registry.versions().map((version) => this.#holder(version))
     const action = planRoom(model, endings.isMemoryComing, holders)
     if (action.kind === 'refuse') return false
     if (action.kind === 'evict') {
@@ -47,7 +47,7 @@ export class Evictor implements Neighbours {
   }
 
   loadFailed(version: ModelVersion): void {
-    this.#catalogue.keepFailed(version)
+    this.#registry.keepFailed(version)
   }
 
   /** Those that are to keep some replicas keep them. */
@@ -91,7 +91,7 @@ export class Evictor implements Neighbours {
       version,
       model: name,
       state: version.state,
-      openRequests: version.usage.open,
+      openRequests: version.recorder.open,
       isPinned: config.pinned === true,
       minReplicas: config.minReplicas,
       idleMs: version.idleMs(this.#context.clock.now()),

@@ -38,14 +38,14 @@ export function unload(
 }
 
 async function drainMeasured(
-  { clock, memory, overlap }: ModelContext,
+  { clock, memory, measurement }: ModelContext,
   name: string,
   versions: readonly ModelVersion[],
   trigger: string,
 ): Promise<UnloadReport> {
   const startedAtMs = clock.now()
   const isWhole = versions.every(({ pool }) => pool === undefined || pool.servingCount >= pool.wanted)
-  const change = overlap.begin()
+  const change = measurement.begin()
   let isAlone = false
   let reports: readonly DrainReport[]
   let bytesReturned: number

@@ -7,7 +7,7 @@ import type { VersionStatsRecorder } from './version-stats.js'
 /** The version that is watched. */
 export interface Idling {
   readonly record: VersionRecord
-  readonly usage: VersionStatsRecorder
+  readonly recorder: VersionStatsRecorder
   readonly isServing: boolean
   idleMs(nowMs: number): number
 }
@@ -29,10 +29,10 @@ export class IdleWatch {
   start(): void {
     this.stop()
     const { clock, config } = this.#context
-    const { record, usage } = this.#version
+    const { record, recorder } = this.#version
     const limitMs = idleLimitOf(this.#context, record)
     if (limitMs === undefined || config.modelCleanupIntervalMs === 0) return
-    const leftMs = limitMs - (usage.open > 0 ? 0 : this.#version.idleMs(clock.now()))
+    const leftMs = limitMs - (recorder.open > 0 ? 0 : this.#version.idleMs(clock.now()))
     // One that stays although it is unused is looked at again when it could have been used.
     const waitMs = leftMs > 0 ? leftMs : limitMs
     const look = (): void => inBackground(this.#context, this.#look(limitMs), 'an eviction')

@@ -40,7 +40,7 @@ export interface Neighbours {
  */
 export class ModelVersion implements Adopter {
   readonly record: VersionRecord
-  readonly usage = new VersionStatsRecorder()
+  readonly recorder = new VersionStatsRecorder()
   /** The load that waiting requests share. */
   readonly sharedLoad = new SharedLoad()
   readonly #context: ModelContext
@@ -123,14 +123,14 @@ export class ModelVersion implements Adopter {
 
   /** Returns the time for which its pool has been there without being used. */
   idleMs(nowMs: number): number {
-    return nowMs - Math.max(this.usage.lastUsedAtMs ?? 0, this.#readySinceMs)
+    return nowMs - Math.max(this.recorder.lastUsedAtMs ?? 0, this.#readySinceMs)
   }
 
   stats(): VersionStats {
     const { providers, loadedBytes, artifact } = this.record.facts
     const provider = providers === undefined ? undefined : servingProvider(providers)
     const { originMs } = this.#context.clock
-    return this.usage.stats(originMs, this.pool?.stats(), loadedBytes, artifact, provider)
+    return this.recorder.stats(originMs, this.pool?.stats(), loadedBytes, artifact, provider)
   }
 
   /** Sets whether it stays known even if its first load fails. */
@@ -243,7 +243,7 @@ export class ModelVersion implements Adopter {
     this.#context.clock.clear(this.#standbyTimer)
     const { pool } = this
     // They wait for a load, which is given up.
-    const waiting = this.sharedLoad.isAwaited ? this.usage.open - (pool?.leaseCount ?? 0) : 0
+    const waiting = this.sharedLoad.isAwaited ? this.recorder.open - (pool?.leaseCount ?? 0) : 0
     this.dispose('close')
     if (this.is('stopped')) return waiting
     if (!this.is('stopping')) {
