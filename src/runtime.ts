@@ -260,7 +260,7 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
       if (config.onLoadError === 'throw') throw reason
       logger.error({ err: reason }, 'a model could not be loaded and is left out')
       const name = config.models[index]?.name ?? (isRuntimeError(reason) ? reason.model : undefined)
-      if (name !== undefined) this.models.miss(name, reason)
+      if (name !== undefined) this.models.recordMissing(name, reason)
     }
   }
 

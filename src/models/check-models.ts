@@ -11,7 +11,7 @@ import type { ModelVersion } from './version/model-version.js'
 export function checkModels(registry: ModelRegistry): HealthAnswer {
   const active = registry.versions().filter((version) => registry.isActive(version))
   const problems = active.flatMap((version) => {
-    const why = whyUnable(version)
+    const why = problemOf(version)
     return why === undefined ? [] : [`${version.record.label} ${why}`]
   })
   for (const [name, cause] of registry.missing()) {
@@ -33,8 +33,8 @@ export function checkReplicas(registry: ModelRegistry): HealthAnswer {
     const why = fault === undefined ? '' : `, the last could not be started: ${fault}`
     return [
       ...(stats.quarantined > 0 ? [`${version.record.label} has ${stats.quarantined} in quarantine`] : []),
-      ...(alive(stats) < wanted && !isGrowing
-        ? [`${version.record.label} has ${alive(stats)} of ${wanted}${why}`]
+      ...(aliveCount(stats) < wanted && !isGrowing
+        ? [`${version.record.label} has ${aliveCount(stats)} of ${wanted}${why}`]
         : []),
     ]
   })
@@ -43,13 +43,14 @@ export function checkReplicas(registry: ModelRegistry): HealthAnswer {
   })
 }
 
-function whyUnable(version: ModelVersion): string | undefined {
+function problemOf(version: ModelVersion): string | undefined {
   if (version.is('error')) return `is in error: ${String((version.cause as Error | undefined)?.message)}`
   const { pool } = version
-  if (version.is('running') && pool !== undefined && alive(pool.stats()) === 0) return 'has no replica left'
+  if (version.is('running') && pool !== undefined && aliveCount(pool.stats()) === 0)
+    return 'has no replica left'
   return undefined
 }
 
-function alive({ idle, busy }: PoolStats): number {
+function aliveCount({ idle, busy }: PoolStats): number {
   return idle + busy
 }

@@ -89,8 +89,8 @@ export class ModelHandle {
     return Promise.all(
       hosts.map(async (host) => {
         const { id: threadId } = host
-        const answers = Promise.all([host.describe(), host.stats()]).catch(() => undefined)
-        const [description, stats] = (await withTimeout(this.#clock, answers, this.#controlTimeoutMs)) ?? []
+        const reports = Promise.all([host.describe(), host.stats()]).catch(() => undefined)
+        const [description, stats] = (await withTimeout(this.#clock, reports, this.#controlTimeoutMs)) ?? []
         return { threadId, description, stats }
       }),
     )

@@ -133,8 +133,8 @@ export class ModelLifecycleManager {
     const config = options.config === undefined ? undefined : request.config
     let version: ModelVersion | undefined
     const find = async (): Promise<ModelVersion> => {
-      const known = this.#registry.find(name, label)
-      if (known?.isServing) throw versionExists(known)
+      const existing = this.#registry.find(name, label)
+      if (existing?.isServing) throw versionExists(existing)
       const found = await this.#registration.register({ ...request, config })
       if (isKept) found.keep(true)
       version = found
@@ -241,8 +241,8 @@ export class ModelLifecycleManager {
   }
 
   /** Records that a model that is to be served could not be loaded at the start. @internal */
-  miss(name: string, cause: unknown): void {
-    this.#registry.miss(name, cause)
+  recordMissing(name: string, cause: unknown): void {
+    this.#registry.recordMissing(name, cause)
   }
 
   /** Checks that every active version can answer. @internal */
@@ -260,8 +260,8 @@ export class ModelLifecycleManager {
     this.#context.logLevel = parseOptions(logLevelSchema, level, 'setLogLevel')
     const hosts = this.#registry.versions().flatMap((version) => version.pool?.hosts ?? [])
     // A replica that is gone needs no level, one inside a run takes it when it comes out.
-    const told = Promise.allSettled(hosts.map((host) => host.setLogLevel(level)))
-    await withTimeout(this.#context.clock, told, this.#context.config.controlTimeoutMs)
+    const updates = Promise.allSettled(hosts.map((host) => host.setLogLevel(level)))
+    await withTimeout(this.#context.clock, updates, this.#context.config.controlTimeoutMs)
   }
 
   /**

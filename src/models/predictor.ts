@@ -34,15 +34,15 @@ export class Predictor {
   predict(name: string, input: ModelInput, options?: PredictOptions, label?: string): Promise<Outputs> {
     const tracked = this.#context.requests.receive(name)
     try {
-      if (typeof name !== 'string') throw noName(name)
+      if (typeof name !== 'string') throw invalidName(name)
       const checked =
         options === undefined ? NO_OPTIONS : parseOptions(predictOptionsSchema, options, 'predict')
       assertOpen(this.#context)
-      const wanted = label ?? checked.version
-      const version = this.#registry.resolve(name, wanted)
+      const requestedVersion = label ?? checked.version
+      const version = this.#registry.resolve(name, requestedVersion)
       tracked.version = version.spec.version
       const { pool } = version
-      if (!pool?.isOpen) assertRoom(this.#context, version)
+      if (!pool?.isOpen) assertQueueSpace(this.#context, version)
       version.recorder.begin(tracked.startedAtMs)
       const request = new RunRequest(
         this.#context.clock,
@@ -53,7 +53,7 @@ export class Predictor {
         tracked,
       )
       if (pool?.isOpen) admit(version, request, input)
-      else void this.#admitWhenWarm(version, request, input, wanted === undefined)
+      else void this.#admitWhenWarm(version, request, input, requestedVersion === undefined)
       return request.promise
     } catch (thrown) {
       const error = asRuntimeError('ERR_INVALID_OPTIONS', 'predict', thrown)
@@ -111,12 +111,12 @@ function admit(version: ModelVersion, request: RunRequest, input: unknown): void
   }
 }
 
-function noName(name: unknown): Error {
+function invalidName(name: unknown): Error {
   return new errors.ERR_MODEL_NOT_FOUND(`there is no model ${describeValue(name)}; its name is a string`)
 }
 
 /** While a version is being loaded its requests wait here, no more of them than later in its queue. */
-function assertRoom({ config }: ModelContext, { record, recorder }: ModelVersion): void {
+function assertQueueSpace({ config }: ModelContext, { record, recorder }: ModelVersion): void {
   const maxQueue = Math.max(1, record.spec.config.maxQueue ?? config.maxQueue)
   if (recorder.open < maxQueue) return
   throw new errors.ERR_OVERLOADED(
@@ -128,7 +128,7 @@ function assertRoom({ config }: ModelContext, { record, recorder }: ModelVersion
 function checkOutputs(names: readonly string[], signature: Signature, version: VersionRecord): void {
   for (const name of names) {
     if (signature.outputs.some((spec) => spec.name === name)) continue
-    const output = signature.unsupported?.find((each) => each.name === name)
+    const output = signature.unsupported?.find((spec) => spec.name === name)
     if (output !== undefined) throw unsupported([output], signature, version)
     throw new errors.ERR_INVALID_OPTIONS(
       `predict: \`outputs\` names ${JSON.stringify(name)}; ${version.label} has ${signature.outputs.map((spec) => spec.name).join(', ')}`,
@@ -143,10 +143,10 @@ function unsupported(
   signature: Signature,
   { label, subject }: VersionRecord,
 ): Error {
-  const told = outputs.map(({ name, reason }) => `output ${quote(name)} ${reason}`).join('; ')
+  const reasons = outputs.map(({ name, reason }) => `output ${quote(name)} ${reason}`).join('; ')
   const others = signature.outputs.map(({ name }) => quote(name)).join(', ')
   return new errors.ERR_UNSUPPORTED_MODEL(
-    `${label} cannot be asked for everything: ${told}. Name the outputs to compute: \`outputs: [${others}]\``,
+    `${label} cannot be asked for everything: ${reasons}. Name the outputs to compute: \`outputs: [${others}]\``,
     subject,
   )
 }

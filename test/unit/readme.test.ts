@@ -157,7 +157,7 @@ describe('the README', () => {
       'predict',
       'loadConfigured',
       'loadRepository',
-      'miss',
+      'recordMissing',
       'checkModels',
       'checkReplicas',
       'close',

@@ -18,7 +18,7 @@ export class EndingPools {
   readonly #allocator: Pick<Allocator, 'reclaim'>
   readonly #pools = new Set<VersionPool>()
   /** Ends of pools that have no request left; each resolves when their memory is given back. */
-  readonly #departures = new Set<Promise<unknown>>()
+  readonly #teardowns = new Set<Promise<unknown>>()
 
   constructor(clock: Clock, logger: Logger, allocator: Pick<Allocator, 'reclaim'>) {
     this.#clock = clock
@@ -32,12 +32,12 @@ export class EndingPools {
 
   /** True while memory of a pool is about to come back. */
   get isMemoryComing(): boolean {
-    return this.#departures.size > 0
+    return this.#teardowns.size > 0
   }
 
   /** Resolves when the memory of the next pool has come back. */
-  async nextDeparture(): Promise<void> {
-    await Promise.race(this.#departures)
+  async nextTeardown(): Promise<void> {
+    await Promise.race(this.#teardowns)
   }
 
   /** Replicas of these pools whose run has not returned. */
@@ -68,9 +68,9 @@ export class EndingPools {
     const isDrained = await withTimeout(this.#clock, drained, timeoutMs)
     if (isDrained === undefined) pool.rejectAll(lateError())
     const remainingMs = timeoutMs - (this.#clock.now() - startedAtMs)
-    const departure = this.#stop(pool, isDrained === undefined ? 0 : Math.max(0, remainingMs))
-    this.#departures.add(departure)
-    const stuck = await departure.finally(() => this.#departures.delete(departure))
+    const teardown = this.#stop(pool, isDrained === undefined ? 0 : Math.max(0, remainingMs))
+    this.#teardowns.add(teardown)
+    const stuck = await teardown.finally(() => this.#teardowns.delete(teardown))
     return { rejected: pool.rejected - rejectedBefore, stuck }
   }
 

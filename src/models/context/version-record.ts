@@ -34,7 +34,7 @@ export interface VersionFacts {
   readonly emptyAxes: EmptyAxes | undefined
 }
 
-const NOTHING_KNOWN: VersionFacts = {
+const NO_FACTS: VersionFacts = {
   signature: undefined,
   files: undefined,
   loadedBytes: undefined,
@@ -56,7 +56,7 @@ export class VersionRecord {
   constructor(spec: VersionSpec, files?: readonly ModelFile[]) {
     this.#spec = spec
     this.subject = { model: spec.name, version: spec.version }
-    this.#facts = { ...NOTHING_KNOWN, files }
+    this.#facts = { ...NO_FACTS, files }
   }
 
   get spec(): VersionSpec {
@@ -72,8 +72,8 @@ export class VersionRecord {
     return `${this.#spec.name}@${this.#spec.version}`
   }
 
-  note(news: Partial<VersionFacts>): void {
-    this.#facts = { ...this.#facts, ...news }
+  note(facts: Partial<VersionFacts>): void {
+    this.#facts = { ...this.#facts, ...facts }
   }
 
   /** Goes back to `files`, from before a load that has failed; a version that was never loaded may change. */

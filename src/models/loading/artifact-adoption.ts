@@ -95,13 +95,13 @@ export class ArtifactAdoption {
     const next = this.#version.createPool(built)
     endings.hold(next)
     try {
-      if (!this.#isAsBefore) return
+      if (!this.#isUnchanged) return
       const makeRoom = (): Promise<boolean> => this.#version.makeRoom()
-      const room = await reserveMemory(this.#context, record, built, makeRoom).catch(() => undefined)
-      if (room === undefined) return
-      await startPool(this.#context, record, next, built, room)
+      const reservation = await reserveMemory(this.#context, record, built, makeRoom).catch(() => undefined)
+      if (reservation === undefined) return
+      await startPool(this.#context, record, next, built, reservation)
       await next.whenServing(this.#pool.servingCount)
-      if (!this.#isAsBefore || !next.isOpen) return
+      if (!this.#isUnchanged || !next.isOpen) return
       endings.handOver(next)
       this.#served.exchange(next)
       record.note({ artifact: artifactStatsOf(built) })
@@ -116,7 +116,7 @@ export class ArtifactAdoption {
     return !this.#context.closing.aborted && this.#version.isServing
   }
 
-  get #isAsBefore(): boolean {
+  get #isUnchanged(): boolean {
     return this.#isServing && this.#version.pool === this.#pool
   }
 

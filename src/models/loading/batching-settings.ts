@@ -17,17 +17,17 @@ export function batchingSettings(
   prepared: Prepared,
 ): BatchingSettings | undefined {
   const { config } = version.spec
-  const isOurs = hasBuiltInLoader(context, version)
-  const setting = config.batching ?? (isOurs ? context.config.batching : 'off')
+  const isBuiltIn = hasBuiltInLoader(context, version)
+  const setting = config.batching ?? (isBuiltIn ? context.config.batching : 'off')
   if (setting === 'off') return undefined
   const settings = setting === 'auto' ? batchingOptionsSchema.parse({}) : setting
-  if (!isOurs) return { ...settings, rows: 'sent' }
+  if (!isBuiltIn) return { ...settings, rows: 'sent' }
   return (config.probe ?? context.config.probe) === 'child'
-    ? triedFirst(context, version, prepared, settings)
+    ? withTrials(context, version, prepared, settings)
     : settings
 }
 
-function triedFirst(
+function withTrials(
   context: ModelContext,
   version: VersionRecord,
   { bytes }: Prepared,

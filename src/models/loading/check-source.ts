@@ -29,9 +29,9 @@ export async function checkSource(context: ModelContext, version: VersionRecord)
 /** @throws ERR_MODEL_LOAD if `files` hold something else than the version is to answer from. */
 export function checkContent(version: VersionRecord, files: readonly ModelFile[]): void {
   const { source, sha256 } = version.spec
-  const [own] = files
-  if (sha256 !== undefined && own?.sha256 !== undefined && own.sha256 !== sha256) {
-    throw otherHash(source, own.sha256, sha256, version.subject)
+  const [mainFile] = files
+  if (sha256 !== undefined && mainFile?.sha256 !== undefined && mainFile.sha256 !== sha256) {
+    throw otherHash(source, mainFile.sha256, sha256, version.subject)
   }
   const isSame = (file: ModelFile, index: number): boolean =>
     files[index]?.name === file.name && files[index]?.sha256 === file.sha256

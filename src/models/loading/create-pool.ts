@@ -44,7 +44,7 @@ function poolOf(
   const { spec, subject } = version
   const log = logger.child({ component: 'pool', ...subject })
   const sessionOptions = sessionOptionsOf(context, version)
-  const asked = providersIn(sessionOptions)
+  const requestedProviders = providersIn(sessionOptions)
   const task = {
     kind: 'load' as const,
     loader: loaderOf(context, version),
@@ -57,7 +57,7 @@ function poolOf(
   const createHost = context.hosts({
     ...subject,
     importsModules: !hasBuiltInLoader(context, version),
-    takesTurns: takesTurns(asked),
+    takesTurns: takesTurns(requestedProviders),
     logLevel: () => context.logLevel,
     onLog: ({ level, message, fields }) => log[level](fields, message),
   })
@@ -67,7 +67,7 @@ function poolOf(
       ballast,
       outbox: context.requests.outbox,
       ...subject,
-      replicas: replicaCount(context, version, asked),
+      replicas: replicaCount(context, version, requestedProviders),
       maxQueue: spec.config.maxQueue ?? config.maxQueue,
       stuckAfterMs: spec.config.stuckAfterMs ?? config.stuckAfterMs,
       loadTimeoutMs: config.loadTimeoutMs,
@@ -127,11 +127,11 @@ function batchingMemory(context: ModelContext, version: VersionRecord): Batching
 
 /** Returns what notes which execution providers serve, and warns once of those that do not. */
 function providersListener(version: VersionRecord, log: Logger): (loaded: LoadDone) => void {
-  let isTold = false
+  let hasWarned = false
   return ({ providers, skipped = [] }) => {
     version.note({ providers })
-    if (isTold || providers === undefined || skipped.length === 0) return
-    isTold = true
+    if (hasWarned || providers === undefined || skipped.length === 0) return
+    hasWarned = true
     const names = skipped.map(({ name }) => name).join(', ')
     log.warn(
       { skipped },

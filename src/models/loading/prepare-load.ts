@@ -20,8 +20,8 @@ export async function prepareLoad(context: ModelContext, version: VersionRecord)
   await checkSource(context, version)
   assertOpen(context)
   const prepared = await prepareModel(context, version)
-  const isOurs = hasBuiltInLoader(context, version)
-  version.note({ emptyAxes: isOurs ? (prepared.emptyAxes ?? NOTHING_TRIED) : undefined })
+  const isBuiltIn = hasBuiltInLoader(context, version)
+  version.note({ emptyAxes: isBuiltIn ? (prepared.emptyAxes ?? NOTHING_TRIED) : undefined })
   return prepared
 }
 
@@ -33,14 +33,14 @@ export async function prepareLoad(context: ModelContext, version: VersionRecord)
 async function prepareModel(context: ModelContext, version: VersionRecord): Promise<Prepared> {
   const { config, artifacts, allocator, shortfalls } = context
   const { spec, subject } = version
-  const isOurs = hasBuiltInLoader(context, version)
+  const isBuiltIn = hasBuiltInLoader(context, version)
   const warmUp = warmUpFrom(spec.config.sample, subject)
   const order: PrepareOrder = {
     ...subject,
     source: spec.source,
     sessionOptions: sessionOptionsOf(context, version),
-    isProbed: isOurs && (spec.config.probe ?? config.probe) === 'child',
-    isBuilt: isOurs && (spec.config.artifacts ?? config.artifacts) !== 'off',
+    isProbed: isBuiltIn && (spec.config.probe ?? config.probe) === 'child',
+    isBuilt: isBuiltIn && (spec.config.artifacts ?? config.artifacts) !== 'off',
     loadTimeoutMs: config.loadTimeoutMs,
     check: (files) => checkContent(version, files),
     samples: warmUp === undefined ? undefined : (signature) => [warmUp.inputs(signature)],

@@ -11,7 +11,7 @@ import { sessionOptionsOf } from './session-options.js'
 export function replicaCount(
   context: ModelContext,
   version: VersionRecord,
-  providers: readonly string[] = version.facts.providers ?? askedProviders(context, version),
+  providers: readonly string[] = version.facts.providers ?? requestedProviders(context, version),
 ): number {
   const setting = version.spec.config.replicas ?? context.config.replicas
   if (setting !== 'auto') return setting
@@ -24,8 +24,8 @@ export function replicaCount(
  * `wanted`, and asks for an execution provider other than the CPU's.
  */
 export function checkReplicas(context: ModelContext, version: VersionRecord, wanted?: number | 'auto'): void {
-  const asked = askedProviders(context, version)
-  if (isOnCpu(asked)) return
+  const providers = requestedProviders(context, version)
+  if (isOnCpu(providers)) return
   const { config, name, version: label } = version.spec
   const settings = {
     replicas: wanted ?? config.replicas ?? context.config.replicas,
@@ -34,13 +34,13 @@ export function checkReplicas(context: ModelContext, version: VersionRecord, wan
   for (const [setting, value] of Object.entries(settings)) {
     if (value === undefined || value === 'auto' || value === 1) continue
     throw new errors.ERR_INVALID_OPTIONS(
-      `${name}@${label}: \`${setting}\` is ${value}, but a model that is to run on ${servingProvider(asked)} has one replica: each one would hold its own copy of the weights on the device, whose runs do not go side by side; set \`${setting}\` of the model to 1, or leave \`executionProviders\` to the CPU`,
+      `${name}@${label}: \`${setting}\` is ${value}, but a model that is to run on ${servingProvider(providers)} has one replica: each one would hold its own copy of the weights on the device, whose runs do not go side by side; set \`${setting}\` of the model to 1, or leave \`executionProviders\` to the CPU`,
       version.subject,
     )
   }
 }
 
-function askedProviders(context: ModelContext, version: VersionRecord): readonly string[] {
+function requestedProviders(context: ModelContext, version: VersionRecord): readonly string[] {
   return providersIn(sessionOptionsOf(context, version))
 }
 

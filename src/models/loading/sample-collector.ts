@@ -4,7 +4,7 @@ import { bytesOf, copyOf } from '../../tensors/input/copies.js'
 import type { Tensor } from '../../tensors/tensor.js'
 
 /** So many requests are kept, or as many as have been answered so long after the first. */
-const ENOUGH = 3
+const SAMPLE_COUNT = 3
 const WAIT_MS = 1_000
 /** Larger inputs are not kept. */
 const MAX_BYTES = 32 * 2 ** 20
@@ -15,10 +15,10 @@ export class SampleCollector {
   readonly #onReady: (samples: readonly (readonly Tensor[])[]) => void
   #samples: (readonly Tensor[])[] = []
   /** Kept, whether answered yet or not. */
-  #kept = 0
+  #keptCount = 0
   #bytes = 0
   #timer: Timer | undefined
-  #isOver = false
+  #isClosed = false
 
   /** `onReady` is called once, with one sample at least, unless `cancel` comes before. */
   constructor(clock: Clock, onReady: (samples: readonly (readonly Tensor[])[]) => void) {
@@ -29,35 +29,36 @@ export class SampleCollector {
   /** A request whose input has been checked, before it goes to a pool. */
   offer(request: RunRequest): void {
     const inputs = request.inputs as readonly Tensor[]
-    if (this.#isOver || this.#kept === ENOUGH || this.#bytes + bytesOf(inputs) > MAX_BYTES) return
+    if (this.#isClosed || this.#keptCount === SAMPLE_COUNT || this.#bytes + bytesOf(inputs) > MAX_BYTES)
+      return
     const copies = copiesOf(inputs)
     if (copies === undefined) return
-    this.#kept += 1
+    this.#keptCount += 1
     this.#bytes += bytesOf(copies)
     request.promise.then(
-      () => this.#answered(copies),
+      () => this.#add(copies),
       () => {
-        this.#kept -= 1
+        this.#keptCount -= 1
         this.#bytes -= bytesOf(copies)
       },
     )
   }
 
   cancel(): void {
-    this.#isOver = true
+    this.#isClosed = true
     this.#samples = []
     this.#clock.clear(this.#timer)
   }
 
-  #answered(inputs: readonly Tensor[]): void {
-    if (this.#isOver) return
+  #add(inputs: readonly Tensor[]): void {
+    if (this.#isClosed) return
     this.#samples.push(inputs)
-    if (this.#samples.length === ENOUGH) this.#end()
+    if (this.#samples.length === SAMPLE_COUNT) this.#end()
     else this.#timer ??= this.#clock.setTimeout(() => this.#end(), WAIT_MS).unref()
   }
 
   #end(): void {
-    if (this.#isOver) return
+    if (this.#isClosed) return
     const samples = this.#samples
     this.cancel()
     this.#onReady(samples)

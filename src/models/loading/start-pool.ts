@@ -18,7 +18,7 @@ export async function startPool(
   version: VersionRecord,
   pool: VersionPool,
   prepared: Prepared,
-  room: Reservation,
+  reservation: Reservation,
 ): Promise<void> {
   const { memory } = context
   let load: Load | undefined
@@ -35,11 +35,11 @@ export async function startPool(
     })
   } catch (error) {
     load?.change.end()
-    room.release()
+    reservation.release()
     throw error
   }
   growOnCpu(context, version, pool)
-  const completed = complete(context, version, pool, prepared, load).finally(() => room.release())
+  const completed = complete(context, version, pool, prepared, load).finally(() => reservation.release())
   if (pool.servingCount >= pool.wanted) await completed
   else inBackground(context, completed, 'the measurement of a load')
 }
@@ -68,8 +68,9 @@ async function complete(
       version.note({ loadedBytes: await measure() })
     }
     // Weights that are mapped come in with the runs that read them.
-    const isOwn = change.end()
-    if (isOwn && prepared.entry === undefined) version.note({ measuredBytes: version.facts.loadedBytes })
+    const isExclusive = change.end()
+    if (isExclusive && prepared.entry === undefined)
+      version.note({ measuredBytes: version.facts.loadedBytes })
   } catch {
     // A replica could not be started, which the pool tells, or the pool was stopped.
     change.end()

@@ -14,7 +14,7 @@ export class ModelRegistry {
   /** Models that were to be served from the start, by name, with the reason why their load failed. */
   readonly #missing = new Map<string, unknown>()
   /** Forgotten, but not stopped yet. */
-  readonly #leaving = new Set<ModelVersion>()
+  readonly #stopping = new Set<ModelVersion>()
   /** Made known by a call and never loaded, in the order of their failures. */
   readonly #failed = new Set<ModelVersion>()
 
@@ -24,8 +24,8 @@ export class ModelRegistry {
 
   /** Returns the model of that name, made if there is none; it goes when it has no version and nothing to do. */
   ensure(name: string): Model {
-    const known = this.#models.get(name)
-    if (known !== undefined) return known
+    const existing = this.#models.get(name)
+    if (existing !== undefined) return existing
     const model = new Model(name, this.#hold, (idle) => this.#dropUnused(idle))
     this.#models.set(name, model)
     return model
@@ -39,9 +39,9 @@ export class ModelRegistry {
   require(name: string): Model {
     const model = this.#models.get(name)
     if (model !== undefined && !model.isEmpty) return model
-    const known = [...this.#models.values()].filter((other) => !other.isEmpty).map((other) => other.name)
+    const names = [...this.#models.values()].filter((other) => !other.isEmpty).map((other) => other.name)
     throw new errors.ERR_MODEL_NOT_FOUND(
-      `there is no model ${JSON.stringify(name)}; known: ${known.length === 0 ? 'none' : known.slice(0, 10).join(', ')}`,
+      `there is no model ${JSON.stringify(name)}; known: ${names.length === 0 ? 'none' : names.slice(0, 10).join(', ')}`,
       { model: name },
     )
   }
@@ -93,8 +93,8 @@ export class ModelRegistry {
     const model = this.#models.get(name)
     if (!model?.remove(version)) return
     if (version.is('stopping')) {
-      this.#leaving.add(version)
-      void version.waitFor('stopped', 'error').then(() => this.#leaving.delete(version))
+      this.#stopping.add(version)
+      void version.waitFor('stopped', 'error').then(() => this.#stopping.delete(version))
     }
     if (model.routes.active === version) this.#missing.delete(name)
     model.route(without(model.routes, version))
@@ -102,7 +102,7 @@ export class ModelRegistry {
   }
 
   /** Records that a model that is to be served could not be loaded at the start. */
-  miss(name: string, cause: unknown): void {
+  recordMissing(name: string, cause: unknown): void {
     if (!this.#missing.has(name)) this.#missing.set(name, cause)
   }
 
@@ -123,8 +123,8 @@ export class ModelRegistry {
     return this.#models.get(version.spec.name)?.routes.active === version
   }
 
-  get leaving(): readonly ModelVersion[] {
-    return [...this.#leaving]
+  get stopping(): readonly ModelVersion[] {
+    return [...this.#stopping]
   }
 
   versions(): ModelVersion[] {

@@ -22,8 +22,9 @@ export function compareVersions(a: string, b: string): number | undefined {
   const [semverA, semverB] = [semver.parse(a), semver.parse(b)]
   if (semverA !== null && semverB !== null) return semver.compareBuild(semverA, semverB) || undefined
   const [numberedA, numberedB] = [numberedOf(a), numberedOf(b)]
-  if (numberedA !== undefined && numberedB !== undefined) return byNumbers(numberedA, numberedB) || undefined
-  return naturally(tokensOf(a), tokensOf(b))
+  if (numberedA !== undefined && numberedB !== undefined)
+    return compareNumbers(numberedA, numberedB) || undefined
+  return compareNaturally(tokensOf(a), tokensOf(b))
 }
 
 /**
@@ -55,7 +56,7 @@ function numberedOf(label: string): Numbered | undefined {
 }
 
 /** "2.10" is newer than "2.9", "2.0" than "2" and "2" than "2-rc.1". */
-function byNumbers(a: Numbered, b: Numbered): number {
+function compareNumbers(a: Numbered, b: Numbered): number {
   for (let index = 0; index < Math.max(a.numbers.length, b.numbers.length); index += 1) {
     const [left, right] = [a.numbers[index] ?? 0n, b.numbers[index] ?? 0n]
     if (left !== right) return left < right ? -1 : 1
@@ -72,7 +73,7 @@ function tokensOf(label: string): string[] {
   return label.match(/\d+|\D+/g) ?? []
 }
 
-function naturally(a: readonly string[], b: readonly string[]): number | undefined {
+function compareNaturally(a: readonly string[], b: readonly string[]): number | undefined {
   for (let index = 0; index < Math.min(a.length, b.length); index += 1) {
     const [left, right] = [a[index] as string, b[index] as string]
     if (left === right) continue

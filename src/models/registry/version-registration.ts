@@ -6,7 +6,7 @@ import type { ModelFile } from '../../protocol/model-files.js'
 import type { ModelContext } from '../context/model-context.js'
 import { VersionRecord, type VersionSpec } from '../context/version-record.js'
 import { findInRepository, scanRepository } from '../repository/repository.js'
-import { ModelVersion, type Neighbours } from '../version/model-version.js'
+import { ModelVersion, type VersionSupervisor } from '../version/model-version.js'
 import type { ModelRegistry } from './model-registry.js'
 import { renewed } from './routes.js'
 import { newestVersions } from './version-order.js'
@@ -24,12 +24,12 @@ export interface VersionRequest {
 export class VersionRegistration {
   readonly #context: ModelContext
   readonly #registry: ModelRegistry
-  readonly #neighbours: Neighbours
+  readonly #supervisor: VersionSupervisor
 
-  constructor(context: ModelContext, registry: ModelRegistry, neighbours: Neighbours) {
+  constructor(context: ModelContext, registry: ModelRegistry, supervisor: VersionSupervisor) {
     this.#context = context
     this.#registry = registry
-    this.#neighbours = neighbours
+    this.#supervisor = supervisor
   }
 
   /**
@@ -37,22 +37,22 @@ export class VersionRegistration {
    * one that replaces `model` takes over what it is not told.
    * @throws ERR_VERSION_EXISTS if it is known with another source, for a version never changes.
    */
-  async register(request: VersionRequest, model?: VersionSpec): Promise<ModelVersion> {
+  async register(request: VersionRequest, template?: VersionSpec): Promise<ModelVersion> {
     const { name, version: label } = request
-    const known = this.#registry.find(name, label)
+    const existing = this.#registry.find(name, label)
     // One on its way out is cold in a moment.
-    if (known?.is('stopping')) await known.waitFor('stopped', 'error')
-    if (known !== undefined && isPlain(request) && !known.is('error')) return known
-    const spec = await this.#specOf(inherited(request, known?.spec ?? model), known?.spec)
-    if (known !== undefined && !known.is('error')) {
-      if (known.spec.source !== spec.source || !known.isCold) throw versionExists(known)
+    if (existing?.is('stopping')) await existing.waitFor('stopped', 'error')
+    if (existing !== undefined && isLabelOnly(request) && !existing.is('error')) return existing
+    const spec = await this.#specOf(withInherited(request, existing?.spec ?? template), existing?.spec)
+    if (existing !== undefined && !existing.is('error')) {
+      if (existing.spec.source !== spec.source || !existing.isCold) throw versionExists(existing)
     }
     // One that has failed is loaded anew, one that is cold still answers from the same content.
-    const version = this.#add(spec, known?.isCold ? known.record.facts.files : undefined)
+    const version = this.#add(spec, existing?.isCold ? existing.record.facts.files : undefined)
     // Without a source it lies in the model directory.
-    version.keep(known?.isKept ?? request.source === undefined)
-    const entry = this.#registry.ensure(name)
-    if (known !== undefined) entry.route(renewed(entry.routes, known, version))
+    version.keep(existing?.isKept ?? request.source === undefined)
+    const model = this.#registry.ensure(name)
+    if (existing !== undefined) model.route(renewed(model.routes, existing, version))
     return version
   }
 
@@ -86,34 +86,34 @@ export class VersionRegistration {
     const record = new VersionRecord(spec, files)
     const { events } = this.#context
     const model = this.#registry.ensure(spec.name)
-    const version = new ModelVersion(this.#context, record, model.lane, this.#neighbours, (event) => {
+    const version = new ModelVersion(this.#context, record, model.lane, this.#supervisor, (event) => {
       events.publish('transition', event)
     })
     model.add(version)
     return version
   }
 
-  async #specOf(request: VersionRequest, known: VersionSpec | undefined): Promise<VersionSpec> {
+  async #specOf(request: VersionRequest, existing: VersionSpec | undefined): Promise<VersionSpec> {
     const { name, version, source, config } = request
-    const modelType = request.modelType ?? known?.modelType ?? 'onnx'
+    const modelType = request.modelType ?? existing?.modelType ?? 'onnx'
     if (source !== undefined) {
       return { name, version, modelType, source: pathOf(source), sha256: undefined, config: config ?? {} }
     }
     const { modelDir } = this.#context.config
     const found = modelDir === undefined ? undefined : await findInRepository(pathOf(modelDir), name, version)
     if (found !== undefined) return { ...found, modelType, config: { ...found.config, ...config } }
-    if (known !== undefined) return { ...known, modelType, config: { ...known.config, ...config } }
+    if (existing !== undefined) return { ...existing, modelType, config: { ...existing.config, ...config } }
     if (modelDir === undefined) {
       throw new errors.ERR_INVALID_OPTIONS(
         `${name}@${version} needs a \`source\` (path or file URL), since the runtime has no \`modelDir\``,
         { model: name, version },
       )
     }
-    const where = `${pathOf(modelDir)}/${name}/${version}/model.onnx`
+    const expectedPath = `${pathOf(modelDir)}/${name}/${version}/model.onnx`
     const isModelKnown = this.#registry.get(name)?.isEmpty === false
     if (isModelKnown) {
       throw new errors.ERR_VERSION_NOT_FOUND(
-        `model ${name} has no version ${version}: there is no ${where}`,
+        `model ${name} has no version ${version}: there is no ${expectedPath}`,
         {
           model: name,
           version,
@@ -121,7 +121,7 @@ export class VersionRegistration {
       )
     }
     throw new errors.ERR_MODEL_NOT_FOUND(
-      `there is no model ${name}@${version}: no \`source\` was given and there is no ${where}`,
+      `there is no model ${name}@${version}: no \`source\` was given and there is no ${expectedPath}`,
       {
         model: name,
         version,
@@ -149,7 +149,7 @@ export function versionExists({ spec, state, record }: ModelVersion): Error {
  * A version that replaces another one is served as that one was, unless it is told
  * otherwise; only the sample's answer is the other one's own.
  */
-function inherited(request: VersionRequest, from: VersionSpec | undefined): VersionRequest {
+function withInherited(request: VersionRequest, from: VersionSpec | undefined): VersionRequest {
   if (from === undefined) return request
   const { sample, ...config } = from.config
   const input = sample === undefined ? {} : { sample: { ...sample, output: undefined } }
@@ -160,7 +160,7 @@ function inherited(request: VersionRequest, from: VersionSpec | undefined): Vers
   }
 }
 
-function isPlain(request: VersionRequest): boolean {
+function isLabelOnly(request: VersionRequest): boolean {
   return request.source === undefined && request.config === undefined
 }
 

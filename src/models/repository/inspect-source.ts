@@ -31,17 +31,17 @@ export interface SourceFacts {
 export async function inspectSource(order: SourceOrder): Promise<SourceFacts> {
   const { model, version, source, sha256, isOnnx, knownStamp } = order
   const subject = { model, version }
-  const refuse = (why: string, cause?: unknown): Error =>
-    new errors.ERR_MODEL_LOAD(`${source} cannot be loaded: ${why}`, { ...subject, cause })
+  const refuse = (problem: string, cause?: unknown): Error =>
+    new errors.ERR_MODEL_LOAD(`${source} cannot be loaded: ${problem}`, { ...subject, cause })
   const stats = await stat(source, { bigint: true }).catch((cause: NodeJS.ErrnoException) => {
     throw refuse(cause.code === 'ENOENT' ? 'there is no such file' : cause.message, cause)
   })
-  const why = isOnnx
-    ? await whyNoModel(source, stats).catch((cause: Error) => {
+  const problem = isOnnx
+    ? await formatProblem(source, stats).catch((cause: Error) => {
         throw refuse(cause.message, cause)
       })
     : undefined
-  if (why !== undefined) throw refuse(why)
+  if (problem !== undefined) throw refuse(problem)
   const stamp = stampFrom(stats)
   if (sha256 !== undefined && knownStamp !== stamp) {
     if (!stats.isFile()) throw refuse('it is no file, and version.json has the sha256 of one')
@@ -51,7 +51,7 @@ export async function inspectSource(order: SourceOrder): Promise<SourceFacts> {
 }
 
 /** Returns why the built-in loader cannot load a file, as far as its beginning tells. */
-async function whyNoModel(source: string, stats: BigIntStats): Promise<string | undefined> {
+async function formatProblem(source: string, stats: BigIntStats): Promise<string | undefined> {
   if (stats.isDirectory()) return 'it is a folder; give the path of the model file in it'
   // Reading from a pipe or a device may never end.
   if (!stats.isFile()) return 'it is no regular file'

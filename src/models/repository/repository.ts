@@ -64,11 +64,11 @@ export async function findInRepository(
 ): Promise<RepositoryVersion | undefined> {
   const folder = join(resolve(modelDir), name)
   const source = join(folder, version, 'model.onnx')
-  const isThere = await stat(source).then(
+  const exists = await stat(source).then(
     (status) => status.isFile(),
     () => false,
   )
-  if (!isThere) return undefined
+  if (!exists) return undefined
   const modelConfig = await readManifest(join(folder, 'model.json'), modelConfigSchema, { name })
   const manifest = await readManifest(join(folder, version, 'version.json'), versionManifestSchema, {
     name,
@@ -123,8 +123,8 @@ async function readManifest<T extends z.ZodType>(
   schema: T,
   subject: { name: string; version?: string },
 ): Promise<z.output<T> | undefined> {
-  const refuse = (why: string, cause?: unknown): Error =>
-    new errors.ERR_INVALID_MANIFEST(`${path}: ${why}`, {
+  const refuse = (problem: string, cause?: unknown): Error =>
+    new errors.ERR_INVALID_MANIFEST(`${path}: ${problem}`, {
       model: subject.name,
       version: subject.version,
       cause,

@@ -78,13 +78,13 @@ class HotSwap {
     try {
       for (;;) {
         const action = planSwap(this.#snapshot())
-        if ('refusal' in action) throw this.#refused(action.refusal)
+        if ('refusal' in action) throw this.#errorOf(action.refusal)
         this.#begun.add(action.step)
         if (action.step === 'flip') return this.#flip()
         await this.#step(action.step)
       }
     } catch (error) {
-      await this.#takeBack(error)
+      await this.#undo(error)
       throw error
     } finally {
       this.#model.endSwap(this.#ticket)
@@ -168,7 +168,7 @@ class HotSwap {
     }
   }
 
-  async #takeBack(error: unknown): Promise<void> {
+  async #undo(error: unknown): Promise<void> {
     const undone = new Set<SwapUndo>()
     const [next, old] = [this.#next, this.#before.active]
     for (;;) {
@@ -177,7 +177,7 @@ class HotSwap {
       const undo = planSwapUndo({ isClosing, next: next?.state, old: old?.state, begun, undone })
       if (undo === undefined) return
       undone.add(undo)
-      if (undo === 'reload') await this.#serveAgain(old as ModelVersion)
+      if (undo === 'reload') await this.#restore(old as ModelVersion)
       else if (undo === 'retire') await this.#retire(next as ModelVersion)
       else {
         this.#model.route(this.#before)
@@ -195,7 +195,7 @@ class HotSwap {
   }
 
   /** Does what the next request would do; a failure is logged then. */
-  async #serveAgain(old: ModelVersion): Promise<void> {
+  async #restore(old: ModelVersion): Promise<void> {
     const { closing, logger } = this.#context
     try {
       await old.load(this.#order.trigger)
@@ -207,7 +207,7 @@ class HotSwap {
     }
   }
 
-  #refused(refusal: SwapRefusal): Error {
+  #errorOf(refusal: SwapRefusal): Error {
     const { newVersion: version, oldVersion } = this.#order
     const { name: model, routes } = this.#model
     const subject = { model, version }

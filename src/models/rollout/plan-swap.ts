@@ -35,7 +35,7 @@ export type SwapAction = { readonly step: SwapStep } | { readonly refusal: SwapR
 
 /** Decides the next step of a swap, to be asked after every await: until the flip it can still be refused. */
 export function planSwap(swap: SwapSnapshot): SwapAction {
-  const refusal = whyRefused(swap)
+  const refusal = refusalOf(swap)
   if (refusal !== undefined) return { refusal }
   const { begun } = swap
   if (!begun.has('find')) return { step: 'find' }
@@ -48,7 +48,7 @@ export function planSwap(swap: SwapSnapshot): SwapAction {
 }
 
 /** After `vacate` there is nothing to go back to: what supersedes the swap comes after it. */
-function whyRefused(swap: SwapSnapshot): SwapRefusal | undefined {
+function refusalOf(swap: SwapSnapshot): SwapRefusal | undefined {
   const isVacated = swap.begun.has('vacate')
   if (swap.isSuperseded && !isVacated) return 'superseded'
   if (swap.isClosing) return 'closing'

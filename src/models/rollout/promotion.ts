@@ -32,12 +32,12 @@ export function promote(
   })
   const subject = modelSubject(next.record.subject)
   context.events.publish('promoted', { subject, from: old?.spec.version })
-  if (isOldServing) return standbyMs === 0 ? old.drain(trigger) : emptied(old)
+  if (isOldServing) return standbyMs === 0 ? old.drain(trigger) : whenEmpty(old)
   // One that was being evicted already.
   return old?.is('stopping') ? old.waitFor('stopped').then(() => undefined) : Promise.resolve(undefined)
 }
 
-async function emptied({ pool }: ModelVersion): Promise<undefined> {
+async function whenEmpty({ pool }: ModelVersion): Promise<undefined> {
   await pool?.empty()
 }
 

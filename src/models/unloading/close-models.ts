@@ -17,7 +17,7 @@ export async function closeModels(
   trials.close()
   const late = `the runtime was closed and did not wait longer than ${timeoutMs} ms for this request`
   const lateError = (version?: VersionRecord): Error => new errors.ERR_RUNTIME_CLOSED(late, version?.subject)
-  const versions = [...registry.versions(), ...registry.leaving]
+  const versions = [...registry.versions(), ...registry.stopping]
   // A version that is stopping ends its pool itself.
   const others = endings.pools.filter((pool) => !versions.some((version) => version.pool === pool))
   const rejected = await Promise.all([

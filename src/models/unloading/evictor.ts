@@ -1,12 +1,12 @@
 import type { ModelContext } from '../context/model-context.js'
 import type { ModelRegistry } from '../registry/model-registry.js'
 import { idleLimitOf } from '../version/idle-watch.js'
-import type { ModelVersion, Neighbours } from '../version/model-version.js'
+import type { ModelVersion, VersionSupervisor } from '../version/model-version.js'
 import { isUnused, type MemoryHolder, planIdle, planRoom } from './plan-eviction.js'
 import { type UnloadReport, unload } from './unload.js'
 
 /** Takes the pools of versions that nobody uses away; they stay known, cold, and come back with the next request. */
-export class Evictor implements Neighbours {
+export class Evictor implements VersionSupervisor {
   readonly #context: ModelContext
   readonly #registry: ModelRegistry
 
@@ -40,13 +40,13 @@ export class Evictor implements Neighbours {
       const { version } = action.holder
       await this.#evict(version, () => isUnused(this.#holder(version)), 'memory')
     } else {
-      await endings.nextDeparture()
+      await endings.nextTeardown()
       await memory.read()
     }
     return true
   }
 
-  loadFailed(version: ModelVersion): void {
+  onLoadFailed(version: ModelVersion): void {
     this.#registry.keepFailed(version)
   }
 

@@ -5,7 +5,7 @@ import type { VersionRecord } from '../context/version-record.js'
 import type { VersionStatsRecorder } from './version-stats.js'
 
 /** The version that is watched. */
-export interface Idling {
+export interface WatchedVersion {
   readonly record: VersionRecord
   readonly recorder: VersionStatsRecorder
   readonly isServing: boolean
@@ -15,12 +15,12 @@ export interface Idling {
 /** Evicts a version as soon as it is unused for its limit, not only when all versions are looked through. */
 export class IdleWatch {
   readonly #context: ModelContext
-  readonly #version: Idling
+  readonly #version: WatchedVersion
   /** Evicts the version if it was unused for `maxAgeMs`. */
   readonly #evict: (maxAgeMs: number) => Promise<unknown>
   #timer: Timer | undefined
 
-  constructor(context: ModelContext, version: Idling, evict: (maxAgeMs: number) => Promise<unknown>) {
+  constructor(context: ModelContext, version: WatchedVersion, evict: (maxAgeMs: number) => Promise<unknown>) {
     this.#context = context
     this.#version = version
     this.#evict = evict
@@ -35,15 +35,15 @@ export class IdleWatch {
     const leftMs = limitMs - (recorder.open > 0 ? 0 : this.#version.idleMs(clock.now()))
     // One that stays although it is unused is looked at again when it could have been used.
     const waitMs = leftMs > 0 ? leftMs : limitMs
-    const look = (): void => inBackground(this.#context, this.#look(limitMs), 'an eviction')
-    this.#timer = clock.setTimeout(look, waitMs).unref()
+    const check = (): void => inBackground(this.#context, this.#check(limitMs), 'an eviction')
+    this.#timer = clock.setTimeout(check, waitMs).unref()
   }
 
   stop(): void {
     this.#context.clock.clear(this.#timer)
   }
 
-  async #look(limitMs: number): Promise<void> {
+  async #check(limitMs: number): Promise<void> {
     await this.#evict(limitMs)
     if (this.#version.isServing) this.start()
   }

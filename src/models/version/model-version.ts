@@ -25,13 +25,13 @@ import { SharedLoad } from './shared-load.js'
 import { type VersionStats, VersionStatsRecorder } from './version-stats.js'
 
 /** The other versions, as far as one needs them. */
-export interface Neighbours {
+export interface VersionSupervisor {
   /** Gives memory up that no other model uses; resolves with false if there is none. */
   makeRoom(model: string): Promise<boolean>
   /** Evicts the version if it was unused for `maxAgeMs`. */
   evictIfIdle(version: ModelVersion, maxAgeMs: number): Promise<unknown>
   /** A version that is not to stay known could not be loaded. */
-  loadFailed(version: ModelVersion): void
+  onLoadFailed(version: ModelVersion): void
 }
 
 /**
@@ -45,7 +45,7 @@ export class ModelVersion implements Adopter {
   readonly sharedLoad = new SharedLoad()
   readonly #context: ModelContext
   readonly #lane: ModelLane
-  readonly #neighbours: Neighbours
+  readonly #supervisor: VersionSupervisor
   readonly #machine: StateMachine
   readonly #idleWatch: IdleWatch
   /** A new one for each load; undefined while the version has no threads. */
@@ -63,15 +63,15 @@ export class ModelVersion implements Adopter {
     context: ModelContext,
     record: VersionRecord,
     lane: ModelLane,
-    neighbours: Neighbours,
+    supervisor: VersionSupervisor,
     onTransition: TransitionListener,
   ) {
     this.#context = context
     this.record = record
     this.#lane = lane
-    this.#neighbours = neighbours
+    this.#supervisor = supervisor
     this.#machine = new StateMachine(context.clock, modelSubject(record.subject), onTransition)
-    this.#idleWatch = new IdleWatch(context, this, (maxAgeMs) => neighbours.evictIfIdle(this, maxAgeMs))
+    this.#idleWatch = new IdleWatch(context, this, (maxAgeMs) => supervisor.evictIfIdle(this, maxAgeMs))
   }
 
   get spec(): VersionSpec {
@@ -190,7 +190,7 @@ export class ModelVersion implements Adopter {
     } catch (thrown) {
       record.resetFiles(files)
       const error = loadError(record, thrown)
-      this.#loadFailed(error, trigger)
+      this.#onLoadFailed(error, trigger)
       throw error
     }
   }
@@ -218,7 +218,7 @@ export class ModelVersion implements Adopter {
     this.#context.clock.clear(this.#standbyTimer)
     if (!this.is('stopping')) this.#machine.to('stopping', trigger)
     this.#idleWatch.stop()
-    this.#served?.leave()
+    this.#served?.detach()
     const { pool } = this
     void pool?.drain()
     await after?.catch(() => undefined)
@@ -266,19 +266,19 @@ export class ModelVersion implements Adopter {
 
   /** @internal See `Adopter`. */
   makeRoom(): Promise<boolean> {
-    return this.#neighbours.makeRoom(this.spec.name)
+    return this.#supervisor.makeRoom(this.spec.name)
   }
 
   async #open(pool: VersionPool, prepared: Prepared): Promise<ServedPool> {
     const served = new ServedPool(pool, this.#context.logger, this.record)
     this.#served = served
     assertOpen(this.#context)
-    const room = await reserveMemory(this.#context, this.record, prepared, () => this.makeRoom())
-    await startPool(this.#context, this.record, pool, prepared, room)
+    const reservation = await reserveMemory(this.#context, this.record, prepared, () => this.makeRoom())
+    await startPool(this.#context, this.record, pool, prepared, reservation)
     return served
   }
 
-  #loadFailed(error: Error, trigger: string): void {
+  #onLoadFailed(error: Error, trigger: string): void {
     this.#dropPool(0, error)
     // Else the runtime is being closed, and the version is on its way to `stopped`.
     if (!this.is('initializing')) assertOpen(this.#context)
@@ -289,7 +289,7 @@ export class ModelVersion implements Adopter {
     } else {
       this.#failedAtMs = this.#context.clock.now()
       this.#machine.to('error', trigger, error)
-      if (!this.#isKept) this.#neighbours.loadFailed(this)
+      if (!this.#isKept) this.#supervisor.onLoadFailed(this)
     }
   }
 
@@ -306,7 +306,7 @@ export class ModelVersion implements Adopter {
     if (served === undefined) return
     this.#context.clock.clear(this.#standbyTimer)
     this.#idleWatch.stop()
-    served.leave()
+    served.detach()
     this.#served = undefined
     this.#context.endings.endInBackground(served.pool, timeoutMs, cause)
   }

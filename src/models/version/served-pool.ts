@@ -41,7 +41,7 @@ export class ServedPool {
   /** Admits a request whose input has been checked. */
   submit(request: RunRequest): void {
     this.#adoption?.offer(request)
-    if (this.#fullReplicas !== undefined) this.#grow()
+    if (this.#fullReplicas !== undefined) this.#restoreReplicas()
     this.#pool.submit(request)
   }
 
@@ -60,12 +60,12 @@ export class ServedPool {
   }
 
   /** The pool is on its way out. */
-  leave(): void {
+  detach(): void {
     this.#adoption?.cancel()
     this.#fullReplicas = undefined
   }
 
-  #grow(): void {
+  #restoreReplicas(): void {
     const [replicas, pool] = [this.#fullReplicas as number, this.#pool]
     this.#fullReplicas = undefined
     if (!pool.isOpen) return
