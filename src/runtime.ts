@@ -72,7 +72,7 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
   readonly #clock: Clock
   readonly #startedAtMs: number
   #closingSinceMs = 0
-  #ending: PoolEnding = { rejected: 0, stuck: [] }
+  #poolEnding: PoolEnding = { rejected: 0, stuck: [] }
   #report: CloseReport | undefined
 
   private constructor(ports: Ports, config: RuntimeConfig, logger: Logger) {
@@ -112,7 +112,7 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
 
   /** @internal */
   static async create(options: RuntimeOptions): Promise<Runtime> {
-    const [given, input] = takeLogger(options, 'createRuntime')
+    const [customLogger, input] = takeLogger(options, 'createRuntime')
     const config = LifecycleConfig.load(input)
     if (!isMainThread && !config.allowWorkerThread) {
       throw new errors.ERR_INVALID_OPTIONS(
@@ -125,7 +125,7 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
         `createRuntime: the permission model lets this process start no threads, which run the models; ${grant}`,
       )
     }
-    const logger = given ?? createLogger(config.appName, config.logLevel)
+    const logger = customLogger ?? createLogger(config.appName, config.logLevel)
     const runtime = Runtime.over(createPorts(config, logger), config, logger)
     const unknown = unknownVariables()
     if (unknown !== undefined) {
@@ -203,7 +203,7 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
     )
     lifecycle.addShutdownStep(
       async ({ timeoutMs = 0 }) => {
-        this.#ending = await this.models.close(timeoutMs)
+        this.#poolEnding = await this.models.close(timeoutMs)
       },
       { name: 'pools', phase: 'drain' },
       { windUpMs: WIND_UP_MS },
@@ -270,7 +270,7 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
     if (to === 'stopping') this.#closingSinceMs = this.#clock.now()
     if (to !== 'stopped' && to !== 'error') return
     const durationMs = this.#clock.now() - this.#closingSinceMs
-    this.#report = { durationMs, ...this.#ending, failures: failuresOf(cause) }
+    this.#report = { durationMs, ...this.#poolEnding, failures: failuresOf(cause) }
     const stuck = this.#report.stuck.map(stuckEventOf)
     this.#events.publish('closed', { subject, ...this.#report, stuck })
   }

@@ -22,7 +22,7 @@ export const closeServerSchema = z.strictObject({
 export type CloseServerOptions = z.input<typeof closeServerSchema>
 
 /** The connections are looked at so often. */
-const LOOK_MS = 25
+const CHECK_INTERVAL_MS = 25
 
 /**
  * Closes an HTTP server without losing a request: it takes no connection any more, answers what it has accepted,
@@ -32,11 +32,11 @@ const LOOK_MS = 25
  * @throws ERR_INVALID_OPTIONS
  */
 export async function closeServer(
-  given: ClosableServer,
+  target: ClosableServer,
   options: CloseServerOptions = {},
 ): Promise<ServerClosing> {
   const { timeoutMs } = parseOptions(closeServerSchema, options, 'closeServer')
-  const server = given instanceof NetServer ? given : given?.server
+  const server = target instanceof NetServer ? target : target?.server
   if (!(server instanceof NetServer)) {
     throw new errors.ERR_INVALID_OPTIONS(
       'closeServer: the server must be one of node:http, node:https or node:http2, or have it as `server`',
@@ -46,15 +46,15 @@ export async function closeServer(
   const endsAtMs = startedAtMs + timeoutMs
   const connections = new ServerConnections(server)
   let cutOff = 0
-  const look = setInterval(() => {
+  const timer = setInterval(() => {
     const nowMs = performance.now()
     if (nowMs < endsAtMs) connections.closeQuiet(nowMs)
     else cutOff += connections.cutOff()
-  }, LOOK_MS)
+  }, CHECK_INTERVAL_MS)
   try {
     await connections.end()
   } finally {
-    clearInterval(look)
+    clearInterval(timer)
   }
   return { cutOff, durationMs: performance.now() - startedAtMs }
 }

@@ -6,7 +6,7 @@ import type { Logger } from '../telemetry/logger.js'
 import type { LifecycleState } from './state-machine.js'
 
 /** What ends in order when the process is told to. */
-export interface SignalHandled {
+export interface SignalTarget {
   readonly logger: Logger
   /** How long its shutdown may take, in milliseconds. */
   readonly gracefulShutdownTimeoutMs: number
@@ -49,7 +49,7 @@ const SPARE_MS = 5_000
 
 /** One set of handlers for all: whoever is done first must not end the process under the others. */
 interface SignalState {
-  readonly handled: Set<SignalHandled>
+  readonly handled: Set<SignalTarget>
   uninstall: (() => void) | undefined
   isEnding: boolean
 }
@@ -59,18 +59,18 @@ function sharedState(): SignalState {
 }
 
 /**
- * Shuts `one` down at SIGTERM, SIGINT, SIGHUP, SIGQUIT, an uncaught exception or an unhandled rejection,
+ * Shuts `target` down at SIGTERM, SIGINT, SIGHUP, SIGQUIT, an uncaught exception or an unhandled rejection,
  * and then ends the process: with code 0 after a signal, 1 after an error, a failed shutdown, or a second
  * signal, which waits for nothing. A SIGTERM or SIGINT within 500 ms of the first signal is no second one.
  * A process with nothing left to do is shut down too, and ends with its own code. The returned function
  * removes the handlers.
  */
-export function handleSignals(one: SignalHandled): () => void {
+export function handleSignals(target: SignalTarget): () => void {
   const { handled } = sharedState()
-  handled.add(one)
+  handled.add(target)
   reinstall()
   return () => {
-    if (handled.delete(one)) reinstall()
+    if (handled.delete(target)) reinstall()
   }
 }
 
@@ -85,7 +85,7 @@ function reinstall(): void {
   if (first === undefined) return
   const { logger } = first
   // One after another, each within its own budget.
-  const budgetMs = [...handled].reduce((sum, one) => sum + one.gracefulShutdownTimeoutMs + SPARE_MS, 0)
+  const budgetMs = [...handled].reduce((sum, target) => sum + target.gracefulShutdownTimeoutMs + SPARE_MS, 0)
   const grace = closeWithGrace(
     {
       delay: Math.min(budgetMs, MAX_TIMER_MS),
@@ -135,9 +135,9 @@ function reinstall(): void {
 /** In reverse order, one after another; rejects with the first failure once all are over. */
 async function shutdownAll(reason: string): Promise<void> {
   const failures: unknown[] = []
-  for (const one of [...sharedState().handled].reverse()) {
-    await one.shutdown(reason).catch((error: unknown) => failures.push(error))
-    if (one.state === 'error') failures.push(new Error('the application did not start or end well'))
+  for (const target of [...sharedState().handled].reverse()) {
+    await target.shutdown(reason).catch((error: unknown) => failures.push(error))
+    if (target.state === 'error') failures.push(new Error('the application did not start or end well'))
   }
   if (failures.length > 0) throw failures[0]
 }

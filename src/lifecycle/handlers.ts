@@ -54,13 +54,13 @@ export interface ShutdownHandler {
   readonly run: LifecycleHandler
   readonly timeoutMs: number | undefined
   readonly phase: ShutdownPhase
-  readonly own: OwnTime
+  readonly timing: StepTiming
   /** Place among all registrations, startup handlers included. */
   readonly place: number
 }
 
 /** How a step of this library differs from an application's. */
-export interface OwnTime {
+export interface StepTiming {
   /** Whether it needs any: else nothing is kept for it by the handlers before it. */
   readonly isNeeded?: () => boolean
   /** It keeps its limit by itself and may take this much longer to wind up, in milliseconds. */
@@ -75,32 +75,32 @@ export class Handlers {
 
   addStartup(run: LifecycleHandler, options: StartupOptions): void {
     const {
-      name: given,
+      name: explicitName,
       dependsOn,
       timeoutMs,
     } = parseOptions(startupOptionsSchema, options, 'addStartupHandler')
     const place = this.#next('addStartupHandler', run)
-    const name = given ?? nameOf(run, `startup handler ${place}`, this.startup)
-    refuseTwice('addStartupHandler', name, this.startup)
+    const name = explicitName ?? nameOf(run, `startup handler ${place}`, this.startup)
+    refuseDuplicate('addStartupHandler', name, this.startup)
     this.startup.push({ name, run, dependsOn, timeoutMs, place })
   }
 
-  addShutdown(run: LifecycleHandler, options: ShutdownOptions, own: OwnTime = {}): void {
+  addShutdown(run: LifecycleHandler, options: ShutdownOptions, timing: StepTiming = {}): void {
     const {
-      name: given,
+      name: explicitName,
       phase,
       timeoutMs,
     } = parseOptions(shutdownOptionsSchema, options, 'addShutdownHandler')
     const place = this.#next('addShutdownHandler', run)
     // Only a name that was given can pair it with a startup handler.
-    const name = given ?? nameOf(run, `shutdown handler ${place}`, [...this.startup, ...this.shutdown])
-    refuseTwice('addShutdownHandler', name, this.shutdown)
-    this.shutdown.push({ name, undoes: given, run, phase, timeoutMs, own, place })
+    const name = explicitName ?? nameOf(run, `shutdown handler ${place}`, [...this.startup, ...this.shutdown])
+    refuseDuplicate('addShutdownHandler', name, this.shutdown)
+    this.shutdown.push({ name, undoes: explicitName, run, phase, timeoutMs, timing, place })
   }
 
-  #next(what: string, run: unknown): number {
+  #next(method: string, run: unknown): number {
     if (typeof run !== 'function') {
-      throw new errors.ERR_INVALID_OPTIONS(`${what}: the handler must be a function, not ${inspect(run)}`)
+      throw new errors.ERR_INVALID_OPTIONS(`${method}: the handler must be a function, not ${inspect(run)}`)
     }
     this.#registered += 1
     return this.#registered
@@ -109,13 +109,13 @@ export class Handlers {
 
 /** Functions may share a name, or have none. */
 function nameOf(run: LifecycleHandler, fallback: string, taken: readonly { name: string }[]): string {
-  if (run.name === '' || taken.some((one) => one.name === run.name)) return fallback
+  if (run.name === '' || taken.some((handler) => handler.name === run.name)) return fallback
   return run.name
 }
 
-function refuseTwice(what: string, name: string, taken: readonly { name: string }[]): void {
-  if (!taken.some((one) => one.name === name)) return
+function refuseDuplicate(method: string, name: string, taken: readonly { name: string }[]): void {
+  if (!taken.some((handler) => handler.name === name)) return
   throw new errors.ERR_INVALID_OPTIONS(
-    `${what}: there is a handler named "${name}" already; give another name`,
+    `${method}: there is a handler named "${name}" already; give another name`,
   )
 }

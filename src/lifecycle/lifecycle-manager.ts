@@ -21,9 +21,9 @@ import { handleSignals } from './handle-signals.js'
 import {
   Handlers,
   type LifecycleHandler,
-  type OwnTime,
   type ShutdownOptions,
   type StartupOptions,
+  type StepTiming,
 } from './handlers.js'
 import {
   type HealthCheck,
@@ -64,7 +64,7 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
   /** Rejects when a shutdown does not wait for the startup any longer. */
   readonly #abandoned: Promise<never>
   #abandon!: (error: Error) => void
-  readonly #undoing: ShutdownRunner
+  readonly #shutdownRunner: ShutdownRunner
   readonly #startup = new SingleFlight<void>()
   readonly #stop = new SingleFlight<Error[]>()
   #ignoreSignals: (() => void) | undefined
@@ -94,7 +94,7 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
         if (event.subject === subject) announcer.tell('transition', transitionOf(event))
       },
     })
-    this.#undoing = new ShutdownRunner(clock, this.#handlers, this.logger)
+    this.#shutdownRunner = new ShutdownRunner(clock, this.#handlers, this.logger)
     this.#health = new HealthMonitor(clock, this.#machine, () => this.uptimeSeconds)
     this.#abandoned = new Promise((_, reject) => {
       this.#abandon = reject
@@ -139,11 +139,11 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
   }
 
   /** As `addShutdownHandler`, for a step of this library. @internal */
-  addShutdownStep(handler: LifecycleHandler, options: ShutdownOptions, own?: OwnTime): void {
+  addShutdownStep(handler: LifecycleHandler, options: ShutdownOptions, timing?: StepTiming): void {
     if (this.#machine.is('stopping', 'stopped', 'error')) {
       throw new errors.ERR_INVALID_OPTIONS(`addShutdownHandler: the shutdown has begun (${this.state})`)
     }
-    this.#handlers.addShutdown(handler, options, own)
+    this.#handlers.addShutdown(handler, options, timing)
   }
 
   /** @throws ERR_INVALID_OPTIONS for a name that is taken or an option that does not fit. */
@@ -201,7 +201,7 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
       this.#starting = this.#runStartupHandlers()
       await this.#starting
       for (const state of ['ready', 'starting', 'running'] as const) {
-        this.#assertWanted()
+        this.#assertNotStopping()
         if (state === 'running') this.#runningSinceMs = this.#clock.now()
         this.#machine.to(state, 'startup')
       }
@@ -209,8 +209,8 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
       if (this.#machine.is('initializing')) {
         this.#machine.to('stopping', 'startup', error)
         const budgetMs = this.gracefulShutdownTimeoutMs
-        await this.#undoing.all(this.#clock.now() + budgetMs, budgetMs)
-        this.#over('error', 'startup', error)
+        await this.#shutdownRunner.runAll(this.#clock.now() + budgetMs, budgetMs)
+        this.#finish('error', 'startup', error)
       } else {
         // A shutdown undoes what had been done: whoever hears of this may end the process.
         await this.#stop.promise
@@ -221,37 +221,41 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
 
   async #runStartupHandlers(): Promise<void> {
     const steps = orderSteps(this.#handlers.startup)
-    this.#undoing.order = steps
+    this.#shutdownRunner.order = steps
     const { signal } = this.#stopping
     for (const { name, run, timeoutMs } of steps) {
-      this.#assertWanted()
-      const late = new errors.ERR_STARTUP(`startup handler "${name}" was not done within ${timeoutMs} ms`)
-      const { outcome, settled, abandon } = runHandler(this.#clock, run, timeoutMs, late, { stop: signal })
+      this.#assertNotStopping()
+      const timeoutError = new errors.ERR_STARTUP(
+        `startup handler "${name}" was not done within ${timeoutMs} ms`,
+      )
+      const { outcome, settled, abandon } = runHandler(this.#clock, run, timeoutMs, timeoutError, {
+        stop: signal,
+      })
       try {
         await Promise.race([outcome, this.#abandoned])
       } catch (cause) {
         abandon()
         const undone = settled.then((isDone) =>
-          isDone ? this.#undoing.late(name, this.gracefulShutdownTimeoutMs) : undefined,
+          isDone ? this.#shutdownRunner.undoLate(name, this.gracefulShutdownTimeoutMs) : undefined,
         )
         inBackground(this, undone, 'undoing a late startup handler')
-        if (cause === late || cause === signal.reason) throw cause
+        if (cause === timeoutError || cause === signal.reason) throw cause
         if (signal.aborted) throw new errors.ERR_STARTUP(messageOf(signal.reason), { cause })
         throw new errors.ERR_STARTUP(`startup handler "${name}" failed: ${messageOf(cause)}`, { cause })
       }
-      this.#undoing.done.add(name)
+      this.#shutdownRunner.done.add(name)
     }
   }
 
   /** A shutdown may have begun meanwhile, also by a listener. */
-  #assertWanted(): void {
+  #assertNotStopping(): void {
     this.#stopping.signal.throwIfAborted()
   }
 
   async #end(reason: string, budgetMs: number): Promise<Error[]> {
     const endsAtMs = this.#clock.now() + budgetMs
     if (this.#machine.is('uninitialized')) {
-      this.#over('stopped', reason)
+      this.#finish('stopped', reason)
       return []
     }
     if (this.#machine.is('stopping', 'error')) {
@@ -261,12 +265,12 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
     }
     const isStarting = this.#machine.is('initializing')
     this.#machine.to('stopping', reason)
-    const wasStopped = `the application was shut down while it started (${reason})`
-    this.#stopping.abort(new errors.ERR_STARTUP(wasStopped))
-    if (isStarting) await this.#settleStartup(this.#undoing.timeBefore(budgetMs))
-    const failures = await this.#undoing.all(endsAtMs, budgetMs)
-    if (failures.length === 0) this.#over('stopped', reason)
-    else this.#over('error', reason, shutdownError(failures))
+    const message = `the application was shut down while it started (${reason})`
+    this.#stopping.abort(new errors.ERR_STARTUP(message))
+    if (isStarting) await this.#settleStartup(this.#shutdownRunner.timeBefore(budgetMs))
+    const failures = await this.#shutdownRunner.runAll(endsAtMs, budgetMs)
+    if (failures.length === 0) this.#finish('stopped', reason)
+    else this.#finish('error', reason, shutdownError(failures))
     return failures
   }
 
@@ -290,7 +294,7 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
     return new errors.ERR_STARTUP(`the application is ${this.state} and cannot be started again`)
   }
 
-  #over(state: 'stopped' | 'error', trigger: string, cause?: unknown): void {
+  #finish(state: 'stopped' | 'error', trigger: string, cause?: unknown): void {
     this.#endedAtMs = this.#clock.now()
     this.#machine.to(state, trigger, cause)
     this.#health.stop()
@@ -300,6 +304,6 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
 
 function shutdownError(failures: readonly Error[]): Error {
   const reasons = failures.map((failure) => failure.message).join('; ')
-  const what = failures.length === 1 ? '' : `${failures.length} shutdown handlers failed: `
-  return new errors.ERR_SHUTDOWN(`${what}${reasons}`, { cause: new AggregateError(failures, reasons) })
+  const prefix = failures.length === 1 ? '' : `${failures.length} shutdown handlers failed: `
+  return new errors.ERR_SHUTDOWN(`${prefix}${reasons}`, { cause: new AggregateError(failures, reasons) })
 }

@@ -18,8 +18,8 @@ export function planShutdown(
 ): ShutdownHandler[] {
   const position = new Map(order.map(({ name }, index) => [name, index]))
   const keyOf = ({ undoes, place }: ShutdownHandler): number => {
-    const own = undoes === undefined ? undefined : position.get(undoes)
-    if (own !== undefined) return own
+    const index = undoes === undefined ? undefined : position.get(undoes)
+    if (index !== undefined) return index
     return order.findLastIndex((earlier) => earlier.place < place) + 0.5
   }
   return handlers
@@ -39,7 +39,7 @@ export function planShutdown(
  */
 export function timeBefore(later: readonly ShutdownHandler[], remainingMs: number, budgetMs: number): number {
   const reserveMs = Math.min(RESERVE_MS, budgetMs * RESERVE_SHARE)
-  const reservedMs = later.filter(({ own }) => own.isNeeded?.() ?? true).length * reserveMs
+  const reservedMs = later.filter(({ timing }) => timing.isNeeded?.() ?? true).length * reserveMs
   // Ever so many handlers cannot reserve more than half of what is left.
   return Math.max(0, remainingMs - Math.min(reservedMs, remainingMs / 2))
 }

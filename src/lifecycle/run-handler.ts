@@ -20,7 +20,7 @@ export function runHandler(
   clock: Clock,
   run: LifecycleHandler,
   timeoutMs: number | undefined,
-  late: Error,
+  timeoutError: Error,
   { stop, windUpMs = 0 }: { stop?: AbortSignal | undefined; windUpMs?: number | undefined } = {},
 ): HandlerRun {
   const controller = new AbortController()
@@ -31,19 +31,19 @@ export function runHandler(
     () => true,
     () => false,
   )
-  const hint = (): void => controller.abort(stop?.reason)
-  stop?.addEventListener('abort', hint, { once: true })
-  void settled.then(() => stop?.removeEventListener('abort', hint))
+  const onStop = (): void => controller.abort(stop?.reason)
+  stop?.addEventListener('abort', onStop, { once: true })
+  void settled.then(() => stop?.removeEventListener('abort', onStop))
   let timer: Timer | undefined
   const outcome = new Promise<void>((resolve, reject) => {
-    const giveUp = (): void => {
-      controller.abort(late)
-      reject(late)
+    const onTimeout = (): void => {
+      controller.abort(timeoutError)
+      reject(timeoutError)
     }
     timer =
       timeoutMs === undefined
         ? undefined
-        : clock.setTimeout(giveUp, Math.min(timeoutMs + windUpMs, MAX_TIMER_MS))
+        : clock.setTimeout(onTimeout, Math.min(timeoutMs + windUpMs, MAX_TIMER_MS))
     work.then(resolve, reject)
     void settled.then(() => clock.clear(timer))
   })

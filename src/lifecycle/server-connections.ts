@@ -8,7 +8,7 @@ const QUIET_MS = 250
 
 /** Parts of Node's own state that have no public name: a connection of HTTP/1, and a server's list of them. */
 interface HttpSocket extends Socket {
-  /** The answer that is due next. */
+  /** The response that is due next. */
   readonly _httpMessage?: ServerResponse | null
   /** The connection below, if this one is TLS. */
   readonly _parent?: Socket
@@ -34,15 +34,15 @@ export class ServerConnections {
   /** Takes no connection any more, and asks clients to leave; resolves when there is none. */
   async end(): Promise<void> {
     const server = this.#server
-    server.prependListener('request', askToLeave)
+    server.prependListener('request', closeAfterResponse)
     server.prependListener('stream', closeSession)
-    for (const { _httpMessage: answer } of this.#httpSockets().values()) {
-      if (answer) answer.shouldKeepAlive = false
+    for (const { _httpMessage: response } of this.#httpSockets().values()) {
+      if (response) response.shouldKeepAlive = false
     }
     // HTTP/1's own `close` cuts off what is idle just now, although a request may be on its way.
     const stop = this.#isHttp2 ? server.close : NetServer.prototype.close
     await new Promise<void>((resolve) => stop.call(server, () => resolve()))
-    server.off('request', askToLeave)
+    server.off('request', closeAfterResponse)
     server.off('stream', closeSession)
   }
 
@@ -51,13 +51,13 @@ export class ServerConnections {
     const http = this.#httpSockets()
     for (const socket of this.#sockets()) {
       const bytes = socket.bytesRead
-      const above = http.get(socket)
+      const httpSocket = http.get(socket)
       // Whether a client of HTTP/2 waits for an answer is not known here; its session ends by itself.
-      const isSession = this.#isHttp2 && bytes > 0 && above === undefined
-      const isInUse = isSession || hasRequest(above)
+      const isSession = this.#isHttp2 && bytes > 0 && httpSocket === undefined
+      const isInUse = isSession || hasRequest(httpSocket)
       const before = this.#quiet.get(socket)
       if (isInUse || before?.bytes !== bytes) this.#quiet.set(socket, { bytes, sinceMs: nowMs })
-      else if (nowMs - before.sinceMs >= QUIET_MS) (above ?? socket).destroySoon()
+      else if (nowMs - before.sinceMs >= QUIET_MS) (httpSocket ?? socket).destroySoon()
     }
   }
 
@@ -92,8 +92,8 @@ function hasRequest(socket: HttpSocket | undefined): boolean {
   return Boolean(socket?._httpMessage)
 }
 
-function askToLeave({ httpVersionMajor }: IncomingMessage, answer: ServerResponse): void {
-  if (httpVersionMajor === 1) answer.shouldKeepAlive = false
+function closeAfterResponse({ httpVersionMajor }: IncomingMessage, response: ServerResponse): void {
+  if (httpVersionMajor === 1) response.shouldKeepAlive = false
 }
 
 /** Ends the session once the stream and those beside it are over. */

@@ -15,7 +15,7 @@ export class ShutdownRunner {
   readonly #clock: Clock
   readonly #handlers: Handlers
   readonly #logger: Logger
-  readonly #late = new Set<Promise<unknown>>()
+  readonly #lateRuns = new Set<Promise<unknown>>()
 
   constructor(clock: Clock, handlers: Handlers, logger: Logger) {
     this.#clock = clock
@@ -30,7 +30,7 @@ export class ShutdownRunner {
   }
 
   /** Runs all handlers, also when some fail; resolves with what failed. */
-  async all(endsAtMs: number, budgetMs: number): Promise<Error[]> {
+  async runAll(endsAtMs: number, budgetMs: number): Promise<Error[]> {
     const failures: Error[] = []
     const plan = this.#plan()
     let endMs = endsAtMs
@@ -41,35 +41,38 @@ export class ShutdownRunner {
       const failure = await this.#run(handler, limitMs)
       if (failure !== undefined) failures.push(failure)
       // What winding up took beyond the limit is not taken from the others.
-      if (handler.own.windUpMs !== undefined) endMs += Math.max(0, this.#clock.now() - startedAtMs - limitMs)
+      if (handler.timing.windUpMs !== undefined)
+        endMs += Math.max(0, this.#clock.now() - startedAtMs - limitMs)
     }
-    await withTimeout(this.#clock, Promise.all(this.#late), Math.max(0, endMs - this.#clock.now()))
+    await withTimeout(this.#clock, Promise.all(this.#lateRuns), Math.max(0, endMs - this.#clock.now()))
     return failures
   }
 
   /** A startup handler was done after all, when nobody waited for it any more. */
-  async late(name: string, defaultLimitMs: number): Promise<void> {
+  async undoLate(name: string, defaultLimitMs: number): Promise<void> {
     const handler = this.#handlers.shutdown.find(({ undoes }) => undoes === name)
     if (handler === undefined) return
-    const undoing = this.#run(handler, handler.timeoutMs ?? defaultLimitMs)
-    this.#late.add(undoing)
-    await undoing
-    this.#late.delete(undoing)
+    const run = this.#run(handler, handler.timeoutMs ?? defaultLimitMs)
+    this.#lateRuns.add(run)
+    await run
+    this.#lateRuns.delete(run)
   }
 
   #plan(): ShutdownHandler[] {
     return planShutdown(this.#handlers.shutdown, this.order, this.done)
   }
 
-  async #run({ name, run, own }: ShutdownHandler, limitMs: number): Promise<Error | undefined> {
-    const what = `shutdown handler "${name}"`
-    const late = new errors.ERR_SHUTDOWN(`${what} was not done within ${Math.round(limitMs)} ms`)
+  async #run({ name, run, timing }: ShutdownHandler, limitMs: number): Promise<Error | undefined> {
+    const label = `shutdown handler "${name}"`
+    const timeoutError = new errors.ERR_SHUTDOWN(`${label} was not done within ${Math.round(limitMs)} ms`)
     try {
-      await runHandler(this.#clock, run, limitMs, late, { windUpMs: own.windUpMs }).outcome
+      await runHandler(this.#clock, run, limitMs, timeoutError, { windUpMs: timing.windUpMs }).outcome
       return undefined
     } catch (cause) {
       const error =
-        cause === late ? late : new errors.ERR_SHUTDOWN(`${what} failed: ${messageOf(cause)}`, { cause })
+        cause === timeoutError
+          ? timeoutError
+          : new errors.ERR_SHUTDOWN(`${label} failed: ${messageOf(cause)}`, { cause })
       this.#logger.error({ err: error }, 'a shutdown handler failed')
       return error
     }

@@ -99,8 +99,8 @@ export class RequestTracker extends Emitter<RequestTrackerEvents> {
 
   override removeAllListeners(event?: string | symbol): this {
     // Not those of `#followListeners`.
-    for (const each of NAMES) {
-      if (event === undefined || event === each) super.removeAllListeners(each)
+    for (const name of NAMES) {
+      if (event === undefined || event === name) super.removeAllListeners(name)
     }
     return this
   }
@@ -110,13 +110,13 @@ export class RequestTracker extends Emitter<RequestTrackerEvents> {
     const listener: LedgerListener = {
       received: (record) => {
         record.context = new AsyncResource('tbcoin-engine.request')
-        this.#tell(record, 'received', () => [this.#snapshotOf(record, record.startedAtMs)])
+        this.#emitLater(record, 'received', () => [this.#snapshotOf(record, record.startedAtMs)])
       },
       moved: (record, from, nowMs) => {
-        this.#tell(record, 'transition', () => [this.#snapshotOf(record, nowMs), from])
+        this.#emitLater(record, 'transition', () => [this.#snapshotOf(record, nowMs), from])
       },
       settled: (record, nowMs, error) => {
-        this.#tell(record, 'settled', () => [this.#snapshotOf(record, nowMs), error])
+        this.#emitLater(record, 'settled', () => [this.#snapshotOf(record, nowMs), error])
       },
     }
     const { on } = EventEmitter.prototype
@@ -132,7 +132,7 @@ export class RequestTracker extends Emitter<RequestTrackerEvents> {
     return snapshotOf(record, nowMs, this.#clock.originMs)
   }
 
-  #tell<K extends keyof RequestTrackerEvents>(
+  #emitLater<K extends keyof RequestTrackerEvents>(
     record: RequestRecord,
     event: K,
     payload: () => RequestTrackerEvents[K],
@@ -140,7 +140,7 @@ export class RequestTracker extends Emitter<RequestTrackerEvents> {
     if (this.listenerCount(event) === 0) return
     // Both as they are now: by the time of the call the record may have moved on.
     const context = record.context ?? this.#scope
-    const told = payload()
-    this.outbox.post(() => context.runInAsyncScope(() => this.#announcer.tell(event, ...told)))
+    const args = payload()
+    this.outbox.post(() => context.runInAsyncScope(() => this.#announcer.tell(event, ...args)))
   }
 }

@@ -14,7 +14,7 @@ export function checkMemory(): HealthAnswer {
   const full = [
     residentBytes > limitBytes * MAX_MEMORY_SHARE ? 'memory' : undefined,
     heapBytes > heapLimitBytes * MAX_MEMORY_SHARE ? 'the JavaScript heap' : undefined,
-  ].filter((what) => what !== undefined)
+  ].filter((part) => part !== undefined)
   if (full.length === 0) return { status: 'healthy', detail }
   return {
     status: 'unhealthy',

@@ -103,10 +103,10 @@ export class RegisteredCheck {
 
   async #run(): Promise<CheckReport> {
     const startedAtMs = this.#clock.now()
-    const answer = this.#hangingSinceMs === undefined ? await this.#ask(startedAtMs) : this.#hanging()
+    const result = this.#hangingSinceMs === undefined ? await this.#invoke(startedAtMs) : this.#hanging()
     const now = this.#clock.epoch()
     const { critical, affects } = this.#options
-    const { status, reason, detail } = answer
+    const { status, reason, detail } = result
     const report: CheckReport = {
       status,
       critical,
@@ -122,20 +122,20 @@ export class RegisteredCheck {
     return report
   }
 
-  async #ask(startedAtMs: number): Promise<HealthAnswer> {
+  async #invoke(startedAtMs: number): Promise<HealthAnswer> {
     const controller = new AbortController()
-    const asked = (async () => healthAnswerOf(await this.#check({ signal: controller.signal })))().catch(
+    const pending = (async () => healthAnswerOf(await this.#check({ signal: controller.signal })))().catch(
       (error: unknown): HealthAnswer => ({
         status: 'unhealthy',
         reason: messageOf(error),
       }),
     )
     // A check that runs by itself must not keep the process alive.
-    const answer = await withTimeout(this.#clock, asked, this.#options.timeoutMs, this.#timer !== undefined)
-    if (answer !== undefined) return answer
+    const result = await withTimeout(this.#clock, pending, this.#options.timeoutMs, this.#timer !== undefined)
+    if (result !== undefined) return result
     // Not asked again before it returns: checks that hang would pile up.
     this.#hangingSinceMs = startedAtMs
-    void asked.then(() => {
+    void pending.then(() => {
       this.#hangingSinceMs = undefined
     })
     controller.abort()
