@@ -14,11 +14,11 @@ import { startPool } from './start-pool.js'
 
 type Build = NonNullable<Prepared['build']>
 
-/** The version that is served without its artifact. */
+/** The version that runs the original file until it adopts an artifact. */
 export interface Adopter {
   readonly record: VersionRecord
   readonly pool: VersionPool | undefined
-  /** True while it takes requests. */
+  /** True while the version admits requests. */
   readonly isServing: boolean
   /** Runs `work` in the lane of its model. */
   change<T>(work: () => Promise<T>): Promise<T>
@@ -26,19 +26,19 @@ export interface Adopter {
   makeRoom(): Promise<boolean>
 }
 
-/** The pool of that version, which can be exchanged. */
+/** The pool of the version, which the adoption exchanges. */
 export interface Exchangeable {
   readonly pool: VersionPool
-  /** Offers no more requests: there are samples enough. */
+  /** Stops offering requests, since there are enough samples. */
   stopSampling(): void
-  /** Takes requests with `next` from now on. */
+  /** Sends requests to `next` from now on. */
   exchange(next: VersionPool): void
 }
 
 /**
- * Builds the artifact of a version from the first requests that are answered, where no valid input was known when it
- * was loaded, and gives the version a pool that loads it. Requests notice nothing: those that are admitted are
- * answered by the pool they are in.
+ * Builds the artifact of a version that had no valid input when it was loaded. The inputs of the first successful
+ * requests serve as samples. The version then gets a pool that loads the artifact; requests that are admitted
+ * already finish in the pool they are in.
  */
 export class ArtifactAdoption {
   readonly #context: ModelContext
@@ -48,7 +48,7 @@ export class ArtifactAdoption {
   readonly #build: Build
   readonly #collector: SampleCollector
 
-  /** @param served serves `version` without the artifact. */
+  /** @param served is the pool that serves `version` without the artifact. */
   constructor(context: ModelContext, version: Adopter, served: Exchangeable, build: Build) {
     this.#context = context
     this.#version = version
@@ -61,12 +61,12 @@ export class ArtifactAdoption {
     })
   }
 
-  /** Takes the inputs of a request, which have been checked, as a sample. */
+  /** Takes the inputs of a request as a sample; they have been checked. */
   offer(request: RunRequest): void {
     this.#collector.offer(request)
   }
 
-  /** Takes no more samples; without enough of them nothing is built. */
+  /** Takes no more samples; nothing is built if there are too few. */
   cancel(): void {
     this.#collector.cancel()
   }
@@ -105,7 +105,7 @@ export class ArtifactAdoption {
       endings.handOver(next)
       this.#served.exchange(next)
       record.note({ artifact: artifactStatsOf(built) })
-      // Its requests have all the time they need: no caller waits for its end.
+      // Requests of the old pool have no time limit here, since no caller waits for the end of that pool.
       this.#end(this.#pool, MAX_TIMER_MS)
     } finally {
       if (this.#version.pool !== next) this.#end(next, 0)

@@ -17,8 +17,9 @@ import { sessionOptionsOf } from './session-options.js'
 import { warmUpFrom } from './warm-up.js'
 
 /**
- * Makes a pool for a version, not started yet: it is to be ended in any case, which releases `prepared`. `onFailed`
- * is called when its replicas keep dying.
+ * Returns a new pool for a version, which is not started yet. The caller must end it in any case, which releases
+ * `prepared`.
+ * @param onFailed is called when replicas have exited more often than the crash budget allows.
  */
 export function createPool(
   context: ModelContext,
@@ -80,7 +81,7 @@ function poolOf(
       batching: batchingSettings(context, version, prepared),
     },
     {
-      // Each replica is given the files that are known by then.
+      // Each replica gets the files that are known when it starts.
       get task() {
         return { ...task, files: version.facts.files }
       },
@@ -116,8 +117,8 @@ function poolOf(
 }
 
 /**
- * Returns what earlier pools have found out about batching. What a custom loader reads is not known, so a
- * proof is true of one pool only; a refusal stays.
+ * Returns the findings of earlier pools about batching. The files that a custom loader reads are not known, so a
+ * proof holds for one pool only; a refusal is kept.
  */
 function batchingMemory(context: ModelContext, version: VersionRecord): BatchingMemory {
   const { batching } = version
@@ -125,7 +126,7 @@ function batchingMemory(context: ModelContext, version: VersionRecord): Batching
   return batching
 }
 
-/** Returns what notes which execution providers serve, and warns once of those that do not. */
+/** Returns a listener that records the execution providers in use and warns once about those that were skipped. */
 function providersListener(version: VersionRecord, log: Logger): (loaded: LoadDone) => void {
   let hasWarned = false
   return ({ providers, skipped = [] }) => {

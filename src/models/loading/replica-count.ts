@@ -5,8 +5,9 @@ import type { VersionRecord } from '../context/version-record.js'
 import { sessionOptionsOf } from './session-options.js'
 
 /**
- * Returns how many replicas a pool of the version has. `auto` is as many as keep the cores busy with all
- * their threads, and one where `providers`, by default those that serve it, are not the CPU's alone.
+ * Returns the number of replicas for a pool of the version. `auto` means the cores divided by the threads of one run,
+ * and one replica if `providers` contain another one than the CPU's.
+ * @param providers defaults to the execution providers of the last pool, or else to the requested ones.
  */
 export function replicaCount(
   context: ModelContext,
@@ -20,8 +21,9 @@ export function replicaCount(
 }
 
 /**
- * @throws ERR_INVALID_OPTIONS if the version is to have more than one replica, by its settings or by
- * `wanted`, and asks for an execution provider other than the CPU's.
+ * Throws if `wanted`, or else the settings of the version, give it more than one replica although it requests an
+ * execution provider other than the CPU's.
+ * @throws ERR_INVALID_OPTIONS
  */
 export function checkReplicas(context: ModelContext, version: VersionRecord, wanted?: number | 'auto'): void {
   const providers = requestedProviders(context, version)
@@ -44,7 +46,7 @@ function requestedProviders(context: ModelContext, version: VersionRecord): read
   return providersIn(sessionOptionsOf(context, version))
 }
 
-/** Threads inside one run; onnxruntime takes 0 for all cores. */
+/** Returns the number of threads of one run; for onnxruntime, 0 means all cores. */
 function threadsOfRun(context: ModelContext, version: VersionRecord): number {
   const { sessionOptions, intraOpNumThreads } = version.spec.config
   const threads = sessionOptions?.intraOpNumThreads ?? intraOpNumThreads ?? context.config.intraOpNumThreads

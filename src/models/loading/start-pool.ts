@@ -10,8 +10,9 @@ import { inLoadLane, whileLoading } from './prepare-load.js'
 import { replicaCount } from './replica-count.js'
 
 /**
- * Opens the pool with its first replica; its signature is the version's then. The others follow in the
- * background, which is measured, and keeps `room` until they serve or one of them cannot be started.
+ * Starts the first replica of the pool and records its signature; resolves when that replica serves. The other
+ * replicas start in the background. `reservation` is kept until all of them serve or one of them fails, and the
+ * memory that they take is measured.
  */
 export async function startPool(
   context: ModelContext,
@@ -49,7 +50,7 @@ interface Load {
   readonly before: MemoryReading
 }
 
-/** Measures what the replicas take, when the first one serves and when all of them do. */
+/** Measures the memory of the replicas, once when the first one serves and again when all of them do. */
 async function complete(
   context: ModelContext,
   version: VersionRecord,
@@ -67,19 +68,19 @@ async function complete(
       await pool.whenServing(Number.POSITIVE_INFINITY)
       version.note({ loadedBytes: await measure() })
     }
-    // Weights that are mapped come in with the runs that read them.
+    // Mapped weights are excluded: they come into memory with the runs that read them.
     const isExclusive = change.end()
     if (isExclusive && prepared.entry === undefined)
       version.note({ measuredBytes: version.facts.loadedBytes })
   } catch {
-    // A replica could not be started, which the pool tells, or the pool was stopped.
+    // A replica could not be started, which the pool reports, or the pool was stopped.
     change.end()
   }
 }
 
 /**
- * Starts the other replicas of a version that was to run on another execution provider, which has one, and
- * runs on the CPU. Not waited for: their loads wait for the end of this one.
+ * Adds replicas if the version requested another execution provider, with one replica, but runs on the CPU. It does
+ * not wait for them, because their loads wait for the end of this one.
  */
 function growOnCpu(context: ModelContext, version: VersionRecord, pool: VersionPool): void {
   const wanted = replicaCount(context, version)
