@@ -5,14 +5,14 @@ import type { ModelRegistry } from './registry/model-registry.js'
 import type { ModelVersion } from './version/model-version.js'
 
 /**
- * Checks that every model has an active version that can answer; a cold one can, after its load. It is
- * degraded while some models cannot answer, and unhealthy while none can.
+ * Checks that every model has an active version that can run requests; a cold one counts, since it loads on demand.
+ * The result is `degraded` if some models cannot run requests, and `unhealthy` if none can.
  */
 export function checkModels(registry: ModelRegistry): HealthAnswer {
   const active = registry.versions().filter((version) => registry.isActive(version))
   const problems = active.flatMap((version) => {
-    const why = problemOf(version)
-    return why === undefined ? [] : [`${version.record.label} ${why}`]
+    const problem = problemOf(version)
+    return problem === undefined ? [] : [`${version.record.label} ${problem}`]
   })
   for (const [name, cause] of registry.missing()) {
     problems.push(`${name} is not served: ${messageOf(cause)}`)
@@ -22,7 +22,7 @@ export function checkModels(registry: ModelRegistry): HealthAnswer {
   return healthOf(problems, detail, problems.length < expected ? 'degraded' : 'unhealthy')
 }
 
-/** Every replica is there and comes back from its runs. */
+/** Checks that every pool has all its replicas and that none of them is in quarantine. */
 export function checkReplicas(registry: ModelRegistry): HealthAnswer {
   const served = registry.versions().filter((version) => version.isServing)
   const problems = served.flatMap((version) => {
@@ -30,11 +30,11 @@ export function checkReplicas(registry: ModelRegistry): HealthAnswer {
     if (pool === undefined) return []
     const stats = pool.stats()
     const { wanted, isGrowing, fault } = stats
-    const why = fault === undefined ? '' : `, the last could not be started: ${fault}`
+    const cause = fault === undefined ? '' : `, the last could not be started: ${fault}`
     return [
       ...(stats.quarantined > 0 ? [`${version.record.label} has ${stats.quarantined} in quarantine`] : []),
       ...(aliveCount(stats) < wanted && !isGrowing
-        ? [`${version.record.label} has ${aliveCount(stats)} of ${wanted}${why}`]
+        ? [`${version.record.label} has ${aliveCount(stats)} of ${wanted}${cause}`]
         : []),
     ]
   })

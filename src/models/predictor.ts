@@ -16,7 +16,7 @@ import type { ModelVersion } from './version/model-version.js'
 
 const NO_OPTIONS: PredictOptions = Object.freeze({})
 
-/** A request's way from the caller to a pool. */
+/** Admits requests: resolves their version, checks their input and hands them to a pool. */
 export class Predictor {
   readonly #context: ModelContext
   readonly #registry: ModelRegistry
@@ -30,7 +30,7 @@ export class Predictor {
     this.#coldStarts = coldStarts
   }
 
-  /** `label` is the version to ask, whatever the options say. */
+  /** @param label is the version to run, which overrides `options.version`. */
   predict(name: string, input: ModelInput, options?: PredictOptions, label?: string): Promise<Outputs> {
     const tracked = this.#context.requests.receive(name)
     try {
@@ -62,12 +62,12 @@ export class Predictor {
     }
   }
 
-  /** Rejects the requests that wait for a load: the runtime is being closed, and gives the load up. */
+  /** Rejects the requests that wait for a load, which a close of the runtime abandons. */
   close(): void {
     for (const request of this.#waiting) request.reject(closedError())
   }
 
-  /** The request belongs to this version, whatever becomes active while it is being loaded. */
+  /** Admits the request once `version` is loaded. It stays with that version even if another becomes active. */
   async #admitWhenWarm(
     version: ModelVersion,
     request: RunRequest,
@@ -96,7 +96,7 @@ export class Predictor {
   }
 }
 
-/** Checks the input, then hands the request to the pool: in one go, so that no swap comes between. */
+/** Checks the input and hands the request to the pool in one synchronous step, so that no swap comes between. */
 function admit(version: ModelVersion, request: RunRequest, input: unknown): void {
   const { record } = version
   const signature = record.facts.signature as Signature
@@ -115,7 +115,7 @@ function invalidName(name: unknown): Error {
   return new errors.ERR_MODEL_NOT_FOUND(`there is no model ${describeValue(name)}; its name is a string`)
 }
 
-/** While a version is being loaded its requests wait here, no more of them than later in its queue. */
+/** Throws if as many requests wait for the load of the version as its queue would hold. @throws ERR_OVERLOADED */
 function assertQueueSpace({ config }: ModelContext, { record, recorder }: ModelVersion): void {
   const maxQueue = Math.max(1, record.spec.config.maxQueue ?? config.maxQueue)
   if (recorder.open < maxQueue) return
@@ -137,7 +137,7 @@ function checkOutputs(names: readonly string[], signature: Signature, version: V
   }
 }
 
-/** Returns what a request rejects with that asks for `outputs`, by name or as it names none. */
+/** Returns the error of a request for outputs that cannot be returned, by name or because it names none. */
 function unsupported(
   outputs: readonly UnsupportedOutput[],
   signature: Signature,

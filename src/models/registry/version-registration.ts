@@ -11,7 +11,7 @@ import type { ModelRegistry } from './model-registry.js'
 import { renewed } from './routes.js'
 import { newestVersions } from './version-order.js'
 
-/** A version that a caller wants to be known. */
+/** The parameters of a registration. */
 export interface VersionRequest {
   readonly name: string
   readonly version: string
@@ -20,7 +20,7 @@ export interface VersionRequest {
   readonly config?: ModelConfig | undefined
 }
 
-/** Makes versions known. */
+/** Registers versions, which are cold at first. */
 export class VersionRegistration {
   readonly #context: ModelContext
   readonly #registry: ModelRegistry
@@ -33,23 +33,23 @@ export class VersionRegistration {
   }
 
   /**
-   * The version as it is known, or made known now from its source or the model directory;
-   * one that replaces `model` takes over what it is not told.
-   * @throws ERR_VERSION_EXISTS if it is known with another source, for a version never changes.
+   * Resolves with the version if it is known, or else registers it from its source or the model directory.
+   * @param template is the version that this one replaces; settings that `request` leaves out are taken from it.
+   * @throws ERR_VERSION_EXISTS if the version is known with another source, since versions never change
    */
   async register(request: VersionRequest, template?: VersionSpec): Promise<ModelVersion> {
     const { name, version: label } = request
     const existing = this.#registry.find(name, label)
-    // One on its way out is cold in a moment.
+    // A version that is stopping will be cold soon.
     if (existing?.is('stopping')) await existing.waitFor('stopped', 'error')
     if (existing !== undefined && isLabelOnly(request) && !existing.is('error')) return existing
     const spec = await this.#specOf(withInherited(request, existing?.spec ?? template), existing?.spec)
     if (existing !== undefined && !existing.is('error')) {
       if (existing.spec.source !== spec.source || !existing.isCold) throw versionExists(existing)
     }
-    // One that has failed is loaded anew, one that is cold still answers from the same content.
+    // A failed version may load other content, but a cold one must load the same as before.
     const version = this.#add(spec, existing?.isCold ? existing.record.facts.files : undefined)
-    // Without a source it lies in the model directory.
+    // A request without a source refers to the model directory, whose versions stay known.
     version.keep(existing?.isKept ?? request.source === undefined)
     const model = this.#registry.ensure(name)
     if (existing !== undefined) model.route(renewed(model.routes, existing, version))
@@ -57,8 +57,8 @@ export class VersionRegistration {
   }
 
   /**
-   * Makes everything in the model directory known that is not yet; `latest` is what to load of each
-   * model that has no active version.
+   * Registers all new versions in the model directory. Resolves with the latest version of each model without an
+   * active one, and with the errors of versions or models that cannot be loaded.
    */
   async registerRepository(modelDir: string): Promise<{ latest: Map<string, string>; problems: Error[] }> {
     const { found, problems } = await scanRepository(modelDir)
@@ -70,7 +70,7 @@ export class VersionRegistration {
     for (const name of new Set(found.map((spec) => spec.name))) {
       const versions = found.filter((spec) => spec.name === name)
       for (const spec of versions) {
-        // One that was loaded by an option of its own stays as it is.
+        // A version from the option `models` stays as it is.
         if (this.#registry.find(name, spec.version) === undefined) this.#add({ ...spec, modelType: 'onnx' })
       }
       if (this.#registry.get(name)?.routes.active !== undefined) continue
@@ -81,7 +81,7 @@ export class VersionRegistration {
     return { latest, problems }
   }
 
-  /** Makes a version known, cold. */
+  /** Adds a new version to its model. */
   #add(spec: VersionSpec, files?: readonly ModelFile[]): ModelVersion {
     const record = new VersionRecord(spec, files)
     const { events } = this.#context
@@ -146,8 +146,8 @@ export function versionExists({ spec, state, record }: ModelVersion): Error {
 }
 
 /**
- * A version that replaces another one is served as that one was, unless it is told
- * otherwise; only the sample's answer is the other one's own.
+ * Returns the request with the settings of `from`, the version that it replaces, where it has none of its own. The
+ * expected outputs of the sample are not inherited, since those of another version differ.
  */
 function withInherited(request: VersionRequest, from: VersionSpec | undefined): VersionRequest {
   if (from === undefined) return request
@@ -160,10 +160,12 @@ function withInherited(request: VersionRequest, from: VersionSpec | undefined): 
   }
 }
 
+/** Returns true if the request has neither a source nor settings. */
 function isLabelOnly(request: VersionRequest): boolean {
   return request.source === undefined && request.config === undefined
 }
 
+/** Returns the absolute path of a path or file URL. @throws ERR_INVALID_OPTIONS for another URL */
 export function pathOf(source: string | URL): string {
   if (typeof source === 'string' && /^(?!file:)[a-z][a-z0-9+.-]+:\/\//i.test(source)) {
     throw new errors.ERR_INVALID_OPTIONS(

@@ -7,7 +7,7 @@ import type { ModelVersion } from '../version/model-version.js'
 import { type LoadFailure, planAfterColdStart, planColdStart, planReload } from './plan-cold-start.js'
 import { retireInTurn } from './promotion.js'
 
-/** Gives versions that requests have found without a pool one again. */
+/** Loads cold versions on demand, for requests. */
 export class ColdStarts {
   readonly #context: ModelContext
   readonly #registry: ModelRegistry
@@ -18,9 +18,10 @@ export class ColdStarts {
   }
 
   /**
-   * Loads the version; all requests that wait share the one load. `isPlain` tells that the caller did not name the
-   * version: then it serves to the end even if another one has become active meanwhile, and is retired.
-   * @throws ERR_MODEL_UNAVAILABLE and what a load throws.
+   * Loads the version; all waiting requests share one load.
+   * @param isPlain is true if the request did not name the version. Such a version still runs the requests that wait
+   * for it if another one becomes active meanwhile, and is retired then.
+   * @throws ERR_MODEL_UNAVAILABLE and the errors of a load
    */
   warm(version: ModelVersion, isPlain: boolean): Promise<void> {
     const action = planReload(version.state, this.#failureOf(version))
@@ -30,7 +31,7 @@ export class ColdStarts {
     )
   }
 
-  /** The version of that label that is known now, if it is loaded from the same source; else the version itself. */
+  /** Returns the version that is known now under the label of `version`, if its source is the same; else `version`. */
   successorOf(version: ModelVersion): ModelVersion {
     const { name, version: label, source } = version.spec
     const known = this.#registry.find(name, label)
@@ -47,7 +48,7 @@ export class ColdStarts {
     const { cause: failure } = version
     const hasSuccessor = this.successorOf(version) !== version
     const isKnown = model.find(version.spec.version) === version
-    // A refusal is for the requests of this version, which a successor's are not.
+    // The refusal applies to requests of this version only, not to those of a successor.
     const refusal = isKnown && !hasSuccessor ? version.sharedLoad.takeRefusal() : undefined
     const action = planColdStart({
       state: version.state,
@@ -65,7 +66,7 @@ export class ColdStarts {
     if (next === 'retire') this.#retireSoon(model, version)
   }
 
-  /** After the waiting requests have been admitted, which happens in microtasks. */
+  /** Retires the version in a later turn of the event loop; the waiting requests are admitted in microtasks before. */
   #retireSoon(model: Model, version: ModelVersion): void {
     this.#context.clock.setImmediate(() =>
       inBackground(this.#context, retireInTurn(model, version, 'no longer active'), 'the end of a version'),

@@ -18,31 +18,35 @@ import {
 } from './plan-swap.js'
 import { promote, retire } from './promotion.js'
 
+/** The result of a swap. */
 export interface SwapResult {
+  /** Name of the model. */
   readonly name: string
-  /** The version that was active before, if there was one. */
+  /** Label of the version that was active before; undefined if there was none. */
   readonly from: string | undefined
+  /** Label of the version that is active now. */
   readonly to: string
   /**
-   * Resolves when the old version has no request left and, unless it is on standby, its
-   * threads and memory are gone. Never rejects; undefined if there was nothing to drain.
+   * Resolves when the old version has no requests left and, unless it is on standby, its threads have ended and its
+   * memory is released. Never rejects. The value is undefined if there was nothing to drain or it is on standby.
    */
   readonly drained: Promise<DrainReport | undefined>
 }
 
+/** The parameters of a swap. */
 export interface SwapOrder {
   readonly newVersion: string
-  /** Refused with ERR_VERSION_CONFLICT unless this is active, at the start and at the flip. */
+  /** The version that must be active at the start and at the flip, else ERR_VERSION_CONFLICT; undefined allows any. */
   readonly oldVersion?: string | undefined
-  /** The call that asks for it. */
+  /** The API method that started the swap. */
   readonly trigger: string
-  /** The version to swap in, known or made known now. */
+  /** Resolves with the version to swap in, which it registers if necessary. */
   find(): Promise<ModelVersion>
 }
 
 /**
- * Moves the requests of a model to `newVersion`, by the plan of `swap-plan.ts`. Until the flip a failure leaves
- * everything as it was. A later swap of the same model supersedes this one as long as it is not promoted.
+ * Moves the requests of a model to `newVersion` by the steps of `planSwap`. A failure before the flip leaves
+ * everything as it was. A later swap of the same model supersedes this one until the flip.
  */
 export function hotSwap(context: ModelContext, model: Model, order: SwapOrder): Promise<SwapResult> {
   const ticket = new SwapTicket(model.name, order.newVersion)
@@ -51,7 +55,7 @@ export function hotSwap(context: ModelContext, model: Model, order: SwapOrder): 
   return Promise.race([work, ticket.superseded])
 }
 
-/** One swap: performs the steps of the plan in the lane of the model, and takes them back if one fails. */
+/** Performs the steps of one swap in the lane of the model, and undoes them if one fails. */
 class HotSwap {
   readonly #context: ModelContext
   readonly #model: Model
@@ -129,7 +133,7 @@ class HotSwap {
     }
   }
 
-  /** Makes `next` what requests go to, and waits until nothing is left of the old version. */
+  /** Routes requests to `next`, and waits until the old version is stopped. */
   async #vacate(next: ModelVersion): Promise<void> {
     this.#ticket.decide()
     const { trigger } = this.#order
@@ -144,7 +148,7 @@ class HotSwap {
     if (old.is('stopping')) await old.waitFor('stopped')
   }
 
-  /** Waits until as many replicas serve as those of the active version, or as many as there are to be. */
+  /** Waits until `next` has as many serving replicas as the active version, or all of its own. */
   async #enoughReplicas(next: ModelVersion): Promise<void> {
     const { active } = this.#before
     const count = active?.is('running') ? (active.pool?.servingCount ?? 0) : 0
@@ -155,7 +159,7 @@ class HotSwap {
   }
 
   #flip(): SwapResult {
-    // Before a listener hears of the promotion, who may ask for the next swap.
+    // A listener of the promotion may start the next swap, so this one must be decided first.
     this.#ticket.decide()
     const { newVersion, trigger } = this.#order
     const old = this.#before.active
@@ -181,20 +185,20 @@ class HotSwap {
       else if (undo === 'retire') await this.#retire(next as ModelVersion)
       else {
         this.#model.route(this.#before)
-        // They would load it once more, beside the old one.
+        // Waiting requests would load the new version once more, beside the old one.
         next?.sharedLoad.refuse(error)
       }
     }
   }
 
-  /** The caller waits for it only where the old version needs the room. */
+  /** Retires the new version. The caller waits for that only if the old version needs its memory. */
   async #retire(next: ModelVersion): Promise<void> {
     const retired = retire(this.#model, next, 'swap not promoted')
     if (this.#begun.has('vacate')) await retired
     else inBackground(this.#context, retired, 'the end of a swap')
   }
 
-  /** Does what the next request would do; a failure is logged then. */
+  /** Loads the old version again, as the next request would do. A failure is logged. */
   async #restore(old: ModelVersion): Promise<void> {
     const { closing, logger } = this.#context
     try {
@@ -231,7 +235,7 @@ class HotSwap {
   }
 }
 
-/** @throws ERR_SIGNATURE_MISMATCH if `next` does not accept what `from` accepts. */
+/** Throws if `next` does not accept all inputs that `from` accepts. @throws ERR_SIGNATURE_MISMATCH */
 function checkSignatures(from: ModelVersion | undefined, { record }: ModelVersion): void {
   const [before, after] = [from?.record.facts.signature, record.facts.signature]
   if (from === undefined || before === undefined || after === undefined) return

@@ -5,7 +5,7 @@ import type { ModelVersion, VersionSupervisor } from '../version/model-version.j
 import { isUnused, type MemoryHolder, planIdle, planRoom } from './plan-eviction.js'
 import { type UnloadReport, unload } from './unload.js'
 
-/** Takes the pools of versions that nobody uses away; they stay known, cold, and come back with the next request. */
+/** Evicts unused versions: their pools end, but they stay known, cold, and load again with the next request. */
 export class Evictor implements VersionSupervisor {
   readonly #context: ModelContext
   readonly #registry: ModelRegistry
@@ -15,13 +15,13 @@ export class Evictor implements VersionSupervisor {
     this.#registry = registry
   }
 
-  /** Evicts each version that is unused for its own limit. */
+  /** Evicts each version that has been unused for its own limit. */
   async evictIdle(trigger: string): Promise<UnloadReport[]> {
     const limitOf = ({ record }: ModelVersion): number | undefined => idleLimitOf(this.#context, record)
     return this.#evictAll(this.#registry.versions(), limitOf, trigger)
   }
 
-  /** Evicts each version that is unused for `maxAgeMs`. */
+  /** Evicts each version that has been unused for `maxAgeMs`. */
   async evictUnused(maxAgeMs: number, trigger: string): Promise<UnloadReport[]> {
     return this.#evictAll(this.#registry.versions(), () => maxAgeMs, trigger)
   }
@@ -30,7 +30,7 @@ export class Evictor implements VersionSupervisor {
     await this.#evictAll([version], () => maxAgeMs, 'idle')
   }
 
-  /** Waits for memory that is about to come back, else evicts; resolves with false if it can do neither. */
+  /** Waits for memory that is about to be returned, else evicts a version; resolves with false if neither is possible. */
   async makeRoom(model: string): Promise<boolean> {
     const { endings, memory } = this.#context
     const holders = this.#registry.versions().map((version) => this.#holder(version))
@@ -50,7 +50,7 @@ export class Evictor implements VersionSupervisor {
     this.#registry.keepFailed(version)
   }
 
-  /** Those that are to keep some replicas keep them. */
+  /** Evicts the unused versions among `versions`, or shrinks those with `minReplicas`. */
   async #evictAll(
     versions: readonly ModelVersion[],
     limitOf: (version: ModelVersion) => number | undefined,

@@ -12,11 +12,11 @@ export interface WatchedVersion {
   idleMs(nowMs: number): number
 }
 
-/** Evicts a version as soon as it is unused for its limit, not only when all versions are looked through. */
+/** Evicts a version as soon as it has been unused for its limit, without waiting for the periodic cleanup. */
 export class IdleWatch {
   readonly #context: ModelContext
   readonly #version: WatchedVersion
-  /** Evicts the version if it was unused for `maxAgeMs`. */
+  /** Evicts the version if it has been unused for `maxAgeMs`. */
   readonly #evict: (maxAgeMs: number) => Promise<unknown>
   #timer: Timer | undefined
 
@@ -26,6 +26,7 @@ export class IdleWatch {
     this.#evict = evict
   }
 
+  /** Starts to watch the version, or starts again with its current limit. */
   start(): void {
     this.stop()
     const { clock, config } = this.#context
@@ -33,7 +34,7 @@ export class IdleWatch {
     const limitMs = idleLimitOf(this.#context, record)
     if (limitMs === undefined || config.modelCleanupIntervalMs === 0) return
     const leftMs = limitMs - (recorder.open > 0 ? 0 : this.#version.idleMs(clock.now()))
-    // One that stays although it is unused is looked at again when it could have been used.
+    // An unused version may stay, for example because it is pinned. It is checked again after the whole limit.
     const waitMs = leftMs > 0 ? leftMs : limitMs
     const check = (): void => inBackground(this.#context, this.#check(limitMs), 'an eviction')
     this.#timer = clock.setTimeout(check, waitMs).unref()
@@ -49,7 +50,7 @@ export class IdleWatch {
   }
 }
 
-/** Returns how long a version may be unused before it is evicted; undefined is for good. */
+/** Returns the time without requests after which a version is evicted; undefined disables eviction. */
 export function idleLimitOf({ config }: ModelContext, { spec }: VersionRecord): number | undefined {
   const limitMs = spec.config.modelIdleMs ?? config.modelIdleMs
   return limitMs === 0 ? undefined : limitMs
