@@ -1,4 +1,4 @@
-/** The eight states of every component: application, model version, resource. */
+/** The eight states of a component, which is an application, a model version or a resource. */
 export const LIFECYCLE_STATES = [
   'uninitialized',
   'initializing',
