@@ -6,11 +6,11 @@ import type { Handlers, ShutdownHandler, StartupHandler } from './handlers.js'
 import { planShutdown, timeBefore } from './plan-shutdown.js'
 import { runHandler } from './run-handler.js'
 
-/** Runs the shutdown handlers of an application, as far as there is something to undo. */
+/** Runs the shutdown handlers of an application, except those whose startup handler has not completed. */
 export class ShutdownRunner {
-  /** Every startup handler in the order in which they run; before that is known, of registration. */
+  /** Every startup handler in the order in which they run; in order of registration before a startup. */
   order: readonly StartupHandler[]
-  /** Those that are done. */
+  /** Names of startup handlers that have completed. */
   readonly done = new Set<string>()
   readonly #clock: Clock
   readonly #handlers: Handlers
@@ -24,12 +24,12 @@ export class ShutdownRunner {
     this.#logger = logger
   }
 
-  /** How long a shutdown with that budget may wait before its handlers run. */
+  /** Returns the time for which a shutdown with `budgetMs` may wait before its handlers run. */
   timeBefore(budgetMs: number): number {
     return timeBefore(this.#plan(), budgetMs, budgetMs)
   }
 
-  /** Runs all handlers, also when some fail; resolves with what failed. */
+  /** Runs all handlers, also if some fail; resolves with the failures. */
   async runAll(endsAtMs: number, budgetMs: number): Promise<Error[]> {
     const failures: Error[] = []
     const plan = this.#plan()
@@ -40,7 +40,7 @@ export class ShutdownRunner {
       const limitMs = Math.min(handler.timeoutMs ?? timeMs, timeMs)
       const failure = await this.#run(handler, limitMs)
       if (failure !== undefined) failures.push(failure)
-      // What winding up took beyond the limit is not taken from the others.
+      // Time that a step took beyond its limit to wind up is not taken from the others.
       if (handler.timing.windUpMs !== undefined)
         endMs += Math.max(0, this.#clock.now() - startedAtMs - limitMs)
     }
@@ -48,7 +48,7 @@ export class ShutdownRunner {
     return failures
   }
 
-  /** A startup handler was done after all, when nobody waited for it any more. */
+  /** Undoes a startup handler that completed after it was abandoned. */
   async undoLate(name: string, defaultLimitMs: number): Promise<void> {
     const handler = this.#handlers.shutdown.find(({ undoes }) => undoes === name)
     if (handler === undefined) return

@@ -4,21 +4,21 @@ import { durationMs } from '../../config/runtime-options.js'
 import { messageOf } from '../../errors/errors.js'
 import type { Clock, Timer } from '../../platform/clock.js'
 
-/** `degraded`: it works in part, so the application stays ready. */
+/** Result of a check; `degraded` means that it works in part, so that the application stays ready. */
 export type HealthStatus = 'healthy' | 'degraded' | 'unhealthy'
 
-/** What a check may answer in so many words. */
+/** Detailed result that a health check may return. */
 export interface HealthAnswer {
   readonly status: HealthStatus
-  /** The reason why it is not healthy. */
+  /** The reason for a status other than `healthy`. */
   readonly reason?: string | undefined
-  /** Whatever else there is to say. */
+  /** Additional data for the report. */
   readonly detail?: unknown
 }
 
 /**
- * A check is unhealthy if it throws, or answers with `false`, an error or a `HealthAnswer` that says so; it
- * is degraded if it answers with one that says that.
+ * A health check. It is unhealthy if it throws, or returns or resolves with `false` or an error. It may also return or
+ * resolve with a `HealthAnswer`; any other value means healthy. `signal` aborts at its time limit.
  */
 export type HealthCheck = (context: { signal: AbortSignal }) => unknown
 
@@ -44,30 +44,32 @@ export type HealthCheckOptions = z.input<typeof healthCheckOptionsSchema>
 /** The last result of one check. */
 export interface CheckReport {
   readonly status: HealthStatus
+  /** The option `critical` of the check. */
   readonly critical: boolean
+  /** The option `affects` of the check. */
   readonly affects: 'readiness' | 'liveness'
-  /** How long the check took, in milliseconds. */
+  /** Duration of the check. */
   readonly durationMs: number
-  /** Milliseconds since the epoch. */
+  /** Time of the check, in milliseconds since the epoch. */
   readonly checkedAt: number
-  /** Since when the status is what it is, in milliseconds since the epoch. */
+  /** Time since which the check has had this status, in milliseconds since the epoch. */
   readonly since: number
-  /** The reason why it is not healthy. */
+  /** The reason for a status other than `healthy`. */
   readonly reason: string | undefined
-  /** The last failure, also when it is healthy again. */
+  /** The last result other than `healthy`, also after the check is healthy again. */
   readonly lastError: { readonly reason: string; readonly at: number } | undefined
-  /** What the check had to say beside that. */
+  /** Additional data from the check. */
   readonly detail: unknown
 }
 
-/** One check: never run twice at the same time, and failed as long as it hangs. */
+/** A registered check. It never runs twice at the same time, and is unhealthy while a run hangs. */
 export class RegisteredCheck {
   readonly #clock: Clock
   readonly #check: HealthCheck
   readonly #options: z.output<typeof healthCheckOptionsSchema>
   #last: CheckReport | undefined
   #running: Promise<CheckReport> | undefined
-  /** Of a run that does not return. */
+  /** Start of a run that exceeded its time limit and has not returned, by `Clock.now`. */
   #hangingSinceMs: number | undefined
   #timer: Timer | undefined
 
@@ -85,14 +87,14 @@ export class RegisteredCheck {
     this.#timer = undefined
   }
 
-  /** The last result where the check runs by itself, else a new one. */
+  /** Resolves with the last result of a check that runs at an interval, or else with a new one. */
   report(): Promise<CheckReport> {
     if (this.#timer !== undefined && this.#last !== undefined) return Promise.resolve(this.#last)
     return this.run()
   }
 
   run(): Promise<CheckReport> {
-    // In a turn of its own, so that a check which asks for a report gets this promise.
+    // It starts in a microtask, so that a check which requests a report itself gets this promise.
     this.#running ??= Promise.resolve()
       .then(() => this.#run())
       .finally(() => {
@@ -130,10 +132,10 @@ export class RegisteredCheck {
         reason: messageOf(error),
       }),
     )
-    // A check that runs by itself must not keep the process alive.
+    // A check that runs at an interval must not keep the process alive.
     const result = await withTimeout(this.#clock, pending, this.#options.timeoutMs, this.#timer !== undefined)
     if (result !== undefined) return result
-    // Not asked again before it returns: checks that hang would pile up.
+    // The check does not run again before it returns, since hanging runs would pile up.
     this.#hangingSinceMs = startedAtMs
     void pending.then(() => {
       this.#hangingSinceMs = undefined
@@ -148,7 +150,7 @@ export class RegisteredCheck {
   }
 }
 
-/** Returns `status` if there are problems, with the problems as the reason. */
+/** Returns a result with `status` and the problems as its reason, or a healthy one if there are no problems. */
 export function healthOf(
   problems: readonly string[],
   detail: unknown,
@@ -158,7 +160,7 @@ export function healthOf(
   return { status, reason: problems.join('; '), detail }
 }
 
-/** Reads what a check answered with: everything that does not say otherwise is healthy. */
+/** Converts the value that a check returned; any value that does not say otherwise is healthy. */
 export function healthAnswerOf(answer: unknown): HealthAnswer {
   if (answer === false) return { status: 'unhealthy', reason: 'it answered false' }
   if (answer instanceof Error) return { status: 'unhealthy', reason: answer.message }
