@@ -36,38 +36,44 @@ import { createLogger, type Logger, takeLogger } from './telemetry/logger.js'
 import type { ModelInput, Outputs } from './tensors/tensor.js'
 
 export interface RuntimeOptions extends RuntimeConfigInput {
-  /** Where log lines go, for example the host's pino logger; by default one of our own, on stderr. */
+  /** Logger for all log lines, for example the host's pino logger. Default: a logger on stderr. */
   logger?: Logger
 }
 
+/** Snapshot of a runtime. */
 export interface RuntimeStats {
   readonly state: LifecycleState
+  /** Milliseconds since the runtime was created. */
   readonly uptimeMs: number
+  /** Every known version of every model. */
   readonly models: readonly ModelInfo[]
   readonly memory: MemoryStats
 }
 
+/** Memory of the process and budget of the models. */
 export interface MemoryStats {
-  /** The last reading of what the process holds; undefined before the first load. */
+  /** Last measurement of the process; undefined before the first load. */
   readonly process: DatedReading | undefined
   readonly allocator: AllocatorStats
   readonly budget: BudgetStats
 }
 
-/** The pools keep their limit by themselves, but for the time it takes to end threads whose work is over. */
+/** Time in which threads end after their work is over, which steps with a limit of their own may need beyond it. */
 const WIND_UP_MS = 2_000
 
-/** A model-serving runtime inside this process. Made by `createRuntime`. */
+/** A model-serving runtime inside this process, created by `createRuntime`. */
 export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
-  /** The life of the application: shutdown handlers and health checks can be added to it. */
+  /** Lifecycle of the application, to which shutdown handlers and health checks can be added. */
   readonly lifecycle: LifecycleManager
+  /** Loads, swaps, unloads and lists models. */
   readonly models: ModelLifecycleManager
+  /** Databases, caches and other resources of the application. */
   readonly resources: ResourceLifecycleManager
-  /** Every `predict`, and the requests that the application begins. */
+  /** Tracks every `predict` and the requests that the application begins. */
   readonly requests: RequestTracker
   readonly #events: EngineEvents
   readonly #context: ModelContext
-  /** Aborted when nothing more is admitted. */
+  /** Aborts when the runtime stops admitting requests. */
   readonly #closing = new AbortController()
   readonly #clock: Clock
   readonly #startedAtMs: number
@@ -134,25 +140,27 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
     try {
       await runtime.lifecycle.startup()
     } catch (error) {
-      // The one startup handler is ours: its failure is what the caller has to know.
+      // The only startup handler is the one that loads the models, so the caller gets its error.
       const { cause } = error as Error
       throw cause instanceof Error ? cause : error
     }
     return runtime
   }
 
+  /** Current state of the runtime. */
   get state(): LifecycleState {
     return this.lifecycle.state
   }
 
   /**
-   * Runs `input` through the active version of a model and resolves with its outputs.
-   * See {@link ModelLifecycleManager.predict} for what it rejects with.
+   * Runs `input` through the active version of a model, or through `options.version`, and resolves with its outputs.
+   * Rejects with the errors of {@link ModelLifecycleManager.predict}.
    */
   predict(name: string, input: ModelInput, options?: PredictOptions): Promise<Outputs> {
     return this.models.predict(name, input, options)
   }
 
+  /** Returns a snapshot of all models and of the memory. */
   stats(): RuntimeStats {
     return {
       state: this.state,
@@ -166,16 +174,15 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
     }
   }
 
-  /** Runs every health check, those of the runtime and those that were added; never rejects. */
+  /** Runs every health check, built in or added; never rejects. */
   health(): Promise<HealthReport> {
     return this.lifecycle.healthCheck()
   }
 
   /**
-   * Refuses new requests, answers the admitted ones, ends every thread, and runs the shutdown
-   * handlers that were added to `lifecycle`. Past `timeoutMs` (default `gracefulShutdownTimeoutMs`)
-   * callers are rejected with ERR_RUNTIME_CLOSED and a replica inside a run is left to itself.
-   * Idempotent: all calls get the first one's report.
+   * Refuses new requests, finishes the admitted ones, ends every thread, and runs the shutdown handlers that were
+   * added to `lifecycle`. After `timeoutMs` (default: `gracefulShutdownTimeoutMs`) it rejects open requests with
+   * ERR_RUNTIME_CLOSED and abandons replicas that are inside a run. All calls resolve with the report of the first.
    */
   async close(options: { timeoutMs?: number } = {}): Promise<CloseReport> {
     const { timeoutMs = this.lifecycle.gracefulShutdownTimeoutMs } = parseOptions(
@@ -187,6 +194,7 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
     return this.#report as CloseReport
   }
 
+  /** Closes the runtime. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
@@ -235,7 +243,7 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
     )
   }
 
-  /** A shutdown meanwhile gives the loads up: the pools are ended by its own step. */
+  /** Loads the configured models. A shutdown meanwhile abandons the loads; its step `pools` ends their pools. */
   async #startModels(signal: AbortSignal): Promise<void> {
     const stopped = new Promise<never>((_, reject) => {
       signal.addEventListener('abort', () => {
@@ -264,7 +272,7 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
     }
   }
 
-  /** Measures how long a close takes, and reports its end. */
+  /** Measures the duration of a close, and publishes `closed` at its end. */
   #observe({ subject, to, cause }: TransitionEvent): void {
     if (subject.kind !== 'application') return
     if (to === 'stopping') this.#closingSinceMs = this.#clock.now()
@@ -276,19 +284,18 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
   }
 }
 
-/** Of a shutdown that failed, each handler's error. */
+/** Returns the errors of the handlers of a failed shutdown. */
 function failuresOf(cause: unknown): readonly Error[] {
   return cause instanceof errors.ERR_SHUTDOWN ? (cause.cause as AggregateError).errors : []
 }
 
 /**
- * Starts a runtime; resolves once the configured models serve.
- * @throws ERR_INVALID_OPTIONS, ERR_INVALID_MANIFEST, ERR_MODEL_LOAD and what else `loadModel` throws;
- * what had been started is stopped again.
+ * Starts a runtime; resolves when the configured models serve. If it rejects, everything that it started is stopped.
+ * @throws ERR_INVALID_OPTIONS, ERR_INVALID_MANIFEST, ERR_STARTUP and the errors of `loadModel`
  */
 export function createRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
   return Runtime.create(options).catch((error: unknown) => {
-    // Also what Node itself throws, in a working directory that was removed, say.
+    // Node itself may throw other errors, for example in a working directory that was removed.
     throw asRuntimeError('ERR_STARTUP', 'the runtime cannot be started', error)
   })
 }
