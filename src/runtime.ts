@@ -266,7 +266,7 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
       if (result.status === 'fulfilled') continue
       const { reason } = result
       if (config.onLoadError === 'throw') throw reason
-      logger.error({ err: reason }, 'a model could not be loaded and is left out')
+      logger.error({ err: reason }, 'model not loaded; the runtime starts without it')
       const name = config.models[index]?.name ?? (isRuntimeError(reason) ? reason.model : undefined)
       if (name !== undefined) this.models.recordMissing(name, reason)
     }

@@ -90,9 +90,9 @@ function reinstall(): void {
     {
       delay: Math.min(budgetMs, MAX_TIMER_MS),
       skip: SKIPPED,
-      logger: { error: (error: unknown) => logger.error({ err: error }, 'the shutdown failed') },
-      onSecondError: (error) => logger.fatal({ err: error }, 'another error while the process was ending'),
-      onTimeout: (delay) => logger.error({ delay }, 'the shutdown has taken too long; the process ends'),
+      logger: { error: (error: unknown) => logger.error({ err: error }, 'shutdown failed') },
+      onSecondError: (error) => logger.fatal({ err: error }, 'another error during the shutdown'),
+      onTimeout: (delay) => logger.error({ delay }, 'shutdown timed out; exiting'),
     },
     async ({ manual, err }) => {
       state.isEnding = true
@@ -115,7 +115,7 @@ function reinstall(): void {
     }
     const isRepeated = performance.now() - firstSignalAtMs < REPEAT_MS
     if (isRepeated && REPEATED_SIGNALS.includes(signal)) return
-    logger.error({ signal }, 'a second signal; the process ends at once')
+    logger.error({ signal }, 'second signal received; exiting')
     process.exit(1)
   }
   for (const signal of SIGNALS) process.on(signal, onSignal)

@@ -241,7 +241,7 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
         const undone = settled.then((isDone) =>
           isDone ? this.#shutdownRunner.undoLate(name, this.gracefulShutdownTimeoutMs) : undefined,
         )
-        inBackground(this, undone, 'undoing a late startup handler')
+        inBackground(this, undone, 'undo of a late startup handler')
         if (cause === timeoutError || cause === signal.reason) throw cause
         if (signal.aborted) throw new errors.ERR_STARTUP(messageOf(signal.reason), { cause })
         throw new errors.ERR_STARTUP(`startup handler "${name}" failed: ${messageOf(cause)}`, { cause })
@@ -289,7 +289,7 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
 
   /** Logs an uncaught error; on stderr if the log is silent, since a crash must leave a trace. @internal */
   reportFatal(error: unknown): void {
-    this.logger.fatal({ err: error }, 'an error that nobody handled; the process ends')
+    this.logger.fatal({ err: error }, 'uncaught error; exiting')
     if (this.#isSilent) process.stderr.write(`Uncaught ${inspect(error)}\n`)
   }
 

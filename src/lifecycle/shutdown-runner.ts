@@ -73,7 +73,7 @@ export class ShutdownRunner {
         cause === timeoutError
           ? timeoutError
           : new errors.ERR_SHUTDOWN(`${label} failed: ${messageOf(cause)}`, { cause })
-      this.#logger.error({ err: error }, 'a shutdown handler failed')
+      this.#logger.error({ err: error }, 'shutdown handler failed')
       return error
     }
   }

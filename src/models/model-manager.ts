@@ -73,7 +73,7 @@ export class ModelLifecycleManager {
     this.#predictor = new Predictor(context, this.#registry, new ColdStarts(context, this.#registry))
     const { clock, config, scope } = context
     if (config.modelCleanupIntervalMs > 0) {
-      const evict = (): void => inBackground(context, this.#evictor.evictIdle('idle'), 'an eviction')
+      const evict = (): void => inBackground(context, this.#evictor.evictIdle('idle'), 'eviction')
       this.#idleTimer = scope.runInAsyncScope(() => clock.setInterval(evict, config.modelCleanupIntervalMs))
       this.#idleTimer.unref()
     }

@@ -60,5 +60,5 @@ async function resizeVersion(
   }
   // An overlapping call may have set another size.
   const to = pool.wanted
-  if (from !== to) context.logger.info({ ...record.subject, from, to }, 'a pool was resized')
+  if (from !== to) context.logger.info({ ...record.subject, from, to }, 'pool resized')
 }

@@ -145,7 +145,7 @@ describe('a pool that is resized', () => {
   it('is told in the log, unless it stays as it is', async () => {
     const lines: unknown[] = []
     const logger = testLogger(({ message, fields }) => {
-      if (message === 'a pool was resized') lines.push(fields)
+      if (message === 'pool resized') lines.push(fields)
     })
     await start({ logger })
     const handle = await loadGated(runtime, '1')

@@ -79,7 +79,7 @@ export class EndingPools {
     inBackground(
       { logger: this.#logger },
       this.end(pool, timeoutMs, () => cause),
-      'the end of a pool',
+      'pool teardown',
     )
   }
 
@@ -89,7 +89,7 @@ export class EndingPools {
     await this.#allocator.reclaim()
     if (stuck.length === 0) await gone
     if (pool.leaseCount > 0) {
-      this.#logger.error({ requests: pool.leaseCount }, 'a pool was stopped with requests open')
+      this.#logger.error({ requests: pool.leaseCount }, 'pool stopped with open requests')
     }
     return stuck
   }

@@ -57,7 +57,7 @@ export class ArtifactAdoption {
     this.#build = build
     this.#collector = new SampleCollector(context.clock, (samples) => {
       const adopted = context.scope.runInAsyncScope(() => this.#adopt(samples))
-      inBackground(context, adopted, 'the use of a new artifact')
+      inBackground(context, adopted, 'artifact adoption')
     })
   }
 
@@ -85,7 +85,7 @@ export class ArtifactAdoption {
     } catch (err) {
       if (closing.aborted) return
       const log = logger.child({ component: 'artifacts', ...record.subject })
-      log.warn({ err }, 'the version is served without its artifact until it is loaded again')
+      log.warn({ err }, 'artifact not adopted; the version runs without it until its next load')
     }
   }
 

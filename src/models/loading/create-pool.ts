@@ -30,7 +30,7 @@ export function createPool(
   try {
     return poolOf(context, version, prepared, onFailed)
   } catch (error) {
-    inBackground(context, context.artifacts.release(prepared), 'the release of an artifact')
+    inBackground(context, context.artifacts.release(prepared), 'artifact release')
     throw error
   }
 }
@@ -104,13 +104,13 @@ function poolOf(
       },
       poolFailed: onFailed,
       batchingDecided: (refusal) => {
-        if (refusal === undefined) log.info({}, 'requests can share runs')
-        else log.info({ reason: refusal }, 'requests cannot share runs')
+        if (refusal === undefined) log.info({}, 'batching enabled')
+        else log.info({ reason: refusal }, 'batching refused')
       },
       batchingFailed: (reason) => {
         context.events.publish('batchingDisabled', { subject: modelSubject(subject), reason })
       },
-      unexpected: (err) => log.error({ err }, 'something has thrown that must not; the pool goes on'),
+      unexpected: (err) => log.error({ err }, 'unexpected error in a pool'),
     },
     batchingMemory(context, version),
   )
@@ -133,11 +133,7 @@ function providersListener(version: VersionRecord, log: Logger): (loaded: LoadDo
     version.note({ providers })
     if (hasWarned || providers === undefined || skipped.length === 0) return
     hasWarned = true
-    const names = skipped.map(({ name }) => name).join(', ')
-    log.warn(
-      { skipped },
-      `execution providers that cannot be used: ${names}; ${servingProvider(providers)} serves`,
-    )
+    log.warn({ skipped, provider: servingProvider(providers) }, 'execution providers skipped')
   }
 }
 

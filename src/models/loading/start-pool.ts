@@ -42,7 +42,7 @@ export async function startPool(
   growOnCpu(context, version, pool)
   const completed = complete(context, version, pool, prepared, load).finally(() => reservation.release())
   if (pool.servingCount >= pool.wanted) await completed
-  else inBackground(context, completed, 'the measurement of a load')
+  else inBackground(context, completed, 'load measurement')
 }
 
 interface Load {
@@ -87,6 +87,6 @@ function growOnCpu(context: ModelContext, version: VersionRecord, pool: VersionP
   if (wanted <= pool.wanted) return
   pool.resize(wanted).catch((err: unknown) => {
     if (!pool.isOpen) return
-    context.logger.warn({ err, ...version.subject }, 'the other replicas cannot be started')
+    context.logger.warn({ err, ...version.subject }, 'replicas not added')
   })
 }

@@ -69,7 +69,11 @@ export class ColdStarts {
   /** Retires the version in a later turn of the event loop; the waiting requests are admitted in microtasks before. */
   #retireSoon(model: Model, version: ModelVersion): void {
     this.#context.clock.setImmediate(() =>
-      inBackground(this.#context, retireInTurn(model, version, 'no longer active'), 'the end of a version'),
+      inBackground(
+        this.#context,
+        retireInTurn(model, version, 'no longer active'),
+        'retirement after a cold start',
+      ),
     )
   }
 

@@ -139,7 +139,10 @@ class HotSwap {
     const { trigger } = this.#order
     const old = this.#before.active as ModelVersion
     const { subject } = next.record
-    this.#context.logger.info({ ...subject, from: old.spec.version }, 'the old version is drained first')
+    this.#context.logger.info(
+      { ...subject, from: old.spec.version },
+      'draining the old version before the swap',
+    )
     const isServing = old.isServing
     if (isServing) old.demote(trigger)
     this.#model.route(promoted(this.#model.routes, next))
@@ -195,7 +198,7 @@ class HotSwap {
   async #retire(next: ModelVersion): Promise<void> {
     const retired = retire(this.#model, next, 'swap not promoted')
     if (this.#begun.has('vacate')) await retired
-    else inBackground(this.#context, retired, 'the end of a swap')
+    else inBackground(this.#context, retired, 'retirement after a failed swap')
   }
 
   /** Loads the old version again, as the next request would do. A failure is logged. */
@@ -207,7 +210,7 @@ class HotSwap {
       old.promote(this.#order.trigger)
     } catch (err) {
       if (closing.aborted) return
-      logger.error({ err, ...old.record.subject }, 'the old version cannot be loaded again')
+      logger.error({ err, ...old.record.subject }, 'old version not restored after a failed swap')
     }
   }
 

@@ -24,7 +24,7 @@ export function promote(
   next.promote(trigger, () => {
     if (isOldServing) {
       old.demote(trigger, standbyMs, () =>
-        inBackground(context, retireInTurn(model, old, 'standby is over'), 'the end of a standby'),
+        inBackground(context, retireInTurn(model, old, 'standby is over'), 'retirement after standby'),
       )
       if (old.pool !== undefined) next.pool?.follow(old.pool)
     }

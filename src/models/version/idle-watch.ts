@@ -36,7 +36,7 @@ export class IdleWatch {
     const leftMs = limitMs - (recorder.open > 0 ? 0 : this.#version.idleMs(clock.now()))
     // An unused version may stay, for example because it is pinned. It is checked again after the whole limit.
     const waitMs = leftMs > 0 ? leftMs : limitMs
-    const check = (): void => inBackground(this.#context, this.#check(limitMs), 'an eviction')
+    const check = (): void => inBackground(this.#context, this.#check(limitMs), 'eviction')
     this.#timer = clock.setTimeout(check, waitMs).unref()
   }
 

@@ -229,7 +229,7 @@ export class ModelVersion implements Adopter {
     this.#machine.to('stopped', trigger)
     const { name, version } = this.spec
     const report = { name, version, durationMs: this.#context.clock.now() - startedAtMs, rejected, stuck }
-    if (rejected > 0 || stuck.length > 0) this.#context.logger.warn(report, 'a drain did not end in time')
+    if (rejected > 0 || stuck.length > 0) this.#context.logger.warn(report, 'drain timed out')
     return report
   }
 

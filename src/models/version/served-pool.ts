@@ -72,7 +72,7 @@ export class ServedPool {
     if (!pool.isOpen) return
     pool.resize(replicas).catch((err: unknown) => {
       if (!pool.isOpen) return
-      this.#logger.warn({ err, ...this.#version.subject }, 'a pool could not be given its replicas back')
+      this.#logger.warn({ err, ...this.#version.subject }, 'replicas not restored after idling')
     })
   }
 }

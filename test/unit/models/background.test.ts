@@ -31,13 +31,11 @@ it('the end of a pool that fails in the background is one error line, and no unh
   await expect(runtime.models.loadModel({ name: 'm', version: '1', source })).rejects.toMatchObject({
     code: 'ERR_MODEL_LOAD',
   })
-  const failures = (): Line[] => lines.filter(({ message }) => message === 'the end of a pool failed')
+  const failures = (): Line[] => lines.filter(({ message }) => message === 'pool teardown failed')
   await vi.waitFor(() => expect(failures()).not.toEqual([]))
   await new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
   process.off('unhandledRejection', unhandled)
   expect(reclaim).toHaveBeenCalledTimes(1)
-  expect(failures()).toEqual([
-    { level: 'error', message: 'the end of a pool failed', fields: { err: mistake } },
-  ])
+  expect(failures()).toEqual([{ level: 'error', message: 'pool teardown failed', fields: { err: mistake } }])
   expect(unhandled).not.toHaveBeenCalled()
 })
