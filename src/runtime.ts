@@ -128,7 +128,7 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
     const grant = missingGrant('worker')
     if (grant !== undefined) {
       throw new errors.ERR_INVALID_OPTIONS(
-        `createRuntime: the permission model lets this process start no threads, which run the models; ${grant}`,
+        `createRuntime: the permission model does not allow this process to start threads, which run the models; ${grant}`,
       )
     }
     const logger = customLogger ?? createLogger(config.appName, config.logLevel)

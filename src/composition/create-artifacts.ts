@@ -27,7 +27,7 @@ export function createArtifacts(
   const parent = process.env[PARENT_VARIABLE]
   if (parent !== undefined) {
     throw new errors.ERR_INVALID_OPTIONS(
-      `createRuntime: process ${parent} has started this one to try its models, and ${process.execPath} runs the application instead; set \`builderExecPath\` to a Node executable`,
+      `createRuntime: process ${parent} started this process to build its artifacts, but ${process.execPath} runs the application instead; set \`builderExecPath\` to a Node executable`,
     )
   }
   let traits: readonly string[] | undefined

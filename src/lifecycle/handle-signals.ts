@@ -101,7 +101,7 @@ function reinstall(): void {
       first.reportFatal(err)
       await shutdownAll('uncaught error')
       // For a falsy value close-with-grace exits with code 0, unless this rejects.
-      if (!err) throw new Error(`the error was ${inspect(err)}`)
+      if (!err) throw new Error(`the thrown value was ${inspect(err)}`)
     },
   )
   let firstSignal: string | undefined
@@ -137,7 +137,8 @@ async function shutdownAll(reason: string): Promise<void> {
   const failures: unknown[] = []
   for (const target of [...sharedState().handled].reverse()) {
     await target.shutdown(reason).catch((error: unknown) => failures.push(error))
-    if (target.state === 'error') failures.push(new Error('the application did not start or end well'))
+    if (target.state === 'error')
+      failures.push(new Error('the startup or the shutdown of the application failed'))
   }
   if (failures.length > 0) throw failures[0]
 }

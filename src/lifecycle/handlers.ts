@@ -121,6 +121,6 @@ function nameOf(run: LifecycleHandler, fallback: string, taken: readonly { name:
 function refuseDuplicate(method: string, name: string, taken: readonly { name: string }[]): void {
   if (!taken.some((handler) => handler.name === name)) return
   throw new errors.ERR_INVALID_OPTIONS(
-    `${method}: there is a handler named "${name}" already; give another name`,
+    `${method}: there is a handler named "${name}" already; use another name`,
   )
 }

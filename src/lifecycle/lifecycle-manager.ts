@@ -127,7 +127,7 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
   addStartupHandler(handler: LifecycleHandler, options: StartupOptions = {}): void {
     if (!this.#machine.is('uninitialized')) {
       throw new errors.ERR_INVALID_OPTIONS(
-        `addStartupHandler: the startup has begun (${this.state}); add handlers before startup(); a runtime starts in createRuntime, so take a LifecycleManager of your own, and create the runtime in one of its startup handlers`,
+        `addStartupHandler: the startup has begun (${this.state}); add handlers before startup(). A runtime starts in createRuntime; to run handlers before it, create the runtime in a startup handler of your own LifecycleManager`,
       )
     }
     this.#handlers.addStartup(handler, options)
@@ -145,7 +145,9 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
   /** Adds a shutdown step of this library, with its own timing. @internal */
   addShutdownStep(handler: LifecycleHandler, options: ShutdownOptions, timing?: StepTiming): void {
     if (this.#machine.is('stopping', 'stopped', 'error')) {
-      throw new errors.ERR_INVALID_OPTIONS(`addShutdownHandler: the shutdown has begun (${this.state})`)
+      throw new errors.ERR_INVALID_OPTIONS(
+        `addShutdownHandler: the shutdown has begun (${this.state}); add handlers before it`,
+      )
     }
     this.#handlers.addShutdown(handler, options, timing)
   }
@@ -229,7 +231,7 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
     for (const { name, run, timeoutMs } of steps) {
       this.#assertNotStopping()
       const timeoutError = new errors.ERR_STARTUP(
-        `startup handler "${name}" was not done within ${timeoutMs} ms`,
+        `startup handler "${name}" did not complete within ${timeoutMs} ms`,
       )
       const { outcome, settled, abandon } = runHandler(this.#clock, run, timeoutMs, timeoutError, {
         stop: signal,
@@ -268,7 +270,7 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
     }
     const isStarting = this.#machine.is('initializing')
     this.#machine.to('stopping', reason)
-    const message = `the application was shut down while it started (${reason})`
+    const message = `the application was shut down during its startup (${reason})`
     this.#stopping.abort(new errors.ERR_STARTUP(message))
     if (isStarting) await this.#settleStartup(this.#shutdownRunner.timeBefore(budgetMs))
     const failures = await this.#shutdownRunner.runAll(endsAtMs, budgetMs)
@@ -294,7 +296,9 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
   }
 
   #startedBefore(): Error {
-    return new errors.ERR_STARTUP(`the application is ${this.state} and cannot be started again`)
+    return new errors.ERR_STARTUP(
+      `the application is ${this.state} and cannot be started again; create another LifecycleManager`,
+    )
   }
 
   #finish(state: 'stopped' | 'error', trigger: string, cause?: unknown): void {

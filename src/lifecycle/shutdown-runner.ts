@@ -64,7 +64,7 @@ export class ShutdownRunner {
 
   async #run({ name, run, timing }: ShutdownHandler, limitMs: number): Promise<Error | undefined> {
     const label = `shutdown handler "${name}"`
-    const timeoutError = new errors.ERR_SHUTDOWN(`${label} was not done within ${Math.round(limitMs)} ms`)
+    const timeoutError = new errors.ERR_SHUTDOWN(`${label} did not complete within ${Math.round(limitMs)} ms`)
     try {
       await runHandler(this.#clock, run, limitMs, timeoutError, { windUpMs: timing.windUpMs }).outcome
       return undefined

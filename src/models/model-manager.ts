@@ -98,15 +98,15 @@ export class ModelLifecycleManager {
    */
   registerModelLoader(modelType: string, module: URL | string): void {
     if (typeof modelType !== 'string' || modelType === '') {
-      throw new errors.ERR_INVALID_OPTIONS('registerModelLoader: the model type is a non-empty string')
+      throw new errors.ERR_INVALID_OPTIONS('registerModelLoader: the model type must be a non-empty string')
     }
     if (typeof module === 'function') {
       throw new errors.ERR_INVALID_OPTIONS(
-        `registerModelLoader: the loader of ${JSON.stringify(modelType)} is a function, which cannot be sent to a worker thread; give the URL of a module that exports it as \`load\`, for example new URL('./loader.js', import.meta.url)`,
+        `registerModelLoader: the loader of ${JSON.stringify(modelType)} is a function, which cannot be sent to a worker thread; pass the URL of a module that exports it as \`load\`, for example new URL('./loader.js', import.meta.url)`,
       )
     }
     if (typeof module !== 'string' && !(module instanceof URL)) {
-      throw new errors.ERR_INVALID_OPTIONS('registerModelLoader: the module is a file URL or a path')
+      throw new errors.ERR_INVALID_OPTIONS('registerModelLoader: the module must be a file URL or a path')
     }
     this.#context.loaders.set(modelType, pathToFileURL(pathOf(module)).href)
   }
@@ -132,7 +132,7 @@ export class ModelLifecycleManager {
     assertOpen(this.#context)
     if (!this.#context.loaders.has(modelType)) {
       throw new errors.ERR_INVALID_OPTIONS(
-        `loadModel: \`modelType\` is ${JSON.stringify(modelType)}; known: ${[...this.#context.loaders.keys()].join(', ')}`,
+        `loadModel: there is no loader for \`modelType\` ${JSON.stringify(modelType)}; known: ${[...this.#context.loaders.keys()].join(', ')}`,
       )
     }
     const config = options.config === undefined ? undefined : request.config
@@ -180,7 +180,7 @@ export class ModelLifecycleManager {
     const model = this.#registry.require(name)
     const { previous } = model.routes
     if (previous === undefined) {
-      throw new errors.ERR_VERSION_NOT_FOUND(`model ${name} has no earlier version to go back to`, {
+      throw new errors.ERR_VERSION_NOT_FOUND(`model ${name} has no earlier version; use hotSwapModel`, {
         model: name,
       })
     }

@@ -112,7 +112,7 @@ function admit(version: ModelVersion, request: RunRequest, input: unknown): void
 }
 
 function invalidName(name: unknown): Error {
-  return new errors.ERR_MODEL_NOT_FOUND(`there is no model ${describeValue(name)}; its name is a string`)
+  return new errors.ERR_MODEL_NOT_FOUND(`there is no model ${describeValue(name)}; the name must be a string`)
 }
 
 /** Throws if as many requests wait for the load of the version as its queue would hold. @throws ERR_OVERLOADED */
@@ -120,7 +120,7 @@ function assertQueueSpace({ config }: ModelContext, { record, recorder }: ModelV
   const maxQueue = Math.max(1, record.spec.config.maxQueue ?? config.maxQueue)
   if (recorder.open < maxQueue) return
   throw new errors.ERR_OVERLOADED(
-    `${maxQueue} requests wait for ${record.label} to be loaded; slow down, keep it loaded or raise maxQueue`,
+    `${maxQueue} requests wait for the load of ${record.label}; send fewer requests, keep it loaded or raise maxQueue`,
     { ...record.subject, retryAfterMs: 1_000 },
   )
 }
@@ -131,7 +131,7 @@ function checkOutputs(names: readonly string[], signature: Signature, version: V
     const output = signature.unsupported?.find((spec) => spec.name === name)
     if (output !== undefined) throw unsupported([output], signature, version)
     throw new errors.ERR_INVALID_OPTIONS(
-      `predict: \`outputs\` names ${JSON.stringify(name)}; ${version.label} has ${signature.outputs.map((spec) => spec.name).join(', ')}`,
+      `predict: \`outputs\` names ${JSON.stringify(name)}, which does not exist; ${version.label} has ${signature.outputs.map((spec) => spec.name).join(', ')}`,
       version.subject,
     )
   }
@@ -146,7 +146,7 @@ function unsupported(
   const reasons = outputs.map(({ name, reason }) => `output ${quote(name)} ${reason}`).join('; ')
   const others = signature.outputs.map(({ name }) => quote(name)).join(', ')
   return new errors.ERR_UNSUPPORTED_MODEL(
-    `${label} cannot be asked for everything: ${reasons}. Name the outputs to compute: \`outputs: [${others}]\``,
+    `${label} cannot return all its outputs: ${reasons}; name the outputs to compute: \`outputs: [${others}]\``,
     subject,
   )
 }

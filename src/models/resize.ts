@@ -42,7 +42,7 @@ async function resizeVersion(
   if (version.is('error')) {
     const { cause } = version
     throw new errors.ERR_MODEL_UNAVAILABLE(
-      `${record.label} has no replicas to add to or to take from, it is in error: ${String((cause as Error | undefined)?.message)}`,
+      `${record.label} is in the state error and cannot be resized; load it again first: ${String((cause as Error | undefined)?.message)}`,
       { ...record.subject, cause },
     )
   }

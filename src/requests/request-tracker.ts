@@ -72,10 +72,10 @@ export class RequestTracker extends Emitter<RequestTrackerEvents> {
    */
   begin(kind: string, info?: RequestInfo): RequestHandle {
     if (typeof kind !== 'string' || kind === '') {
-      throw new errors.ERR_INVALID_OPTIONS('begin: the kind of a request is a string, and not an empty one')
+      throw new errors.ERR_INVALID_OPTIONS('begin: the kind of a request must be a non-empty string')
     }
     if (info !== undefined && (typeof info !== 'object' || info === null)) {
-      throw new errors.ERR_INVALID_OPTIONS('begin: the info of a request is an object, or left out')
+      throw new errors.ERR_INVALID_OPTIONS('begin: the info of a request must be an object, or be omitted')
     }
     return new RequestHandle(this.#ledger, this.#ledger.begin(kind, undefined, info))
   }

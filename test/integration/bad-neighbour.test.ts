@@ -82,7 +82,7 @@ describe('loads, cold starts and swaps of other models are done beside', () => {
       const reasons = [
         ...['is a pipe', 'is a device', 'is a socket'],
         ...outside.map(() => 'External data path'),
-        ...special.map(() => 'it is no regular file'),
+        ...special.map(() => 'it is not a regular file'),
       ]
       expect(await outcomes).toMatchObject(
         reasons.map((reason) => ({ code: 'ERR_MODEL_LOAD', message: expect.stringContaining(reason) })),

@@ -162,10 +162,10 @@ export function healthOf(
 
 /** Converts the value that a check returned; any value that does not say otherwise is healthy. */
 export function healthAnswerOf(answer: unknown): HealthAnswer {
-  if (answer === false) return { status: 'unhealthy', reason: 'it answered false' }
+  if (answer === false) return { status: 'unhealthy', reason: 'it returned false' }
   if (answer instanceof Error) return { status: 'unhealthy', reason: answer.message }
   const { status, reason, detail } = (answer ?? {}) as Partial<HealthAnswer>
   if (status === 'unhealthy' || status === 'degraded')
-    return { status, reason: reason ?? 'it says so', detail }
+    return { status, reason: reason ?? 'it returned no reason', detail }
   return status === 'healthy' ? { status, detail } : { status: 'healthy' }
 }

@@ -67,7 +67,9 @@ export class HealthMonitor {
       )
     }
     if (this.#checks.has(name)) {
-      throw new errors.ERR_INVALID_OPTIONS(`addHealthCheck: there is a check named "${name}" already`)
+      throw new errors.ERR_INVALID_OPTIONS(
+        `addHealthCheck: there is a check named "${name}" already; use another name`,
+      )
     }
     this.#checks.set(name, new RegisteredCheck(this.#clock, check, parsed))
   }

@@ -121,6 +121,6 @@ export class ArtifactAdoption {
   }
 
   #end(pool: VersionPool, timeoutMs: number): void {
-    this.#context.endings.endInBackground(pool, timeoutMs, new Error('it was replaced'))
+    this.#context.endings.endInBackground(pool, timeoutMs, new Error('the pool was replaced'))
   }
 }

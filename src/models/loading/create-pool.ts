@@ -141,7 +141,7 @@ function loaderOf(context: ModelContext, version: VersionRecord): string | undef
   const { modelType } = version.spec
   if (context.loaders.has(modelType)) return context.loaders.get(modelType)
   throw new errors.ERR_INVALID_OPTIONS(
-    `there is no loader for model type ${JSON.stringify(modelType)}; known: ${[...context.loaders.keys()].join(', ')}. Register one with registerModelLoader(type, module)`,
+    `there is no loader for model type ${JSON.stringify(modelType)}; register one with registerModelLoader(type, module); known: ${[...context.loaders.keys()].join(', ')}`,
     version.subject,
   )
 }

@@ -9,7 +9,7 @@ export function loadError(version: VersionRecord, thrown: unknown): Error {
     return asRuntimeError('ERR_MODEL_LOAD', `${label} cannot be loaded`, thrown, subject)
   }
   return new errors.ERR_MODEL_LOAD(
-    `${label} cannot be loaded, its thread died meanwhile: ${thrown.message}`,
+    `${label} cannot be loaded; its replica exited during the load: ${thrown.message}`,
     { ...subject, cause: thrown },
   )
 }

@@ -36,7 +36,7 @@ export function checkReplicas(context: ModelContext, version: VersionRecord, wan
   for (const [setting, value] of Object.entries(settings)) {
     if (value === undefined || value === 'auto' || value === 1) continue
     throw new errors.ERR_INVALID_OPTIONS(
-      `${name}@${label}: \`${setting}\` is ${value}, but a model that is to run on ${servingProvider(providers)} has one replica: each one would hold its own copy of the weights on the device, whose runs do not go side by side; set \`${setting}\` of the model to 1, or leave \`executionProviders\` to the CPU`,
+      `${name}@${label}: \`${setting}\` is ${value}, but a model on ${servingProvider(providers)} has one replica, since each would hold its own copy of the weights on the device and their runs would not overlap; set \`${setting}\` of the model to 1, or run it on the CPU`,
       version.subject,
     )
   }

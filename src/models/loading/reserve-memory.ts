@@ -40,7 +40,7 @@ export async function reserveMemory(
     const { freeBytes } = cause
     const { budgetBytes } = memoryBudget.stats()
     throw new errors.ERR_INSUFFICIENT_MEMORY(
-      `${version.label} needs about ${mib(neededBytes)}, and of the budget of ${mib(budgetBytes)} (memory.budgetBytes) ${mib(freeBytes)} are free, with nothing left to evict; unload a model, raise the budget or give it fewer replicas`,
+      `${version.label} needs about ${mib(neededBytes)}, but only ${mib(freeBytes)} of the memory budget of ${mib(budgetBytes)} (memory.budgetBytes) are free and nothing is left to evict; unload a model, raise the budget or reduce its replicas`,
       { ...version.subject, neededBytes, freeBytes },
     )
   }

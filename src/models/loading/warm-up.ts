@@ -66,9 +66,12 @@ function compare(
 ): void {
   const label = `${subject.model}@${subject.version}`
   if (actual === undefined) {
-    throw new errors.ERR_WARMUP(`${label} gives no output "${name}" for the sample`, subject)
+    throw new errors.ERR_WARMUP(`${label} returned no output "${name}" for the sample`, subject)
   }
   const found = difference(expected, actual, tolerance)
   if (found === undefined) return
-  throw new errors.ERR_WARMUP(`the answer of ${label} to the sample: output "${name}" ${found}`, subject)
+  throw new errors.ERR_WARMUP(
+    `${label} returned unexpected outputs for the sample: output "${name}" ${found}`,
+    subject,
+  )
 }

@@ -121,7 +121,7 @@ export class VersionRegistration {
       )
     }
     throw new errors.ERR_MODEL_NOT_FOUND(
-      `there is no model ${name}@${version}: no \`source\` was given and there is no ${expectedPath}`,
+      `there is no model ${name}@${version}: no \`source\` is set, and there is no ${expectedPath}`,
       {
         model: name,
         version,
@@ -133,14 +133,14 @@ export class VersionRegistration {
 function noLatest(name: string, newest: readonly string[]): Error {
   const [example] = newest as [string]
   return new errors.ERR_VERSION_NOT_FOUND(
-    `the latest version of ${name} cannot be told from the labels ${newest.join(', ')}; name the one to serve in the option \`models\`, for example { name: ${JSON.stringify(name)}, version: ${JSON.stringify(example)} }, or use labels with an order, such as 1, 2, 3`,
+    `the latest version of ${name} cannot be determined from the labels ${newest.join(', ')}; name the one to serve in the option \`models\`, for example { name: ${JSON.stringify(name)}, version: ${JSON.stringify(example)} }, or use labels with an order, such as 1, 2, 3`,
     { model: name },
   )
 }
 
 export function versionExists({ spec, state, record }: ModelVersion): Error {
   return new errors.ERR_VERSION_EXISTS(
-    `${record.label} exists already (${state}, from ${spec.source}); a version never changes: use a new label, or unload it first`,
+    `${record.label} exists already (${state}, from ${spec.source}); versions never change, so use a new label or unload it first`,
     record.subject,
   )
 }
@@ -169,12 +169,12 @@ function isLabelOnly(request: VersionRequest): boolean {
 export function pathOf(source: string | URL): string {
   if (typeof source === 'string' && /^(?!file:)[a-z][a-z0-9+.-]+:\/\//i.test(source)) {
     throw new errors.ERR_INVALID_OPTIONS(
-      `${source} is no path and no file URL; nothing is fetched from elsewhere`,
+      `${source} is neither a path nor a file URL; other URLs are not fetched`,
     )
   }
   try {
     return source instanceof URL || source.startsWith('file:') ? fileURLToPath(source) : resolve(source)
   } catch (cause) {
-    throw new errors.ERR_INVALID_OPTIONS(`${String(source)} is no path and no file URL`, { cause })
+    throw new errors.ERR_INVALID_OPTIONS(`${String(source)} is neither a path nor a file URL`, { cause })
   }
 }

@@ -45,7 +45,7 @@ export async function inspectSource(order: SourceOrder): Promise<SourceFacts> {
   if (problem !== undefined) throw refuse(problem)
   const stamp = stampFrom(stats)
   if (sha256 !== undefined && knownStamp !== stamp) {
-    if (!stats.isFile()) throw refuse('it is no file, and version.json has the sha256 of one')
+    if (!stats.isFile()) throw refuse('it is not a file, but version.json has the sha256 of one')
     await verifyHash(source, sha256, subject)
   }
   return { stamp, isFile: stats.isFile() }
@@ -53,9 +53,9 @@ export async function inspectSource(order: SourceOrder): Promise<SourceFacts> {
 
 /** Resolves with the reason why the built-in loader cannot load a file, as far as its first bytes show. */
 async function formatProblem(source: string, stats: BigIntStats): Promise<string | undefined> {
-  if (stats.isDirectory()) return 'it is a folder; give the path of the model file in it'
+  if (stats.isDirectory()) return 'it is a folder; pass the path of the model file in it'
   // A read from a pipe or a device may never end.
-  if (!stats.isFile()) return 'it is no regular file'
+  if (!stats.isFile()) return 'it is not a regular file'
   // If a pipe has taken the place of the file since, opening it without O_NONBLOCK would wait for a writer.
   const file = await open(source, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
   try {

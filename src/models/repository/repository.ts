@@ -41,9 +41,12 @@ export async function scanRepository(
 ): Promise<{ found: RepositoryVersion[]; problems: Error[] }> {
   const root = resolve(modelDir)
   const names = await folders(root, (cause) => {
-    throw new errors.ERR_INVALID_OPTIONS(`\`modelDir\` is ${JSON.stringify(root)}: it cannot be read`, {
-      cause,
-    })
+    throw new errors.ERR_INVALID_OPTIONS(
+      `\`modelDir\` ${JSON.stringify(root)} cannot be read; check that the folder exists and is readable`,
+      {
+        cause,
+      },
+    )
   })
   const found: RepositoryVersion[] = []
   const problems: Error[] = []
@@ -101,7 +104,7 @@ export async function verifyHash(source: string, sha256: string, subject: FileOw
 /** Returns the error for a file whose hash differs from that in its version.json. */
 export function otherHash(source: string, actual: string, sha256: string, subject: FileOwner): Error {
   return new errors.ERR_MODEL_LOAD(
-    `${source} has sha256 ${actual}, its version.json says ${sha256}: the file is damaged or was replaced`,
+    `${source} has sha256 ${actual}, but its version.json has ${sha256}; the file is damaged or was replaced, so restore it`,
     subject,
   )
 }

@@ -89,7 +89,7 @@ export class ColdStarts {
 
 function unavailable(version: ModelVersion, why: string, cause = version.cause): Error {
   const detail = cause instanceof Error ? `: ${cause.message}` : ''
-  return new errors.ERR_MODEL_UNAVAILABLE(`${version.record.label} cannot answer, ${why}${detail}`, {
+  return new errors.ERR_MODEL_UNAVAILABLE(`${version.record.label} cannot run requests: ${why}${detail}`, {
     ...version.record.subject,
     cause,
   })

@@ -224,7 +224,7 @@ class HotSwap {
       case 'closing':
         return closedError()
       case 'already active':
-        return new errors.ERR_ALREADY_ACTIVE(`${model}@${version} is the active version already`, subject)
+        return new errors.ERR_ALREADY_ACTIVE(`${model}@${version} is already the active version`, subject)
       case 'version conflict':
         return new errors.ERR_VERSION_CONFLICT(
           `${model} was expected to serve version ${oldVersion}, but ${routes.active?.spec.version ?? 'none'} is active`,
@@ -232,7 +232,7 @@ class HotSwap {
         )
       case 'stopped meanwhile': {
         const { record, cause } = this.#next as ModelVersion
-        return loadError(record, cause ?? new Error('it was stopped meanwhile'))
+        return loadError(record, cause ?? new Error('it was stopped during the swap'))
       }
     }
   }

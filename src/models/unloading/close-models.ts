@@ -15,7 +15,7 @@ export async function closeModels(
 ): Promise<PoolEnding> {
   artifacts.close()
   trials.close()
-  const late = `the runtime was closed and did not wait longer than ${timeoutMs} ms for this request`
+  const late = `the runtime was closed, and this request did not finish within ${timeoutMs} ms`
   const lateError = (version?: VersionRecord): Error => new errors.ERR_RUNTIME_CLOSED(late, version?.subject)
   const versions = [...registry.versions(), ...registry.stopping]
   // The pools of versions end by `version.close` below.

@@ -33,7 +33,7 @@ export const NOTHING_LEFT: PoolEnding = { rejected: 0, stuck: [] }
 /** Returns the error for a request that did not finish before its version was stopped. */
 export function drainTimeout({ label, subject }: VersionRecord, timeoutMs: number): Error {
   return new errors.ERR_DRAIN_TIMEOUT(
-    `${label} was being stopped and this request was not answered within ${timeoutMs} ms (drainTimeoutMs)`,
+    `${label} was stopped before this request finished; it was drained for ${timeoutMs} ms (drainTimeoutMs)`,
     subject,
   )
 }

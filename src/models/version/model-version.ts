@@ -153,7 +153,7 @@ export class ModelVersion implements Adopter {
   submit(request: RunRequest): void {
     if (this.#served === undefined) {
       const { label, subject } = this.record
-      throw new errors.ERR_MODEL_UNAVAILABLE(`${label} cannot answer, it has no replicas`, subject)
+      throw new errors.ERR_MODEL_UNAVAILABLE(`${label} cannot run requests: it has no replicas`, subject)
     }
     this.#served.submit(request)
   }

@@ -78,7 +78,7 @@ describe('a health report', () => {
   })
 
   it.each([
-    ['is false', (): unknown => false, 'it answered false'],
+    ['is false', (): unknown => false, 'it returned false'],
     [
       'throws',
       (): unknown => {
@@ -88,7 +88,7 @@ describe('a health report', () => {
     ],
     ['rejects', (): unknown => Promise.reject(new Error('refused')), 'refused'],
     ['says why', (): unknown => ({ status: 'unhealthy', reason: 'full' }), 'full'],
-    ['says no more', (): unknown => ({ status: 'unhealthy' }), 'it says so'],
+    ['says no more', (): unknown => ({ status: 'unhealthy' }), 'it returned no reason'],
     ['answers with an error', (): unknown => new Error('down'), 'down'],
   ] as const)('is unhealthy while a critical check %s', async (_, check, reason) => {
     const manager = await running()
