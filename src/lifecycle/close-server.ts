@@ -22,7 +22,7 @@ export interface ServerClosing {
 export const closeServerSchema = z.strictObject({
   timeoutMs: durationMs
     .default(10_000)
-    .describe('requests that are not answered by then are cut off; 0 waits for none'),
+    .describe('time limit, after which open requests are cut off; 0 waits for none'),
 })
 export type CloseServerOptions = z.input<typeof closeServerSchema>
 

@@ -26,16 +26,18 @@ export const healthCheckOptionsSchema = z.strictObject({
   critical: z
     .boolean()
     .default(true)
-    .describe('whether the application is not ready while it fails; otherwise it is degraded'),
-  timeoutMs: durationMs.min(1).default(5_000).describe('a check that takes longer has failed'),
+    .describe('if true, the application is not ready while the check fails; else it is degraded'),
+  timeoutMs: durationMs.min(1).default(5_000).describe('time limit; a check that exceeds it is unhealthy'),
   intervalMs: durationMs
     .default(0)
-    .describe('it runs by itself that often, and a report has the last result; 0 runs it for each report'),
+    .describe(
+      'interval at which the check runs, so that a report has its last result; 0 runs it for each report',
+    ),
   affects: z
     .enum(['readiness', 'liveness'])
     .default('readiness')
     .describe(
-      'what a critical check tells about: whether requests should come, or whether the process should go on',
+      'what a failing critical check clears: `isReady` only, or `isLive` too, so that the process is restarted',
     ),
 })
 
