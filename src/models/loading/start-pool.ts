@@ -26,7 +26,7 @@ export async function startPool(
   try {
     load = await inLoadLane(context, prepared, async () => {
       assertOpen(context)
-      load = { change: context.measurement.begin(), before: await memory.recent() }
+      load = { change: context.measurement.begin(), baseline: await memory.recent() }
       await whileLoading(context, prepared, () =>
         pool.start((signature) => {
           version.note({ signature })
@@ -47,7 +47,7 @@ export async function startPool(
 
 interface Load {
   readonly change: Change
-  readonly before: MemoryReading
+  readonly baseline: MemoryReading
 }
 
 /** Measures the memory of the replicas, once when the first one serves and again when all of them do. */
@@ -56,11 +56,11 @@ async function complete(
   version: VersionRecord,
   pool: VersionPool,
   prepared: Prepared,
-  { change, before }: Load,
+  { change, baseline }: Load,
 ): Promise<void> {
   const measure = async (): Promise<number> => {
     const { pssBytes } = await context.memory.read()
-    return Math.max(0, pssBytes - before.pssBytes)
+    return Math.max(0, pssBytes - baseline.pssBytes)
   }
   try {
     version.note({ loadedBytes: await measure() })

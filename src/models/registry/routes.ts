@@ -17,9 +17,9 @@ export function promoted(routes: Routes, next: ModelVersion): Routes {
   return { active: next, previous: active?.spec.version ?? routes.previous }
 }
 
-/** Returns the routes after `successor` was registered under the label of `known`. */
-export function renewed(routes: Routes, known: ModelVersion, successor: ModelVersion): Routes {
-  return routes.active === known ? { ...routes, active: successor } : routes
+/** Returns the routes after `successor` was registered under the label of `old`. */
+export function renewed(routes: Routes, old: ModelVersion, successor: ModelVersion): Routes {
+  return routes.active === old ? { ...routes, active: successor } : routes
 }
 
 /** Returns the routes after `version` was forgotten. */

@@ -25,7 +25,7 @@ export class ColdStarts {
    */
   warm(version: ModelVersion, isPlain: boolean): Promise<void> {
     const action = planReload(version.state, this.#failureOf(version))
-    if (action.kind === 'refuse') return Promise.reject(unavailable(version, action.why))
+    if (action.kind === 'refuse') return Promise.reject(unavailable(version, action.reason))
     return version.sharedLoad.join(() =>
       this.#context.scope.runInAsyncScope(() => this.#loadInLane(version, isPlain)),
     )
@@ -58,7 +58,7 @@ export class ColdStarts {
       failure: this.#failureOf(version),
     })
     if (action.kind === 'serve') return
-    if (action.kind === 'refuse') throw unavailable(version, action.why, refusal ?? failure)
+    if (action.kind === 'refuse') throw unavailable(version, action.reason, refusal ?? failure)
     await version.load('predict')
     assertOpen(this.#context)
     const next = planAfterColdStart(model.routes.active === version, isPlain)
@@ -87,9 +87,9 @@ export class ColdStarts {
   }
 }
 
-function unavailable(version: ModelVersion, why: string, cause = version.cause): Error {
+function unavailable(version: ModelVersion, reason: string, cause = version.cause): Error {
   const detail = cause instanceof Error ? `: ${cause.message}` : ''
-  return new errors.ERR_MODEL_UNAVAILABLE(`${version.record.label} cannot run requests: ${why}${detail}`, {
+  return new errors.ERR_MODEL_UNAVAILABLE(`${version.record.label} cannot run requests: ${reason}${detail}`, {
     ...version.record.subject,
     cause,
   })

@@ -240,9 +240,9 @@ class HotSwap {
 
 /** Throws if `next` does not accept all inputs that `from` accepts. @throws ERR_SIGNATURE_MISMATCH */
 function checkSignatures(from: ModelVersion | undefined, { record }: ModelVersion): void {
-  const [before, after] = [from?.record.facts.signature, record.facts.signature]
-  if (from === undefined || before === undefined || after === undefined) return
-  const problems = signatureProblems(before, after)
+  const [oldSignature, newSignature] = [from?.record.facts.signature, record.facts.signature]
+  if (from === undefined || oldSignature === undefined || newSignature === undefined) return
+  const problems = signatureProblems(oldSignature, newSignature)
   if (problems.length === 0) return
   throw new errors.ERR_SIGNATURE_MISMATCH(
     `${record.label} cannot replace ${from.spec.version}: ${problems.join('; ')}`,

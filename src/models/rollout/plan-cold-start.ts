@@ -26,13 +26,13 @@ export type ColdStartAction =
   | { readonly kind: 'load' }
   /** The version or its successor has a pool. */
   | { readonly kind: 'serve' }
-  | { readonly kind: 'refuse'; readonly why: string }
+  | { readonly kind: 'refuse'; readonly reason: string }
 
 /** Decides whether waiting requests load the version, run on it, or are refused. */
 export function planColdStart(version: ColdVersion): ColdStartAction {
   if (version.hasSuccessor) return { kind: 'serve' }
-  if (!version.isKnown) return { kind: 'refuse', why: 'it was unloaded' }
-  if (version.isRefused) return { kind: 'refuse', why: 'the swap to it failed' }
+  if (!version.isKnown) return { kind: 'refuse', reason: 'it was unloaded' }
+  if (version.isRefused) return { kind: 'refuse', reason: 'the swap to it failed' }
   if (version.state === 'ready' || version.state === 'running') return { kind: 'serve' }
   return planReload(version.state, version.failure)
 }
@@ -40,7 +40,7 @@ export function planColdStart(version: ColdVersion): ColdStartAction {
 /** Decides whether a version in `state` is loaded again. */
 export function planReload(state: LifecycleState, failure: LoadFailure): ColdStartAction {
   return state === 'error' && !mayRetry(failure)
-    ? { kind: 'refuse', why: 'it is in error' }
+    ? { kind: 'refuse', reason: 'it is in error' }
     : { kind: 'load' }
 }
 

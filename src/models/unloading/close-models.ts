@@ -15,8 +15,9 @@ export async function closeModels(
 ): Promise<PoolEnding> {
   artifacts.close()
   trials.close()
-  const late = `the runtime was closed, and this request did not finish within ${timeoutMs} ms`
-  const lateError = (version?: VersionRecord): Error => new errors.ERR_RUNTIME_CLOSED(late, version?.subject)
+  const message = `the runtime was closed, and this request did not finish within ${timeoutMs} ms`
+  const lateError = (version?: VersionRecord): Error =>
+    new errors.ERR_RUNTIME_CLOSED(message, version?.subject)
   const versions = [...registry.versions(), ...registry.stopping]
   // The pools of versions end by `version.close` below.
   const others = endings.pools.filter((pool) => !versions.some((version) => version.pool === pool))

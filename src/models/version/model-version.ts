@@ -222,9 +222,9 @@ export class ModelVersion implements Adopter {
     const { pool } = this
     void pool?.drain()
     await after?.catch(() => undefined)
-    const late = (): Error => lateError(this.record, timeoutMs)
+    const makeLateError = (): Error => lateError(this.record, timeoutMs)
     const { rejected, stuck } =
-      pool === undefined ? NOTHING_LEFT : await this.#context.endings.end(pool, timeoutMs, late)
+      pool === undefined ? NOTHING_LEFT : await this.#context.endings.end(pool, timeoutMs, makeLateError)
     this.#served = undefined
     this.#machine.to('stopped', trigger)
     const { name, version } = this.spec
