@@ -35,6 +35,7 @@ import { ENGINE_EVENTS, type TransitionEvent } from './telemetry/events/event-ma
 import { createLogger, type Logger, takeLogger } from './telemetry/logger.js'
 import type { ModelInput, Outputs } from './tensors/tensor.js'
 
+/** Options of `createRuntime`. */
 export interface RuntimeOptions extends RuntimeConfigInput {
   /** Logger for all log lines, for example the host's pino logger. Default: a logger on stderr. */
   logger?: Logger
@@ -58,7 +59,7 @@ export interface MemoryStats {
   readonly budget: BudgetStats
 }
 
-/** Time in which threads end after their work is over, which steps with a limit of their own may need beyond it. */
+/** Time beyond the limit of pools and resources, which enforce that limit themselves, to end threads without work. */
 const WIND_UP_MS = 2_000
 
 /** A model-serving runtime inside this process, created by `createRuntime`. */

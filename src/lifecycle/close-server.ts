@@ -24,6 +24,7 @@ export const closeServerSchema = z.strictObject({
     .default(10_000)
     .describe('time limit, after which open requests are cut off; 0 waits for none'),
 })
+/** Options of `closeServer`. */
 export type CloseServerOptions = z.input<typeof closeServerSchema>
 
 /** Interval between two checks for quiet connections. */

@@ -18,6 +18,7 @@ export type LifecycleHandler = (context: HandlerContext) => unknown
 
 /** The phases of a shutdown, in order. Handlers of an application run in `resources` by default. */
 export const SHUTDOWN_PHASES = ['readiness', 'admission', 'drain', 'resources', 'telemetry'] as const
+/** A phase of a shutdown. */
 export type ShutdownPhase = (typeof SHUTDOWN_PHASES)[number]
 
 const handlerName = z.string().min(1)
@@ -40,7 +41,9 @@ const shutdownOptionsSchema = z.strictObject({
   phase: z.enum(SHUTDOWN_PHASES).default('resources'),
 })
 
+/** Options of `addStartupHandler`. */
 export type StartupOptions = z.input<typeof startupOptionsSchema>
+/** Options of `addShutdownHandler`. */
 export type ShutdownOptions = z.input<typeof shutdownOptionsSchema>
 
 /** A registered startup handler. */

@@ -36,6 +36,7 @@ import { runHandler } from './run-handler.js'
 import { ShutdownRunner } from './shutdown-runner.js'
 import { type LifecycleState, StateMachine, type Transition, transitionOf } from './state-machine.js'
 
+/** Options of a lifecycle manager. */
 export interface LifecycleManagerOptions extends LifecycleOptions {
   /** Logger for all log lines, for example the host's pino logger. Default: a logger on stderr. */
   logger?: Logger

@@ -35,6 +35,7 @@ export interface Transition {
   readonly at: number
 }
 
+/** A listener for changes of state. */
 export type TransitionListener = (event: TransitionEvent) => void
 
 /** Converts an engine event to the form that emitters emit. */

@@ -91,8 +91,8 @@ export class ModelHandle {
   }
 
   /**
-   * Requests a report from every replica; never rejects. A replica inside a run that takes longer than
-   * `controlTimeoutMs` does not respond in time.
+   * Resolves with a report of every replica. A replica inside a run that takes longer than `controlTimeoutMs` does not
+   * respond in time.
    */
   replicas(): Promise<ReplicaReport[]> {
     const hosts = this.#version.pool?.hosts ?? []

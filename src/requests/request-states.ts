@@ -13,7 +13,9 @@ export const REQUEST_STATES = [
   'rejected',
 ] as const
 
+/** The state of a request. */
 export type RequestState = (typeof REQUEST_STATES)[number]
+/** A state in which a request is open. */
 export type OpenRequestState = 'received' | 'queued' | 'running'
 type EndState = Exclude<RequestState, OpenRequestState>
 

@@ -19,6 +19,7 @@ const optionsSchema = z.strictObject({
   recent: z.number().int().min(0).max(1_000_000).default(100),
 })
 
+/** Options of a tracker. */
 export interface RequestTrackerOptions extends z.input<typeof optionsSchema> {
   /** Logger for listeners that throw, for example the host's pino logger. Default: a logger on stderr. */
   logger?: Logger

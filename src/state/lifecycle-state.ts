@@ -10,4 +10,5 @@ export const LIFECYCLE_STATES = [
   'error',
 ] as const
 
+/** The state of a component. */
 export type LifecycleState = (typeof LIFECYCLE_STATES)[number]

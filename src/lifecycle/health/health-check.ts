@@ -41,6 +41,7 @@ export const healthCheckOptionsSchema = z.strictObject({
     ),
 })
 
+/** Options of `addHealthCheck`. */
 export type HealthCheckOptions = z.input<typeof healthCheckOptionsSchema>
 
 /** The last result of one check. */

@@ -24,7 +24,7 @@ export interface VersionStats {
   readonly inFlight: number
   /** Number of requests that wait for a replica or for the load of the version now. */
   readonly queued: number
-  /** Time of the last request, in milliseconds since the epoch; undefined if it was never used. */
+  /** Time at which a request last began or ended, in milliseconds since the epoch; undefined if there was none. */
   readonly lastUsedAt: number | undefined
   /** Latencies of all successful requests. */
   readonly latency: LatencySummary
@@ -49,7 +49,7 @@ export class VersionStatsRecorder {
   errors = 0
   /** Number of requests that are not settled. */
   open = 0
-  /** Time of the last request, by `Clock.now`. */
+  /** Time at which a request last began or ended, by `Clock.now`. */
   lastUsedAtMs: number | undefined
   readonly #latency: Histogram = build({
     bitBucketSize: 32,
