@@ -7,8 +7,8 @@ const folder = new URL('./scopes/', import.meta.url)
 const PUBLISH = '--publish'
 
 /**
- * Runs `npm run bench -- <scope>... [files] [options]`: every file of `scopes/` is a scope, and the files
- * and options go to each. With `--publish` the medians are kept for the README as well.
+ * Runs `npm run bench -- <scope>... [files] [options]`. Every folder of `scopes/` is a scope, and each named scope
+ * receives the files and options. `--publish` also writes the medians that the README shows.
  */
 async function main(args: readonly string[]): Promise<void> {
   const firstOther = args.findIndex((arg) => !/^[a-z]+(-[a-z]+)*$/.test(arg))
@@ -18,8 +18,8 @@ async function main(args: readonly string[]): Promise<void> {
   const unknown = chosen.find((name) => !known.includes(name))
   if (chosen.length === 0 || unknown !== undefined) {
     const lines = await Promise.all(known.map(async (name) => `  ${name}: ${(await load(name)).quantity}`))
-    const what = unknown === undefined ? 'No scope is named.' : `There is no scope '${unknown}'.`
-    throw new Error([`${what} Known are:`, ...lines].join('\n'))
+    const what = unknown === undefined ? 'No scope was named.' : `There is no scope '${unknown}'.`
+    throw new Error([`${what} Scopes:`, ...lines].join('\n'))
   }
   const isPublished = options.includes(PUBLISH)
   for (const name of chosen) {
@@ -34,7 +34,7 @@ async function main(args: readonly string[]): Promise<void> {
 async function runScope(name: string, options: readonly string[], isPublished: boolean): Promise<void> {
   const scope = await load(name)
   process.stdout.write(`${name}: ${scope.quantity}\n`)
-  // Before the bench itself is what keeps the machine busy.
+  // The load average is read before the bench itself adds to it.
   const machine = describeMachine()
   const result = await scope.run(options)
   printResult(result, machine)
@@ -47,12 +47,12 @@ async function runScope(name: string, options: readonly string[], isPublished: b
 }
 
 async function scopeNames(): Promise<string[]> {
-  const files = await readdir(folder)
-  return files.flatMap((file) => /^([a-z-]+)\.[jt]s$/.exec(file)?.[1] ?? []).sort()
+  const entries = await readdir(folder, { withFileTypes: true })
+  return entries.flatMap((entry) => (entry.isDirectory() ? entry.name : [])).sort()
 }
 
 async function load(name: string): Promise<Scope> {
-  const module = (await import(new URL(`./${name}.js`, folder).href)) as { scope: Scope }
+  const module = (await import(new URL(`./${name}/scope.js`, folder).href)) as { scope: Scope }
   return module.scope
 }
 

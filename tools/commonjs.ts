@@ -4,8 +4,8 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
-// Makes the CommonJS half of the package out of the compiled ES modules: the library, and the entries of the replica
-// threads and of the builder; and what bundles of other people need beside them.
+// Makes the CommonJS half of the package out of the compiled ES modules: the library, its part for tests, and the entries of the
+// replica threads and of the builder; and what bundles of other people need beside them.
 
 interface Manifest {
   readonly dependencies: Readonly<Record<string, string>>
@@ -69,8 +69,8 @@ async function bundleWorker(): Promise<void> {
  * Declares what `require` gives with the very types of what `import` gives, so that a program can use both. A value
  * hides the type of the same name that `export type *` brings, so classes are written out.
  */
-async function declare(): Promise<void> {
-  const library = (await import(path('src/index.js'))) as Readonly<Record<string, unknown>>
+async function declare(folder: string): Promise<void> {
+  const library = (await import(path(`${folder}/index.js`))) as Readonly<Record<string, unknown>>
   const mode = "with { 'resolution-mode': 'import' }"
   const lines = [
     `import type * as esm from './index.js' ${mode}`,
@@ -78,8 +78,11 @@ async function declare(): Promise<void> {
     ...Object.keys(library).map((name) => `export declare const ${name}: typeof esm.${name}`),
     ...typesNamed(Object.keys(library)).map((type) => `export type ${type} = esm.${type}`),
   ]
-  writeFileSync(path('src/index.d.cts'), `${lines.join('\n')}\n`)
-  // Entries of threads and processes, which nobody calls.
+  writeFileSync(path(`${folder}/index.d.cts`), `${lines.join('\n')}\n`)
+}
+
+/** Declares the entries of threads and processes, which export nothing. */
+function declareEntries(): void {
   for (const entry of ['replica', 'artifact-builder'])
     writeFileSync(path(`workers/${entry}.d.cts`), 'export {}\n')
 }
@@ -96,8 +99,11 @@ function typesNamed(names: readonly string[]): string[] {
 
 await Promise.all([
   bundle('src/index.js', externals),
+  bundle('src/testing/index.js', externals),
   bundle('workers/replica.js', ['onnxruntime-node', 'koffi']),
   bundle('workers/artifact-builder.js', ['onnxruntime-node', 'koffi']),
   bundleWorker(),
-  declare(),
+  declare('src'),
+  declare('src/testing'),
 ])
+declareEntries()

@@ -1,4 +1,4 @@
-/** Rows as a Markdown table with its columns padded; the first row is the head. */
+/** Returns `rows` as a Markdown table with padded columns; the first row is the head. */
 export function markdownTable(rows: readonly (readonly string[])[]): string {
   const columns = (rows[0] ?? []).map((_, column) => column)
   const widths = columns.map((column) => Math.max(...rows.map((row) => (row[column] ?? '').length)))

@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import { MAX_TIMER_MS } from '../src/config/runtime-options.js'
 import { markdownTable } from './markdown-table.js'
 
-/** One line of a table of options. */
+/** One row of a table of options. */
 export interface OptionRow {
   readonly option: string
   readonly type: string
@@ -20,7 +20,7 @@ interface Definition {
   readonly values?: readonly unknown[]
 }
 
-/** What a schema says of its options: name, type, default, meaning. */
+/** Returns name, type, default and meaning of the options of a schema; nested options follow their parent. */
 export function rowsOf(schema: z.ZodObject, prefix = ''): OptionRow[] {
   return Object.entries(schema.shape).flatMap(([key, field]) => {
     const option = field as z.ZodType
@@ -36,6 +36,7 @@ export function rowsOf(schema: z.ZodObject, prefix = ''): OptionRow[] {
   })
 }
 
+/** Returns the rows as a Markdown table. */
 export function tableOf(rows: readonly OptionRow[]): string {
   return markdownTable([
     ['option', 'type', 'default', 'meaning'],
@@ -48,8 +49,8 @@ function definitionOf(schema: z.ZodType): Definition {
 }
 
 function typeOf(schema: z.ZodType): string {
-  const said = schema.meta()?.type
-  if (typeof said === 'string') return said
+  const described = schema.meta()?.type
+  if (typeof described === 'string') return described
   const { type, innerType, element, valueType, options, entries, values } = definitionOf(schema)
   if (innerType !== undefined) return typeOf(innerType)
   switch (type) {

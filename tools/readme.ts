@@ -10,7 +10,7 @@ import { initializeSchema, managerSchema } from '../src/resources/resource-optio
 import { benchScopes, chartFile, chartOf, readPublished, withBenchParts } from './bench-table.js'
 import { type OptionRow, rowsOf, tableOf } from './option-table.js'
 
-/** The one option that is no plain data, and so not in the schema. */
+/** Option that is not plain data and therefore not in the schema. */
 const LOGGER: OptionRow = {
   option: '`logger`',
   type: 'a pino logger, or what has its methods',
@@ -37,25 +37,25 @@ function withLogger(schema: z.ZodObject): OptionRow[] {
   return [...rows.slice(0, index + 1), LOGGER, ...rows.slice(index + 1)]
 }
 
-/** `readme` with its tables of options as the schemas have them, between marks like `<!-- options: model -->`. */
+/** Returns `readme` with tables of options from the schemas between marks like `<!-- options: model -->`. */
 export function withOptionTables(readme: string): string {
   return readme.replace(
     /(<!-- options: ([\w-]+) -->\n).*?(\n<!-- end -->)/gs,
     (_, begin: string, name: string, end: string) => {
       const rows = TABLES[name]
       if (rows === undefined)
-        throw new Error(`the README asks for options of ${name}, which there are none of`)
+        throw new Error(`the README has a table of options of ${name}, which no schema has`)
       return `${begin}\n${tableOf(rows)}\n${end}`
     },
   )
 }
 
-/** `readme` with everything that is made from elsewhere. */
+/** Returns `readme` with all generated parts. */
 export function withGeneratedParts(readme: string): string {
   return withBenchParts(withOptionTables(readme))
 }
 
-/** The pages with generated parts, from the root of the repository. */
+/** Pages with generated parts, relative to the root of the repository. */
 export const PAGES = ['README.md', 'docs/soak.md'] as const
 
 if (process.argv[1]?.endsWith('readme.ts')) {

@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { FAULTS, type Fault } from '../test/simulation/faults.js'
 
-/** The simulation has to find a fault within so many steps. */
+/** Number of steps within which the simulation must find a fault. */
 const STEPS = 100_000
 const COPIED = ['src', 'test', 'workers', 'package.json', 'tsconfig.json']
 
-/** Puts each fault into a copy of the code, or those whose names contain the argument, and runs the simulation. */
+/** Runs the simulation on a copy of the code with each fault; an argument selects faults by a part of their name. */
 function main(): void {
   const wanted = process.argv[2] ?? ''
   const faults = FAULTS.filter(({ name }) => name.includes(wanted))
@@ -34,12 +34,12 @@ function isFound(fault: Fault): boolean {
       `${STEPS}`,
     ]
     const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: folder, encoding: 'utf8' })
-    const [why = stderr.trim()] = /(?<=has failed:\n).*/.exec(stdout) ?? []
-    const [when = ''] = /\d+ steps of .* s /.exec(stdout) ?? []
+    const [reason = stderr.trim()] = /(?<=has failed:\n).*/.exec(stdout) ?? []
+    const [effort = ''] = /\d+ steps of .* s /.exec(stdout) ?? []
     console.log(
-      `${status === 1 ? 'found ' : 'MISSED'}  ${fault.name}\n        ${why.slice(0, 160)} (${when.trim()})`,
+      `${status === 1 ? 'found ' : 'MISSED'}  ${fault.name}\n        ${reason.slice(0, 160)} (${effort.trim()})`,
     )
-    // A copy that does not even start is no fault that was found.
+    // A copy that does not start has found no fault.
     return status === 1 && stdout.includes('has failed')
   } finally {
     rmSync(folder, { recursive: true })
@@ -48,8 +48,7 @@ function isFound(fault: Fault): boolean {
 
 function insert({ name, text, replacement }: Fault, path: string): void {
   const code = readFileSync(path, 'utf8')
-  if (code.split(text).length !== 2)
-    throw new Error(`${name}: its text does not stand in ${path} exactly once`)
+  if (code.split(text).length !== 2) throw new Error(`${name}: its text must occur in ${path} exactly once`)
   writeFileSync(
     path,
     code.replace(text, () => replacement),

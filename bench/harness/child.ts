@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
-/** How a child process ended. */
+/** Exit code or signal of a child process. */
 export interface Ending {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
@@ -14,9 +14,9 @@ interface Message<Result> {
   readonly report?: { readonly kind: string; readonly value: unknown }
 }
 
-/** A child process of the bench: gets one order, may report on the way, ends with a result. */
+/** A child process of the bench: receives one order, may report progress, and ends with a result. */
 export class BenchChild<Result> implements Disposable {
-  /** Resolves, never rejects, when the process is gone. */
+  /** Resolves when the process has exited; never rejects. */
   readonly ended: Promise<Ending>
   readonly #process: ChildProcess
   readonly #reports = new Map<string, unknown>()
@@ -42,7 +42,7 @@ export class BenchChild<Result> implements Disposable {
     this.#process.send({ order })
   }
 
-  /** The latest report of that kind, once there is one. */
+  /** Resolves with the latest report of `kind`, as soon as there is one. */
   async report<Report>(kind: string): Promise<Report> {
     while (!this.#reports.has(kind)) {
       const reported = new Promise<void>((resolve) => {
@@ -50,33 +50,33 @@ export class BenchChild<Result> implements Disposable {
       })
       const ending = await Promise.race([reported, this.ended])
       if (ending !== undefined && !this.#reports.has(kind))
-        throw new Error(`a bench process ended early: ${show(ending)}`)
+        throw new Error(`a bench process exited early: ${show(ending)}`)
     }
     return this.#reports.get(kind) as Report
   }
 
-  tell(message: unknown): void {
-    this.#process.send({ told: message })
+  send(message: unknown): void {
+    this.#process.send({ message })
   }
 
-  /** The result, once the process has ended well; within that time, if one is given. */
+  /** Resolves with the result once the process has exited with code 0; rejects after `timeoutMs`, if defined. */
   async result(timeoutMs?: number): Promise<Result> {
     const ending = await (timeoutMs === undefined ? this.ended : this.#endedWithin(timeoutMs))
     if (this.#result === undefined || ending.code !== 0) {
-      throw new Error(`a bench process ended without a result: ${show(ending)}`)
+      throw new Error(`a bench process exited without a result: ${show(ending)}`)
     }
     return this.#result
   }
 
-  /** Ends the process if it has not ended: SIGKILL, since a handler could not end threads inside a run. */
+  /** Kills the process if it still runs: SIGKILL, since a handler could not end threads inside a run. */
   [Symbol.dispose](): void {
-    // One that could not be started has no number: the signal would reach an arbitrary process.
+    // A process that could not be started has no id, and the signal would reach another one.
     if (this.#process.pid !== undefined) this.#process.kill('SIGKILL')
   }
 
   async #endedWithin(timeoutMs: number): Promise<Ending> {
     const ending = await Promise.race([this.ended, sleep(timeoutMs, undefined, { ref: false })])
-    if (ending === undefined) throw new Error(`a bench process has not ended within ${timeoutMs / 1_000} s`)
+    if (ending === undefined) throw new Error(`a bench process has not exited within ${timeoutMs / 1_000} s`)
     return ending
   }
 
@@ -89,6 +89,13 @@ export class BenchChild<Result> implements Disposable {
   }
 }
 
+/** Runs `script` with `order` in a child process; resolves with its result. */
+export async function runChild<Result>(script: URL, order: unknown, timeoutMs?: number): Promise<Result> {
+  using child = new BenchChild<Result>(script, order)
+  return await child.result(timeoutMs)
+}
+
+/** Returns true if the process was aborted. */
 export function isAbort({ code, signal }: Ending): boolean {
   return signal === 'SIGABRT' || code === 134
 }
@@ -97,24 +104,24 @@ function show({ code, signal }: Ending): string {
   return signal ?? `exit code ${code}`
 }
 
-/** The child's side. */
+/** The parent process, as a child process sees it. */
 export interface Parent {
   report(kind: string, value?: unknown): void
-  /** Resolves with what the parent tells next. */
-  told(): Promise<unknown>
+  /** Resolves with the next message of the parent. */
+  nextMessage(): Promise<unknown>
 }
 
-/** Does in this process what the parent has ordered, sends the result and ends. */
-export function fulfil<Order, Result>(work: (order: Order, parent: Parent) => Promise<Result>): void {
+/** Runs `work` with the order of the parent process, sends the result to the parent and disconnects from it. */
+export function runOrder<Order, Result>(work: (order: Order, parent: Parent) => Promise<Result>): void {
   const parent: Parent = {
     report: (kind, value) => process.send?.({ report: { kind, value } }),
-    told: async () => {
-      const [message] = (await once(process, 'message')) as [{ told: unknown }]
-      return message.told
+    nextMessage: async () => {
+      const [{ message }] = (await once(process, 'message')) as [{ message: unknown }]
+      return message
     },
   }
   const orphaned = (): boolean => process.kill(process.pid, 'SIGKILL')
-  // A bench that was interrupted must not leave busy processes behind.
+  // An interrupted bench must not leave busy processes behind.
   process.once('disconnect', orphaned)
   process.once('message', ({ order }: { order: Order }) => {
     void work(order, parent).then((result) => {

@@ -8,13 +8,13 @@ import { tempFolder } from '../../models/synthetic/temp-folder.js'
 
 const run = promisify(execFile)
 
-/** A packed tarball of this library, installed into a folder of its own that is deleted with it. */
+/** Packed tarball of this library, installed into a temporary folder that is deleted on disposal. */
 export interface InstalledPackage extends Disposable {
-  /** File URL of a module that exports what the package exports. */
+  /** URL of a module that has the exports of the package. */
   readonly library: string
 }
 
-/** Installs a tarball as users do, with the onnxruntime-node that this checkout has. */
+/** Installs a tarball as users do, with the onnxruntime-node version of this checkout. */
 export async function installPackage(tarball: string): Promise<InstalledPackage> {
   const folder = tempFolder()
   const { version } = createRequire(import.meta.url)('onnxruntime-node/package.json') as { version: string }

@@ -10,7 +10,7 @@ export interface LatencyFigures {
   readonly maxMs: number
 }
 
-/** Durations in an HDR histogram, three digits exact. */
+/** Histogram of durations (HDR), exact to three digits. */
 export class Latencies {
   readonly #histogram = build({ bitBucketSize: 32, numberOfSignificantValueDigits: 3 })
 
@@ -35,7 +35,7 @@ export class Latencies {
 
 const CHUNK = 65_536
 
-/** Durations for hot loops: written down, and sorted into a histogram when asked for. */
+/** Log of durations for hot loops: `record` only stores, `figures` builds the histogram. */
 export class LatencyLog {
   readonly #full: Float32Array[] = []
   #chunk = new Float32Array(CHUNK)
@@ -60,8 +60,9 @@ export class LatencyLog {
   }
 }
 
+/** Returns the median of `values`; throws if there are none. */
 export function median(values: readonly number[]): number {
-  if (values.length === 0) throw new Error('there is no median of nothing')
+  if (values.length === 0) throw new Error('no median: there are no values')
   const sorted = [...values].sort((a, b) => a - b)
   const middle = Math.floor(sorted.length / 2)
   const upper = sorted[middle] as number

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os'
 
-/** What the figures were taken on. */
+/** The machine and the versions on which the figures were measured. */
 export interface Machine {
   readonly cpu: string
   readonly cores: number
@@ -10,7 +10,7 @@ export interface Machine {
   readonly os: string
   readonly node: string
   readonly onnxruntime: string
-  /** Processes that wanted to run in the last minute: others' too, if there are any. */
+  /** Average number of runnable processes in the last minute, including those of others. */
   readonly loadAverage: number
 }
 
@@ -26,7 +26,7 @@ export function describeMachine(): Machine {
   }
 }
 
-/** Read, not imported: the library itself has no business on this thread. */
+/** Returns the version from the manifest, since importing the library would load its addon on this thread. */
 function onnxruntimeVersion(): string {
   const require = createRequire(import.meta.url)
   const path = require.resolve('onnxruntime-node/package.json')

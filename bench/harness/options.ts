@@ -1,20 +1,20 @@
 import { parseArgs } from 'node:util'
 
-/** What `--name TEXT` may say, and what holds without it. */
+/** One option `--name TEXT` of the command line. */
 export interface BenchOption<Value> {
   readonly default: Value
-  /** The value, or undefined if the text is none. */
+  /** Returns the value, or undefined if `text` is not valid. */
   parse(text: string): Value | undefined
-  /** What it should be, for a message. */
+  /** Valid values, for the error message. */
   readonly rule: string
 }
 
-/** A number above 0. */
+/** Returns an option whose value is a number above 0. */
 export function number(byDefault: number): BenchOption<number> {
   return { default: byDefault, parse: positive, rule: 'a number above 0' }
 }
 
-/** Numbers above 0 with commas between. */
+/** Returns an option whose value is a comma-separated list of numbers above 0. */
 export function numbers(byDefault: readonly number[]): BenchOption<readonly number[]> {
   return {
     default: byDefault,
@@ -22,26 +22,27 @@ export function numbers(byDefault: readonly number[]): BenchOption<readonly numb
       const values = text.split(',').map(positive)
       return values.includes(undefined) ? undefined : (values as number[])
     },
-    rule: 'numbers above 0 with commas between',
+    rule: 'a comma-separated list of numbers above 0',
   }
 }
 
-/** Some of `known`, with commas between. */
+/** Returns an option whose value is a comma-separated list of words of `known`; `aliases` maps older words to those. */
 export function words<Word extends string>(
   known: readonly Word[],
   byDefault: readonly Word[] = known,
+  aliases: Readonly<Record<string, Word>> = {},
 ): BenchOption<readonly Word[]> {
   return {
     default: byDefault,
     parse: (text) => {
-      const values = text.split(',') as Word[]
+      const values = text.split(',').map((word) => aliases[word] ?? word) as Word[]
       return values.every((value) => known.includes(value)) ? values : undefined
     },
-    rule: `some of ${known.join(', ')} with commas between`,
+    rule: `a comma-separated list of ${known.join(', ')}`,
   }
 }
 
-/** Reads `--name TEXT` options; a name that is not among them is refused. */
+/** Returns the values of `--name TEXT` options; throws if a name is unknown or a value is not valid. */
 export function readOptions<Values extends object>(
   args: readonly string[],
   options: { readonly [Name in keyof Values]: BenchOption<Values[Name]> },
@@ -62,7 +63,7 @@ export function readOptions<Values extends object>(
   return read as Values
 }
 
-/** Reads `--name N` options; each has a default and must be a positive number. */
+/** Returns the values of `--name N` options, which are positive numbers with defaults. */
 export function numberOptions<Name extends string>(
   args: readonly string[],
   defaults: Readonly<Record<Name, number>>,

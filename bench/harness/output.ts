@@ -3,10 +3,11 @@ import { dirname, join } from 'node:path'
 import { table } from '../../examples/speech/table.js'
 import { packageRoot } from '../../models/catalogue.js'
 import { lineChart } from '../report/line-chart.js'
-import type { Published } from '../report/published.js'
 import type { Machine } from './machine.js'
+import type { Published } from './published.js'
 import type { Finding, ScopeResult } from './scope.js'
 
+/** Prints the findings, the tables and the machine. */
 export function printResult({ ratios, figures }: ScopeResult, machine: Machine): void {
   const parts = [table(ratios.map(rowOf))]
   for (const [caption, rows] of Object.entries(figures)) parts.push(`${caption}\n${table(rows)}`)
@@ -22,7 +23,7 @@ function rowOf({ name, value, target, isMet }: Finding): string[] {
   return [name, value, target === undefined ? '' : `target ${target}`, verdict]
 }
 
-/** One scope's result with what it was taken on. */
+/** Result of one scope, with the machine that it was measured on. */
 export interface Report {
   readonly scope: string
   readonly quantity: string
@@ -32,8 +33,8 @@ export interface Report {
 }
 
 /**
- * Writes `bench/results/<scope>.json`, from which tables are generated, and the chart beside it
- * if there is one; returns the path.
+ * Writes the result with all samples to `bench/results/<scope>.json`, and its chart, if any, beside that file;
+ * returns the path.
  */
 export async function writeResult({ result, ...head }: Report): Promise<string> {
   const { ratios, failures, data, chart } = result
@@ -44,7 +45,7 @@ export async function writeResult({ result, ...head }: Report): Promise<string> 
   return path
 }
 
-/** Writes what the README shows to `bench/published/<scope>.json`, which is committed; returns the path. */
+/** Writes the committed part of the result to `bench/published/<scope>.json` for the README; returns the path. */
 export async function publish({ result, ...head }: Report): Promise<string> {
   const { ratios, figures, chart } = result
   const path = join(packageRoot, 'bench', 'published', `${head.scope}.json`)

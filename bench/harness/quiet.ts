@@ -5,14 +5,14 @@ import { Worker } from 'node:worker_threads'
 
 const PROBE_MS = 250
 const POLL_MS = 1_000
-/** Of all cores, for the machine to be ours. */
+/** Share of all cores that a quiet machine gives the probe. */
 const QUIET_SHARE = 0.9
 
 const SPIN = `const end = performance.now() + ${2 * PROBE_MS}; while (performance.now() < end);`
 
 /**
- * Whether nobody else keeps the machine busy: as many threads as there are cores spin for
- * a while, and the processor time they get is compared with the time that passes.
+ * Resolves with true if no other process keeps the machine busy: one thread per core spins for a while, and
+ * the processor time of these threads is compared with the elapsed time.
  */
 export async function isQuiet(): Promise<boolean> {
   const cores = availableParallelism()
@@ -28,7 +28,7 @@ export async function isQuiet(): Promise<boolean> {
   return share >= QUIET_SHARE
 }
 
-/** Waits for a quiet machine, but not longer than `patienceMs`; tells whether it has become one. */
+/** Waits at most `patienceMs` for a quiet machine; resolves with true if it is quiet. */
 export async function waitForQuiet(patienceMs: number): Promise<boolean> {
   const endsAt = performance.now() + patienceMs
   while (!(await isQuiet())) {

@@ -1,21 +1,24 @@
 import { median } from './latency.js'
 import { isQuiet, waitForQuiet } from './quiet.js'
 
-/** One stretch of measuring one cell. */
+/** One measurement of one cell. */
 export interface Sample<Cell, Figures> {
   readonly cell: Cell
   readonly figures: Figures
-  /** Somebody else kept the machine busy just before or after. */
+  /** Other processes kept the machine busy just before or after the measurement. */
   readonly isDisturbed: boolean
 }
 
 export interface RoundsOptions {
   readonly rounds: number
-  /** Seconds that may go on waiting for a quiet machine and on tries that were disturbed. */
+  /** Budget in seconds for waiting for a quiet machine and for repeating disturbed measurements. */
   readonly patience: number
 }
 
-/** Every cell once a round: interleaved, and back and forth, so that a disturbance or a drift meets all of them. */
+/**
+ * Measures every cell once per round. Rounds go through the cells forwards and backwards in turn, so that a
+ * disturbance or a drift affects all of them.
+ */
 export async function measureRounds<Cell, Figures>(
   cells: readonly Cell[],
   { rounds, patience }: RoundsOptions,
@@ -32,17 +35,20 @@ export async function measureRounds<Cell, Figures>(
   return samples
 }
 
-/** The undisturbed samples if every cell has one: a quiet one beside a disturbed one would tell nothing. */
+/**
+ * Returns the undisturbed samples if every cell has one, otherwise all samples: a quiet sample must not be
+ * compared with a disturbed one.
+ */
 export function comparable<Cell, Figures>(
   samples: readonly Sample<Cell, Figures>[],
 ): readonly Sample<Cell, Figures>[] {
   const undisturbed = samples.filter((sample) => !sample.isDisturbed)
-  const cellsOf = (some: readonly Sample<Cell, Figures>[]): number =>
+  const countCells = (some: readonly Sample<Cell, Figures>[]): number =>
     new Set(some.map(({ cell }) => cell)).size
-  return cellsOf(undisturbed) === cellsOf(samples) ? undisturbed : samples
+  return countCells(undisturbed) === countCells(samples) ? undisturbed : samples
 }
 
-/** Median of one figure of one cell. */
+/** Returns the median of one figure of one cell. */
 export function medianOf<Cell, Figures>(
   samples: readonly Sample<Cell, Figures>[],
   cell: Cell,
@@ -51,10 +57,10 @@ export function medianOf<Cell, Figures>(
   return median(samples.filter((sample) => sample.cell === cell).map(({ figures }) => figure(figures)))
 }
 
-/** Waits for a quiet machine and tries again what was disturbed, as long as there is patience left. */
+/** Waits for a quiet machine and repeats disturbed measurements until the patience is used up. */
 class QuietWatch {
   #patienceMs: number
-  /** The machine was quiet after the last stretch. */
+  /** The machine was quiet after the last measurement. */
   #isQuiet = false
 
   constructor(patienceMs: number) {
@@ -63,10 +69,10 @@ class QuietWatch {
 
   async measure<Figures>(work: () => Promise<Figures>): Promise<{ figures: Figures; isDisturbed: boolean }> {
     for (;;) {
-      const arrivedAt = performance.now()
+      const requestedAt = performance.now()
       const wasQuiet = this.#isQuiet || (await waitForQuiet(this.#patienceMs))
       const startedAt = performance.now()
-      this.#patienceMs -= startedAt - arrivedAt
+      this.#patienceMs -= startedAt - requestedAt
       const figures = await work()
       this.#isQuiet = await isQuiet()
       const isDisturbed = !wasQuiet || !this.#isQuiet

@@ -1,6 +1,6 @@
 import type { Chart } from '../report/line-chart.js'
 
-/** One line of a result, with what it should be and whether it is, where that is told. */
+/** One line of a result, with its target if it has one. */
 export interface Finding {
   readonly name: string
   readonly value: string
@@ -9,22 +9,22 @@ export interface Finding {
 }
 
 export interface ScopeResult {
-  /** What the scope is about: printed first. */
+  /** Main findings, which are printed first. */
   readonly ratios: readonly Finding[]
-  /** Tables of absolute figures, by caption; the first row is the head. */
+  /** Tables of absolute figures by caption; the first row is the head. */
   readonly figures: Readonly<Record<string, readonly (readonly string[])[]>>
-  /** Promises that were broken; the bench fails if there is one. */
+  /** Violated guarantees; the bench fails if there are any. */
   readonly failures: readonly string[]
-  /** What goes into the JSON file. */
+  /** Samples and settings, which the JSON file holds. */
   readonly data: unknown
-  /** Drawn beside the JSON file. */
+  /** Chart that is drawn beside the JSON file. */
   readonly chart?: Chart
 }
 
-/** What `bench/scopes/<name>.ts` exports as `scope`. */
+/** One benchmark, which `bench/scopes/<name>/scope.ts` exports as `scope`. */
 export interface Scope {
-  /** The quantity that is measured, in one line. */
+  /** Measured quantity, in one line. */
   readonly quantity: string
-  /** `args` are the command line's after the scope's name. */
+  /** Resolves with the result; `args` are the arguments of the command line after the name of the scope. */
   run(args: readonly string[]): Promise<ScopeResult>
 }

@@ -1,4 +1,4 @@
-/** A line: points in order of x. */
+/** One line of a chart; its points are in order of x. */
 export interface Series {
   readonly name: string
   readonly points: readonly (readonly [x: number, y: number])[]
@@ -26,7 +26,7 @@ const TOP = 74
 const BOTTOM = 46
 const TICK_STEPS = [1, 2, 5]
 
-/** The chart as a self-contained SVG file. */
+/** Returns the chart as a self-contained SVG file. */
 export function lineChart({ title, xLabel, panels }: Chart): string {
   const names = [...new Set(panels.flatMap(({ series }) => series.map(({ name }) => name)))]
   const parts = [
@@ -46,8 +46,8 @@ export function lineChart({ title, xLabel, panels }: Chart): string {
 }
 
 function panelOf({ title, series }: Panel, xLabel: string, names: readonly string[]): string {
-  const points = series.flatMap((each) => each.points)
-  if (points.length === 0) throw new Error(`there is nothing to draw of ${title}`)
+  const points = series.flatMap(({ points }) => points)
+  if (points.length === 0) throw new Error(`the panel ${title} has nothing to draw`)
   const x = new LogScale(
     points.map(([value]) => value),
     LEFT,
@@ -69,7 +69,7 @@ function panelOf({ title, series }: Panel, xLabel: string, names: readonly strin
     ...columns.map((value) => text(x.at(value), base + 16, short(value), 'text-anchor="middle"')),
     line(LEFT, base, WIDTH - RIGHT, base, '#8c959f'),
     text((LEFT + WIDTH - RIGHT) / 2, base + 36, xLabel, 'text-anchor="middle"'),
-    ...series.map((each) => lineOf(each, names.indexOf(each.name), x, y)),
+    ...series.map((line) => lineOf(line, names.indexOf(line.name), x, y)),
   ].join('\n')
 }
 
@@ -84,7 +84,7 @@ function legend(name: string, index: number): string {
   return `<path d="M${left} 38h24" fill="none" ${strokeOf(index)}/>${text(left + 30, 42, name)}`
 }
 
-/** From the smallest to the largest value, with room for one that is alone. */
+/** Logarithmic axis from the smallest to the largest value, with room around a single one. */
 class LogScale {
   readonly #low: number
   readonly #high: number
@@ -107,7 +107,7 @@ class LogScale {
     return round(this.#from + share * (this.#to - this.#from))
   }
 
-  /** 1, 2 and 5 of every power of ten, or its ones alone if that would be many. */
+  /** Returns 1, 2 and 5 of every power of ten, or only the powers of ten of a long axis. */
   ticks(): number[] {
     const first = Math.floor(this.#low / Math.LN10) - 1
     const last = Math.ceil(this.#high / Math.LN10)

@@ -13,7 +13,7 @@ const HEADS = 12
 const LAYERS = 8
 export const VOCABULARY = 24_000
 
-/** A text encoder of BERT's shape, 300 MB with random weights: x int64[batch, length] -> y float32[batch, 8]. */
+/** Returns a text encoder of BERT's shape, 300 MB with random weights: x int64[batch, length] -> y float32[batch, 8]. */
 export function encoder(): Uint8Array {
   const initializers: InitializerSpec[] = [
     constant('table', [VOCABULARY, WIDTH], noise(VOCABULARY * WIDTH, 1, 1)),
@@ -39,9 +39,9 @@ export function encoder(): Uint8Array {
       node('Add', [`${to}_product`, `${to}_bias`], [to]),
     )
   }
-  const normalised = (one: string, other: string, to: string): void => {
+  const normalised = (from: string, skip: string, to: string): void => {
     nodes.push(
-      node('Add', [one, other], [`${to}_sum`]),
+      node('Add', [from, skip], [`${to}_sum`]),
       node('LayerNormalization', [`${to}_sum`, 'scale', 'shift'], [to], { axis: -1 }),
     )
   }
@@ -89,7 +89,7 @@ export function encoder(): Uint8Array {
   })
 }
 
-/** Repeatable numbers between -scale and scale: Marsaglia's xorshift of 32 bits. */
+/** Returns repeatable numbers between -scale and scale, by Marsaglia's xorshift of 32 bits. */
 function noise(length: number, scale: number, seed: number): Float32Array {
   const numbers = new Float32Array(length)
   let state = Math.imul(seed, 2_654_435_761) >>> 0 || 1

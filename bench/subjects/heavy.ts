@@ -5,7 +5,7 @@ import type { PlainInput } from './plain.js'
 export const HEAVY_NAMES = ['matmul', 'encoder'] as const
 export type HeavyName = (typeof HEAVY_NAMES)[number]
 
-/** A model whose weights are what matters. */
+/** Model with large weights. */
 export interface HeavyModel {
   readonly title: string
   readonly weightBytes: number

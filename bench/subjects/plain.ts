@@ -1,11 +1,11 @@
-/** A tensor in the form that the runtime, onnxruntime-node and structured clone all take. */
+/** Tensor in a form that the runtime, onnxruntime-node and structured clone all accept. */
 export type PlainTensor =
   | { readonly type: 'float32'; readonly dims: readonly number[]; readonly data: Float32Array }
   | { readonly type: 'int64'; readonly dims: readonly number[]; readonly data: BigInt64Array }
 
 export type PlainInput = Readonly<Record<string, PlainTensor>>
 
-/** What every variant answers with, as far as it is compared. */
+/** Output tensor of any variant, as far as it is compared. */
 export interface PlainOutput {
   readonly dims: readonly number[]
   readonly data: ArrayLike<unknown>
@@ -16,7 +16,7 @@ export type PlainOutputs = Readonly<Record<string, PlainOutput>>
 const RTOL = 1e-3
 const ATOL = 1e-5
 
-/** Whether an answer is the reference: floats within 1e-3 of the value and 1e-5, all else equal. */
+/** Returns true if outputs equal the reference; numbers may differ by 1e-5 plus 1e-3 of the value. */
 export function isSameOutputs(outputs: PlainOutputs, reference: PlainOutputs): boolean {
   const names = Object.keys(reference)
   if (Object.keys(outputs).length !== names.length) return false

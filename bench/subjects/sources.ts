@@ -4,28 +4,29 @@ import { model, node, value } from '../../models/synthetic/onnx-builder.js'
 import { tempRepository } from '../../models/synthetic/temp-repository.js'
 import type { SubjectName } from './subjects.js'
 
-/** Where the models lie; those that are made in code are deleted with it. */
+/** Paths of the models; those that are built in code are deleted on disposal. */
 export interface Sources extends Disposable {
   readonly paths: Readonly<Record<SubjectName, string>>
 }
 
+/** Writes the models that are built in code and returns the paths of all models. */
 export function subjectSources(): Sources {
-  const made = tempRepository({ iris: { '1': mlp() }, wide: { '1': mean(150_000) } })
+  const built = tempRepository({ iris: { '1': mlp() }, wide: { '1': mean(150_000) } })
   return {
     paths: {
-      iris: made.path('iris', '1'),
+      iris: built.path('iris', '1'),
       vad6: modelPath('vad', '6'),
       cls: modelPath('ocr-cls', '2'),
       rec: modelPath('ocr-rec', '4'),
       det: modelPath('ocr-det', '4'),
       detypify: modelPath('detypify', '0.2.4'),
-      wide: made.path('wide', '1'),
+      wide: built.path('wide', '1'),
     },
-    [Symbol.dispose]: () => made.dispose(),
+    [Symbol.dispose]: () => built.dispose(),
   }
 }
 
-/** x float32[length] -> y float32[1], the mean: a large input and next to nothing to do with it. */
+/** Returns a model: x float32[length] -> y float32[1], the mean; a large input with little to compute. */
 function mean(length: number): Uint8Array {
   return model({
     inputs: [value('x', 'float32', [length])],

@@ -1,9 +1,9 @@
 import type { PlainInput, PlainTensor } from './plain.js'
 
-/** A model that is measured, with inputs that differ from each other. */
+/** Measured model, with inputs that differ from each other. */
 export interface Subject {
   readonly title: string
-  /** How many inputs are prepared: fewer of large ones. */
+  /** Number of prepared inputs, which is smaller for large ones. */
   readonly inputs: number
   input(index: number): PlainInput
 }
@@ -53,13 +53,13 @@ export const SUBJECTS: Readonly<Record<SubjectName, Subject>> = {
   },
 }
 
-/** All the inputs that are prepared of a subject. */
+/** Returns all prepared inputs of a subject. */
 export function inputsOf(name: SubjectName): PlainInput[] {
   const { inputs, input } = SUBJECTS[name]
   return Array.from({ length: inputs }, (_, index) => input(index))
 }
 
-/** Repeatable values that depend on the index everywhere. */
+/** Returns repeatable values, each of which depends on `index`. */
 function wave(dims: readonly number[], index: number, scale = 1): PlainTensor {
   const data = new Float32Array(dims.reduce((product, size) => product * size, 1))
   const step = 0.37 + index * 0.0113

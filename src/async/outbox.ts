@@ -1,12 +1,12 @@
 /**
- * Keeps calls of listeners back while an operation is under way, so that a listener that calls back never
- * meets a state that is half made. Operations nest; the calls are made in order when the outermost one ends.
+ * Defers calls to listeners while an operation is under way, so that a listener that calls back never sees a
+ * half-made state. Operations nest; the calls are made in order when the outermost one ends.
  */
 export class Outbox {
   #operations = 0
   readonly #calls: (() => void)[] = []
 
-  /** Begins an operation; `release` ends it. */
+  /** Begins an operation, which `release` ends. */
   hold(): void {
     this.#operations += 1
   }
@@ -26,17 +26,17 @@ export class Outbox {
     }
   }
 
-  /** Makes a call, which must not throw, as soon as no operation is under way. */
+  /** Makes `call` as soon as no operation is under way. `call` must not throw. */
   post(call: () => void): void {
     this.#calls.push(call)
     if (this.#operations === 0) this.deliver()
   }
 
-  /** Makes the calls that wait, in the middle of an operation whose state is complete at this point. */
+  /** Makes the deferred calls, in the middle of an operation whose state is complete at this point. */
   deliver(): void {
     if (this.#calls.length === 0) return
-    // A listener begins operations of its own. One that ends each of them by another one then
-    // runs out of stack, and is logged, instead of keeping this loop going for ever.
+    // A listener begins operations of its own. If each of these ends with another one, the stack overflows and the
+    // error is logged; without the reset, this loop would never end.
     const operations = this.#operations
     this.#operations = 0
     try {

@@ -1,4 +1,4 @@
-/** Work that happens once: whoever asks, also from within it, gets the one promise. */
+/** Work that runs once: every caller of `run`, including the work itself, gets the same promise. */
 export class SingleFlight<T> {
   #promise: Promise<T> | undefined
 
@@ -9,7 +9,7 @@ export class SingleFlight<T> {
   run(work: () => Promise<T>): Promise<T> {
     if (this.#promise !== undefined) return this.#promise
     let begin: (() => void) | undefined
-    // There before the work begins, since that may ask for it itself.
+    // The promise exists before the work begins, because the work may call `run` itself.
     this.#promise = new Promise<T>((resolve, reject) => {
       begin = () => void work().then(resolve, reject)
     })

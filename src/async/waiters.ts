@@ -3,7 +3,7 @@ interface Waiter {
   reject(error: Error): void
 }
 
-/** Callers who wait for something to change. */
+/** A list of callers that wait for something to change. */
 export class Waiters {
   #waiting: Waiter[] = []
 

@@ -1,6 +1,9 @@
 import type { Clock, Timer } from '../platform/clock.js'
 
-/** The promise's value, or undefined once `timeoutMs` have passed; `isIdle` waits without keeping the process alive. */
+/**
+ * Resolves with the promise's value, or with undefined once `timeoutMs` have passed; rejects as the promise does.
+ * With `isIdle` the timeout does not keep the process alive.
+ */
 export async function withTimeout<T>(
   clock: Clock,
   promise: Promise<T>,

@@ -4,6 +4,7 @@ import { sharedBallast } from '../memory/gc-ballast.js'
 import { MemoryMeter } from '../memory/memory-meter.js'
 import type { Ports } from '../models/context/ports.js'
 import { inspectSource } from '../models/repository/inspect-source.js'
+import { findInRepository, scanRepository } from '../models/repository/repository.js'
 import { systemClock } from '../platform/clock.js'
 import { coresPerProcess } from '../platform/cpu/usable-cores.js'
 import { memoryLimit } from '../platform/memory-limit.js'
@@ -25,6 +26,7 @@ export function createPorts(config: RuntimeConfig, logger: Logger): Ports {
     clock: systemClock,
     random: systemRandom,
     hosts: threadHosts(config),
+    repository: { scan: scanRepository, find: findInRepository },
     inspectSource,
     artifacts: createArtifacts(systemClock, config, logger, shortfalls),
     trials: createTrials(systemClock, config),

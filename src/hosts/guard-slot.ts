@@ -4,7 +4,7 @@ import { isMainThread } from 'node:worker_threads'
 import { processWide } from '../platform/process-wide.js'
 import { CELL_COUNT, INSIDE_NATIVE, NONE, RUN, SENT, STATE, STOP } from '../protocol/guard/guard-cells.js'
 import type { Turn } from '../protocol/guard/turn.js'
-import { isExiting } from '../telemetry/aside.js'
+import { isExiting } from '../telemetry/call-listener.js'
 import { endAtOnce } from './end-at-once.js'
 import { sharedTurns } from './shared-turns.js'
 
@@ -14,21 +14,21 @@ interface GuardRegistry {
 }
 
 /**
- * The main thread's half of the guard over one replica thread: nobody terminates
- * the thread, and the process does not end, while it is inside a native call.
+ * The main thread's half of the guard of one replica thread: while the thread is inside a native call, it is not
+ * terminated and the process does not end.
  */
 export class GuardSlot {
-  /** Shared with the thread; it is born with it. */
+  /** Memory shared with the thread, which receives it at its start. */
   readonly memory = new SharedArrayBuffer(CELL_COUNT * Int32Array.BYTES_PER_ELEMENT)
   readonly model: string
   readonly version: string
   readonly exitWaitMs: number
-  /** When the task under way was sent, on `performance.now()`'s clock. */
+  /** Time at which the task under way was sent, by `performance.now()`; undefined if there is none. */
   busySinceMs: number | undefined
   readonly #cells = new Int32Array(this.memory)
   #turn: Turn | undefined
 
-  /** `turn` is that of a thread whose native calls may have to take turns with others. */
+  /** @param turn the turn of a thread whose native calls may have to take turns with others */
   constructor(model: string, version: string, exitWaitMs: number, turn?: Turn) {
     this.#turn = turn
     this.model = model
@@ -41,32 +41,32 @@ export class GuardSlot {
     return Atomics.load(this.#cells, STATE) === INSIDE_NATIVE
   }
 
-  /** Whether the thread waits for its turn. */
+  /** True while the thread waits for its turn. */
   get isWaiting(): boolean {
     return this.#turn?.isWaiting === true
   }
 
-  /** Tells the threads that take turns with this one not to wait for it. */
+  /** Marks the thread's turn as held up, so that other threads do not wait for it. */
   holdUp(): void {
     this.#turn?.holdUp()
   }
 
-  /** Which run of its pack the thread has begun last. */
+  /** Index of the run of its pack that the thread began last. */
   get run(): number {
     return Atomics.load(this.#cells, RUN)
   }
 
-  /** A task is about to be sent. */
+  /** Resets `run`. To be called before a task is sent. */
   resetRun(): void {
     Atomics.store(this.#cells, RUN, NONE)
   }
 
-  /** A task has been sent. */
+  /** Counts a task. To be called after the task was sent. */
   countSent(): void {
     Atomics.add(this.#cells, SENT, 1)
   }
 
-  /** From now on the thread enters no native call; one it is in goes on to its end. */
+  /** Keeps the thread from entering another native call; one that it is in goes on to its end. */
   requestStop(): void {
     Atomics.store(this.#cells, STOP, 1)
   }
@@ -80,7 +80,10 @@ export class GuardSlot {
     }
   }
 
-  /** Blocks this thread until the replica is outside native code, `timeoutMs` at most. */
+  /**
+   * Blocks the calling thread until the replica is outside native code; returns false if that takes longer than
+   * `timeoutMs`.
+   */
   waitOutsideNative(timeoutMs: number): boolean {
     const deadline = performance.now() + timeoutMs
     while (this.isInsideNative) {
@@ -91,8 +94,8 @@ export class GuardSlot {
     return true
   }
 
-  /** To be called when the thread has exited: a dead thread must not hold up the exit. */
-  free(): void {
+  /** Removes the slot, because a dead thread must not hold up the exit. To be called when the thread has exited. */
+  release(): void {
     registry().slots.delete(this)
     this.#turn?.leave()
     this.#turn = undefined
@@ -102,7 +105,7 @@ export class GuardSlot {
 function registry(): GuardRegistry {
   return processWide('replica-guard', () => {
     const slots = new Set<GuardSlot>()
-    // Before the host starts threads that may have runtimes of their own.
+    // The memory of turns must exist before the application starts threads that may have runtimes of their own.
     sharedTurns()
     installExitHook(slots)
     return { slots }
@@ -110,10 +113,10 @@ function registry(): GuardRegistry {
 }
 
 /**
- * Every way in which a process ends in JavaScript comes past here: the exit listeners, of which
- * ours is the first that can be, `process.exit` inside one of the host's, which ends in
- * `reallyExit`, and an error that nobody handles. The last listener ends a process that must not be
- * torn down, so that the host's listeners run before.
+ * Covers every way in which a process ends in JavaScript: the exit listeners, of which this one is the first where
+ * possible; `process.exit` inside a listener of the application, which ends in `reallyExit`; and an error that is not
+ * handled. The last listener ends a process that must not be torn down, so that the listeners of the application run
+ * before.
  */
 function installExitHook(slots: ReadonlySet<GuardSlot>): void {
   let uncaught: unknown
@@ -125,10 +128,10 @@ function installExitHook(slots: ReadonlySet<GuardSlot>): void {
   process.on('uncaughtExceptionMonitor', (error) => {
     const isHandled =
       process.listenerCount('uncaughtException') > 0 || process.hasUncaughtExceptionCaptureCallback()
-    // Node reports it only after the exit listeners, too late if we end the process.
+    // Node reports the error only after the exit listeners, which is too late if this hook ends the process.
     uncaught = isHandled ? undefined : error
     if (isHandled) return
-    // Here, since an exit listener that throws keeps ours from being called.
+    // This is called here too, because an exit listener that throws keeps the listeners below from being called.
     const stuck = stuckReplicas()
     if (isExiting() && stuck.length > 0) endProcess(stuck, Number(process.exitCode ?? 1), uncaught)
   })
@@ -147,10 +150,10 @@ function installExitHook(slots: ReadonlySet<GuardSlot>): void {
 }
 
 /**
- * The exit hook. Ending the process while a thread is inside onnxruntime aborts it
- * (exit 134), so stop every replica and wait for those that are inside. Waiting longer
- * than the budget, which began at `startedAtMs`, would hang on a run that never returns:
- * then end without teardown. Quick when it is called again.
+ * Stops every replica and waits for those inside native code, because ending the process while a thread is inside
+ * onnxruntime aborts it (exit code 134). Returns the replicas that are still inside when the budget, which began at
+ * `startedAtMs`, is used up: a run that never returns must not hold up the exit. Returns quickly when it is called
+ * again.
  */
 function awaitReplicas(slots: ReadonlySet<GuardSlot>, startedAtMs: number): GuardSlot[] {
   for (const slot of slots) slot.requestStop()
@@ -171,9 +174,9 @@ function endProcess(stuck: readonly GuardSlot[], code: number, uncaught: unknown
     if (uncaught !== undefined) writeSync(2, `Uncaught ${inspect(uncaught)}\n`)
     writeSync(2, `tbcoin-engine: exit with code ${code} without waiting longer: ${lines.join(', ')}\n`)
   } catch {
-    // A closed stderr must not keep the process from ending.
+    // A closed standard error must not keep the process from ending.
   }
-  // Off the main thread that would be the end of the host: then this thread just stays.
+  // A runtime in a worker thread must not end the process, so the thread only blocks.
   if (isMainThread) endAtOnce(code)
   for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
 }

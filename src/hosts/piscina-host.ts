@@ -17,24 +17,26 @@ import { TaskPort } from './task-port.js'
 export interface PiscinaHostOptions {
   readonly model: string
   readonly version: string
-  /** Path of the replica entry. */
+  /** Path of the entry of the replica's thread. */
   readonly entry: string
   readonly execArgv: readonly string[]
   readonly env: Readonly<Record<string, string | undefined>>
   readonly niceIncrement: number
   readonly exitWaitMs: number
-  /** Whether its native calls may have to take turns with those of other threads. */
+  /** True if native calls of the replica may have to take turns with those of other threads. */
   readonly takesTurns?: boolean
   readonly logLevel: LogLevel
   readonly onLog: (line: LogLine) => void
 }
 
-/** What Piscina keeps of a worker; only reachable through the events, by a symbol it does not export. */
+/**
+ * Piscina's record of a worker, which is only reachable through the events, by a symbol that Piscina does not export.
+ */
 interface WorkerInfo {
   unref(): void
 }
 
-/** A replica as a Piscina of one thread that is never reused after its end. */
+/** A replica in a Piscina of one thread, which is not reused after its end. */
 export class PiscinaHost implements ReplicaHost {
   readonly isKillable = false
   onExit: ExitListener | undefined
@@ -50,9 +52,11 @@ export class PiscinaHost implements ReplicaHost {
   #isDetached = false
   #keepAlive: NodeJS.Timeout | undefined
   #lastError: Error | undefined
-  /** Every task that is under way: the session may be asked for while the thread works beside. */
+  /**
+   * Rejects the tasks under way. There can be several: `release` may be called while the thread does background work.
+   */
   readonly #pending = new Set<(error: Error) => void>()
-  #gone: Promise<void> = Promise.resolve()
+  #exited: Promise<void> = Promise.resolve()
   #ending: Promise<void> | undefined
 
   constructor(options: PiscinaHostOptions) {
@@ -71,7 +75,7 @@ export class PiscinaHost implements ReplicaHost {
       minThreads: 0,
       maxThreads: 1,
       idleTimeout: Number.POSITIVE_INFINITY,
-      // The default stops the idle thread's event loop, and the control port never answers.
+      // The default would block the idle thread's event loop, so that the control port never answers.
       atomics: 'disabled',
       concurrentTasksPerWorker: 1,
       recordTiming: false,
@@ -80,7 +84,7 @@ export class PiscinaHost implements ReplicaHost {
       env: options.env as NodeJS.ProcessEnv,
       workerData,
     })
-    // Without a listener an error of an idle thread would crash the host.
+    // Without a listener, an error of an idle thread would crash the application.
     this.#pool.on('error', (error: Error) => {
       this.#lastError = error
     })
@@ -150,9 +154,9 @@ export class PiscinaHost implements ReplicaHost {
     this.#worker?.unref()
   }
 
-  /** Past Piscina, whose tasks take longer and keep their answers alive. */
+  /** Sends a task without Piscina, whose tasks take longer and retain their results. */
   #exchange(task: PortTask): Promise<unknown> {
-    if (this.#isDestroyed || this.#ending !== undefined) return Promise.reject(this.#whyGone())
+    if (this.#isDestroyed || this.#ending !== undefined) return Promise.reject(this.#exitError())
     return new Promise((resolve, reject) => {
       this.#slot.resetRun()
       this.#tasks.send(task, (reply) => {
@@ -170,7 +174,7 @@ export class PiscinaHost implements ReplicaHost {
 
   #send(task: ThreadTask, transferList: MessagePort[]): Promise<unknown> {
     // A destroyed Piscina would start a new thread.
-    if (this.#isDestroyed || this.#ending !== undefined) return Promise.reject(this.#whyGone())
+    if (this.#isDestroyed || this.#ending !== undefined) return Promise.reject(this.#exitError())
     return new Promise((resolve, reject) => {
       this.#pending.add(reject)
       this.#slot.busySinceMs = performance.now()
@@ -184,32 +188,33 @@ export class PiscinaHost implements ReplicaHost {
           this.#slot.busySinceMs = undefined
           if (this.#isDestroyed) this.#lastError ??= error
           this.#pending.delete(reject)
-          reject(this.#isDestroyed ? this.#whyGone() : error)
+          reject(this.#isDestroyed ? this.#exitError() : error)
         },
       )
     })
   }
 
-  /** Piscina settles nothing for a thread that dies before it is ready, so the exit is watched here. */
+  /** Watches the thread's exit, because Piscina settles no task of a thread that dies before it is ready. */
   #watch(worker: Worker | undefined): void {
     this.#worker = worker
     if (worker === undefined) {
-      // It could not be made: Piscina must not be asked again, nor told to settle what it never took.
+      // The thread could not be started. Piscina must not be used again, and must not be made to settle a task that
+      // it never took.
       this.#isDestroyed = true
       this.#closePorts()
       return
     }
     this.#hasStarted = true
-    this.#gone = new Promise((resolve) => {
+    this.#exited = new Promise((resolve) => {
       worker.once('exit', (code) => {
         this.#worker = undefined
         this.#isDestroyed = true
         this.#lastError ??= new Error(`the thread exited with code ${code}`)
         this.#closePorts()
-        for (const reject of this.#pending) reject(this.#whyGone())
+        for (const reject of this.#pending) reject(this.#exitError())
         this.#pending.clear()
         resolve()
-        if (this.#ending === undefined) this.onExit?.(this.#whyGone())
+        if (this.#ending === undefined) this.onExit?.(this.#exitError())
       })
     })
     worker.once('error', (error) => {
@@ -219,13 +224,13 @@ export class PiscinaHost implements ReplicaHost {
 
   async #end(): Promise<void> {
     this.#slot.requestStop()
-    // Atomics.waitAsync alone would let the process end meanwhile, with this promise unsettled.
+    // `Atomics.waitAsync` alone would let the process end meanwhile, with this promise unsettled.
     this.#keepAlive = setInterval(() => undefined, 60_000)
     if (this.#isDetached) this.#keepAlive.unref()
     try {
       await this.#slot.whenOutsideNative()
       if (this.#hasStarted) await this.#pool.destroy()
-      await this.#gone
+      await this.#exited
     } catch (error) {
       this.#lastError ??= error as Error
     } finally {
@@ -234,22 +239,25 @@ export class PiscinaHost implements ReplicaHost {
     }
   }
 
-  /** The thread is gone. */
+  /** Releases the guard and the ports. To be called when the thread has ended. */
   #closePorts(): void {
-    this.#slot.free()
+    this.#slot.release()
     this.#tasks.close()
-    this.#control.close(this.#whyGone())
+    this.#control.close(this.#exitError())
   }
 
-  /** A loader, or a library of its, may send what it likes by the same port: what is not ours is not for us. */
+  /**
+   * Passes on log lines. A loader, or a library that it uses, may send other messages through the same port; they are
+   * ignored.
+   */
   #receive(message: unknown): void {
     if (isLogLine(message)) this.#options.onLog(message)
   }
 
-  #whyGone(): Error {
+  #exitError(): Error {
     const { model, version, entry } = this.#options
-    const reason = this.#lastError === undefined ? 'it was ended' : reasonOf(this.#lastError, entry)
-    return new errors.ERR_REPLICA_EXITED(`a replica of ${model}@${version} is gone: ${reason}`, {
+    const reason = this.#lastError === undefined ? 'it was terminated' : reasonOf(this.#lastError, entry)
+    return new errors.ERR_REPLICA_EXITED(`a replica of ${model}@${version} exited: ${reason}`, {
       model,
       version,
       cause: this.#lastError,
@@ -266,7 +274,7 @@ function claimTurn({ model, version }: PiscinaHostOptions): Turn {
   const turn = Turn.claim(sharedTurns())
   if (turn !== undefined) return turn
   throw new errors.ERR_MODEL_LOAD(
-    `too many threads of this process use an execution provider that runs one at a time; unload some before ${model}@${version}`,
+    `too many threads of this process use an execution provider that runs one at a time; unload other models before loading ${model}@${version}`,
     { model, version },
   )
 }

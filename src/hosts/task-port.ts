@@ -5,9 +5,11 @@ import { buffersOf } from '../protocol/replica/pack-layout.js'
 import type { PortTask } from '../protocol/replica/replica-task.js'
 import { UnsendableTask } from './replica-host.js'
 
-/** The main thread's end of the way by which one thread is given packs, one at a time, and answers them. */
+/**
+ * The main thread's end of the channel through which one thread receives packs, one at a time, and sends its replies.
+ */
 export class TaskPort {
-  /** The thread's end. */
+  /** The end that is transferred to the thread. */
   readonly remote: MessagePort
   readonly #port: MessagePort
   #receive: ((reply: unknown) => void) | undefined
@@ -17,16 +19,21 @@ export class TaskPort {
     this.remote = port2
     this.#port = port1
     port1.on('message', (reply: unknown) => this.#deliver(reply))
-    // A reply that cannot be read, for want of memory: its caller would wait for ever.
+    // A reply that cannot be read for lack of memory must settle its task, whose caller would wait for ever
+    // otherwise.
     port1.on('messageerror', (error: unknown) => {
       const cause = encodeError(error)
       this.#deliver({ ok: false, error: { ...cause, code: 'ERR_INSUFFICIENT_MEMORY' } } satisfies Failure)
     })
-    // Whoever waits keeps the process alive by the thread: this end closes before the thread's end is told.
+    // The thread keeps the process alive for a task under way, not this port: the port closes before the thread's end
+    // is reported.
     port1.unref()
   }
 
-  /** @throws UnsendableTask */
+  /**
+   * Sends a task; `receive` is called with its reply.
+   * @throws UnsendableTask
+   */
   send(task: PortTask, receive: (reply: unknown) => void): void {
     try {
       this.#port.postMessage(task, task.kind === 'run' ? buffersOf(task) : [])

@@ -94,7 +94,7 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
     const announcer = new Announcer<LifecycleEvents>(clock, this, this.logger)
     bus.subscribe({
       transition: (event) => {
-        if (event.subject === subject) announcer.tell('transition', transitionOf(event))
+        if (event.subject === subject) announcer.emit('transition', transitionOf(event))
       },
     })
     this.#shutdownRunner = new ShutdownRunner(clock, this.#handlers, this.logger)

@@ -1,23 +1,32 @@
-import { loadLibc, whyNoLibc } from '../platform/libc.js'
+import { libcFailure, loadLibc } from '../platform/libc.js'
 import { processWide } from '../platform/process-wide.js'
 import type { Shortfalls } from '../telemetry/shortfalls.js'
 
-/** While a model is loaded: what is as large as weights has a mapping of its own, and goes back when it is freed. */
+/**
+ * Threshold while a model is loaded: an allocation as large as weights gets a mapping of its own, and goes back to
+ * the system when it is freed.
+ */
 const LOAD_MMAP_BYTES = 2 ** 20
 /**
- * Else: what runs take and free again stays on malloc's heaps. As far as malloc would come by
- * itself, had it not been told anything; mapped anew for every run it costs PP-OCR 5 % of its throughput.
+ * Threshold otherwise: memory that runs allocate and free again stays on malloc's heaps. malloc's dynamic threshold
+ * would grow up to this value by itself. Mapping that memory anew for every run costs PP-OCR 5 % of its throughput.
  */
 const SERVE_MMAP_BYTES = 32 * 2 ** 20
 /**
- * What may stay free at the end of a heap: glibc's default, which grows by itself otherwise. No trim gives
- * that part of another thread's heap back: at 64 MiB up to 16 MB stay behind four threads that have ended.
+ * Maximum free memory at the end of a heap: glibc's initial default, which would otherwise grow by itself. No trim
+ * returns that part of another thread's heap: at 64 MiB up to 16 MB stay behind four threads that have ended.
  */
 const TRIM_BYTES = 128 * 1024
-/** While weights are laid out for the kernels, only to find them in a file: one buffer after another. */
+/**
+ * Maximum free memory at the end of a heap while weights are in mapped files: the session lays them out for the
+ * kernels, one buffer after another, only to find each layout in a file.
+ */
 const LAYOUT_TRIM_BYTES = 64 * 2 ** 20
 
-/** Counts the loads under way in this process whose weights malloc has, and whose weights are in files: malloc is one. */
+/**
+ * Numbers of loads under way in this process: those whose weights are allocated by malloc, and those whose weights
+ * are in mapped files. They are shared, because malloc is.
+ */
 interface Loads {
   heavy: number
   mapped: number
@@ -27,23 +36,22 @@ function sharedLoads(): Loads {
   return processWide('loads', () => ({ heavy: 0, mapped: 0 }))
 }
 
-/** `tuned` sets malloc's thresholds for loads, `untouched` leaves them as they are. */
+/** Mode of the allocator: `tuned` sets malloc's thresholds for loads, `untouched` leaves them unchanged. */
 export type AllocatorMode = 'tuned' | 'untouched'
 
-/** What is done so that freed memory goes back to the system. */
+/** The measures by which freed memory goes back to the system. */
 export interface AllocatorStats {
-  /** Whether the heap is trimmed after a pool is gone. */
+  /** True if the heap is trimmed after a pool has ended. */
   readonly isTrimmed: boolean
-  /** Whether large allocations are mapped by themselves. */
+  /** True if malloc gives large allocations a mapping of their own. */
   readonly isThresholdSet: boolean
-  /** Why not all of that is done; undefined if it is. */
+  /** Reason why one of these measures is not taken; undefined if both are. */
   readonly reason: string | undefined
 }
 
 /**
- * Gives freed memory back. glibc keeps what is freed: 1.3 GB of 1.5 after four replicas of a 200 MB
- * model are gone. A trim gives most of it back; that large allocations never come to lie in its heaps
- * does the rest.
+ * Returns freed memory to the system. glibc keeps freed memory: 1.3 GB of 1.5 after four replicas of a 200 MB model
+ * have ended. A trim returns most of it; keeping large allocations out of malloc's heaps returns the rest.
  */
 export class Allocator {
   readonly #mode: AllocatorMode
@@ -57,8 +65,8 @@ export class Allocator {
   }
 
   /**
-   * Does `load`, which may overlap with others. Large allocations are mapped by themselves meanwhile,
-   * unless the weights are in files that are mapped (`isMapped`): then what is allocated is freed at once.
+   * Runs `load`, which may overlap with other loads. Meanwhile malloc gives large allocations a mapping of their own,
+   * unless the weights are in mapped files (`isMapped`): then allocated buffers are freed immediately.
    */
   async whileLoading<T>(isMapped: boolean, load: () => Promise<T>): Promise<T> {
     const loads = sharedLoads()
@@ -73,7 +81,7 @@ export class Allocator {
     }
   }
 
-  /** Trims the heap, 40 ms for 450 MB, on another thread; whoever asks while that is going on shares the next. */
+  /** Trims the heap on another thread, which takes 40 ms for 450 MB. Callers during a trim share the next one. */
   reclaim(): Promise<void> {
     if (this.#running === undefined) {
       this.#running = this.#trim().finally(() => {
@@ -88,13 +96,13 @@ export class Allocator {
     return this.#next
   }
 
-  /** Notes that freed memory does not go back for want of koffi, if that is asked for and would help. */
+  /**
+   * Records a shortfall if freed memory stays with the allocator because koffi is missing, on a system where it would
+   * help.
+   */
   noteShortfall(shortfalls: Shortfalls): void {
     if (process.platform !== 'linux' || this.#mode === 'untouched' || loadLibc() !== undefined) return
-    shortfalls.add(
-      "freed memory stays with the C library's allocator, as koffi cannot be loaded",
-      whyNoLibc(),
-    )
+    shortfalls.add('freed memory is not returned to the system; koffi cannot be loaded', libcFailure())
   }
 
   stats(): AllocatorStats {
@@ -104,7 +112,7 @@ export class Allocator {
   }
 
   async #trim(): Promise<void> {
-    // A trim that fails has given nothing back; there is nothing to be done about it.
+    // A trim that fails has returned nothing; there is nothing to repair.
     await loadLibc()
       ?.trim?.()
       .catch(() => undefined)

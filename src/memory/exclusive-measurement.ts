@@ -1,10 +1,13 @@
-/** Something that changes what the process holds. */
+/** A change of the memory that the process holds, such as a load. */
 export interface Change {
-  /** Whether it was the only one from its beginning to its end. */
+  /** Ends the change; returns true if no other change overlapped it. */
   end(): boolean
 }
 
-/** Tells measurements apart that are one change's own: the process is measured as a whole. */
+/**
+ * Detects overlapping changes. Memory is measured for the whole process, so a measurement can be attributed to a
+ * change only if no other one overlapped it.
+ */
 export class ExclusiveMeasurement {
   readonly #open = new Set<{ isAlone: boolean }>()
 

@@ -1,4 +1,4 @@
-/** The budget has no room, and nothing is left to be evicted. */
+/** Error of a reservation for which the budget has no room and nothing is left to evict. */
 export class NoRoom extends Error {
   readonly neededBytes: number
   readonly freeBytes: number
@@ -10,21 +10,21 @@ export class NoRoom extends Error {
   }
 }
 
-/** Room that a load may take until it is measured what it has taken. */
+/** Memory that a load may take until its consumption is measured. */
 export interface Reservation {
-  /** Idempotent. */
+  /** Releases the reservation. Idempotent. */
   release(): void
 }
 
-/** What the process may hold, and what of it is promised. */
+/** The budget of the process, and the part of it that is reserved. */
 export interface BudgetStats {
-  /** 0 is without a limit. */
+  /** Maximum number of bytes that the process may hold; 0 disables the limit. */
   readonly budgetBytes: number
-  /** For loads under way. */
+  /** Bytes reserved for loads under way. */
   readonly reservedBytes: number
 }
 
-/** The budget at the moment of a reservation. */
+/** The state of the budget at the moment of a reservation. */
 export interface BudgetSnapshot extends BudgetStats {
   readonly neededBytes: number
   readonly heldBytes: number
@@ -32,11 +32,15 @@ export interface BudgetSnapshot extends BudgetStats {
 
 export type ReservationAction = 'grant' | 'await load' | 'make room'
 
-/** Decides about a reservation. What does not fit beside loads under way waits for the end of one. */
+/**
+ * Returns the next step of a reservation. A reservation that does not fit beside loads under way waits for one of
+ * them to end.
+ */
 export function planReservation(snapshot: BudgetSnapshot): ReservationAction {
   const { neededBytes, budgetBytes, reservedBytes } = snapshot
   if (budgetBytes === 0 || neededBytes <= freeBytesOf(snapshot)) return 'grant'
-  // The memory that a load has taken so far counts twice; afterwards it is known.
+  // The memory that a load has taken so far counts twice, as held and as reserved; when the load has ended, its
+  // consumption is known.
   return neededBytes <= budgetBytes && reservedBytes > 0 ? 'await load' : 'make room'
 }
 
@@ -44,7 +48,7 @@ function freeBytesOf({ budgetBytes, heldBytes, reservedBytes }: BudgetSnapshot):
   return budgetBytes - heldBytes - reservedBytes
 }
 
-/** Keeps what the process holds, and what loads under way will take, within a budget. */
+/** Keeps the memory that the process holds, plus the memory reserved for loads under way, within a budget. */
 export class MemoryBudget {
   readonly #budgetBytes: number
   readonly #heldBytes: () => Promise<number>
@@ -63,9 +67,9 @@ export class MemoryBudget {
   }
 
   /**
-   * Reserves room, one after another, so that nobody is promised what somebody else is about to take.
-   * What does not fit beside a load under way waits for its end.
-   * @param makeRoom gives something up that nobody uses; false if there is nothing left.
+   * Reserves memory for a load. Reservations are made one after another, so that the same memory is never reserved
+   * twice. One that does not fit beside a load under way waits for that load to end.
+   * @param makeRoom evicts something that is not in use; resolves with false if nothing is left to evict.
    * @throws NoRoom
    */
   reserve(neededBytes: number, makeRoom: () => Promise<boolean>): Promise<Reservation> {

@@ -1,16 +1,17 @@
 import type { Clock } from '../platform/clock.js'
 import { type MemoryReading, readMemory } from '../platform/process-memory.js'
 
-/** A reading that is not of now. */
+/** A memory reading with its age. */
 export interface DatedReading extends MemoryReading {
+  /** Milliseconds since the memory was read. */
   readonly ageMs: number
 }
 
 const MAX_AGE_MS = 1_000
-/** So old a reading may be to tell what was before something. */
+/** Maximum age of a reading used as the "before" value of a measurement. */
 const RECENT_MS = 10
 
-/** What this process holds, as the kernel counts it. */
+/** Measures the memory that this process holds, as the kernel counts it. */
 export class MemoryMeter {
   readonly #clock: Clock
   #last: MemoryReading | undefined
@@ -21,7 +22,7 @@ export class MemoryMeter {
     this.#clock = clock
   }
 
-  /** Reads it now: 30 ms at 2 GB, in libuv's thread pool. */
+  /** Reads the memory now, in libuv's thread pool; that takes 30 ms at 2 GB. */
   async read(): Promise<MemoryReading> {
     const reading = await readMemory()
     this.#last = reading
@@ -29,13 +30,19 @@ export class MemoryMeter {
     return reading
   }
 
-  /** Of a moment ago, or of now: what there was before a change, which then need not be read twice. */
+  /**
+   * Returns a reading of a moment ago or, if there is none, of now: the "before" value of a change, which then need
+   * not be read twice.
+   */
   async recent(): Promise<MemoryReading> {
     const isRecent = this.#clock.now() - this.#readAtMs <= RECENT_MS
     return this.#last !== undefined && isRecent ? this.#last : this.read()
   }
 
-  /** The last reading, at once; if it is older than a second another one is begun, for whoever asks next. */
+  /**
+   * Returns the last reading immediately; undefined if there is none yet. If it is older than a second, another
+   * reading is started for the next caller.
+   */
   last(): DatedReading | undefined {
     const ageMs = this.#clock.now() - this.#readAtMs
     if (ageMs > MAX_AGE_MS && !this.#isReading) {
@@ -43,7 +50,7 @@ export class MemoryMeter {
       const done = (): void => {
         this.#isReading = false
       }
-      // A load, which cannot do without a reading, rejects with the reason.
+      // A failed reading is ignored here; a load, which requires one, rejects with the reason.
       this.read().then(done, done)
     }
     return this.#last === undefined ? undefined : { ...this.#last, ageMs }

@@ -1,28 +1,28 @@
-/** A timer that is running. */
+/** A running timer. */
 export interface Timer {
-  /** Lets the process end although it is running. */
+  /** Allows the process to end while the timer is running. */
   unref(): Timer
 }
 
-/** Time, as everything here sees it: no other module reads a clock or sets a timer. */
+/** The source of time: no other module reads a clock or sets a timer. */
 export interface Clock {
-  /** Milliseconds since some moment; never goes back. */
+  /** Returns the milliseconds since an arbitrary moment; the value never decreases. */
   now(): number
-  /** When `now` was 0, in milliseconds since 1970. */
+  /** The moment at which `now` was 0, in milliseconds since 1970. */
   readonly originMs: number
-  /** Milliseconds since 1970, as the system has them now. */
+  /** Returns the system time in milliseconds since 1970; it may go back. */
   epoch(): number
   setTimeout(run: () => void, delayMs: number): Timer
   setInterval(run: () => void, everyMs: number): Timer
-  /** Stops a timer of either kind; one that is over, or undefined, is fine too. */
+  /** Stops a timer of either kind; does nothing for one that has ended, or for undefined. */
   clear(timer: Timer | undefined): void
-  /** After the code that runs now and the microtasks it leaves. */
+  /** Calls `run` after the current code and, if that is a microtask, after the queued microtasks. */
   nextTick(run: () => void): void
-  /** After the input and output that is due. */
+  /** Calls `run` after the input and output that is due. */
   setImmediate(run: () => void): void
 }
 
-/** That of this process. */
+/** The clock of this process. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   get originMs() {

@@ -1,48 +1,51 @@
 import { requireHere } from './package-files.js'
 import { processWide } from './process-wide.js'
 
-/** What this library calls in the C library. */
+/** The functions of the C library that this library calls. */
 export interface Libc {
-  /** Ends the process at once with `code`: no exit handler, no teardown of threads. */
+  /** Ends the process immediately with `code`, without exit handlers and without a teardown of threads. */
   exitNow(code: number): void
-  /** Has the kernel kill this process when the thread that made it ends. False where it cannot (Linux can). */
+  /**
+   * Makes the kernel kill this process when the thread that started it ends. Returns false if the system cannot (only
+   * Linux can).
+   */
   dieWithParent(): boolean
   /**
-   * Gives what the heap holds free back to the system, on a thread of libuv's pool. Undefined where
-   * malloc has no such call (musl, macOS, Windows).
+   * Returns the free memory of the heap to the system, on a thread of libuv's pool. Undefined if malloc has no such
+   * function (musl, macOS, Windows).
    */
   readonly trim: (() => Promise<void>) | undefined
   /**
-   * Has malloc map every allocation of `mmapBytes` or more by itself, so that it goes back when it is
-   * freed, and keep up to `trimBytes` that are free at the end of each of its heaps. False if malloc
-   * refuses; undefined where it has no such settings.
+   * Makes malloc map every allocation of `mmapBytes` or more by itself, so that it goes back to the system when it is
+   * freed, and keep up to `trimBytes` free at the end of each of its heaps. Returns false if malloc refuses.
+   * Undefined if malloc has no such settings.
    */
   readonly setThresholds: ((mmapBytes: number, trimBytes: number) => boolean) | undefined
 }
 
-/** Of Linux's prctl.h and signal.h. */
+/** Constants of Linux's prctl.h and signal.h. */
 const PR_SET_PDEATHSIG = 1
 const SIGKILL = 9
-/** Of glibc's malloc.h. */
+/** Constants of glibc's malloc.h. */
 const M_TRIM_THRESHOLD = -1
 const M_MMAP_THRESHOLD = -3
 
-/** The C library, or why it cannot be used. */
+/** The C library, or the reason why it cannot be used. */
 interface LibcOrFailure {
   readonly libc?: Libc
   readonly failure?: unknown
 }
 
 /**
- * The C library through koffi, an optional dependency; undefined without it or where it
- * does not work. Loaded on first use, synchronously, so that an exit hook can call it.
+ * Returns the C library through koffi, an optional dependency; undefined if koffi is missing or does not work. The
+ * first call loads it synchronously, so that an exit hook can call this.
  */
 export function loadLibc(): Libc | undefined {
   return sharedLibc().libc
 }
 
-/** Returns what keeps koffi from being used; undefined if nothing does. */
-export function whyNoLibc(): unknown {
+/** Returns the error that keeps koffi from being used; undefined if there is none. */
+export function libcFailure(): unknown {
   return sharedLibc().failure
 }
 
@@ -58,7 +61,7 @@ function openLibc(): LibcOrFailure {
     const malloc = process.platform === 'linux' ? glibcMalloc(library) : undefined
     const libc: Libc = {
       exitNow: (code) => exit(code),
-      dieWithParent: () => process.platform === 'linux' && askForDeathSignal(library),
+      dieWithParent: () => process.platform === 'linux' && requestDeathSignal(library),
       trim: malloc?.trim,
       setThresholds: malloc?.setThresholds,
     }
@@ -69,7 +72,7 @@ function openLibc(): LibcOrFailure {
   }
 }
 
-function askForDeathSignal(library: import('koffi').LibraryHandle): boolean {
+function requestDeathSignal(library: import('koffi').LibraryHandle): boolean {
   try {
     return library.func('int prctl(int option, unsigned long value)')(PR_SET_PDEATHSIG, SIGKILL) === 0
   } catch {
@@ -77,7 +80,7 @@ function askForDeathSignal(library: import('koffi').LibraryHandle): boolean {
   }
 }
 
-/** Undefined if the C library is another one, or another malloc was put in its place. */
+/** Returns glibc's malloc; undefined for another C library, or if another malloc replaces it. */
 function glibcMalloc(
   library: import('koffi').LibraryHandle,
 ): Required<Pick<Libc, 'trim' | 'setThresholds'>> | undefined {

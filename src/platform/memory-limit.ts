@@ -1,6 +1,9 @@
 import { totalmem } from 'node:os'
 
-/** What this process may use at most: the limit of its control group, else what the machine has. */
+/**
+ * Returns the maximum number of bytes that this process may use: the limit of its control group, else the memory of
+ * the machine.
+ */
 export function memoryLimit(): number {
   const constrainedBytes = process.constrainedMemory()
   return constrainedBytes > 0 ? Math.min(constrainedBytes, totalmem()) : totalmem()

@@ -5,23 +5,23 @@ import { hostname } from 'node:os'
 import { processWide } from './process-wide.js'
 
 interface Identity {
-  /** This boot of the machine and this space of process numbers: each container has its own. */
+  /** A hash of the machine's boot and the space of process numbers; each container has its own. */
   readonly host: string
-  /** The whole of it. */
+  /** The whole identity. */
   readonly text: string
 }
 
 /**
- * Returns what tells processes that share a folder apart: where its number means something, the number, and when it
- * was started, since numbers are used again.
+ * Returns a text that identifies this process among those that share a folder: the host, the process number and,
+ * because numbers are reused, the start time.
  */
 export function ownIdentity(): string {
   return sharedIdentity().text
 }
 
 /**
- * Returns whether that process may still run. If that cannot be told from here, it counts as running for `believedMs`
- * after it has last written `path`.
+ * Returns whether the process of `identity` may still be running. If that cannot be determined from here, it counts
+ * as running until `believedMs` after it last wrote `path`.
  */
 export async function mayBeAlive(
   identity: string,
@@ -29,8 +29,8 @@ export async function mayBeAlive(
   believedMs: number,
   nowMs: number,
 ): Promise<boolean> {
-  const alive = isAlive(identity)
-  if (alive !== undefined) return alive
+  const isRunning = isAlive(identity)
+  if (isRunning !== undefined) return isRunning
   return stat(path).then(
     ({ mtimeMs }) => nowMs - mtimeMs < believedMs,
     () => false,
@@ -44,14 +44,14 @@ function sharedIdentity(): Identity {
   })
 }
 
-/** Undefined if that cannot be told from here. */
+/** Returns whether the process is running; undefined if that cannot be determined from here. */
 function isAlive(identity: string): boolean | undefined {
-  const [where, text, start] = identity.split('.')
-  const pid = Number(text)
-  if (where !== sharedIdentity().host || !(pid > 0)) return undefined
+  const [host, pidText, start] = identity.split('.')
+  const pid = Number(pidText)
+  if (host !== sharedIdentity().host || !(pid > 0)) return undefined
   const startedAt = startOf(pid)
   if (startedAt !== undefined) return String(startedAt) === start
-  // Where /proc is not there, or hides what belongs to others.
+  // This is for systems without /proc, and for those that hide the processes of other users.
   try {
     return process.kill(pid, 0)
   } catch (error) {
@@ -63,16 +63,19 @@ function hostText(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1') + readlinkSync('/proc/self/ns/pid')
   } catch {
-    // Containers may have the same host name, but not the same process numbers.
+    // Containers may share a host name, but not their process numbers.
     return process.platform === 'linux' ? randomUUID() : hostname()
   }
 }
 
-/** Ticks since the boot, field 22 of proc_pid_stat(5); undefined if there is no such process. */
+/**
+ * Returns the start time in ticks since the boot, field 22 of proc_pid_stat(5); undefined if there is no such
+ * process.
+ */
 function startOf(pid: number): number | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    // The name in brackets may have anything in it.
+    // The name in brackets may contain any character.
     return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[19])
   } catch {
     return undefined

@@ -1,13 +1,17 @@
 import { readFile } from 'node:fs/promises'
 
+/** The memory of this process at one moment. */
 export interface MemoryReading {
-  /** Memory of this process, shared pages by their share (Pss); resident memory where Pss is not told. */
+  /**
+   * Memory of this process in bytes, with shared pages divided among the processes that share them (Pss); resident
+   * memory where the system does not report Pss.
+   */
   readonly pssBytes: number
-  /** Memory behind no file, which only goes back when it is freed. */
+  /** Memory in bytes that is not backed by a file and goes back only when it is freed. */
   readonly anonymousBytes: number
 }
 
-/** Reads what this process holds off `/proc/self/smaps_rollup`; resident memory where there is none. */
+/** Reads the memory of this process from `/proc/self/smaps_rollup`; resident memory where that file is missing. */
 export async function readMemory(): Promise<MemoryReading> {
   try {
     const text = await readFile('/proc/self/smaps_rollup', 'latin1')
@@ -18,7 +22,7 @@ export async function readMemory(): Promise<MemoryReading> {
   }
 }
 
-/** Returns the memory of another process behind no file; 0 where that is not told. */
+/** Returns the bytes of another process that are not backed by a file; 0 where the system does not report them. */
 export async function anonymousBytesOf(pid: number): Promise<number> {
   const text = await readFile(`/proc/${pid}/status`, 'latin1').catch(() => '')
   return field(text, 'RssAnon')

@@ -1,5 +1,5 @@
-/** Draws a number from 0 up to 1, 1 excluded: no other module draws one for what it decides. */
+/** Returns a random number from 0 up to 1, 1 excluded. No other module draws random numbers for its decisions. */
 export type Random = () => number
 
-/** The source of this process. */
+/** The random numbers of this process. */
 export const systemRandom: Random = () => Math.random()

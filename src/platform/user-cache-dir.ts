@@ -2,8 +2,9 @@ import { homedir, userInfo } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 
 /**
- * Returns where a user's caches are kept; undefined if the user has no home folder. It is looked up in
- * `HOME`, then in the list of users, where containers often have no entry for the user they run as.
+ * Returns the folder of this library in the user's cache folder; undefined if the user has no home folder. The home
+ * folder is looked up in `HOME`, then in the list of users, where containers often have no entry for the user they
+ * run as.
  */
 export function userCacheDir(env: NodeJS.ProcessEnv = process.env): string | undefined {
   const base = cachesOf(process.platform, env)
@@ -11,7 +12,7 @@ export function userCacheDir(env: NodeJS.ProcessEnv = process.env): string | und
 }
 
 function cachesOf(platform: NodeJS.Platform, env: NodeJS.ProcessEnv): string | undefined {
-  // The XDG Base Directory Specification: a path that is not absolute is not valid.
+  // The XDG Base Directory Specification declares paths that are not absolute invalid.
   const variable = { win32: 'LOCALAPPDATA', darwin: '' }[platform as string] ?? 'XDG_CACHE_HOME'
   const folder = pathOrNone(() => env[variable])
   if (folder !== undefined) return folder

@@ -4,6 +4,7 @@ import type { ReplicaHost } from '../hosts/replica-host.js'
 import type { Timer } from '../platform/clock.js'
 import type { Signature } from '../tensors/tensor.js'
 import { Batching, type BatchingMemory } from './batching/batching.js'
+import { guardListener } from './guard-listener.js'
 import { RequestQueue } from './queue/request-queue.js'
 import type { LeaseHolder, RunRequest } from './queue/run-request.js'
 import { FAILED_START_MS } from './replicas/quarantine.js'
@@ -13,14 +14,15 @@ import { circuitOpen, overloaded, unavailable } from './settings/pool-errors.js'
 import { PoolLife } from './settings/pool-life.js'
 import type { PoolListener, PoolSettings, PoolSource, PoolStats } from './settings/pool-settings.js'
 import type { StuckReplica } from './settings/stuck-replica.js'
-import { undisturbed } from './undisturbed.js'
 
-/** The other replicas wait no longer for the first answer. */
-const FIRST_ANSWER_MS = 500
-/** Time that the requests of a predecessor always have. */
+/** Maximum time for which the start of the other replicas waits for the first outputs. */
+const FIRST_OUTPUTS_MS = 500
+/** Minimum time that the queued requests of a predecessor have. */
 const FOLLOW_SLACK_MS = 100
 
-/** The threads that serve one version: admits requests, gives them to replicas, and settles every one. */
+/**
+ * The replicas that serve one version. The pool admits requests, sends them to replicas, and settles each of them.
+ */
 export class VersionPool implements LeaseHolder {
   readonly settings: PoolSettings
   readonly #life: PoolLife
@@ -30,28 +32,28 @@ export class VersionPool implements LeaseHolder {
   readonly #batching: Batching
   readonly #replicas: ReplicaSet
   readonly #dispatcher: Dispatcher
-  /** Runs are sent in here, not in the context of the request that made the replica free. */
+  /** The async context in which runs are sent, instead of that of the request that freed the replica. */
   readonly #scope = new AsyncResource('tbcoin-engine.pool')
   #leases = 0
   #rejected = 0
-  /** Set while the other replicas wait for the first answer. */
+  /** Set while the start of the other replicas waits for the first outputs. */
   #fillTimer: Timer | undefined
-  #gone: Promise<void> | undefined
-  #whenEmpty: (() => void)[] = []
-  /** Called when a request has settled and none waits. */
-  #whenSent: (() => void) | undefined
+  #disposed: Promise<void> | undefined
+  #emptyWaiters: (() => void)[] = []
+  /** Called when a request has settled and none is queued. */
+  #onQueueEmpty: (() => void) | undefined
 
-  /** `memory` is what earlier pools of the version have found out about batching. */
+  /** @param memory the findings of earlier pools of the version about batching */
   constructor(
     settings: PoolSettings,
     source: PoolSource,
     createHost: () => ReplicaHost,
-    announced: PoolListener,
+    listener: PoolListener,
     memory: BatchingMemory = { proof: undefined },
   ) {
     this.settings = settings
     this.#source = source
-    this.#listener = undisturbed(announced, settings.outbox)
+    this.#listener = guardListener(listener, settings.outbox)
     this.#life = new PoolLife(`${settings.model}@${settings.version}`)
     this.#batching = new Batching(settings.batching, memory)
     this.#replicas = new ReplicaSet(settings, source, createHost, this.#life)
@@ -67,7 +69,7 @@ export class VersionPool implements LeaseHolder {
     this.#replicas.attach({
       available: () => this.#dispatcher.flush(),
       lost: (cause, restartInMs) => this.#listener.replicaLost(cause, restartInMs),
-      orphaned: (runs, error) => this.#dispatcher.takeBack(runs, error),
+      requeue: (runs, error) => this.#dispatcher.takeBack(runs, error),
       stuck: (stuck) => this.#listener.replicaStuck(stuck),
       failed: (cause) => this.#fail(cause),
       unexpected: (error) => this.#listener.unexpected(error),
@@ -79,12 +81,12 @@ export class VersionPool implements LeaseHolder {
     return this.#life.isOpen
   }
 
-  /** True if its replicas kept dying. */
+  /** True if the crash budget is spent. */
   get hasFailed(): boolean {
     return this.#life.state === 'failed'
   }
 
-  /** Requests admitted and not settled: queued and in flight. */
+  /** Number of requests that are admitted and not settled: queued and in flight. */
   get leaseCount(): number {
     return this.#leases
   }
@@ -109,8 +111,8 @@ export class VersionPool implements LeaseHolder {
   }
 
   /**
-   * Starts the first replica, tells the signature and opens the pool; the other replicas follow. If the
-   * first one fails the pool is stopped and the reason thrown.
+   * Starts the first replica, reports the signature and opens the pool; the other replicas follow. If the first one
+   * cannot be started, stops the pool and rejects with the reason.
    */
   async start(onSignature: (signature: Signature) => void = () => undefined): Promise<Signature> {
     try {
@@ -130,14 +132,14 @@ export class VersionPool implements LeaseHolder {
     }
   }
 
-  /** Admits a request, or rejects it. Its lease ends when it settles. */
+  /** Admits a request, or rejects it. An admitted request holds a lease until it settles. */
   submit(request: RunRequest): void {
     if (request.isSettled) return
     if (!this.#life.isOpen) {
       request.reject(unavailable(this.settings, this.#life.state))
       return
     }
-    // Every idle replica takes one at least when all callers that are under way have asked.
+    // Each idle replica will take at least one of the queued requests at the end of this tick.
     if (this.#queue.size >= this.settings.maxQueue + this.#replicas.idle.size) {
       request.reject(overloaded(this.settings, this.#dispatcher.backlogMs()))
       return
@@ -155,54 +157,58 @@ export class VersionPool implements LeaseHolder {
     }
   }
 
-  /** Number of replicas that there are to be. */
+  /** Target number of replicas. */
   get wanted(): number {
     return this.#replicas.wanted
   }
 
-  /** Number of replicas that serve. */
+  /** Number of replicas that serve requests. */
   get servingCount(): number {
     return this.#replicas.servingCount
   }
 
-  /** See `Growth.whenServing`. */
+  /** Resolves when `count` replicas serve, see `Growth.whenServing`. */
   whenServing(count: number): Promise<void> {
     return this.#replicas.whenServing(count)
   }
 
-  /** See `ReplicaSet.resize`; rejects unless the pool is open. */
+  /** Changes the number of replicas, see `ReplicaSet.resize`; rejects unless the pool is open. */
   async resize(replicas: number): Promise<void> {
     if (!this.#life.isOpen) throw unavailable(this.settings, this.#life.state)
     return this.#replicas.resize(replicas)
   }
 
   /**
-   * Sends nothing while requests wait that `predecessor` has admitted before: they keep their place, instead
-   * of sharing the cores with requests that have come later. It waits for twice the time that they are
-   * expected to take at most, since a run that does not return must not hold up others.
+   * Holds back this pool's requests while older ones are queued in `predecessor`, so that these need not share the
+   * cores with requests that came later. Waits at most twice the time that they are expected to take, because a run
+   * that does not return must not hold up this pool.
    */
   follow(predecessor: VersionPool): void {
     if (predecessor.#queue.size === 0) return
     this.#dispatcher.pause()
     const limitMs = FOLLOW_SLACK_MS + 2 * predecessor.#dispatcher.backlogMs()
-    void withTimeout(this.settings.clock, predecessor.#sent(), limitMs).then(() => this.#dispatcher.resume())
+    void withTimeout(this.settings.clock, predecessor.#whenQueueEmpty(), limitMs).then(() =>
+      this.#dispatcher.resume(),
+    )
   }
 
-  /** Resolves when no admitted request is left, for a moment at least. */
-  empty(): Promise<void> {
+  /** Resolves at a moment when no admitted request is left. */
+  whenEmpty(): Promise<void> {
     if (this.#leases === 0) return Promise.resolve()
     return new Promise((resolve) => {
-      this.#whenEmpty.push(resolve)
+      this.#emptyWaiters.push(resolve)
     })
   }
 
-  /** Admits nothing more; resolves when every admitted request has settled. */
+  /** Stops admitting requests; resolves when every admitted request has settled. */
   drain(): Promise<void> {
     if (this.#life.isOpen || this.#life.state === 'created') this.#life.drain()
-    return this.empty()
+    return this.whenEmpty()
   }
 
-  /** Rejects every admitted request; a replica that runs one goes on to its end. */
+  /**
+   * Rejects every admitted request and returns their number; a replica that runs one goes on to the end of the run.
+   */
   rejectAll(error: unknown): number {
     return this.settings.outbox.during(() => {
       const leases = this.#leases
@@ -215,46 +221,51 @@ export class VersionPool implements LeaseHolder {
   }
 
   /**
-   * Releases every session and ends every thread, each as soon as it is outside native
-   * code. What is not over after `timeoutMs` is left to itself, no longer keeps the
-   * process alive, and is returned. May be called again, with another limit. When the last thread has
-   * ended, what the replicas had loaded is given back.
+   * Releases every session and ends every thread as soon as it is outside native code. A replica that has not ended
+   * after `timeoutMs` is abandoned: it no longer keeps the process alive, and is returned. May be called again with
+   * another limit. When the last thread has ended, the resources that the replicas loaded from are disposed.
    */
   async stop(timeoutMs: number): Promise<StuckReplica[]> {
     const { outbox } = this.settings
     const stuck = await this.#scope.runInAsyncScope(() => outbox.during(() => this.#stop(timeoutMs)))
-    void this.gone()
+    void this.whenGone()
     return stuck
   }
 
-  /** Replicas whose task has not returned. */
+  /** Returns the replicas in quarantine. */
   stuck(): StuckReplica[] {
     return this.#replicas.stuck()
   }
 
   /**
-   * Resolves when the threads that `stop` left to themselves have ended too, and what they had loaded is
-   * given back. To be called after `stop`; never rejects.
+   * Resolves when the threads that `stop` abandoned have ended too, and the pool's source is disposed. To be called
+   * after `stop`; never rejects.
    */
-  gone(): Promise<void> {
-    this.#gone ??= this.#dispose()
-    return this.#gone
+  whenGone(): Promise<void> {
+    this.#disposed ??= this.#dispose()
+    return this.#disposed
   }
 
-  /** @internal A request has its answer, or none. */
+  /**
+   * Releases the lease of a request that has settled.
+   * @internal
+   */
   settled(request: RunRequest): void {
     if (request.stage === 'queued') this.#queue.remove(request)
     this.#leases -= 1
-    if (this.#queue.size === 0) this.#whenSent?.()
+    if (this.#queue.size === 0) this.#onQueueEmpty?.()
     if (this.#fillTimer !== undefined) this.#fill()
     if (this.#leases > 0) return
-    for (const resolve of this.#whenEmpty.splice(0)) resolve()
+    for (const resolve of this.#emptyWaiters.splice(0)) resolve()
   }
 
-  /** Requests that waited for the pool are answered first: what is loaded beside them would slow them down. */
+  /**
+   * Starts the other replicas after the first outputs, because their loads would slow down the requests that waited
+   * for the pool.
+   */
   #fillSoon(): void {
     if (this.#leases === 0) this.#fill()
-    else this.#fillTimer = this.settings.clock.setTimeout(() => this.#fill(), FIRST_ANSWER_MS).unref()
+    else this.#fillTimer = this.settings.clock.setTimeout(() => this.#fill(), FIRST_OUTPUTS_MS).unref()
   }
 
   #fill(): void {
@@ -263,10 +274,10 @@ export class VersionPool implements LeaseHolder {
     if (this.#life.isOpen) this.#replicas.fill()
   }
 
-  /** Resolves the next time that a request has settled and none waits. */
-  #sent(): Promise<void> {
+  /** Resolves the next time that a request has settled and none is queued. */
+  #whenQueueEmpty(): Promise<void> {
     return new Promise((resolve) => {
-      this.#whenSent = resolve
+      this.#onQueueEmpty = resolve
     })
   }
 
@@ -282,7 +293,7 @@ export class VersionPool implements LeaseHolder {
   }
 
   async #dispose(): Promise<void> {
-    await this.#replicas.quarantineOver()
+    await this.#replicas.whenQuarantineEmpty()
     try {
       await this.#source.dispose?.()
     } catch (error) {

@@ -1,6 +1,6 @@
 /**
- * Session options that load an artifact instead of the original: it is optimised already, and what is
- * optimised for the machine must not be optimised again.
+ * Returns the session options with which an artifact is loaded instead of the original: it is optimised already, and
+ * what is optimised for the machine must not be optimised again.
  */
 export function artifactOptions(
   sessionOptions: Readonly<Record<string, unknown>>,

@@ -1,6 +1,6 @@
 import { ERROR_TABLE, type ErrorCode, errors, isRuntimeError, messageOf } from '../errors/errors.js'
 
-/** An error as plain data: Piscina and Comlink both drop `code`, `cause` and fields. */
+/** An error as plain data. Piscina and Comlink both drop `code`, `cause` and fields of errors. */
 export interface EncodedError {
   readonly name: string
   readonly message: string
@@ -11,7 +11,7 @@ export interface EncodedError {
   readonly errors?: EncodedError[]
 }
 
-/** What some errors have beside the message. */
+/** Properties that some errors have beside the message. */
 interface Coded {
   readonly code: unknown
   readonly errors: unknown
@@ -28,7 +28,7 @@ const OWN_KEYS: ReadonlySet<string> = new Set([
   'retryable',
 ])
 
-/** Never throws, and what it returns can be sent, whatever has been thrown. */
+/** Returns a thrown value as data that can be sent to another thread. Never throws. */
 export function encodeError(value: unknown): EncodedError {
   return encodeAt(0, value)
 }
@@ -52,7 +52,7 @@ function encoded(value: Error, depth: number): EncodedError {
       fields[key] = field
     }
   }
-  const deeper = (each: unknown): EncodedError => encodeAt(depth + 1, each)
+  const encodeInner = (error: unknown): EncodedError => encodeAt(depth + 1, error)
   const isDeep = depth >= MAX_DEPTH
   return {
     name: String(name),
@@ -60,12 +60,15 @@ function encoded(value: Error, depth: number): EncodedError {
     ...(typeof stack === 'string' ? { stack } : {}),
     ...(typeof code === 'string' ? { code } : {}),
     ...(Object.keys(fields).length === 0 ? {} : { fields }),
-    ...(cause === undefined || isDeep ? {} : { cause: deeper(cause) }),
-    ...(Array.isArray(inner) && !isDeep ? { errors: Array.from(inner, deeper) } : {}),
+    ...(cause === undefined || isDeep ? {} : { cause: encodeInner(cause) }),
+    ...(Array.isArray(inner) && !isDeep ? { errors: Array.from(inner, encodeInner) } : {}),
   }
 }
 
-/** The error again: of its own class if it was one of ours, else an Error with the same name and code. */
+/**
+ * Returns the error that was encoded: of its own class if it has a code of this library, else an Error with the same
+ * name and code.
+ */
 export function decodeError(encoded: EncodedError): Error {
   const cause = encoded.cause === undefined ? undefined : decodeError(encoded.cause)
   const error = isErrorCode(encoded.code)
@@ -97,7 +100,10 @@ function describeThrown(value: unknown): string {
   }
 }
 
-/** Keeps an error of ours, wraps any other as the cause of `code`. */
+/**
+ * Returns `thrown` if it is an error of this library, else an error with `code` and `thrown` as its cause; `what`
+ * begins the message.
+ */
 export function asRuntimeError(
   code: ErrorCode,
   what: string,

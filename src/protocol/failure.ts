@@ -1,6 +1,6 @@
 import { decodeError, type EncodedError, encodeError } from './error-codec.js'
 
-/** The reply of a worker that has failed. */
+/** The reply of a worker whose task has failed. */
 export interface Failure {
   readonly ok: false
   readonly error: EncodedError

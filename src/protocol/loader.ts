@@ -1,6 +1,6 @@
 import type { Feeds, Outputs, Signature } from '../tensors/tensor.js'
 
-/** What a loader is given in the worker thread. */
+/** The context that a loader receives in the worker thread. */
 export interface LoaderContext {
   readonly model: string
   readonly version: string
@@ -8,38 +8,42 @@ export interface LoaderContext {
   readonly source: string
   /** ONNX Runtime session options; a loader of another kind may ignore them. */
   readonly sessionOptions: Readonly<Record<string, unknown>>
-  /** The model's `config.loaderOptions`, as it was given (structured-cloned). */
+  /** A structured clone of the model's `config.loaderOptions`. */
   readonly loaderOptions: unknown
   /**
-   * Runs `call` when no other native call of this thread is under way, and keeps
-   * the thread from being terminated meanwhile. Every call into a native addon,
-   * its import included, belongs in here.
+   * Runs `call` when no other native call of this thread is under way, and keeps the thread from being terminated
+   * until `call` settles; settles as `call` does. Every call into a native addon, including its import, must be made
+   * here.
    */
   native<T>(call: () => T | Promise<T>): Promise<T>
   /** Writes a line to the runtime's logger. */
   log(level: 'debug' | 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>): void
 }
 
-/** An execution provider that was asked for and cannot be used. */
+/** An execution provider that was requested and cannot be used. */
 export interface SkippedProvider {
+  /** Name of the provider, as session options list it. */
   readonly name: string
+  /** Reason why it cannot be used. */
   readonly reason: string
 }
 
-/** What a loader makes of a source: something that runs. */
+/** A loaded model, as a loader returns it. */
 export interface LoadedModel {
+  /** The inputs and outputs of the model. */
   readonly signature: Signature
-  /** Names of the execution providers that run it, best first; absent if it knows none. */
+  /** Names of the execution providers that run the model, best first; absent if the loader does not know them. */
   readonly providers?: readonly string[]
+  /** Execution providers that were requested and cannot be used; may be absent if there are none. */
   readonly skipped?: readonly SkippedProvider[]
   /**
-   * Runs once. `feeds` match the signature. `outputs` names the wanted outputs, all if
-   * absent. The buffers of what it returns are transferred away: they must not be kept.
+   * Runs the model once. `feeds` match the signature. `outputs` names the outputs to return; absent for all. The
+   * buffers of the returned outputs are transferred to the main thread: the loader must not keep them.
    */
   run(feeds: Feeds, outputs: readonly string[] | undefined): Outputs | Promise<Outputs>
-  /** Gives back what it holds; no run follows. */
+  /** Releases everything that the model holds; no run follows. */
   release?(): void | Promise<void>
 }
 
-/** A loader module exports this function as `load`. */
+/** The function that a loader module exports as `load`. */
 export type LoadModel = (context: LoaderContext) => Promise<LoadedModel>

@@ -1,34 +1,34 @@
 import type { BigIntStats } from 'node:fs'
 import { errors } from '../errors/errors.js'
 
-/** Time until a stamp is settled, by clocks that count in seconds and by finer ones. */
+/** Time until a stamp is settled: with a file system whose clock counts in seconds, and with a finer one. */
 const COARSE_MS = 2_000
 const FINE_MS = 50
 
-/** One of the files that hold the content of a version, as it was when the version was loaded first. */
+/** One of the files that hold the content of a version, as it was when the version was first loaded. */
 export interface ModelFile {
-  /** Path from the model's folder, as the model has it; empty for the model's own file. */
+  /** Path relative to the model's folder, as the model names it; empty for the model's own file. */
   readonly name: string
-  /** See `stampFrom`; empty if the file could change and keep its stamp. */
+  /** The stamp of the file, see `stampFrom`; empty if the file could change without changing its stamp. */
   readonly stamp: string
-  /** Undefined if the content was not read. */
+  /** Hash of the content in hexadecimal; undefined if the content was not read. */
   readonly sha256: string | undefined
 }
 
-/** The name of a model and of its version. */
+/** The names of a model and of its version. */
 export interface FileOwner {
   readonly model: string
   readonly version: string
 }
 
-/** The text that changes when a file is written or replaced. */
+/** Returns a text that changes when a file is written or replaced. */
 export function stampFrom({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
   return [dev, ino, size, mtimeNs, ctimeNs].join(':')
 }
 
 /**
- * Returns whether a change after `nowMs`, a time no later than that of the stamp's reading, is sure to change the stamp:
- * the last change is long enough ago.
+ * Returns whether any change after `nowMs` is certain to change the stamp, because the last change is long enough
+ * ago. `nowMs` must not be later than the moment at which the stamp was read.
  */
 export function isSettled(stamp: string, nowMs: number): boolean {
   const ctimeNs = BigInt(stamp.slice(stamp.lastIndexOf(':') + 1))
@@ -36,11 +36,11 @@ export function isSettled(stamp: string, nowMs: number): boolean {
   return nowMs - Number(ctimeNs / 1_000_000n) > (isCoarse ? COARSE_MS : FINE_MS)
 }
 
-/** Returns the error of a file that does not hold any more what it held when its version was read first. */
+/** Returns the error of a file whose content differs from the one with which its version was first read. */
 export function changedFile(path: string, owner: FileOwner, why = 'has changed', cause?: unknown): Error {
   const { model, version } = owner
   return new errors.ERR_MODEL_LOAD(
-    `${path} ${why} since ${model}@${version} was first read, and a version answers from one content only: put that file back, load the new one under a new version label, or unload ${model}@${version} first`,
+    `${path} ${why} since ${model}@${version} was first read; restore the file, load the new one under a new version label, or unload ${model}@${version} first`,
     { model, version, cause },
   )
 }

@@ -1,13 +1,12 @@
-/** The provider that runs whatever no other does. */
+/** The provider that runs all nodes of a graph that no other provider runs. */
 const CPU = 'cpu'
 
 /**
- * Execution providers whose sessions end the process where two of them are created, run or released at the
- * same time.
+ * Execution providers that crash the process if two of their sessions are created, run or released at the same time.
  */
 const ONE_AT_A_TIME: ReadonlySet<string> = new Set(['webgpu'])
 
-/** An execution provider as session options name it: by a name, or by an object with one and options. */
+/** An execution provider as session options list it: a name, or an object with a name and options. */
 export type ProviderEntry = string | { readonly name?: unknown }
 
 /** Returns the execution providers that session options list; undefined if they list none. */
@@ -21,12 +20,15 @@ export function providerName(entry: ProviderEntry): string {
   return typeof entry === 'string' ? entry : String(entry?.name)
 }
 
-/** Returns the names of the execution providers that session options ask for. */
+/** Returns the names of the execution providers that session options list; the CPU provider if they list none. */
 export function providersIn(sessionOptions: Readonly<Record<string, unknown>>): readonly string[] {
   return providerEntries(sessionOptions)?.map(providerName) ?? [CPU]
 }
 
-/** Returns the provider that serves: the CPU's takes what the others leave, wherever it is listed. */
+/**
+ * Returns the provider that runs the model. The CPU provider only runs the nodes that the others leave, wherever it
+ * is listed.
+ */
 export function servingProvider(providers: readonly string[]): string {
   return providers.find((name) => name !== CPU) ?? CPU
 }
@@ -35,7 +37,7 @@ export function isOnCpu(providers: readonly string[]): boolean {
   return servingProvider(providers) === CPU
 }
 
-/** Tells whether threads have to take turns with these providers. */
+/** Returns whether threads have to take turns with these providers. */
 export function takesTurns(providers: readonly string[]): boolean {
   return providers.some((name) => ONE_AT_A_TIME.has(name))
 }

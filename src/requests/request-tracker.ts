@@ -150,6 +150,6 @@ export class RequestTracker extends Emitter<RequestTrackerEvents> {
     // Both are read now, since the record may have moved on when the listeners are called.
     const context = record.context ?? this.#scope
     const args = payload()
-    this.outbox.post(() => context.runInAsyncScope(() => this.#announcer.tell(event, ...args)))
+    this.outbox.post(() => context.runInAsyncScope(() => this.#announcer.emit(event, ...args)))
   }
 }

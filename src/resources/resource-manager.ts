@@ -71,7 +71,7 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
     const announcer = new Announcer<ResourceEvents>(clock, this, this.#logger)
     this.#events.subscribe({
       transition: (event) => {
-        if (event.subject.kind === 'resource') announcer.tell('transition', transitionOf(event))
+        if (event.subject.kind === 'resource') announcer.emit('transition', transitionOf(event))
       },
     })
     let order = 0

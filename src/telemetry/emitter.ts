@@ -3,8 +3,8 @@ import { inspect } from 'node:util'
 import { errors } from '../errors/errors.js'
 import { nearestName } from '../text/nearest-name.js'
 
-/** Node's own events; `events.once` and `events.on` listen for an error beside what they are asked for. */
-const OF_NODE = ['error', 'newListener', 'removeListener']
+/** Events of Node itself; `events.once` and `events.on` also listen for `error`. */
+const NODE_EVENTS = ['error', 'newListener', 'removeListener']
 
 const METHODS = [
   'on',
@@ -18,7 +18,7 @@ const METHODS = [
 
 type EventMap<Events> = Record<keyof Events, unknown[]>
 
-/** An emitter of certain events: a listener for any other, which nobody would ever call, is refused. */
+/** An emitter with a fixed set of events: it rejects a listener for any other event, which would never be called. */
 export class Emitter<Events extends EventMap<Events>> extends EventEmitter<Events> {
   readonly #events: readonly string[]
 
@@ -31,20 +31,22 @@ export class Emitter<Events extends EventMap<Events>> extends EventEmitter<Event
   static {
     for (const method of METHODS) {
       const listen = EventEmitter.prototype[method]
-      const value = function checked(this: Emitter<never>, ...given: Parameters<typeof listen>): unknown {
-        this.#assertKnown(method, given[0])
-        return listen.apply(this, given)
+      const value = function checked(this: Emitter<never>, ...args: Parameters<typeof listen>): unknown {
+        this.#assertKnown(method, args[0])
+        return listen.apply(this, args)
       }
       Object.defineProperty(Emitter.prototype, method, { value, configurable: true, writable: true })
     }
   }
 
-  /** Symbols belong to whoever has made them. */
+  /** Throws ERR_INVALID_OPTIONS for an unknown event; a symbol may be an event of other code. */
   #assertKnown(method: string, event: unknown): void {
-    if (typeof event === 'symbol' || this.#events.concat(OF_NODE).includes(event as string)) return
-    const meant = typeof event === 'string' ? nearestName(event, this.#events) : undefined
+    if (typeof event === 'symbol' || this.#events.concat(NODE_EVENTS).includes(event as string)) return
+    const similar = typeof event === 'string' ? nearestName(event, this.#events) : undefined
     const advice =
-      meant === undefined ? `the events are ${this.#events.join(', ')}` : `did you mean ${inspect(meant)}?`
+      similar === undefined
+        ? `the events are ${this.#events.join(', ')}`
+        : `did you mean ${inspect(similar)}?`
     throw new errors.ERR_INVALID_OPTIONS(`${method}: there is no event ${inspect(event)}; ${advice}`)
   }
 }

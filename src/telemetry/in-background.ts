@@ -1,8 +1,8 @@
 import type { Logger } from './logger.js'
 
 /**
- * Lets `work` go on without a caller that awaits it. A failure becomes one line that names `what` failed,
- * not an unhandled rejection.
+ * Handles the failure of `work` that no caller awaits: it is logged in one line, with `what` as the name of the work,
+ * instead of ending the process as an unhandled rejection.
  */
 export function inBackground(
   { logger }: { readonly logger: Logger },

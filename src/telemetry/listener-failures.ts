@@ -1,11 +1,11 @@
 import type { Clock } from '../platform/clock.js'
-import { aside } from './aside.js'
+import { callListener } from './call-listener.js'
 import type { Logger } from './logger.js'
 
 /** The minimum time between two lines. */
 const QUIET_MS = 1_000
 
-/** Calls listeners. One that throws, or rejects, is logged and breaks nothing that is under way. */
+/** Calls listeners. A listener that throws or rejects is logged and does not interrupt the current operation. */
 export class ListenerFailures {
   readonly #clock: Clock
   readonly #logger: Logger
@@ -13,7 +13,7 @@ export class ListenerFailures {
   #quietUntilMs = Number.NEGATIVE_INFINITY
   #unlogged = 0
 
-  /** `message` is that of the lines. */
+  /** @param message the message of the log lines */
   constructor(clock: Clock, logger: Logger, message: string) {
     this.#clock = clock
     this.#logger = logger
@@ -22,10 +22,12 @@ export class ListenerFailures {
 
   /** Calls a listener of `event`. */
   guard(event: string, call: () => unknown): void {
-    aside(call, (error) => this.#log(event, error))
+    callListener(call, (error) => this.#log(event, error))
   }
 
-  /** A listener of an event that comes with every request could fill a disk. */
+  /**
+   * Logs a failure, at most once in `QUIET_MS`: a listener that fails with every request could otherwise fill a disk.
+   */
   #log(event: string, err: unknown): void {
     const nowMs = this.#clock.now()
     if (nowMs < this.#quietUntilMs) {

@@ -1,22 +1,22 @@
 /**
- * The error, for a line of pino's. Messages of this library tell their causes, and pino adds those of all
- * causes to a message: a cause that has been told is left out, but for its stack.
+ * Returns the error as pino should log it. Messages of this library already contain those of their causes, and pino
+ * appends the messages of all causes: a cause that is contained is left out, except for its stack.
  */
 export function logOnce(error: unknown): unknown {
   try {
-    return told(error, new Set())
+    return withoutRepeats(error, new Set())
   } catch {
-    // Anything can be thrown, also what throws when it is looked at.
+    // Any value can be thrown, including one that throws when it is inspected.
     return error
   }
 }
 
-function told(error: unknown, above: ReadonlySet<unknown>): unknown {
+function withoutRepeats(error: unknown, ancestors: ReadonlySet<unknown>): unknown {
   if (!(error instanceof Error)) return error
-  // Of causes that go round in a circle.
-  if (above.has(error)) return undefined
+  // Causes can form a circle.
+  if (ancestors.has(error)) return undefined
   const { message } = error
-  const seen = new Set([...above, error])
+  const seen = new Set([...ancestors, error])
   const stacks = [error.stack]
   let { cause } = error
   while (cause instanceof Error && !seen.has(cause) && message.includes(cause.message)) {
@@ -24,17 +24,17 @@ function told(error: unknown, above: ReadonlySet<unknown>): unknown {
     stacks.push(cause.stack)
     cause = cause.cause
   }
-  const rest = told(cause, seen)
+  const rest = withoutRepeats(cause, seen)
   return rest === error.cause ? error : copyOf(error, stacks.join('\ncaused by: '), rest)
 }
 
-/** Whoever has the error keeps it as it is. */
+/** Returns a copy of the error, because the application may hold the original. */
 function copyOf(error: Error, stack: string, cause: unknown): Error {
-  const own = (value: unknown): PropertyDescriptor => ({ value, configurable: true, writable: true })
+  const property = (value: unknown): PropertyDescriptor => ({ value, configurable: true, writable: true })
   return Object.create(Object.getPrototypeOf(error), {
     ...Object.getOwnPropertyDescriptors(error),
-    message: own(error.message),
-    stack: own(stack),
-    cause: own(cause),
+    message: property(error.message),
+    stack: property(stack),
+    cause: property(cause),
   })
 }

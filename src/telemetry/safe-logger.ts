@@ -1,10 +1,13 @@
-import { aside } from './aside.js'
+import { callListener } from './call-listener.js'
 import { logOnce } from './log-once.js'
 
 type Fields = Record<string, unknown>
 type Write = (fields: Fields, message: string) => void
 
-/** What this library needs of a logger; a pino logger is one. */
+/**
+ * The methods that this library calls on a logger. A pino logger has them. Each level takes the fields of a line and
+ * its message.
+ */
 export interface Logger {
   readonly fatal: Write
   readonly error: Write
@@ -12,7 +15,7 @@ export interface Logger {
   readonly info: Write
   readonly debug: Write
   readonly trace: Write
-  /** Writes out what it holds back, if it does. */
+  /** Writes buffered lines, if the logger buffers. */
   flush?(): void
   child(bindings: Fields): Logger
 }
@@ -22,20 +25,20 @@ export const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as co
 const safeLoggers = new WeakSet<Logger>()
 
 /**
- * The logger, none of whose methods throws any more. A line that it cannot write is dropped: there is
- * nobody left to tell. Children are safe too; of one that cannot be made, the parent writes the lines.
+ * Returns the logger with methods that never throw. A line that it cannot write is dropped, because there is no other
+ * place to report it. Its children are safe too; if a child cannot be created, the parent writes its lines.
  */
 export function safeLogger(logger: Logger): Logger {
-  return safeLoggers.has(logger) ? logger : wrapped(logger)
+  return safeLoggers.has(logger) ? logger : wrap(logger)
 }
 
-function wrapped(logger: Logger, bindings?: Fields): Logger {
-  // Whatever else the logger has, a resource that is given a child of it may use.
+function wrap(logger: Logger, bindings?: Fields): Logger {
+  // A resource that receives a child logger may use whatever else the logger offers, so the prototype is kept.
   const safe: Logger = Object.create(logger)
   const define = (name: keyof Logger, value: unknown): void => {
     Object.defineProperty(safe, name, { value, configurable: true, writable: true })
   }
-  // Its serializer of errors adds the messages of their causes.
+  // pino's serializer of errors appends the messages of causes.
   const isPino = Symbol.for('pino.serializers') in logger
   const lineOf = (fields: Fields): Fields => {
     const line = bindings === undefined ? fields : { ...bindings, ...fields }
@@ -43,10 +46,10 @@ function wrapped(logger: Logger, bindings?: Fields): Logger {
   }
   for (const level of LEVELS) {
     define(level, (fields: Fields, message: string) => {
-      aside(() => logger[level](lineOf(fields), message), drop)
+      callListener(() => logger[level](lineOf(fields), message), drop)
     })
   }
-  define('flush', () => aside(() => logger.flush?.(), drop))
+  define('flush', () => callListener(() => logger.flush?.(), drop))
   define('child', (more: Fields) => childOf(logger, { ...bindings, ...more }))
   safeLoggers.add(safe)
   return safe
@@ -54,10 +57,10 @@ function wrapped(logger: Logger, bindings?: Fields): Logger {
 
 function childOf(logger: Logger, bindings: Fields): Logger {
   let child: Logger | undefined
-  aside(() => {
+  callListener(() => {
     child = safeLogger(logger.child(bindings))
   }, drop)
-  return child ?? wrapped(logger, bindings)
+  return child ?? wrap(logger, bindings)
 }
 
 function drop(): void {}

@@ -7,34 +7,37 @@ interface Shortfall {
   readonly fields: Readonly<Record<string, unknown>>
 }
 
-/** What cannot be done in these surroundings, and is gone without: each thing is told once, all that come together in one warning. */
+/**
+ * Collects the features that do not work in this environment and are skipped. Each is reported once; those found
+ * together share one warning.
+ */
 export class Shortfalls {
-  readonly #log: Logger
-  readonly #known = new Set<string>()
-  #untold: Shortfall[] = []
+  readonly #logger: Logger
+  readonly #found = new Set<string>()
+  #unreported: Shortfall[] = []
 
-  constructor(log: Logger) {
-    this.#log = log
+  constructor(logger: Logger) {
+    this.#logger = logger
   }
 
-  /** `what` says what is not done, `err` why. */
+  /** Adds a shortfall: `what` names what is not done, `err` the reason. */
   add(what: string, err: unknown, fields: Shortfall['fields'] = {}): void {
-    if (this.#known.has(what)) {
-      this.#log.debug({ err, ...fields }, what)
+    if (this.#found.has(what)) {
+      this.#logger.debug({ err, ...fields }, what)
       return
     }
-    this.#known.add(what)
-    this.#untold.push({ what, err, fields })
+    this.#found.add(what)
+    this.#unreported.push({ what, err, fields })
   }
 
-  /** To be called at the end of whatever may have added something. */
-  tell(): void {
-    const told = this.#untold
-    if (told.length === 0) return
-    this.#untold = []
-    const causes = told.map(({ err }) => err)
+  /** Logs the new shortfalls. To be called at the end of each operation that may have added one. */
+  report(): void {
+    const shortfalls = this.#unreported
+    if (shortfalls.length === 0) return
+    this.#unreported = []
+    const causes = shortfalls.map(({ err }) => err)
     const err = causes.length === 1 ? causes[0] : new AggregateError(causes, causes.map(messageOf).join('; '))
-    const fields = Object.assign({}, ...told.map((each) => each.fields))
-    this.#log.warn({ err, ...fields }, told.map(({ what }) => what).join('; '))
+    const fields = Object.assign({}, ...shortfalls.map((shortfall) => shortfall.fields))
+    this.#logger.warn({ err, ...fields }, shortfalls.map(({ what }) => what).join('; '))
   }
 }

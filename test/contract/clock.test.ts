@@ -1,14 +1,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { type Clock, systemClock } from '../../src/platform/clock.js'
+import { TestClock } from '../../src/testing/test-clock.js'
 import { Random } from '../simulation/random.js'
 import { SimulatedClock } from '../simulation/simulated-clock.js'
-import { FakeClock } from '../support/fake-clock.js'
 
 /** Lets time pass, until `isOver()`. */
 type Pass = (isOver: () => boolean) => Promise<void>
 
-const fake = new FakeClock()
+const standing = new TestClock()
 const simulated = new SimulatedClock(new Random(1))
 const clocks: [string, Clock, Pass][] = [
   [
@@ -19,10 +19,10 @@ const clocks: [string, Clock, Pass][] = [
     },
   ],
   [
-    'the fake clock',
-    fake,
+    'the test clock',
+    standing,
     async (isOver) => {
-      while (!isOver()) await fake.advance(1)
+      while (!isOver()) await standing.advance(1)
     },
   ],
   [
@@ -105,9 +105,9 @@ describe.each(clocks)('%s', (_, clock, pass) => {
   })
 })
 
-describe('the fake clock', () => {
+describe('the test clock', () => {
   it('stands still by itself, and tells what is pending', async () => {
-    const clock = new FakeClock()
+    const clock = new TestClock()
     const ran: number[] = []
     clock.setTimeout(() => ran.push(clock.now()), 1_000)
     await clock.settle()
@@ -117,7 +117,7 @@ describe('the fake clock', () => {
   })
 
   it('lets what a timer leads to be over before the next timer runs', async () => {
-    const clock = new FakeClock()
+    const clock = new TestClock()
     const order: string[] = []
     clock.setTimeout(async () => {
       await Promise.resolve()

@@ -13,6 +13,9 @@ import type { LogLine } from '../../src/protocol/replica/log-line.js'
 import type { LoadDone, RunDone } from '../../src/protocol/replica/replica-replies.js'
 import type { LoadTask, ReplicaTask, RunTask } from '../../src/protocol/replica/replica-task.js'
 import type { Signature, Tensor } from '../../src/tensors/tensor.js'
+import { TestClock } from '../../src/testing/test-clock.js'
+import type { TestVersion } from '../../src/testing/test-models.js'
+import { TestReplica } from '../../src/testing/test-replica.js'
 import { FakeHost, type FakeTask, fakeSignature } from '../support/fake-host.js'
 import { Gate } from '../support/load-gate.js'
 import { outputsOf, packOf, sideTask } from '../support/packs.js'
@@ -21,6 +24,8 @@ const file = (path: string): string => fileURLToPath(new URL(path, import.meta.u
 const REPLICA_ENTRY = file('../../dist/workers/replica.cjs')
 const GATED_LOADER = new URL('../support/loaders/gated-loader.mjs', import.meta.url).href
 const subject = { model: 'contract', version: '1' }
+/** Time that a held load or run of a test runtime takes. */
+const HELD_MS = 10
 
 /** A host, and hands inside its thread. */
 interface Rig {
@@ -97,7 +102,7 @@ function realRig(): Rig {
 /** The action of each run of a pack. */
 function actionsOf(message: ReplicaTask): (string | undefined)[] {
   return message.kind === 'run'
-    ? message.runs.map(({ given }) => (given?.[1] as string[] | undefined)?.[0])
+    ? message.runs.map(({ separate }) => (separate?.[1] as string[] | undefined)?.[0])
     : []
 }
 
@@ -147,6 +152,62 @@ function fakeRig(isKillable: boolean): Rig {
     letGo: () => {
       const exit = exits.shift()
       if (exit === undefined) act(held.shift() as FakeTask, undefined)
+      else exit()
+    },
+  }
+}
+
+/** The gated loader as a version of a test runtime, on a clock of its own: what is held takes time. */
+function testRig(): Rig {
+  const clock = new TestClock()
+  const exits: (() => void)[] = []
+  let how: string | undefined
+  let arrive: () => void = () => undefined
+  const arrived = new Promise<void>((resolve) => {
+    arrive = resolve
+  })
+  const actionOf = (inputs: Record<string, Tensor>): unknown => inputs.do?.data[0]
+  const behaviour: TestVersion = {
+    get loadMs() {
+      return how === 'hold' ? HELD_MS : 0
+    },
+    loadError: () => {
+      if (how === 'exit') host.exit()
+      return how === 'throw' ? new errors.ERR_MODEL_LOAD('it does not want to') : undefined
+    },
+    latencyMs: (inputs) => {
+      if (actionOf(inputs) !== 'hold') return 0
+      arrive()
+      return HELD_MS
+    },
+    answer: (inputs) => {
+      const action = actionOf(inputs)
+      if (action === 'exit') host.exit()
+      if (action === 'exit-later') exits.push(() => host.exit())
+      if (action === 'throw') throw new Error('the run failed')
+      return { y: inputs.x as Tensor }
+    },
+  }
+  const host: TestReplica = new TestReplica({
+    identity: { ...subject, threadId: 1, logLevel: 'info' },
+    signature: gatedSignature,
+    behaviour,
+    clock,
+    onGone: () => undefined,
+    onWait: () => undefined,
+  })
+  return {
+    host,
+    exits: exitsOf(host),
+    load: (action) => {
+      how = action
+      return loadTask(undefined, '/nowhere')
+    },
+    run: runTask,
+    arrival: (place) => (place === 'load' ? Promise.resolve() : arrived),
+    letGo: () => {
+      const exit = exits.shift()
+      if (exit === undefined) void clock.advance(HELD_MS)
       else exit()
     },
   }
@@ -202,6 +263,7 @@ beforeAll(() => {
 describe.each([
   ['a fake host', () => fakeRig(false), false],
   ['a fake host that is killable', () => fakeRig(true), true],
+  ['the host of a test runtime', testRig, false],
   ['a Piscina host', realRig, false],
 ])('%s', (_, makeRig, isKillable) => {
   it('says whether it may be ended in the middle of a task', () => {
@@ -269,7 +331,7 @@ describe.each([
     const rig = await loaded(makeRig)
     const given = floats(1)
     const { runs, ...rest } = rig.run(0)
-    const twice = [...runs, ...runs].map((run) => ({ ...run, given: [given.buffer, run.given?.[1]] }))
+    const twice = [...runs, ...runs].map((run) => ({ ...run, separate: [given.buffer, run.separate?.[1]] }))
     const reply = rig.host.run({ ...rest, runs: twice })
     expect([given.byteLength, rest.buffer.byteLength]).toEqual([0, 0])
     const done = (await reply) as RunDone

@@ -92,7 +92,7 @@ describe('requests that wait together', () => {
   it('do not when that is switched off, for the model or for the request', async () => {
     const off = await load('mlp', { batching: 'off' })
     await Promise.all(Array.from({ length: 100 }, (_, index) => askMlp(off, index)))
-    expect(batchingOf(off)).toMatchObject({ state: 'off', reason: 'it is switched off', batches: 0 })
+    expect(batchingOf(off)).toMatchObject({ state: 'off', reason: 'batching is disabled', batches: 0 })
 
     const on = await load('mlp', { sample: { input: { x: [[1, 2, 3, 4]] } } })
     const options = [{ batch: false }, { transfer: true }]

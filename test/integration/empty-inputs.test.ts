@@ -1,4 +1,4 @@
-import type { ModelHandle, Runtime, RuntimeOptions } from 'tbcoin-engine'
+import type { ModelHandle, RuntimeOptions } from 'tbcoin-engine'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { decoder } from '../../models/synthetic/fault-graphs.js'
 import { identity, mlp } from '../../models/synthetic/graphs.js'
@@ -30,61 +30,53 @@ const x = { type: 'float32', dims: [1, 2, 1, 4], data: Float32Array.of(1, 2, 3, 
 async function withModel(
   name: string,
   options: RuntimeOptions,
-  use: (handle: ModelHandle, runtime: Runtime) => Promise<void>,
+  use: (handle: ModelHandle) => Promise<void>,
 ): Promise<void> {
   await using runtime = await quietRuntime({ cacheDir: cache.path, ...options })
   const source = repository.path(name, '1')
-  await use(await runtime.models.loadModel({ name, version: '1', source }), runtime)
+  await use(await runtime.models.loadModel({ name, version: '1', source }))
 }
 
-describe.each<[string, RuntimeOptions]>([
-  ['with a trial', {}],
-  ['without a trial', { probe: 'off' }],
-  [
-    'without a process for trials',
-    { builderEntry: '/nonexistent/builder.js', cacheDir: '/nonexistent/cache' },
-  ],
-])('%s', (kind, options) => {
-  it.each(['decoder', 'single'])('the first step of a %s with an empty past is answered', async (name) => {
-    await withModel(name, options, async (handle) => {
+describe('a model that a process has tried', () => {
+  it.each(['decoder', 'single'])('answers the first step of a %s, with an empty past', async (name) => {
+    await withModel(name, {}, async (handle) => {
       const { sum } = await handle.predict({ x, past: empty(1, 2, 0, 4) })
       expect(sum).toEqual({ type: 'float32', dims: [1, 2, 1, 4], data: x.data })
     })
   })
 
-  it('a request without rows is answered only where a trial was', async () => {
-    await withModel('mlp', options, async (handle) => {
-      const answer = handle.predict({ x: empty(0, 4) })
-      if (kind === 'with a trial') expect((await answer).probabilities?.dims).toEqual([0, 3])
-      else {
-        expect(await errorOf(answer)).toMatchObject({
-          code: 'ERR_INVALID_INPUT',
-          model: 'mlp',
-          message: expect.stringMatching(/input "x" has size 0 along axis 0.*at least/),
-        })
-      }
-      // The replica is as it was.
+  it('answers a request without rows, and the next one with rows', async () => {
+    await withModel('mlp', {}, async (handle) => {
+      expect((await handle.predict({ x: empty(0, 4) })).probabilities?.dims).toEqual([0, 3])
       expect((await handle.predict({ x: [[1, 2, 3, 4]] })).probabilities?.dims).toEqual([1, 3])
     })
   })
-})
 
-it('strings without rows are answered too where a trial was', async () => {
-  await withModel('words', {}, async (handle) => {
-    expect(await handle.predict({ x: { type: 'string', dims: [0, 2], data: [] } })).toEqual({
-      y: { type: 'string', dims: [0, 2], data: [] },
+  it('answers strings without rows', async () => {
+    await withModel('words', {}, async (handle) => {
+      expect(await handle.predict({ x: { type: 'string', dims: [0, 2], data: [] } })).toEqual({
+        y: { type: 'string', dims: [0, 2], data: [] },
+      })
     })
   })
 })
 
-it('a sample without rows is refused as a request is', async () => {
-  await using runtime = await quietRuntime({ probe: 'off' })
-  const source = repository.path('mlp', '1')
-  const config = { sample: { input: { x: empty(0, 4) } } }
-  expect(
-    await errorOf(runtime.models.loadModel({ name: 'mlp', version: '1', source, config })),
-  ).toMatchObject({
-    code: 'ERR_WARMUP',
-    message: expect.stringMatching(/sample\.input.*size 0 along axis 0/),
+// The first step of a decoder runs natively with an empty past, which nothing has tried before.
+describe.each<[string, RuntimeOptions]>([
+  ['by its options', { probe: 'off' }],
+  [
+    'because no process can be started',
+    { builderEntry: '/nonexistent/builder.js', cacheDir: '/nonexistent/cache' },
+  ],
+])('a model that was not tried, %s', (_, options) => {
+  it('answers the first step of a decoder and rejects a request without rows', async () => {
+    await withModel('decoder', options, async (handle) => {
+      const { sum } = await handle.predict({ x, past: empty(1, 2, 0, 4) })
+      expect(sum).toEqual({ type: 'float32', dims: [1, 2, 1, 4], data: x.data })
+      expect(await errorOf(handle.predict({ x: empty(0, 2, 1, 4), past: empty(0, 2, 0, 4) }))).toMatchObject({
+        code: 'ERR_INVALID_INPUT',
+        message: expect.stringMatching(/size 0 along axis 0/),
+      })
+    })
   })
 })

@@ -7,10 +7,13 @@ import {
   gated,
   gatedLoader,
   inState,
+  limitedLoader,
   loadGated,
   settle,
   stateOf,
 } from '../support/runtime-harness.js'
+
+// `test/unit/models/loading/first-replica.test.ts` has what needs no threads.
 
 /** Loads version 1 of two replicas, of which the first is let through. */
 async function loadWithOneOfTwo(held: ReturnType<typeof gate>, options = {}): Promise<void> {
@@ -20,19 +23,16 @@ async function loadWithOneOfTwo(held: ReturnType<typeof gate>, options = {}): Pr
   await runtime.models.loadModel({ ...gated({ gate: held, hold: ['load'] }), version: '1' })
 }
 
-/** Of which as many loads succeed as `loads[1]` says. */
+/** Returns a version of which as many loads succeed as `loads[1]` allows. */
 function limited(loads: Int32Array): ReturnType<typeof gated> {
-  runtime.models.registerModelLoader(
-    'limited',
-    new URL('../support/loaders/limited-loader.mjs', import.meta.url),
-  )
+  runtime.models.registerModelLoader('limited', limitedLoader)
   return { ...gated({}, {}), modelType: 'limited', config: { loaderOptions: { loads: loads.buffer } } }
 }
 
 const poolOf = (version = '1') => runtime.models.getModel('gated', version)?.stats().pool
 
 describe('a version with several replicas', () => {
-  it('serves with its first one while the others are loaded', async () => {
+  it('serves with its first replica while the others load', async () => {
     const held = gate()
     await loadWithOneOfTwo(held)
     expect(stateOf(runtime, 'gated', '1')).toBe('running')
@@ -45,19 +45,7 @@ describe('a version with several replicas', () => {
     expect(poolOf()).toMatchObject({ idle: 2, isGrowing: false })
   })
 
-  it('that was evicted answers as soon as its first one is there', async () => {
-    const held = gate()
-    await loadWithOneOfTwo(held)
-    held.open('load')
-    await allServing(await handle())
-    await runtime.models.cleanupUnusedModels({ maxAgeMs: 0 })
-    held.open('load')
-    expect(await ask(runtime, 1)).toBe(1)
-    await held.arrival('load', 4)
-    expect(poolOf()).toMatchObject({ wanted: 2, starting: 1 })
-  })
-
-  it('goes on with one when another cannot be loaded, is degraded, and tries again', async () => {
+  it('serves with one and is degraded when another cannot be loaded, and tries again', async () => {
     await start({ replicas: 2, restartBackoffMs: 50, maxRestartBackoffMs: 50 })
     const loads = new Int32Array(new SharedArrayBuffer(8))
     loads[1] = 1
@@ -75,7 +63,7 @@ describe('a version with several replicas', () => {
     expect((await runtime.health()).checks.replicas?.status).toBe('healthy')
   })
 
-  it('can be unloaded, resized and closed while the others are loaded', async () => {
+  it('can be unloaded, resized and closed while the others load', async () => {
     const held = gate()
     await loadWithOneOfTwo(held)
     await held.arrival('load', 2)
@@ -93,7 +81,7 @@ describe('a version with several replicas', () => {
 })
 
 describe('a swap to a version with several replicas', () => {
-  it('is promoted when as many serve as of the old one', async () => {
+  it('is promoted when it has as many replicas as the old version', async () => {
     await start({ replicas: 2 })
     await loadGated(runtime, '1')
     const held = gate()
@@ -110,53 +98,6 @@ describe('a swap to a version with several replicas', () => {
     await (await swap).drained
     expect(poolOf('2')).toMatchObject({ idle: 2 })
     expect(await ask(runtime, 1)).toBe(2)
-  })
-
-  it('is promoted with its own number where that is smaller', async () => {
-    await start({ replicas: 3 })
-    await loadGated(runtime, '1')
-    await runtime.models.hotSwapModel({ ...gated({}, { replicas: 1 }), newVersion: '2' })
-    expect(poolOf('2')).toMatchObject({ wanted: 1, replicas: 1 })
-  })
-
-  it('is promoted with as many as the old one has where its own number is larger', async () => {
-    await start({ replicas: 1 })
-    await loadGated(runtime, '1')
-    const held = gate()
-    held.open('load')
-    await runtime.models.hotSwapModel({
-      ...gated({ gate: held, hold: ['load'] }, { replicas: 2 }),
-      newVersion: '2',
-    })
-    await held.arrival('load', 2)
-    expect(poolOf('2')).toMatchObject({ wanted: 2, starting: 1 })
-  })
-
-  it('is not promoted when one of them cannot be loaded, and leaves the old one as it was', async () => {
-    await start({ replicas: 2 })
-    await loadGated(runtime, '1')
-    const loads = new Int32Array(new SharedArrayBuffer(8))
-    loads[1] = 1
-    const swap = runtime.models.hotSwapModel({ ...limited(loads), newVersion: '2' })
-    expect(await errorOf(swap)).toMatchObject({ code: 'ERR_MODEL_LOAD', model: 'gated', version: '2' })
-    expect(await ask(runtime, 1)).toBe(1)
-    await inState(runtime, 'gated', '2', 'stopped')
-  })
-
-  it('is superseded while its replicas are loaded', async () => {
-    await start({ replicas: 2 })
-    await loadGated(runtime, '1')
-    const held = gate()
-    held.open('load')
-    const swap = errorOf(
-      runtime.models.hotSwapModel({ ...gated({ gate: held, hold: ['load'] }), newVersion: '2' }),
-    )
-    await held.arrival('load', 2)
-    await inState(runtime, 'gated', '2', 'ready')
-    const next = runtime.models.hotSwapModel({ ...gated({ offset: 3 }), newVersion: '3' })
-    expect(await swap).toMatchObject({ code: 'ERR_SWAP_SUPERSEDED' })
-    held.openForGood()
-    expect((await next).to).toBe('3')
   })
 })
 

@@ -1,16 +1,18 @@
 import type { HealthReport } from 'tbcoin-engine'
 import { describe, expect, it } from 'vitest'
 import { gate, runtime, start } from '../support/gated-runtime.js'
-import { ask, codeOf, inState, loadGated, movesOf } from '../support/runtime-harness.js'
+import { ask, codeOf, loadGated } from '../support/runtime-harness.js'
 
-/** What failed, by check. */
+// `test/unit/runtime.test.ts` has what needs no threads.
+
+/** Returns the reasons of the checks that fail, by check. */
 function failuresOf({ checks }: HealthReport): Record<string, string | undefined> {
   const failing = Object.entries(checks).filter(([, { status }]) => status === 'unhealthy')
   return Object.fromEntries(failing.map(([name, { reason }]) => [name, reason]))
 }
 
 describe('the health of a runtime', () => {
-  it('has a check of models, replicas, resources, memory and event loop, and is well', async () => {
+  it('is healthy, with checks of models, replicas, resources, memory and event loop', async () => {
     await start({ replicas: 2 })
     await loadGated(runtime, '1')
     const report = await runtime.health()
@@ -22,14 +24,7 @@ describe('the health of a runtime', () => {
     expect(report.checks.memory?.detail).toMatchObject({ residentBytes: expect.any(Number) })
   })
 
-  it('is well with a cold version, which is loaded when it is asked for', async () => {
-    await start()
-    await loadGated(runtime, '1')
-    await runtime.models.cleanupUnusedModels({ maxAgeMs: 0 })
-    expect(await runtime.health()).toMatchObject({ status: 'healthy', isReady: true })
-  })
-
-  it('is degraded as long as a replica is in quarantine, though another has taken its place', async () => {
+  it('is degraded while a replica is in quarantine, although another has taken its place', async () => {
     await start({ restartBackoffMs: 1 })
     const held = gate()
     await loadGated(runtime, '1', { gate: held }, { stuckAfterMs: 30 })
@@ -41,7 +36,7 @@ describe('the health of a runtime', () => {
     expect(report.checks.replicas?.lastError?.reason).toBe('gated@1 has 1 in quarantine')
   })
 
-  it('is unhealthy while no replica of an active version is left, and degraded while one is missing', async () => {
+  it('is degraded while a replica of an active version is missing, and unhealthy while all are', async () => {
     await start({ replicas: 2, restartBackoffMs: 60_000, maxRestartBackoffMs: 60_000 })
     await loadGated(runtime, '1')
     await codeOf(ask(runtime, 1, 'exit'))
@@ -54,51 +49,10 @@ describe('the health of a runtime', () => {
       replicas: 'gated@1 has 0 of 2',
     })
   })
-
-  it('is unhealthy when the replicas of an active version keep dying', async () => {
-    await start({ crashBudget: 0 })
-    await loadGated(runtime, '1')
-    await codeOf(ask(runtime, 1, 'exit'))
-    await inState(runtime, 'gated', '1', 'error')
-    const report = await runtime.health()
-    expect(report).toMatchObject({ status: 'unhealthy', isReady: false })
-    expect(failuresOf(report).models).toMatch(/^gated@1 is in error: replicas of gated@1 keep dying/)
-  })
-
-  it('is unhealthy while a resource is', async () => {
-    await start()
-    let isUp = true
-    runtime.resources.registerResourceType(
-      'database',
-      () => ({}),
-      undefined,
-      () => isUp,
-    )
-    await runtime.resources.initializeResource({ name: 'main', resourceType: 'database' })
-    expect(await runtime.health()).toMatchObject({ status: 'healthy' })
-    isUp = false
-    const report = await runtime.health()
-    expect(report).toMatchObject({ status: 'unhealthy', isReady: false, isLive: true })
-    expect(failuresOf(report)).toEqual({ resources: 'main: its health check failed: it returned false' })
-  })
-
-  it('has checks of the application beside its own', async () => {
-    await start()
-    runtime.lifecycle.addHealthCheck('queue', () => ({ status: 'unhealthy', reason: 'it is full' }))
-    expect(failuresOf(await runtime.health())).toEqual({ queue: 'it is full' })
-  })
-
-  it('is not ready once the runtime is closing', async () => {
-    await start()
-    const closing = runtime.close()
-    expect(await runtime.health()).toMatchObject({ isReady: false, state: 'stopping' })
-    await closing
-    expect(await runtime.health()).toMatchObject({ isReady: false, isLive: true, state: 'stopped' })
-  })
 })
 
 describe('shutdown handlers of an application', () => {
-  it('run when the runtime is closed: before admission ends, after the last answer', async () => {
+  it('run at a close in their phases: before admission ends, and after the last request completes', async () => {
     await start()
     const held = gate()
     await loadGated(runtime, '1', { gate: held })
@@ -127,18 +81,7 @@ describe('shutdown handlers of an application', () => {
     ])
   })
 
-  it('that fail are in the report of close, and reject shutdown', async () => {
-    await start()
-    runtime.lifecycle.addShutdownHandler(() => Promise.reject(new Error('cannot')), { name: 'cache' })
-    const { failures } = await runtime.close()
-    expect(failures).toMatchObject([
-      { code: 'ERR_SHUTDOWN', message: 'shutdown handler "cache" failed: cannot' },
-    ])
-    expect(runtime.state).toBe('error')
-    expect(await codeOf(runtime.lifecycle.shutdown())).toBe('ERR_SHUTDOWN')
-  })
-
-  it('keep their time though requests do not come to an end', async () => {
+  it('keep their share of the time although requests do not complete', async () => {
     await start()
     const held = gate()
     await loadGated(runtime, '1', { gate: held })
@@ -155,50 +98,8 @@ describe('shutdown handlers of an application', () => {
   })
 })
 
-describe('resources of a runtime', () => {
-  it('are cleaned up when it is closed, in reverse, after the last answer, and none comes after', async () => {
-    await start()
-    const held = gate()
-    await loadGated(runtime, '1', { gate: held })
-    const steps: string[] = []
-    const { resources } = runtime
-    resources.registerResourceType(
-      'database',
-      () => ({}),
-      (_, { name }) => void steps.push(name),
-    )
-    await resources.initializeResource({ name: 'first', resourceType: 'database' })
-    await resources.initializeResource({ name: 'second', resourceType: 'database', dependsOn: ['first'] })
-    const moves = movesOf(runtime)
-    const running = ask(runtime, 1, 'hold').then(() => steps.push('answer'))
-    await held.arrival('run')
-    runtime.lifecycle.addShutdownHandler(() => held.open('run'), { phase: 'readiness' })
-    await runtime.close()
-    await running
-    expect(steps).toEqual(['answer', 'second', 'first'])
-    expect(moves).toContain('resource first stopping>stopped')
-    expect(await codeOf(resources.initializeResource({ name: 'third', resourceType: 'database' }))).toBe(
-      'ERR_RUNTIME_CLOSED',
-    )
-  })
-
-  it('whose cleaner fails are in the report of close', async () => {
-    await start()
-    const { resources } = runtime
-    resources.registerResourceType(
-      'database',
-      () => ({}),
-      () => Promise.reject(new Error('cannot')),
-    )
-    await resources.initializeResource({ name: 'main', resourceType: 'database' })
-    const { failures } = await runtime.close()
-    expect(failures).toHaveLength(1)
-    expect(failures[0]?.message).toMatch(/^shutdown handler "resources" failed: .*main.*cannot/)
-  })
-})
-
 describe('lifecycle.shutdown', () => {
-  it('is a close, with its reason as the trigger', async () => {
+  it('closes the runtime with its reason as the trigger', async () => {
     await start()
     await loadGated(runtime, '1')
     const triggers: string[] = []

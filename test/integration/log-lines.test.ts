@@ -22,7 +22,7 @@ it('no line of any level holds data of a tensor, whatever becomes of the request
   await runtime.close()
   // There are lines, also of replicas and of their end.
   expect(lines.join('\n')).toMatch(/gated loader is ready/)
-  expect(lines.join('\n')).toMatch(/a replica is gone/)
+  expect(lines.join('\n')).toMatch(/replica exited/)
   for (const line of lines) {
     expect(line).not.toContain(String(MARK))
     expect(line).not.toContain(TEXT)

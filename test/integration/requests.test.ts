@@ -1,9 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { type RequestSnapshot, RequestTracker, type Runtime, type RuntimeOptions } from 'tbcoin-engine'
+import type { RequestSnapshot, Runtime, RuntimeOptions } from 'tbcoin-engine'
 import { afterEach, describe, expect, it } from 'vitest'
 import { collectGarbage } from '../support/collect-garbage.js'
 import { Gate } from '../support/load-gate.js'
-import { ask, codeOf, gated, loadGated, quietRuntime, settle } from '../support/runtime-harness.js'
+import { ask, codeOf, loadGated, quietRuntime, settle } from '../support/runtime-harness.js'
+
+// `test/unit/requests/predictions.test.ts` has what needs no threads.
 
 let runtime: Runtime
 let gate: Gate
@@ -21,7 +23,7 @@ afterEach(async () => {
   await runtime.close()
 })
 
-/** Every state of every request, as `1 queued`. */
+/** Returns every state of every request from now on, as `1 queued`. */
 function statesTold(): string[] {
   const told: string[] = []
   const note = ({ id, state }: RequestSnapshot): void => void told.push(`${id} ${state}`)
@@ -29,13 +31,13 @@ function statesTold(): string[] {
   return told
 }
 
-/** Of the request that was settled last. */
+/** Returns the request that settled last. */
 function last(): RequestSnapshot | undefined {
   return runtime.requests.recent(1)[0]
 }
 
 describe('a prediction', () => {
-  it('is received, queued, running and completed, and tells how long it was', async () => {
+  it('is received, queued, running and completed, and has the time of each state', async () => {
     await start()
     const told = statesTold()
     const answers = [ask(runtime, 1, 'hold'), ask(runtime, 2)]
@@ -57,20 +59,7 @@ describe('a prediction', () => {
     )
   })
 
-  it('is received as long as its version is being loaded', async () => {
-    await start({}, ['load'])
-    await runtime.models.cleanupUnusedModels({ maxAgeMs: 0 })
-    const told = statesTold()
-    const answer = ask(runtime, 1)
-    await gate.arrival('load', 2)
-    expect(runtime.requests.active()).toMatchObject([{ state: 'received', version: '1' }])
-    gate.open('load')
-    expect(await answer).toBe(1)
-    expect(told).toEqual(['1 received', '1 queued', '1 running', '1 completed'])
-    expect(last()?.receivedMs).toBeGreaterThan(0)
-  })
-
-  it('that misses its deadline has timed out, and its late answer changes nothing', async () => {
+  it('times out at its deadline, and its late outputs change nothing', async () => {
     await start()
     const running = codeOf(ask(runtime, 1, 'hold', { timeoutMs: 20 }))
     const queued = codeOf(ask(runtime, 2, '', { timeoutMs: 5 }))
@@ -83,19 +72,7 @@ describe('a prediction', () => {
     expect(runtime.requests.counts().totals).toMatchObject({ received: 3, completed: 1, 'timed-out': 2 })
   })
 
-  it('that is aborted is cancelled', async () => {
-    await start()
-    const controller = new AbortController()
-    const code = codeOf(ask(runtime, 1, 'hold', { signal: controller.signal }))
-    await gate.arrival('run')
-    controller.abort()
-    expect(await code).toBe('ERR_ABORTED')
-    expect(last()).toMatchObject({ state: 'cancelled', code: 'ERR_ABORTED' })
-    await codeOf(ask(runtime, 2, '', { signal: controller.signal }))
-    expect(last()).toMatchObject({ id: 2, state: 'cancelled', runningMs: 0 })
-  })
-
-  it('that fails on its replica, or with it, has failed', async () => {
+  it('fails if its run fails or its replica dies', async () => {
     await start()
     await codeOf(ask(runtime, 1, 'throw'))
     await codeOf(ask(runtime, 1, 'exit'))
@@ -105,32 +82,7 @@ describe('a prediction', () => {
     ])
   })
 
-  it('that is refused at the door is rejected, with what is known of it by then', async () => {
-    await start({ maxQueue: 1 })
-    const known = { model: 'gated', version: '1' }
-    const refusals: [promise: Promise<unknown>, code: string, about: object][] = [
-      [runtime.predict('nobody', {}), 'ERR_MODEL_NOT_FOUND', { model: 'nobody', version: undefined }],
-      [runtime.predict(7 as never, {}), 'ERR_MODEL_NOT_FOUND', { model: undefined, version: undefined }],
-      [ask(runtime, 1, '', { version: '9' }), 'ERR_VERSION_NOT_FOUND', { ...known, version: undefined }],
-      [ask(runtime, 1, '', { timeout: 5 } as never), 'ERR_INVALID_OPTIONS', { ...known, version: undefined }],
-      [ask(runtime, 1, '', { outputs: ['z'] }), 'ERR_INVALID_OPTIONS', known],
-      [runtime.predict('gated', { x: 'text' }), 'ERR_INVALID_INPUT', known],
-    ]
-    const admitted = [ask(runtime, 1, 'hold'), ask(runtime, 2)]
-    refusals.push([ask(runtime, 3), 'ERR_OVERLOADED', known])
-    for (const [promise, code] of refusals) expect(await codeOf(promise)).toBe(code)
-    const rejected = runtime.requests.recent().reverse()
-    expect(rejected).toMatchObject(refusals.map(([, code, about]) => ({ state: 'rejected', code, ...about })))
-    expect(rejected.every(({ queuedMs, runningMs }) => queuedMs === 0 && runningMs === 0)).toBe(true)
-    gate.openForGood()
-    await Promise.all(admitted)
-    await runtime.close()
-    expect(await codeOf(ask(runtime, 1))).toBe('ERR_RUNTIME_CLOSED')
-    expect(last()).toMatchObject({ state: 'rejected', code: 'ERR_RUNTIME_CLOSED' })
-    expect(runtime.requests.counts().totals).toMatchObject({ received: 10, completed: 2, rejected: 8 })
-  })
-
-  it('that close gives up on is rejected, or has failed if it was running', async () => {
+  it('is rejected when a close runs out of time, or fails if it is running', async () => {
     await start()
     const codes = [codeOf(ask(runtime, 1, 'block')), codeOf(ask(runtime, 2))]
     await gate.arrival('run')
@@ -140,7 +92,7 @@ describe('a prediction', () => {
     expect(ends.sort()).toEqual(['1 failed', '2 rejected'])
   })
 
-  it('is told of in the context of its caller, whoever lets it run', async () => {
+  it("emits its events in its caller's context, whichever request starts its run", async () => {
     await start()
     const store = new AsyncLocalStorage<string>()
     const told: string[] = []
@@ -159,59 +111,10 @@ describe('a prediction', () => {
       '2 running second',
     ])
   })
-
-  it('is one of those that its version counts, also over a swap', async () => {
-    await start()
-    const answers: Promise<number>[] = []
-    const askMany = (): void => {
-      for (let x = 0; x < 50; x += 1) answers.push(ask(runtime, x))
-    }
-    askMany()
-    const swapping = runtime.models.hotSwapModel({ ...gated(), newVersion: '2' })
-    askMany()
-    await (await swapping).drained
-    askMany()
-    await Promise.all(answers)
-    const { totals, active } = runtime.requests.counts()
-    expect(totals).toMatchObject({ received: 150, completed: 150 })
-    expect(active).toEqual({ received: 0, queued: 0, running: 0 })
-    const counted = ['1', '2'].map((version) => runtime.models.getModel('gated', version)?.stats().requests)
-    expect(counted).toEqual([100, 50])
-    const recent = runtime.requests.recent()
-    expect(recent).toHaveLength(100)
-    expect(recent.filter(({ version }) => version === '2')).toHaveLength(50)
-  })
 })
 
-describe("a transaction of the application's", () => {
-  it('has the predictions inside as its children, and no others', async () => {
-    await start({ replicas: 2 })
-    const transact = async (name: string): Promise<number> => {
-      using transaction = runtime.requests.begin('transaction', { name })
-      await transaction.run(async () => {
-        for (let step = 0; step < 3; step += 1) {
-          await ask(runtime, step)
-          await settle(1)
-        }
-        await Promise.all([ask(runtime, 3), codeOf(runtime.predict('nobody', {}))])
-      })
-      transaction.complete()
-      return transaction.id
-    }
-    const outside = ask(runtime, 0)
-    const ids = await Promise.all(['a', 'b', 'c'].map(transact))
-    await outside
-    const recent = runtime.requests.recent()
-    for (const [index, id] of ids.entries()) {
-      expect(recent.filter(({ parent }) => parent === id)).toHaveLength(5)
-      const own = recent.find((one) => one.id === id)
-      expect(own).toMatchObject({ kind: 'transaction', state: 'completed', info: { name: 'abc'[index] } })
-    }
-    expect(recent.filter(({ parent }) => parent === undefined)).toHaveLength(4)
-    expect(runtime.requests.counts().totals).toMatchObject({ received: 19, completed: 16, rejected: 3 })
-  })
-
-  it('is the parent of a request that is run when the one of another ends', async () => {
+describe('a transaction of the application', () => {
+  it('is the parent of its own request although the end of another one starts the run', async () => {
     await start()
     const { requests } = runtime
     const transactions = [requests.begin('transaction'), requests.begin('transaction')] as const
@@ -224,25 +127,6 @@ describe("a transaction of the application's", () => {
     await Promise.all(answers)
     expect(requests.recent().map(({ parent }) => parent)).toEqual([transactions[1].id, transactions[0].id])
     expect(requests.active().map(({ kind }) => kind)).toEqual(['transaction', 'transaction'])
-  })
-
-  it('ends as the error of a prediction tells', async () => {
-    await start()
-    const transaction = runtime.requests.begin('transaction')
-    try {
-      await transaction.run(() => ask(runtime, 1, 'hold', { timeoutMs: 5 }))
-    } catch (error) {
-      transaction.fail(error)
-    }
-    expect(transaction.state).toBe('timed-out')
-  })
-
-  it('can be tracked without a runtime', async () => {
-    await start()
-    const tracker = new RequestTracker({ recent: 1 })
-    tracker.begin('job').run(() => ask(runtime, 1))
-    expect(tracker.active()).toMatchObject([{ kind: 'job', state: 'running' }])
-    expect(runtime.requests.active()).toMatchObject([{ kind: 'predict', parent: undefined }])
   })
 })
 

@@ -1,21 +1,11 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import type { ModelHandle } from 'tbcoin-engine'
 import { describe, expect, it } from 'vitest'
 import { constantAnswer } from '../../models/synthetic/graphs.js'
 import { tempRepository } from '../../models/synthetic/temp-repository.js'
 import { gate, runtime, start } from '../support/gated-runtime.js'
-import {
-  allServing,
-  ask,
-  Callers,
-  codeOf,
-  errorOf,
-  gated,
-  inState,
-  loadGated,
-  settle,
-} from '../support/runtime-harness.js'
-import { testLogger } from '../support/test-logger.js'
+import { ask, Callers, codeOf, errorOf, loadGated } from '../support/runtime-harness.js'
+
+// `test/unit/models/resize.test.ts` has what needs no threads.
 
 async function threadsOf(handle: ModelHandle): Promise<(number | undefined)[]> {
   return (await handle.replicas()).map(({ threadId }) => threadId)
@@ -31,7 +21,7 @@ describe('a pool that is resized', () => {
     const handle = await loadGated(runtime, '1', { gate: held, hold: ['load'] })
     const before = await threadsOf(handle)
     const resizing = handle.resize(4)
-    // One after another, and the others answer meanwhile.
+    // Replicas are added one after another, and the others serve meanwhile.
     await held.arrival('load', 3)
     expect(await ask(runtime, 1)).toBe(1)
     expect(poolOf(handle)).toMatchObject({ replicas: 3, starting: 1 })
@@ -44,19 +34,7 @@ describe('a pool that is resized', () => {
     expect(poolOf(handle)).toMatchObject({ replicas: 4, idle: 4, restarts: 0 })
   })
 
-  it('serves with all of its new replicas at once', async () => {
-    await start()
-    const held = gate()
-    const handle = await loadGated(runtime, '1', { gate: held })
-    await handle.resize(3)
-    const asked = [1, 2, 3].map((x) => ask(runtime, x, 'hold'))
-    await held.arrival('run', 3)
-    expect(poolOf(handle)).toMatchObject({ busy: 3, inFlight: 3, queued: 0 })
-    held.open('run', 3)
-    expect(await Promise.all(asked)).toEqual([1, 2, 3])
-  })
-
-  it('shrinks with idle replicas first, and the rest stays as it is', async () => {
+  it('ends idle replicas first when it shrinks, and leaves busy ones alone', async () => {
     await start({ replicas: 3 })
     const held = gate()
     const handle = await loadGated(runtime, '1', { gate: held })
@@ -74,28 +52,7 @@ describe('a pool that is resized', () => {
     expect(poolOf(handle)).toMatchObject({ quarantined: 0, restarts: 0 })
   })
 
-  it('lets a busy replica finish its run before it goes', async () => {
-    await start({ replicas: 2 })
-    const held = gate()
-    const handle = await loadGated(runtime, '1', { gate: held })
-    const asked = [ask(runtime, 1, 'hold'), ask(runtime, 2, 'hold')]
-    await held.arrival('run', 2)
-    let isOver = false
-    const resizing = handle.resize(1).then(() => {
-      isOver = true
-    })
-    const waiting = ask(runtime, 3)
-    await settle()
-    expect(isOver).toBe(false)
-    expect(poolOf(handle)).toMatchObject({ replicas: 2, busy: 2, queued: 1 })
-    held.open('run', 2)
-    expect(await Promise.all(asked)).toEqual([1, 2])
-    await resizing
-    expect(await waiting).toBe(3)
-    expect(poolOf(handle)).toMatchObject({ replicas: 1, quarantined: 0, restarts: 0 })
-  })
-
-  it('releases the sessions of those that go', async () => {
+  it('releases the sessions of replicas that it ends', async () => {
     await start({ replicas: 3 })
     const held = gate()
     held.open('release', 2)
@@ -117,7 +74,7 @@ describe('a pool that is resized', () => {
       await handle.resize(replicas)
       expect(poolOf(handle)).toMatchObject({ replicas, quarantined: 0 })
     }
-    // And without waiting in between.
+    // Once more without waiting in between.
     await Promise.all([1, 3, 2].map((replicas) => handle.resize(replicas)))
     await callers.more(50)
     await callers.finish()
@@ -126,7 +83,7 @@ describe('a pool that is resized', () => {
     expect(poolOf(handle)).toMatchObject({ replicas: 2, idle: 2, restarts: 0 })
   })
 
-  it('keeps its replicas when a new one cannot be loaded, and rejects with the reason', async () => {
+  it('keeps its replicas and rejects with the reason when a new one cannot be loaded', async () => {
     await start({ loadTimeoutMs: 1_000 })
     const held = gate()
     held.open('load')
@@ -142,34 +99,7 @@ describe('a pool that is resized', () => {
     expect(poolOf(handle)).toMatchObject({ replicas: 2, idle: 2 })
   })
 
-  it('is told in the log, unless it stays as it is', async () => {
-    const lines: unknown[] = []
-    const logger = testLogger(({ message, fields }) => {
-      if (message === 'pool resized') lines.push(fields)
-    })
-    await start({ logger })
-    const handle = await loadGated(runtime, '1')
-    await handle.resize(2)
-    const before = await threadsOf(handle)
-    await handle.resize(2)
-    expect(await threadsOf(handle)).toEqual(before)
-    expect(lines).toEqual([expect.objectContaining({ model: 'gated', version: '1', from: 1, to: 2 })])
-  })
-
-  it('while a replica waits for its replacement has no more than it was told', async () => {
-    await start({ replicas: 2, restartBackoffMs: 300, maxRestartBackoffMs: 300 })
-    const handle = await loadGated(runtime, '1')
-    await codeOf(ask(runtime, 1, 'exit'))
-    expect(poolOf(handle)).toMatchObject({ replicas: 1 })
-    await handle.resize(1)
-    await delay(500)
-    expect(poolOf(handle)).toMatchObject({ replicas: 1, idle: 1, restarts: 0 })
-    expect((await runtime.health()).checks.replicas?.status).toBe('healthy')
-    await handle.resize(2)
-    expect(poolOf(handle)).toMatchObject({ replicas: 2, idle: 2 })
-  })
-
-  it('is unloaded although a replica that is to go still runs', async () => {
+  it('can be unloaded while a replica that it ends still runs', async () => {
     await start({ replicas: 2 })
     const held = gate()
     const handle = await loadGated(runtime, '1', { gate: held }, { drainTimeoutMs: 20 })
@@ -184,7 +114,7 @@ describe('a pool that is resized', () => {
 })
 
 describe('a resize while the runtime closes', () => {
-  it('that grows rejects, and no thread is left', async () => {
+  it('rejects if it adds replicas, and no thread is left', async () => {
     await start()
     const held = gate()
     held.open('load')
@@ -198,83 +128,15 @@ describe('a resize while the runtime closes', () => {
     expect(held.arrived('load')).toBe(2)
     expect(await codeOf(handle.resize(2))).toBe('ERR_RUNTIME_CLOSED')
   })
-
-  it('that shrinks settles, and the last runs are answered', async () => {
-    await start({ replicas: 2 })
-    const held = gate()
-    const handle = await loadGated(runtime, '1', { gate: held })
-    const asked = [ask(runtime, 1, 'hold'), ask(runtime, 2, 'hold')]
-    await held.arrival('run', 2)
-    const resizing = handle.resize(1).then(
-      () => 'done',
-      ({ code }) => code,
-    )
-    await settle()
-    const closing = runtime.close()
-    held.open('run', 2)
-    expect(await Promise.all(asked)).toEqual([1, 2])
-    expect(await closing).toMatchObject({ rejected: 0, stuck: [] })
-    // The replica may be gone before the pool is stopped.
-    expect(['done', 'ERR_RUNTIME_CLOSED']).toContain(await resizing)
-  })
 })
 
 describe('the number of replicas', () => {
-  it('that a cold version is told is that of its next pool', async () => {
-    await start()
-    const handle = await loadGated(runtime, '1')
-    await runtime.models.cleanupUnusedModels({ maxAgeMs: 0 })
-    await handle.resize(3)
-    expect(poolOf(handle)).toBeUndefined()
-    expect(await ask(runtime, 1)).toBe(1)
-    await allServing(handle)
-    expect(poolOf(handle)).toMatchObject({ replicas: 3 })
-  })
-
-  it('is kept when the version is evicted and comes back', async () => {
-    await start()
-    const handle = await loadGated(runtime, '1')
-    await handle.resize(2)
-    await runtime.models.cleanupUnusedModels({ maxAgeMs: 0 })
-    expect(await ask(runtime, 1)).toBe(1)
-    await allServing(handle)
-    expect(poolOf(handle)).toMatchObject({ replicas: 2 })
-  })
-
-  it('is taken over by a version that replaces it from a source', async () => {
-    await start()
-    const handle = await loadGated(runtime, '1')
-    await handle.resize(2)
-    await runtime.models.hotSwapModel({ ...gated(), newVersion: '2' })
-    expect(runtime.models.getModel('gated')?.stats().pool).toMatchObject({ replicas: 2 })
-  })
-
-  it('can be left to the cores again', async () => {
+  it('can follow the number of cores again', async () => {
     await start({ replicas: 'auto', processes: 1024 })
     const handle = await loadGated(runtime, '1')
     expect(poolOf(handle)).toMatchObject({ replicas: 1 })
     await handle.resize(2)
     await handle.resize('auto')
-    expect(poolOf(handle)).toMatchObject({ replicas: 1 })
-  })
-
-  it('cannot be changed of a version that is in error', async () => {
-    await start({ crashBudget: 0 })
-    const handle = await loadGated(runtime, '1')
-    await codeOf(ask(runtime, 1, 'exit'))
-    await inState(runtime, 'gated', '1', 'error')
-    expect(await errorOf(handle.resize(2))).toMatchObject({
-      code: 'ERR_MODEL_UNAVAILABLE',
-      message: expect.stringContaining('keep dying'),
-    })
-  })
-
-  it.each([0, -1, 1.5, Number.NaN, 'many', 2000, undefined, null])('cannot be %s', async (replicas) => {
-    await start()
-    const handle = await loadGated(runtime, '1')
-    const error = await errorOf(handle.resize(replicas as number))
-    expect(error.code).toBe('ERR_INVALID_OPTIONS')
-    expect(error.message).toMatch(/^resize: the value is /)
     expect(poolOf(handle)).toMatchObject({ replicas: 1 })
   })
 })

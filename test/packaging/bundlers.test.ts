@@ -80,7 +80,7 @@ describe('the recipes of docs/bundling.md', () => {
   describe('a bundle that lacks a file', () => {
     it.each([
       ['replica.cjs', 'set `replicaEntry`'],
-      ['worker.js', 'needs a copy of `tbcoin-engine/dist/workers/worker.js`'],
+      ['worker.js', 'copy `tbcoin-engine/dist/workers/worker.js`'],
     ])('fails without %s, and the error tells what to do', async (file, remedy) => {
       const dist = move(native, 'esbuild inlined')
       rmSync(join(dist, file))

@@ -27,7 +27,7 @@ const mayUnshare = refusal.status === 0
 const isLinux = process.platform === 'linux'
 const artifact = expect.stringMatching(/^(prepacked|external)$/)
 const noCache = 'the artifact cache cannot be used; models are served as they are'
-const noTrim = "freed memory stays with the C library's allocator, as koffi cannot be loaded"
+const noTrim = 'freed memory is not returned to the system; koffi cannot be loaded'
 const warning = (msg: string, reason: RegExp) => ({ msg, reason: expect.stringMatching(reason) })
 
 /** How a service is started. */

@@ -12,7 +12,7 @@ import { BuilderProcess } from '../../src/artifacts/builder/builder-process.js'
 import type { BuilderLimits } from '../../src/artifacts/builder/converse.js'
 import { systemClock } from '../../src/platform/clock.js'
 import type { BuilderOrder } from '../../src/protocol/builder/builder-messages.js'
-import { FakeClock } from '../support/fake-clock.js'
+import { TestClock } from '../../src/testing/test-clock.js'
 import { processParts } from '../support/process-parts.js'
 
 const folder = tempFolder()
@@ -65,7 +65,7 @@ function running(): ReadonlySet<ChildProcess> {
 
 describe('a builder', () => {
   it('is ended when it has had no order for two seconds of its clock', async () => {
-    const clock = new FakeClock()
+    const clock = new TestClock()
     builder = new BuilderProcess(clock, entry)
     expect(await builder.run(hash, unlimited)).toMatchObject({ ok: true })
     await clock.advance(1_999)

@@ -116,7 +116,7 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'requests of a pack that are forgotten when its thread dies',
     file: 'src/pools/replicas/replica-set.ts',
-    text: `    this.#events.orphaned(orphans, cause)
+    text: `    this.#events.requeue(runs, cause)
 `,
     replacement: '',
   },
@@ -182,7 +182,7 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'a replica that could not be started and that a close does not wait for',
     file: 'src/pools/replicas/replica-set.ts',
-    text: `...this.#departures.ending, ...this.#unstarted]`,
-    replacement: `...this.#departures.ending]`,
+    text: `...this.#retiring.ending, ...this.#unstarted]`,
+    replacement: `...this.#retiring.ending]`,
   },
 ]

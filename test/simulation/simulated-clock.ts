@@ -1,17 +1,12 @@
 import type { Clock, Timer } from '../../src/platform/clock.js'
+import { type SetTimer, TimerSet, timerLengthMs } from '../../src/testing/timer-set.js'
 import type { Random } from './random.js'
 
 /** `engine`: set by the code under test; `library`: by a package that it uses; `world`: an answer of the world. */
 type Owner = 'engine' | 'library' | 'world'
 
-interface Item extends Timer {
-  readonly run: () => void
+interface Item extends SetTimer {
   readonly owner: Owner
-  readonly lengthMs: number
-  readonly everyMs: number | undefined
-  dueMs: number
-  /** Place among all items, in the order in which they were set. */
-  place: number
 }
 
 /** More things than this at one instant are a loop. */
@@ -29,11 +24,10 @@ export class SimulatedClock implements Clock {
   /** Called when a thing has run, before what it leads to. */
   onPoint: ((point: number) => void) | undefined
   readonly #random: Random
-  readonly #items = new Set<Item>()
+  readonly #items = new TimerSet<Item>()
   readonly #immediates: (() => void)[] = []
   #ticks: (() => void)[] = []
   #nowMs = 0
-  #places = 0
   #atOnce = 0
 
   constructor(random: Random) {
@@ -57,7 +51,7 @@ export class SimulatedClock implements Clock {
   }
 
   clear(timer: Timer | undefined): void {
-    this.#items.delete(timer as Item)
+    this.#items.delete(timer)
   }
 
   nextTick(run: () => void): void {
@@ -75,7 +69,7 @@ export class SimulatedClock implements Clock {
 
   /** Lets the world answer after `delayMs`, which may be 0. */
   later(delayMs: number, run: () => void): void {
-    this.#insert({ owner: 'world', run, lengthMs: delayMs, everyMs: undefined, dueMs: this.#nowMs + delayMs })
+    this.#items.add(this.#nowMs, { owner: 'world', run, lengthMs: delayMs, repeats: false })
   }
 
   /** Timers and other work of the code under test. */
@@ -87,7 +81,7 @@ export class SimulatedClock implements Clock {
 
   /** True if nothing is due that has not run. */
   get isIdle(): boolean {
-    const earliestMs = this.#earliestMs()
+    const { earliestMs } = this.#items
     return this.#immediates.length === 0 && (earliestMs === undefined || earliestMs > this.#nowMs)
   }
 
@@ -108,7 +102,7 @@ export class SimulatedClock implements Clock {
     await this.settle()
     let chosen = this.#choose()
     if (chosen === undefined) {
-      const dueMs = this.#earliestMs()
+      const dueMs = this.#items.earliestMs
       if (dueMs === undefined || dueMs > untilMs) return false
       this.#nowMs = dueMs
       this.#atOnce = 0
@@ -148,45 +142,20 @@ export class SimulatedClock implements Clock {
       else if (timers.length === 0 || item.dueMs < (timers[0] as Item).dueMs) timers = [item]
       else if (item.dueMs === (timers[0] as Item).dueMs) timers.push(item)
     }
-    for (const item of timers) {
-      const isFirst = !timers.some(({ lengthMs, place }) => lengthMs === item.lengthMs && place < item.place)
-      if (isFirst) candidates.push(item)
+    for (const [index, item] of timers.entries()) {
+      if (timers.findIndex(({ lengthMs }) => lengthMs === item.lengthMs) === index) candidates.push(item)
     }
     // An immediate.
     if (this.#immediates.length > 0) candidates.push(undefined)
     if (candidates.length === 0) return undefined
     const item = candidates.length === 1 ? candidates[0] : candidates[this.#random.below(candidates.length)]
     if (item === undefined) return this.#immediates.shift()
-    this.#items.delete(item)
-    if (item.everyMs !== undefined) {
-      item.dueMs = this.#nowMs + item.everyMs
-      this.#insert(item)
-    }
+    this.#items.take(item, this.#nowMs)
     return item.run
   }
 
-  #earliestMs(): number | undefined {
-    let earliestMs: number | undefined
-    for (const { dueMs } of this.#items) {
-      if (earliestMs === undefined || dueMs < earliestMs) earliestMs = dueMs
-    }
-    return earliestMs
-  }
-
   #add(owner: Owner, run: () => void, delayMs: number, repeats: boolean): Timer {
-    // Node's timers take 1 ms at least.
-    const lengthMs = Math.max(1, delayMs)
-    const everyMs = repeats ? lengthMs : undefined
-    return this.#insert({ owner, run, lengthMs, everyMs, dueMs: this.#nowMs + lengthMs })
-  }
-
-  #insert(order: Omit<Item, 'place' | 'unref'>): Timer {
-    this.#places += 1
-    const item = order as Item
-    item.place = this.#places
-    item.unref = () => item
-    this.#items.add(item)
-    return item
+    return this.#items.add(this.#nowMs, { owner, run, lengthMs: timerLengthMs(delayMs), repeats })
   }
 }
 

@@ -68,6 +68,7 @@ export class SimulatedMachine {
     return {
       clock,
       hosts: (order) => this.#hosts(order),
+      repository: { scan: async () => ({ found: [], problems: [] }), find: async () => undefined },
       inspectSource: async (order) => {
         const fate = conditions.sources.next()
         await this.#after(conditions.briefMs())

@@ -22,7 +22,7 @@ const SOURCE = '/model.onnx'
 const ON_PURPOSE = new Error('a listener throws on purpose')
 /** Lines of the log that tell of a fault of the engine's own. */
 const INTERNAL =
-  /has thrown|unexpected error|with open requests|^the removal of|^(?:artifact (?:adoption|release)|eviction|load measurement|pool teardown|retirement .*) failed/
+  /has thrown|listener failed|subscriber failed|unexpected error|with open requests|^the removal of|^(?:artifact (?:adoption|release)|eviction|load measurement|pool teardown|retirement .*) failed/
 
 type Effects = { readonly [K in ActionKind]: (action: ActionOf<K>) => unknown }
 

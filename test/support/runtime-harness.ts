@@ -1,29 +1,30 @@
 import { fileURLToPath } from 'node:url'
-import {
-  createRuntime,
-  type errors,
-  isRuntimeError,
-  type LoadModelOptions,
-  type ModelHandle,
-  type Outputs,
-  type PredictOptions,
-  type Runtime,
-  type RuntimeOptions,
-  type Transition,
+import type {
+  errors,
+  LoadModelOptions,
+  ModelHandle,
+  Outputs,
+  PredictOptions,
+  Runtime,
+  RuntimeOptions,
+  Transition,
 } from 'tbcoin-engine'
 import { expect } from 'vitest'
-import type { Gate, Place } from './load-gate.js'
+import type { Place } from './load-gate.js'
 
 /** A runtime with one replica a version that says nothing. */
-export function quietRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
+export async function quietRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
+  // Only here: tests over a simulated machine use the rest, and run before anything is built.
+  const { createRuntime } = await import('tbcoin-engine')
   return createRuntime({ logLevel: 'silent', replicas: 1, ...options })
 }
 
 export const gatedLoader: URL = new URL('./loaders/gated-loader.mjs', import.meta.url)
+export const limitedLoader: URL = new URL('./loaders/limited-loader.mjs', import.meta.url)
 
 /** What the gated loader is told; see there. */
 export interface GatedOptions {
-  readonly gate?: Gate
+  readonly gate?: { readonly memory: unknown } | undefined
   readonly hold?: readonly Place[]
   readonly offset?: number
   readonly load?: 'throw' | 'exit'
@@ -165,7 +166,7 @@ export class Callers {
       const expected = x + (this.offsets[admitted] ?? Number.NaN)
       if (y !== expected) this.wrong.push(`${x} admitted by ${admitted}: ${y} and not ${expected}`)
     } catch (error) {
-      const code = isRuntimeError(error) ? error.code : `unknown: ${String(error)}`
+      const { code = `unknown: ${String(error)}` } = error as { code?: string }
       this.rejected.set(code, (this.rejected.get(code) ?? 0) + 1)
       // Some rejections take no time; a caller that repeats them at once would starve everything.
       await new Promise((resolve) => setImmediate(resolve))

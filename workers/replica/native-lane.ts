@@ -63,7 +63,7 @@ export class NativeLane {
 
   /** Waits outside, where the thread can be terminated and its event loop goes on. */
   async #enterInTurn(turn: Turn): Promise<void> {
-    turn.ask()
+    turn.request()
     for (;;) {
       this.#enter()
       const outcome = turn.tryTake()

@@ -1,6 +1,6 @@
 import { errors } from '../../src/errors/errors.js'
 import { aligned, INLINE_BYTES, viewOf } from '../../src/protocol/replica/pack-layout.js'
-import type { Answer } from '../../src/protocol/replica/replica-replies.js'
+import type { EncodedOutputs } from '../../src/protocol/replica/replica-replies.js'
 import type { OwnElements } from '../../src/protocol/replica/replica-task.js'
 import { copyElements, elementCount } from '../../src/tensors/batch/rows.js'
 import { newElements } from '../../src/tensors/coerce-elements.js'
@@ -36,7 +36,7 @@ export class OutputWriter {
    * Puts the outputs of so many requests where they can be sent from.
    * @throws ERR_INFERENCE if one does not hold as many elements as its dims say.
    */
-  put(outputs: readonly Tensor[], requests: number): Answer {
+  put(outputs: readonly Tensor[], requests: number): EncodedOutputs {
     return {
       dims: outputs.map(({ dims }) => dims),
       data: outputs.map((output, index) => {

@@ -4,7 +4,12 @@ import type { Failure } from '../../src/protocol/failure.js'
 import { failure } from '../../src/protocol/failure.js'
 import type { LoadedModel } from '../../src/protocol/loader.js'
 import { readRun } from '../../src/protocol/replica/pack-layout.js'
-import type { Answer, RunDone, RunResult, SplitAnswers } from '../../src/protocol/replica/replica-replies.js'
+import type {
+  EncodedOutputs,
+  RunDone,
+  RunResult,
+  SplitResult,
+} from '../../src/protocol/replica/replica-replies.js'
 import type { RunShape, RunTask } from '../../src/protocol/replica/replica-task.js'
 import type { BatchPlan } from '../../src/tensors/batch/batch-plan.js'
 import { byName } from '../../src/tensors/by-name.js'
@@ -173,7 +178,7 @@ export class PackRunner {
     batch: Omit<TriedBatch, 'wanted'>,
     wanted: readonly string[] | undefined,
     room: OutputWriter,
-  ): Promise<SplitAnswers> {
+  ): Promise<SplitResult> {
     const places = (wanted ?? this.#outputNames).map((name) => this.#outputNames.indexOf(name))
     const { alone, ms, result } = await tryBatch({ ...batch, wanted: places }, (inputs) =>
       this.runOnce(inputs, wanted),
@@ -191,8 +196,8 @@ export class PackRunner {
     wanted: readonly string[] | undefined,
     room: OutputWriter,
     error: unknown,
-  ): Promise<SplitAnswers> {
-    const answers: (Answer | Failure)[] = []
+  ): Promise<SplitResult> {
+    const answers: (EncodedOutputs | Failure)[] = []
     for (const [index, own] of split(inputs, plan.inputs, rows).entries()) {
       try {
         const sent = resizeAll(own, plan.padding?.inputs, lengths?.[index])

@@ -85,7 +85,7 @@ export class EndingPools {
 
   async #stop(pool: VersionPool, timeoutMs: number): Promise<readonly StuckReplica[]> {
     const stuck = await pool.stop(timeoutMs)
-    const gone = pool.gone().then(() => this.#pools.delete(pool))
+    const gone = pool.whenGone().then(() => this.#pools.delete(pool))
     await this.#allocator.reclaim()
     if (stuck.length === 0) await gone
     if (pool.leaseCount > 0) {

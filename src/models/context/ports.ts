@@ -9,6 +9,7 @@ import type { Random } from '../../platform/random.js'
 import type { LogLevel, LogLine } from '../../protocol/replica/log-line.js'
 import type { Shortfalls } from '../../telemetry/shortfalls.js'
 import type { SourceFacts, SourceOrder } from '../repository/inspect-source.js'
+import type { findInRepository, scanRepository } from '../repository/repository.js'
 import type { HoldLock } from './locks.js'
 
 /** The pool that hosts are created for. */
@@ -30,6 +31,8 @@ export interface Ports {
   readonly random: Random
   /** Returns a function that creates hosts of one pool. */
   readonly hosts: (order: HostOrder) => () => ReplicaHost
+  /** Reads model directories. */
+  readonly repository: { readonly scan: typeof scanRepository; readonly find: typeof findInRepository }
   /** Checks the file or folder of a version before anything is started for it. */
   readonly inspectSource: (order: SourceOrder) => Promise<SourceFacts>
   readonly artifacts: Pick<Artifacts, 'prepare' | 'release' | 'close'>

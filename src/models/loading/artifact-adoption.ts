@@ -76,7 +76,7 @@ export class ArtifactAdoption {
     const { record } = this.#version
     this.#served.stopSampling()
     try {
-      const built = await this.#build(samples).finally(() => shortfalls.tell())
+      const built = await this.#build(samples).finally(() => shortfalls.report())
       if (built.entry !== undefined) await this.#version.change(() => this.#exchange(built))
       else record.note({ artifact: artifactStatsOf(built) })
       const { artifact } = record.facts

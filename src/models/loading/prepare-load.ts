@@ -46,7 +46,7 @@ async function prepareModel(context: ModelContext, version: VersionRecord): Prom
     samples: warmUp === undefined ? undefined : (signature) => [warmUp.inputs(signature)],
   }
   allocator.noteShortfall(shortfalls)
-  const prepared = await artifacts.prepare(order).finally(() => shortfalls.tell())
+  const prepared = await artifacts.prepare(order).finally(() => shortfalls.report())
   // The hashes are the same as before, but the stamps may be newer.
   if (prepared.files !== undefined) version.note({ files: prepared.files })
   return prepared

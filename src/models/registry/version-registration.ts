@@ -5,7 +5,6 @@ import { errors } from '../../errors/errors.js'
 import type { ModelFile } from '../../protocol/model-files.js'
 import type { ModelContext } from '../context/model-context.js'
 import { VersionRecord, type VersionSpec } from '../context/version-record.js'
-import { findInRepository, scanRepository } from '../repository/repository.js'
 import { ModelVersion, type VersionSupervisor } from '../version/model-version.js'
 import type { ModelRegistry } from './model-registry.js'
 import { renewed } from './routes.js'
@@ -61,7 +60,7 @@ export class VersionRegistration {
    * active one, and with the errors of versions or models that cannot be loaded.
    */
   async registerRepository(modelDir: string): Promise<{ latest: Map<string, string>; problems: Error[] }> {
-    const { found, problems } = await scanRepository(modelDir)
+    const { found, problems } = await this.#context.repository.scan(modelDir)
     if (found.length + problems.length === 0) {
       const expected = `${modelDir}/<name>/<version>/model.onnx`
       this.#context.logger.warn({ modelDir, expected }, 'no models found in the model directory')
@@ -99,8 +98,11 @@ export class VersionRegistration {
     if (source !== undefined) {
       return { name, version, modelType, source: pathOf(source), sha256: undefined, config: config ?? {} }
     }
-    const { modelDir } = this.#context.config
-    const found = modelDir === undefined ? undefined : await findInRepository(pathOf(modelDir), name, version)
+    const {
+      config: { modelDir },
+      repository,
+    } = this.#context
+    const found = modelDir === undefined ? undefined : await repository.find(pathOf(modelDir), name, version)
     if (found !== undefined) return { ...found, modelType, config: { ...found.config, ...config } }
     if (existing !== undefined) return { ...existing, modelType, config: { ...existing.config, ...config } }
     if (modelDir === undefined) {

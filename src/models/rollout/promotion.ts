@@ -38,7 +38,7 @@ export function promote(
 }
 
 async function whenEmpty({ pool }: ModelVersion): Promise<undefined> {
-  await pool?.empty()
+  await pool?.whenEmpty()
 }
 
 /**
@@ -58,7 +58,7 @@ export async function retire(
 export async function retireInTurn(model: Model, version: ModelVersion, trigger: string): Promise<void> {
   const { retired } = await model.lane.run(async () => {
     const retired = retire(model, version, trigger)
-    await version.pool?.empty()
+    await version.pool?.whenEmpty()
     return { retired }
   })
   await retired

@@ -37,7 +37,7 @@ export function unload(
   const report = drainMeasured(context, name, versions, trigger)
   // The report may reject before the caller awaits it, which would be an unhandled rejection.
   report.catch(() => undefined)
-  return { empty: Promise.all(versions.map(({ pool }) => pool?.empty())), report }
+  return { empty: Promise.all(versions.map(({ pool }) => pool?.whenEmpty())), report }
 }
 
 async function drainMeasured(

@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 
-/** Returns what the processor can do, by which kernels are chosen; its name where that is not told. */
+/**
+ * Returns the features of the processor, by which kernels are chosen; the processor's name where the system does not
+ * report features.
+ */
 export function cpuFeatures(): string {
   try {
     const text = readFileSync('/proc/cpuinfo', 'latin1')

@@ -3,7 +3,7 @@ import { join, posix } from 'node:path'
 
 /** A hierarchy of control groups that can limit CPU time. */
 interface Hierarchy {
-  /** Path of this process's group in it. */
+  /** Path of this process's group in the hierarchy. */
   readonly path: string
   readonly mount: Mount
   readonly coresOf: (folder: string) => number
@@ -12,23 +12,23 @@ interface Hierarchy {
 interface Mount {
   /** The group that is mounted. */
   readonly root: string
-  /** Where. */
+  /** The folder on which it is mounted. */
   readonly point: string
 }
 
 /**
- * How many cores' worth of time the control groups of this process leave it, of both versions
- * (`cpu.max`, `cpu.cfs_quota_us`): the least of its own group and of all above it that can be
- * seen; a fraction where the quota is one, Infinity without a limit.
+ * Returns the CPU time that the control groups of this process allow, in cores: the minimum of its own group and of
+ * all visible groups above it, of both versions (`cpu.max`, `cpu.cfs_quota_us`). The value may be a fraction; it is
+ * Infinity without a limit.
  * @param root the folder that stands for `/`.
  */
 export function cpuQuota(root = '/'): number {
-  return Math.min(Number.POSITIVE_INFINITY, ...hierarchies(root).map((one) => leastOf(one, root)))
+  return Math.min(Number.POSITIVE_INFINITY, ...hierarchies(root).map((hierarchy) => leastOf(hierarchy, root)))
 }
 
 function leastOf({ path, mount, coresOf }: Hierarchy, root: string): number {
   const inside = posix.relative(mount.root, path)
-  // A group above the mount, or of another namespace: only what is mounted can be asked.
+  // Of a group above the mount, or of another namespace, only the mounted part is visible.
   const names = inside.startsWith('..') ? [] : inside.split('/')
   const folders = names.map((_, index) => posix.join(mount.point, ...names.slice(0, index + 1)))
   return Math.min(...[mount.point, ...folders].map((folder) => coresOf(join(root, folder))))
@@ -47,17 +47,17 @@ function hierarchies(root: string): Hierarchy[] {
   })
 }
 
-/** From a line of `/proc/self/mountinfo`, see proc(5). */
+/** Parses a line of `/proc/self/mountinfo`, see proc(5). Returns no mount for another file system. */
 function mountOf(line: string, isUnified: boolean): Mount[] {
   const [before = '', after = ''] = line.split(' - ')
   const [type, , options = ''] = after.split(' ')
-  const isIt = isUnified ? type === 'cgroup2' : type === 'cgroup' && options.split(',').includes('cpu')
-  if (!isIt) return []
+  const isMatch = isUnified ? type === 'cgroup2' : type === 'cgroup' && options.split(',').includes('cpu')
+  if (!isMatch) return []
   const [, , , root = '/', point = '/'] = before.split(' ').map(unescaped)
   return [{ root, point }]
 }
 
-/** Blanks and the like are written in octal. */
+/** Decodes blanks and other special characters, which mountinfo writes in octal. */
 function unescaped(field: string): string {
   return field.replace(/\\([0-7]{3})/g, (_, digits: string) =>
     String.fromCharCode(Number.parseInt(digits, 8)),
@@ -75,13 +75,13 @@ function coresOfV1(folder: string): number {
   return coresOf(quota, period)
 }
 
-/** No number, or -1, is no limit. */
+/** Returns the quota in cores; a quota that is -1 or no number means no limit. */
 function coresOf(quota: string | undefined, period: string | undefined): number {
   const cores = Number(quota) / Number(period)
   return cores > 0 ? cores : Number.POSITIVE_INFINITY
 }
 
-/** No lines where there is no such file. */
+/** Returns the lines of a file; none if the file does not exist. */
 function readLines(path: string): string[] {
   try {
     return readFileSync(path, 'latin1').split('\n')

@@ -2,7 +2,7 @@ import cluster from 'node:cluster'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** What tells how often the application runs on this machine. */
+/** The signs that show how many processes of the application run on this machine. */
 export interface ProcessSigns {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly isClusterWorker: boolean
@@ -12,9 +12,9 @@ export interface ProcessSigns {
 }
 
 /**
- * Among how many processes of the application, this one included, the cores are shared: the
- * instances that pm2 was told to start, times the present workers of this worker's `node:cluster`
- * primary; 1 where nothing is known.
+ * Returns the number of processes of the application, this one included, among which the cores are shared: the number
+ * of instances that pm2 starts, times the present workers of this worker's `node:cluster` primary; 1 if neither is
+ * known.
  */
 export function processCount(signs: Partial<ProcessSigns> = {}): number {
   const {
@@ -23,19 +23,22 @@ export function processCount(signs: Partial<ProcessSigns> = {}): number {
     parentPid = process.ppid,
     root = '/',
   } = signs
-  // There the primary is pm2, which has workers of other applications too.
+  // Under pm2 the primary is pm2 itself, which also has workers of other applications.
   const isPm2Worker = env.pm_id !== undefined && env.exec_mode === 'cluster_mode'
   const workers = isClusterWorker && !isPm2Worker ? workersOf(join(root, 'proc'), parentPid) : 1
   return pm2Instances(env) * workers
 }
 
-/** pm2 writes its settings of an application into the environment, `instances` as a number. */
+/**
+ * Returns the number of instances that pm2 starts: it writes its settings of an application into the environment,
+ * `instances` as a number.
+ */
 function pm2Instances({ pm_id, instances }: ProcessSigns['env']): number {
   const count = Number(instances)
   return pm_id !== undefined && Number.isInteger(count) && count > 0 ? count : 1
 }
 
-/** The children of `pid` that its `node:cluster` has forked; 1 where /proc does not tell. */
+/** Returns the number of children of `pid` that its `node:cluster` has forked; 1 if /proc does not list them. */
 function workersOf(proc: string, pid: number): number {
   try {
     const tasks = join(proc, String(pid), 'task')
@@ -49,12 +52,15 @@ function workersOf(proc: string, pid: number): number {
   }
 }
 
-/** Node takes the variable out of `process.env`, the kernel keeps what the process was started with. */
+/**
+ * Returns whether the process is a cluster worker. Node removes the variable from `process.env`, but the kernel keeps
+ * the environment that the process was started with.
+ */
 function isWorker(proc: string, pid: string): boolean {
   try {
     return /(^|\0)NODE_UNIQUE_ID=/.test(readFileSync(join(proc, pid, 'environ'), 'latin1'))
   } catch {
-    // It has ended meanwhile, or belongs to somebody else.
+    // The process has ended meanwhile, or belongs to another user.
     return false
   }
 }

@@ -6,22 +6,25 @@ import type { Tensor, TensorData } from '../../tensors/tensor.js'
 import type { RunRequest } from '../queue/run-request.js'
 import { ShapeBucket } from '../queue/shape-bucket.js'
 
-/** Larger inputs that all rows of a batch share are not compared. */
+/**
+ * Maximum number of elements of an input that all rows of a batch share; requests with a larger one are not batched,
+ * as comparing it would cost too much.
+ */
 const MAX_SHARED_ELEMENTS = 256
-/** Shapes whose costs are remembered. */
+/** Number of shapes whose costs are remembered. */
 const MAX_BUCKETS = 1_000
 
 /**
- * Sorts requests by what those of one batch must have in common: the dims beside the batch axis, the
- * values of shared inputs, the wanted outputs.
+ * Sorts requests into buckets by what the requests of one batch must have in common: the dims beside the batch axis,
+ * the values of shared inputs, and the wanted outputs.
  */
 export class BatchShapes {
   readonly #plan: BatchPlan
   readonly #costs: readonly RunCost[]
-  /** The shape that is proven by the proof itself; undefined if batches of it are padded, as that was not tried. */
+  /** The shape that the proof itself covers; undefined if its batches are padded, which the proof did not try. */
   readonly #provenShape: string | undefined
   readonly #buckets = new Map<string, ShapeBucket<RunRequest>>()
-  /** The last one asked for; most traffic has one shape. */
+  /** The bucket requested last; most traffic has one shape. */
   recent: ShapeBucket<RunRequest>
   #recentExample: readonly Tensor[] | undefined
   #recentOutputs: readonly string[] | undefined
@@ -31,10 +34,10 @@ export class BatchShapes {
     this.#plan = plan
     this.#costs = costs
     this.#provenShape = plan.padding === undefined ? this.#shapeOf(sample, 0) : undefined
-    this.recent = this.#make()
+    this.recent = this.#newBucket()
   }
 
-  /** Undefined for a request that fits no batch. */
+  /** Returns the bucket of a request and sets its rows; undefined if it fits no batch. */
   bucketOf(request: RunRequest): ShapeBucket<RunRequest> | undefined {
     const inputs = request.inputs as readonly Tensor[]
     const rows = this.#rowsOf(inputs)
@@ -46,13 +49,14 @@ export class BatchShapes {
     const key = JSON.stringify([shape, request.outputs])
     let bucket = this.#buckets.get(key)
     if (bucket === undefined) {
-      this.#forgetSome()
-      bucket = this.#make()
+      this.#evictBuckets()
+      bucket = this.#newBucket()
       if (shape === this.#provenShape) bucket.proof.provenRows = Number.POSITIVE_INFINITY
       this.#buckets.set(key, bucket)
     }
     this.recent = bucket
-    // Small values of their own, since the caller's arrays change and must not be kept.
+    // The example is a copy of the small values, because the caller may change its arrays, and they must not be
+    // retained.
     this.#recentExample = inputs.map((tensor, index) => this.#exampleOf(tensor, index))
     this.#recentOutputs = request.outputs
     this.#recentLength = request.paddedTo
@@ -68,7 +72,7 @@ export class BatchShapes {
     return commonSize(inputs, axes)
   }
 
-  /** Sets the length of a request; false if its inputs do not agree on one. */
+  /** Sets the length of a request; returns false if its inputs disagree about it. */
   #measure(request: RunRequest, inputs: readonly Tensor[]): boolean {
     const { padding } = this.#plan
     if (padding === undefined) return true
@@ -86,14 +90,14 @@ export class BatchShapes {
     for (let index = 0; index < inputs.length; index += 1) {
       const axis = this.#plan.inputs[index] as number
       const pad = this.#plan.padding?.inputs[index]
-      const one = example[index] as Tensor
-      const other = inputs[index] as Tensor
-      if (one.dims.length !== other.dims.length) return false
-      for (let dim = 0; dim < one.dims.length; dim += 1) {
+      const recent = example[index] as Tensor
+      const tensor = inputs[index] as Tensor
+      if (recent.dims.length !== tensor.dims.length) return false
+      for (let dim = 0; dim < recent.dims.length; dim += 1) {
         if (dim === axis || dim === pad) continue
-        if (one.dims[dim] !== other.dims[dim]) return false
+        if (recent.dims[dim] !== tensor.dims[dim]) return false
       }
-      if (axis === SHARED && !isSameList(one.data, other.data)) return false
+      if (axis === SHARED && !isSameList(recent.data, tensor.data)) return false
     }
     return true
   }
@@ -114,13 +118,13 @@ export class BatchShapes {
     return JSON.stringify(parts)
   }
 
-  #make(): ShapeBucket<RunRequest> {
+  #newBucket(): ShapeBucket<RunRequest> {
     const bucket = new ShapeBucket<RunRequest>()
     for (const { rows, ms } of this.#costs) bucket.costs.observe(rows, ms)
     return bucket
   }
 
-  #forgetSome(): void {
+  #evictBuckets(): void {
     if (this.#buckets.size < MAX_BUCKETS) return
     for (const [key, bucket] of this.#buckets) {
       if (bucket.size === 0 && bucket !== this.recent) this.#buckets.delete(key)
@@ -129,16 +133,16 @@ export class BatchShapes {
   }
 }
 
-/** -0 and 0 are not the same value. */
+/** Returns the value as text, in which -0 and 0 differ. */
 function exactly(value: unknown): string {
   return Object.is(value, -0) ? '-0' : String(value)
 }
 
-function isSameList(one: ArrayLike<unknown> | undefined, other: ArrayLike<unknown> | undefined): boolean {
-  if (one === other) return true
-  if (one === undefined || other === undefined || one.length !== other.length) return false
-  for (let index = 0; index < one.length; index += 1) {
-    if (!Object.is(one[index], other[index])) return false
+function isSameList(left: ArrayLike<unknown> | undefined, right: ArrayLike<unknown> | undefined): boolean {
+  if (left === right) return true
+  if (left === undefined || right === undefined || left.length !== right.length) return false
+  for (let index = 0; index < left.length; index += 1) {
+    if (!Object.is(left[index], right[index])) return false
   }
   return true
 }

@@ -11,55 +11,70 @@ import { BatchShapes } from './batch-shapes.js'
 import { type PaddingSettings, paddingSettings } from './padding-settings.js'
 
 export interface BatchingSettings {
-  /** Most rows of a batch. */
+  /** Maximum number of rows of a batch. */
   readonly maxRows: number
-  /** How long a request may wait for others although a replica is idle. */
+  /** Maximum time in milliseconds for which a request waits for others although a replica is idle. */
   readonly maxDelayMs: number
   readonly tolerance: Tolerance
   readonly padding?: PaddingSettings | undefined
-  /** Longest stretch of work on the proof or on checks between requests. */
+  /** Maximum duration in milliseconds of one stretch of background work between requests. */
   readonly proofBudgetMs: number
-  /** What the proof runs in the replicas where `tryFirst` is absent; by default also rows that are made up. */
+  /** The inputs that the proof runs in a replica if `tryFirst` is absent; default: `made-up`. */
   readonly rows?: 'sent' | 'made-up' | undefined
-  /** Has batches tried by another process; absent where there is none. */
+  /** Tries batches in another process; absent if there is none. */
   readonly tryFirst?: ((trial: ProofTrial) => Promise<Tried>) | undefined
 }
 
-/** What is known of a version's batching; outlives its pools, for a version never changes. */
+/** The findings about a version's batching. They outlive its pools, because a version never changes. */
 export interface BatchingMemory {
   proof: Extract<Proof, { state: 'proven' | 'refused' }> | undefined
 }
 
-/** `off`: not asked for; `needs-samples`, `proving`: not known yet; `proven`, `refused`: known. */
+/**
+ * State of a pool's batching. `off`: disabled. `needs-samples`, `proving`: not decided yet. `proven`, `refused`:
+ * decided.
+ */
 export type BatchingState = 'off' | Proof['state']
 
+/** Statistics of the batching of one version. */
 export interface BatchingStats {
   readonly state: BatchingState
-  /** Why requests share no runs, or do not yet; undefined while they may. */
+  /** Reason why requests share no runs, or do not share any yet; undefined while they may. */
   readonly reason: string | undefined
-  /** Batch axis of each input and output by name, `shared` for one whose value all rows of a batch have. */
+  /**
+   * Batch axis of each input and output by name, `shared` for one whose value all rows of a batch have in common;
+   * undefined unless batching is proven.
+   */
   readonly axes: Readonly<Record<string, number | 'shared'>> | undefined
-  /** Most rows that are proven. */
+  /** Maximum number of rows of a batch, as far as proven; 0 unless batching is proven. */
   readonly maxRows: number
+  /** Number of batches of two or more requests so far. */
   readonly batches: number
-  /** Requests that were in them. */
+  /** Number of requests that were run in these batches. */
   readonly batchedRequests: number
-  /** Why requests of unequal length share no runs although `padding` is set; undefined if they do, or it is not. */
+  /**
+   * Reason why requests of unequal length share no runs although `padding` is set; undefined if they do, or it is not
+   * set.
+   */
   readonly paddingRefusal: string | undefined
-  /** Why requests of some shape share no runs although others do, as last found; undefined if all may. */
+  /** Latest reason why requests of some shape share no runs although others do; undefined if all may. */
   readonly shapeRefusal: string | undefined
-  /** Batches that were compared with their requests one by one. */
+  /** Number of batches whose outputs were compared with those of their requests alone. */
   readonly checks: number
-  /** What a run takes, as last measured: a part for each row and one for the run. */
+  /**
+   * Part of a run's duration that each row adds, in milliseconds, as last measured; undefined until batching was
+   * proven.
+   */
   readonly perRowMs: number | undefined
+  /** Part of a run's duration that does not depend on its rows, in milliseconds; undefined until batching was proven. */
   readonly perRunMs: number | undefined
 }
 
-/** So many batches of a pool are checked, and from then on one in `CHECK_EVERY`. */
+/** Number of batches of a pool that are checked first; later one in `CHECK_EVERY` is. */
 const FIRST_CHECKS = 64
 const CHECK_EVERY = 10_000
 
-/** Whether requests of a pool may share runs, how, and what came of it. */
+/** Decides whether and how requests of a pool may share runs, and keeps the statistics. */
 export class Batching {
   readonly settings: BatchingSettings | undefined
   readonly #memory: BatchingMemory
@@ -80,7 +95,7 @@ export class Batching {
   constructor(settings: BatchingSettings | undefined, memory: BatchingMemory) {
     this.settings = settings
     this.#memory = memory
-    if (settings === undefined) this.#reason = 'it is switched off'
+    if (settings === undefined) this.#reason = 'batching is disabled'
   }
 
   get plan(): BatchPlan | undefined {
@@ -91,8 +106,8 @@ export class Batching {
     return this.#maxRows
   }
 
-  /** Whether a thread is to look for the proof. */
-  get isOpen(): boolean {
+  /** True while a thread should look for the proof. */
+  get isUndecided(): boolean {
     return this.#state === 'needs-samples' || this.#state === 'proving'
   }
 
@@ -101,7 +116,7 @@ export class Batching {
     return { maxRows, tolerance, padding: this.#padding, rows: tryFirst === undefined ? rows : 'tried-first' }
   }
 
-  /** To be called when the model is loaded. */
+  /** Begins with the model's signature. To be called when the model is loaded. */
   open(signature: Signature): void {
     this.#signature = signature
     if (this.settings === undefined) return
@@ -114,7 +129,7 @@ export class Batching {
     }
   }
 
-  /** What has become of the proof; whether something has been decided. */
+  /** Takes a new state of the proof; returns true if batching is decided by it. */
   learn(proof: Proof): boolean {
     if (this.settings === undefined || this.#state === 'refused') return false
     this.#state = proof.state
@@ -131,28 +146,31 @@ export class Batching {
     return true
   }
 
-  /** Nobody shares a run any more; whether that is news. */
-  turnOff({ reason }: BatchFault): boolean {
+  /** Disables batching for good; returns true if it was not disabled before. */
+  disable({ reason }: BatchFault): boolean {
     return this.learn({ state: 'refused', reason })
   }
 
-  /** Forgets a thread's work on the proof, which is gone with it. */
-  startOver(): void {
-    if (!this.isOpen) return
+  /** Discards the findings of a proof that was lost with its thread. */
+  restart(): void {
+    if (!this.isUndecided) return
     this.#state = 'needs-samples'
   }
 
-  /** The requests that this one may share a run with; sets its rows. */
+  /**
+   * Returns the bucket of the requests with which this one may share a run, and sets its rows; undefined if there is
+   * none.
+   */
   bucketOf(request: RunRequest): ShapeBucket<RunRequest> | undefined {
     return this.#plan === undefined || !request.mayShareRun ? undefined : this.#shapes?.bucketOf(request)
   }
 
-  /** Whether the thread that looks for the proof is to remember a run. */
+  /** True if the thread that looks for the proof should record a run. */
   get wantsSample(): boolean {
     return this.#state === 'needs-samples'
   }
 
-  /** Counts a batch; whether it is to be checked. */
+  /** Counts a batch; returns true if it should be checked. */
   countBatch(requests: number): boolean {
     this.#batches += 1
     this.#batchedRequests += requests
@@ -161,14 +179,14 @@ export class Batching {
     return true
   }
 
-  /** How a batch of these requests is tried; undefined if it may answer them. */
+  /** Returns the order to try a batch of these requests; undefined if its outputs may be returned to them. */
   trialOf(requests: RunRequests, rows: number): TrialOrder | undefined {
     const { bucket } = requests[0]
     if (requests.length < 2 || bucket === undefined || rows <= bucket.proof.provenRows) return undefined
     return { tolerance: (this.settings as BatchingSettings).tolerance }
   }
 
-  /** Takes what a trial of a batch of that shape has shown. */
+  /** Takes the result of a trial of a batch of that shape. */
   learnShape(bucket: ShapeBucket<RunRequest> | undefined, rows: number, trial: TrialResult): void {
     this.#checks += 1
     bucket?.proof.learn(rows, trial)

@@ -2,7 +2,10 @@ import { errors } from '../../errors/errors.js'
 import { type Padding, SHARED } from '../../tensors/batch/batch-plan.js'
 import type { Signature, TensorSpec } from '../../tensors/tensor.js'
 
-/** By name the axis along which requests of unequal length are filled up, and which input tells where they end. */
+/**
+ * The axes, by name, along which requests of unequal length are padded, and the input that marks where the values
+ * end: a mask or a length.
+ */
 export interface PaddingSettings {
   readonly inputs: Readonly<Record<string, number>>
   readonly outputs: Readonly<Record<string, number>>
@@ -11,7 +14,7 @@ export interface PaddingSettings {
 }
 
 /**
- * The settings as axes of a signature.
+ * Returns the settings as axes of a signature.
  * @throws ERR_INVALID_OPTIONS if they do not fit it.
  */
 export function paddingSettings(
@@ -19,10 +22,10 @@ export function paddingSettings(
   signature: Signature,
 ): Padding {
   if (mask !== undefined && !Object.hasOwn(inputs, mask)) {
-    throw refused(`\`mask\` is ${JSON.stringify(mask)}, which is not among \`inputs\``)
+    throw refused(`\`mask\` is ${JSON.stringify(mask)}, which \`inputs\` does not have`)
   }
   if (length !== undefined && !signature.inputs.some(({ name }) => name === length)) {
-    throw refused(`\`length\` is ${JSON.stringify(length)}, an input that the model does not have`)
+    throw refused(`\`length\` is ${JSON.stringify(length)}, but the model has no such input`)
   }
   const positionOf = (name: string | undefined): number | undefined => {
     const position = signature.inputs.findIndex((spec) => spec.name === name)
@@ -42,15 +45,15 @@ function axesOf(
   what: string,
 ): number[] {
   for (const [name, axis] of Object.entries(axes)) {
-    const spec = specs.find((each) => each.name === name)
+    const spec = specs.find((candidate) => candidate.name === name)
     if (spec === undefined) {
       throw refused(
-        `\`${what}\` names ${JSON.stringify(name)}; the model has ${specs.map((each) => each.name).join(', ')}`,
+        `\`${what}\` names ${JSON.stringify(name)}; the model has ${specs.map((known) => known.name).join(', ')}`,
       )
     }
     if (typeof spec.dims[axis] !== 'string') {
       throw refused(
-        `axis ${axis} of ${JSON.stringify(name)} is not free: its dims are [${spec.dims.join(', ')}]`,
+        `axis ${axis} of ${JSON.stringify(name)} is not free; its dims are [${spec.dims.join(', ')}]`,
       )
     }
   }

@@ -1,75 +1,82 @@
 import { errors, isRuntimeError, messageOf } from '../../errors/errors.js'
 import { decodeError } from '../../protocol/error-codec.js'
-import type { Answer, RunResult } from '../../protocol/replica/replica-replies.js'
+import type { EncodedOutputs, RunResult } from '../../protocol/replica/replica-replies.js'
 import type { BatchPlan, Padding } from '../../tensors/batch/batch-plan.js'
 import type { RunRequests } from '../queue/planned-run.js'
 import type { RunRequest } from '../queue/run-request.js'
 import type { OutputDecoder } from './output-decoder.js'
 
-/** The answers of one reply, and when they came. */
-export interface Reading {
-  readonly answers: OutputDecoder
-  /** How batches of the pack were laid out. */
+/** The reply to a pack with what is needed to decode it. */
+export interface DecodingContext {
+  readonly decoder: OutputDecoder
+  /** Layout of the pack's batches. */
   readonly plan: BatchPlan | undefined
   readonly buffer: ArrayBuffer | undefined
   readonly nowMs: number
 }
 
-/** Gives each request of a run its own answer, or why it has none. Never throws, and leaves none open. */
-export function deliverResults(reading: Reading, requests: RunRequests, result: RunResult | undefined): void {
+/** Settles each request of a run with its outputs or its error. Never throws, and leaves no request open. */
+export function deliverResults(
+  context: DecodingContext,
+  requests: RunRequests,
+  result: RunResult | undefined,
+): void {
   try {
-    if (result !== undefined) settle(reading, requests, result)
+    if (result !== undefined) settle(context, requests, result)
   } catch (error) {
-    for (const request of requests) request.reject(unread(request, error))
+    for (const request of requests) request.reject(undecodable(request, error))
   }
   for (const request of requests) {
-    if (!request.isSettled) request.reject(unread(request, 'the thread has sent none'))
+    if (!request.isSettled) request.reject(undecodable(request, 'the thread sent none'))
   }
 }
 
-function settle(reading: Reading, requests: RunRequests, result: RunResult): void {
-  const { answers, plan, buffer, nowMs } = reading
+function settle(context: DecodingContext, requests: RunRequests, result: RunResult): void {
+  const { decoder, plan, buffer, nowMs } = context
   const [first] = requests
   if ('answers' in result) {
     for (const [index, request] of requests.entries()) {
-      const each = result.answers[index]
-      if (each === undefined) return
-      if ('error' in each) request.reject(decodeError(each.error))
-      else settleOne(reading, request, each, plan?.padding, request.length)
+      const outcome = result.answers[index]
+      if (outcome === undefined) return
+      if ('error' in outcome) request.reject(decodeError(outcome.error))
+      else settleSingle(context, request, outcome, plan?.padding, request.length)
     }
   } else if ('error' in result) {
     const error = decodeError(result.error)
     for (const request of requests) request.reject(error)
   } else if (requests.length === 1) {
-    settleOne(reading, first, result.answer)
+    settleSingle(context, first, result.answer)
   } else {
     let index = 0
-    for (const outputs of answers.rows(result.answer, first.outputs, buffer, plan as BatchPlan, requests)) {
+    for (const outputs of decoder.rows(result.answer, first.outputs, buffer, plan as BatchPlan, requests)) {
       ;(requests[index] as RunRequest).resolve(outputs, nowMs)
       index += 1
     }
   }
 }
 
-function settleOne(
-  { answers, buffer, nowMs }: Reading,
+function settleSingle(
+  { decoder, buffer, nowMs }: DecodingContext,
   request: RunRequest,
-  answer: Answer,
+  encoded: EncodedOutputs,
   padding?: Padding,
   length?: number,
 ): void {
   try {
-    request.resolve(answers.single(answer, request.outputs, buffer, padding, length), nowMs)
+    request.resolve(decoder.single(encoded, request.outputs, buffer, padding, length), nowMs)
   } catch (error) {
-    request.reject(unread(request, error))
+    request.reject(undecodable(request, error))
   }
 }
 
-/** A RangeError is that of memory which cannot be had: everything else is checked before it is read. */
-function unread({ model, version }: RunRequest, cause: unknown): Error {
+/**
+ * Returns the error of outputs that cannot be decoded. A RangeError means that memory could not be allocated, because
+ * everything else is checked before it is read.
+ */
+function undecodable({ model, version }: RunRequest, cause: unknown): Error {
   if (isRuntimeError(cause)) return cause
   const code = cause instanceof RangeError ? 'ERR_INSUFFICIENT_MEMORY' : 'ERR_INFERENCE'
-  return new errors[code](`the answer of ${model}@${version} cannot be read: ${messageOf(cause)}`, {
+  return new errors[code](`the outputs of ${model}@${version} cannot be decoded: ${messageOf(cause)}`, {
     model,
     version,
     cause,

@@ -1,7 +1,7 @@
 import { errors } from '../../errors/errors.js'
 import type { GcBallast } from '../../memory/gc-ballast.js'
 import { aligned, elementsIn, INLINE_BYTES, viewOf } from '../../protocol/replica/pack-layout.js'
-import type { Answer } from '../../protocol/replica/replica-replies.js'
+import type { EncodedOutputs } from '../../protocol/replica/replica-replies.js'
 import { ALIGNMENT, type OwnElements } from '../../protocol/replica/replica-task.js'
 import type { BatchPlan, Padding } from '../../tensors/batch/batch-plan.js'
 import { resized } from '../../tensors/batch/padding.js'
@@ -11,15 +11,15 @@ import { newElements } from '../../tensors/coerce-elements.js'
 import { ELEMENT_TYPES } from '../../tensors/element-types.js'
 import type { Outputs, Signature, Tensor, TensorData, TensorSpec } from '../../tensors/tensor.js'
 
-/** One output of an answer where it has arrived. */
-interface Arrived extends Tensor {
-  /** Which of the signature's outputs it is. */
+/** One received output, in the memory in which it arrived. */
+interface ReceivedOutput extends Tensor {
+  /** Index of the output in the signature. */
   readonly output: number
-  /** Its elements are in the pack's buffer, which is used again. */
+  /** True if its elements are in the pack's buffer, which is used again. */
   readonly isInline: boolean
 }
 
-/** Turns what a thread has answered into what callers get: memory that nobody else can write into. */
+/** Turns the outputs that a thread sent into those that callers receive, in memory of their own. */
 export class OutputDecoder {
   readonly #specs: readonly TensorSpec[]
   readonly #names: readonly string[]
@@ -32,11 +32,11 @@ export class OutputDecoder {
   }
 
   /**
-   * The answer to one request; with `padding` to one that had been filled up from that length.
-   * @throws ERR_INFERENCE if it is not as its dims say.
+   * Returns the outputs of one request. With `padding` they are cut back to `length`.
+   * @throws ERR_INFERENCE if an output does not match its dims
    */
   single(
-    answer: Answer,
+    encoded: EncodedOutputs,
     wanted: readonly string[] | undefined,
     buffer: ArrayBuffer | undefined,
     padding?: Padding,
@@ -44,24 +44,24 @@ export class OutputDecoder {
   ): Outputs {
     const names = wanted ?? this.#names
     const tensors = names.map((_, index): Tensor => {
-      const { type, dims, data, output, isInline } = this.#arrived(answer, index, wanted, buffer)
+      const { type, dims, data, output, isInline } = this.#receive(encoded, index, wanted, buffer)
       if (!isInline) {
         this.#ballast.count(data)
         return cutBack({ type, dims, data }, output, padding, length)
       }
-      const own = newElements(type, data.length)
-      copyElements(own, 0, data, 0, data.length)
-      return cutBack({ type, dims, data: own }, output, padding, length)
+      const copy = newElements(type, data.length)
+      copyElements(copy, 0, data, 0, data.length)
+      return cutBack({ type, dims, data: copy }, output, padding, length)
     })
     return byName(names, tensors)
   }
 
   /**
-   * The answers to the requests of a batch.
-   * @throws ERR_INFERENCE if they are not as their dims say, or not as many.
+   * Yields the outputs of each request of a batch.
+   * @throws ERR_INFERENCE if an output does not match its dims, or the number of rows is wrong
    */
   *rows(
-    answer: Answer,
+    encoded: EncodedOutputs,
     wanted: readonly string[] | undefined,
     buffer: ArrayBuffer | undefined,
     { outputs: axes, padding }: BatchPlan,
@@ -70,45 +70,49 @@ export class OutputDecoder {
     const names = wanted ?? this.#names
     const total = requests.reduce((sum, { rows }) => sum + rows, 0)
     const outputs = names.map((_, index) => {
-      const arrived = this.#arrived(answer, index, wanted, buffer)
-      const axis = axes[arrived.output] as number
-      if (arrived.dims[axis] !== total) throw this.#broken(arrived.output, arrived.dims)
-      return { ...arrived, axis, layout: rowLayout(arrived.dims, axis) }
+      const received = this.#receive(encoded, index, wanted, buffer)
+      const axis = axes[received.output] as number
+      if (received.dims[axis] !== total) throw this.#mismatch(received.output, received.dims)
+      return { ...received, axis, layout: rowLayout(received.dims, axis) }
     })
     let at = 0
     for (const { rows, length } of requests) {
       const tensors = outputs.map(({ type, dims, data, axis, output, layout }): Tensor => {
-        const own = takeRows(type, data, layout, at, rows)
-        return cutBack({ type, dims: withRows(dims, axis, rows), data: own }, output, padding, length)
+        const elements = takeRows(type, data, layout, at, rows)
+        return cutBack({ type, dims: withRows(dims, axis, rows), data: elements }, output, padding, length)
       })
       at += rows
       yield byName(names, tensors)
     }
   }
 
-  /** What an answer to so many rows takes of a pack's buffer, or would. */
-  bytesOf(answer: Answer, wanted: readonly string[] | undefined, rows: number): number {
+  /** Returns the number of bytes that outputs for `rows` rows take of a pack's buffer, or would take. */
+  bytesOf(encoded: EncodedOutputs, wanted: readonly string[] | undefined, rows: number): number {
     let sum = 0
-    for (let index = 0; index < answer.dims.length; index += 1) {
+    for (let index = 0; index < encoded.dims.length; index += 1) {
       const { type } = this.#specs[this.#outputAt(index, wanted)] as TensorSpec
       const { bytesPerElement } = ELEMENT_TYPES[type]
-      const bytes = elementCount(answer.dims[index] as number[]) * bytesPerElement
+      const bytes = elementCount(encoded.dims[index] as number[]) * bytesPerElement
       if (bytes <= rows * INLINE_BYTES) sum += aligned(bytes)
     }
     return sum
   }
 
-  /** Checked before it is read: what is beyond it in the pack's buffer belongs to other requests. */
-  #arrived(
-    answer: Answer,
+  /**
+   * Returns one output. It is checked before it is read, because the rest of the pack's buffer belongs to other
+   * requests.
+   * @throws ERR_INFERENCE
+   */
+  #receive(
+    encoded: EncodedOutputs,
     index: number,
     wanted: readonly string[] | undefined,
     buffer: ArrayBuffer | undefined,
-  ): Arrived {
+  ): ReceivedOutput {
     const output = this.#outputAt(index, wanted)
     const { type } = this.#specs[output] as TensorSpec
-    const dims = answer.dims[index] as readonly number[]
-    const found = answer.data[index] as number | OwnElements
+    const dims = encoded.dims[index] as readonly number[]
+    const found = encoded.data[index] as number | OwnElements
     const count = sizeOf(dims)
     const bytes = count * ELEMENT_TYPES[type].bytesPerElement
     const isInline = typeof found === 'number'
@@ -121,22 +125,22 @@ export class OutputDecoder {
     } else if (type === 'string' ? Array.isArray(found) : (found as ArrayBuffer).byteLength === bytes) {
       data = elementsIn(type, found, count)
     }
-    if (data?.length !== count) throw this.#broken(output, dims)
+    if (data?.length !== count) throw this.#mismatch(output, dims)
     return { type, dims, data, output, isInline }
   }
 
-  #broken(output: number, dims: readonly number[]): Error {
+  #mismatch(output: number, dims: readonly number[]): Error {
     const name = JSON.stringify(this.#names[output])
-    return new errors.ERR_INFERENCE(`output ${name} has arrived otherwise than its dims [${dims}] say`)
+    return new errors.ERR_INFERENCE(`output ${name} does not match its dims [${dims}]`)
   }
 
-  /** Which of the signature's outputs the wanted one at that place is. */
+  /** Returns the index in the signature of the wanted output at `index`. */
   #outputAt(index: number, wanted: readonly string[] | undefined): number {
     return wanted === undefined ? index : this.#names.indexOf(wanted[index] as string)
   }
 }
 
-/** How many elements there are; NaN if one of the dims is no size. */
+/** Returns the number of elements; NaN if a dim is not a valid size. */
 function sizeOf(dims: readonly number[]): number {
   let count = 1
   for (const dim of dims) count *= Number.isSafeInteger(dim) && dim >= 0 ? dim : Number.NaN

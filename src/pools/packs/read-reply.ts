@@ -3,18 +3,18 @@ import { encodeError } from '../../protocol/error-codec.js'
 import type { Failure } from '../../protocol/failure.js'
 import type { RunDone, RunResult } from '../../protocol/replica/replica-replies.js'
 
-/** What a thread has answered to a pack, whatever has arrived. */
+/** The reply of a thread to a pack, after a check of what arrived. */
 export interface PackReply {
-  /** The result of each run. */
+  /** The result of each run; undefined if it is missing. */
   readonly results: readonly (RunResult | undefined)[]
   /** The pack's buffer, to be used again. */
   readonly buffer: ArrayBuffer | undefined
   readonly hasBackgroundWork: boolean
-  /** Whether the thread has read the pack. */
+  /** True if the thread has read the pack. */
   readonly isRead: boolean
 }
 
-/** Reads the reply to a pack of so many runs; a thread that failed as a whole has failed in each. */
+/** Returns the checked reply to a pack of `runs` runs; if the thread failed as a whole, each run has failed. */
 export function readReply(reply: unknown, runs: number): PackReply {
   const { ok, results, buffer, hasBackgroundWork, error } = (reply ?? {}) as Partial<RunDone> &
     Partial<Failure>
@@ -28,7 +28,7 @@ export function readReply(reply: unknown, runs: number): PackReply {
   }
   const failure: Failure = {
     ok: false,
-    error: error ?? encodeError(new errors.ERR_INFERENCE('no reply came')),
+    error: error ?? encodeError(new errors.ERR_INFERENCE('the thread sent no reply')),
   }
   return {
     results: new Array(runs).fill(failure),

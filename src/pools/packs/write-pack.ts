@@ -10,70 +10,72 @@ import type { RecycledBuffers } from '../../tensors/recycled-buffers.js'
 import type { Signature, Tensor, TensorData, TensorSpec } from '../../tensors/tensor.js'
 import { bufferOf, byteLengthOf } from '../../tensors/typed-arrays.js'
 
-/** What of a request goes into a pack. */
+/** The part of a request that goes into a pack. */
 export interface Packed {
   readonly inputs: readonly Tensor[]
   readonly outputs: readonly string[] | undefined
-  /** Its buffers move instead of being copied, where a view covers one whole. */
+  /** True if its buffers are transferred instead of copied, where a view covers a whole buffer. */
   readonly transfer: boolean
   readonly rows: number
-  /** Its length, and to which inputs of unequal length are filled up in a batch. */
+  /** Length of the request, and the length to which its inputs are padded in a batch. */
   readonly length?: number
   readonly paddedTo?: number
 }
 
-/** One run of a pack before it is written: a request by itself, or several that share it. */
+/** One run of a pack before it is written: a single request, or several that share the run. */
 export interface PackedRun {
   readonly requests: readonly [Packed, ...Packed[]]
   readonly keep: RunShape['keep']
 }
 
-/** The run of one request by itself, with all outputs. */
+/** Returns the run of a single request for all outputs. */
 export function aloneRun(inputs: readonly Tensor[], keep?: RunShape['keep']): PackedRun {
   return { requests: [{ inputs, outputs: undefined, transfer: false, rows: 1 }], keep }
 }
 
 /**
- * Copies the inputs of all runs into one recycled buffer, once and straight into their places; what
- * moves is named in the shape. `answerBytes` is the room to leave for answers.
+ * Copies the inputs of all runs into one recycled buffer, once and directly into their places; transferred inputs are
+ * listed in the shape.
+ * @param outputBytes the space to leave for outputs
  */
 export function writePack(
   { inputs }: Signature,
   runs: readonly PackedRun[],
   plan: BatchPlan | undefined,
   buffers: RecycledBuffers,
-  answerBytes: number,
+  outputBytes: number,
 ): RunTask {
   const shapes = runs.map((run) => shapeOf(inputs, run, plan))
-  let bytes = answerBytes
-  for (const { dims, given } of shapes) {
+  let bytes = outputBytes
+  for (const { dims, separate } of shapes) {
     for (let index = 0; index < inputs.length; index += 1) {
-      if (given?.[index] === undefined) bytes += bytesOf(inputs[index] as TensorSpec, dims[index] ?? [])
+      if (separate?.[index] === undefined) bytes += bytesOf(inputs[index] as TensorSpec, dims[index] ?? [])
     }
   }
   const buffer = buffers.take(bytes)
   let offset = 0
   for (let run = 0; run < runs.length; run += 1) {
-    const { dims, given, rows } = shapes[run] as RunShape
+    const { dims, separate, rows } = shapes[run] as RunShape
     const { requests } = runs[run] as PackedRun
     for (let index = 0; index < inputs.length; index += 1) {
-      if (given?.[index] !== undefined) continue
+      if (separate?.[index] !== undefined) continue
       const { type } = inputs[index] as TensorSpec
-      const own = dims[index] as readonly number[]
-      const count = elementCount(own)
+      const inputDims = dims[index] as readonly number[]
+      const count = elementCount(inputDims)
       const target = viewOf(type, buffer, offset, count)
-      offset += bytesOf(inputs[index] as TensorSpec, own)
+      offset += bytesOf(inputs[index] as TensorSpec, inputDims)
       const axis = rows === undefined ? SHARED : (plan?.inputs[index] as number)
       if (axis === SHARED) copyElements(target, 0, elementsOf(requests[0], index), 0, count)
-      else joinRows(target, own, inputsAt(requests, index), axis)
+      else joinRows(target, inputDims, inputsAt(requests, index), axis)
     }
   }
   return { kind: 'run', buffer, runs: shapes, plan: undefined }
 }
 
 /**
- * @throws ERR_INVALID_INPUT if an array is not what it was when it was checked: its buffer may have
- * been transferred since.
+ * Checks that the inputs still have the size that they had when they were validated: a buffer may have been
+ * transferred since.
+ * @throws ERR_INVALID_INPUT
  */
 export function checkIntact({ inputs: specs }: Signature, inputs: readonly Tensor[]): void {
   for (let index = 0; index < inputs.length; index += 1) {
@@ -82,7 +84,7 @@ export function checkIntact({ inputs: specs }: Signature, inputs: readonly Tenso
     const held = countOf(data)
     if (held === count) continue
     throw new errors.ERR_INVALID_INPUT(
-      `input "${specs[index]?.name}" holds ${held} of ${count} elements by now; was its buffer transferred while the request waited?`,
+      `input "${specs[index]?.name}" now holds ${held} of ${count} elements; do not transfer its buffer while the request waits`,
     )
   }
 }
@@ -96,26 +98,26 @@ function shapeOf(
   const isBatch = requests.length > 1
   const rows = isBatch ? requests.map((request) => request.rows) : undefined
   const total = isBatch ? requests.reduce((sum, request) => sum + request.rows, 0) : 0
-  let given: (OwnElements | undefined)[] | undefined
+  let separate: (OwnElements | undefined)[] | undefined
   const dims = first.inputs.map((tensor, index) => {
     const axis = isBatch ? (plan?.inputs[index] as number) : SHARED
-    const own =
+    const inputDims =
       axis === SHARED ? tensor.dims : batchDims(tensor.dims, axis, total, plan?.padding?.inputs[index], first)
     if (specs[index]?.type === 'string') {
-      given ??= new Array(specs.length).fill(undefined)
-      given[index] =
-        axis === SHARED ? (tensor.data as string[]) : joinStrings(own, inputsAt(requests, index), axis)
+      separate ??= new Array(specs.length).fill(undefined)
+      separate[index] =
+        axis === SHARED ? (tensor.data as string[]) : joinStrings(inputDims, inputsAt(requests, index), axis)
     } else {
       const whole = first.transfer ? wholeBufferOf(tensor.data) : undefined
-      if (whole === undefined) return own
-      given ??= new Array(specs.length).fill(undefined)
-      given[index] = whole
+      if (whole === undefined) return inputDims
+      separate ??= new Array(specs.length).fill(undefined)
+      separate[index] = whole
     }
-    return own
+    return inputDims
   })
-  if (!isBatch || plan?.padding === undefined) return { dims, outputs: first.outputs, rows, given, keep }
+  if (!isBatch || plan?.padding === undefined) return { dims, outputs: first.outputs, rows, separate, keep }
   const lengths = requests.map(({ length }) => length as number)
-  return { dims, outputs: first.outputs, rows, lengths, given, keep }
+  return { dims, outputs: first.outputs, rows, lengths, separate, keep }
 }
 
 function joinStrings(dims: readonly number[], tensors: readonly Tensor[], axis: number): string[] {
@@ -124,7 +126,7 @@ function joinStrings(dims: readonly number[], tensors: readonly Tensor[], axis: 
   return joined
 }
 
-/** The dims of a batch of requests like the first. */
+/** Returns the dims of a batch of requests like the first. */
 function batchDims(
   dims: readonly number[],
   axis: number,
@@ -132,12 +134,12 @@ function batchDims(
   pad: number | undefined,
   { paddedTo }: Packed,
 ): number[] {
-  const own = withRows(dims, axis, total)
-  if (pad !== undefined && pad !== SHARED) own[pad] = paddedTo as number
-  return own
+  const padded = withRows(dims, axis, total)
+  if (pad !== undefined && pad !== SHARED) padded[pad] = paddedTo as number
+  return padded
 }
 
-/** That input of all the requests of a batch. */
+/** Returns one input of every request of a batch. */
 function inputsAt(requests: readonly Packed[], index: number): Tensor[] {
   return requests.map(({ inputs }) => inputs[index] as Tensor)
 }
@@ -150,7 +152,7 @@ function bytesOf({ type }: TensorSpec, dims: readonly number[]): number {
   return aligned(elementCount(dims) * ELEMENT_TYPES[type].bytesPerElement)
 }
 
-/** Its buffer if it covers all of one that can move. */
+/** Returns the buffer of an array that covers the whole of a transferable buffer; undefined for any other. */
 function wholeBufferOf(data: TensorData): ArrayBuffer | undefined {
   if (!ArrayBuffer.isView(data)) return undefined
   const buffer = bufferOf(data)

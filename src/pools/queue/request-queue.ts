@@ -1,17 +1,17 @@
 import type { RunRequest } from './run-request.js'
 import { type PriorityList, priorityListOf, type ShapeBucket } from './shape-bucket.js'
 
-/** By how much a step of priority is worth more than having waited: that long. */
+/** The waiting time that one step of priority outweighs. */
 const PRIORITY_STEP_MS = 1_000
 
 /**
- * The requests that wait for a replica. A higher priority goes first, but each step of it is worth a
- * second of waiting at most, so that nothing waits for ever. Whatever its length, adding, taking and
- * removing cost the same.
+ * The requests that wait for a replica. A higher priority goes first, but each step of priority outweighs at most a
+ * second of waiting, so that no request waits for ever. Adding, taking and removing have constant cost, whatever the
+ * length of the queue.
  */
 export class RequestQueue {
   size = 0
-  /** Highest priority first; those without requests stay for the next. */
+  /** The lists of requests, highest priority first; empty lists are kept for later requests. */
   readonly #levels: PriorityList<RunRequest>[] = []
 
   push(request: RunRequest): void {
@@ -25,7 +25,7 @@ export class RequestQueue {
     request.markQueued()
   }
 
-  /** The next request, which stays. */
+  /** Returns the next request without taking it out. */
   first(): RunRequest | undefined {
     const [only] = this.#levels
     if (this.#levels.length === 1) return only?.first
@@ -42,7 +42,7 @@ export class RequestQueue {
     return request
   }
 
-  /** Takes a request out, whose turn it is. */
+  /** Takes out a request that will be run. */
   take(request: RunRequest): void {
     this.remove(request)
     request.markTaken()
@@ -61,7 +61,7 @@ export class RequestQueue {
     if (request.bucket !== undefined) this.#leave(request, request.bucket)
   }
 
-  /** Puts every request in the bucket it belongs to by now. */
+  /** Moves every request to the bucket to which it belongs now. */
   sort(bucketOf: (request: RunRequest) => ShapeBucket<RunRequest> | undefined): void {
     for (const { first } of this.#levels) {
       for (let request = first; request !== undefined; request = request.next) {
@@ -94,7 +94,7 @@ export class RequestQueue {
   }
 }
 
-/** When it would have come if it were of priority 0. */
+/** Returns the time at which a request of priority 0 would have to come to have the same rank. */
 function rankOf({ startedAtMs, priority }: RunRequest): number {
   return startedAtMs - priority * PRIORITY_STEP_MS
 }

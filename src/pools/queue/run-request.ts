@@ -1,4 +1,4 @@
-import { type AbortFollower, follow, isTimeout, unfollow } from '../../async/abort-followers.js'
+import { type AbortFollower, follow, isTimeout, unfollow } from '../../async/shared-abort-listener.js'
 import { errors, messageOf } from '../../errors/errors.js'
 import type { Clock, Timer } from '../../platform/clock.js'
 import type { Outputs, Tensor } from '../../tensors/tensor.js'
@@ -10,24 +10,24 @@ export interface RunRequestOptions {
   readonly outputs?: readonly string[] | undefined
   readonly transfer?: boolean | undefined
   readonly priority?: number | undefined
-  /** False for a request that is to have a run of its own. */
+  /** False for a request that must have a run of its own. */
   readonly batch?: boolean | undefined
 }
 
-/** The place of a request: it is `in-flight` from the moment its pack is made until it settles. */
+/** The place of a request. It is `in-flight` from the moment its pack is made until it settles. */
 export type RequestStage = 'waiting' | 'queued' | 'in-flight' | 'settled'
 
-/** The pool that has admitted a request, and takes its lease back when it settles. */
+/** The pool that has admitted a request and releases its lease when the request settles. */
 export interface LeaseHolder {
   settled(request: RunRequest): void
 }
 
 /**
- * Keeps record of a request's way; called in this order, for the end exactly once. Listeners of the
- * application hear of it, but not while an operation of a pool is under way (see `Outbox`).
+ * The record of a request. Its methods are called in this order, the last one exactly once. They call listeners of
+ * the application, but never during an operation of a pool (see `Outbox`).
  */
 export interface TrackedRequest {
-  /** When it was received, by `Clock.now`. */
+  /** Time at which the request was received, by `Clock.now`. */
   readonly startedAtMs: number
   queued(nowMs: number): void
   running(nowMs: number): void
@@ -35,40 +35,45 @@ export interface TrackedRequest {
 }
 
 /**
- * One caller's request: settled exactly once, by its answer, its deadline, its signal
- * or whoever gives up on it. No run can be cancelled: when the caller stops waiting the
- * replica goes on, and the late answer is thrown away.
+ * One caller's request. It is settled exactly once: by its outputs, its deadline, its signal, or an error of the
+ * pool. A run cannot be cancelled: when the caller stops waiting, the replica goes on, and the late outputs are
+ * discarded.
  */
 export class RunRequest implements AbortFollower {
   readonly promise: Promise<Outputs>
   readonly model: string
   readonly version: string
-  /** These four by `Clock.now`, which is asked once for all who want to know. */
+  /** This time and the three below are by `Clock.now`, which is read once for all that need the time. */
   readonly startedAtMs: number
-  /** Later than that if its version had to be loaded. */
+  /** Later than `startedAtMs` if the version had to be loaded. */
   admittedAtMs: number
   runningAtMs = 0
   settledAtMs = 0
   readonly outputs: readonly string[] | undefined
   readonly transfer: boolean
-  /** A higher one goes first. */
+  /** Requests with a higher priority go first. */
   readonly priority: number
   readonly mayShareRun: boolean
-  /** On the same clock; infinite without a limit. */
+  /** Deadline by the same clock; infinite without a limit. */
   readonly deadlineAtMs: number
-  /** Of the signature's inputs, in their order; set once they have been checked. */
+  /**
+   * The inputs in the signature's order; undefined until they have been checked, and after the request has settled.
+   */
   inputs: readonly Tensor[] | undefined = undefined
-  /** Of the requests it may share a run with; undefined if there are none. */
+  /** The bucket of the requests with which it may share a run; undefined if there are none. */
   bucket: ShapeBucket<RunRequest> | undefined = undefined
-  /** How many rows it brings to a batch. */
+  /** Number of rows that it adds to a batch. */
   rows = 1
-  /** What its inputs take of a pack; undefined until that is asked for. */
+  /** Number of bytes that its inputs take of a pack; undefined until first needed. */
   inputBytes: number | undefined = undefined
-  /** Its length, and to which it is filled up in a batch; both 0 for one that is not. */
+  /**
+   * Length of its inputs, and the length to which they are padded in a batch; both 0 for a request that is not
+   * padded.
+   */
   length = 0
   paddedTo = 0
   lease: LeaseHolder | undefined = undefined
-  /** Neighbours in the queue, and in the bucket. */
+  /** Neighbours in the queue and in the bucket. */
   previous: RunRequest | undefined = undefined
   next: RunRequest | undefined = undefined
   previousInBucket: RunRequest | undefined = undefined
@@ -120,18 +125,18 @@ export class RunRequest implements AbortFollower {
     return this.#stage
   }
 
-  /** Marks it as one of a pool's queue. */
+  /** Marks the request as queued. */
   markQueued(): void {
     this.#stage = 'queued'
     this.#tracked?.queued(this.admittedAtMs)
   }
 
-  /** Marks it as taken out of the queue, to be run. */
+  /** Marks the request as taken out of the queue, to be run. */
   markTaken(): void {
     this.#stage = 'waiting'
   }
 
-  /** Marks it as given to a replica, at `nowMs`. */
+  /** Marks the request as assigned to a replica at `nowMs`. */
   start(nowMs: number): void {
     this.#stage = 'in-flight'
     this.runningAtMs = nowMs
@@ -142,7 +147,7 @@ export class RunRequest implements AbortFollower {
     return this.#stage === 'settled'
   }
 
-  /** Its answer, which was there at `nowMs`. */
+  /** Resolves the request with its outputs, which arrived at `nowMs`. */
   resolve(outputs: Outputs, nowMs = this.#clock.now()): void {
     if (!this.isSettled) this.#settle(outputs, undefined, nowMs)
   }
@@ -151,12 +156,12 @@ export class RunRequest implements AbortFollower {
     if (!this.isSettled) this.#settle(undefined, error, this.#clock.now())
   }
 
-  /** Its deadline has passed. */
+  /** Rejects the request because its deadline has passed. */
   expire(): void {
     this.#expire(this.#limit)
   }
 
-  /** Its signal has aborted. */
+  /** Rejects the request because its signal has aborted. */
   aborted(reason: unknown): void {
     if (isTimeout(reason)) {
       this.#expire('its signal', reason)
@@ -171,7 +176,7 @@ export class RunRequest implements AbortFollower {
     )
   }
 
-  /** An object may say that it is a signal, and be none. */
+  /** Follows the caller's signal. An object may only look like a signal; then the request is rejected. */
   #follow(signal: AbortSignal): void {
     this.#signal = signal
     try {
@@ -188,16 +193,16 @@ export class RunRequest implements AbortFollower {
   }
 
   /**
-   * Ends the request, whether by an answer, a refusal, a deadline or an abort, in this order:
+   * Settles the request, whether with outputs, an error, a deadline or an abort, in this order:
    *
-   * 1. The lease, while the stage still shows the pool where the request is: its queue and counts are right
-   *    from here on.
-   * 2. The usage of the version, so that its counts agree with the pool's before anybody is called.
-   * 3. The request itself: it cannot end again, holds no input, and no timer or signal ends it.
-   * 4. The record of the tracker, whose listeners may call back: they find all of the above done.
-   * 5. The promise: the caller goes on in a later microtask, when all of this is over.
+   * 1. The lease is released while the stage still shows the pool where the request is, so that the pool's queue
+   *    and counts are correct from here on.
+   * 2. The statistics of the version are updated, so that they agree with the pool's before any listener is called.
+   * 3. The request is closed: it cannot settle again, holds no input, and no timer or signal ends it.
+   * 4. The tracker's record is updated. Its listeners may call back, and find all of the above done.
+   * 5. The promise settles; the caller goes on in a later microtask.
    *
-   * Timers and signals come in here, so the promise settles even if one of the steps throws.
+   * Timers and signals call this directly, so the promise settles even if one of the steps throws.
    */
   #settle(outputs: Outputs | undefined, error: unknown, nowMs: number): void {
     try {
@@ -214,7 +219,7 @@ export class RunRequest implements AbortFollower {
     else this.#resolve(outputs)
   }
 
-  /** Lets go of what the request holds. */
+  /** Frees what the request holds. */
   #close(): void {
     this.#stage = 'settled'
     this.inputs = undefined

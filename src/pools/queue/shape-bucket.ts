@@ -14,23 +14,23 @@ export class PriorityList<Request> {
 
 /** Requests of one shape, which may share a run. */
 export class ShapeBucket<Request> {
-  /** By priority, highest first; those without requests stay for the next. */
+  /** The lists of requests, highest priority first; empty lists are kept for later requests. */
   readonly levels: PriorityList<Request>[] = []
   readonly costs = new CostModel()
   readonly proof = new ShapeProof()
-  /** How often it was chosen between a batch and its requests one by one. */
+  /** Number of choices so far between a batch and single runs. */
   choices = 0
-  /** Requests that wait in it. */
+  /** Number of waiting requests in the bucket. */
   size = 0
 
-  /** The next of its requests: of the highest priority the oldest. */
+  /** Returns the next request: the oldest of the highest priority. */
   first(): Request | undefined {
     for (const { first } of this.levels) if (first !== undefined) return first
     return undefined
   }
 }
 
-/** The list of that priority, made if there is none. */
+/** Returns the list of a priority; creates it if there is none. */
 export function priorityListOf<Request>(
   levels: PriorityList<Request>[],
   priority: number,
@@ -39,7 +39,7 @@ export function priorityListOf<Request>(
   while (at < levels.length && (levels[at] as PriorityList<Request>).priority > priority) at += 1
   const found = levels[at]
   if (found?.priority === priority) return found
-  const made = new PriorityList<Request>(priority)
-  levels.splice(at, 0, made)
-  return made
+  const created = new PriorityList<Request>(priority)
+  levels.splice(at, 0, created)
+  return created
 }

@@ -14,7 +14,7 @@ export class CrashBudget {
     this.#settings = settings
   }
 
-  /** Counts one death; the delay before its replacement, or undefined when the budget is spent. */
+  /** Counts one death; returns the delay before its replacement, or undefined if the budget is spent. */
   spend(nowMs: number): number | undefined {
     const { crashBudget, crashWindowMs, restartBackoffMs, maxRestartBackoffMs } = this.#settings
     this.#deathsAtMs = this.#deathsAtMs.filter((at) => nowMs - at < crashWindowMs)

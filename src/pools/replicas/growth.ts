@@ -3,21 +3,24 @@ import type { Clock, Timer } from '../../platform/clock.js'
 
 /** The set of replicas that grows. */
 export interface GrowingSet {
-  /** Number of replicas that there are to be. */
+  /** Target number of replicas. */
   readonly wanted: number
-  /** How many more replicas are wanted than there are. */
+  /** Number of replicas that are still to be started. */
   readonly missing: number
-  /** How many replicas have loaded their model and stay. */
+  /** Number of replicas that have loaded their model and stay. */
   readonly servingCount: number
-  /** Whether no replica is started any more. */
+  /** True once no replica is started any more. */
   readonly isOver: boolean
   /** Starts one replica; rejects if it cannot be started, or if the set is over. */
   startReplica(): Promise<unknown>
-  /** A replica could not be started, and there are to be as many as there are; one at least. */
+  /** Lowers the target to the present number of replicas, at least one, because a replica could not be started. */
   curtail(cause: Error): void
-  /** A replica could not be started and is tried again. */
+  /** Reports that a replica could not be started and is tried again after `retryInMs`. */
   startFailed(cause: Error, retryInMs: number): void
-  /** @throws the reason why the set is over, if it is. */
+  /**
+   * Throws if the set is over.
+   * @throws ERR_MODEL_UNAVAILABLE
+   */
   assertServing(): void
 }
 
@@ -25,7 +28,7 @@ export interface GrowthSettings {
   readonly clock: Clock
   readonly restartBackoffMs: number
   readonly maxRestartBackoffMs: number
-  /** Waits for a place among the loads that may run at the same time. */
+  /** Runs `load` when there is a place among the loads that may run at the same time. */
   readonly inTurn: ((load: () => Promise<void>) => Promise<void>) | undefined
 }
 
@@ -38,9 +41,9 @@ export class Growth {
   readonly #waiters = new Waiters()
   #running: Promise<void> | undefined
   #hasBegun = false
-  /** Whether nobody waits for it, so that what fails is tried again. */
+  /** True if no caller awaits the growth, so that a failed start is retried. */
   #isFilling = false
-  /** Starts that failed since the last one that succeeded. */
+  /** Number of starts that failed since the last one that succeeded. */
   #failures = 0
   #retry: Timer | undefined
 
@@ -49,17 +52,17 @@ export class Growth {
     this.#settings = settings
   }
 
-  /** Whether replicas are being started, or are about to be for the first time. */
+  /** True while replicas are being started, and before the first growth. */
   get isUnderWay(): boolean {
     return this.#running !== undefined || !this.#hasBegun
   }
 
-  /** The growth under way; undefined if there is none. It rejects with the first failure. */
+  /** Promise of the growth under way, which rejects with the first failure; undefined if there is none. */
   get running(): Promise<void> | undefined {
     return this.#running
   }
 
-  /** Starts what is missing for a caller who awaits `running` and hears of the first failure. */
+  /** Starts the missing replicas for a caller that awaits `running` and handles the first failure. */
   begin(): void {
     this.#hasBegun = true
     if (this.#set.missing <= 0) return
@@ -67,7 +70,7 @@ export class Growth {
     this.#running ??= this.#grow()
   }
 
-  /** Starts what is missing in the background; a replica that cannot be started is tried again, later each time. */
+  /** Starts the missing replicas in the background; a start that fails is retried after an increasing delay. */
   fill(): void {
     this.#hasBegun = true
     if (this.#running !== undefined || this.#set.missing <= 0 || this.#set.isOver) return
@@ -76,7 +79,7 @@ export class Growth {
     this.#running.catch(() => undefined)
   }
 
-  /** A replica could not be started although others serve: it is tried again after a back-off. */
+  /** Retries a failed start after a back-off, while other replicas serve. */
   retryLater(cause: Error): void {
     if (this.#set.isOver) return
     const { clock, restartBackoffMs, maxRestartBackoffMs } = this.#settings
@@ -90,7 +93,7 @@ export class Growth {
   }
 
   /**
-   * Resolves when `count` replicas serve, or as many as are wanted. Rejects when one of them cannot be
+   * Resolves when `count` replicas serve, or the target number if that is smaller. Rejects when one of them cannot be
    * started, and when no more replicas are started.
    */
   async whenServing(count: number): Promise<void> {
@@ -100,7 +103,10 @@ export class Growth {
     }
   }
 
-  /** To be called when a replica has begun to serve, when other replicas are wanted, and when the set is over. */
+  /**
+   * Notifies those that wait. To be called when a replica has begun to serve, when the target changes, and when the
+   * set is over.
+   */
   changed(): void {
     if (this.#set.isOver) this.#settings.clock.clear(this.#retry)
     this.#waiters.wake()
@@ -116,7 +122,7 @@ export class Growth {
         this.#failures = 0
       }
     } catch (error) {
-      // One that is not wanted any more may fail.
+      // The failure of a replica that is no longer wanted does not matter.
       if (this.#set.missing <= 0) return
       if (this.#isFilling) this.retryLater(error as Error)
       else this.#set.curtail(error as Error)

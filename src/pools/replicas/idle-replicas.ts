@@ -1,7 +1,7 @@
 import type { PlannedRun } from '../queue/planned-run.js'
 import type { Replica } from './replica.js'
 
-/** The replicas that are idle; the one used last comes first, since its caches are warm. */
+/** The idle replicas. The one used last comes first, because its caches are warm. */
 export class IdleReplicas {
   readonly #replicas: Replica[] = []
 
@@ -9,7 +9,7 @@ export class IdleReplicas {
     return this.#replicas.length
   }
 
-  /** Returns the first one that fits; it stays idle. */
+  /** Returns the first idle replica that `fits`, or the first of all; it stays idle. */
   first(fits?: (replica: Replica) => boolean): Replica | undefined {
     return fits === undefined ? this.#replicas.at(-1) : this.#replicas.findLast(fits)
   }
@@ -18,13 +18,13 @@ export class IdleReplicas {
     return this.#replicas
   }
 
-  /** The replica has nothing to do from now on. */
+  /** Adds a replica that has nothing to do, and marks it idle. */
   add(replica: Replica): void {
     replica.markIdle()
     this.#replicas.push(replica)
   }
 
-  /** Gives one of them these runs, or other work. */
+  /** Assigns runs, or other work, to an idle replica, which is then busy. */
   assign(replica: Replica, runs?: readonly PlannedRun[]): void {
     replica.markBusy(runs)
     this.remove(replica)

@@ -9,18 +9,21 @@ import { aloneRun, writePack } from '../packs/write-pack.js'
 import type { PoolSettings, PoolSource } from '../settings/pool-settings.js'
 import type { Replica } from './replica.js'
 
-/** Has a new replica load its model and, unless there is no sample or `isGivenUp()`, run the sample. */
+/**
+ * Loads the model in a new replica and runs the sample, unless there is none or `isUnwanted()`; resolves with the
+ * model's signature.
+ */
 export async function prepareReplica(
   replica: Replica,
   { model, version, loadTimeoutMs, ballast }: PoolSettings,
   { task, warmUp, onLoaded }: PoolSource,
-  isGivenUp: () => boolean,
+  isUnwanted: () => boolean,
 ): Promise<Signature> {
   const loaded = await replica.load(task, loadTimeoutMs)
   if (!loaded.ok) throw decodeError(loaded.error)
   onLoaded?.(loaded)
   const { signature } = loaded
-  if (warmUp === undefined || isGivenUp()) return signature
+  if (warmUp === undefined || isUnwanted()) return signature
   const run = aloneRun(warmUp.inputs(signature))
   const pack = writePack(signature, [run], undefined, new RecycledBuffers(), 0)
   const reply = await replica.warmUp(pack, loadTimeoutMs)

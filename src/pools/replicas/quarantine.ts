@@ -2,10 +2,10 @@ import type { Clock } from '../../platform/clock.js'
 import type { StuckReplica } from '../settings/stuck-replica.js'
 import type { Replica } from './replica.js'
 
-/** Time for the thread of a replica that could not be started to end. */
+/** Time in which the thread of a replica that could not be started should end. */
 export const FAILED_START_MS = 1_000
 
-/** The replicas that were given up. Each counts until it has ended: a thread does if its task returns one day. */
+/** The quarantined replicas. Each one counts until it has ended: a thread ends when its task returns. */
 export class Quarantine {
   readonly #clock: Clock
   readonly #replicas = new Set<Replica>()
@@ -23,7 +23,7 @@ export class Quarantine {
     void replica.host.terminate().then(() => this.#replicas.delete(replica))
   }
 
-  /** Ends a replica; one that is not over after `timeoutMs` is left to itself, in here. */
+  /** Ends a replica; if it has not ended after `timeoutMs`, it is quarantined. */
   async end(replica: Replica, timeoutMs: number): Promise<void> {
     if ((await replica.end(timeoutMs)) === 'stuck') this.add(replica)
   }
@@ -33,8 +33,8 @@ export class Quarantine {
     return [...this.#replicas].map((replica) => replica.stuck(now))
   }
 
-  /** Resolves when the threads of all that are in it now have ended. */
-  async over(): Promise<void> {
+  /** Resolves when the threads of all replicas that are in quarantine now have ended. */
+  async whenEmpty(): Promise<void> {
     await Promise.all([...this.#replicas].map((replica) => replica.host.terminate()))
   }
 }

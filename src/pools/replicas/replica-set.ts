@@ -17,18 +17,18 @@ import { Watchdog } from './watchdog.js'
 
 /** The events of a set of replicas. */
 export interface ReplicaEvents {
-  /** A replica has loaded its model and has nothing to do. */
+  /** A replica has become idle after its load. */
   available(): void
   lost(cause: Error, restartInMs: number | undefined): void
-  /** A replica is in quarantine that was to run these too. */
-  orphaned(runs: readonly PlannedRun[], cause: Error): void
+  /** Runs of a lost or quarantined replica that other replicas have to do. */
+  requeue(runs: readonly PlannedRun[], cause: Error): void
   stuck(stuck: StuckReplica): void
-  /** No replica is replaced any more. */
+  /** The crash budget is spent: no replica is replaced any more. */
   failed(cause: Error): void
   unexpected(error: unknown): void
 }
 
-/** Keeps the replicas of a pool at their number: starts them, replaces the dead and the stuck, ends them. */
+/** Keeps the replicas of a pool at their target number: starts them, replaces dead and stuck ones, ends them. */
 export class ReplicaSet implements GrowingSet, ReplacingSet {
   readonly idle = new IdleReplicas()
   readonly #settings: PoolSettings
@@ -39,13 +39,13 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
   /** Replicas that could not be started, until their threads have ended. */
   readonly #unstarted = new Set<Replica>()
   readonly #quarantine: Quarantine
-  readonly #departures: RetiringReplicas
+  readonly #retiring: RetiringReplicas
   readonly #restarts: Restarts
   readonly #growth: Growth
   readonly #watchdog: Watchdog
   #events!: ReplicaEvents
   #wanted: number
-  /** The reason why the last replica could not be started, until all that are wanted serve. */
+  /** The reason why the last replica could not be started; undefined once all that are wanted serve. */
   #fault: Error | undefined
 
   constructor(settings: PoolSettings, source: PoolSource, createHost: () => ReplicaHost, life: PoolLife) {
@@ -56,15 +56,15 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     this.#life = life
     this.#wanted = settings.replicas
     this.#quarantine = new Quarantine(clock)
-    this.#departures = new RetiringReplicas(this.#quarantine)
+    this.#retiring = new RetiringReplicas(this.#quarantine)
     this.#restarts = new Restarts(settings, this)
     this.#growth = new Growth(this, { ...settings, inTurn: source.inTurn })
     this.#watchdog = new Watchdog(clock, settings.stuckAfterMs, this.#replicas, (replica) =>
-      settings.outbox.during(() => this.#giveUp(replica)),
+      settings.outbox.during(() => this.#onStuck(replica)),
     )
   }
 
-  /** To be called once, before `start`: `events` may refer to what was built over this set. */
+  /** Sets the listener. To be called once, before `start`; `events` may refer to objects built over this set. */
   attach(events: ReplicaEvents): void {
     this.#events = events
   }
@@ -92,14 +92,14 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     }
   }
 
-  /** Starts the first replica, alone: nothing else is to slow it down. */
+  /** Starts the first replica alone, so that nothing slows it down. */
   async start(): Promise<Signature> {
     const signature = await this.startReplica()
     if (this.#settings.stuckAfterMs > 0 && !this.#life.isStopped) this.#watchdog.start()
     return signature
   }
 
-  /** Starts the others in the background; one that fails is tried again for as long as another one serves. */
+  /** Starts the other replicas in the background; retries a failed start while another replica serves. */
   fill(): void {
     this.#growth.fill()
   }
@@ -108,79 +108,80 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     return [...this.#replicas].filter(({ isServing }) => isServing).length
   }
 
-  /** See `Growth.whenServing`. */
+  /** Resolves when `count` replicas serve, see `Growth.whenServing`. */
   whenServing(count: number): Promise<void> {
     return this.#growth.whenServing(count)
   }
 
   /**
-   * Changes how many replicas there are; the others are left as they are. More are started one
-   * after another and serve when they are ready; what is too much goes when it has nothing to do,
-   * those first that serve nobody now. Resolves when it is done. Rejects with the first failure:
-   * then there are to be as many as there are. Of calls that overlap the last one counts, and all
-   * settle with it. Only for a set that has started.
+   * Changes the number of replicas; those that stay are not affected. Additional ones are started one after another
+   * and serve as soon as they are ready; surplus ones end when they have nothing to do, unused ones first. Resolves
+   * when the number is reached. Rejects with the first failure; the target is then the present number. If calls
+   * overlap, the last one counts, and all settle with it. Only for a set that has started.
    */
   async resize(wanted: number): Promise<void> {
-    // Not in the middle of a dispatch, one of whose listeners may have called this.
+    // This waits for the end of a dispatch, because one of its listeners may have called `resize`.
     await Promise.resolve()
     this.assertServing()
     this.#wanted = wanted
-    while (this.missing > 0 && this.#departures.recall()) {}
+    while (this.missing > 0 && this.#retiring.keepOne()) {}
     this.#shrink()
     this.#growth.changed()
     this.#growth.begin()
-    while (this.#growth.running !== undefined || !this.#departures.isOver) {
+    while (this.#growth.running !== undefined || !this.#retiring.isEmpty) {
       await this.#growth.running
-      await this.#departures.whenEmpty()
+      await this.#retiring.whenEmpty()
     }
     this.assertServing()
   }
 
-  /** Returns true if the replica is one of them, and stays. */
+  /** Returns true if the replica belongs to the set and stays. */
   has(replica: Replica): boolean {
-    return this.#replicas.has(replica) && !this.#departures.has(replica)
+    return this.#replicas.has(replica) && !this.#retiring.has(replica)
   }
 
-  /** All but those in quarantine. */
+  /** Returns all replicas except those in quarantine. */
   all(): Iterable<Replica> {
     return this.#replicas
   }
 
-  /** Takes a replica back whose task is over, or came to nothing: returns true if it is idle; one that is to go goes. */
-  taskOver(replica: Replica): boolean {
+  /**
+   * Takes back a replica whose task has ended or was not sent. Returns true if it is idle now; a retiring one ends.
+   */
+  onTaskEnd(replica: Replica): boolean {
     if (replica.state === 'busy') {
       this.idle.add(replica)
       return true
     }
-    if (replica.state === 'leaving' && this.#departures.has(replica)) this.#dismiss(replica)
+    if (replica.state === 'leaving' && this.#retiring.has(replica)) this.#dismiss(replica)
     return false
   }
 
-  /** Takes the runs of a replica back whose task has no reply. One whose host has failed is replaced, too. */
-  taskLost(replica: Replica, error: unknown): void {
+  /** Takes back the runs of a replica whose task has no reply; replaces the replica if its host has failed. */
+  onTaskLost(replica: Replica, error: unknown): void {
     const cause = lostError(this.#settings, error)
-    // The runs of one in quarantine have been taken back.
-    const orphans = replica.state === 'quarantined' ? [] : replica.abandon(cause)
-    // The set hears of an exit from its host, too. `stop` ends every replica of one that is being stopped.
+    // The runs of a quarantined replica have been taken back already.
+    const runs = replica.state === 'quarantined' ? [] : replica.abandon(cause)
+    // The host also reports an exit, and `stop` ends every replica of a set that is being stopped.
     if (cause === error) replica.exited(cause)
     else if (!this.#life.isStopped && this.#replicas.has(replica)) {
       this.#isolate(replica)
       this.#restarts.replace(cause)
     }
-    this.#events.orphaned(orphans, cause)
+    this.#events.requeue(runs, cause)
   }
 
-  /** Ends every replica; returns those that were not over after `timeoutMs`. May be called again. */
+  /** Ends every replica; returns those that have not ended after `timeoutMs`. May be called again. */
   async stop(timeoutMs: number): Promise<StuckReplica[]> {
     this.#watchdog.stop()
     this.#restarts.cancelAll()
     this.#growth.changed()
     this.idle.clear()
-    this.#departures.forgetAll()
-    const ending = [...this.#replicas, ...this.#departures.ending, ...this.#unstarted]
+    this.#retiring.forgetAll()
+    const ending = [...this.#replicas, ...this.#retiring.ending, ...this.#unstarted]
     await Promise.all(ending.map((replica) => this.#quarantine.end(replica, timeoutMs)))
     this.#replicas.clear()
-    // Those that were in quarantine before have been waited for long enough.
+    // The replicas that were quarantined before are not awaited again.
     return this.stuck()
   }
 
@@ -188,24 +189,24 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     return this.#quarantine.stuck()
   }
 
-  quarantineOver(): Promise<void> {
-    return this.#quarantine.over()
+  whenQuarantineEmpty(): Promise<void> {
+    return this.#quarantine.whenEmpty()
   }
 
-  /** Number of replicas that are wanted and are not there; one that is about to be replaced counts as there. */
+  /** Number of replicas to start, negative for surplus ones; one that is about to be replaced counts as existing. */
   get missing(): number {
-    return this.#wanted + this.#departures.occupied - this.#replicas.size - this.#restarts.pending
+    return this.#wanted + this.#retiring.occupied - this.#replicas.size - this.#restarts.pending
   }
 
   #shrink(): void {
     while (this.missing < 0 && this.#restarts.cancelOne()) {}
-    const staying = [...this.#replicas].filter((replica) => !this.#departures.has(replica))
+    const staying = [...this.#replicas].filter((replica) => !this.#retiring.has(replica))
     const starting = staying.filter(({ state }) => state === 'starting')
     const busy = staying.filter(({ state }) => state === 'busy')
     for (const replica of [...starting, ...this.idle.all(), ...busy]) {
       if (this.missing >= 0) return
       if (replica.state === 'idle') this.#dismiss(replica)
-      else this.#departures.add(replica)
+      else this.#retiring.add(replica)
     }
   }
 
@@ -216,7 +217,7 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
   curtail(cause: Error): void {
     this.#wanted = Math.max(1, this.#wanted - this.missing)
     this.#growth.changed()
-    // The last one has to be replaced, although nobody waits for that.
+    // The last replica has to be replaced, although no caller waits for it.
     if (this.missing > 0) this.#restarts.replace(cause)
   }
 
@@ -244,12 +245,12 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
     const replica = new Replica(clock, this.#createHost(), model, version)
     this.#replicas.add(replica)
     replica.host.onExit = (cause) => this.#settings.outbox.during(() => this.#onExit(replica, cause))
-    const isGivenUp = (): boolean => this.#life.isStopped || this.#departures.has(replica)
+    const isUnwanted = (): boolean => this.#life.isStopped || this.#retiring.has(replica)
     try {
-      const signature = await prepareReplica(replica, this.#settings, this.#source, isGivenUp)
+      const signature = await prepareReplica(replica, this.#settings, this.#source, isUnwanted)
       this.assertServing()
       replica.assertAlive()
-      if (this.#departures.has(replica)) {
+      if (this.#retiring.has(replica)) {
         this.#dismiss(replica)
         return signature
       }
@@ -259,12 +260,12 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
       this.#events.available()
       return signature
     } catch (error) {
-      // Of a set that is being stopped, `stop` ends every replica and reports on it.
+      // If the set is being stopped, `stop` ends every replica and reports on it.
       if (this.#life.isStopped) throw error
       this.#replicas.delete(replica)
-      this.#departures.forget(replica)
+      this.#retiring.forget(replica)
       this.#unstarted.add(replica)
-      // Not longer: a load cannot be cancelled, its thread ends when it returns.
+      // The limit is short, because a load cannot be cancelled; its thread ends when it returns.
       await this.#quarantine.end(replica, FAILED_START_MS)
       this.#unstarted.delete(replica)
       throw error
@@ -274,10 +275,10 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
   #onExit(replica: Replica, cause: Error): void {
     const wasStarting = replica.state === 'starting'
     replica.exited(cause)
-    // `startReplica` hears of one that dies while it starts.
+    // `startReplica` handles a replica that dies while it starts.
     if (wasStarting || !this.#replicas.has(replica)) return
     this.#forget(replica)
-    this.#departures.forget(replica)
+    this.#retiring.forget(replica)
     this.#restarts.replace(cause)
   }
 
@@ -289,30 +290,30 @@ export class ReplicaSet implements GrowingSet, ReplacingSet {
   /** Ends a replica that has nothing to do. */
   #dismiss(replica: Replica): void {
     this.#forget(replica)
-    this.#departures.end(replica).catch((error) => this.#events.unexpected(error))
+    this.#retiring.end(replica).catch((error) => this.#events.unexpected(error))
   }
 
-  #giveUp(replica: Replica): void {
+  #onStuck(replica: Replica): void {
     const stuck = replica.stuck(this.#settings.clock.now())
     this.#isolate(replica)
     this.#events.stuck(stuck)
     const error = stuckError(stuck, replica.host.isKillable)
-    const orphans = replica.abandon(error)
+    const runs = replica.abandon(error)
     this.#restarts.replace(error)
-    this.#events.orphaned(orphans, error)
+    this.#events.requeue(runs, error)
   }
 
   #isolate(replica: Replica): void {
     replica.quarantine()
     this.#forget(replica)
-    this.#departures.forget(replica)
+    this.#retiring.forget(replica)
     this.#quarantine.add(replica)
   }
 
   assertServing(): void {
     if (!this.isOver) return
     const { model, version } = this.#settings
-    const what = this.#life.isStopped ? 'was stopped' : 'keeps losing replicas'
+    const what = this.#life.isStopped ? 'was stopped' : 'has spent its crash budget'
     throw new errors.ERR_MODEL_UNAVAILABLE(`the pool of ${model}@${version} ${what}`, { model, version })
   }
 }

@@ -1,12 +1,15 @@
 import type { Transitions } from '../../state/transitions.js'
 
 /**
- * `leaving` is in its last task, `ending` gives its session back, `quarantined` is in a native call that has
- * not returned, and the thread of one that is `gone` has ended.
+ * State of a replica. `leaving`: in its last task. `ending`: its session is being released. `quarantined`: in a
+ * native call that has not returned. `gone`: its thread has ended.
  */
 export type ReplicaState = 'starting' | 'idle' | 'busy' | 'leaving' | 'ending' | 'quarantined' | 'gone'
 
-/** `busy → idle` is also a pack that came to nothing, `leaving → busy` a replica that is kept after all. */
+/**
+ * The legal moves. `busy → idle` also stands for a pack that was not sent, `leaving → busy` for a replica that is
+ * kept after all.
+ */
 export const REPLICA_TRANSITIONS: Transitions<ReplicaState> = {
   starting: ['idle', 'ending', 'quarantined', 'gone'],
   idle: ['busy', 'ending', 'gone'],

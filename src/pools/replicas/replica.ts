@@ -9,9 +9,9 @@ import type { PlannedRun } from '../queue/planned-run.js'
 import type { StuckReplica } from '../settings/stuck-replica.js'
 import { REPLICA_TRANSITIONS, type ReplicaState } from './replica-transitions.js'
 
-/** Time that a session always has to be released and its thread to end, once its task is over. */
+/** Minimum time in which a session is released and its thread ends, once its task is over. */
 const END_MS = 1_000
-/** Time that they have at most: what the callers of a release wait for must not depend on a loader that hangs. */
+/** Maximum of that time, because callers that wait for a release must not depend on a loader that hangs. */
 export const RELEASE_MS = 5_000
 
 const NO_TASK = Promise.resolve()
@@ -19,12 +19,12 @@ const NO_RUNS: readonly PlannedRun[] = Object.freeze([])
 
 const isTrue = (): true => true
 
-/** A host, its state, and what it is doing. Only its own operations move it. */
+/** A replica: its host, its state, and its task. Only its own operations change its state. */
 export class Replica {
   readonly host: ReplicaHost
   #state: ReplicaState = 'starting'
   #runs: readonly PlannedRun[] = NO_RUNS
-  /** Set once its thread has ended by itself. */
+  /** The reason why its thread has ended by itself; undefined otherwise. */
   #cause: Error | undefined
   #tasks = 0
   #knowsPlan = false
@@ -34,17 +34,17 @@ export class Replica {
   readonly #model: string
   readonly #version: string
   #startedAtMs: number
-  /** The part of the task's time that counts against its limit. */
+  /** Milliseconds of the task's time that count against its limit. */
   #chargedMs = 0
-  /** Settles, never rejects, when the task under way is over. */
+  /** Promise of the task under way. */
   #task: Promise<unknown> = NO_TASK
   #ending: Promise<true> | undefined
-  /** Rejects once the replica is being ended: a load that does not return must not hold up its caller. */
+  /** Rejects once the replica is being ended, because a load that does not return must not hold up its caller. */
   readonly #abandoned: Promise<never>
   #abandon!: (error: Error) => void
-  /** Resolves, with false, once its end is not waited for any more. */
-  readonly #givenUp: Promise<false>
-  #giveUp!: () => void
+  /** Resolves with false once its end is no longer awaited. */
+  readonly #detached: Promise<false>
+  #onDetached!: () => void
 
   constructor(clock: Clock, host: ReplicaHost, model: string, version: string) {
     this.#clock = clock
@@ -56,8 +56,8 @@ export class Replica {
       this.#abandon = reject
     })
     this.#abandoned.catch(() => undefined)
-    this.#givenUp = new Promise((resolve) => {
-      this.#giveUp = () => resolve(false)
+    this.#detached = new Promise((resolve) => {
+      this.#onDetached = () => resolve(false)
     })
   }
 
@@ -69,50 +69,50 @@ export class Replica {
     return this.#state === 'busy' || this.#state === 'leaving'
   }
 
-  /** True while it answers requests: it has loaded its model, and stays. */
+  /** True while it serves requests: it has loaded its model, and stays. */
   get isServing(): boolean {
     return this.#state === 'idle' || this.#state === 'busy'
   }
 
-  /** The runs that it was given, in this order. */
+  /** The runs assigned to it, in their order. */
   get runs(): readonly PlannedRun[] {
     return this.#runs
   }
 
-  /** Number of tasks that it was given while it served. */
+  /** Number of tasks sent to it while it served. */
   get tasks(): number {
     return this.#tasks
   }
 
-  /** True once its thread knows how batches are laid out. */
+  /** True once its thread knows the layout of batches. */
   get knowsPlan(): boolean {
     return this.#knowsPlan
   }
 
-  /** True while it has work to do beside the callers'. */
+  /** True while it has background work to do. */
   get hasBackgroundWork(): boolean {
     return this.#hasBackgroundWork
   }
 
-  /** The time from which it may do that although callers wait. */
+  /** Time from which it may do background work although requests wait. */
   get backgroundWorkAtMs(): number {
     return this.#backgroundWorkAtMs
   }
 
-  /** Notes that its thread has read how batches are laid out. */
+  /** Records that its thread knows the layout of batches. */
   notePlan(): void {
     this.#knowsPlan = true
   }
 
-  /** Notes whether it has work left to do beside the callers', and from when on it may although some wait. */
+  /** Records whether it has background work left, and from which time it may do it although requests wait. */
   noteBackgroundWork(isLeft: boolean, notBeforeMs = this.#backgroundWorkAtMs): void {
     this.#hasBackgroundWork = isLeft
     this.#backgroundWorkAtMs = notBeforeMs
   }
 
   /**
-   * Charges the task under way for `ms`, or for as long as it has run; returns what it has been charged. The
-   * time in which a run waits for its turn is not charged.
+   * Charges the task under way for `ms`, but at most for the time that it has run; returns the sum of its charges.
+   * Time in which a run waits for its turn is not charged.
    */
   charge(nowMs: number, ms: number): number {
     if (this.host.isWaiting) {
@@ -136,12 +136,12 @@ export class Replica {
     }
   }
 
-  /** Loads; after `timeoutMs` (0 is never) it stops waiting, the load itself goes on. */
+  /** Loads the model. Rejects after `timeoutMs`, although the load itself goes on; 0 disables the limit. */
   load(task: LoadTask, timeoutMs: number): Promise<ReplicaReplies['load']> {
     return this.#start(this.host.load(task), 'loaded', timeoutMs)
   }
 
-  /** A run before the replica serves, within the same limit. */
+  /** Runs the sample before the replica serves, with the same limit. */
   warmUp(task: RunTask, timeoutMs: number): Promise<ReplicaReplies['run']> {
     return this.#start(this.host.run(task), 'warmed up', timeoutMs)
   }
@@ -150,11 +150,11 @@ export class Replica {
   markIdle(): void {
     this.#to('idle')
     this.#runs = NO_RUNS
-    // It would hold the last answer.
+    // The promise would retain the last outputs.
     this.#task = NO_TASK
   }
 
-  /** Moves to `busy` with these runs, or with other work; `run` or `background` sends it. */
+  /** Moves to `busy` with these runs or with other work, which `run` or `background` sends. */
   markBusy(runs: readonly PlannedRun[] = NO_RUNS): void {
     this.#to('busy')
     this.#runs = runs
@@ -165,7 +165,7 @@ export class Replica {
     return this.#send(nowMs, this.#sent(task))
   }
 
-  /** Sends work beside the callers' requests. */
+  /** Sends background work. */
   background(nowMs: number, task: BackgroundTask): Promise<ReplicaReplies['background']> {
     return this.#send(nowMs, this.host.background(task))
   }
@@ -181,8 +181,8 @@ export class Replica {
   }
 
   /**
-   * Gives up on what it runs: rejects the run that it is in, and returns those that it had not begun,
-   * or whose answers are lost with it.
+   * Rejects the requests of the run that it is in, and returns its other runs: those that had not begun, and those
+   * whose outputs are lost with it.
    */
   abandon(error: unknown): readonly PlannedRun[] {
     const runs = this.#runs
@@ -192,40 +192,40 @@ export class Replica {
     return runs.filter((run) => run !== culprit)
   }
 
-  /** Moves to `quarantined`: it keeps the process alive no longer, and nothing waits for its end. */
+  /** Moves to `quarantined`: the replica no longer keeps the process alive, and its end is not awaited. */
   quarantine(): void {
     this.#to('quarantined')
-    void this.#leave()
+    void this.#detach()
   }
 
-  /** Moves to `gone`: its thread has ended, which a task and its host report in any order. */
+  /** Moves to `gone`: its thread has ended. The task and the host report that, in any order. */
   exited(cause?: Error): void {
     if (this.#state === 'gone') return
     this.#to('gone')
     this.#cause = cause
   }
 
-  /** @throws the cause if its thread has ended by itself; a reply that came before may be read afterwards. */
+  /** Throws if its thread has ended by itself, with the cause. A reply that came before may be read afterwards. */
   assertAlive(): void {
     if (this.#cause !== undefined) throw this.#cause
   }
 
   /**
-   * Waits for the task under way, `timeoutMs` at most, releases the session, which has a limit of its own, and ends
-   * the replica. What is not over by then is ended if it may be; else it goes on in the background and no longer keeps
-   * the process alive. May be called again, with another limit.
+   * Ends the replica: waits for the task under way for at most `timeoutMs`, then for the release of the session,
+   * which has a limit of its own. A replica that has not ended by then is terminated if it is killable; otherwise it
+   * is abandoned and no longer keeps the process alive. May be called again with another limit.
    */
   async end(timeoutMs: number): Promise<'ended' | 'stuck'> {
-    this.#abandon(this.#stopped())
+    this.#abandon(this.#stoppedError())
     this.#ending ??= this.#end()
     const endsAtMs = this.#clock.now() + timeoutMs
     const isTaskOver = this.#task.then(isTrue, isTrue)
-    if (await withTimeout(this.#clock, Promise.race([isTaskOver, this.#givenUp]), timeoutMs)) {
+    if (await withTimeout(this.#clock, Promise.race([isTaskOver, this.#detached]), timeoutMs)) {
       const restMs = Math.max(END_MS, Math.min(RELEASE_MS, endsAtMs - this.#clock.now()))
-      if (await withTimeout(this.#clock, Promise.race([this.#ending, this.#givenUp]), restMs)) return 'ended'
+      if (await withTimeout(this.#clock, Promise.race([this.#ending, this.#detached]), restMs)) return 'ended'
     }
     if (this.#state !== 'quarantined' && this.#state !== 'gone') this.#to('quarantined')
-    const gone = this.#leave()
+    const gone = this.#detach()
     return this.host.isKillable && (await withTimeout(this.#clock, gone, END_MS)) ? 'ended' : 'stuck'
   }
 
@@ -238,7 +238,7 @@ export class Replica {
     this.#state = next
   }
 
-  /** A host that throws has failed as one that rejects has. */
+  /** Sends the pack. A host that throws has failed like one that rejects. */
   #sent(task: RunTask): Promise<ReplicaReplies['run']> {
     try {
       return this.host.run(task)
@@ -261,12 +261,12 @@ export class Replica {
     const reply = await (timeoutMs === 0 ? waiting : withTimeout(this.#clock, waiting, timeoutMs))
     if (reply !== undefined) return reply
     throw new errors.ERR_MODEL_LOAD(
-      `${this.#model}@${this.#version} was not ${what} within ${timeoutMs} ms (loadTimeoutMs)`,
+      `${this.#model}@${this.#version} was not ${what} within ${timeoutMs} ms; raise loadTimeoutMs if it needs longer`,
       { model: this.#model, version: this.#version },
     )
   }
 
-  #stopped(): Error {
+  #stoppedError(): Error {
     const [model, version] = [this.#model, this.#version]
     return new errors.ERR_MODEL_UNAVAILABLE(`${model}@${version} was stopped while it was being loaded`, {
       model,
@@ -279,7 +279,7 @@ export class Replica {
     else if (this.#state === 'idle') this.#to('ending')
     if (this.#state !== 'quarantined') {
       await this.#task.catch(() => undefined)
-      // From here on it is the end that takes its time.
+      // From here on the time counts for the end of the replica.
       this.#startedAtMs = this.#clock.now()
       if (this.#state === 'starting' || this.#state === 'leaving') this.#to('ending')
       if (this.#state === 'ending') await this.host.release().catch(() => undefined)
@@ -287,9 +287,9 @@ export class Replica {
     return this.#terminate()
   }
 
-  /** Leaves it to itself, or ends it; calls of `end` that have more time wait no longer either. */
-  #leave(): Promise<true> {
-    this.#giveUp()
+  /** Abandons the replica, or ends it if it is killable. Calls of `end` with more time stop waiting too. */
+  #detach(): Promise<true> {
+    this.#onDetached()
     this.host.detach()
     return this.#terminate()
   }

@@ -2,17 +2,17 @@ import type { Outbox } from '../../async/outbox.js'
 import type { Clock, Timer } from '../../platform/clock.js'
 import { CrashBudget, type CrashBudgetSettings } from './crash-budget.js'
 
-/** The replicas of which those that are gone are replaced. */
+/** A set whose dead replicas are replaced. */
 export interface ReplacingSet {
   readonly missing: number
   readonly servingCount: number
   readonly isOver: boolean
   startReplica(): Promise<unknown>
-  /** A replica could not be started although others serve. */
+  /** Retries a failed start later, because other replicas serve. */
   retryLater(cause: Error): void
-  /** A replica is gone; undefined if it is not replaced. */
+  /** Reports the loss of a replica; `restartInMs` is undefined if it is not replaced. */
   lost(cause: Error, restartInMs: number | undefined): void
-  /** The crash budget is spent: no replica is started any more. */
+  /** Reports that the crash budget is spent: no replica is started any more. */
   failed(cause: Error): void
 }
 
@@ -21,7 +21,7 @@ export interface RestartSettings extends CrashBudgetSettings {
   readonly outbox: Outbox
 }
 
-/** Replaces replicas that are gone, each after a back-off, until the crash budget is spent. */
+/** Replaces dead replicas, each after a back-off, until the crash budget is spent. */
 export class Restarts {
   readonly #settings: RestartSettings
   readonly #set: ReplacingSet
@@ -35,17 +35,17 @@ export class Restarts {
     this.#budget = new CrashBudget(settings)
   }
 
-  /** Replacements that are to come. */
+  /** Number of replacements that are scheduled. */
   get pending(): number {
     return this.#timers.size
   }
 
-  /** Replacements that have been begun. */
+  /** Number of replacements that have been started. */
   get count(): number {
     return this.#count
   }
 
-  /** A replica that served is gone, or the only one could not be started. */
+  /** Schedules the replacement of a replica that served, or of the only one, which could not be started. */
   replace(cause: Error): void {
     if (this.#set.isOver) return
     this.#settings.outbox.during(() => {
@@ -56,7 +56,7 @@ export class Restarts {
     })
   }
 
-  /** Cancels one replacement that is to come; false if there is none. */
+  /** Cancels one scheduled replacement; returns false if there is none. */
   cancelOne(): boolean {
     const [timer] = this.#timers
     this.#settings.clock.clear(timer)
@@ -67,7 +67,7 @@ export class Restarts {
     while (this.cancelOne()) {}
   }
 
-  /** The delay of the replacement; undefined when the crash budget is spent. */
+  /** Schedules a replacement; returns its delay, or undefined if the crash budget is spent. */
   #schedule(): number | undefined {
     const { clock } = this.#settings
     const delayMs = this.#budget.spend(clock.now())
@@ -84,7 +84,10 @@ export class Restarts {
     return delayMs
   }
 
-  /** The crash budget is for replicas that die: one that cannot be started does not end those that serve. */
+  /**
+   * Handles a failed start. The crash budget is for replicas that die: a replica that cannot be started does not end
+   * those that serve.
+   */
   #startFailed(error: Error): void {
     if (this.#set.servingCount > 0 && this.#set.missing > 0) this.#set.retryLater(error)
     else this.replace(error)

@@ -1,10 +1,10 @@
 import type { Quarantine } from './quarantine.js'
 import { RELEASE_MS, type Replica } from './replica.js'
 
-/** The replicas for which a pool that was made smaller has no place, until their threads have ended. */
+/** The surplus replicas of a pool that was made smaller, until their threads have ended. */
 export class RetiringReplicas {
   readonly #quarantine: Quarantine
-  /** Replicas in a load or a run, which comes to its end first. */
+  /** Replicas whose load or run has to end first. */
   readonly #occupied = new Set<Replica>()
   readonly #ending = new Set<Replica>()
   #waiting: (() => void)[] = []
@@ -13,7 +13,7 @@ export class RetiringReplicas {
     this.#quarantine = quarantine
   }
 
-  get isOver(): boolean {
+  get isEmpty(): boolean {
     return this.occupied + this.#ending.size === 0
   }
 
@@ -29,14 +29,14 @@ export class RetiringReplicas {
     return this.#occupied.has(replica)
   }
 
-  /** Lets a replica that is starting or busy go when it has nothing to do. */
+  /** Adds a replica that is starting or busy; it ends when it has nothing to do. */
   add(replica: Replica): void {
     if (replica.state === 'busy') replica.retire()
     this.#occupied.add(replica)
   }
 
-  /** Keeps one of those that are occupied; false if there is none. */
-  recall(): boolean {
+  /** Keeps one of the occupied replicas; returns false if there is none. */
+  keepOne(): boolean {
     const [replica] = this.#occupied
     if (replica === undefined) return false
     if (replica.state === 'leaving') replica.keep()
@@ -44,7 +44,7 @@ export class RetiringReplicas {
     return true
   }
 
-  /** Forgets a replica that stays, or is gone. */
+  /** Removes a replica that stays, or has died. */
   forget(replica: Replica): void {
     if (this.#occupied.delete(replica)) this.#wake()
   }
@@ -63,16 +63,16 @@ export class RetiringReplicas {
     this.#wake()
   }
 
-  /** Resolves when no replica is on its way out, for a moment at least. */
+  /** Resolves at a moment when no replica is retiring. */
   whenEmpty(): Promise<void> {
-    if (this.isOver) return Promise.resolve()
+    if (this.isEmpty) return Promise.resolve()
     return new Promise((resolve) => {
       this.#waiting.push(resolve)
     })
   }
 
   #wake(): void {
-    if (!this.isOver) return
+    if (!this.isEmpty) return
     for (const resolve of this.#waiting.splice(0)) resolve()
   }
 }

@@ -12,23 +12,23 @@ import type { ReplicaSet } from '../replicas/replica-set.js'
 import type { PoolLife } from '../settings/pool-life.js'
 import type { PoolListener } from '../settings/pool-settings.js'
 
-/** While requests wait, a replica works so many times as long on them as beside them. */
+/** Multiple of its background time that a replica spends on requests while some wait. */
 const REQUESTS_SHARE = 9
-/** Before a pool has callers no run of the proof may take longer. */
+/** Maximum expected duration of a run of the proof before the pool serves requests. */
 const START_RUN_MS = 500
-/** And all of it not longer than that. */
+/** Maximum duration of the proof before the pool serves requests. */
 const START_MS = 5_000
-/** Nor is a trial waited for longer. */
+/** Maximum time for which a trial is awaited before the pool serves requests. */
 const START_TRIAL_MS = 30_000
 
 export interface BackgroundProofEvents {
-  /** Requests can share runs from now on, or cannot any more. */
+  /** Requests can share runs from now on, or no longer. */
   batchingChanged(): void
-  /** The replica has worked. */
-  taskOver(replica: Replica): void
+  /** The background work of the replica has ended. */
+  taskEnded(replica: Replica): void
 }
 
-/** Lets replicas work between the callers' requests: on the proof of batching, and on checks of batches. */
+/** Lets replicas do background work between requests: the proof of batching, and checks of batches. */
 export class BackgroundProof {
   readonly #clock: Clock
   readonly #life: PoolLife
@@ -39,8 +39,9 @@ export class BackgroundProof {
   /** The replica whose thread looks for the proof. */
   #prover: Replica | undefined
   #isOrdered = false
-  /** A trial that the prover has asked for, until it is over, and then what has become of it. */
+  /** The trial that the prover has requested, until it has ended. */
   #trying: Promise<void> | undefined
+  /** The outcome of the last trial, until the prover receives it. */
   #tried: Tried | undefined
 
   constructor(
@@ -57,12 +58,12 @@ export class BackgroundProof {
     this.#listener = listener
   }
 
-  /** To be called once, before any work: `events` may refer to what was built over this. */
+  /** Sets the listener. To be called once, before any work; `events` may refer to objects built over this. */
   attach(events: BackgroundProofEvents): void {
     this.#events = events
   }
 
-  /** Returns what the thread is to remember of a run; `isFirst` tells that it is the first of its pack. */
+  /** Returns the role of a run in proofs; `isFirst` is true for the first run of its pack. */
   keepOf(replica: Replica, { requests, rows }: PlannedRun, isFirst: boolean): RunShape['keep'] {
     if (requests.length === 1) return isFirst && this.#wantsSampleFrom(replica) ? 'sample' : undefined
     const trial = this.#batching.trialOf(requests, rows)
@@ -70,29 +71,34 @@ export class BackgroundProof {
   }
 
   #wantsSampleFrom(replica: Replica): boolean {
-    if (!this.#batching.isOpen) return false
+    if (!this.#batching.isUndecided) return false
     if (this.#prover !== undefined && !this.#replicas.has(this.#prover)) this.#startOver()
     this.#prover ??= replica
     return this.#prover === replica && this.#batching.wantsSample
   }
 
-  /** Begins a stretch of work on an idle replica if it has some and it is due although requests wait. */
+  /**
+   * Begins background work on an idle replica if it has some that is due although requests wait; returns true if so.
+   */
   start(replica: Replica, nowMs: number): boolean {
     if (!this.#hasWork(replica) || nowMs < replica.backgroundWorkAtMs) return false
     this.#begin(replica, nowMs)
     return true
   }
 
-  /** Begins a stretch of work on every idle replica that has some, since no request waits. */
+  /** Begins background work on every idle replica that has some, because no request waits. */
   startAll(nowMs: number): void {
     for (;;) {
-      const replica = this.#replicas.idle.first((idle) => this.#hasWork(idle))
+      const replica = this.#replicas.idle.first((candidate) => this.#hasWork(candidate))
       if (replica === undefined) return
       this.#begin(replica, nowMs)
     }
   }
 
-  /** Works on a replica until nothing is left to do or the pool is closed, before there are callers. */
+  /**
+   * Does the background work of a replica before the pool serves requests, until nothing is left or the pool is
+   * stopped.
+   */
   async finish(replica: Replica): Promise<void> {
     this.#prover = replica
     let endsAtMs = this.#clock.now() + START_MS
@@ -117,7 +123,7 @@ export class BackgroundProof {
     const unexpected = (error: unknown): void => this.#listener.unexpected(error)
     void this.#work(replica, nowMs)
       .catch(unexpected)
-      .then(() => this.#events.taskOver(replica))
+      .then(() => this.#events.taskEnded(replica))
       .catch(unexpected)
   }
 
@@ -130,7 +136,7 @@ export class BackgroundProof {
     this.#clock.clear(timer)
   }
 
-  /** Has a trial made beside the callers' requests; the prover goes on with what becomes of it. */
+  /** Starts a trial beside the requests; the prover continues with its outcome. */
   #try(replica: Replica, trial: ProofTrial): void {
     const { tryFirst } = this.#batching.settings as BatchingSettings
     const nowhere: Tried = { state: 'nowhere' }
@@ -143,9 +149,9 @@ export class BackgroundProof {
     this.#trying.catch((error: unknown) => this.#listener.unexpected(error))
   }
 
-  /** A batch was answered otherwise than its requests one by one. */
-  turnOff(fault: BatchFault): void {
-    if (!this.#batching.turnOff(fault)) return
+  /** Disables batching, because the outputs of a batch differed from those of its requests alone. */
+  disableBatching(fault: BatchFault): void {
+    if (!this.#batching.disable(fault)) return
     this.#events.batchingChanged()
     this.#listener.batchingFailed(fault.reason)
   }
@@ -154,18 +160,21 @@ export class BackgroundProof {
     return replica.hasBackgroundWork || (replica === this.#prover && this.#tried !== undefined)
   }
 
-  /** Forgets the findings of a thread that is gone: they have to be found out again. */
+  /** Discards the findings of a lost thread; another one has to find them again. */
   #startOver(): void {
     this.#prover = undefined
     this.#isOrdered = false
     this.#tried = undefined
-    this.#batching.startOver()
+    this.#batching.restart()
   }
 
-  /** No run that is expected to take longer than `maxRunMs` is tried; by default as long as all of it may. */
+  /**
+   * Does one stretch of background work. A run that is expected to take longer than `maxRunMs` is not tried; default:
+   * the budget of the whole stretch.
+   */
   async #work(replica: Replica, nowMs: number, maxRunMs?: number): Promise<void> {
     const { proofBudgetMs, tolerance } = this.#batching.settings as BatchingSettings
-    const isOrder = replica === this.#prover && !this.#isOrdered && this.#batching.isOpen
+    const isOrder = replica === this.#prover && !this.#isOrdered && this.#batching.isUndecided
     if (isOrder) this.#isOrdered = true
     const task: BackgroundTask = {
       kind: 'background',
@@ -182,7 +191,7 @@ export class BackgroundProof {
       reply = await replica.background(nowMs, task)
     } catch (error) {
       if (error instanceof UnsendableTask) throw error
-      this.#replicas.taskLost(replica, error)
+      this.#replicas.onTaskLost(replica, error)
       return
     }
     const endedAtMs = this.#clock.now()
@@ -196,13 +205,13 @@ export class BackgroundProof {
 
   #take(replica: Replica, { proof, trial, checks, fault }: BackgroundDone): void {
     this.#batching.countChecks(checks)
-    if (fault !== undefined) this.turnOff(fault)
+    if (fault !== undefined) this.disableBatching(fault)
     if (proof !== undefined) this.#learn(proof)
     if (trial !== undefined) this.#try(replica, trial)
   }
 
   #learn(proof: Proof): void {
-    if (!this.#batching.isOpen || !this.#batching.learn(proof)) return
+    if (!this.#batching.isUndecided || !this.#batching.learn(proof)) return
     this.#events.batchingChanged()
     this.#listener.batchingDecided(proof.state === 'refused' ? proof.reason : undefined)
   }

@@ -21,10 +21,10 @@ import { couldGrow, planRuns, type SchedulingInput, waitingMs } from './plan-run
 import { proveAtStart } from './prove-at-start.js'
 import { openRuns, Requeue } from './requeue.js'
 
-/** A timer may come so much too late. */
+/** Time by which a timer may be late. */
 const TIMER_SLACK_MS = 20
 
-/** Gives what is queued to the replicas that are idle, and what they answer to the callers. */
+/** Sends queued requests to idle replicas, and delivers the outputs to the callers. */
 export class Dispatcher {
   readonly #settings: PoolSettings
   readonly #clock: Clock
@@ -34,7 +34,7 @@ export class Dispatcher {
   readonly #replicas: ReplicaSet
   readonly #batching: Batching
   readonly #listener: PoolListener
-  /** Packs are sent in here, not in the context of the request that comes or leaves. */
+  /** The async context in which packs are sent, instead of that of the request that comes or leaves. */
   readonly #scope: AsyncResource
   readonly #costs = new CostModel()
   readonly #requeue: Requeue
@@ -69,45 +69,45 @@ export class Dispatcher {
     this.#replies = new PackReplies(batching, this.#backgroundProof, this.#packs, this.#costs)
     this.#backgroundProof.attach({
       batchingChanged: () => queue.sort((request) => batching.bucketOf(request)),
-      taskOver: (replica) => this.#taskOver(replica),
+      taskEnded: (replica) => this.#onTaskEnd(replica),
     })
   }
 
-  /** To be called when the model is loaded, before anything else. */
+  /** Begins with the model's signature. To be called when the model is loaded, before anything else. */
   open(signature: Signature): void {
     this.#packs.open(signature)
     this.#batching.open(signature)
   }
 
-  /** Looks for the proof of batching, unless it is known, with an input known to be valid. */
+  /** Looks for the proof of batching with an input known to be valid, unless batching is decided. */
   async proveWith(inputs: readonly Tensor[]): Promise<void> {
-    if (!this.#batching.isOpen) return
+    if (!this.#batching.isUndecided) return
     await proveAtStart(this.#clock, this.#replicas, this.#packs, this.#backgroundProof, inputs)
   }
 
-  /** Every request that a replica is running, or is to run again. */
+  /** Yields every request that a replica is running, or that has to be run again. */
   *inFlight(): Generator<RunRequest> {
     for (const { runs } of this.#replicas.all()) for (const { requests } of runs) yield* requests
     yield* this.#requeue.requests()
   }
 
-  /** Gives what a replica was sent and has not begun to another one, before all that is queued. */
+  /** Requeues runs that a replica had not begun, before all queued requests, and sends what can be sent. */
   takeBack(runs: readonly PlannedRun[], error: unknown): void {
     this.#requeue.takeBack(runs, error)
     this.flush()
   }
 
-  /** Rejects what no replica has begun: none will come for it. */
+  /** Rejects the requeued requests, because no replica will run them. */
   refuse(error: Error): void {
     this.#requeue.refuse(error)
   }
 
-  /** Time until what is queued is done, in milliseconds, as far as is known. */
+  /** Returns the expected time in milliseconds until all queued requests are done, as far as it is known. */
   backlogMs(): number {
-    return waitingMs(this.#choice(this.#clock.now())) / this.#replicas.wanted
+    return waitingMs(this.#schedulingInput(this.#clock.now())) / this.#replicas.wanted
   }
 
-  /** Sends nothing until `resume`. */
+  /** Stops sending until `resume`. */
   pause(): void {
     this.#isPaused = true
   }
@@ -117,19 +117,19 @@ export class Dispatcher {
     this.flush()
   }
 
-  /** The pool is stopped: nothing is sent any more, and nothing kept. */
+  /** Rejects the requeued requests and frees the buffers, because the pool is stopped. */
   close(error: Error): void {
     this.refuse(error)
     this.#clock.clear(this.#delay)
     this.#packs.clear()
   }
 
-  /** Sends what is queued, for as long as replicas are idle. */
+  /** Sends queued requests while replicas are idle. */
   flush(): void {
     this.#scope.runInAsyncScope(this.#flush, this)
   }
 
-  /** Does the same once all callers that are under way have asked. */
+  /** Calls `flush` at the end of this tick, so that requests made in the same tick can share a pack. */
   flushSoon(): void {
     if (this.#willFlush) return
     this.#willFlush = true
@@ -139,7 +139,7 @@ export class Dispatcher {
     })
   }
 
-  /** The boundary of every tick, timer and reply that sends: what throws in here costs one request at most. */
+  /** The boundary of every tick, timer and reply that sends: an exception in here costs at most one request. */
   #flush(): void {
     this.#outbox.hold()
     try {
@@ -149,14 +149,14 @@ export class Dispatcher {
       this.#listener.unexpected(error)
       const next = this.#queue.shift()
       if (next === undefined) return
-      next.reject(this.#unsent(error))
+      next.reject(this.#copyError(error))
       this.flushSoon()
     } finally {
       this.#outbox.release()
     }
   }
 
-  /** Gives an idle replica what it runs next; false if there is neither. */
+  /** Sends its next work to an idle replica; returns false if there is no idle replica or no work. */
   #sendNext(): boolean {
     const replica = this.#isPaused ? undefined : this.#replicas.idle.first()
     if (replica === undefined) return false
@@ -167,18 +167,20 @@ export class Dispatcher {
     }
     if (this.#queue.size === 0 || this.#waitsForMore(nowMs)) return false
     if (!this.#backgroundProof.start(replica, nowMs))
-      this.#send(replica, planRuns(this.#choice(nowMs)), nowMs)
+      this.#send(replica, planRuns(this.#schedulingInput(nowMs)), nowMs)
     return true
   }
 
-  /** One literal: copying the fields of another object costs a request 2 us. */
-  #choice(nowMs: number): SchedulingInput {
+  /**
+   * Returns the input of the plan as one literal, because copying the fields of another object costs a request 2 us.
+   */
+  #schedulingInput(nowMs: number): SchedulingInput {
     return {
       queue: this.#queue,
       batching: this.#batching,
       costs: this.#costs,
       maxPackBytes: this.#settings.maxPackBytes,
-      answerBytes: this.#packs.answerBytes,
+      outputBytes: this.#packs.outputBytes,
       replicas: this.#replicas.wanted,
       idle: this.#replicas.idle.size,
       nowMs,
@@ -186,7 +188,7 @@ export class Dispatcher {
     }
   }
 
-  /** Returns true if the next request may wait for others to share its run, although a replica is idle. */
+  /** Returns true if the next request should wait for others to share its run, although a replica is idle. */
   #waitsForMore(nowMs: number): boolean {
     const maxDelayMs = this.#settings.batching?.maxDelayMs ?? 0
     const head = maxDelayMs === 0 ? undefined : this.#queue.first()
@@ -194,45 +196,45 @@ export class Dispatcher {
     const runMs = head.bucket?.costs.batchMs(this.#batching.maxRows) ?? 0
     const latestAtMs = head.deadlineAtMs - runMs - TIMER_SLACK_MS
     const waitMs = Math.min(head.startedAtMs + maxDelayMs, latestAtMs) - nowMs
-    if (waitMs <= 0 || !couldGrow(this.#choice(nowMs), head)) return false
+    if (waitMs <= 0 || !couldGrow(this.#schedulingInput(nowMs), head)) return false
     this.#clock.clear(this.#delay)
     this.#delay = this.#clock.setTimeout(() => this.#flush(), waitMs)
     return true
   }
 
-  /** Sends the runs to an idle replica, which is idle again if nothing is left of them. */
-  #send(replica: Replica, chosen: readonly PlannedRun[], nowMs: number): void {
-    this.#replicas.idle.assign(replica, chosen)
+  /** Sends runs to an idle replica, which becomes idle again if none of their requests is left. */
+  #send(replica: Replica, planned: readonly PlannedRun[], nowMs: number): void {
+    this.#replicas.idle.assign(replica, planned)
     let isSent = false
     try {
-      this.#start(chosen, nowMs)
-      // The one place between two steps of an operation: the runs are the replica's, and none is sent yet, so
-      // that a request which its listener aborts is never copied.
+      this.#start(planned, nowMs)
+      // Listeners are called in the middle of the operation only here: the runs belong to the replica, and none is
+      // sent yet, so that a request that its listener aborts is never copied.
       this.#outbox.deliver()
-      const runs = openRuns(chosen)
+      const runs = openRuns(planned)
       if (replica.state !== 'busy') this.#requeue.putBack(runs)
       else if (runs.length > 0) isSent = this.#sendPack(replica, runs, nowMs)
     } finally {
-      if (!isSent) this.#replicas.taskOver(replica)
+      if (!isSent) this.#replicas.onTaskEnd(replica)
     }
   }
 
-  /** Begins the requests that can be sent; one whose input cannot be copied is rejected. */
-  #start(chosen: readonly PlannedRun[], nowMs: number): void {
-    for (const { requests } of chosen) {
+  /** Starts the requests; one whose input cannot be copied is rejected. */
+  #start(planned: readonly PlannedRun[], nowMs: number): void {
+    for (const { requests } of planned) {
       for (const request of requests) {
         if (request.isSettled) continue
         try {
           this.#packs.checkIntact(request.inputs as readonly Tensor[])
           if (request.stage !== 'in-flight') request.start(nowMs)
         } catch (error) {
-          request.reject(this.#unsent(error))
+          request.reject(this.#copyError(error))
         }
       }
     }
   }
 
-  /** Returns whether the pack is on its way; else each of its requests gets one of its own. */
+  /** Sends a pack; returns false if that failed, in which case each of its requests gets a pack of its own. */
   #sendPack(replica: Replica, runs: readonly PlannedRun[], nowMs: number): boolean {
     try {
       const pack = this.#packs.assemble(replica, runs)
@@ -248,8 +250,8 @@ export class Dispatcher {
   }
 
   /**
-   * The boundary of a reply: the replica goes on, and no request of the pack stays open. The next pack is on
-   * its way before the answers are read, unless what the callers ask next could join its batch.
+   * The boundary of a reply: the replica continues, and no request of the pack stays open. The next pack is sent
+   * before the outputs are decoded, unless requests that the callers make next could join its batch.
    */
   #onReply(replica: Replica, pack: Pack, done: unknown): void {
     this.#outbox.hold()
@@ -259,10 +261,10 @@ export class Dispatcher {
       try {
         this.#replies.learn(replica, pack, reply)
         isOver = true
-        if (this.#replicas.taskOver(replica)) this.#goOn()
+        if (this.#replicas.onTaskEnd(replica)) this.#sendNextPack()
       } catch (error) {
         this.#listener.unexpected(error)
-        if (!isOver) this.#taskOver(replica)
+        if (!isOver) this.#onTaskEnd(replica)
       }
       this.#replies.settle(pack, reply, this.#clock.now())
     } finally {
@@ -270,32 +272,32 @@ export class Dispatcher {
     }
   }
 
-  #goOn(): void {
+  #sendNextPack(): void {
     const head = this.#queue.first()
-    if (head !== undefined && !couldGrow(this.#choice(this.#clock.now()), head)) this.#flush()
+    if (head !== undefined && !couldGrow(this.#schedulingInput(this.#clock.now()), head)) this.#flush()
     else this.flushSoon()
   }
 
-  /** The pack has no reply: it could not be sent, or its replica is lost. */
+  /** Handles a pack without a reply: it could not be sent, or its replica is lost. */
   #onFailure(replica: Replica, runs: readonly PlannedRun[], error: unknown): void {
     this.#outbox.hold()
     try {
       if (error instanceof UnsendableTask) {
         this.#requeue.separate(runs, error.cause)
-        this.#taskOver(replica)
+        this.#onTaskEnd(replica)
       } else {
-        this.#replicas.taskLost(replica, error)
+        this.#replicas.onTaskLost(replica, error)
       }
     } finally {
       this.#outbox.release()
     }
   }
 
-  #taskOver(replica: Replica): void {
-    if (this.#replicas.taskOver(replica)) this.#flush()
+  #onTaskEnd(replica: Replica): void {
+    if (this.#replicas.onTaskEnd(replica)) this.#flush()
   }
 
-  #unsent(error: unknown): Error {
+  #copyError(error: unknown): Error {
     const { model, version } = this.#settings
     return asRuntimeError('ERR_INVALID_INPUT', 'the input cannot be copied', error, { model, version })
   }

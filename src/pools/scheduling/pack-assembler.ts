@@ -1,5 +1,5 @@
 import type { GcBallast } from '../../memory/gc-ballast.js'
-import type { Answer } from '../../protocol/replica/replica-replies.js'
+import type { EncodedOutputs } from '../../protocol/replica/replica-replies.js'
 import type { RunTask } from '../../protocol/replica/replica-task.js'
 import type { BatchPlan } from '../../tensors/batch/batch-plan.js'
 import { RecycledBuffers } from '../../tensors/recycled-buffers.js'
@@ -11,61 +11,64 @@ import type { PlannedRun } from '../queue/planned-run.js'
 import type { Replica } from '../replicas/replica.js'
 import type { BackgroundProof } from './background-proof.js'
 
-/** Room that is left for an answer of a row while nothing is known of answers. */
-const FIRST_ANSWER_BYTES = 1_024
+/** Space left for the outputs of a row until their size is known. */
+const FIRST_OUTPUT_BYTES = 1_024
 
-/** A pack for one replica, and what its reply is read with. */
+/** A pack for one replica, with what is needed to decode its reply. */
 export interface Pack {
   readonly runs: readonly PlannedRun[]
   /** The layout of its batches. */
   readonly plan: BatchPlan | undefined
-  /** True if the thread gets to know the plan by it. */
-  readonly tellsPlan: boolean
+  /** True if the pack sends the plan of batches to the thread. */
+  readonly sendsPlan: boolean
   readonly task: RunTask
 }
 
-/** Writes packs into buffers that come back, with room for the answers. */
+/** Writes packs into recycled buffers, with space for the outputs. */
 export class PackAssembler {
   readonly #batching: Batching
   readonly #backgroundProof: BackgroundProof
   readonly #ballast: Pick<GcBallast, 'count'>
   readonly #buffers = new RecycledBuffers()
   #signature: Signature = { inputs: [], outputs: [] }
-  #answers: OutputDecoder
-  #answerBytes = FIRST_ANSWER_BYTES
+  #decoder: OutputDecoder
+  #outputBytes = FIRST_OUTPUT_BYTES
 
   constructor(batching: Batching, backgroundProof: BackgroundProof, ballast: Pick<GcBallast, 'count'>) {
     this.#batching = batching
     this.#backgroundProof = backgroundProof
     this.#ballast = ballast
-    this.#answers = new OutputDecoder(this.#signature, ballast)
+    this.#decoder = new OutputDecoder(this.#signature, ballast)
   }
 
-  /** Bytes that an answer takes of a buffer for each row, as last seen. */
-  get answerBytes(): number {
-    return this.#answerBytes
+  /** Number of bytes that outputs take of a pack for each row, as last seen. */
+  get outputBytes(): number {
+    return this.#outputBytes
   }
 
-  /** Reads the answers of packs. */
-  get answers(): OutputDecoder {
-    return this.#answers
+  /** Decoder of the outputs of packs. */
+  get decoder(): OutputDecoder {
+    return this.#decoder
   }
 
-  /** To be called when the model is loaded. */
+  /** Begins with the model's signature. To be called when the model is loaded. */
   open(signature: Signature): void {
     this.#signature = signature
-    this.#answers = new OutputDecoder(signature, this.#ballast)
+    this.#decoder = new OutputDecoder(signature, this.#ballast)
   }
 
-  /** See `checkIntact` of a pack. */
+  /**
+   * Checks the inputs of a request, see `checkIntact` of `write-pack.ts`.
+   * @throws ERR_INVALID_INPUT
+   */
   checkIntact(inputs: readonly Tensor[]): void {
     checkIntact(this.#signature, inputs)
   }
 
   /**
-   * Writes the runs for a replica, with what its thread is to remember of each, and the plan of batches if the
-   * thread needs it and does not know it.
-   * @throws ERR_INSUFFICIENT_MEMORY if there is no buffer to be had
+   * Writes the runs for a replica, with their roles in proofs, and the plan of batches if the thread needs it and
+   * does not know it.
+   * @throws ERR_INSUFFICIENT_MEMORY if no buffer can be allocated
    */
   assemble(replica: Replica, runs: readonly PlannedRun[]): Pack {
     const { plan } = this.#batching
@@ -80,26 +83,27 @@ export class PackAssembler {
       }
     })
     const task = this.write(packed, rows, plan)
-    const tellsPlan = plan !== undefined && hasBatch && !replica.knowsPlan
-    return { runs, plan, tellsPlan, task: tellsPlan ? { ...task, plan } : task }
+    const sendsPlan = plan !== undefined && hasBatch && !replica.knowsPlan
+    return { runs, plan, sendsPlan, task: sendsPlan ? { ...task, plan } : task }
   }
 
   /**
-   * @param rows of all runs, to which answers are expected
-   * @throws ERR_INSUFFICIENT_MEMORY if there is no buffer to be had
+   * Writes runs into a buffer.
+   * @param rows the number of rows of all runs, which determines the space for outputs
+   * @throws ERR_INSUFFICIENT_MEMORY if no buffer can be allocated
    */
   write(runs: readonly PackedRun[], rows: number, plan?: BatchPlan): RunTask {
-    return writePack(this.#signature, runs, plan, this.#buffers, rows * this.#answerBytes)
+    return writePack(this.#signature, runs, plan, this.#buffers, rows * this.#outputBytes)
   }
 
-  /** Learns from an answer what the next ones will take. */
-  learn(answer: Answer, outputs: readonly string[] | undefined, rows: number): void {
-    const bytes = Math.ceil(this.#answers.bytesOf(answer, outputs, rows) / rows)
-    if (Number.isSafeInteger(bytes)) this.#answerBytes = bytes
+  /** Learns from outputs how much space the next ones will take. */
+  learn(outputs: EncodedOutputs, wanted: readonly string[] | undefined, rows: number): void {
+    const bytes = Math.ceil(this.#decoder.bytesOf(outputs, wanted, rows) / rows)
+    if (Number.isSafeInteger(bytes)) this.#outputBytes = bytes
   }
 
-  /** Takes back the buffer of a pack whose answers have been read. */
-  give(buffer: ArrayBuffer): void {
+  /** Takes back the buffer of a pack whose outputs have been decoded. */
+  takeBack(buffer: ArrayBuffer): void {
     this.#buffers.give(buffer)
   }
 

@@ -8,7 +8,7 @@ import type { Replica } from '../replicas/replica.js'
 import type { BackgroundProof } from './background-proof.js'
 import type { Pack, PackAssembler } from './pack-assembler.js'
 
-/** Takes what threads reply to packs: first what it tells of the next ones, then the answers. */
+/** Handles the replies to packs: first what they show about the next packs, then the outputs. */
 export class PackReplies {
   readonly #batching: Batching
   readonly #backgroundProof: BackgroundProof
@@ -22,31 +22,31 @@ export class PackReplies {
     this.#costs = costs
   }
 
-  /** Learns what runs take, what their answers take, and whether batches may go on. */
+  /** Learns from a reply the duration of runs, the size of outputs, and whether batching may go on. */
   learn(
     replica: Replica,
-    { runs, tellsPlan }: Pack,
+    { runs, sendsPlan }: Pack,
     { results, hasBackgroundWork, isRead }: PackReply,
   ): void {
     replica.noteBackgroundWork(hasBackgroundWork)
-    if (tellsPlan && isRead) replica.notePlan()
+    if (sendsPlan && isRead) replica.notePlan()
     for (let index = 0; index < runs.length; index += 1) {
       this.#observe(runs[index] as PlannedRun, results[index])
     }
   }
 
-  /** Settles every request of the pack, and takes its buffer back. Never throws. */
+  /** Settles every request of the pack and takes back its buffer. Never throws. */
   settle({ runs, plan }: Pack, { results, buffer }: PackReply, nowMs: number): void {
-    const reading = { answers: this.#packs.answers, plan, buffer, nowMs }
+    const context = { decoder: this.#packs.decoder, plan, buffer, nowMs }
     for (let index = 0; index < runs.length; index += 1) {
-      deliverResults(reading, (runs[index] as PlannedRun).requests, results[index])
+      deliverResults(context, (runs[index] as PlannedRun).requests, results[index])
     }
-    if (buffer !== undefined) this.#packs.give(buffer)
+    if (buffer !== undefined) this.#packs.takeBack(buffer)
   }
 
   #observe({ requests, rows }: PlannedRun, result: RunResult | undefined): void {
     if (typeof result !== 'object' || result === null) return
-    if ('fault' in result && result.fault !== undefined) this.#backgroundProof.turnOff(result.fault)
+    if ('fault' in result && result.fault !== undefined) this.#backgroundProof.disableBatching(result.fault)
     const [first] = requests
     if ('trial' in result) this.#batching.learnShape(first.bucket, rows, result.trial)
     if (!('ms' in result) || result.ms === undefined) return

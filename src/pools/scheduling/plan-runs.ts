@@ -7,60 +7,62 @@ import type { RequestQueue } from '../queue/request-queue.js'
 import type { RunRequest } from '../queue/run-request.js'
 import type { ShapeBucket } from '../queue/shape-bucket.js'
 
-/** What waits, and what is known of it. */
+/** The waiting requests, and what is known of them. */
 interface Demand {
   readonly queue: RequestQueue
   readonly batching: Batching
-  /** Of requests by themselves, whatever their shape. */
+  /** Costs of single requests of any shape. */
   readonly costs: CostModel
-  /** A pack with more bytes of inputs and answers is one of a single run, unless that is a batch. */
+  /** Maximum number of bytes of inputs and outputs of a pack of several runs; a batch may exceed it. */
   readonly maxPackBytes: number
-  /** What the answer of a row takes of a pack, as far as is known. */
-  readonly answerBytes: number
+  /** Number of bytes that the outputs of a row take of a pack, as far as it is known. */
+  readonly outputBytes: number
 }
 
 export interface SchedulingInput extends Demand {
-  /** Replicas with nothing to do, the one that is chosen for among them. */
+  /** Number of idle replicas, including the one that is planned for. */
   readonly idle: number
-  /** All that are there. */
+  /** Number of all replicas. */
   readonly replicas: number
   readonly nowMs: number
-  /** Runs are added to a pack for as long as all of it takes so long; longer where much waits. */
+  /** Expected duration up to which runs are added to a pack; the limit grows with the backlog. */
   readonly maxPackMs: number
 }
 
-/** What a message to a thread and back costs: work that takes less is not worth a second one. */
+/** Cost of a message to a thread and back; less work than this is not worth a second message. */
 const MESSAGE_MS = 0.05
-/** What a run of a pack costs beside the run itself. */
+/** Overhead of a run in a pack. */
 const RUN_MS = 0.01
-/** So many requests are a pack of their own, however short their run. */
+/** Minimum number of requests that are worth a pack of their own, however short their runs. */
 const MIN_SHARE = 16
-/** A pack may take so large a part of what each replica has to do, */
+/** Maximum part of each replica's work that one pack may take. */
 const PACK_SHARE = 0.5
-/** but not more than so many times `maxPackMs`. */
+/** Maximum factor by which a backlog may raise `maxPackMs`. */
 const MAX_STRETCH = 4
-/** A batch is faster than its requests one by one, so it may be so many times larger than a pack of those. */
+/** Factor by which a batch may be larger than a pack of single runs, because it is faster. */
 const BATCH_STRETCH = 4
-/** A batch has to be that much faster than its requests one by one. */
+/** Minimum relative gain of a batch over its requests one by one. */
 const MIN_GAIN = 0.05
-/** A batch is split among idle replicas if they are done in so much of the time. */
+/** A batch is split among idle replicas if they are done within this part of its time. */
 const SOONER = 0.83
-/** Rows are added to a batch until what the run itself costs is so small a part of it. */
+/** Rows are added to a batch until the overhead of the run is this small a part of its time. */
 const RUN_SHARE = 0.05
-/** One in so many choices between a batch and its requests one by one goes the other way, to know its cost still. */
+/**
+ * One in this number of choices between a batch and single runs goes the other way, to keep both costs up to date.
+ */
 const TRY_EVERY = 128
 
 /**
- * Takes from the queue what one idle replica is to do next: at least one run if anybody waits, more
- * when that pays, but never so many that another idle replica has nothing to do. Requests whose
- * deadline has passed are dropped on the way.
+ * Takes from the queue the runs that one idle replica does next: at least one if a request waits, more if that pays,
+ * but never so many that another idle replica has nothing to do. Requests whose deadline has passed are rejected on
+ * the way.
  */
-export function planRuns(choice: SchedulingInput): PlannedRun[] {
-  const { queue, nowMs } = choice
-  let { maxPackMs } = choice
+export function planRuns(input: SchedulingInput): PlannedRun[] {
+  const { queue, nowMs } = input
+  let { maxPackMs } = input
   const runs: PlannedRun[] = []
-  let share = Math.ceil(queue.size / choice.idle)
-  const isLittle = queue.size * (choice.costs.singleMs ?? Infinity) < MESSAGE_MS && share < MIN_SHARE
+  let share = Math.ceil(queue.size / input.idle)
+  const isLittle = queue.size * (input.costs.singleMs ?? Infinity) < MESSAGE_MS && share < MIN_SHARE
   if (isLittle) share = queue.size
   let totalMs = 0
   let totalBytes = 0
@@ -68,14 +70,14 @@ export function planRuns(choice: SchedulingInput): PlannedRun[] {
   while (share > 0) {
     const head = nextInTime(queue, nowMs)
     if (head === undefined) break
-    const size = batchSize(choice, head, totalMs)
-    const ms = expectedMs(choice, head, size) ?? Number.POSITIVE_INFINITY
-    if (totalMs + ms > maxPackMs) maxPackMs = longestPackMs(choice, totalMs)
+    const size = batchSize(input, head, totalMs)
+    const ms = expectedMs(input, head, size) ?? Number.POSITIVE_INFINITY
+    if (totalMs + ms > maxPackMs) maxPackMs = longestPackMs(input, totalMs)
     const endsAtMs = nowMs + totalMs + ms
     const isTooLong = totalMs + ms > maxPackMs || endsAtMs > Math.min(deadlineAtMs, head.deadlineAtMs)
-    const isTooLarge = totalBytes + size * bytesOf(choice, head) > choice.maxPackBytes
+    const isTooLarge = totalBytes + size * bytesOf(input, head) > input.maxPackBytes
     if (runs.length > 0 && (isTooLong || isTooLarge)) break
-    const run = takeRun(choice, head, size)
+    const run = takeRun(input, head, size)
     for (const request of run.requests) deadlineAtMs = Math.min(deadlineAtMs, request.deadlineAtMs)
     totalBytes += run.bytes
     runs.push(run)
@@ -85,7 +87,9 @@ export function planRuns(choice: SchedulingInput): PlannedRun[] {
   return runs
 }
 
-/** How long all that waits would keep one replica busy, as far as the next request tells. */
+/**
+ * Returns the expected time for which all waiting requests would keep one replica busy, judging by the next request.
+ */
 export function waitingMs(demand: Demand): number {
   const { queue } = demand
   const head = queue.first()
@@ -96,21 +100,23 @@ export function waitingMs(demand: Demand): number {
   return (queue.size * (expectedMs(demand, head, size) ?? 0)) / size
 }
 
-/** Whoever waits behind many others does not notice that some of them come back together. */
-function longestPackMs(choice: SchedulingInput, chosenMs: number): number {
-  const { maxPackMs, replicas } = choice
-  const shareMs = (PACK_SHARE * (chosenMs + waitingMs(choice))) / replicas
+/**
+ * Returns the limit of a pack. With a long backlog, a longer pack adds no noticeable latency, so the limit may grow.
+ */
+function longestPackMs(input: SchedulingInput, plannedMs: number): number {
+  const { maxPackMs, replicas } = input
+  const shareMs = (PACK_SHARE * (plannedMs + waitingMs(input))) / replicas
   return Math.min(Math.max(maxPackMs, shareMs), MAX_STRETCH * maxPackMs)
 }
 
-/** Whether waiting for more could make a larger batch, as far as is known. */
+/** Returns whether waiting for more requests could make a larger batch, as far as it is known. */
 export function couldGrow(demand: Demand, head: RunRequest): boolean {
   const { bucket, rows } = head
   if (bucket === undefined || bucket.size >= mostRequests(demand, head)) return false
   return pays(bucket, bucket.size + 1, rows)
 }
 
-/** How many requests like this one a batch may have. */
+/** Returns the maximum number of requests like this one in a batch. */
 function mostRequests(demand: Demand, request: RunRequest): number {
   const { batching, maxPackBytes } = demand
   const { bucket, rows } = request
@@ -118,10 +124,10 @@ function mostRequests(demand: Demand, request: RunRequest): number {
   return Math.floor(Math.min(mostRows / rows, (BATCH_STRETCH * maxPackBytes) / bytesOf(demand, request)))
 }
 
-/** What a request takes of a pack. The declared dims are asked, not the caller's arrays. */
-function bytesOf({ answerBytes }: Demand, request: RunRequest): number {
+/** Returns the number of bytes that a request takes of a pack, by its checked dims and not by the caller's arrays. */
+function bytesOf({ outputBytes }: Demand, request: RunRequest): number {
   request.inputBytes ??= inputBytes(request)
-  return request.inputBytes + request.rows * answerBytes
+  return request.inputBytes + request.rows * outputBytes
 }
 
 function inputBytes({ inputs, transfer }: RunRequest): number {
@@ -133,7 +139,7 @@ function inputBytes({ inputs, transfer }: RunRequest): number {
   return bytes
 }
 
-/** The request whose turn it is; those that are too late are dropped. */
+/** Returns the next request whose deadline has not passed; rejects those whose deadline has. */
 function nextInTime(queue: RequestQueue, nowMs: number): RunRequest | undefined {
   for (let head = queue.first(); head !== undefined; head = queue.first()) {
     if (head.deadlineAtMs > nowMs) return head
@@ -142,20 +148,21 @@ function nextInTime(queue: RequestQueue, nowMs: number): RunRequest | undefined 
   return undefined
 }
 
-/** How many requests of the head's bucket are to share its run; 1 is none. */
-function batchSize(choice: SchedulingInput, head: RunRequest, spentMs: number): number {
-  const { idle, nowMs } = choice
+/** Returns the number of requests of the head's bucket that share its run; 1 for a single run. */
+function batchSize(input: SchedulingInput, head: RunRequest, spentMs: number): number {
+  const { idle, nowMs } = input
   const { bucket, rows, deadlineAtMs } = head
   if (bucket === undefined || bucket.size < 2) return 1
-  bucket.proof.choose()
+  bucket.proof.countChoice()
   const { perRowMs, perRunMs } = bucket.costs
-  let size = Math.min(bucket.size, mostRequests(choice, head))
+  let size = Math.min(bucket.size, mostRequests(input, head))
   if (perRowMs > 0) {
     const rowMs = perRowMs * rows
     const share = Math.ceil(bucket.size / idle)
     const runMs = Math.max(0, perRunMs)
     const isSooner = runMs + rowMs * share + MESSAGE_MS <= SOONER * (runMs + rowMs * bucket.size)
-    // In parallel where that is worth a second run, or where the main thread can prepare one meanwhile.
+    // The batch is split where parallel runs are worth a second run, or where the main thread can prepare one
+    // meanwhile.
     if (isSooner || share >= MIN_SHARE) size = Math.min(size, share)
     size = Math.min(size, Math.max(2, Math.ceil((Math.max(0, perRunMs) + MESSAGE_MS) / (RUN_SHARE * rowMs))))
     size = Math.min(size, Math.floor((deadlineAtMs - nowMs - spentMs - perRunMs) / rowMs))
@@ -168,12 +175,12 @@ function batchSize(choice: SchedulingInput, head: RunRequest, spentMs: number): 
   return isTooLate ? 1 : size
 }
 
-/** Whether a batch of so many requests is of a shape that is not proven. */
+/** Returns whether a batch of `size` requests is of a shape that is not proven. */
 function isTrial({ bucket, rows }: RunRequest, size: number): boolean {
   return size > 1 && bucket !== undefined && size * rows > bucket.proof.provenRows
 }
 
-/** What the batch takes and its requests one by one, as far as is known. */
+/** Returns the expected duration of the batch plus that of its requests one by one, as far as it is known. */
 function trialMs({ bucket, rows }: RunRequest, size: number): number {
   return (bucket?.costs.batchMs(size * rows) ?? 0) + size * (bucket?.costs.aloneMs(rows) ?? 0)
 }
@@ -191,24 +198,24 @@ function expectedMs({ costs }: Demand, head: RunRequest, size: number): number |
   return size === 1 ? (bucket?.costs ?? costs).aloneMs(rows) : bucket?.costs.batchMs(size * rows)
 }
 
-/** Takes the head and, of its bucket, the next that fit. */
+/** Takes the head and the next requests of its bucket that fit. */
 function takeRun(
-  choice: SchedulingInput,
+  input: SchedulingInput,
   head: RunRequest,
   size: number,
 ): PlannedRun & { readonly bytes: number } {
-  const { queue, batching, nowMs } = choice
+  const { queue, batching, nowMs } = input
   queue.take(head)
   const requests: [RunRequest, ...RunRequest[]] = [head]
   let { rows } = head
-  let bytes = bytesOf(choice, head)
+  let bytes = bytesOf(input, head)
   const bucket = head.bucket
   const mostRows = Math.min(batching.maxRows, bucket?.proof.mostRows(rows) ?? 0)
   while (requests.length < size && bucket !== undefined) {
     const next = bucket.first()
     if (next === undefined || rows + next.rows > mostRows) break
-    const nextBytes = bytesOf(choice, next)
-    if (bytes + nextBytes > BATCH_STRETCH * choice.maxPackBytes) break
+    const nextBytes = bytesOf(input, next)
+    if (bytes + nextBytes > BATCH_STRETCH * input.maxPackBytes) break
     if (next.deadlineAtMs <= nowMs) {
       next.expire()
       continue

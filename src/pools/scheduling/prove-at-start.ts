@@ -6,7 +6,7 @@ import type { ReplicaSet } from '../replicas/replica-set.js'
 import type { BackgroundProof } from './background-proof.js'
 import type { PackAssembler } from './pack-assembler.js'
 
-/** Looks for the proof of batching with an input known to be valid, before there are callers. */
+/** Looks for the proof of batching with an input known to be valid, before the pool serves requests. */
 export async function proveAtStart(
   clock: Clock,
   replicas: ReplicaSet,
@@ -23,6 +23,6 @@ export async function proveAtStart(
     replica.noteBackgroundWork(readReply(reply, 1).hasBackgroundWork)
     await backgroundProof.finish(replica)
   } finally {
-    replicas.taskOver(replica)
+    replicas.onTaskEnd(replica)
   }
 }

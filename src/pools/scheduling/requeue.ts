@@ -3,12 +3,15 @@ import type { PlannedRun } from '../queue/planned-run.js'
 import type { RunRequest } from '../queue/run-request.js'
 import type { PoolLife } from '../settings/pool-life.js'
 
-/** Requests that were to run and did not, through no fault of theirs: they go before all that is queued. */
+/**
+ * Requests that were assigned to a replica and not run through no fault of theirs; they go before all queued
+ * requests.
+ */
 export class Requeue {
   readonly #life: PoolLife
-  /** Requests whose replica is gone. */
-  #orphans: RunRequest[] = []
-  /** Requests of packs that could not be sent: each gets a pack of its own, which shows whose fault it is. */
+  /** Requests whose replica is lost. */
+  #requeued: RunRequest[] = []
+  /** Requests of packs that could not be sent. Each gets a pack of its own, which shows which of them is at fault. */
   #suspects: RunRequest[] = []
 
   constructor(life: PoolLife) {
@@ -16,31 +19,34 @@ export class Requeue {
   }
 
   get size(): number {
-    return this.#orphans.length + this.#suspects.length
+    return this.#requeued.length + this.#suspects.length
   }
 
   *requests(): Generator<RunRequest> {
-    yield* this.#orphans
+    yield* this.#requeued
     yield* this.#suspects
   }
 
-  /** Takes what a replica was sent and has not begun, unless no replica will come for it. */
+  /** Requeues runs that were sent to a replica and not begun, unless no replica will run them. */
   takeBack(runs: readonly PlannedRun[], error: unknown): void {
     for (const { requests } of runs) {
       for (const request of requests) {
-        // What it transferred is with the thread.
+        // The transferred buffers are lost with the thread.
         if (request.transfer) request.reject(this.#life.refusal ?? error)
-        else this.#keep(request, this.#orphans)
+        else this.#keep(request, this.#requeued)
       }
     }
   }
 
-  /** Takes what a replica was given and was not sent, unless no replica will come for it. */
+  /** Requeues runs that were assigned to a replica and not sent, unless no replica will run them. */
   putBack(runs: readonly PlannedRun[]): void {
-    for (const { requests } of runs) for (const request of requests) this.#keep(request, this.#orphans)
+    for (const { requests } of runs) for (const request of requests) this.#keep(request, this.#requeued)
   }
 
-  /** Takes the requests of a pack that could not be sent; the only one of a pack is rejected. */
+  /**
+   * Requeues the requests of a pack that could not be sent, each for a pack of its own; a request that was alone in
+   * it is rejected.
+   */
   separate(runs: readonly PlannedRun[], error: unknown): void {
     const requests = runs.flatMap((run) => run.requests)
     const [only] = requests
@@ -52,17 +58,17 @@ export class Requeue {
     for (const request of requests) this.#keep(request, this.#suspects)
   }
 
-  /** Returns the runs of the next pack, one for each request: by now it may be known that they must share none. */
+  /** Returns the runs of the next pack, one for each request, because batching may have been disabled meanwhile. */
   next(): PlannedRun[] {
     const suspect = this.#suspects.shift()
-    const requests = suspect === undefined ? this.#orphans.splice(0) : [suspect]
+    const requests = suspect === undefined ? this.#requeued.splice(0) : [suspect]
     return requests.map((request) => ({ requests: [request], rows: request.rows }))
   }
 
-  /** Rejects all: no replica will come for them. */
+  /** Rejects all requests, because no replica will run them. */
   refuse(error: Error): void {
     const requests = [...this.requests()]
-    this.#orphans = []
+    this.#requeued = []
     this.#suspects = []
     for (const request of requests) request.reject(error)
   }
@@ -74,7 +80,7 @@ export class Requeue {
   }
 }
 
-/** Returns the runs without the requests that have settled, and none that is empty. */
+/** Returns the runs without settled requests and without runs that are then empty. */
 export function openRuns(runs: readonly PlannedRun[]): readonly PlannedRun[] {
   for (const { requests } of runs) {
     for (const { isSettled } of requests) if (isSettled) return runs.flatMap(openRun)

@@ -5,41 +5,53 @@ import type { StuckReplica } from './stuck-replica.js'
 
 const MIN_RETRY_MS = 10
 
-/** The error of what is asked of a pool that is not open. */
+/** Returns the error of an operation on a pool that is not open. */
 export function unavailable({ model, version }: PoolSettings, state: PoolState): Error {
-  return new errors.ERR_MODEL_UNAVAILABLE(`the pool of ${model}@${version} admits no requests (${state})`, {
-    model,
-    version,
-  })
+  return new errors.ERR_MODEL_UNAVAILABLE(
+    `the pool of ${model}@${version} is ${state} and admits no requests`,
+    {
+      model,
+      version,
+    },
+  )
 }
 
-/** The error of a request for which the queue has no room; `backlogMs` is the time until it is empty. */
+/**
+ * Returns the error of a request for which the queue has no room; `backlogMs` is the expected time until the queue is
+ * empty.
+ */
 export function overloaded({ model, version, maxQueue }: PoolSettings, backlogMs: number): Error {
   return new errors.ERR_OVERLOADED(
-    `${maxQueue} requests wait for ${model}@${version} already; slow down, add replicas or raise maxQueue`,
+    `the queue of ${model}@${version} is full (${maxQueue} requests); send fewer requests, add replicas or raise maxQueue`,
     { model, version, retryAfterMs: Math.max(MIN_RETRY_MS, Math.round(backlogMs)) },
   )
 }
 
-/** The error of requests whose pool has spent its crash budget. */
+/** Returns the error of requests whose pool has used up its crash budget. */
 export function circuitOpen(settings: PoolSettings, cause: Error): Error {
   const { model, version, crashBudget, crashWindowMs } = settings
   return new errors.ERR_CIRCUIT_OPEN(
-    `replicas of ${model}@${version} keep dying (${crashBudget} replacements within ${crashWindowMs} ms are allowed); the last: ${cause.message}`,
+    `replicas of ${model}@${version} keep dying, more than ${crashBudget} within ${crashWindowMs} ms; the last one: ${cause.message}`,
     { model, version, cause },
   )
 }
 
-/** Returns why a run has no answer whose replica was given up. */
+/**
+ * Returns the error of the requests of a stuck run; `isEnded` is true if its replica was ended instead of
+ * quarantined.
+ */
 export function stuckError({ model, version, runningMs }: StuckReplica, isEnded: boolean): Error {
-  const outcome = isEnded ? 'has been ended' : 'is in quarantine'
+  const outcome = isEnded ? 'was ended' : 'was quarantined'
   return new errors.ERR_REPLICA_STUCK(
     `a run of ${model}@${version} has not returned for ${Math.round(runningMs)} ms; its replica ${outcome}`,
     { model, version },
   )
 }
 
-/** Returns why a task has no reply, as its callers get it: a host that fails says nothing of what they sent. */
+/**
+ * Returns the error of a task without a reply. The failure of a host is reported as the loss of the replica, because
+ * it says nothing about the request.
+ */
 export function lostError({ model, version }: PoolSettings, error: unknown): Error {
   if (error instanceof errors.ERR_REPLICA_EXITED) return error
   const message = `a replica of ${model}@${version} cannot be reached: ${messageOf(error)}`

@@ -1,6 +1,6 @@
 import { illegalTransition, type Transitions } from '../../state/transitions.js'
 
-/** `failed`: its replicas kept dying. A pool lives once. */
+/** State of a pool, which is single-use. `failed`: its crash budget is spent. */
 export type PoolState = 'created' | 'open' | 'draining' | 'failed' | 'stopped'
 
 export const POOL_TRANSITIONS: Transitions<PoolState> = {
@@ -11,7 +11,7 @@ export const POOL_TRANSITIONS: Transitions<PoolState> = {
   stopped: [],
 }
 
-/** Holds the state of a pool, for the pool, its replicas and its dispatcher. Only the pool moves it. */
+/** The state of a pool, shared by the pool, its replicas and its dispatcher. Only the pool changes it. */
 export class PoolLife {
   readonly #pool: string
   #state: PoolState = 'created'
@@ -22,7 +22,7 @@ export class PoolLife {
     this.#onStopped = resolve
   })
 
-  /** `pool` names it in errors. */
+  /** @param pool the name of the pool in errors */
   constructor(pool: string) {
     this.#pool = pool
   }
@@ -54,18 +54,18 @@ export class PoolLife {
     this.#to('open')
   }
 
-  /** Moves to `draining`: none are admitted any more, and those that were are answered. */
+  /** Moves to `draining`: no more requests are admitted, and admitted ones are completed. */
   drain(): void {
     this.#to('draining')
   }
 
-  /** Moves to `failed`: requests that no replica runs are refused with `refusal`. */
+  /** Moves to `failed`: requests that no replica runs are rejected with `refusal`. */
   fail(refusal: Error): void {
     this.#to('failed')
     this.#refusal = refusal
   }
 
-  /** Moves to `stopped`: every request is refused with `refusal`. */
+  /** Moves to `stopped`: every request is rejected with `refusal`. */
   stop(refusal: Error): void {
     this.#to('stopped')
     this.#refusal = refusal

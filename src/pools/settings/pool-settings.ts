@@ -9,9 +9,9 @@ import type { StuckReplica } from './stuck-replica.js'
 
 export interface PoolSettings {
   readonly clock: Clock
-  /** Counts what is received from the threads. */
+  /** Counts the memory of outputs received from threads. */
   readonly ballast: Pick<GcBallast, 'join' | 'leave' | 'count'>
-  /** Held during each operation of the pool, so that listeners of the application are called between two. */
+  /** Holds back calls to listeners of the application during each operation of the pool. */
   readonly outbox: Outbox
   readonly model: string
   readonly version: string
@@ -23,67 +23,83 @@ export interface PoolSettings {
   readonly crashWindowMs: number
   readonly restartBackoffMs: number
   readonly maxRestartBackoffMs: number
-  /** Requests that are run one after another travel together for as long as they take so long. */
+  /** Upper bound on the expected duration of a pack in milliseconds; 0 disables packs of several runs. */
   readonly maxPackMs: number
-  /** And not more bytes of inputs and answers than that. */
+  /** Upper bound on the bytes of inputs and outputs of such a pack. */
   readonly maxPackBytes: number
-  /** Absent if requests never share a run. */
+  /** Settings of batching; undefined disables it. */
   readonly batching: BatchingSettings | undefined
 }
 
-/** A known input that every replica runs before it serves, and the judge of its answer. */
+/** A known input that every replica runs before it serves, and the check of its outputs. */
 export interface WarmUp {
   inputs(signature: Signature): Tensor[]
-  /** Throws ERR_WARMUP if the answer is not the expected one. */
+  /**
+   * Checks the outputs of the run.
+   * @throws ERR_WARMUP if they are not the expected ones
+   */
   check(outputs: Outputs): void
 }
 
-/** What every replica of a pool loads, and runs first. */
+/** The model that every replica of a pool loads, and the input that it runs first. */
 export interface PoolSource {
   readonly task: LoadTask
   readonly warmUp?: WarmUp | undefined
-  /** Called with the report of each replica's load; throws if that is not what the version answers from. */
+  /** Called with the report of each replica's load; throws if the loaded content is not that of the version. */
   readonly onLoaded?: ((loaded: LoadDone) => void) | undefined
-  /** Waits for a place among the loads that may run at the same time; for all replicas but the first. */
+  /**
+   * Runs `load` when there is a place among the loads that may run at the same time; used for all replicas but the
+   * first.
+   */
   readonly inTurn?: ((load: () => Promise<void>) => Promise<void>) | undefined
   /**
-   * Gives back what the replicas have loaded. The pool owns that: it calls this exactly once, when it has been
-   * stopped and its last thread has ended, or when it is stopped without ever having been started.
+   * Releases what the replicas have loaded. The pool calls this exactly once: when it has been stopped and its last
+   * thread has ended, or when it is stopped without ever having been started.
    */
   readonly dispose?: (() => Promise<void>) | undefined
 }
 
 export interface PoolListener {
-  /** A replica died or was given up; it is replaced after `restartInMs`; undefined is not at all. */
+  /**
+   * A replica died, was quarantined or could not be started; it is replaced after `restartInMs`, or not at all if
+   * that is undefined.
+   */
   replicaLost(cause: Error, restartInMs: number | undefined): void
-  /** A run does not return; its replica is in quarantine. */
+  /** A run exceeded `stuckAfterMs`; its replica is in quarantine. */
   replicaStuck(stuck: StuckReplica): void
-  /** The crash budget is spent; the pool has stopped admitting. */
+  /** The crash budget is spent; the pool admits no more requests. */
   poolFailed(cause: Error): void
-  /** It is known whether requests can share runs; undefined if they can, else why not. */
+  /** Batching is decided; `refusal` is the reason why requests cannot share runs, or undefined if they can. */
   batchingDecided(refusal: string | undefined): void
-  /** A batch was answered otherwise than its requests one by one: they share no runs any more. */
+  /** The outputs of a batch differed from those of its requests alone; batching is disabled. */
   batchingFailed(reason: string): void
-  /** Something has thrown that must not; what is under way goes on without it. */
+  /** An internal operation has thrown unexpectedly; the current operation goes on without it. */
   unexpected(error: unknown): void
 }
 
+/** Counts of the replicas and requests of one pool. */
 export interface PoolStats {
-  /** How many replicas there are to be. */
+  /** Target number of replicas. */
   readonly wanted: number
+  /** Number of replicas, including those being started, but not those in quarantine. */
   readonly replicas: number
+  /** Number of replicas that are ready and have nothing to do. */
   readonly idle: number
+  /** Number of replicas that run a task. */
   readonly busy: number
+  /** Number of replicas that load their model or run the sample. */
   readonly starting: number
+  /** Number of replicas whose task has not returned, and that no longer serve. */
   readonly quarantined: number
+  /** Number of admitted requests that wait for a replica. */
   readonly queued: number
-  /** Requests that a replica is running for a caller who still waits. */
+  /** Number of requests that a replica is running for a caller that still waits. */
   readonly inFlight: number
-  /** Replacements of dead or stuck replicas so far. */
+  /** Number of replacements of dead or stuck replicas so far. */
   readonly restarts: number
-  /** Whether replicas that are wanted are just being started, of which none has failed. */
+  /** True while wanted replicas are being started, none of which has failed. */
   readonly isGrowing: boolean
-  /** Why the last replica could not be started, until all that are wanted serve. */
+  /** Reason why the last replica could not be started; undefined once all wanted replicas serve. */
   readonly fault: string | undefined
   readonly batching: BatchingStats
 }

@@ -5,18 +5,18 @@ import type { Failure } from '../failure.js'
 import type { Proof, ProofTrial } from '../replica/proof.js'
 
 /**
- * The forms that a model's artifact can have, best first. `external`: optimised, with the weights in a
- * file that is mapped and so shared. `prepacked`: the same with the weights also laid out as the
- * kernels want them, which each session would do for itself otherwise.
+ * The forms that a model's artifact can have, best first. `external`: the optimised model, with its weights in a file
+ * that is mapped and therefore shared. `prepacked`: the same with the weights also laid out for the kernels, which
+ * each session would otherwise do for itself.
  */
 export const ARTIFACT_FORMS = ['prepacked', 'external'] as const
 export type ArtifactForm = (typeof ARTIFACT_FORMS)[number]
 
-/** Names inside an artifact's folder; there is no second one if no weights are large enough. */
+/** Names of the files in an artifact's folder. There is no weights file if no weights are large enough. */
 export const ARTIFACT_MODEL = 'model.onnx'
 export const ARTIFACT_WEIGHTS = 'weights.bin'
 
-/** What to load: as a replica would. */
+/** The model that the builder loads, in the way in which a replica would load it. */
 export interface BuilderSubject {
   readonly model: string
   readonly version: string
@@ -24,38 +24,38 @@ export interface BuilderSubject {
   readonly sessionOptions: Readonly<Record<string, unknown>>
 }
 
-/** Asks for the content of a model and of the files that it names. */
+/** Requests hashes of a model's file and of the files that it names. */
 export interface DigestOrder {
   readonly kind: 'digest'
   readonly source: string
 }
 
-/** Asks for the content of files. */
+/** Requests hashes of files. */
 export interface HashOrder {
   readonly kind: 'hash'
   readonly files: readonly string[]
 }
 
-/** Has the model loaded and run, to see whether that ends well. */
+/** Requests a probe: the builder loads and runs the model, to find out whether that crashes a process. */
 export interface ProbeOrder extends BuilderSubject {
   readonly kind: 'probe'
-  /** Sets of axes of size 0 that have ended a process before; empty in the first order. */
+  /** Sets of axes that crashed an earlier process when they had size 0; empty in the first order. */
   readonly fatal: readonly AxisSet[]
 }
 
-/** Has an artifact built and proven. */
+/** Requests an artifact, which the builder builds and proves. */
 export interface BuildOrder extends BuilderSubject {
   readonly kind: 'build'
-  /** To write into: `<folder>/<form>/`. */
+  /** Folder into which the builder writes; a form has the folder `<folder>/<form>/`. */
   readonly folder: string
-  /** To be tried in this order. */
+  /** Forms to try, in this order. */
   readonly forms: readonly ArtifactForm[]
-  /** Inputs that are known to be valid, in the signature's order; one at least. */
+  /** Inputs known to be valid, in the signature's order; at least one. */
   readonly samples: readonly (readonly Tensor[])[]
   readonly tolerance: Tolerance
 }
 
-/** Asks for the proof that requests can share runs, with rows that could be the end of a process. */
+/** Requests the proof that requests can share runs, with rows that could crash a process. */
 export interface TrialOrder extends BuilderSubject {
   readonly kind: 'trial'
   readonly trial: ProofTrial
@@ -68,14 +68,17 @@ export interface FileHash {
   readonly sha256: string
 }
 
-/** A file of a model, by the name that the model has for it; empty for the model itself. */
+/**
+ * The hash of a file of a model, with the name by which the model refers to it; the name is empty for the model
+ * itself.
+ */
 export interface NamedHash extends FileHash {
   readonly name: string
 }
 
 export interface DigestDone {
   readonly ok: true
-  /** The model's file, then those it names, in the order of their names. */
+  /** The model's file, then the files that it names, in the order of their names. */
   readonly files: readonly NamedHash[]
 }
 
@@ -90,7 +93,7 @@ export interface ProbeDone {
   readonly emptyAxes: EmptyAxes
 }
 
-/** Begins the name of a step in which the set of axes whose position follows has size 0. */
+/** Prefix of the name of a step in which a set of axes has size 0; the index of the set follows. */
 export const EMPTY_STEP = 'empty '
 
 export interface TrialDone {
@@ -98,7 +101,7 @@ export interface TrialDone {
   readonly proof: Proof
 }
 
-/** Why a form cannot be used for this model. */
+/** A form that cannot be used for this model, with the reason. */
 export interface RejectedForm {
   readonly form: ArtifactForm
   readonly reason: string
@@ -106,10 +109,10 @@ export interface RejectedForm {
 
 export interface BuildDone {
   readonly ok: true
-  /** The first that was proven; undefined if none was. */
+  /** The first form that was proven; undefined if none was. */
   readonly form: ArtifactForm | undefined
   readonly files: readonly FileHash[]
-  /** Whether the files are sure to be on the disk. */
+  /** True if the files are certain to be on the disk. */
   readonly isFlushed: boolean
   readonly rejected: readonly RejectedForm[]
 }
@@ -123,10 +126,10 @@ export interface BuilderReplies {
   trial: TrialDone
 }
 
-/** What the builder sends: what it is about to do, since that may be the end of it, and replies. */
+/** A message of the builder: a reply, or a step that it is about to take, since that step may crash it. */
 export type BuilderMessage =
   | { readonly kind: 'ready' }
-  /** It cannot load any model, whatever the order. */
+  /** The builder cannot load any model, whatever the order. */
   | { readonly kind: 'unable'; readonly reason: string }
   | { readonly kind: 'step'; readonly step: string }
   | { readonly kind: 'loaded'; readonly signature: Signature }

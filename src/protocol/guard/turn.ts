@@ -1,18 +1,18 @@
-/**
- * Threads whose native calls must not overlap take turns, of which there is one for the whole process.
- * Each has a seat. The thread that ends its turn hands it to the next seat that waits, so that none
- * starves; the main thread does so for one that has died. Cells of the shared memory:
- */
+// Threads whose native calls must not overlap take turns. There is one turn for the whole process, and each thread has a
+// seat. A thread that ends its turn hands it to the next waiting seat, so that no thread starves; the main thread hands
+// on the turn of a thread that has died. The constants below are cells of the shared memory.
+
+/** Cell that is 1 while a thread has the turn. */
 const TAKEN = 0
-/** Grows whenever a thread that waits has something to look at. */
+/** Counter that grows whenever a waiting thread should look again. */
 const CHANGES = 1
-/** The seat of a thread that is not expected to end its turn; 0 is none. */
+/** The seat of a thread that is not expected to end its turn; 0 means none. */
 const HELD_UP = 2
-/** The seats follow, from 1 on. */
+/** Offset of the seats, whose indices begin at 1. */
 const SEATS = 2
 const SEAT_COUNT = 512
 
-/** States of a seat. `HAS_TURN` is set by the thread that hands the turn over. */
+/** States of a seat. `HAS_TURN` is set by the thread that hands over the turn, or that takes a free one. */
 const FREE = 0
 const IDLE = 1
 const WAITS = 2
@@ -23,7 +23,7 @@ export interface Seat {
   readonly index: number
 }
 
-/** A thread's seat, as the thread itself and the one that has started it use it. */
+/** A thread's seat; the thread itself and the thread that started it both use one. */
 export class Turn {
   readonly seat: Seat
   readonly #cells: Int32Array
@@ -35,7 +35,7 @@ export class Turn {
     this.#at = SEATS + seat.index
   }
 
-  /** Takes a free seat; undefined if there is none. */
+  /** Returns a free seat, which is now taken; undefined if there is none. */
   static claim(memory: SharedArrayBuffer): Turn | undefined {
     const cells = new Int32Array(memory)
     for (let index = 1; index <= SEAT_COUNT; index += 1) {
@@ -45,14 +45,14 @@ export class Turn {
     return undefined
   }
 
-  /** Asks for the turn; `tryTake` gets it. */
-  ask(): void {
+  /** Requests the turn, which `tryTake` takes. */
+  request(): void {
     Atomics.store(this.#cells, this.#at, WAITS)
   }
 
   /**
-   * Returns how it went: `taken`; `held-up` by a thread that may never end its turn, and this one does not
-   * ask any more; else what to wait for, by `changed`. Must not be interrupted.
+   * Returns `taken` if this thread has the turn. Returns `held-up` if a thread that may never end its turn has it;
+   * the request is then withdrawn. Returns a number otherwise, to be passed to `changed`. Must not be interrupted.
    */
   tryTake(): 'taken' | 'held-up' | number {
     const changes = Atomics.load(this.#cells, CHANGES)
@@ -62,11 +62,11 @@ export class Turn {
       return 'taken'
     }
     if (!this.#isHeldUp()) return changes
-    // Unless it has been given the turn just now.
+    // The exchange fails if another thread has just handed over the turn.
     return Atomics.compareExchange(this.#cells, this.#at, WAITS, IDLE) === WAITS ? 'held-up' : 'taken'
   }
 
-  /** Resolves when it may be worth another try; the event loop goes on meanwhile. */
+  /** Resolves when `tryTake` may succeed; the event loop goes on meanwhile. */
   async changed(changes: number): Promise<void> {
     const { async, value } = Atomics.waitAsync(this.#cells, CHANGES, changes)
     if (async) await value
@@ -81,14 +81,14 @@ export class Turn {
     return Atomics.load(this.#cells, this.#at) === WAITS
   }
 
-  /** Tells the others not to wait for this thread, if it has the turn. */
+  /** Marks the turn as held up if this thread has it, so that others do not wait for it. */
   holdUp(): void {
     if (Atomics.load(this.#cells, this.#at) !== HAS_TURN) return
     Atomics.store(this.#cells, HELD_UP, this.seat.index)
     this.#announce()
   }
 
-  /** Gives the seat back. To be called when its thread is gone, once. */
+  /** Frees the seat. To be called once, when its thread has ended. */
   leave(): void {
     this.#vacate(FREE)
   }
@@ -120,7 +120,7 @@ export class Turn {
   }
 }
 
-/** Returns memory for the turns of one process. */
+/** Returns the shared memory for the turns of one process. */
 export function createTurns(): SharedArrayBuffer {
   return new SharedArrayBuffer((SEATS + 1 + SEAT_COUNT) * Int32Array.BYTES_PER_ELEMENT)
 }

@@ -3,21 +3,24 @@ import * as Comlink from 'comlink'
 import type { RemoteControl, ReplicaControl } from './control.js'
 import type { LogLevel } from './log-line.js'
 
-/** In the replica's thread: answers what comes by its end of a `ControlPort`. */
+/** Serves, in the replica's thread, the requests that arrive at its end of a `ControlPort`. */
 export function exposeControl(control: ReplicaControl, port: MessagePort): void {
   Comlink.expose(control, port as unknown as Comlink.Endpoint)
 }
 
 /**
- * The main thread's end of the way by which one thread is asked things beside its work. What is asked before
- * the thread has begun waits for it. It does not keep the process alive.
+ * The main thread's end of the channel for requests to a thread beside its work. Requests made before the thread has
+ * started wait for it. The port does not keep the process alive.
  */
 export class ControlPort implements RemoteControl {
-  /** The thread's end. */
+  /** The end that is transferred to the thread. */
   readonly remote: MessagePort
   readonly #port: MessagePort
   readonly #replica: Comlink.Remote<ReplicaControl>
-  /** A call of Comlink never settles when its thread dies. A set: a race with one promise would keep past calls. */
+  /**
+   * Rejects the requests under way, because a call of Comlink never settles when its thread dies. This is a set,
+   * because a race with one promise would retain past calls.
+   */
   readonly #waiting = new Set<(error: Error) => void>()
   #whyClosed: Error | undefined
 
@@ -41,7 +44,7 @@ export class ControlPort implements RemoteControl {
     return this.#whileOpen(() => this.#replica.setLogLevel(level))
   }
 
-  /** Rejects what waits and what is asked from now on; the first reason holds. */
+  /** Rejects the requests under way and all later ones with `why`; the first reason holds. */
   close(why: Error): void {
     if (this.#whyClosed !== undefined) return
     this.#whyClosed = why

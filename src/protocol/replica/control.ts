@@ -5,7 +5,7 @@ export interface ReplicaDescription {
   readonly threadId: number
   readonly model: string
   readonly version: string
-  /** Absent until the model is loaded. */
+  /** The model's signature; undefined until the model is loaded. */
   readonly signature: Signature | undefined
   readonly nodeVersion: string
   readonly logLevel: LogLevel
@@ -20,14 +20,14 @@ export interface ReplicaStats {
   readonly heapUsedBytes: number
 }
 
-/** What can be asked of a replica beside its work; none of it enters native code. */
+/** Requests that a replica serves beside its work; none of them enters native code. */
 export interface ReplicaControl {
   describe(): ReplicaDescription
   stats(): ReplicaStats
   setLogLevel(level: LogLevel): void
 }
 
-/** The same, asked from where the replica is served: every call rejects once the replica is gone. */
+/** The same requests made from the main thread: each rejects once the replica has ended. */
 export type RemoteControl = {
   [K in keyof ReplicaControl]: (
     ...args: Parameters<ReplicaControl[K]>

@@ -1,7 +1,7 @@
 export const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
-/** A line for the logger, which a replica sends outside of replies. */
+/** A log line, which a replica sends beside its replies. */
 export interface LogLine {
   readonly kind: 'log'
   readonly level: Exclude<LogLevel, 'silent'>
@@ -12,7 +12,7 @@ export interface LogLine {
 export function isLogLine(message: unknown): message is LogLine {
   if (!isObject(message)) return false
   const { kind, level, message: text, fields } = message as Partial<LogLine>
-  const isLevel = level !== ('silent' as LogLevel) && LOG_LEVELS.some((known) => known === level)
+  const isLevel = level !== ('silent' as LogLevel) && LOG_LEVELS.some((name) => name === level)
   return kind === 'log' && isLevel && typeof text === 'string' && isObject(fields)
 }
 

@@ -3,57 +3,60 @@ import { ARRAY_CLASSES, ELEMENT_TYPES } from '../../tensors/element-types.js'
 import type { Signature, Tensor, TensorData, TensorType } from '../../tensors/tensor.js'
 import { ALIGNMENT, type OwnElements, type RunShape, type RunTask } from './replica-task.js'
 
-/** An output of that size for each row travels in the pack's buffer; a larger one in its own. */
+/** Maximum size per row of an output that is returned in the pack's buffer; a larger one has a buffer of its own. */
 export const INLINE_BYTES = 16 * 1_024
 
 export function aligned(bytes: number): number {
   return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT
 }
 
-/** A view of `count` elements in a pack's buffer; strings are not in there. */
+/** Returns a view of `count` elements of a pack's buffer. Strings are not in the buffer. */
 export function viewOf(type: TensorType, buffer: ArrayBuffer, offset: number, count: number): TensorData {
   const View = ARRAY_CLASSES[type as Exclude<TensorType, 'string'>]
   return new View(buffer, offset, count)
 }
 
-/** Elements that came by themselves. */
-export function elementsIn(type: TensorType, own: OwnElements, count: number): TensorData {
-  return Array.isArray(own) ? own : viewOf(type, own, 0, count)
+/** Returns elements that were sent outside of the pack's buffer. */
+export function elementsIn(type: TensorType, elements: OwnElements, count: number): TensorData {
+  return Array.isArray(elements) ? elements : viewOf(type, elements, 0, count)
 }
 
-/** Returns the buffers of a pack, once each: its own, and those that callers have given away. */
+/** Returns the distinct buffers of a pack: its own, and those that callers have transferred. */
 export function buffersOf({ buffer, runs }: RunTask): ArrayBuffer[] {
   let buffers: Set<ArrayBuffer> | undefined
-  for (const { given } of runs) {
-    if (given === undefined) continue
-    for (const own of given) {
-      if (!(own instanceof ArrayBuffer)) continue
+  for (const { separate } of runs) {
+    if (separate === undefined) continue
+    for (const elements of separate) {
+      if (!(elements instanceof ArrayBuffer)) continue
       buffers ??= new Set([buffer])
-      buffers.add(own)
+      buffers.add(elements)
     }
   }
   return buffers === undefined ? [buffer] : [...buffers]
 }
 
-/** Where the next run of a pack begins. */
+/** The position in a pack's buffer at which the next run begins. */
 export interface PackCursor {
   offset: number
 }
 
-/** The inputs of the run at the cursor, in the signature's order, over the pack's buffer. */
+/**
+ * Returns the inputs of the run at the cursor, in the signature's order, as views of the pack's buffer. Moves the
+ * cursor behind them.
+ */
 export function readRun(
   { inputs }: Signature,
-  { dims, given }: RunShape,
+  { dims, separate }: RunShape,
   buffer: ArrayBuffer,
   cursor: PackCursor,
 ): Tensor[] {
   return inputs.map(({ type }, index) => {
-    const own = dims[index] as readonly number[]
-    const elements = given?.[index]
-    const count = elementCount(own)
-    if (elements !== undefined) return { type, dims: own, data: elementsIn(type, elements, count) }
+    const inputDims = dims[index] as readonly number[]
+    const elements = separate?.[index]
+    const count = elementCount(inputDims)
+    if (elements !== undefined) return { type, dims: inputDims, data: elementsIn(type, elements, count) }
     const data = viewOf(type, buffer, cursor.offset, count)
     cursor.offset += aligned(count * ELEMENT_TYPES[type].bytesPerElement)
-    return { type, dims: own, data }
+    return { type, dims: inputDims, data }
   })
 }

@@ -4,31 +4,31 @@ import type { Tensor } from '../../tensors/tensor.js'
 export interface ProofOrder {
   readonly maxRows: number
   readonly tolerance: Tolerance
-  /** To be proven too. */
+  /** Padding to prove too; undefined for none. */
   readonly padding: Padding | undefined
   readonly rows: ProofRows
 }
 
 /**
- * What a proof runs. `sent`: only what callers have sent. `made-up`: also rows unlike these, in some
- * sizes. `all`: the same in as many sizes as there is time for. `tried-first`: rows unlike these in a
- * process of its own, for some are the end of one, and here what callers have sent.
+ * The inputs that a proof runs. `sent`: only inputs of callers. `made-up`: also rows unlike these, in some sizes.
+ * `all`: the same in as many sizes as there is time for. `tried-first`: rows unlike these in a process of their own,
+ * because some may crash it, and the inputs of callers here.
  */
 export type ProofRows = 'sent' | 'made-up' | 'all' | 'tried-first'
 
-/** Asks for a proof in a process of its own. */
+/** Requests a proof in a process of its own. */
 export interface ProofTrial {
-  /** Inputs that are known to be valid; one at least. */
+  /** Inputs known to be valid; at least one. */
   readonly samples: readonly (readonly Tensor[])[]
-  /** Whether one of them is typical by the user's word. */
+  /** True if the user has declared one of the samples typical. */
   readonly isTypical: boolean
   readonly order: ProofOrder
   readonly maxRunMs: number
 }
 
 /**
- * What has become of a trial: its proof, or why there is none. `nowhere`: there is no process for it.
- * `unknown`: it ended without a result that says something about the model.
+ * The outcome of a trial: its proof, or why there is none. `nowhere`: there is no process for it. `unknown`: it ended
+ * without a result about the model.
  */
 export type Tried = Proof | { readonly state: 'nowhere' } | { readonly state: 'unknown' }
 
@@ -37,7 +37,7 @@ export type Proof =
   | {
       readonly state: 'needs-samples'
       readonly reason: string
-      /** Whether nothing but their likeness speaks against the samples so far. */
+      /** True if the only obstacle is that all samples so far have the same outputs. */
       readonly isUnanimous?: boolean
     }
   | { readonly state: 'proving' }
@@ -49,13 +49,15 @@ export interface Proven {
   readonly plan: BatchPlan
   readonly maxRows: number
   readonly costs: readonly RunCost[]
-  /** The inputs it was found with; without elements, but for those that all rows share. */
+  /** The inputs of the proof, without elements except for those that all rows share. */
   readonly sample: readonly Tensor[]
-  /** Why requests of unequal length share no runs although they are meant to. */
+  /**
+   * Reason why requests of unequal length share no runs although padding is set; undefined if they do, or it is not.
+   */
   readonly paddingRefusal: string | undefined
 }
 
-/** What a run of so many rows took. */
+/** The duration of a run of `rows` rows. */
 export interface RunCost {
   readonly rows: number
   readonly ms: number

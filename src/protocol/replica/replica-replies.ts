@@ -8,68 +8,68 @@ import type { OwnElements } from './replica-task.js'
 export interface LoadDone {
   readonly ok: true
   readonly signature: Signature
-  /** Names of the execution providers that run it, best first; absent if its loader knows none. */
+  /** Names of the execution providers that run the model, best first; absent if its loader does not know them. */
   readonly providers?: readonly string[] | undefined
-  /** Providers that were asked for and cannot be used. */
+  /** Execution providers that were requested and cannot be used. */
   readonly skipped?: readonly SkippedProvider[] | undefined
-  /** What the source holds; undefined if it is not known what a loader reads. */
+  /** The files of the source; undefined if it is not known which files the loader reads. */
   readonly files?: readonly ModelFile[] | undefined
 }
 
-/** What one request is answered with, or all of a batch together. */
-export interface Answer {
-  /** Of each wanted output, in the order in which they were named, else in the signature's. */
+/** The outputs of one request, or of a whole batch. */
+export interface EncodedOutputs {
+  /** Dims of each wanted output, in the order of the request's output names, else in the signature's order. */
   readonly dims: readonly (readonly number[])[]
-  /** Where in the pack's buffer its elements begin, or the elements themselves. */
+  /** Offset of each output's elements in the pack's buffer, or the elements themselves. */
   readonly data: readonly (number | OwnElements)[]
 }
 
-/** Of one run: an answer, one for each request of a batch, or why there is none. */
-export type RunResult = WholeAnswer | SplitAnswers | Failure
+/** The result of one run: its outputs, those of each request of a batch, or the error. */
+export type RunResult = WholeResult | SplitResult | Failure
 
-export interface WholeAnswer {
-  readonly answer: Answer
+export interface WholeResult {
+  readonly answer: EncodedOutputs
   readonly ms: number
 }
 
-export interface SplitAnswers {
-  readonly answers: readonly (Answer | Failure)[]
-  /** Absent if the batch failed and its requests were run one by one. */
+export interface SplitResult {
+  readonly answers: readonly (EncodedOutputs | Failure)[]
+  /** Duration of the batch in milliseconds; undefined if it failed and its requests were run one by one. */
   readonly ms: number | undefined
   readonly fault: BatchFault | undefined
-  /** Present if the batch was on trial. */
+  /** Result of the trial; absent if the batch was not on trial. */
   readonly trial?: TrialResult
 }
 
-/** Why requests of this version must not share runs any more. */
+/** The reason why requests of this version must not share runs any more. */
 export interface BatchFault {
   readonly reason: string
 }
 
 export interface RunDone {
   readonly ok: true
-  /** Comes back to be used again; absent if the thread keeps it. */
+  /** The pack's buffer, to be used again; undefined if the thread keeps it. */
   readonly buffer: ArrayBuffer | undefined
   readonly results: RunResult[]
-  /** Whether there is work beside for the thread. */
+  /** True if the thread has background work to do. */
   readonly hasBackgroundWork: boolean
 }
 
 export interface BackgroundDone {
   readonly ok: true
   readonly hasBackgroundWork: boolean
-  /** What has become of the proof. */
+  /** The new state of the proof; undefined if it has not changed. */
   readonly proof: Proof | undefined
-  /** Wanted before the proof goes on. */
+  /** A trial that the proof needs before it can go on. */
   readonly trial: ProofTrial | undefined
   readonly checks: number
   readonly fault: BatchFault | undefined
 }
 
 export interface TrialResult {
-  /** Whether answers that are mixed up would have shown. */
+  /** True if the trial would have shown outputs assigned to the wrong request. */
   readonly isTelling: boolean
-  /** Reason why requests of this shape must share no runs. */
+  /** Reason why requests of this shape must not share runs; undefined if the trial passed. */
   readonly reason: string | undefined
 }
 

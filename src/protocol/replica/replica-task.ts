@@ -4,13 +4,15 @@ import type { ProofOrder, Tried } from './proof.js'
 
 export interface LoadTask {
   readonly kind: 'load'
-  /** File URL of the loader module; none for the built-in ONNX loader. */
+  /** File URL of the loader module; undefined for the built-in ONNX loader. */
   readonly loader: string | undefined
   readonly source: string
   readonly sessionOptions: Readonly<Record<string, unknown>>
-  /** To be loaded instead of the source; undefined if there is none. */
+  /** The artifact to load instead of the source; undefined if there is none. */
   readonly artifact: ArtifactSource | undefined
-  /** What the source has to hold; undefined if nobody has read it yet, which this load does then. */
+  /**
+   * The expected files of the source; undefined if they have not been read yet, in which case this load reads them.
+   */
   readonly files?: readonly ModelFile[] | undefined
   readonly loaderOptions: unknown
 }
@@ -18,63 +20,67 @@ export interface LoadTask {
 export interface ArtifactSource {
   readonly source: string
   readonly sessionOptions: Readonly<Record<string, unknown>>
-  /** What the artifact has to hold. */
+  /** The expected files of the artifact. */
   readonly files: readonly ModelFile[]
 }
 
 /**
- * Elements that travel by themselves. A whole buffer and not a view of it: V8 writes the length of a
- * view in 32 bits, and one of more than 4 GiB arrives cut short.
+ * Elements sent outside of the pack's buffer: a whole buffer and not a view of it, because V8 writes the length of a
+ * view in 32 bits, and a view of more than 4 GiB arrives truncated.
  */
 export type OwnElements = ArrayBuffer | string[]
 
-/** One run of a pack: a request by itself, or a batch of several. */
+/** One run of a pack: a single request, or a batch of several. */
 export interface RunShape {
-  /** Of each input, in the signature's order. */
+  /** Dims of each input, in the signature's order. */
   readonly dims: readonly (readonly number[])[]
-  /** Names of the wanted outputs, all if absent. */
+  /** Names of the wanted outputs; undefined for all. */
   readonly outputs: readonly string[] | undefined
-  /** Of a batch the rows of each request in it; undefined for a request by itself. */
+  /** Number of rows of each request of a batch; undefined for a single request. */
   readonly rows: readonly number[] | undefined
-  /** Length of each request of a batch whose requests were filled up; absent otherwise. */
+  /** Length of each request of a padded batch; absent otherwise. */
   readonly lengths?: readonly number[] | undefined
-  /** What is not in the buffer, by input: strings, and buffers that moved. */
-  readonly given: readonly (OwnElements | undefined)[] | undefined
+  /** Elements that are not in the pack's buffer, by input: strings, and buffers that moved. */
+  readonly separate: readonly (OwnElements | undefined)[] | undefined
   /**
-   * What the thread remembers of it: a `sample` is an input known to be valid, a `typical` one is that by
-   * the user's word, and of a batch to `check` each request is run again. A batch on trial answers nobody.
+   * The role of the run in proofs. `sample`: an input known to be valid. `typical`: a sample that the user has
+   * declared typical. `check`: a batch each request of which is run again alone. A trial: a batch whose outputs no
+   * request receives. Undefined: none.
    */
   readonly keep: 'sample' | 'typical' | 'check' | TrialOrder | undefined
 }
 
-/** A batch of a shape that is not proven: its requests are answered by runs of their own, with which it is compared. */
+/**
+ * The order of a trial: a batch of a shape that is not proven. Its requests receive the outputs of runs of their own,
+ * with which those of the batch are compared.
+ */
 export interface TrialOrder {
   readonly tolerance: Tolerance
 }
 
-/** A pack: runs that travel together and are done one after another. */
+/** A pack: runs that are sent in one message and done one after another. */
 export interface RunTask {
   readonly kind: 'run'
-  /** The elements of all inputs of all runs, each from a multiple of `ALIGNMENT`; answers fill the rest. */
+  /** The elements of all inputs of all runs, each at a multiple of `ALIGNMENT`; outputs are written into the rest. */
   readonly buffer: ArrayBuffer
   readonly runs: readonly RunShape[]
-  /** How batches are laid out; told once to each thread, with its first batch. */
+  /** The layout of batches; sent once to each thread, with its first batch. */
   readonly plan: BatchPlan | undefined
 }
 
-/** So that elements of every type are aligned in a buffer. */
+/** Alignment in bytes of elements in a pack's buffer; it suits every type. */
 export const ALIGNMENT = 8
 
-/** Work beside the callers' for up to `budgetMs`: the proof that requests can share runs, checks of batches. */
+/** Background work for up to `budgetMs`: the proof that requests can share runs, and checks of batches. */
 export interface BackgroundTask {
   readonly kind: 'background'
   readonly budgetMs: number
-  /** No run that is expected to take longer is tried. */
+  /** Maximum expected duration of a run; a longer one is not tried. */
   readonly maxRunMs: number
   readonly tolerance: Tolerance
-  /** Given once, to the thread that is to find the proof. */
+  /** The order of the proof; sent once, to the thread that is to find it. */
   readonly prove: ProofOrder | undefined
-  /** What has become of the trial that the thread has asked for; given once for each. */
+  /** The outcome of the trial that the thread has requested; sent once for each trial. */
   readonly tried: Tried | undefined
 }
 

@@ -1,4 +1,4 @@
-import { type AbortFollower, follow, isTimeout, unfollow } from '../../async/abort-followers.js'
+import { type AbortFollower, follow, isTimeout, unfollow } from '../../async/shared-abort-listener.js'
 import { errors, messageOf } from '../../errors/errors.js'
 import type { Clock, Timer } from '../../platform/clock.js'
 

@@ -6,19 +6,22 @@ import type { EngineEventMap, EngineEventName, EngineSubscriber } from './event-
 import { logEvents } from './log-events.js'
 
 /**
- * The bus of engine events. Every event becomes its log line and a message on its diagnostics channel,
- * then goes to the subscribers in their order, before `publish` returns.
+ * The bus of engine events. Each event is written to the log, published on its diagnostics channel, and passed to the
+ * subscribers in their order, before `publish` returns.
  */
 export class EngineEvents {
   readonly #failures: ListenerFailures
   readonly #subscribers: EngineSubscriber[]
 
   constructor(clock: Clock, logger: Logger) {
-    this.#failures = new ListenerFailures(clock, logger, 'a subscriber of engine events has thrown')
+    this.#failures = new ListenerFailures(clock, logger, 'event subscriber failed')
     this.#subscribers = [logEvents(logger), diagnosticsChannels]
   }
 
-  /** A subscriber that throws, or rejects, breaks neither the publisher nor the other subscribers: it is logged. */
+  /**
+   * Adds a subscriber. One that throws or rejects interrupts neither the publisher nor the other subscribers: its
+   * error is logged.
+   */
   subscribe(subscriber: EngineSubscriber): void {
     this.#subscribers.push(subscriber)
   }

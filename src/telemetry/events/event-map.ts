@@ -2,12 +2,12 @@ import type { ArtifactForm } from '../../protocol/builder/builder-messages.js'
 import type { LifecycleState } from '../../state/lifecycle-state.js'
 import type { ApplicationSubject, ModelSubject, Subject } from './subject.js'
 
-/** A component has moved to another state. */
+/** Payload of `transition`: a component has moved to another state. */
 export interface TransitionEvent {
   readonly subject: Subject
   readonly from: LifecycleState
   readonly to: LifecycleState
-  /** The operation that asked for the move, for example `hotSwapModel`. */
+  /** The operation that caused the move, for example `hotSwapModel`. */
   readonly trigger: string
   /** The error behind the move, if there was one. */
   readonly cause?: unknown
@@ -15,53 +15,67 @@ export interface TransitionEvent {
   readonly at: number
 }
 
-/** The version has become the active one. */
+/** Payload of `promoted`: the version has become the active one of its model. */
 export interface PromotedEvent {
   readonly subject: ModelSubject
   /** The version that was active before, if there was one. */
   readonly from: string | undefined
 }
 
-/** A replica has died or was given up. */
+/** Payload of `replicaExited`: a replica has exited unexpectedly, was quarantined, or could not be started. */
 export interface ReplicaExitedEvent {
   readonly subject: ModelSubject
+  /** The reason of the exit. */
   readonly cause: Error
-  /** Undefined if the replica is not replaced: the crash budget is spent, or it was one too many. */
+  /**
+   * Milliseconds until the replica is replaced; undefined if it is not, because the crash budget is spent or fewer
+   * replicas are wanted.
+   */
   readonly restartInMs: number | undefined
 }
 
-/** A replica was put in quarantine. */
+/**
+ * Payload of `replicaStuck`: the run of a replica has not returned for `stuckAfterMs`, and the replica was
+ * quarantined.
+ */
 export interface ReplicaStuckEvent {
   readonly subject: ModelSubject
   readonly threadId: number | undefined
-  /** The time that its run has taken so far. */
+  /** Milliseconds that its run has taken so far. */
   readonly runningMs: number
 }
 
-/** A check has found a batch whose outputs differ from those of its requests alone. */
+/**
+ * Payload of `batchingDisabled`: a check found a batch whose outputs differ from those of its requests alone, so that
+ * requests of the version share no runs any more.
+ */
 export interface BatchingDisabledEvent {
   readonly subject: ModelSubject
   readonly reason: string
 }
 
-/** A version that was loaded without an artifact has got one from its first requests, or will get none. */
+/**
+ * Payload of `artifactDecided`: a version that was loaded without an artifact has received one from its first
+ * requests, or will receive none.
+ */
 export interface ArtifactDecidedEvent {
   readonly subject: ModelSubject
   /** The form that serves the version from now on. */
   readonly form: ArtifactForm | 'original'
-  /** The reason why it is the original; undefined if it is not. */
+  /** Reason why the original serves the version; undefined if an artifact does. */
   readonly reason: string | undefined
 }
 
-/** A runtime has closed. */
+/** Payload of `closed`: a runtime has closed. */
 export interface ClosedEvent {
   readonly subject: ApplicationSubject
+  /** Milliseconds that the shutdown took. */
   readonly durationMs: number
-  /** Requests that were not answered before the deadline and were rejected. */
+  /** Number of requests that were rejected because they had not completed at the deadline. */
   readonly rejected: number
-  /** Replicas whose run had not returned. */
+  /** Replicas whose run had not returned when the runtime closed. */
   readonly stuck: readonly ReplicaStuckEvent[]
-  /** Shutdown handlers that failed or were not done in time. */
+  /** Errors of shutdown handlers that failed or timed out. */
   readonly failures: readonly Error[]
 }
 
@@ -78,7 +92,7 @@ export interface EngineEventMap {
 
 export type EngineEventName = keyof EngineEventMap
 
-/** The names of all events, as keys, so that the compiler notices one that is missing. */
+/** The names of all events, as keys, so that the compiler reports a missing one. */
 export const ENGINE_EVENTS: Readonly<Record<EngineEventName, true>> = {
   transition: true,
   promoted: true,
@@ -89,7 +103,7 @@ export const ENGINE_EVENTS: Readonly<Record<EngineEventName, true>> = {
   closed: true,
 }
 
-/** Handlers of events, each by the name of its event. */
+/** Handlers by the name of their event. */
 export type EngineSubscriber = {
   readonly [Name in EngineEventName]?: (event: EngineEventMap[Name]) => void
 }

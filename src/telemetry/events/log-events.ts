@@ -3,8 +3,8 @@ import type { EngineSubscriber } from './event-map.js'
 import { componentOf, type ModelSubject } from './subject.js'
 
 /**
- * Writes the log line of each event. Promotions and closes have none, since transitions tell them, nor have
- * decisions on artifacts, which their builder logs.
+ * Returns the subscriber that writes the log line of each event. Promotions and closes have no line of their own,
+ * because their transitions are logged; decisions on artifacts have none, because the artifact builder logs them.
  */
 export function logEvents(logger: Logger): EngineSubscriber {
   return {
@@ -14,22 +14,22 @@ export function logEvents(logger: Logger): EngineSubscriber {
       logger[to === 'error' ? 'error' : 'info'](fields, 'transition')
     },
     replicaExited: ({ subject, cause, restartInMs }) => {
-      logger.warn({ ...poolOf(subject), err: cause, restartInMs }, 'a replica is gone')
+      logger.warn({ ...poolOf(subject), err: cause, restartInMs }, 'replica exited')
     },
     replicaStuck: ({ subject, threadId, runningMs }) => {
       const fields = { ...poolOf(subject), threadId, runningMs }
-      logger.error(fields, 'a run does not return; its replica is in quarantine')
+      logger.error(fields, 'run exceeded stuckAfterMs; replica quarantined')
     },
     batchingDisabled: ({ subject, reason }) => {
       logger.error(
         { ...poolOf(subject), reason },
-        'a batch was answered otherwise than its requests alone; requests share no runs any more',
+        'batching disabled: a batched result differed from the unbatched one',
       )
     },
   }
 }
 
-/** Returns the fields that all lines of a pool have. */
+/** Returns the fields that all log lines of a pool share. */
 function poolOf({ model, version }: ModelSubject): Record<string, unknown> {
   return { component: 'pool', model, version }
 }

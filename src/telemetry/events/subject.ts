@@ -1,14 +1,17 @@
+/** The application, as the subject of an event. */
 export interface ApplicationSubject {
   readonly kind: 'application'
   readonly name: string
 }
 
+/** A version of a model, as the subject of an event. */
 export interface ModelSubject {
   readonly kind: 'model'
   readonly model: string
   readonly version: string
 }
 
+/** A resource, as the subject of an event. */
 export interface ResourceSubject {
   readonly kind: 'resource'
   readonly name: string

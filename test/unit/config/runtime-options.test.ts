@@ -1,8 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { parseOptions } from '../../../src/config/parse-options.js'
 import {
-  cleanupSchema,
-  closeSchema,
   hotSwapSchema,
   loadModelSchema,
   modelNameSchema,
@@ -23,31 +21,17 @@ function refusal(schema: Parameters<typeof parseOptions>[0], input: unknown, wha
 
 const ONE_MODEL = { name: 'a', version: '1' }
 
-/** Input, path, value as it is shown, a word of the rule. */
-const bad: [input: unknown, path: string, shown: string, rule: RegExp][] = [
-  [{ replicas: 0 }, 'replicas', '0', />=1/],
-  [{ replicas: 1.5 }, 'replicas', '1.5', /int/],
-  [{ replicas: 'many' }, 'replicas', '"many"', /auto|number/],
+/** One row for each kind of value that a message shows, and for each limit that is the library's own. */
+const refused: [input: unknown, path: string, shown: string, rule: RegExp][] = [
   [{ replicas: 1025 }, 'replicas', '1025', /1024/],
-  [{ processes: 0 }, 'processes', '0', />=1/],
-  [{ processes: 'max' }, 'processes', '"max"', /auto|number/],
-  [{ intraOpNumThreads: 0 }, 'intraOpNumThreads', '0', />=1/],
-  [{ maxQueue: -1 }, 'maxQueue', '-1', />=0/],
-  [{ maxQueue: 0.5 }, 'maxQueue', '0.5', /int/],
-  [{ maxQueue: '10' }, 'maxQueue', '"10"', /number/],
-  [{ drainTimeoutMs: Number.NaN }, 'drainTimeoutMs', 'NaN', /number/],
-  [{ drainTimeoutMs: Number.POSITIVE_INFINITY }, 'drainTimeoutMs', 'Infinity', /number/],
-  [{ drainTimeoutMs: 2 ** 31 }, 'drainTimeoutMs', '2147483648', /2147483647/],
-  [{ standbyMs: -1 }, 'standbyMs', '-1', />=0/],
-  [{ exitWaitMs: null }, 'exitWaitMs', 'null', /number/],
-  [{ crashBudget: 1n }, 'crashBudget', '1n', /number/],
   [{ niceIncrement: 20 }, 'niceIncrement', '20', /19/],
+  [{ drainTimeoutMs: 2 ** 31 }, 'drainTimeoutMs', '2147483648', /2147483647/],
+  [{ drainTimeoutMs: Number.POSITIVE_INFINITY }, 'drainTimeoutMs', 'Infinity', /number/],
+  [{ crashBudget: 1n }, 'crashBudget', '1n', /number/],
+  [{ processes: 'max' }, 'processes', '"max"', /auto|number/],
   [{ logLevel: 'loud' }, 'logLevel', '"loud"', /silent.*trace/],
-  [{ onLoadError: 'ignore' }, 'onLoadError', '"ignore"', /throw.*degrade/],
-  [{ appName: '' }, 'appName', '""', /1 char/],
   [{ modelDir: 3 }, 'modelDir', '3', /string|URL/],
-  [{ modelDir: '' }, 'modelDir', '""', /1 char/],
-  [{ allowWorkerThread: 'yes' }, 'allowWorkerThread', '"yes"', /boolean/],
+  [{ loadTimeoutMs: () => 1 }, 'loadTimeoutMs', 'a function', /number/],
   [{ models: ONE_MODEL }, 'models', 'an object', /array/],
   [
     { models: [{ name: 'a' }] },
@@ -56,13 +40,10 @@ const bad: [input: unknown, path: string, shown: string, rule: RegExp][] = [
     /^: give its label, .* `modelDir` the latest version is loaded at the start by itself$/,
   ],
   [{ models: [{ ...ONE_MODEL, config: { replicas: 0 } }] }, 'models.0.config.replicas', '0', />=1/],
-  [{ replicaEnv: { A: 1 } }, 'replicaEnv.A', '1', /string/],
-  [{ replicaExecArgv: '--inspect' }, 'replicaExecArgv', '"--inspect"', /array/],
-  [{ loadTimeoutMs: () => 1 }, 'loadTimeoutMs', 'a function', /number/],
 ]
 
 describe('the options of createRuntime', () => {
-  it.each(bad)('%o are refused with path, value and rule', (input, path, shown, rule) => {
+  it.each(refused)('%o are refused with path, value and rule', (input, path, shown, rule) => {
     const message = refusal(runtimeSchema, input)
     expect(message).toContain(`createRuntime: \`${path}\` is ${shown}: `)
     expect(message.slice(message.indexOf(shown) + shown.length)).toMatch(rule)
@@ -81,7 +62,6 @@ describe('the options of createRuntime', () => {
   })
 
   it.each([
-    [{ bogus: 1 }, 'it has no option `bogus`'],
     [{ bogus: 1, worse: 2 }, 'it has no option `bogus`, `worse`'],
     [
       { models: [{ ...ONE_MODEL, replicas: 2 }] },
@@ -94,8 +74,6 @@ describe('the options of createRuntime', () => {
     [{ modeldir: '/m' }, 'it has no option `modeldir` (did you mean `modelDir`?)'],
     [{ budgetBytes: 1 }, 'it has no option `budgetBytes` (did you mean `memory.budgetBytes`?)'],
     [{ memory: { budgetbytes: 1 } }, '`memory` has no option `budgetbytes` (did you mean `budgetBytes`?)'],
-    [{ artifacts: { minbytes: 1 } }, 'did you mean `minBytes`?'],
-    [{ rtol: 1 }, '`rtol` (did you mean `batching.tolerance.rtol`?)'],
     [{ pinned: true }, '`pinned` (did you mean `models[].config.pinned`?)'],
     [
       { models: [{ ...ONE_MODEL, config: { promote: true } }] },
@@ -105,12 +83,12 @@ describe('the options of createRuntime', () => {
       { artifacts: { cacheDir: '/c' } },
       '`artifacts` has no option `cacheDir` (did you mean `cacheDir` beside `artifacts`?)',
     ],
-  ])('%o name a key that is unknown', (input, told) => {
-    expect(refusal(runtimeSchema, input)).toContain(told)
+  ])('%o name a key that is unknown', (input, hint) => {
+    expect(refusal(runtimeSchema, input)).toContain(hint)
   })
 
-  it.each([[null], ['x'], [3], [[]]])('cannot be %o', (input) => {
-    expect(refusal(runtimeSchema, input)).toMatch(/^createRuntime: the value is .*object/)
+  it('are refused as a whole when they are no object', () => {
+    expect(refusal(runtimeSchema, null)).toMatch(/^createRuntime: the value is .*object/)
   })
 
   it('do not echo a whole long value', () => {
@@ -138,12 +116,6 @@ describe('the options of createRuntime', () => {
     first.models.push({ ...ONE_MODEL, modelType: 'onnx', config: {}, promote: false })
     expect(parseOptions(runtimeSchema, {}, 'x').models).toEqual([])
   })
-
-  it('take the bounds of every duration', () => {
-    for (const standbyMs of [0, 2 ** 31 - 1]) {
-      expect(parseOptions(runtimeSchema, { standbyMs }, 'x').standbyMs).toBe(standbyMs)
-    }
-  })
 })
 
 describe('names of models and versions', () => {
@@ -164,16 +136,8 @@ describe('names of models and versions', () => {
 
 describe('the options of one call', () => {
   it.each([
-    [{ timeoutMs: -1 }, 'timeoutMs'],
-    [{ timeoutMs: Number.NaN }, 'timeoutMs'],
-    [{ timeoutMs: '1s' }, 'timeoutMs'],
-    [{ signal: {} }, 'signal'],
     [{ signal: new AbortController() }, 'signal'],
     [{ outputs: [] }, 'outputs'],
-    [{ outputs: 'y' }, 'outputs'],
-    [{ outputs: [1] }, 'outputs.0'],
-    [{ transfer: 1 }, 'transfer'],
-    [{ version: '' }, 'version'],
     [{ version: 5 }, 'version'],
   ])('predict refuses %o', (input, path) => {
     expect(refusal(predictOptionsSchema, input, 'predict')).toContain(`predict: \`${path}\` is `)
@@ -190,16 +154,7 @@ describe('the options of one call', () => {
     expect(parseOptions(predictOptionsSchema, undecided, 'predict')).toMatchObject({})
   })
 
-  it('cleanupUnusedModels needs its age', () => {
-    expect(refusal(cleanupSchema, {}, 'cleanupUnusedModels')).toContain('`maxAgeMs` is undefined')
-  })
-
-  it('close takes no options or a duration', () => {
-    expect(parseOptions(closeSchema, {}, 'close')).toEqual({})
-    expect(refusal(closeSchema, { timeoutMs: 'soon' }, 'close')).toContain('`timeoutMs` is "soon"')
-  })
-
-  it('loadModel knows what it was not given', () => {
+  it('loadModel has its defaults', () => {
     expect(parseOptions(loadModelSchema, ONE_MODEL, 'x')).toEqual({
       ...ONE_MODEL,
       modelType: 'onnx',

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { describe, expect, it, vi } from 'vitest'
 import {
   ERROR_TABLE,
@@ -100,29 +99,5 @@ describe('an error', () => {
     const error = new copy.errors.ERR_ABORTED('')
     expect(error).toBeInstanceOf(RuntimeError)
     expect(isRuntimeError(error)).toBe(true)
-  })
-})
-
-/** The rows `| `ERR_X` | yes or no | meaning |` of the README, once it has them. */
-const readme = ((): string => {
-  try {
-    return readFileSync(new URL('../../../README.md', import.meta.url), 'utf8')
-  } catch {
-    return ''
-  }
-})()
-
-describe.skipIf(!/\|\s*`ERR_/.test(readme))("the README's table of errors", () => {
-  const rows = [...readme.matchAll(/^\|\s*`(ERR_[A-Z_]+)`\s*\|(.*)$/gm)].map((match) => match[1])
-
-  it('has every code once, and no other', () => {
-    expect(rows.toSorted()).toEqual(codes.toSorted())
-  })
-
-  it('tells what may be retried as the code does', () => {
-    for (const [, code, rest] of readme.matchAll(/^\|\s*`(ERR_[A-Z_]+)`\s*\|(.*)$/gm)) {
-      const isRetryable = /\|?\s*yes\s*\|/i.test(rest as string)
-      expect(isRetryable, code).toBe(ERROR_TABLE[code as ErrorCode].retryable)
-    }
   })
 })

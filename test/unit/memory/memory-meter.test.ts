@@ -1,6 +1,6 @@
 import { afterEach, expect, it, vi } from 'vitest'
 import { MemoryMeter } from '../../../src/memory/memory-meter.js'
-import { FakeClock } from '../../support/fake-clock.js'
+import { TestClock } from '../../../src/testing/test-clock.js'
 
 vi.mock('node:fs/promises', async (importActual) => ({
   ...(await importActual<typeof import('node:fs/promises')>()),
@@ -21,7 +21,7 @@ it('a reading in the background that fails is no unhandled rejection, and anothe
   }) as never)
   const unhandled = vi.fn()
   process.on('unhandledRejection', unhandled)
-  const meter = new MemoryMeter(new FakeClock())
+  const meter = new MemoryMeter(new TestClock())
   expect(meter.last()).toBeUndefined()
   await turn()
   process.off('unhandledRejection', unhandled)
@@ -37,5 +37,5 @@ it('a reading that is waited for rejects with the reason', async () => {
   vi.spyOn(process, 'memoryUsage').mockImplementation((() => {
     throw unreadable
   }) as never)
-  await expect(new MemoryMeter(new FakeClock()).read()).rejects.toBe(unreadable)
+  await expect(new MemoryMeter(new TestClock()).read()).rejects.toBe(unreadable)
 })

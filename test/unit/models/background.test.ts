@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { expect, it, vi } from 'vitest'
+import { createRuntime } from '../../../src/create-runtime.js'
 import { Allocator } from '../../../src/memory/allocator.js'
-import { createRuntime } from '../../../src/runtime.js'
 import type { FakeTask } from '../../support/fake-host.js'
 import { type Line, listLogger } from '../../support/test-logger.js'
 

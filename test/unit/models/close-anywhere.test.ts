@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { createRuntime, type Runtime, type RuntimeOptions } from '../../../src/runtime.js'
+import { createRuntime, type RuntimeOptions } from '../../../src/create-runtime.js'
+import type { Runtime } from '../../../src/runtime.js'
 import type { Signature, TensorSpec } from '../../../src/tensors/tensor.js'
 import type { FakeHost, FakeTask } from '../../support/fake-host.js'
 

@@ -25,7 +25,7 @@ describe('what the replicas of a pool have loaded is given back', () => {
     expect(stopping.value).toEqual([])
     expect(dispose).toHaveBeenCalledOnce()
     await kit.pool.stop(1_000)
-    await Promise.all([kit.pool.gone(), kit.pool.gone()])
+    await Promise.all([kit.pool.whenGone(), kit.pool.whenGone()])
     expect(dispose).toHaveBeenCalledOnce()
   })
 
@@ -77,7 +77,7 @@ describe('what the replicas of a pool have loaded is given back', () => {
     const { from } = disposable(() => Promise.reject(new Error('no')))
     const kit = await PoolKit.open({}, from)
     await kit.pool.stop(1_000)
-    await kit.pool.gone()
+    await kit.pool.whenGone()
     expect(kit.unexpected).toEqual([new Error('no')])
   })
 })

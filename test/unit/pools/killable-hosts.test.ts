@@ -31,7 +31,7 @@ describe('a replica that may be killed', () => {
     expect(kit.stuck).toEqual([{ model: 'fake', version: '1', threadId: id, runningMs: expect.any(Number) }])
     expect(asked[1]?.outcome?.error).toMatchObject({
       code: 'ERR_REPLICA_STUCK',
-      message: expect.stringContaining('has been ended'),
+      message: expect.stringContaining('was ended'),
     })
     expect(kit.pool.stats().quarantined).toBe(0)
     await kit.load()

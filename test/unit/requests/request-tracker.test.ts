@@ -339,7 +339,7 @@ describe('the listeners', () => {
     expect(lines).toEqual([
       {
         level: 'error',
-        message: 'a listener of the application has thrown',
+        message: 'listener failed',
         fields: { err: mistake, event: 'settled' },
       },
     ])

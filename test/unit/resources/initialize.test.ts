@@ -108,9 +108,7 @@ describe('a resource that is initialised', () => {
     })
     await kit.init('db')
     expect(kit.state('db')).toBe('running')
-    expect(kit.lines).toContainEqual(
-      expect.objectContaining({ level: 'error', message: 'a listener of the application has thrown' }),
-    )
+    expect(kit.lines).toContainEqual(expect.objectContaining({ level: 'error', message: 'listener failed' }))
   })
 })
 

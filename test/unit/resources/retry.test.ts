@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { systemClock } from '../../../src/platform/clock.js'
 import { ResourceLifecycleManager } from '../../../src/resources/resource-manager.js'
 import { retry, retryDelayMs } from '../../../src/resources/retry.js'
-import { FakeClock } from '../../support/fake-clock.js'
+import { TestClock } from '../../../src/testing/test-clock.js'
 import { follow, turn } from '../../support/pool-harness.js'
 import { Deferred, ResourceKit } from '../../support/resource-harness.js'
 import { seededRandom } from '../../support/seeded-random.js'
@@ -127,7 +127,7 @@ describe('an initializer that is to be called again', () => {
 
 /** When an initializer that always fails is called, with waits that are drawn by that seed. */
 async function attemptTimes(seed: number): Promise<number[]> {
-  const clock = new FakeClock()
+  const clock = new TestClock()
   const manager = new ResourceLifecycleManager(
     { logger: listLogger([]) },
     { clock, random: seededRandom(seed) },

@@ -1,9 +1,9 @@
 import { EventEmitter, errorMonitor, on, once } from 'node:events'
 import { afterAll, describe, expect, it } from 'vitest'
+import { createRuntime } from '../../../src/create-runtime.js'
 import { LifecycleManager } from '../../../src/lifecycle/lifecycle-manager.js'
 import { RequestTracker } from '../../../src/requests/request-tracker.js'
 import { ResourceLifecycleManager } from '../../../src/resources/resource-manager.js'
-import { createRuntime } from '../../../src/runtime.js'
 
 const runtime = await createRuntime({ logLevel: 'silent' })
 afterAll(() => runtime.close())

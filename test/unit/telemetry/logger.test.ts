@@ -1,8 +1,8 @@
 import { pino } from 'pino'
 import { describe, expect, it } from 'vitest'
+import { createRuntime } from '../../../src/create-runtime.js'
 import { LifecycleManager } from '../../../src/lifecycle/lifecycle-manager.js'
 import { ResourceLifecycleManager } from '../../../src/resources/resource-manager.js'
-import { createRuntime } from '../../../src/runtime.js'
 
 const makers: [string, (options: never) => unknown][] = [
   ['createRuntime', (options) => createRuntime(options)],

@@ -12,7 +12,7 @@ describe('what cannot be done here', () => {
     shortfalls.add('nothing is kept', one, { cacheDir: '/cache' })
     shortfalls.add('no memory goes back', other)
     expect(told()).toEqual([])
-    shortfalls.tell()
+    shortfalls.report()
     const [line, ...more] = told()
     expect(more).toEqual([])
     expect(line).toMatchObject({
@@ -27,14 +27,14 @@ describe('what cannot be done here', () => {
 
   it('is told once', () => {
     shortfalls.add('nothing is kept', new Error('it is read-only'))
-    shortfalls.tell()
+    shortfalls.report()
     expect(told()).toMatchObject([{ level: 'debug', message: 'nothing is kept' }])
   })
 
   it('is told later if it is found later, with its own error', () => {
     const late = new Error('the disk is full')
     shortfalls.add('nothing is built', late)
-    shortfalls.tell()
+    shortfalls.report()
     expect(told()).toEqual([{ level: 'warn', message: 'nothing is built', fields: { err: late } }])
   })
 })

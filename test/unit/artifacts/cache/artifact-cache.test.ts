@@ -17,7 +17,7 @@ import { tempFolder } from '../../../../models/synthetic/temp-folder.js'
 import { ArtifactCache, type ArtifactEntry } from '../../../../src/artifacts/cache/artifact-cache.js'
 import { type Clock, systemClock } from '../../../../src/platform/clock.js'
 import type { FileHash } from '../../../../src/protocol/builder/builder-messages.js'
-import { FakeClock } from '../../../support/fake-clock.js'
+import { TestClock } from '../../../../src/testing/test-clock.js'
 
 const MODEL = 'model.onnx'
 const WEIGHTS = 'weights.bin'
@@ -216,7 +216,7 @@ describe('a cache that is too large', () => {
 
   it('tells others every day what is in use', async () => {
     using folder = tempFolder()
-    const clock = new FakeClock()
+    const clock = new TestClock()
     const { cache, root } = await openCache(folder.path, 2 ** 30, clock)
     // It belongs to the same process, and uses nothing itself.
     await openCache(folder.path, 2 ** 30, clock)
@@ -248,7 +248,7 @@ describe('a cache that is too large', () => {
 
   it('believes such a mark for a week', async () => {
     using folder = tempFolder()
-    const clock = new FakeClock()
+    const clock = new TestClock()
     const { cache, root } = await openCache(folder.path, 2 ** 30, clock)
     const elsewhere = join(root, 'uses', `${keyOf('a')}.elsewhere.1.1`)
     writeFileSync(elsewhere, '')

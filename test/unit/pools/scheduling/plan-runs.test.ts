@@ -82,7 +82,7 @@ class Bench {
 
   choice(change: Partial<SchedulingInput> = {}): SchedulingInput {
     const { queue, batching, costs, nowMs } = this
-    const limits = { maxPackMs: 2, maxPackBytes: 2 ** 20, answerBytes: 0 }
+    const limits = { maxPackMs: 2, maxPackBytes: 2 ** 20, outputBytes: 0 }
     return { queue, batching, costs, idle: 1, replicas: 2, nowMs, ...limits, ...change }
   }
 
@@ -130,7 +130,7 @@ describe('the runs of the next pack', () => {
     expect(bench.next({ maxPackBytes: 8_016 })).toEqual([1, 1, 1, 1])
     expect(bench.next({ maxPackBytes: 8_015 })).toEqual([1, 1, 1])
     expect(bench.next({ maxPackBytes: 100 })).toEqual([1])
-    expect(bench.next({ maxPackBytes: 5_000, answerBytes: 300 })).toEqual([1, 1])
+    expect(bench.next({ maxPackBytes: 5_000, outputBytes: 300 })).toEqual([1, 1])
   })
 
   it('may have more bytes that move, which cost nothing', () => {

@@ -14,12 +14,12 @@ describe('the turn', () => {
   it('is taken by one, and handed over in the order of the seats', () => {
     const turns = seats(3)
     const [a, b, c] = turns as [Turn, Turn, Turn]
-    for (const each of turns) each.ask()
+    for (const each of turns) each.request()
     expect(b.tryTake()).toBe('taken')
     expect([a.tryTake(), c.tryTake()]).toEqual([expect.any(Number), expect.any(Number)])
     // Who asks again comes after those who wait.
     b.pass()
-    b.ask()
+    b.request()
     expect([a, b, c].map((each) => each.isWaiting)).toEqual([true, true, false])
     expect([a.tryTake(), b.tryTake(), c.tryTake()]).toEqual([expect.any(Number), expect.any(Number), 'taken'])
     c.pass()
@@ -31,14 +31,14 @@ describe('the turn', () => {
 
   it('of a thread that is gone goes to the next, and so does its seat', () => {
     const [a, b] = seats(2) as [Turn, Turn]
-    a.ask()
+    a.request()
     expect(a.tryTake()).toBe('taken')
-    b.ask()
+    b.request()
     a.leave()
     expect(b.tryTake()).toBe('taken')
     const again = Turn.claim(sharedTurns()) as Turn
     expect(again.seat.index).toBe(a.seat.index)
-    again.ask()
+    again.request()
     expect(again.tryTake()).toEqual(expect.any(Number))
     b.leave()
     expect(again.tryTake()).toBe('taken')
@@ -48,7 +48,7 @@ describe('the turn', () => {
   it('is never given to a thread that died while it waited', () => {
     const turns = seats(3)
     const [a, b, c] = turns as [Turn, Turn, Turn]
-    for (const each of turns) each.ask()
+    for (const each of turns) each.request()
     expect(a.tryTake()).toBe('taken')
     b.leave()
     a.pass()
@@ -58,9 +58,9 @@ describe('the turn', () => {
 
   it('wakes a thread that waits', async () => {
     const [a, b] = seats(2) as [Turn, Turn]
-    a.ask()
+    a.request()
     a.tryTake()
-    b.ask()
+    b.request()
     const changed = b.changed(b.tryTake() as number)
     const keepAlive = setInterval(() => undefined, 1_000)
     a.pass()
@@ -72,9 +72,9 @@ describe('the turn', () => {
 
   it('is not waited for while the thread that has it is held up', () => {
     const [a, b] = seats(2) as [Turn, Turn]
-    a.ask()
+    a.request()
     a.tryTake()
-    b.ask()
+    b.request()
     // Only who has the turn holds the others up.
     b.holdUp()
     expect(b.tryTake()).toEqual(expect.any(Number))
@@ -82,7 +82,7 @@ describe('the turn', () => {
     expect(b.tryTake()).toBe('held-up')
     expect(b.isWaiting).toBe(false)
     a.pass()
-    b.ask()
+    b.request()
     expect(b.tryTake()).toBe('taken')
     leaveAll([a, b])
   })
@@ -94,7 +94,7 @@ describe('the turn', () => {
     expect(turns).toHaveLength(512)
     leaveAll(turns)
     const [one] = seats(1) as [Turn]
-    one.ask()
+    one.request()
     expect(one.tryTake()).toBe('taken')
     one.leave()
   })

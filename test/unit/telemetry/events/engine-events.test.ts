@@ -8,7 +8,7 @@ import type {
   TransitionEvent,
 } from '../../../../src/telemetry/events/event-map.js'
 import { componentOf, modelSubject, type Subject } from '../../../../src/telemetry/events/subject.js'
-import { FakeClock } from '../../../support/fake-clock.js'
+import { TestClock } from '../../../../src/testing/test-clock.js'
 import { type Line, listLogger } from '../../../support/test-logger.js'
 import { uncaughtExceptionsOf } from '../../../support/uncaught-exceptions.js'
 
@@ -16,9 +16,9 @@ const subject = modelSubject({ model: 'vad', version: '5' })
 const promoted: PromotedEvent = { subject, from: '4' }
 const mistake = new Error('a mistake')
 
-function busOf(): { events: EngineEvents; lines: Line[]; clock: FakeClock } {
+function busOf(): { events: EngineEvents; lines: Line[]; clock: TestClock } {
   const lines: Line[] = []
-  const clock = new FakeClock()
+  const clock = new TestClock()
   return { events: new EngineEvents(clock, listLogger(lines)), lines, clock }
 }
 
@@ -60,7 +60,7 @@ describe('a bus of engine events', () => {
     expect(lines).toEqual([
       {
         level: 'error',
-        message: 'a subscriber of engine events has thrown',
+        message: 'event subscriber failed',
         fields: { err: mistake, event: 'promoted' },
       },
     ])
@@ -111,15 +111,15 @@ describe('the log lines of events', () => {
     events.publish('batchingDisabled', { subject, reason: 'y differs' })
     const pool = { component: 'pool', model: 'vad', version: '5' }
     expect(lines).toEqual([
-      { level: 'warn', message: 'a replica is gone', fields: { ...pool, err: mistake, restartInMs: 100 } },
+      { level: 'warn', message: 'replica exited', fields: { ...pool, err: mistake, restartInMs: 100 } },
       {
         level: 'error',
-        message: 'a run does not return; its replica is in quarantine',
+        message: 'run exceeded stuckAfterMs; replica quarantined',
         fields: { ...pool, threadId: 3, runningMs: 60_000 },
       },
       {
         level: 'error',
-        message: 'a batch was answered otherwise than its requests alone; requests share no runs any more',
+        message: 'batching disabled: a batched result differed from the unbatched one',
         fields: { ...pool, reason: 'y differs' },
       },
     ])

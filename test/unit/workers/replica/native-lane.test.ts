@@ -76,7 +76,7 @@ describe('the lane of native calls', () => {
   it('waits outside for its turn, if its calls take turns', async () => {
     const memory = createTurns()
     const [own, other] = [Turn.claim(memory) as Turn, Turn.claim(memory) as Turn]
-    other.ask()
+    other.request()
     expect(other.tryTake()).toBe('taken')
     const { lane, cells } = guarded(own.seat)
     let isDone = false
@@ -90,14 +90,14 @@ describe('the lane of native calls', () => {
     await call
     expect(isDone).toBe(true)
     // It has passed the turn on.
-    other.ask()
+    other.request()
     expect(other.tryTake()).toBe('taken')
   })
 
   it('fails a call that would wait for a turn that may never end', async () => {
     const memory = createTurns()
     const [own, other] = [Turn.claim(memory) as Turn, Turn.claim(memory) as Turn]
-    other.ask()
+    other.request()
     other.tryTake()
     other.holdUp()
     const { lane, cells } = guarded(own.seat)

@@ -4,7 +4,7 @@ import { decodeError } from '../../../../src/protocol/error-codec.js'
 import type { Failure } from '../../../../src/protocol/failure.js'
 import type { LoadedModel } from '../../../../src/protocol/loader.js'
 import { INLINE_BYTES } from '../../../../src/protocol/replica/pack-layout.js'
-import type { RunDone, SplitAnswers } from '../../../../src/protocol/replica/replica-replies.js'
+import type { RunDone, SplitResult } from '../../../../src/protocol/replica/replica-replies.js'
 import type { RunShape, RunTask } from '../../../../src/protocol/replica/replica-task.js'
 import type { BatchPlan } from '../../../../src/tensors/batch/batch-plan.js'
 import { RecycledBuffers } from '../../../../src/tensors/recycled-buffers.js'
@@ -95,7 +95,7 @@ const errorOf = (result: unknown): Error => decodeError((result as Failure).erro
 
 /** Returns the answer of each request of the one batch of a pack, or the code of its failure. */
 function answers(done: RunDone): unknown[] {
-  const { answers: each } = done.results[0] as SplitAnswers
+  const { answers: each } = done.results[0] as SplitResult
   return each.map((answer) => {
     if ('error' in answer) return decodeError(answer.error).message
     const reply = { ...done, results: [{ answer, ms: 1 }] }
