@@ -8,25 +8,25 @@ import { asRuntimeError } from './protocol/error-codec.js'
 import { Runtime } from './runtime.js'
 import { createLogger, type Logger, takeLogger } from './telemetry/logger.js'
 
+/** Options of `createRuntime`. */
 export interface RuntimeOptions extends RuntimeConfigInput {
-  /** Where log lines go, for example the host's pino logger; by default one of our own, on stderr. */
+  /** Logger for all log lines, for example the host's pino logger. Default: a logger on stderr. */
   logger?: Logger
 }
 
 /**
- * Starts a runtime; resolves once the configured models serve.
- * @throws ERR_INVALID_OPTIONS, ERR_INVALID_MANIFEST, ERR_MODEL_LOAD and what else `loadModel` throws;
- * what had been started is stopped again.
+ * Starts a runtime; resolves when the configured models serve. If it rejects, everything that it started is stopped.
+ * @throws ERR_INVALID_OPTIONS, ERR_INVALID_MANIFEST, ERR_STARTUP and the errors of `loadModel`
  */
 export function createRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
   return create(options).catch((error: unknown) => {
-    // Also what Node itself throws, in a working directory that was removed, say.
+    // Node itself may throw other errors, for example in a working directory that was removed.
     throw asRuntimeError('ERR_STARTUP', 'the runtime cannot be started', error)
   })
 }
 
 async function create(options: RuntimeOptions): Promise<Runtime> {
-  const [given, input] = takeLogger(options, 'createRuntime')
+  const [customLogger, input] = takeLogger(options, 'createRuntime')
   const config = LifecycleConfig.load(input)
   if (!isMainThread && !config.allowWorkerThread) {
     throw new errors.ERR_INVALID_OPTIONS(
@@ -36,10 +36,10 @@ async function create(options: RuntimeOptions): Promise<Runtime> {
   const grant = missingGrant('worker')
   if (grant !== undefined) {
     throw new errors.ERR_INVALID_OPTIONS(
-      `createRuntime: the permission model lets this process start no threads, which run the models; ${grant}`,
+      `createRuntime: the permission model does not allow this process to start threads, which run the models; ${grant}`,
     )
   }
-  const logger = given ?? createLogger(config.appName, config.logLevel)
+  const logger = customLogger ?? createLogger(config.appName, config.logLevel)
   const ports = createPorts(config, logger)
   const unknown = unknownVariables()
   if (unknown !== undefined) logger.warn({ ...unknown }, 'unknown environment variables ignored')

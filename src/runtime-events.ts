@@ -7,57 +7,78 @@ import { type ModelSubject, modelSubject } from './telemetry/events/subject.js'
 
 /** The events of a runtime. */
 export interface RuntimeEvents {
+  /** Emitted when the application, a model version or a resource changes its state. */
   transition: [transition: Transition]
+  /** Emitted when a version becomes active. */
   promoted: [promotion: Promotion]
+  /** Emitted when a replica exits unexpectedly. */
   replicaExited: [exit: ReplicaExit]
+  /** Emitted when a run exceeds `stuckAfterMs` and its replica is quarantined. */
   replicaStuck: [stuck: StuckReplica]
-  /** A check has found a batch that was answered otherwise than its requests alone. */
+  /** Emitted when a batch returned other outputs than its requests alone, so that requests share no more runs. */
   batchingDisabled: [fault: BatchingFault]
-  /** A version that was served as it is has got an artifact from its first requests, or will get none. */
+  /** Emitted when the first requests of a version without an artifact have decided whether it gets one. */
   artifactDecided: [decision: ArtifactDecision]
+  /** Emitted when the runtime has closed. */
   closed: [report: CloseReport]
 }
 
+/** A change of the active version of a model. */
 export interface Promotion {
+  /** Name of the model. */
   readonly model: string
+  /** Label of the version that was active before; undefined if there was none. */
   readonly from: string | undefined
+  /** Label of the version that is active now. */
   readonly to: string
 }
 
+/** An unexpected exit of a replica. */
 export interface ReplicaExit {
+  /** Name of the model. */
   readonly model: string
+  /** Label of the version. */
   readonly version: string
   readonly cause: Error
-  /** Undefined when it is not replaced: the crash budget is spent, or it was one too many. */
+  /** Delay before it is replaced; undefined if it is not, because the crash budget is spent or it was surplus. */
   readonly restartInMs: number | undefined
 }
 
+/** A batch whose outputs differed from those of its requests alone. */
 export interface BatchingFault {
+  /** Name of the model. */
   readonly model: string
+  /** Label of the version. */
   readonly version: string
+  /** Description of the difference. */
   readonly reason: string
 }
 
+/** The decision on an artifact for a version that was loaded without one. */
 export interface ArtifactDecision {
+  /** Name of the model. */
   readonly model: string
+  /** Label of the version. */
   readonly version: string
-  /** The form that serves the version from now on. */
+  /** The form in which the version is loaded from now on. */
   readonly form: ArtifactStats['form']
-  /** The reason why it is the original; undefined if it is not. */
+  /** The reason for the form `original`; undefined for other forms. */
   readonly reason: string | undefined
 }
 
+/** The result of a close. */
 export interface CloseReport {
+  /** Duration of the close. */
   readonly durationMs: number
-  /** Requests that were not answered before the deadline and were rejected. */
+  /** Number of requests that did not finish in time and were rejected. */
   readonly rejected: number
-  /** Replicas whose run had not returned; their threads are left to themselves. */
+  /** Replicas whose run has not returned; their threads are abandoned, not terminated. */
   readonly stuck: readonly StuckReplica[]
-  /** Shutdown handlers that failed or were not done in time. */
+  /** Errors of shutdown handlers that failed or exceeded their time limit. */
   readonly failures: readonly Error[]
 }
 
-/** Emits engine events in the form that users of a runtime know; `report` returns that of the close. */
+/** Returns a subscriber that emits engine events as runtime events; `report` returns the report of the close. */
 export function emitEvents(announcer: Announcer<RuntimeEvents>, report: () => CloseReport): EngineSubscriber {
   return {
     transition: (event) => announcer.emit('transition', transitionOf(event)),
@@ -71,12 +92,12 @@ export function emitEvents(announcer: Announcer<RuntimeEvents>, report: () => Cl
   }
 }
 
-/** Returns the engine event of a replica in quarantine. */
+/** Returns the engine event for a stuck replica. */
 export function stuckEventOf(stuck: StuckReplica): ReplicaStuckEvent {
   return { subject: modelSubject(stuck), threadId: stuck.threadId, runningMs: stuck.runningMs }
 }
 
-/** Returns an event of a version with the subject's fields among its own. */
+/** Returns an event with the fields of its subject in place of the subject. */
 function flat<T extends { readonly subject: ModelSubject }>({ subject, ...fields }: T) {
   return { model: subject.model, version: subject.version, ...fields }
 }

@@ -25,39 +25,45 @@ import { ENGINE_EVENTS, type TransitionEvent } from './telemetry/events/event-ma
 import type { Logger } from './telemetry/logger.js'
 import type { ModelInput, Outputs } from './tensors/tensor.js'
 
+/** Snapshot of a runtime. */
 export interface RuntimeStats {
   readonly state: LifecycleState
+  /** Milliseconds since the runtime was created. */
   readonly uptimeMs: number
+  /** Every known version of every model. */
   readonly models: readonly ModelInfo[]
   readonly memory: MemoryStats
 }
 
+/** Memory of the process and budget of the models. */
 export interface MemoryStats {
-  /** The last reading of what the process holds; undefined before the first load. */
+  /** Last measurement of the process; undefined before the first load. */
   readonly process: DatedReading | undefined
   readonly allocator: AllocatorStats
   readonly budget: BudgetStats
 }
 
-/** The pools keep their limit by themselves, but for the time it takes to end threads whose work is over. */
+/** Time beyond the limit of pools and resources, which enforce that limit themselves, to end threads without work. */
 const WIND_UP_MS = 2_000
 
-/** A model-serving runtime inside this process. Made by `createRuntime`. */
+/** A model-serving runtime inside this process, created by `createRuntime`. */
 export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
-  /** The life of the application: shutdown handlers and health checks can be added to it. */
+  /** Lifecycle of the application, to which shutdown handlers and health checks can be added. */
   readonly lifecycle: LifecycleManager
+  /** Loads, swaps, unloads and lists models. */
   readonly models: ModelLifecycleManager
+  /** Databases, caches and other resources of the application. */
   readonly resources: ResourceLifecycleManager
-  /** Every `predict`, and the requests that the application begins. */
+  /** Tracks every `predict` and the requests that the application begins. */
   readonly requests: RequestTracker
   readonly #events: EngineEvents
   readonly #context: ModelContext
-  /** Aborted when nothing more is admitted. */
+  /** Aborts when the runtime stops admitting requests. */
   readonly #closing = new AbortController()
   readonly #clock: Clock
   readonly #startedAtMs: number
   #closingSinceMs = 0
-  #ending: PoolEnding = { rejected: 0, stuck: [] }
+  #poolEnding: PoolEnding = { rejected: 0, stuck: [] }
   #report: CloseReport | undefined
 
   private constructor(ports: Ports, config: RuntimeConfig, logger: Logger) {
@@ -95,34 +101,33 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
     return new Runtime(ports, config, logger)
   }
 
-  /**
-   * Starts what `over` returns; resolves once the configured models serve.
-   * @internal
-   */
+  /** Starts a runtime over `ports`; resolves when the configured models serve. @internal */
   static async start(ports: Ports, config: RuntimeConfig, logger: Logger): Promise<Runtime> {
     const runtime = Runtime.over(ports, config, logger)
     try {
       await runtime.lifecycle.startup()
     } catch (error) {
-      // The one startup handler is ours: its failure is what the caller has to know.
+      // The only startup handler is the one that loads the models, so the caller gets its error.
       const { cause } = error as Error
       throw cause instanceof Error ? cause : error
     }
     return runtime
   }
 
+  /** Current state of the runtime. */
   get state(): LifecycleState {
     return this.lifecycle.state
   }
 
   /**
-   * Runs `input` through the active version of a model and resolves with its outputs.
-   * See {@link ModelLifecycleManager.predict} for what it rejects with.
+   * Runs `input` through the active version of a model, or through `options.version`, and resolves with its outputs.
+   * Rejects with the errors of {@link ModelLifecycleManager.predict}.
    */
   predict(name: string, input: ModelInput, options?: PredictOptions): Promise<Outputs> {
     return this.models.predict(name, input, options)
   }
 
+  /** Returns a snapshot of all models and of the memory. */
   stats(): RuntimeStats {
     return {
       state: this.state,
@@ -131,21 +136,20 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
       memory: {
         process: this.#context.memory.last(),
         allocator: this.#context.allocator.stats(),
-        budget: this.#context.governor.stats(),
+        budget: this.#context.memoryBudget.stats(),
       },
     }
   }
 
-  /** Runs every health check, those of the runtime and those that were added; never rejects. */
+  /** Runs every health check, built in or added; never rejects. */
   health(): Promise<HealthReport> {
     return this.lifecycle.healthCheck()
   }
 
   /**
-   * Refuses new requests, answers the admitted ones, ends every thread, and runs the shutdown
-   * handlers that were added to `lifecycle`. Past `timeoutMs` (default `gracefulShutdownTimeoutMs`)
-   * callers are rejected with ERR_RUNTIME_CLOSED and a replica inside a run is left to itself.
-   * Idempotent: all calls get the first one's report.
+   * Refuses new requests, finishes the admitted ones, ends every thread, and runs the shutdown handlers that were
+   * added to `lifecycle`. After `timeoutMs` (default: `gracefulShutdownTimeoutMs`) it rejects open requests with
+   * ERR_RUNTIME_CLOSED and abandons replicas that are inside a run. All calls resolve with the report of the first.
    */
   async close(options: { timeoutMs?: number } = {}): Promise<CloseReport> {
     const { timeoutMs = this.lifecycle.gracefulShutdownTimeoutMs } = parseOptions(
@@ -157,6 +161,7 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
     return this.#report as CloseReport
   }
 
+  /** Closes the runtime. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
@@ -173,7 +178,7 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
     )
     lifecycle.addShutdownStep(
       async ({ timeoutMs = 0 }) => {
-        this.#ending = await this.models.close(timeoutMs)
+        this.#poolEnding = await this.models.close(timeoutMs)
       },
       { name: 'pools', phase: 'drain' },
       { windUpMs: WIND_UP_MS },
@@ -205,7 +210,7 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
     )
   }
 
-  /** A shutdown meanwhile gives the loads up: the pools are ended by its own step. */
+  /** Loads the configured models. A shutdown meanwhile abandons the loads; its step `pools` ends their pools. */
   async #startModels(signal: AbortSignal): Promise<void> {
     const stopped = new Promise<never>((_, reject) => {
       signal.addEventListener('abort', () => {
@@ -228,25 +233,25 @@ export class Runtime extends Emitter<RuntimeEvents> implements AsyncDisposable {
       if (result.status === 'fulfilled') continue
       const { reason } = result
       if (config.onLoadError === 'throw') throw reason
-      logger.error({ err: reason }, 'a model could not be loaded and is left out')
+      logger.error({ err: reason }, 'model not loaded; the runtime starts without it')
       const name = config.models[index]?.name ?? (isRuntimeError(reason) ? reason.model : undefined)
-      if (name !== undefined) this.models.miss(name, reason)
+      if (name !== undefined) this.models.recordMissing(name, reason)
     }
   }
 
-  /** Measures how long a close takes, and reports its end. */
+  /** Measures the duration of a close, and publishes `closed` at its end. */
   #observe({ subject, to, cause }: TransitionEvent): void {
     if (subject.kind !== 'application') return
     if (to === 'stopping') this.#closingSinceMs = this.#clock.now()
     if (to !== 'stopped' && to !== 'error') return
     const durationMs = this.#clock.now() - this.#closingSinceMs
-    this.#report = { durationMs, ...this.#ending, failures: failuresOf(cause) }
+    this.#report = { durationMs, ...this.#poolEnding, failures: failuresOf(cause) }
     const stuck = this.#report.stuck.map(stuckEventOf)
     this.#events.publish('closed', { subject, ...this.#report, stuck })
   }
 }
 
-/** Of a shutdown that failed, each handler's error. */
+/** Returns the errors of the handlers of a failed shutdown. */
 function failuresOf(cause: unknown): readonly Error[] {
   return cause instanceof errors.ERR_SHUTDOWN ? (cause.cause as AggregateError).errors : []
 }

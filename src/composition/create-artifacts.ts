@@ -13,7 +13,10 @@ import type { Logger } from '../telemetry/logger.js'
 import type { Shortfalls } from '../telemetry/shortfalls.js'
 import { environment, filePathOf, resolverArgv } from './worker-entries.js'
 
-/** @throws ERR_INVALID_OPTIONS in a process that another runtime has started as its builder. */
+/**
+ * Returns the artifact cache and builder of this machine.
+ * @throws ERR_INVALID_OPTIONS in a process that another runtime has started as its builder
+ */
 export function createArtifacts(
   clock: Clock,
   config: RuntimeConfig,
@@ -24,7 +27,7 @@ export function createArtifacts(
   const parent = process.env[PARENT_VARIABLE]
   if (parent !== undefined) {
     throw new errors.ERR_INVALID_OPTIONS(
-      `createRuntime: process ${parent} has started this one to try its models, and ${process.execPath} runs the application instead; set \`builderExecPath\` to a Node executable`,
+      `createRuntime: process ${parent} started this process to build its artifacts, but ${process.execPath} runs the application instead; set \`builderExecPath\` to a Node executable`,
     )
   }
   let traits: readonly string[] | undefined
@@ -41,6 +44,7 @@ export function createArtifacts(
   return new Artifacts(settings, logger.child({ component: 'artifacts' }), shortfalls)
 }
 
+/** Returns the port that runs trial batches in a builder process. */
 export function createTrials(clock: Clock, config: RuntimeConfig): BatchTrials {
   return new BatchTrials(clock, builderOf(config))
 }

@@ -15,11 +15,11 @@ import { createArtifacts, createTrials } from './create-artifacts.js'
 import { threadHosts } from './thread-hosts.js'
 
 /**
- * Makes the ports of a runtime to this machine, and turns off the telemetry of onnxruntime.
- * @throws ERR_INVALID_OPTIONS in a process that another runtime has started as its builder.
+ * Returns the ports of a runtime to this machine, and disables the telemetry of onnxruntime.
+ * @throws ERR_INVALID_OPTIONS in a process that another runtime has started as its builder
  */
 export function createPorts(config: RuntimeConfig, logger: Logger): Ports {
-  // Before the first replica, and here: native code does not see a worker's environment.
+  // It must be set on the main thread and before the first replica, since native code does not see a worker's `env`.
   process.env.ORT_DISABLE_TELEMETRY ??= '1'
   const shortfalls = new Shortfalls(logger)
   return {

@@ -5,7 +5,7 @@ import type { Ports } from '../models/context/ports.js'
 import { replicaEntry } from '../platform/package-files.js'
 import { environment, filePathOf, resolverArgv } from './worker-entries.js'
 
-/** Hosts that are threads of this process. */
+/** Returns the port that creates hosts as worker threads of this process. */
 export function threadHosts(config: RuntimeConfig): Ports['hosts'] {
   return ({ importsModules, logLevel, ...order }) => {
     const entry = config.replicaEntry === undefined ? replicaEntry() : filePathOf(config.replicaEntry)

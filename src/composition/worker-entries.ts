@@ -3,20 +3,23 @@ import { resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { requireHere } from '../platform/package-files.js'
 
-/** Absolute: Piscina would look for others beside its own files. */
+/** Returns the absolute path of an entry, since Piscina would resolve a relative one against its own files. */
 export function filePathOf(entry: string | URL): string {
   return entry instanceof URL || entry.startsWith('file:') ? fileURLToPath(entry) : resolve(entry)
 }
 
-/** Without NODE_OPTIONS: what a host preloads (an APM agent, say) is not for every thread and process of ours. */
+/**
+ * Returns the environment for threads and child processes: that of this process without NODE_OPTIONS, whose preloads
+ * (an APM agent, for example) are meant for the application only.
+ */
 export function environment(): Record<string, string | undefined> {
   const { NODE_OPTIONS: _, ...env } = process.env
   return env
 }
 
 /**
- * Returns the flags of Node without which a thread or process finds no package under Yarn's Plug'n'Play; none
- * elsewhere. `importsModules` is for code that imports packages from ES modules, which takes a second file of Yarn's.
+ * Returns the Node flags that let a thread or process resolve packages under Yarn's Plug'n'Play; none elsewhere.
+ * @param importsModules is true for code that imports packages from ES modules, which needs a second file of Yarn.
  */
 export function resolverArgv(importsModules: boolean): readonly string[] {
   if (process.versions.pnp === undefined) return []

@@ -5,38 +5,44 @@ import { durationMs } from '../config/runtime-options.js'
 import { errors } from '../errors/errors.js'
 import { ServerConnections } from './server-connections.js'
 
-/** A server of `node:http`, `node:https` or `node:http2` (Express, Koa), or what holds one as `server` (Fastify). See docs/http.md. */
+/**
+ * A server of `node:http`, `node:https` or `node:http2` (Express, Koa), or an object with one as `server` (Fastify). See
+ * docs/http.md.
+ */
 export type ClosableServer = NetServer | { readonly server: NetServer }
 
+/** The result of `closeServer`. */
 export interface ServerClosing {
-  /** Connections that were cut off with a request that was not answered in time. */
+  /** Number of connections that were cut off with an open request. */
   readonly cutOff: number
+  /** Duration of the close. */
   readonly durationMs: number
 }
 
 export const closeServerSchema = z.strictObject({
   timeoutMs: durationMs
     .default(10_000)
-    .describe('requests that are not answered by then are cut off; 0 waits for none'),
+    .describe('time limit, after which open requests are cut off; 0 waits for none'),
 })
+/** Options of `closeServer`. */
 export type CloseServerOptions = z.input<typeof closeServerSchema>
 
-/** The connections are looked at so often. */
-const LOOK_MS = 25
+/** Interval between two checks for quiet connections. */
+const CHECK_INTERVAL_MS = 25
 
 /**
- * Closes an HTTP server without losing a request: it takes no connection any more, answers what it has accepted,
- * and asks clients by each answer not to use its connection again (`connection: close`, GOAWAY). A connection on
- * which nothing is asked for 250 ms is closed, also one that has sent nothing, or half a request. What is left
- * after `timeoutMs` is cut off. To be called in a shutdown handler of the phase `readiness`.
+ * Closes an HTTP server without losing a request. It accepts no more connections, responds to the requests it has, and
+ * asks clients in each response not to reuse the connection (`connection: close`, GOAWAY). A connection without an open
+ * request is closed after 250 ms of silence, even if it has sent nothing or half a request. Connections that are open
+ * after `timeoutMs` (default: 10 seconds) are cut off. Call it in a shutdown handler of the phase `readiness`.
  * @throws ERR_INVALID_OPTIONS
  */
 export async function closeServer(
-  given: ClosableServer,
+  target: ClosableServer,
   options: CloseServerOptions = {},
 ): Promise<ServerClosing> {
   const { timeoutMs } = parseOptions(closeServerSchema, options, 'closeServer')
-  const server = given instanceof NetServer ? given : given?.server
+  const server = target instanceof NetServer ? target : target?.server
   if (!(server instanceof NetServer)) {
     throw new errors.ERR_INVALID_OPTIONS(
       'closeServer: the server must be one of node:http, node:https or node:http2, or have it as `server`',
@@ -46,15 +52,15 @@ export async function closeServer(
   const endsAtMs = startedAtMs + timeoutMs
   const connections = new ServerConnections(server)
   let cutOff = 0
-  const look = setInterval(() => {
+  const timer = setInterval(() => {
     const nowMs = performance.now()
     if (nowMs < endsAtMs) connections.closeQuiet(nowMs)
     else cutOff += connections.cutOff()
-  }, LOOK_MS)
+  }, CHECK_INTERVAL_MS)
   try {
     await connections.end()
   } finally {
-    clearInterval(look)
+    clearInterval(timer)
   }
   return { cutOff, durationMs: performance.now() - startedAtMs }
 }

@@ -5,33 +5,33 @@ import { processWide } from '../platform/process-wide.js'
 import type { Logger } from '../telemetry/logger.js'
 import type { LifecycleState } from './state-machine.js'
 
-/** What ends in order when the process is told to. */
-export interface SignalHandled {
+/** The application that a signal shuts down. */
+export interface SignalTarget {
   readonly logger: Logger
-  /** How long its shutdown may take, in milliseconds. */
+  /** Time budget of its shutdown, in milliseconds. */
   readonly gracefulShutdownTimeoutMs: number
-  /** It is `error` after a startup or a shutdown that failed. */
+  /** The state, which is `error` after a failed startup or shutdown. */
   readonly state: LifecycleState
   shutdown(reason: string): Promise<void>
-  /** Tells of an error that ends the process. */
+  /** Logs an error that ends the process. */
   reportFatal(error: unknown): void
 }
 
 /** The signals that shut the process down. */
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const
 /**
- * One Ctrl-C can arrive as several signals: the terminal signals the whole process group, and a parent
- * such as `node --watch`, tsx or npm passes its own on.
+ * The signals of which a single Ctrl-C can send several: the terminal signals the whole process group, and a parent
+ * such as `node --watch`, tsx or npm forwards its own signal.
  */
 const REPEATED_SIGNALS: readonly string[] = ['SIGTERM', 'SIGINT']
-/** A repeated signal that comes within this time of the first one, in milliseconds, is the same one. */
+/** Time after the first signal within which a repeated one counts as the same. */
 const REPEAT_MS = 500
 
 /**
- * Events that close-with-grace does not handle. A handler for a fault would run in a broken process, and
- * for a worker's fault it never runs: the process hangs instead of dying. SIGUSR2 belongs to others
- * (nodemon, heap snapshots). The signals of a shutdown and `beforeExit` are handled here, since
- * close-with-grace ends the process at every second signal, and with code 0 whatever the host has set.
+ * The events that close-with-grace must not handle. A handler for a fault would run in a broken process, and for a
+ * fault in a worker it never runs, so that the process hangs instead of exiting. SIGUSR2 is used by others (nodemon,
+ * heap snapshots). The signals of a shutdown and `beforeExit` are handled in this file, because close-with-grace exits
+ * at every second signal, and with code 0 whatever `process.exitCode` is.
  */
 const SKIPPED: closeWithGrace.AllEvents[] = [
   ...SIGNALS,
@@ -44,12 +44,12 @@ const SKIPPED: closeWithGrace.AllEvents[] = [
   'SIGUSR2',
   'beforeExit',
 ]
-/** A shutdown keeps its own budget, but for what winding up takes; this is for one that does not. */
+/** Time beyond the budget of a shutdown after which the process exits in any case; normally the budget is kept. */
 const SPARE_MS = 5_000
 
-/** One set of handlers for all: whoever is done first must not end the process under the others. */
+/** The state that all applications of a process share, so that the first to shut down does not exit under the others. */
 interface SignalState {
-  readonly handled: Set<SignalHandled>
+  readonly handled: Set<SignalTarget>
   uninstall: (() => void) | undefined
   isEnding: boolean
 }
@@ -59,49 +59,49 @@ function sharedState(): SignalState {
 }
 
 /**
- * Shuts `one` down at SIGTERM, SIGINT, SIGHUP, SIGQUIT, an uncaught exception or an unhandled rejection,
- * and then ends the process: with code 0 after a signal, 1 after an error, a failed shutdown, or a second
- * signal, which waits for nothing. A SIGTERM or SIGINT within 500 ms of the first signal is no second one.
- * A process with nothing left to do is shut down too, and ends with its own code. The returned function
+ * Shuts `target` down at SIGTERM, SIGINT, SIGHUP, SIGQUIT, an uncaught exception or an unhandled rejection, and then
+ * exits: with code 0 after a signal, and 1 after an error, a failed shutdown or a second signal, at which the process
+ * exits at once. A SIGTERM or SIGINT within 500 ms of the first signal does not count as a second one. When a process
+ * has nothing left to do, `target` is shut down too, and the process exits with its own code. Returns a function that
  * removes the handlers.
  */
-export function handleSignals(one: SignalHandled): () => void {
+export function handleSignals(target: SignalTarget): () => void {
   const { handled } = sharedState()
-  handled.add(one)
+  handled.add(target)
   reinstall()
   return () => {
-    if (handled.delete(one)) reinstall()
+    if (handled.delete(target)) reinstall()
   }
 }
 
 function reinstall(): void {
   const state = sharedState()
   const { handled } = state
-  // In the middle of an end the handlers for a second signal have to stay.
+  // During a shutdown the handlers must stay, for a second signal.
   if (state.isEnding) return
   state.uninstall?.()
   state.uninstall = undefined
   const [first] = handled
   if (first === undefined) return
   const { logger } = first
-  // One after another, each within its own budget.
-  const budgetMs = [...handled].reduce((sum, one) => sum + one.gracefulShutdownTimeoutMs + SPARE_MS, 0)
+  // The targets shut down one after another, each within its own budget.
+  const budgetMs = [...handled].reduce((sum, target) => sum + target.gracefulShutdownTimeoutMs + SPARE_MS, 0)
   const grace = closeWithGrace(
     {
       delay: Math.min(budgetMs, MAX_TIMER_MS),
       skip: SKIPPED,
-      logger: { error: (error: unknown) => logger.error({ err: error }, 'the shutdown failed') },
-      onSecondError: (error) => logger.fatal({ err: error }, 'another error while the process was ending'),
-      onTimeout: (delay) => logger.error({ delay }, 'the shutdown has taken too long; the process ends'),
+      logger: { error: (error: unknown) => logger.error({ err: error }, 'shutdown failed') },
+      onSecondError: (error) => logger.fatal({ err: error }, 'another error during the shutdown'),
+      onTimeout: (delay) => logger.error({ delay }, 'shutdown timed out; exiting'),
     },
     async ({ manual, err }) => {
       state.isEnding = true
       if (manual) return shutdownAll(firstSignal as string)
-      // Anything can be thrown, also what is no error.
+      // `err` may be any thrown value, even undefined.
       first.reportFatal(err)
       await shutdownAll('uncaught error')
-      // Else the process would end well.
-      if (!err) throw new Error(`the error was ${inspect(err)}`)
+      // For a falsy value close-with-grace exits with code 0, unless this rejects.
+      if (!err) throw new Error(`the thrown value was ${inspect(err)}`)
     },
   )
   let firstSignal: string | undefined
@@ -115,7 +115,7 @@ function reinstall(): void {
     }
     const isRepeated = performance.now() - firstSignalAtMs < REPEAT_MS
     if (isRepeated && REPEATED_SIGNALS.includes(signal)) return
-    logger.error({ signal }, 'a second signal; the process ends at once')
+    logger.error({ signal }, 'second signal received; exiting')
     process.exit(1)
   }
   for (const signal of SIGNALS) process.on(signal, onSignal)
@@ -132,12 +132,13 @@ function reinstall(): void {
   }
 }
 
-/** In reverse order, one after another; rejects with the first failure once all are over. */
+/** Shuts all targets down in reverse order, one after another; rejects with the first failure at the end. */
 async function shutdownAll(reason: string): Promise<void> {
   const failures: unknown[] = []
-  for (const one of [...sharedState().handled].reverse()) {
-    await one.shutdown(reason).catch((error: unknown) => failures.push(error))
-    if (one.state === 'error') failures.push(new Error('the application did not start or end well'))
+  for (const target of [...sharedState().handled].reverse()) {
+    await target.shutdown(reason).catch((error: unknown) => failures.push(error))
+    if (target.state === 'error')
+      failures.push(new Error('the startup or the shutdown of the application failed'))
   }
   if (failures.length > 0) throw failures[0]
 }

@@ -5,65 +5,73 @@ import { durationMs } from '../config/runtime-options.js'
 import { errors } from '../errors/errors.js'
 import type { Step } from './order-steps.js'
 
+/** Argument of startup and shutdown handlers. */
 export interface HandlerContext {
-  /** Aborts when nobody waits for the handler any more. */
+  /** Aborts at the time limit of the handler, and for a startup handler also when a shutdown begins. */
   readonly signal: AbortSignal
-  /** How long the handler is waited for, in milliseconds; undefined is without limit. */
+  /** Time limit of the handler, in milliseconds; undefined means no limit. */
   readonly timeoutMs: number | undefined
 }
 
+/** A startup or shutdown handler. A promise that it returns is awaited; a rejection is a failure. */
 export type LifecycleHandler = (context: HandlerContext) => unknown
 
-/** The order of a shutdown; handlers of an application belong to `resources` unless they say otherwise. */
+/** The phases of a shutdown, in order. Handlers of an application run in `resources` by default. */
 export const SHUTDOWN_PHASES = ['readiness', 'admission', 'drain', 'resources', 'telemetry'] as const
+/** A phase of a shutdown. */
 export type ShutdownPhase = (typeof SHUTDOWN_PHASES)[number]
 
 const handlerName = z.string().min(1)
 
 const startupOptionsSchema = z.strictObject({
-  /** Names it in errors and for `dependsOn`; by default the function's own name. */
+  /** Name for errors and `dependsOn`. Default: the name of the function. */
   name: handlerName.optional(),
-  /** The startup fails when it takes longer; by default there is no limit. */
+  /** Time limit in milliseconds, after which the startup fails. Default: none. */
   timeoutMs: durationMs.min(1).optional(),
-  /** Names of startup handlers that have to be done before. */
+  /** Names of startup handlers that must complete before this one runs. */
   dependsOn: z.array(handlerName).default([]),
 })
 
 const shutdownOptionsSchema = z.strictObject({
-  /** The name of a startup handler makes this its undoing: it runs only if that one has been done. */
+  /** Name for errors. If a startup handler has the same name, this handler undoes it and runs only if it completed. */
   name: handlerName.optional(),
-  /** It is not waited for any longer; by default the shutdown's budget is the limit. */
+  /** Time limit in milliseconds. Default: the budget of the shutdown. */
   timeoutMs: durationMs.min(1).optional(),
+  /** Phase of the shutdown in which it runs. Default: `resources`. */
   phase: z.enum(SHUTDOWN_PHASES).default('resources'),
 })
 
+/** Options of `addStartupHandler`. */
 export type StartupOptions = z.input<typeof startupOptionsSchema>
+/** Options of `addShutdownHandler`. */
 export type ShutdownOptions = z.input<typeof shutdownOptionsSchema>
 
+/** A registered startup handler. */
 export interface StartupHandler extends Step {
-  /** Place among all registrations, shutdown handlers included. */
+  /** Position among all registrations, including shutdown handlers. */
   readonly place: number
   readonly run: LifecycleHandler
   readonly timeoutMs: number | undefined
 }
 
+/** A registered shutdown handler. */
 export interface ShutdownHandler {
   readonly name: string
-  /** Name of the startup handler it belongs to, if there is one of that name. */
+  /** Name of the startup handler that it undoes, if there is one of that name. */
   readonly undoes: string | undefined
   readonly run: LifecycleHandler
   readonly timeoutMs: number | undefined
   readonly phase: ShutdownPhase
-  readonly own: OwnTime
-  /** Place among all registrations, startup handlers included. */
+  readonly timing: StepTiming
+  /** Position among all registrations, including startup handlers. */
   readonly place: number
 }
 
-/** How a step of this library differs from an application's. */
-export interface OwnTime {
-  /** Whether it needs any: else nothing is kept for it by the handlers before it. */
+/** Timing of the library's own shutdown steps; handlers of an application have none. */
+export interface StepTiming {
+  /** Returns false if the step needs no time, so that earlier handlers need not reserve any for it. */
   readonly isNeeded?: () => boolean
-  /** It keeps its limit by itself and may take this much longer to wind up, in milliseconds. */
+  /** Additional time to end, in milliseconds, for a step that enforces its limit itself. */
   readonly windUpMs?: number
 }
 
@@ -75,47 +83,47 @@ export class Handlers {
 
   addStartup(run: LifecycleHandler, options: StartupOptions): void {
     const {
-      name: given,
+      name: explicitName,
       dependsOn,
       timeoutMs,
     } = parseOptions(startupOptionsSchema, options, 'addStartupHandler')
     const place = this.#next('addStartupHandler', run)
-    const name = given ?? nameOf(run, `startup handler ${place}`, this.startup)
-    refuseTwice('addStartupHandler', name, this.startup)
+    const name = explicitName ?? nameOf(run, `startup handler ${place}`, this.startup)
+    refuseDuplicate('addStartupHandler', name, this.startup)
     this.startup.push({ name, run, dependsOn, timeoutMs, place })
   }
 
-  addShutdown(run: LifecycleHandler, options: ShutdownOptions, own: OwnTime = {}): void {
+  addShutdown(run: LifecycleHandler, options: ShutdownOptions, timing: StepTiming = {}): void {
     const {
-      name: given,
+      name: explicitName,
       phase,
       timeoutMs,
     } = parseOptions(shutdownOptionsSchema, options, 'addShutdownHandler')
     const place = this.#next('addShutdownHandler', run)
-    // Only a name that was given can pair it with a startup handler.
-    const name = given ?? nameOf(run, `shutdown handler ${place}`, [...this.startup, ...this.shutdown])
-    refuseTwice('addShutdownHandler', name, this.shutdown)
-    this.shutdown.push({ name, undoes: given, run, phase, timeoutMs, own, place })
+    // Only an explicit name pairs it with a startup handler.
+    const name = explicitName ?? nameOf(run, `shutdown handler ${place}`, [...this.startup, ...this.shutdown])
+    refuseDuplicate('addShutdownHandler', name, this.shutdown)
+    this.shutdown.push({ name, undoes: explicitName, run, phase, timeoutMs, timing, place })
   }
 
-  #next(what: string, run: unknown): number {
+  #next(method: string, run: unknown): number {
     if (typeof run !== 'function') {
-      throw new errors.ERR_INVALID_OPTIONS(`${what}: the handler must be a function, not ${inspect(run)}`)
+      throw new errors.ERR_INVALID_OPTIONS(`${method}: the handler must be a function, not ${inspect(run)}`)
     }
     this.#registered += 1
     return this.#registered
   }
 }
 
-/** Functions may share a name, or have none. */
+/** Returns the name of the function, or `fallback` if it has none or the name is taken. */
 function nameOf(run: LifecycleHandler, fallback: string, taken: readonly { name: string }[]): string {
-  if (run.name === '' || taken.some((one) => one.name === run.name)) return fallback
+  if (run.name === '' || taken.some((handler) => handler.name === run.name)) return fallback
   return run.name
 }
 
-function refuseTwice(what: string, name: string, taken: readonly { name: string }[]): void {
-  if (!taken.some((one) => one.name === name)) return
+function refuseDuplicate(method: string, name: string, taken: readonly { name: string }[]): void {
+  if (!taken.some((handler) => handler.name === name)) return
   throw new errors.ERR_INVALID_OPTIONS(
-    `${what}: there is a handler named "${name}" already; give another name`,
+    `${method}: there is a handler named "${name}" already; use another name`,
   )
 }

@@ -21,9 +21,9 @@ import { handleSignals } from './handle-signals.js'
 import {
   Handlers,
   type LifecycleHandler,
-  type OwnTime,
   type ShutdownOptions,
   type StartupOptions,
+  type StepTiming,
 } from './handlers.js'
 import {
   type HealthCheck,
@@ -36,18 +36,21 @@ import { runHandler } from './run-handler.js'
 import { ShutdownRunner } from './shutdown-runner.js'
 import { type LifecycleState, StateMachine, type Transition, transitionOf } from './state-machine.js'
 
+/** Options of a lifecycle manager. */
 export interface LifecycleManagerOptions extends LifecycleOptions {
-  /** Where log lines go, for example the host's pino logger; by default one of our own, on stderr. */
+  /** Logger for all log lines, for example the host's pino logger. Default: a logger on stderr. */
   logger?: Logger
 }
 
+/** The events of a lifecycle manager. */
 export interface LifecycleEvents {
+  /** Emitted when the application changes its state. */
   transition: [transition: Transition]
 }
 
 /**
- * Starts and stops an application: its startup handlers in order, its shutdown handlers in reverse.
- * It lives once.
+ * Starts and stops an application: runs its startup handlers in order, and its shutdown handlers in reverse. It is
+ * single-use: an application that has ended cannot be started again.
  */
 export class LifecycleManager extends Emitter<LifecycleEvents> {
   readonly logger: Logger
@@ -61,19 +64,19 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
   readonly #scope = new AsyncResource('tbcoin-engine.lifecycle')
   /** Aborts when a shutdown begins. */
   readonly #stopping = new AbortController()
-  /** Rejects when a shutdown does not wait for the startup any longer. */
+  /** Rejects when a shutdown stops waiting for the startup. */
   readonly #abandoned: Promise<never>
   #abandon!: (error: Error) => void
-  readonly #undoing: ShutdownRunner
+  readonly #shutdownRunner: ShutdownRunner
   readonly #startup = new SingleFlight<void>()
   readonly #stop = new SingleFlight<Error[]>()
   #ignoreSignals: (() => void) | undefined
   #runningSinceMs: number | undefined
   #endedAtMs: number | undefined
-  /** The startup handlers, while they run. */
+  /** Settles when the startup handlers have run. */
   #starting: Promise<void> = Promise.resolve()
 
-  /** @param events the bus of a runtime; without one the manager has its own */
+  /** @param events is the bus of a runtime; by default the manager creates its own. */
   constructor(options: LifecycleManagerOptions = {}, clock: Clock = systemClock, events?: EngineEvents) {
     super({ transition: true })
     this.#clock = clock
@@ -94,7 +97,7 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
         if (event.subject === subject) announcer.emit('transition', transitionOf(event))
       },
     })
-    this.#undoing = new ShutdownRunner(clock, this.#handlers, this.logger)
+    this.#shutdownRunner = new ShutdownRunner(clock, this.#handlers, this.logger)
     this.#health = new HealthMonitor(clock, this.#machine, () => this.uptimeSeconds)
     this.#abandoned = new Promise((_, reject) => {
       this.#abandon = reject
@@ -102,51 +105,55 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
     this.#abandoned.catch(() => undefined)
   }
 
+  /** Current state of the application. */
   get state(): LifecycleState {
     return this.#machine.state
   }
 
+  /** True in the state `running`. */
   get isRunning(): boolean {
     return this.#machine.is('running')
   }
 
-  /** Seconds from the end of the startup to the end of the shutdown, or to now; 0 before. */
+  /** Seconds from the end of the startup to the end of the shutdown, or to now; 0 before the startup has ended. */
   get uptimeSeconds(): number {
     if (this.#runningSinceMs === undefined) return 0
     return ((this.#endedAtMs ?? this.#clock.now()) - this.#runningSinceMs) / 1_000
   }
 
   /**
-   * Adds a handler that runs at `startup()`, after those added before and those in `dependsOn`.
-   * @throws ERR_INVALID_OPTIONS, also once the startup has begun.
+   * Adds a handler that runs at `startup()`, in the order of addition, but after the handlers in `dependsOn`.
+   * @throws ERR_INVALID_OPTIONS, also after the startup has begun
    */
   addStartupHandler(handler: LifecycleHandler, options: StartupOptions = {}): void {
     if (!this.#machine.is('uninitialized')) {
       throw new errors.ERR_INVALID_OPTIONS(
-        `addStartupHandler: the startup has begun (${this.state}); add handlers before startup(); a runtime starts in createRuntime, so take a LifecycleManager of your own, and create the runtime in one of its startup handlers`,
+        `addStartupHandler: the startup has begun (${this.state}); add handlers before startup(). A runtime starts in createRuntime; to run handlers before it, create the runtime in a startup handler of your own LifecycleManager`,
       )
     }
     this.#handlers.addStartup(handler, options)
   }
 
   /**
-   * Adds a handler that runs at `shutdown()`, in reverse order of the startup. With the name of a
-   * startup handler it undoes that one: it runs only if that has been done.
-   * @throws ERR_INVALID_OPTIONS, also once the shutdown has begun.
+   * Adds a handler that runs at `shutdown()`, by phase and within a phase in reverse order of the startup. If a startup
+   * handler has the same name, this handler undoes it and runs only if it completed.
+   * @throws ERR_INVALID_OPTIONS, also after the shutdown has begun
    */
   addShutdownHandler(handler: LifecycleHandler, options: ShutdownOptions = {}): void {
     this.addShutdownStep(handler, options)
   }
 
-  /** As `addShutdownHandler`, for a step of this library. @internal */
-  addShutdownStep(handler: LifecycleHandler, options: ShutdownOptions, own?: OwnTime): void {
+  /** Adds a shutdown step of this library, with its own timing. @internal */
+  addShutdownStep(handler: LifecycleHandler, options: ShutdownOptions, timing?: StepTiming): void {
     if (this.#machine.is('stopping', 'stopped', 'error')) {
-      throw new errors.ERR_INVALID_OPTIONS(`addShutdownHandler: the shutdown has begun (${this.state})`)
+      throw new errors.ERR_INVALID_OPTIONS(
+        `addShutdownHandler: the shutdown has begun (${this.state}); add handlers before it`,
+      )
     }
-    this.#handlers.addShutdown(handler, options, own)
+    this.#handlers.addShutdown(handler, options, timing)
   }
 
-  /** @throws ERR_INVALID_OPTIONS for a name that is taken or an option that does not fit. */
+  /** Adds a health check. @throws ERR_INVALID_OPTIONS if the name is taken or an option is invalid */
   addHealthCheck(name: string, check: HealthCheck, options: HealthCheckOptions = {}): void {
     if (this.#machine.is('stopped', 'error')) {
       throw new errors.ERR_INVALID_OPTIONS(`addHealthCheck: the application has ended (${this.state})`)
@@ -154,16 +161,15 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
     this.#scope.runInAsyncScope(() => this.#health.add(name, check, options))
   }
 
-  /** Runs every health check; never rejects. */
+  /** Runs every health check and resolves with the results; never rejects. */
   healthCheck(): Promise<HealthReport> {
     return this.#scope.runInAsyncScope(() => this.#health.report())
   }
 
   /**
-   * Runs the startup handlers; resolves when the application is `running`. If one fails, what had
-   * been done is undone, in reverse, and the state is `error`. All calls get the first one's promise.
-   * @throws ERR_STARTUP, whose `cause` is the first failure; ERR_INVALID_OPTIONS for dependencies that
-   * cannot be met.
+   * Runs the startup handlers; resolves when the application is `running`. If a handler fails, the shutdown handlers
+   * undo those that have completed, and the state is `error`. All calls share the outcome of the first.
+   * @throws ERR_STARTUP, whose `cause` is the failure; ERR_INVALID_OPTIONS for dependencies that cannot be met
    */
   startup(): Promise<void> {
     if (this.#runningSinceMs !== undefined && !this.isRunning) return Promise.reject(this.#startedBefore())
@@ -171,12 +177,12 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
   }
 
   /**
-   * Runs every shutdown handler, also when some fail; the application ends `stopped`, or in `error` if
-   * some did. During a startup the handler under way is told by its signal and waited for, so a
-   * handler must not wait for the shutdown itself. All calls share the first one's outcome.
-   * @param options the reason, which is the trigger in events and log lines, or that and `timeoutMs`,
-   * by default `gracefulShutdownTimeoutMs`
-   * @throws ERR_SHUTDOWN, whose `cause` is an AggregateError of all failures.
+   * Runs every shutdown handler, also if some fail; the application ends `stopped`, or in `error` if some did. During a
+   * startup it aborts the signal of the running handler and waits for that handler, so a handler must not wait for the
+   * shutdown itself. All calls share the outcome of the first.
+   * @param options is the reason, which is the trigger in events and log lines, or an object with the reason and
+   * `timeoutMs` (default: `gracefulShutdownTimeoutMs`).
+   * @throws ERR_SHUTDOWN, whose `cause` is an AggregateError of all failures
    */
   async shutdown(options: string | ShutdownRequest = {}): Promise<void> {
     const { reason, timeoutMs = this.gracefulShutdownTimeoutMs } = parseOptions(
@@ -188,7 +194,7 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
     if (failures.length > 0) throw shutdownError(failures)
   }
 
-  /** As `shutdown`, with another budget; resolves with what failed. @internal */
+  /** Runs a shutdown within `budgetMs`; resolves with its failures. @internal */
   stop(reason: string, budgetMs: number): Promise<Error[]> {
     return this.#stop.run(() => this.#scope.runInAsyncScope(() => this.#end(reason, budgetMs)))
   }
@@ -201,7 +207,7 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
       this.#starting = this.#runStartupHandlers()
       await this.#starting
       for (const state of ['ready', 'starting', 'running'] as const) {
-        this.#assertWanted()
+        this.#assertNotStopping()
         if (state === 'running') this.#runningSinceMs = this.#clock.now()
         this.#machine.to(state, 'startup')
       }
@@ -209,10 +215,10 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
       if (this.#machine.is('initializing')) {
         this.#machine.to('stopping', 'startup', error)
         const budgetMs = this.gracefulShutdownTimeoutMs
-        await this.#undoing.all(this.#clock.now() + budgetMs, budgetMs)
-        this.#over('error', 'startup', error)
+        await this.#shutdownRunner.runAll(this.#clock.now() + budgetMs, budgetMs)
+        this.#finish('error', 'startup', error)
       } else {
-        // A shutdown undoes what had been done: whoever hears of this may end the process.
+        // A shutdown is undoing the startup. The caller may exit after this rejection, so it waits for the shutdown.
         await this.#stop.promise
       }
       throw error
@@ -221,56 +227,60 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
 
   async #runStartupHandlers(): Promise<void> {
     const steps = orderSteps(this.#handlers.startup)
-    this.#undoing.order = steps
+    this.#shutdownRunner.order = steps
     const { signal } = this.#stopping
     for (const { name, run, timeoutMs } of steps) {
-      this.#assertWanted()
-      const late = new errors.ERR_STARTUP(`startup handler "${name}" was not done within ${timeoutMs} ms`)
-      const { outcome, settled, abandon } = runHandler(this.#clock, run, timeoutMs, late, { stop: signal })
+      this.#assertNotStopping()
+      const timeoutError = new errors.ERR_STARTUP(
+        `startup handler "${name}" did not complete within ${timeoutMs} ms`,
+      )
+      const { outcome, settled, abandon } = runHandler(this.#clock, run, timeoutMs, timeoutError, {
+        stop: signal,
+      })
       try {
         await Promise.race([outcome, this.#abandoned])
       } catch (cause) {
         abandon()
         const undone = settled.then((isDone) =>
-          isDone ? this.#undoing.late(name, this.gracefulShutdownTimeoutMs) : undefined,
+          isDone ? this.#shutdownRunner.undoLate(name, this.gracefulShutdownTimeoutMs) : undefined,
         )
-        inBackground(this, undone, 'undoing a late startup handler')
-        if (cause === late || cause === signal.reason) throw cause
+        inBackground(this, undone, 'undo of a late startup handler')
+        if (cause === timeoutError || cause === signal.reason) throw cause
         if (signal.aborted) throw new errors.ERR_STARTUP(messageOf(signal.reason), { cause })
         throw new errors.ERR_STARTUP(`startup handler "${name}" failed: ${messageOf(cause)}`, { cause })
       }
-      this.#undoing.done.add(name)
+      this.#shutdownRunner.done.add(name)
     }
   }
 
-  /** A shutdown may have begun meanwhile, also by a listener. */
-  #assertWanted(): void {
+  /** Throws if a shutdown has begun meanwhile, for example in a listener. */
+  #assertNotStopping(): void {
     this.#stopping.signal.throwIfAborted()
   }
 
   async #end(reason: string, budgetMs: number): Promise<Error[]> {
     const endsAtMs = this.#clock.now() + budgetMs
     if (this.#machine.is('uninitialized')) {
-      this.#over('stopped', reason)
+      this.#finish('stopped', reason)
       return []
     }
     if (this.#machine.is('stopping', 'error')) {
-      // The startup has failed, and undoes what had been done.
+      // The failed startup undoes the handlers that have completed.
       await this.#startup.promise?.catch(() => undefined)
       return []
     }
     const isStarting = this.#machine.is('initializing')
     this.#machine.to('stopping', reason)
-    const wasStopped = `the application was shut down while it started (${reason})`
-    this.#stopping.abort(new errors.ERR_STARTUP(wasStopped))
-    if (isStarting) await this.#settleStartup(this.#undoing.timeBefore(budgetMs))
-    const failures = await this.#undoing.all(endsAtMs, budgetMs)
-    if (failures.length === 0) this.#over('stopped', reason)
-    else this.#over('error', reason, shutdownError(failures))
+    const message = `the application was shut down during its startup (${reason})`
+    this.#stopping.abort(new errors.ERR_STARTUP(message))
+    if (isStarting) await this.#settleStartup(this.#shutdownRunner.timeBefore(budgetMs))
+    const failures = await this.#shutdownRunner.runAll(endsAtMs, budgetMs)
+    if (failures.length === 0) this.#finish('stopped', reason)
+    else this.#finish('error', reason, shutdownError(failures))
     return failures
   }
 
-  /** Waits for the startup handler under way; after `timeoutMs` it is undone whenever it is done. */
+  /** Waits for the running startup handler. After `timeoutMs` it is abandoned, and undone if it completes later. */
   async #settleStartup(timeoutMs: number): Promise<void> {
     const settled = this.#starting.then(
       () => true,
@@ -280,17 +290,19 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
       this.#abandon(this.#stopping.signal.reason)
   }
 
-  /** Also where the log is silent: else a crash would have no trace at all. @internal */
+  /** Logs an uncaught error; on stderr if the log is silent, since a crash must leave a trace. @internal */
   reportFatal(error: unknown): void {
-    this.logger.fatal({ err: error }, 'an error that nobody handled; the process ends')
+    this.logger.fatal({ err: error }, 'uncaught error; exiting')
     if (this.#isSilent) process.stderr.write(`Uncaught ${inspect(error)}\n`)
   }
 
   #startedBefore(): Error {
-    return new errors.ERR_STARTUP(`the application is ${this.state} and cannot be started again`)
+    return new errors.ERR_STARTUP(
+      `the application is ${this.state} and cannot be started again; create another LifecycleManager`,
+    )
   }
 
-  #over(state: 'stopped' | 'error', trigger: string, cause?: unknown): void {
+  #finish(state: 'stopped' | 'error', trigger: string, cause?: unknown): void {
     this.#endedAtMs = this.#clock.now()
     this.#machine.to(state, trigger, cause)
     this.#health.stop()
@@ -300,6 +312,6 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
 
 function shutdownError(failures: readonly Error[]): Error {
   const reasons = failures.map((failure) => failure.message).join('; ')
-  const what = failures.length === 1 ? '' : `${failures.length} shutdown handlers failed: `
-  return new errors.ERR_SHUTDOWN(`${what}${reasons}`, { cause: new AggregateError(failures, reasons) })
+  const prefix = failures.length === 1 ? '' : `${failures.length} shutdown handlers failed: `
+  return new errors.ERR_SHUTDOWN(`${prefix}${reasons}`, { cause: new AggregateError(failures, reasons) })
 }

@@ -1,14 +1,14 @@
 import { errors } from '../errors/errors.js'
 
-/** What has to be known of a startup handler to find its place. */
+/** The properties of a startup handler that determine its position. */
 export interface Step {
   readonly name: string
   readonly dependsOn: readonly string[]
 }
 
 /**
- * The order in which steps run: each after those it depends on, otherwise as they were registered.
- * @throws ERR_INVALID_OPTIONS for a dependency that is not there, or that leads back to the step.
+ * Returns the steps in the order in which they run: in order of registration, but each after its dependencies.
+ * @throws ERR_INVALID_OPTIONS for a dependency that is not registered or that is circular
  */
 export function orderSteps<T extends Step>(steps: readonly T[]): T[] {
   const byName = new Map(steps.map((step) => [step.name, step]))

@@ -1,15 +1,15 @@
 import { SHUTDOWN_PHASES, type ShutdownHandler, type StartupHandler } from './handlers.js'
 
-/** What a handler that comes later is left, at the least, by those before it. */
+/** Time that handlers reserve for each later one, and its maximum share of the budget. */
 const RESERVE_MS = 1_000
 const RESERVE_SHARE = 1 / 20
 
 /**
- * The shutdown handlers that have to run, in order: by phase, and within a phase in exact reverse of
- * the startup. One that belongs to a startup handler runs only if that is done, and in its place; any
- * other counts as having come after the startup handlers that were registered before it.
- * @param order every startup handler, in the order in which they run
- * @param done names of those that are done
+ * Returns the shutdown handlers to run, in order: by phase, and within a phase in exact reverse of the startup. A
+ * handler that undoes a startup handler runs only if that one has completed, and has its position. Any other handler
+ * has the position after the startup handlers that were registered before it.
+ * @param order has every startup handler, in the order in which they run.
+ * @param done has the names of startup handlers that have completed.
  */
 export function planShutdown(
   handlers: readonly ShutdownHandler[],
@@ -18,8 +18,8 @@ export function planShutdown(
 ): ShutdownHandler[] {
   const position = new Map(order.map(({ name }, index) => [name, index]))
   const keyOf = ({ undoes, place }: ShutdownHandler): number => {
-    const own = undoes === undefined ? undefined : position.get(undoes)
-    if (own !== undefined) return own
+    const index = undoes === undefined ? undefined : position.get(undoes)
+    if (index !== undefined) return index
     return order.findLastIndex((earlier) => earlier.place < place) + 0.5
   }
   return handlers
@@ -34,12 +34,12 @@ export function planShutdown(
 }
 
 /**
- * How long something may take before `later` when the budget ends in `remainingMs`: all of it but for
- * what is reserved for those, so that one that hangs does not cost the others their turn.
+ * Returns the time that a handler may take before the handlers in `later`, if the budget ends in `remainingMs`. The rest
+ * is reserved for those, so that a handler that hangs does not use up their time.
  */
 export function timeBefore(later: readonly ShutdownHandler[], remainingMs: number, budgetMs: number): number {
   const reserveMs = Math.min(RESERVE_MS, budgetMs * RESERVE_SHARE)
-  const reservedMs = later.filter(({ own }) => own.isNeeded?.() ?? true).length * reserveMs
-  // Ever so many handlers cannot reserve more than half of what is left.
+  const reservedMs = later.filter(({ timing }) => timing.isNeeded?.() ?? true).length * reserveMs
+  // Many handlers together reserve at most half of the remaining time.
   return Math.max(0, remainingMs - Math.min(reservedMs, remainingMs / 2))
 }

@@ -2,25 +2,25 @@ import { MAX_TIMER_MS } from '../config/runtime-options.js'
 import type { Clock, Timer } from '../platform/clock.js'
 import type { LifecycleHandler } from './handlers.js'
 
-/** A handler that was called. */
+/** A call of a handler. */
 export interface HandlerRun {
-  /** Settles when the handler does; rejects at its limit. */
+  /** Settles with the handler, or rejects at its time limit. */
   readonly outcome: Promise<void>
-  /** Settles, never rejects, when the handler itself does: whether it was done. */
+  /** Resolves when the handler settles, even after its limit: with true if it succeeded. Never rejects. */
   readonly settled: Promise<boolean>
-  /** Nobody waits for the outcome any more. */
+  /** Stops the timer of the limit, once no caller awaits the outcome. */
   abandon(): void
 }
 
 /**
- * Calls `run`. Its signal aborts after `timeoutMs`, when it is not waited for any longer and
- * `late` is the outcome, and when `stop` does, which it may take as a hint.
+ * Calls `run` with a signal. After `timeoutMs` (plus `windUpMs`) the signal aborts and the outcome rejects with
+ * `timeoutError`; undefined means no limit. If `stop` aborts, the signal does too, as a hint to the handler.
  */
 export function runHandler(
   clock: Clock,
   run: LifecycleHandler,
   timeoutMs: number | undefined,
-  late: Error,
+  timeoutError: Error,
   { stop, windUpMs = 0 }: { stop?: AbortSignal | undefined; windUpMs?: number | undefined } = {},
 ): HandlerRun {
   const controller = new AbortController()
@@ -31,19 +31,19 @@ export function runHandler(
     () => true,
     () => false,
   )
-  const hint = (): void => controller.abort(stop?.reason)
-  stop?.addEventListener('abort', hint, { once: true })
-  void settled.then(() => stop?.removeEventListener('abort', hint))
+  const onStop = (): void => controller.abort(stop?.reason)
+  stop?.addEventListener('abort', onStop, { once: true })
+  void settled.then(() => stop?.removeEventListener('abort', onStop))
   let timer: Timer | undefined
   const outcome = new Promise<void>((resolve, reject) => {
-    const giveUp = (): void => {
-      controller.abort(late)
-      reject(late)
+    const onTimeout = (): void => {
+      controller.abort(timeoutError)
+      reject(timeoutError)
     }
     timer =
       timeoutMs === undefined
         ? undefined
-        : clock.setTimeout(giveUp, Math.min(timeoutMs + windUpMs, MAX_TIMER_MS))
+        : clock.setTimeout(onTimeout, Math.min(timeoutMs + windUpMs, MAX_TIMER_MS))
     work.then(resolve, reject)
     void settled.then(() => clock.clear(timer))
   })

@@ -6,16 +6,16 @@ import type { Handlers, ShutdownHandler, StartupHandler } from './handlers.js'
 import { planShutdown, timeBefore } from './plan-shutdown.js'
 import { runHandler } from './run-handler.js'
 
-/** Runs the shutdown handlers of an application, as far as there is something to undo. */
+/** Runs the shutdown handlers of an application, except those whose startup handler has not completed. */
 export class ShutdownRunner {
-  /** Every startup handler in the order in which they run; before that is known, of registration. */
+  /** Every startup handler in the order in which they run; in order of registration before a startup. */
   order: readonly StartupHandler[]
-  /** Those that are done. */
+  /** Names of startup handlers that have completed. */
   readonly done = new Set<string>()
   readonly #clock: Clock
   readonly #handlers: Handlers
   readonly #logger: Logger
-  readonly #late = new Set<Promise<unknown>>()
+  readonly #lateRuns = new Set<Promise<unknown>>()
 
   constructor(clock: Clock, handlers: Handlers, logger: Logger) {
     this.#clock = clock
@@ -24,13 +24,13 @@ export class ShutdownRunner {
     this.#logger = logger
   }
 
-  /** How long a shutdown with that budget may wait before its handlers run. */
+  /** Returns the time for which a shutdown with `budgetMs` may wait before its handlers run. */
   timeBefore(budgetMs: number): number {
     return timeBefore(this.#plan(), budgetMs, budgetMs)
   }
 
-  /** Runs all handlers, also when some fail; resolves with what failed. */
-  async all(endsAtMs: number, budgetMs: number): Promise<Error[]> {
+  /** Runs all handlers, also if some fail; resolves with the failures. */
+  async runAll(endsAtMs: number, budgetMs: number): Promise<Error[]> {
     const failures: Error[] = []
     const plan = this.#plan()
     let endMs = endsAtMs
@@ -40,37 +40,40 @@ export class ShutdownRunner {
       const limitMs = Math.min(handler.timeoutMs ?? timeMs, timeMs)
       const failure = await this.#run(handler, limitMs)
       if (failure !== undefined) failures.push(failure)
-      // What winding up took beyond the limit is not taken from the others.
-      if (handler.own.windUpMs !== undefined) endMs += Math.max(0, this.#clock.now() - startedAtMs - limitMs)
+      // Time that a step took beyond its limit to wind up is not taken from the others.
+      if (handler.timing.windUpMs !== undefined)
+        endMs += Math.max(0, this.#clock.now() - startedAtMs - limitMs)
     }
-    await withTimeout(this.#clock, Promise.all(this.#late), Math.max(0, endMs - this.#clock.now()))
+    await withTimeout(this.#clock, Promise.all(this.#lateRuns), Math.max(0, endMs - this.#clock.now()))
     return failures
   }
 
-  /** A startup handler was done after all, when nobody waited for it any more. */
-  async late(name: string, defaultLimitMs: number): Promise<void> {
+  /** Undoes a startup handler that completed after it was abandoned. */
+  async undoLate(name: string, defaultLimitMs: number): Promise<void> {
     const handler = this.#handlers.shutdown.find(({ undoes }) => undoes === name)
     if (handler === undefined) return
-    const undoing = this.#run(handler, handler.timeoutMs ?? defaultLimitMs)
-    this.#late.add(undoing)
-    await undoing
-    this.#late.delete(undoing)
+    const run = this.#run(handler, handler.timeoutMs ?? defaultLimitMs)
+    this.#lateRuns.add(run)
+    await run
+    this.#lateRuns.delete(run)
   }
 
   #plan(): ShutdownHandler[] {
     return planShutdown(this.#handlers.shutdown, this.order, this.done)
   }
 
-  async #run({ name, run, own }: ShutdownHandler, limitMs: number): Promise<Error | undefined> {
-    const what = `shutdown handler "${name}"`
-    const late = new errors.ERR_SHUTDOWN(`${what} was not done within ${Math.round(limitMs)} ms`)
+  async #run({ name, run, timing }: ShutdownHandler, limitMs: number): Promise<Error | undefined> {
+    const label = `shutdown handler "${name}"`
+    const timeoutError = new errors.ERR_SHUTDOWN(`${label} did not complete within ${Math.round(limitMs)} ms`)
     try {
-      await runHandler(this.#clock, run, limitMs, late, { windUpMs: own.windUpMs }).outcome
+      await runHandler(this.#clock, run, limitMs, timeoutError, { windUpMs: timing.windUpMs }).outcome
       return undefined
     } catch (cause) {
       const error =
-        cause === late ? late : new errors.ERR_SHUTDOWN(`${what} failed: ${messageOf(cause)}`, { cause })
-      this.#logger.error({ err: error }, 'a shutdown handler failed')
+        cause === timeoutError
+          ? timeoutError
+          : new errors.ERR_SHUTDOWN(`${label} failed: ${messageOf(cause)}`, { cause })
+      this.#logger.error({ err: error }, 'shutdown handler failed')
       return error
     }
   }

@@ -7,9 +7,8 @@ import { componentOf, type Subject } from '../telemetry/events/subject.js'
 export { LIFECYCLE_STATES, type LifecycleState } from '../state/lifecycle-state.js'
 
 /**
- * What may follow what; everything else is forbidden. `running → ready` is an
- * active version put on standby; `stopped → initializing` one that is loaded
- * again after an eviction; `error → initializing` another try.
+ * The states that may follow each state; all other moves are illegal. `running → ready` puts an active version on
+ * standby, `stopped → initializing` loads a version again after an eviction, and `error → initializing` retries.
  */
 export const TRANSITIONS: Transitions<LifecycleState> = {
   uninitialized: ['initializing', 'stopped'],
@@ -22,22 +21,24 @@ export const TRANSITIONS: Transitions<LifecycleState> = {
   error: ['initializing', 'stopping', 'stopped'],
 }
 
-/** One move of one component, as emitters emit it. */
+/** A change of state of one component, as emitters emit it. */
 export interface Transition {
-  /** Who moved, for example `model vad@5`. */
+  /** The component, for example `model vad@5`. */
   readonly component: string
   readonly from: LifecycleState
   readonly to: LifecycleState
-  /** What asked for the move, for example `hotSwapModel`. */
+  /** The operation that requested the change, for example `hotSwapModel`. */
   readonly trigger: string
-  /** The error behind it, if there was one. */
+  /** The error behind the change, if there is one. */
   readonly cause?: unknown
-  /** Milliseconds since the epoch. */
+  /** Time of the change, in milliseconds since the epoch. */
   readonly at: number
 }
 
+/** A listener for changes of state. */
 export type TransitionListener = (event: TransitionEvent) => void
 
+/** Converts an engine event to the form that emitters emit. */
 export function transitionOf({ subject, ...move }: TransitionEvent): Transition {
   return { component: componentOf(subject), ...move }
 }
@@ -47,7 +48,7 @@ interface Waiter {
   resolve(state: LifecycleState): void
 }
 
-/** Holds the state of one component; the only way to change it is a legal `to()`. */
+/** Holds the state of one component, which changes only by a legal `to()`. */
 export class StateMachine {
   readonly #clock: Clock
   readonly subject: Subject
@@ -62,22 +63,24 @@ export class StateMachine {
     if (onChange !== undefined) this.#listeners.push(onChange)
   }
 
+  /** Current state. */
   get state(): LifecycleState {
     return this.#state
   }
 
-  /** The cause given with the last move. */
+  /** The `cause` of the last change; undefined if it had none. */
   get cause(): unknown {
     return this.#cause
   }
 
+  /** Returns true if the component is in one of `states`. */
   is(...states: readonly LifecycleState[]): boolean {
     return states.includes(this.#state)
   }
 
   /**
-   * Moves to `next`; listeners run before this returns.
-   * @throws ERR_ILLEGAL_TRANSITION if `next` cannot follow the present state.
+   * Changes the state to `next` and calls the listeners synchronously.
+   * @throws ERR_ILLEGAL_TRANSITION if `next` cannot follow the current state
    */
   to(next: LifecycleState, trigger: string, cause?: unknown): void {
     const from = this.#state
@@ -102,7 +105,7 @@ export class StateMachine {
     }
   }
 
-  /** Resolves with the first of `states` the component is in, at once if it is in one now. */
+  /** Resolves with the first of `states` that the component reaches, or with its current one if that is among them. */
   waitFor(...states: readonly LifecycleState[]): Promise<LifecycleState> {
     if (this.is(...states)) return Promise.resolve(this.#state)
     return new Promise((resolve) => {
@@ -110,7 +113,7 @@ export class StateMachine {
     })
   }
 
-  /** Calls `listener` on every move; the returned function ends that. */
+  /** Calls `listener` on every change; returns a function that removes it. */
   onChange(listener: TransitionListener): () => void {
     this.#listeners.push(listener)
     return () => {

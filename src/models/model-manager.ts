@@ -36,26 +36,30 @@ import { type UnloadReport, unload } from './unloading/unload.js'
 import type { ModelVersion } from './version/model-version.js'
 import type { VersionStats } from './version/version-stats.js'
 
-/** One line of `listModels()`. */
+/** A known version of a model, as `listModels()` returns it. */
 export interface ModelInfo {
+  /** Name of the model. */
   readonly name: string
+  /** Label of the version. */
   readonly version: string
   readonly state: LifecycleState
-  /** Whether plain requests go to it. */
+  /** True if requests that name no version go to this one. */
   readonly isActive: boolean
+  /** Type of the model, which selects its loader; `onnx` is built in. */
   readonly modelType: string
+  /** Absolute path of the model's file or folder. */
   readonly source: string
   /** Inputs and outputs; undefined before the first load. */
   readonly signature: Signature | undefined
   readonly stats: VersionStats
-  /** Why it is in `error`. */
+  /** The error behind the state `error`; undefined in other states. */
   readonly cause: unknown
 }
 
-/** Loads, swaps, unloads and evicts model versions, and takes requests for them. */
+/** Loads, swaps, unloads and evicts model versions, and runs requests on them. */
 export class ModelLifecycleManager {
   readonly #context: ModelContext
-  readonly #catalogue: ModelRegistry
+  readonly #registry: ModelRegistry
   readonly #evictor: Evictor
   readonly #registration: VersionRegistration
   readonly #predictor: Predictor
@@ -63,21 +67,21 @@ export class ModelLifecycleManager {
 
   constructor(context: ModelContext) {
     this.#context = context
-    this.#catalogue = new ModelRegistry(context.hold)
-    this.#evictor = new Evictor(context, this.#catalogue)
-    this.#registration = new VersionRegistration(context, this.#catalogue, this.#evictor)
-    this.#predictor = new Predictor(context, this.#catalogue, new ColdStarts(context, this.#catalogue))
+    this.#registry = new ModelRegistry(context.hold)
+    this.#evictor = new Evictor(context, this.#registry)
+    this.#registration = new VersionRegistration(context, this.#registry, this.#evictor)
+    this.#predictor = new Predictor(context, this.#registry, new ColdStarts(context, this.#registry))
     const { clock, config, scope } = context
     if (config.modelCleanupIntervalMs > 0) {
-      const evict = (): void => inBackground(context, this.#evictor.evictIdle('idle'), 'an eviction')
+      const evict = (): void => inBackground(context, this.#evictor.evictIdle('idle'), 'eviction')
       this.#idleTimer = scope.runInAsyncScope(() => clock.setInterval(evict, config.modelCleanupIntervalMs))
       this.#idleTimer.unref()
     }
   }
 
   /**
-   * Runs `input` through a model's active version, or `options.version`. A cold version is
-   * loaded first.
+   * Runs `input` through the active version of a model, or through `options.version`, and resolves with its outputs.
+   * A cold version is loaded first.
    * @throws ERR_MODEL_NOT_FOUND, ERR_VERSION_NOT_FOUND, ERR_INVALID_INPUT, ERR_INVALID_OPTIONS,
    * ERR_OVERLOADED, ERR_DEADLINE_EXCEEDED, ERR_ABORTED, ERR_INFERENCE, ERR_REPLICA_EXITED,
    * ERR_REPLICA_STUCK, ERR_MODEL_UNAVAILABLE, ERR_RUNTIME_CLOSED
@@ -87,36 +91,37 @@ export class ModelLifecycleManager {
   }
 
   /**
-   * Makes `module` the loader of all models of `modelType`. The module runs in the worker
-   * threads and exports `load(context): Promise<LoadedModel>`.
-   * @param module a file URL or an absolute path; a function cannot be sent to a thread.
+   * Sets the loader for all models of `modelType`. The module runs in the worker threads and exports
+   * `load(context): Promise<LoadedModel>`.
+   * @param module is a file URL or a path; a function cannot be sent to a thread.
+   * @throws ERR_INVALID_OPTIONS
    */
   registerModelLoader(modelType: string, module: URL | string): void {
     if (typeof modelType !== 'string' || modelType === '') {
-      throw new errors.ERR_INVALID_OPTIONS('registerModelLoader: the model type is a non-empty string')
+      throw new errors.ERR_INVALID_OPTIONS('registerModelLoader: the model type must be a non-empty string')
     }
     if (typeof module === 'function') {
       throw new errors.ERR_INVALID_OPTIONS(
-        `registerModelLoader: the loader of ${JSON.stringify(modelType)} is a function, which cannot be sent to a worker thread; give the URL of a module that exports it as \`load\`, for example new URL('./loader.js', import.meta.url)`,
+        `registerModelLoader: the loader of ${JSON.stringify(modelType)} is a function, which cannot be sent to a worker thread; pass the URL of a module that exports it as \`load\`, for example new URL('./loader.js', import.meta.url)`,
       )
     }
     if (typeof module !== 'string' && !(module instanceof URL)) {
-      throw new errors.ERR_INVALID_OPTIONS('registerModelLoader: the module is a file URL or a path')
+      throw new errors.ERR_INVALID_OPTIONS('registerModelLoader: the module must be a file URL or a path')
     }
     this.#context.loaders.set(modelType, pathToFileURL(pathOf(module)).href)
   }
 
   /**
-   * Loads a version. It becomes active if the model has no active one or `promote` is
-   * set, else it stays `ready`. Resolves when its first replica serves; the others follow.
-   * @throws ERR_VERSION_EXISTS, ERR_MODEL_LOAD, ERR_UNSUPPORTED_MODEL, ERR_WARMUP and, with
-   * `promote`, what `hotSwapModel` throws.
+   * Loads a version. It becomes active if the model has no active version or if `promote` is set; otherwise it stays
+   * `ready`. Resolves when its first replica serves; the other replicas follow.
+   * @throws ERR_INVALID_OPTIONS, ERR_VERSION_EXISTS, ERR_MODEL_LOAD, ERR_UNSUPPORTED_MODEL, ERR_WARMUP,
+   * ERR_INSUFFICIENT_MEMORY, ERR_RUNTIME_CLOSED and, with `promote`, the errors of `hotSwapModel`
    */
   loadModel(options: LoadModelOptions): Promise<ModelHandle> {
     return this.#loadModel(options, false)
   }
 
-  /** As `loadModel`, of what the runtime is configured with: it stays known whether it can be loaded or not. @internal */
+  /** Loads a configured version like `loadModel`; it stays known even if its load fails. @internal */
   loadConfigured(options: LoadModelOptions): Promise<ModelHandle> {
     return this.#loadModel(options, true)
   }
@@ -127,39 +132,39 @@ export class ModelLifecycleManager {
     assertOpen(this.#context)
     if (!this.#context.loaders.has(modelType)) {
       throw new errors.ERR_INVALID_OPTIONS(
-        `loadModel: \`modelType\` is ${JSON.stringify(modelType)}; known: ${[...this.#context.loaders.keys()].join(', ')}`,
+        `loadModel: there is no loader for \`modelType\` ${JSON.stringify(modelType)}; known: ${[...this.#context.loaders.keys()].join(', ')}`,
       )
     }
     const config = options.config === undefined ? undefined : request.config
     let version: ModelVersion | undefined
     const find = async (): Promise<ModelVersion> => {
-      const known = this.#catalogue.find(name, label)
-      if (known?.isServing) throw versionExists(known)
+      const existing = this.#registry.find(name, label)
+      if (existing?.isServing) throw versionExists(existing)
       const found = await this.#registration.register({ ...request, config })
       if (isKept) found.keep(true)
       version = found
       return found
     }
-    const model = this.#catalogue.ensure(name)
+    const model = this.#registry.ensure(name)
     if (isPromoted && model.routes.active?.spec.version !== label) {
       await this.#swap(model, { newVersion: label, trigger: 'loadModel', find })
     } else {
       await this.#inLane(model, () => this.#load(model, find))
     }
-    // It is not looked up: a listener may have had it unloaded meanwhile.
-    return this.#handle(version ?? this.#catalogue.requireVersion(name, label))
+    // A lookup would fail if a listener has unloaded the version meanwhile.
+    return this.#handle(version ?? this.#registry.requireVersion(name, label))
   }
 
   /**
-   * Replaces the active version without losing a request; resolves when plain requests go
-   * to `newVersion`, which is loaded first if it is cold or not known yet.
-   * @throws ERR_SWAP_SUPERSEDED, ERR_ALREADY_ACTIVE, ERR_VERSION_CONFLICT, ERR_SIGNATURE_MISMATCH,
-   * ERR_MODEL_NOT_FOUND, ERR_VERSION_NOT_FOUND, ERR_MODEL_LOAD; the active version is as before.
+   * Replaces the active version without losing a request. `newVersion` is loaded first if it is cold or not known
+   * yet. Resolves when requests that name no version go to it. If the swap fails, the active version is as before.
+   * @throws ERR_INVALID_OPTIONS, ERR_SWAP_SUPERSEDED, ERR_ALREADY_ACTIVE, ERR_VERSION_CONFLICT,
+   * ERR_SIGNATURE_MISMATCH, ERR_MODEL_NOT_FOUND, ERR_VERSION_NOT_FOUND, ERR_MODEL_LOAD, ERR_RUNTIME_CLOSED
    */
   async hotSwapModel(options: HotSwapOptions): Promise<SwapResult> {
     const { newVersion, oldVersion, ...request } = parseOptions(hotSwapSchema, options, 'hotSwapModel')
     assertOpen(this.#context)
-    const model = this.#catalogue.require(request.name)
+    const model = this.#registry.require(request.name)
     return this.#swap(model, {
       newVersion,
       oldVersion,
@@ -168,40 +173,41 @@ export class ModelLifecycleManager {
     })
   }
 
-  /** Swaps back to the version that was active before the present one. */
+  /** Swaps back to the version that was active before. @throws ERR_VERSION_NOT_FOUND, or as `hotSwapModel` */
   async rollback(name: string): Promise<SwapResult> {
     parseOptions(modelNameSchema, name, 'rollback')
     assertOpen(this.#context)
-    const model = this.#catalogue.require(name)
+    const model = this.#registry.require(name)
     const { previous } = model.routes
     if (previous === undefined) {
-      throw new errors.ERR_VERSION_NOT_FOUND(`model ${name} has no earlier version to go back to`, {
+      throw new errors.ERR_VERSION_NOT_FOUND(`model ${name} has no earlier version; use hotSwapModel`, {
         model: name,
       })
     }
     return this.#swap(model, {
       newVersion: previous,
       trigger: 'rollback',
-      find: async () => this.#catalogue.requireVersion(name, previous),
+      find: async () => this.#registry.requireVersion(name, previous),
     })
   }
 
   /**
-   * Answers what was admitted, ends the threads and forgets the version, or the whole
-   * model. From the moment it is its turn among the changes of the model, new requests are refused.
+   * Drains a version, ends its threads and forgets it; without `version`, all versions of the model. It waits for
+   * changes of the model that are under way, and refuses new requests from then on. Resolves when the threads have
+   * ended or are reported as stuck.
    * @throws ERR_MODEL_NOT_FOUND, ERR_VERSION_NOT_FOUND
    */
   async unloadModel(name: string, version?: string): Promise<UnloadReport> {
     parseOptions(modelNameSchema, name, 'unloadModel')
-    const model = this.#catalogue.require(name)
-    if (version !== undefined) this.#catalogue.requireVersion(name, version)
+    const model = this.#registry.require(name)
+    if (version !== undefined) this.#registry.requireVersion(name, version)
     const { report, targets } = await this.#inLane(model, async () => {
-      const targets = version === undefined ? model.versions : [this.#catalogue.requireVersion(name, version)]
+      const targets = version === undefined ? model.versions : [this.#registry.requireVersion(name, version)]
       const served = targets.filter((target) => target.isServing)
       const { empty, report } = unload(this.#context, name, served, 'unloadModel')
       for (const target of targets) {
         target.dispose('unloadModel')
-        this.#catalogue.forget(target)
+        this.#registry.forget(target)
       }
       await empty
       return { report, targets }
@@ -210,7 +216,7 @@ export class ModelLifecycleManager {
     return report
   }
 
-  /** Takes the pools of all versions away that nobody has used for `maxAgeMs`; they stay known, cold. */
+  /** Evicts all versions that were unused for `maxAgeMs`; they stay known, and load again with the next request. */
   async cleanupUnusedModels(options: { maxAgeMs: number }): Promise<UnloadReport[]> {
     const { maxAgeMs } = parseOptions(cleanupSchema, options, 'cleanupUnusedModels')
     assertOpen(this.#context)
@@ -218,20 +224,20 @@ export class ModelLifecycleManager {
     return scope.runInAsyncScope(() => this.#evictor.evictUnused(maxAgeMs, 'cleanupUnusedModels'))
   }
 
-  /** That version, by default the active one; undefined if there is none. */
+  /** Returns the handle of a version; undefined if it is not known. `version` defaults to the active one. */
   getModel(name: string, version?: string): ModelHandle | undefined {
-    const model = this.#catalogue.get(name)
+    const model = this.#registry.get(name)
     const found = version === undefined ? model?.routes.active : model?.find(version)
     return found === undefined ? undefined : this.#handle(found)
   }
 
-  /** Every known version of every model. */
+  /** Returns every known version of every model. */
   listModels(): ModelInfo[] {
-    return this.#catalogue.versions().map((version) => ({
+    return this.#registry.versions().map((version) => ({
       name: version.spec.name,
       version: version.spec.version,
       state: version.state,
-      isActive: this.#catalogue.isActive(version),
+      isActive: this.#registry.isActive(version),
       modelType: version.spec.modelType,
       source: version.spec.source,
       signature: version.record.facts.signature,
@@ -240,35 +246,31 @@ export class ModelLifecycleManager {
     }))
   }
 
-  /** Records that a model that is to be served could not be loaded at the start. @internal */
-  miss(name: string, cause: unknown): void {
-    this.#catalogue.miss(name, cause)
+  /** Records that a configured model could not be loaded at the start. @internal */
+  recordMissing(name: string, cause: unknown): void {
+    this.#registry.recordMissing(name, cause)
   }
 
-  /** Checks that every active version can answer. @internal */
+  /** Checks that every active version can run requests. @internal */
   checkModels(): HealthAnswer {
-    return checkModels(this.#catalogue)
+    return checkModels(this.#registry)
   }
 
-  /** Checks that every replica is there and none in quarantine. @internal */
+  /** Checks that every pool has all its replicas and that none is in quarantine. @internal */
   checkReplicas(): HealthAnswer {
-    return checkReplicas(this.#catalogue)
+    return checkReplicas(this.#registry)
   }
 
-  /** Sets the level below which replicas send no log lines. */
+  /** Sets the minimum log level of replicas, also of those that start later. @throws ERR_INVALID_OPTIONS */
   async setLogLevel(level: LogLevel): Promise<void> {
     this.#context.logLevel = parseOptions(logLevelSchema, level, 'setLogLevel')
-    const hosts = this.#catalogue.versions().flatMap((version) => version.pool?.hosts ?? [])
-    // A replica that is gone needs no level, one inside a run takes it when it comes out.
-    const told = Promise.allSettled(hosts.map((host) => host.setLogLevel(level)))
-    await withTimeout(this.#context.clock, told, this.#context.config.controlTimeoutMs)
+    const hosts = this.#registry.versions().flatMap((version) => version.pool?.hosts ?? [])
+    // A replica that has exited needs no level; one inside a run applies it after the run.
+    const updates = Promise.allSettled(hosts.map((host) => host.setLogLevel(level)))
+    await withTimeout(this.#context.clock, updates, this.#context.config.controlTimeoutMs)
   }
 
-  /**
-   * Makes everything in the model directory known and loads the latest version of each
-   * model that has no active one.
-   * @internal
-   */
+  /** Registers all versions in `modelDir`, and loads the latest of each model without an active one. @internal */
   async loadRepository(modelDir: string | URL): Promise<PromiseSettledResult<unknown>[]> {
     const { latest, problems } = await this.#registration.registerRepository(pathOf(modelDir))
     const loads: Promise<unknown>[] = problems.map((problem) => Promise.reject(problem))
@@ -276,16 +278,12 @@ export class ModelLifecycleManager {
     return Promise.allSettled(loads)
   }
 
-  /**
-   * Ends every pool; requests that are not answered within `timeoutMs` are rejected with
-   * ERR_RUNTIME_CLOSED.
-   * @internal
-   */
+  /** Ends every pool; rejects requests that are open after `timeoutMs` with ERR_RUNTIME_CLOSED. @internal */
   async close(timeoutMs: number): Promise<PoolEnding> {
     this.#context.clock.clear(this.#idleTimer)
-    // Not in the middle of a promotion, one of whose listeners may have called this.
+    // A listener may call this in the middle of a promotion, which must finish first.
     await Promise.resolve()
-    const ending = closeModels(this.#context, this.#catalogue, timeoutMs)
+    const ending = closeModels(this.#context, this.#registry, timeoutMs)
     this.#predictor.close()
     return ending
   }
@@ -305,7 +303,7 @@ export class ModelLifecycleManager {
     return this.#context.scope.runInAsyncScope(() => hotSwap(this.#context, model, order))
   }
 
-  /** Shared work never runs in the context of the request or caller that started it. */
+  /** Runs `work` in the lane of the model, outside the asynchronous context of the caller. */
   #inLane<T>(model: Model, work: () => Promise<T>): Promise<T> {
     return this.#context.scope.runInAsyncScope(() => model.lane.run(work))
   }
@@ -314,7 +312,7 @@ export class ModelLifecycleManager {
     const { clock, config } = this.#context
     const predict = this.#predictor.predict.bind(this.#predictor)
     const resizeVersion = ({ spec }: ModelVersion, replicas: number | 'auto'): Promise<void> =>
-      resize(this.#context, this.#catalogue, spec, replicas)
+      resize(this.#context, this.#registry, spec, replicas)
     return new ModelHandle(version, predict, resizeVersion, clock, config.controlTimeoutMs)
   }
 }

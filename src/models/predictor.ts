@@ -16,44 +16,44 @@ import type { ModelVersion } from './version/model-version.js'
 
 const NO_OPTIONS: PredictOptions = Object.freeze({})
 
-/** A request's way from the caller to a pool. */
+/** Admits requests: resolves their version, checks their input and hands them to a pool. */
 export class Predictor {
   readonly #context: ModelContext
-  readonly #catalogue: ModelRegistry
+  readonly #registry: ModelRegistry
   readonly #coldStarts: ColdStarts
   /** Requests that wait for the load of their version. */
   readonly #waiting = new Set<RunRequest>()
 
-  constructor(context: ModelContext, catalogue: ModelRegistry, coldStarts: ColdStarts) {
+  constructor(context: ModelContext, registry: ModelRegistry, coldStarts: ColdStarts) {
     this.#context = context
-    this.#catalogue = catalogue
+    this.#registry = registry
     this.#coldStarts = coldStarts
   }
 
-  /** `label` is the version to ask, whatever the options say. */
+  /** @param label is the version to run, which overrides `options.version`. */
   predict(name: string, input: ModelInput, options?: PredictOptions, label?: string): Promise<Outputs> {
     const tracked = this.#context.requests.receive(name)
     try {
-      if (typeof name !== 'string') throw noName(name)
+      if (typeof name !== 'string') throw invalidName(name)
       const checked =
         options === undefined ? NO_OPTIONS : parseOptions(predictOptionsSchema, options, 'predict')
       assertOpen(this.#context)
-      const wanted = label ?? checked.version
-      const version = this.#catalogue.resolve(name, wanted)
+      const requestedVersion = label ?? checked.version
+      const version = this.#registry.resolve(name, requestedVersion)
       tracked.version = version.spec.version
       const { pool } = version
-      if (!pool?.isOpen) assertRoom(this.#context, version)
-      version.usage.begin(tracked.startedAtMs)
+      if (!pool?.isOpen) assertQueueSpace(this.#context, version)
+      version.recorder.begin(tracked.startedAtMs)
       const request = new RunRequest(
         this.#context.clock,
         name,
         tracked.version,
         checked,
-        version.usage.end,
+        version.recorder.end,
         tracked,
       )
       if (pool?.isOpen) admit(version, request, input)
-      else void this.#admitWhenWarm(version, request, input, wanted === undefined)
+      else void this.#admitWhenWarm(version, request, input, requestedVersion === undefined)
       return request.promise
     } catch (thrown) {
       const error = asRuntimeError('ERR_INVALID_OPTIONS', 'predict', thrown)
@@ -62,12 +62,12 @@ export class Predictor {
     }
   }
 
-  /** Rejects the requests that wait for a load: the runtime is being closed, and gives the load up. */
+  /** Rejects the requests that wait for a load, which a close of the runtime abandons. */
   close(): void {
     for (const request of this.#waiting) request.reject(closedError())
   }
 
-  /** The request belongs to this version, whatever becomes active while it is being loaded. */
+  /** Admits the request once `version` is loaded. It stays with that version even if another becomes active. */
   async #admitWhenWarm(
     version: ModelVersion,
     request: RunRequest,
@@ -80,7 +80,7 @@ export class Predictor {
       while (!request.isSettled) {
         await this.#coldStarts.warm(current, isPlain)
         const successor = this.#coldStarts.successorOf(current)
-        if (successor !== current) current.usage.handOver(request, successor.usage)
+        if (successor !== current) current.recorder.handOver(request, successor.recorder)
         current = successor
         request.admittedAtMs = this.#context.clock.now()
         if (current.pool?.isOpen) return admit(current, request, input)
@@ -96,7 +96,7 @@ export class Predictor {
   }
 }
 
-/** Checks the input, then hands the request to the pool: in one go, so that no swap comes between. */
+/** Checks the input and hands the request to the pool in one synchronous step, so that no swap comes between. */
 function admit(version: ModelVersion, request: RunRequest, input: unknown): void {
   const { record } = version
   const signature = record.facts.signature as Signature
@@ -111,16 +111,16 @@ function admit(version: ModelVersion, request: RunRequest, input: unknown): void
   }
 }
 
-function noName(name: unknown): Error {
-  return new errors.ERR_MODEL_NOT_FOUND(`there is no model ${describeValue(name)}; its name is a string`)
+function invalidName(name: unknown): Error {
+  return new errors.ERR_MODEL_NOT_FOUND(`there is no model ${describeValue(name)}; the name must be a string`)
 }
 
-/** While a version is being loaded its requests wait here, no more of them than later in its queue. */
-function assertRoom({ config }: ModelContext, { record, usage }: ModelVersion): void {
+/** Throws if as many requests wait for the load of the version as its queue would hold. @throws ERR_OVERLOADED */
+function assertQueueSpace({ config }: ModelContext, { record, recorder }: ModelVersion): void {
   const maxQueue = Math.max(1, record.spec.config.maxQueue ?? config.maxQueue)
-  if (usage.open < maxQueue) return
+  if (recorder.open < maxQueue) return
   throw new errors.ERR_OVERLOADED(
-    `${maxQueue} requests wait for ${record.label} to be loaded; slow down, keep it loaded or raise maxQueue`,
+    `${maxQueue} requests wait for the load of ${record.label}; send fewer requests, keep it loaded or raise maxQueue`,
     { ...record.subject, retryAfterMs: 1_000 },
   )
 }
@@ -128,25 +128,25 @@ function assertRoom({ config }: ModelContext, { record, usage }: ModelVersion): 
 function checkOutputs(names: readonly string[], signature: Signature, version: VersionRecord): void {
   for (const name of names) {
     if (signature.outputs.some((spec) => spec.name === name)) continue
-    const output = signature.unsupported?.find((each) => each.name === name)
+    const output = signature.unsupported?.find((spec) => spec.name === name)
     if (output !== undefined) throw unsupported([output], signature, version)
     throw new errors.ERR_INVALID_OPTIONS(
-      `predict: \`outputs\` names ${JSON.stringify(name)}; ${version.label} has ${signature.outputs.map((spec) => spec.name).join(', ')}`,
+      `predict: \`outputs\` names ${JSON.stringify(name)}, which does not exist; ${version.label} has ${signature.outputs.map((spec) => spec.name).join(', ')}`,
       version.subject,
     )
   }
 }
 
-/** Returns what a request rejects with that asks for `outputs`, by name or as it names none. */
+/** Returns the error of a request for outputs that cannot be returned, by name or because it names none. */
 function unsupported(
   outputs: readonly UnsupportedOutput[],
   signature: Signature,
   { label, subject }: VersionRecord,
 ): Error {
-  const told = outputs.map(({ name, reason }) => `output ${quote(name)} ${reason}`).join('; ')
+  const reasons = outputs.map(({ name, reason }) => `output ${quote(name)} ${reason}`).join('; ')
   const others = signature.outputs.map(({ name }) => quote(name)).join(', ')
   return new errors.ERR_UNSUPPORTED_MODEL(
-    `${label} cannot be asked for everything: ${told}. Name the outputs to compute: \`outputs: [${others}]\``,
+    `${label} cannot return all its outputs: ${reasons}; name the outputs to compute: \`outputs: [${others}]\``,
     subject,
   )
 }

@@ -9,23 +9,23 @@ import type { ModelRegistry } from './registry/model-registry.js'
 import type { ModelVersion } from './version/model-version.js'
 
 /**
- * Gives a version another number of replicas: its pool, if it has one, and those that it gets
- * later. The turn among the changes of the model is only waited for, not kept: what
- * follows does not wait until the last run of a replica that goes is over.
+ * Changes the number of replicas of a version: of its pool, if it has one, and of its later pools. The resize starts
+ * in the lane of the model but does not hold it to the end, so that later changes need not wait for the last runs of
+ * replicas that are stopped.
  */
 export async function resize(
   context: ModelContext,
-  catalogue: ModelRegistry,
+  registry: ModelRegistry,
   { name, version: label }: Pick<VersionSpec, 'name' | 'version'>,
   replicas: number | 'auto',
 ): Promise<void> {
   const wanted = parseOptions(resizeSchema, replicas, 'resize')
   assertOpen(context)
-  const { lane } = catalogue.require(name)
+  const { lane } = registry.require(name)
   await context.scope.runInAsyncScope(async () => {
     const begin = async (): Promise<{ resized: Promise<void> }> => {
       assertOpen(context)
-      const resized = resizeVersion(context, catalogue.requireVersion(name, label), wanted)
+      const resized = resizeVersion(context, registry.requireVersion(name, label), wanted)
       resized.catch(() => undefined)
       return { resized }
     }
@@ -42,7 +42,7 @@ async function resizeVersion(
   if (version.is('error')) {
     const { cause } = version
     throw new errors.ERR_MODEL_UNAVAILABLE(
-      `${record.label} has no replicas to add to or to take from, it is in error: ${String((cause as Error | undefined)?.message)}`,
+      `${record.label} is in the state error and cannot be resized; load it again first: ${String((cause as Error | undefined)?.message)}`,
       { ...record.subject, cause },
     )
   }
@@ -53,12 +53,12 @@ async function resizeVersion(
   try {
     await pool.resize(replicaCount(context, record))
   } catch (error) {
-    // Later pools would fail like this one.
+    // Later pools would fail in the same way.
     if (pool.isOpen) version.setReplicas(pool.wanted)
     assertOpen(context)
     throw loadError(record, error)
   }
-  // Another call that overlaps may have counted instead.
+  // An overlapping call may have set another size.
   const to = pool.wanted
-  if (from !== to) context.logger.info({ ...record.subject, from, to }, 'a pool was resized')
+  if (from !== to) context.logger.info({ ...record.subject, from, to }, 'pool resized')
 }

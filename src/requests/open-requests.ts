@@ -1,6 +1,6 @@
 import type { RequestRecord } from './request-record.js'
 
-/** Requests that are not over, in the order in which they began; each leaves as cheaply as it came. */
+/** The open requests in the order in which they began, as a linked list, so that removal is as cheap as addition. */
 export class OpenRequests {
   #oldest: RequestRecord | undefined
   #newest: RequestRecord | undefined
@@ -22,7 +22,7 @@ export class OpenRequests {
     record.newer = undefined
   }
 
-  /** Oldest first. */
+  /** Yields the requests, oldest first. */
   *[Symbol.iterator](): Generator<RequestRecord, void> {
     for (let record = this.#oldest; record !== undefined; record = record.newer) yield record
   }

@@ -1,9 +1,9 @@
 import type { RequestRecord } from './request-record.js'
 
-/** The requests that were settled last; each new one takes the place of the oldest. */
+/** A ring buffer of the requests that were settled last. */
 export class RecentRequests {
   readonly #slots: (RequestRecord | undefined)[]
-  /** Where the next one goes. */
+  /** Index of the slot for the next request. */
   #next = 0
 
   constructor(capacity: number) {
@@ -17,7 +17,7 @@ export class RecentRequests {
     this.#next = this.#next + 1 === length ? 0 : this.#next + 1
   }
 
-  /** Newest first. */
+  /** Returns at most `limit` requests, newest first. */
   list(limit: number): RequestRecord[] {
     const { length } = this.#slots
     const listed: RequestRecord[] = []

@@ -3,7 +3,7 @@ import type { RequestRecord } from './request-record.js'
 import { endStateOf, isOver, type RequestState } from './request-states.js'
 
 /**
- * A request of the application's own, open until it is completed or failed.
+ * A request that the application began with `requests.begin()`. It is open until it is completed or failed.
  *
  * ```ts
  * using order = requests.begin('transaction', { orderId: 7 })
@@ -21,23 +21,26 @@ export class RequestHandle implements Disposable {
     this.#record = record
   }
 
+  /** Id of the request, unique within its tracker. */
   get id(): number {
     return this.#record.id
   }
 
+  /** The kind that was passed to `begin`. */
   get kind(): string {
     return this.#record.kind
   }
 
+  /** Current state of the request. */
   get state(): RequestState {
     return this.#record.state
   }
 
   /**
-   * Marks it as running, unless it is, and calls `fn`: the predictions and other requests
-   * that begin inside, also after an `await`, are its children. It returns what `fn`
-   * returns and settles nothing.
-   * @throws ERR_ILLEGAL_TRANSITION if it is over; and what `fn` throws.
+   * Moves the request to `running`, unless it is there already, calls `fn` and returns its result. Predictions and
+   * other requests that begin inside `fn`, also after an `await`, are children of this request. It does not settle
+   * the request.
+   * @throws ERR_ILLEGAL_TRANSITION if the request is over, and any error of `fn`
    */
   run<T>(fn: () => T): T {
     if (this.state !== 'running') this.to('running')
@@ -45,28 +48,29 @@ export class RequestHandle implements Disposable {
   }
 
   /**
-   * Moves to `state`; `error` is what led to it, for the listeners and its `code`.
-   * @throws ERR_ILLEGAL_TRANSITION if `state` cannot follow the present one.
+   * Moves the request to `state`.
+   * @param error is the cause of an end; listeners get it, and snapshots its `code`.
+   * @throws ERR_ILLEGAL_TRANSITION if `state` cannot follow the current one
    */
   to(state: Exclude<RequestState, 'received'>, error?: unknown): void {
     this.#ledger.move(this.#record, state, this.#ledger.clock.now(), error)
   }
 
-  /** @throws ERR_ILLEGAL_TRANSITION if it is over, or queued. */
+  /** Moves the request to `completed`. @throws ERR_ILLEGAL_TRANSITION if it is over or queued */
   complete(): void {
     this.to('completed')
   }
 
   /**
-   * Ends as the error tells: a missed deadline is `timed-out`, an abort `cancelled`, a
-   * refusal `rejected` if it has not run yet, everything else `failed`.
-   * @throws ERR_ILLEGAL_TRANSITION if it is over.
+   * Ends the request in the state that matches `error`: `timed-out` for a missed deadline, `cancelled` for an abort,
+   * `rejected` for a refusal if it has not run yet, and `failed` for all other errors.
+   * @throws ERR_ILLEGAL_TRANSITION if it is over
    */
   fail(error: unknown): void {
     this.to(endStateOf(error, this.state), error)
   }
 
-  /** Fails if it is still open: whoever left its scope early has not completed it. */
+  /** Moves the request to `failed` if it is still open, since code that leaves the scope early has not completed it. */
   [Symbol.dispose](): void {
     if (!isOver(this.state)) this.to('failed')
   }

@@ -12,30 +12,30 @@ import {
   type RequestState,
 } from './request-states.js'
 
-/** How many requests there are and have been. */
+/** Numbers of requests by state. */
 export interface RequestCounts {
-  /** How many have ever been in each state: `received` is all, what is not open has one of the five ends. */
+  /** Number of requests that have ever entered each state; `received` counts all of them. */
   readonly totals: Readonly<Record<RequestState, number>>
-  /** How many are in each state now. */
+  /** Number of requests in each open state now. */
   readonly active: Readonly<Record<OpenRequestState, number>>
 }
 
-/** Is told of what happens to records, while somebody listens. */
+/** Receives the changes of records while the tracker has listeners. */
 export interface LedgerListener {
   received(record: RequestRecord): void
   moved(record: RequestRecord, from: RequestState, nowMs: number): void
   settled(record: RequestRecord, nowMs: number, error: unknown): void
 }
 
-/** The books of a tracker: every request passes through here, so what can be done later is not done here. */
+/** The records and counters of a tracker. Every request passes through here, so work that can wait is done elsewhere. */
 export class RequestLedger implements RecordKeeper {
   readonly clock: Clock
   readonly open = new OpenRequests()
   readonly recent: RecentRequests
-  /** Set only while it is worth being told: it costs a context for each request. */
+  /** Set only while the tracker has listeners, since it costs an asynchronous context for each request. */
   listener: LedgerListener | undefined
   #lastId = 0
-  /** Holds an id, so that a context keeps no record alive. */
+  /** Stores an id instead of a record, so that an asynchronous context keeps no record alive. */
   readonly #current = new AsyncLocalStorage<number>()
   readonly #totals: Record<RequestState, number> = {
     received: 0,
@@ -53,6 +53,7 @@ export class RequestLedger implements RecordKeeper {
     this.recent = new RecentRequests(recent)
   }
 
+  /** Records a new request, a child of the one in whose `runIn` this is called. */
   begin(kind: string, model: string | undefined, info: RequestInfo | undefined): RequestRecord {
     this.#lastId += 1
     const record = new RequestRecord(
@@ -70,7 +71,7 @@ export class RequestLedger implements RecordKeeper {
     return record
   }
 
-  /** @throws ERR_ILLEGAL_TRANSITION */
+  /** Moves a record to the state `next` and informs the listener. @throws ERR_ILLEGAL_TRANSITION */
   move(record: RequestRecord, next: RequestState, nowMs: number, error?: unknown): void {
     const from = record.state
     if (!REQUEST_TRANSITIONS[from].includes(next)) {
@@ -89,7 +90,7 @@ export class RequestLedger implements RecordKeeper {
     record.context = undefined
   }
 
-  /** Calls `fn`; what begins in it, also after an `await`, is a child of the record. */
+  /** Calls `fn` and returns its result; requests that begin in it, also after an `await`, are children of the record. */
   runIn<T>(record: RequestRecord, fn: () => T): T {
     return this.#current.run(record.id, fn)
   }

@@ -2,17 +2,17 @@ import type { AsyncResource } from 'node:async_hooks'
 import type { TrackedRequest } from '../pools/queue/run-request.js'
 import { endStateOf, type RequestState } from './request-states.js'
 
-/** A small record of the caller's; kept as it is given, also among the recent requests. */
+/** Application data of a request. It is stored by reference until the request is forgotten, so it should be small. */
 export type RequestInfo = Readonly<Record<string, unknown>>
 
-/** Makes the moves of records, and refuses illegal ones. */
+/** Moves records from state to state, and refuses illegal moves. */
 export interface RecordKeeper {
   move(record: RequestRecord, next: RequestState, nowMs: number, error?: unknown): void
 }
 
 /**
- * What is known of one request. It outlives the request among the recent ones, so it
- * refers to no input, output or promise. Times are by `Clock.now`.
+ * The record of one request. It outlives the request among the recent ones, so it holds no reference to inputs,
+ * outputs or promises. Times are by `Clock.now`.
  */
 export class RequestRecord implements TrackedRequest {
   readonly id: number
@@ -21,15 +21,15 @@ export class RequestRecord implements TrackedRequest {
   readonly info: RequestInfo | undefined
   readonly parentId: number | undefined
   readonly startedAtMs: number
-  /** Known once it is resolved. */
+  /** Label of the version that runs the request; undefined until it is resolved. */
   version: string | undefined = undefined
   state: RequestState = 'received'
   queuedAtMs: number | undefined = undefined
   runningAtMs: number | undefined = undefined
   settledAtMs: number | undefined = undefined
-  /** Of the error it ended with. */
+  /** `code` of the error with which the request ended. */
   code: string | undefined = undefined
-  /** Its caller's; there is one only if somebody listened when it began. */
+  /** Asynchronous context of the caller; defined only if the tracker had listeners when the request began. */
   context: AsyncResource | undefined = undefined
   /** Neighbours among the open requests. */
   older: RequestRecord | undefined = undefined

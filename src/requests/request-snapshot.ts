@@ -1,36 +1,39 @@
 import type { RequestInfo, RequestRecord } from './request-record.js'
 import type { RequestState } from './request-states.js'
 
-/** One request as it was when it was asked for. Durations are in milliseconds. */
+/** Snapshot of one request. Fields that end in `Ms` are durations in milliseconds. */
 export interface RequestSnapshot {
   /** Unique within its tracker, in the order in which requests began. */
   readonly id: number
-  /** `predict`, or what `begin` was given. */
+  /** `predict`, or the kind that was passed to `begin`. */
   readonly kind: string
   readonly state: RequestState
-  /** `id` of the request inside whose `run` it began. */
+  /** `id` of the request inside whose `run` this one began; undefined if there is none. */
   readonly parent: number | undefined
-  /** The model it was addressed to. */
+  /** Name of the requested model; undefined if the request is no prediction. */
   readonly model: string | undefined
-  /** The version that was to answer; undefined before it is resolved, or if it could not be. */
+  /** Label of the version that runs the request; undefined before it is resolved, or if it could not be. */
   readonly version: string | undefined
-  /** What `begin` was given. */
+  /** The data that was passed to `begin`. */
   readonly info: RequestInfo | undefined
-  /** `code` of the error it ended with, where it has one. */
+  /** `code` of the error with which the request ended; undefined if there is none. */
   readonly code: string | undefined
-  /** Milliseconds since the epoch. */
+  /** Time at which the request began, in milliseconds since the epoch. */
   readonly receivedAt: number
-  /** How long it was `received`: its input was being checked, or its version loaded. */
+  /** Time in the state `received`, in which the input is checked and a cold version is loaded. */
   readonly receivedMs: number
-  /** How long it was `queued`. */
+  /** Time in the state `queued`. */
   readonly queuedMs: number
-  /** How long it was `running`. */
+  /** Time in the state `running`. */
   readonly runningMs: number
-  /** The sum: from its beginning to its end, or till now if it is open. */
+  /** Sum of the three: from the beginning of the request to its end, or to now if it is open. */
   readonly totalMs: number
 }
 
-/** `originMs` is that of the clock. */
+/**
+ * Returns a snapshot of the record.
+ * @param nowMs is the current time by `Clock.now`; `originMs` converts it to milliseconds since the epoch.
+ */
 export function snapshotOf(record: RequestRecord, nowMs: number, originMs: number): RequestSnapshot {
   const { startedAtMs, queuedAtMs, runningAtMs } = record
   const endMs = record.settledAtMs ?? nowMs

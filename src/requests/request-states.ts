@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../errors/errors.js'
 import type { Transitions } from '../state/transitions.js'
 
-/** Where a request can be: open in the first three, over in the others. */
+/** The states of a request. It is open in the first three and over in the others. */
 export const REQUEST_STATES = [
   'received',
   'queued',
@@ -13,13 +13,15 @@ export const REQUEST_STATES = [
   'rejected',
 ] as const
 
+/** The state of a request. */
 export type RequestState = (typeof REQUEST_STATES)[number]
+/** A state in which a request is open. */
 export type OpenRequestState = 'received' | 'queued' | 'running'
 type EndState = Exclude<RequestState, OpenRequestState>
 
 /**
- * What may follow what; everything else is forbidden. `rejected` is a refusal: what has
- * run cannot be rejected any more, it fails.
+ * The states that may follow each state; all other moves are illegal. `rejected` means refused before a run: a request
+ * that has run can fail but not be rejected.
  */
 export const REQUEST_TRANSITIONS: Transitions<RequestState> = {
   received: ['running', 'queued', 'completed', 'failed', 'timed-out', 'cancelled', 'rejected'],
@@ -32,12 +34,12 @@ export const REQUEST_TRANSITIONS: Transitions<RequestState> = {
   rejected: [],
 }
 
-/** Whether nothing can follow. */
+/** Returns true if `state` is final. */
 export function isOver(state: RequestState): boolean {
   return REQUEST_TRANSITIONS[state].length === 0
 }
 
-/** How a request ends that has this error; with any other it fails. */
+/** The end state for each error code; a request with any other error fails. */
 const ENDS: { readonly [C in ErrorCode]?: EndState } = {
   ERR_DEADLINE_EXCEEDED: 'timed-out',
   ERR_ABORTED: 'cancelled',
@@ -51,13 +53,13 @@ const ENDS: { readonly [C in ErrorCode]?: EndState } = {
   ERR_RUNTIME_CLOSED: 'rejected',
 }
 
-/** The same for errors of the platform: what `fetch` and other takers of an `AbortSignal` reject with. */
+/** The end state for errors of the platform, with which `fetch` and other users of an `AbortSignal` reject. */
 const ENDS_BY_NAME: Readonly<Record<string, EndState>> = {
   AbortError: 'cancelled',
   TimeoutError: 'timed-out',
 }
 
-/** The state in which a request ends with that error, as far as it is legal from where it is. */
+/** Returns the state in which a request ends with `error`; `failed` if that state cannot follow `from`. */
 export function endStateOf(error: unknown, from: RequestState): EndState {
   const code = errorCodeOf(error)
   const name = code === undefined ? textOf(error, 'name') : undefined
@@ -65,12 +67,12 @@ export function endStateOf(error: unknown, from: RequestState): EndState {
   return end !== undefined && REQUEST_TRANSITIONS[from].includes(end) ? end : 'failed'
 }
 
-/** The `code` of an error, ours or of Node, if it has one. */
+/** Returns the `code` of an error of this library or of Node; undefined if it has none. */
 export function errorCodeOf(error: unknown): string | undefined {
   return textOf(error, 'code')
 }
 
-/** Anything can be thrown, also what throws when it is looked at. */
+/** Reads a text property of a thrown value, which may be no error or have getters that throw. */
 function textOf(error: unknown, key: 'code' | 'name'): string | undefined {
   try {
     const text = error instanceof Error ? (error as { code?: unknown; name: unknown })[key] : undefined

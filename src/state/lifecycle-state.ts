@@ -1,4 +1,4 @@
-/** The eight states of every component: application, model version, resource. */
+/** The eight states of a component, which is an application, a model version or a resource. */
 export const LIFECYCLE_STATES = [
   'uninitialized',
   'initializing',
@@ -10,4 +10,5 @@ export const LIFECYCLE_STATES = [
   'error',
 ] as const
 
+/** The state of a component. */
 export type LifecycleState = (typeof LIFECYCLE_STATES)[number]

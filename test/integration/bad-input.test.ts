@@ -116,7 +116,7 @@ describe('a model file', () => {
       execFileSync('mkfifo', [pipe])
       for (const [source, message] of [
         [repository.dir, /it is a folder/],
-        [pipe, /no regular file/],
+        [pipe, /not a regular file/],
       ] as const) {
         const error = await errorOf(runtime.models.loadModel({ name: 'odd', version: '1', source }))
         expect(error).toMatchObject({ code: 'ERR_MODEL_LOAD', message: expect.stringMatching(message) })
@@ -296,7 +296,7 @@ describe('an option', () => {
     [{ timeout: 5 }, /no option `timeout`/],
     [{ timeoutMs: -1 }, /`timeoutMs` is -1/],
     [{ outputs: [] }, /`outputs`/],
-    [{ outputs: ['z'] }, /`outputs` names "z"; shift@1 has y/],
+    [{ outputs: ['z'] }, /`outputs` names "z", which does not exist; shift@1 has y/],
     [{ signal: 'stop' }, /`signal` is "stop"/],
     [null, /null/],
   ])('of predict %o is refused', async (options, message) => {
@@ -368,7 +368,7 @@ describe('a warm-up sample', () => {
     [
       'with other outputs than expected',
       { input: { x: 1 }, output: { y: [4] } },
-      /to the sample: output "y" is 3 at 0, expected 4/,
+      /for the sample: output "y" is 3 at 0, expected 4/,
     ],
     ['that does not fit the signature', { input: { z: 1 } }, /sample\.input/],
     ['with an unknown output', { input: { x: 1 }, output: { z: [4] } }, /sample\.output/],

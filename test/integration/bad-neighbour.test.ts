@@ -84,7 +84,7 @@ describe('other models load, start cold and swap in the meantime of', () => {
       const reasons = [
         ...['is a pipe', 'is a device', 'is a socket'],
         ...outside.map(() => 'External data path'),
-        ...special.map(() => 'it is no regular file'),
+        ...special.map(() => 'it is not a regular file'),
       ]
       expect(await outcomes).toMatchObject(
         reasons.map((reason) => ({ code: 'ERR_MODEL_LOAD', message: expect.stringContaining(reason) })),

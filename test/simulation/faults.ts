@@ -76,7 +76,7 @@ export const FAULTS: readonly Fault[] = [
     name: 'room that stays reserved after a load that fails',
     file: 'src/models/loading/start-pool.ts',
     text: `    load?.change.end()
-    room.release()
+    reservation.release()
     throw error`,
     replacement: `    load?.change.end()
     throw error`,
@@ -90,8 +90,8 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'a version that is replaced and never drained',
     file: 'src/models/rollout/promotion.ts',
-    text: `return standbyMs === 0 ? old.drain(trigger) : emptied(old)`,
-    replacement: `return standbyMs === 0 ? Promise.resolve(undefined) : emptied(old)`,
+    text: `return standbyMs === 0 ? old.drain(trigger) : whenEmpty(old)`,
+    replacement: `return standbyMs === 0 ? Promise.resolve(undefined) : whenEmpty(old)`,
   },
   {
     name: 'a queue that is one longer than its limit each time',
@@ -104,7 +104,7 @@ export const FAULTS: readonly Fault[] = [
     file: 'src/models/predictor.ts',
     text: `        current = successor
 `,
-    replacement: `        current = this.#catalogue.get(current.spec.name)?.routes.active ?? successor
+    replacement: `        current = this.#registry.get(current.spec.name)?.routes.active ?? successor
 `,
   },
   {

@@ -22,7 +22,7 @@ const SOURCE = '/model.onnx'
 const ON_PURPOSE = new Error('a listener throws on purpose')
 /** Log lines that report an internal fault of the engine. */
 const INTERNAL =
-  /has thrown|listener failed|subscriber failed|with requests open|^the (?:end|release|measurement|use|removal) of|^an eviction failed/
+  /has thrown|listener failed|subscriber failed|unexpected error|with open requests|^the removal of|^(?:artifact (?:adoption|release)|eviction|load measurement|pool teardown|retirement .*) failed/
 
 type Effects = { readonly [K in ActionKind]: (action: ActionOf<K>) => unknown }
 

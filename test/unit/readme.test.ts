@@ -105,7 +105,7 @@ const tables: Readonly<Record<string, () => readonly unknown[]>> = {
     Object.entries(calls).map(([name, { shape }]) => [name, ...Object.keys(shape)]),
   ],
   'the methods of the model manager': () => {
-    const internal = 'predict loadConfigured loadRepository miss checkModels checkReplicas close'
+    const internal = 'predict loadConfigured loadRepository recordMissing checkModels checkReplicas close'
     return methods('Managing models', ModelLifecycleManager, internal)
   },
   'the methods of the resource manager': () => methods('Resources', ResourceLifecycleManager),

@@ -82,7 +82,7 @@ describe('the health of a runtime', () => {
     isUp = false
     const report = await runtime.health()
     expect(report).toMatchObject({ status: 'unhealthy', isReady: false, isLive: true })
-    expect(failuresOf(report)).toEqual({ resources: 'main: its health check failed: it answered false' })
+    expect(failuresOf(report)).toEqual({ resources: 'main: its health check failed: it returned false' })
   })
 
   it('includes the checks of the application', async () => {

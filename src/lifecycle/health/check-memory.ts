@@ -2,10 +2,10 @@ import { getHeapStatistics } from 'node:v8'
 import { memoryLimit } from '../../platform/memory-limit.js'
 import type { HealthAnswer } from './health-check.js'
 
-/** Beyond that an allocation may fail, or the kernel choose this process. */
+/** Share of a limit above which an allocation may fail, or the kernel may kill this process. */
 const MAX_MEMORY_SHARE = 0.95
 
-/** Resident memory against what the process may use, and V8's heap against its limit. */
+/** Checks resident memory against the memory limit of the process, and V8's heap against its limit. */
 export function checkMemory(): HealthAnswer {
   const residentBytes = process.memoryUsage.rss()
   const limitBytes = memoryLimit()
@@ -14,7 +14,7 @@ export function checkMemory(): HealthAnswer {
   const full = [
     residentBytes > limitBytes * MAX_MEMORY_SHARE ? 'memory' : undefined,
     heapBytes > heapLimitBytes * MAX_MEMORY_SHARE ? 'the JavaScript heap' : undefined,
-  ].filter((what) => what !== undefined)
+  ].filter((part) => part !== undefined)
   if (full.length === 0) return { status: 'healthy', detail }
   return {
     status: 'unhealthy',

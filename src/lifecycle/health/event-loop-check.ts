@@ -1,12 +1,12 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
 import type { HealthAnswer } from './health-check.js'
 
-/** An event loop that is late by more answers nobody in time. */
+/** Delay of the event loop above which requests miss reasonable deadlines. */
 const MAX_DELAY_MS = 1_000
 const RESOLUTION_MS = 100
 const NS_PER_MS = 1e6
 
-/** How late the event loop was since it was last asked. */
+/** Measures the delay of the event loop between two checks. */
 export class EventLoopCheck {
   readonly #delay: IntervalHistogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
 
@@ -14,8 +14,9 @@ export class EventLoopCheck {
     this.#delay.enable()
   }
 
+  /** Returns the result for the time since the last check. */
   check(): HealthAnswer {
-    // A tick that comes in time counts with the resolution.
+    // The histogram records the whole interval, so that a punctual tick counts with the resolution.
     const delayMs = (ns: number): number => Math.max(0, ns / NS_PER_MS - RESOLUTION_MS)
     const p99Ms = this.#delay.count === 0 ? 0 : delayMs(this.#delay.percentile(99))
     const maxMs = this.#delay.count === 0 ? 0 : delayMs(this.#delay.max)

@@ -4,21 +4,21 @@ import { durationMs } from '../../config/runtime-options.js'
 import { messageOf } from '../../errors/errors.js'
 import type { Clock, Timer } from '../../platform/clock.js'
 
-/** `degraded`: it works in part, so the application stays ready. */
+/** Result of a check; `degraded` means that it works in part, so that the application stays ready. */
 export type HealthStatus = 'healthy' | 'degraded' | 'unhealthy'
 
-/** What a check may answer in so many words. */
+/** Detailed result that a health check may return. */
 export interface HealthAnswer {
   readonly status: HealthStatus
-  /** The reason why it is not healthy. */
+  /** The reason for a status other than `healthy`. */
   readonly reason?: string | undefined
-  /** Whatever else there is to say. */
+  /** Additional data for the report. */
   readonly detail?: unknown
 }
 
 /**
- * A check is unhealthy if it throws, or answers with `false`, an error or a `HealthAnswer` that says so; it
- * is degraded if it answers with one that says that.
+ * A health check. It is unhealthy if it throws, or returns or resolves with `false` or an error. It may also return or
+ * resolve with a `HealthAnswer`; any other value means healthy. `signal` aborts at its time limit.
  */
 export type HealthCheck = (context: { signal: AbortSignal }) => unknown
 
@@ -26,48 +26,53 @@ export const healthCheckOptionsSchema = z.strictObject({
   critical: z
     .boolean()
     .default(true)
-    .describe('whether the application is not ready while it fails; otherwise it is degraded'),
-  timeoutMs: durationMs.min(1).default(5_000).describe('a check that takes longer has failed'),
+    .describe('if true, the application is not ready while the check fails; else it is degraded'),
+  timeoutMs: durationMs.min(1).default(5_000).describe('time limit; a check that exceeds it is unhealthy'),
   intervalMs: durationMs
     .default(0)
-    .describe('it runs by itself that often, and a report has the last result; 0 runs it for each report'),
+    .describe(
+      'interval at which the check runs, so that a report has its last result; 0 runs it for each report',
+    ),
   affects: z
     .enum(['readiness', 'liveness'])
     .default('readiness')
     .describe(
-      'what a critical check tells about: whether requests should come, or whether the process should go on',
+      'what a failing critical check clears: `isReady` only, or `isLive` too, so that the process is restarted',
     ),
 })
 
+/** Options of `addHealthCheck`. */
 export type HealthCheckOptions = z.input<typeof healthCheckOptionsSchema>
 
 /** The last result of one check. */
 export interface CheckReport {
   readonly status: HealthStatus
+  /** The option `critical` of the check. */
   readonly critical: boolean
+  /** The option `affects` of the check. */
   readonly affects: 'readiness' | 'liveness'
-  /** How long the check took, in milliseconds. */
+  /** Duration of the check. */
   readonly durationMs: number
-  /** Milliseconds since the epoch. */
+  /** Time of the check, in milliseconds since the epoch. */
   readonly checkedAt: number
-  /** Since when the status is what it is, in milliseconds since the epoch. */
+  /** Time since which the check has had this status, in milliseconds since the epoch. */
   readonly since: number
-  /** The reason why it is not healthy. */
+  /** The reason for a status other than `healthy`. */
   readonly reason: string | undefined
-  /** The last failure, also when it is healthy again. */
+  /** The last result other than `healthy`, also after the check is healthy again. */
   readonly lastError: { readonly reason: string; readonly at: number } | undefined
-  /** What the check had to say beside that. */
+  /** Additional data from the check. */
   readonly detail: unknown
 }
 
-/** One check: never run twice at the same time, and failed as long as it hangs. */
+/** A registered check. It never runs twice at the same time, and is unhealthy while a run hangs. */
 export class RegisteredCheck {
   readonly #clock: Clock
   readonly #check: HealthCheck
   readonly #options: z.output<typeof healthCheckOptionsSchema>
   #last: CheckReport | undefined
   #running: Promise<CheckReport> | undefined
-  /** Of a run that does not return. */
+  /** Start of a run that exceeded its time limit and has not returned, by `Clock.now`. */
   #hangingSinceMs: number | undefined
   #timer: Timer | undefined
 
@@ -85,14 +90,14 @@ export class RegisteredCheck {
     this.#timer = undefined
   }
 
-  /** The last result where the check runs by itself, else a new one. */
+  /** Resolves with the last result of a check that runs at an interval, or else with a new one. */
   report(): Promise<CheckReport> {
     if (this.#timer !== undefined && this.#last !== undefined) return Promise.resolve(this.#last)
     return this.run()
   }
 
   run(): Promise<CheckReport> {
-    // In a turn of its own, so that a check which asks for a report gets this promise.
+    // It starts in a microtask, so that a check which requests a report itself gets this promise.
     this.#running ??= Promise.resolve()
       .then(() => this.#run())
       .finally(() => {
@@ -103,10 +108,10 @@ export class RegisteredCheck {
 
   async #run(): Promise<CheckReport> {
     const startedAtMs = this.#clock.now()
-    const answer = this.#hangingSinceMs === undefined ? await this.#ask(startedAtMs) : this.#hanging()
+    const result = this.#hangingSinceMs === undefined ? await this.#invoke(startedAtMs) : this.#hanging()
     const now = this.#clock.epoch()
     const { critical, affects } = this.#options
-    const { status, reason, detail } = answer
+    const { status, reason, detail } = result
     const report: CheckReport = {
       status,
       critical,
@@ -122,20 +127,20 @@ export class RegisteredCheck {
     return report
   }
 
-  async #ask(startedAtMs: number): Promise<HealthAnswer> {
+  async #invoke(startedAtMs: number): Promise<HealthAnswer> {
     const controller = new AbortController()
-    const asked = (async () => healthAnswerOf(await this.#check({ signal: controller.signal })))().catch(
+    const pending = (async () => healthAnswerOf(await this.#check({ signal: controller.signal })))().catch(
       (error: unknown): HealthAnswer => ({
         status: 'unhealthy',
         reason: messageOf(error),
       }),
     )
-    // A check that runs by itself must not keep the process alive.
-    const answer = await withTimeout(this.#clock, asked, this.#options.timeoutMs, this.#timer !== undefined)
-    if (answer !== undefined) return answer
-    // Not asked again before it returns: checks that hang would pile up.
+    // A check that runs at an interval must not keep the process alive.
+    const result = await withTimeout(this.#clock, pending, this.#options.timeoutMs, this.#timer !== undefined)
+    if (result !== undefined) return result
+    // The check does not run again before it returns, since hanging runs would pile up.
     this.#hangingSinceMs = startedAtMs
-    void asked.then(() => {
+    void pending.then(() => {
       this.#hangingSinceMs = undefined
     })
     controller.abort()
@@ -148,7 +153,7 @@ export class RegisteredCheck {
   }
 }
 
-/** Returns `status` if there are problems, with the problems as the reason. */
+/** Returns a result with `status` and the problems as its reason, or a healthy one if there are no problems. */
 export function healthOf(
   problems: readonly string[],
   detail: unknown,
@@ -158,12 +163,12 @@ export function healthOf(
   return { status, reason: problems.join('; '), detail }
 }
 
-/** Reads what a check answered with: everything that does not say otherwise is healthy. */
+/** Converts the value that a check returned; any value that does not say otherwise is healthy. */
 export function healthAnswerOf(answer: unknown): HealthAnswer {
-  if (answer === false) return { status: 'unhealthy', reason: 'it answered false' }
+  if (answer === false) return { status: 'unhealthy', reason: 'it returned false' }
   if (answer instanceof Error) return { status: 'unhealthy', reason: answer.message }
   const { status, reason, detail } = (answer ?? {}) as Partial<HealthAnswer>
   if (status === 'unhealthy' || status === 'degraded')
-    return { status, reason: reason ?? 'it says so', detail }
+    return { status, reason: reason ?? 'it returned no reason', detail }
   return status === 'healthy' ? { status, detail } : { status: 'healthy' }
 }

@@ -19,20 +19,24 @@ export type {
   HealthStatus,
 } from './health-check.js'
 
+/** Health of the application. */
 export interface HealthReport {
   /**
-   * `unhealthy` while a critical check fails or the application does not run; `degraded` while another
-   * check fails, or one is degraded.
+   * `unhealthy` while a critical check fails or the application is not running; `degraded` while another check fails
+   * or any check is degraded.
    */
   readonly status: 'healthy' | 'degraded' | 'unhealthy'
-  /** Whether the process should go on; false in the state `error`, or while a critical check on it fails. */
+  /** False if the process should restart: in the state `error`, or while a critical check of its liveness fails. */
   readonly isLive: boolean
-  /** Whether requests should come: the application is running and live, and no critical check fails. */
+  /** True if the application can take requests: it is running, and no critical check fails. */
   readonly isReady: boolean
+  /** State of the application. */
   readonly state: LifecycleState
+  /** Seconds since the end of the startup. */
   readonly uptimeSeconds: number
-  /** Milliseconds since the epoch. */
+  /** Time of the report, in milliseconds since the epoch. */
   readonly checkedAt: number
+  /** Results of all checks, by name. */
   readonly checks: Readonly<Record<string, CheckReport>>
 }
 
@@ -49,6 +53,7 @@ export class HealthMonitor {
     this.#uptimeSeconds = uptimeSeconds
   }
 
+  /** Adds a check. @throws ERR_INVALID_OPTIONS */
   add(name: string, check: HealthCheck, options: HealthCheckOptions): void {
     const parsed = parseOptions(healthCheckOptionsSchema, options, 'addHealthCheck')
     if (typeof name !== 'string' || name === '') {
@@ -62,16 +67,19 @@ export class HealthMonitor {
       )
     }
     if (this.#checks.has(name)) {
-      throw new errors.ERR_INVALID_OPTIONS(`addHealthCheck: there is a check named "${name}" already`)
+      throw new errors.ERR_INVALID_OPTIONS(
+        `addHealthCheck: there is a check named "${name}" already; use another name`,
+      )
     }
     this.#checks.set(name, new RegisteredCheck(this.#clock, check, parsed))
   }
 
-  /** No check runs by itself any more. */
+  /** Stops the checks that run at an interval. */
   stop(): void {
     for (const check of this.#checks.values()) check.stop()
   }
 
+  /** Resolves with the results of all checks; never rejects. */
   async report(): Promise<HealthReport> {
     const entries = await Promise.all(
       [...this.#checks].map(async ([name, check]) => [name, await check.report()] as const),

@@ -11,14 +11,14 @@ export interface PoolEnding {
   readonly stuck: readonly StuckReplica[]
 }
 
-/** Pools on their way out, until their last thread has ended. */
+/** The pools that are being stopped, until their last thread has ended. */
 export class EndingPools {
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #allocator: Pick<Allocator, 'reclaim'>
   readonly #pools = new Set<VersionPool>()
-  /** Ends of pools that have no request left; each resolves when their memory is given back. */
-  readonly #departures = new Set<Promise<unknown>>()
+  /** Teardowns of pools that have no request left; each resolves when the memory of the pool is returned. */
+  readonly #teardowns = new Set<Promise<unknown>>()
 
   constructor(clock: Clock, logger: Logger, allocator: Pick<Allocator, 'reclaim'>) {
     this.#clock = clock
@@ -30,35 +30,35 @@ export class EndingPools {
     return [...this.#pools]
   }
 
-  /** True while memory of a pool is about to come back. */
+  /** True while memory of a pool is about to be returned. */
   get isMemoryComing(): boolean {
-    return this.#departures.size > 0
+    return this.#teardowns.size > 0
   }
 
-  /** Resolves when the memory of the next pool has come back. */
-  async nextDeparture(): Promise<void> {
-    await Promise.race(this.#departures)
+  /** Resolves when the memory of the next pool has been returned. */
+  async nextTeardown(): Promise<void> {
+    await Promise.race(this.#teardowns)
   }
 
-  /** Replicas of these pools whose run has not returned. */
+  /** Returns the replicas of these pools whose run has not returned. */
   stuck(): StuckReplica[] {
     return this.pools.flatMap((pool) => pool.stuck())
   }
 
-  /** Has a close of the runtime end a pool that serves no version yet. */
+  /** Adds a pool that serves no version yet, so that a close of the runtime ends it. */
   hold(pool: VersionPool): void {
     this.#pools.add(pool)
   }
 
-  /** A version serves with the pool from now on, and ends it. */
+  /** Removes a pool that serves a version from now on: that version ends it. */
   handOver(pool: VersionPool): void {
     this.#pools.delete(pool)
   }
 
   /**
-   * Ends a pool: admits nothing more, waits for its requests, releases the sessions, ends the threads, gives their
-   * memory back. After `timeoutMs` the requests that are left are rejected with `lateError` and reported; a running
-   * replica is never terminated, and its pool stays here until the run returns.
+   * Ends a pool: it admits no more requests, waits for those it has, releases the sessions, ends the threads and
+   * returns their memory. After `timeoutMs` it rejects the remaining requests with `lateError` and counts them. A
+   * running replica is never terminated; its pool stays in this set until the run returns.
    */
   async end(pool: VersionPool, timeoutMs: number, lateError: () => Error): Promise<PoolEnding> {
     const startedAtMs = this.#clock.now()
@@ -68,18 +68,18 @@ export class EndingPools {
     const isDrained = await withTimeout(this.#clock, drained, timeoutMs)
     if (isDrained === undefined) pool.rejectAll(lateError())
     const remainingMs = timeoutMs - (this.#clock.now() - startedAtMs)
-    const departure = this.#stop(pool, isDrained === undefined ? 0 : Math.max(0, remainingMs))
-    this.#departures.add(departure)
-    const stuck = await departure.finally(() => this.#departures.delete(departure))
+    const teardown = this.#stop(pool, isDrained === undefined ? 0 : Math.max(0, remainingMs))
+    this.#teardowns.add(teardown)
+    const stuck = await teardown.finally(() => this.#teardowns.delete(teardown))
     return { rejected: pool.rejected - rejectedBefore, stuck }
   }
 
-  /** Ends a pool without a caller who awaits it. */
+  /** Ends a pool without a caller that awaits it; a failure is logged. */
   endInBackground(pool: VersionPool, timeoutMs: number, cause: Error): void {
     inBackground(
       { logger: this.#logger },
       this.end(pool, timeoutMs, () => cause),
-      'the end of a pool',
+      'pool teardown',
     )
   }
 
@@ -89,7 +89,7 @@ export class EndingPools {
     await this.#allocator.reclaim()
     if (stuck.length === 0) await gone
     if (pool.leaseCount > 0) {
-      this.#logger.error({ requests: pool.leaseCount }, 'a pool was stopped with requests open')
+      this.#logger.error({ requests: pool.leaseCount }, 'pool stopped with open requests')
     }
     return stuck
   }

@@ -4,9 +4,9 @@
  *
  * 1. `model`: the lane of one model, in which its loads, swaps, unloads and evictions happen one after another.
  * 2. `memory`: the turn to reserve memory for a load.
- * 3. `evicted model`: the lane of another model, one of whose versions gives its memory up. It is entered only while
- *    it is idle, see `leastRecentlyUsed`.
- * 4. `load`: a place among the loads that may run at the same time.
+ * 3. `evicted model`: the lane of another model, one of whose versions is evicted for that memory. It is entered
+ *    only while it is idle, see `leastRecentlyUsed`.
+ * 4. `load`: one of the loads that may run at the same time.
  */
 export const LOCK_ORDER = ['model', 'memory', 'evicted model', 'load'] as const
 
@@ -19,5 +19,5 @@ export type HoldLock = <R, T>(
   work: () => Promise<T>,
 ) => Promise<R>
 
-/** Takes the lock; tests have it checked against the order as well, see `test/support/rules/lock-order.ts`. */
+/** Takes the lock. Tests replace it to check the order as well, see `test/support/rules/lock-order.ts`. */
 export const holdLock: HoldLock = (_lock, take, work) => take(work)

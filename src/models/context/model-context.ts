@@ -14,31 +14,32 @@ import type { Ports } from './ports.js'
 
 const BUDGET_SHARE = 0.9
 
-/** The surroundings of every model: the ports, the settings, and the means that all loads share. */
+/** The environment of every model: the ports, the settings, and the locks and budgets that all loads share. */
 export interface ModelContext extends Ports {
   readonly config: RuntimeConfig
   readonly logger: Logger
-  /** Every `predict` is one of its requests. */
+  /** The tracker that records every `predict`. */
   readonly requests: RequestTracker
-  /** Aborted when the runtime admits nothing more. */
+  /** Aborts when the runtime stops admitting requests. */
   readonly closing: AbortSignal
-  /** Shared work runs in here, never in the context of the request that happened to start it. */
+  /** The asynchronous context of shared work, which must not run in the context of the request that started it. */
   readonly scope: AsyncResource
   readonly hold: HoldLock
-  /** Limits how many loads run at once. */
+  /** Limits the number of loads that run at once. */
   readonly loadLane: Lane
-  readonly governor: MemoryBudget
-  /** Tells whether a load or an end of a pool was alone while it was measured. */
-  readonly overlap: ExclusiveMeasurement
+  readonly memoryBudget: MemoryBudget
+  /** Detects loads and teardowns that overlap, so that a memory measurement is attributed to one of them only. */
+  readonly measurement: ExclusiveMeasurement
   readonly endings: EndingPools
   /** File URL of the loader of each model type; undefined for the built-in one. */
   readonly loaders: Map<string, string | undefined>
-  /** Least severe level that replicas send; those that are started later have it too. */
+  /** Minimum log level of what replicas send, also of replicas that start later. */
   logLevel: LogLevel
   /** The bus of all events of models. */
   readonly events: EngineEvents
 }
 
+/** Returns the context of a runtime; `closing` is the signal that aborts when it stops admitting requests. */
 export function createContext(
   ports: Ports,
   config: RuntimeConfig,
@@ -48,7 +49,7 @@ export function createContext(
   events: EngineEvents,
 ): ModelContext {
   const { clock, memory, memoryBytes, allocator } = ports
-  // By default the limit of this process, less a share for memory that no load asks for.
+  // The default leaves a share of the memory limit to what loads do not reserve, such as inputs and outputs.
   const budgetBytes = config.memory.budgetBytes ?? Math.floor(BUDGET_SHARE * memoryBytes)
   return {
     ...ports,
@@ -59,8 +60,8 @@ export function createContext(
     scope: new AsyncResource('tbcoin-engine.runtime'),
     hold: ports.hold ?? holdLock,
     loadLane: new Lane(clock, config.maxConcurrentLoads),
-    governor: new MemoryBudget(budgetBytes, async () => (await memory.recent()).pssBytes),
-    overlap: new ExclusiveMeasurement(),
+    memoryBudget: new MemoryBudget(budgetBytes, async () => (await memory.recent()).pssBytes),
+    measurement: new ExclusiveMeasurement(),
     endings: new EndingPools(clock, logger, allocator),
     loaders: new Map([['onnx', undefined]]),
     logLevel: config.logLevel,
@@ -68,11 +69,11 @@ export function createContext(
   }
 }
 
-/** @throws ERR_RUNTIME_CLOSED */
+/** Throws if the runtime is being closed. @throws ERR_RUNTIME_CLOSED */
 export function assertOpen({ closing }: Pick<ModelContext, 'closing'>): void {
   if (closing.aborted) throw closedError()
 }
 
 export function closedError(): Error {
-  return new errors.ERR_RUNTIME_CLOSED('the runtime is closing or closed; create another one to go on')
+  return new errors.ERR_RUNTIME_CLOSED('the runtime is closing or closed; create another one')
 }

@@ -1,12 +1,12 @@
 import PQueue from 'p-queue'
 import type { HoldLock, LockName } from './locks.js'
 
-/** The order of a model's changes: loads, swaps, unloads and evictions happen one after another. */
+/** Runs the changes of one model (loads, swaps, unloads, evictions) one after another. */
 export class ModelLane {
   readonly #hold: HoldLock
   readonly #queue = new PQueue({ concurrency: 1 })
 
-  /** `onIdle` is called each time that no change is left. */
+  /** @param onIdle is called each time the last change has ended. */
   constructor(hold: HoldLock, onIdle: () => void) {
     this.#hold = hold
     this.#queue.on('idle', onIdle)

@@ -12,42 +12,42 @@ import type { SourceFacts, SourceOrder } from '../repository/inspect-source.js'
 import type { findInRepository, scanRepository } from '../repository/repository.js'
 import type { HoldLock } from './locks.js'
 
-/** The pool that hosts are made for. */
+/** The pool that hosts are created for. */
 export interface HostOrder {
   readonly model: string
   readonly version: string
-  /** True if a loader of the application runs in them, which may import packages. */
+  /** True if a loader of the application runs in the hosts; it may import packages. */
   readonly importsModules: boolean
   /** True if native calls may have to take turns with those of other hosts. */
   readonly takesTurns: boolean
-  /** The level is asked for anew for each host. */
+  /** Returns the minimum log level; it is called for each new host. */
   readonly logLevel: () => LogLevel
   readonly onLog: (line: LogLine) => void
 }
 
-/** All that this folder needs of the machine it runs on; `src/composition` makes the real ones. */
+/** Everything that `src/models` needs of the machine; `src/composition` creates the real ports. */
 export interface Ports {
   readonly clock: Clock
   readonly random: Random
-  /** Returns what makes the hosts of one pool. */
+  /** Returns a function that creates hosts of one pool. */
   readonly hosts: (order: HostOrder) => () => ReplicaHost
   /** Reads model directories. */
   readonly repository: { readonly scan: typeof scanRepository; readonly find: typeof findInRepository }
-  /** Looks at a file or folder before anything is started for it. */
+  /** Checks the file or folder of a version before anything is started for it. */
   readonly inspectSource: (order: SourceOrder) => Promise<SourceFacts>
   readonly artifacts: Pick<Artifacts, 'prepare' | 'release' | 'close'>
-  /** Where batches are tried with rows that could be the end of a process. */
+  /** Runs trial batches that could crash a process in a process of their own. */
   readonly trials: Pick<BatchTrials, 'run' | 'close'>
-  /** Measures what this process holds. */
+  /** Measures the memory of this process. */
   readonly memory: Pick<MemoryMeter, 'read' | 'recent' | 'last'>
-  /** Gives freed memory back to the system. */
+  /** Returns freed memory to the operating system. */
   readonly allocator: Pick<Allocator, 'reclaim' | 'stats' | 'whileLoading' | 'noteShortfall'>
-  /** Keeps V8 from collecting once for every few answers. */
+  /** Keeps V8 from collecting garbage once for every few outputs. */
   readonly ballast: Pick<GcBallast, 'join' | 'leave' | 'count'>
   readonly shortfalls: Shortfalls
-  /** The cores that `auto` replicas go by. */
+  /** Number of cores from which `auto` derives the number of replicas. */
   readonly cores: number
-  /** The memory that this process may hold. */
+  /** Memory limit of this process. */
   readonly memoryBytes: number
   /** Checks the order of locks, in tests. */
   readonly hold?: HoldLock

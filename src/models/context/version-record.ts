@@ -5,7 +5,7 @@ import type { ModelFile } from '../../protocol/model-files.js'
 import type { EmptyAxes } from '../../tensors/input/empty-axes.js'
 import type { Signature } from '../../tensors/tensor.js'
 
-/** The source of a version and its settings; but for `replicas` they never change. */
+/** The source of a version and its settings. Only `replicas` ever changes. */
 export interface VersionSpec {
   readonly name: string
   readonly version: string
@@ -18,23 +18,23 @@ export interface VersionSpec {
 
 /** The results of a version's loads. */
 export interface VersionFacts {
-  /** Known from the first load on, also while the version is cold. */
+  /** Inputs and outputs; undefined before the first load, and kept while the version is cold. */
   readonly signature: Signature | undefined
-  /** The content of its files, from the first load on: every later load must find the same. */
+  /** Stamps and hashes of its files, from the first load on; every later load must find the same content. */
   readonly files: readonly ModelFile[] | undefined
-  /** The growth of the process during its last load; undefined before the first. */
+  /** Growth of the process during its last load; undefined before the first. */
   readonly loadedBytes: number | undefined
-  /** The memory that a pool of it was seen to hold; undefined until one has been, and after its replicas have changed. */
+  /** Measured memory of one of its pools; undefined before a measurement, and after the number of replicas changed. */
   readonly measuredBytes: number | undefined
-  /** Execution providers of its last pool, best first; undefined before the first, or if its loader knows none. */
+  /** Execution providers of its last pool, best first; undefined before a load, or if its loader reports none. */
   readonly providers: readonly string[] | undefined
-  /** The form in which its last pool has loaded it; undefined before the first. */
+  /** The form in which its last pool loaded it; undefined before the first load. */
   readonly artifact: ArtifactStats | undefined
-  /** The inputs without elements that it can run; absent for a custom loader's model, which judges them itself. */
+  /** The inputs without elements that it can run; undefined for a custom loader, which checks them itself. */
   readonly emptyAxes: EmptyAxes | undefined
 }
 
-const NOTHING_KNOWN: VersionFacts = {
+const NO_FACTS: VersionFacts = {
   signature: undefined,
   files: undefined,
   loadedBytes: undefined,
@@ -44,19 +44,19 @@ const NOTHING_KNOWN: VersionFacts = {
   emptyAxes: undefined,
 }
 
-/** One version's specification, with the facts that its loads have found. */
+/** The specification of one version, with the facts that its loads have found. */
 export class VersionRecord {
-  /** The findings of its pools about sharing runs, which hold for these files only. */
+  /** The findings of its pools about batching, which hold for these files only. */
   readonly batching: BatchingMemory = { proof: undefined }
   readonly subject: { readonly model: string; readonly version: string }
   #spec: VersionSpec
   #facts: VersionFacts
 
-  /** @param files its content, if a version of the same label was loaded before. */
+  /** @param files are those of its last load, if a version of the same label was loaded before. */
   constructor(spec: VersionSpec, files?: readonly ModelFile[]) {
     this.#spec = spec
     this.subject = { model: spec.name, version: spec.version }
-    this.#facts = { ...NOTHING_KNOWN, files }
+    this.#facts = { ...NO_FACTS, files }
   }
 
   get spec(): VersionSpec {
@@ -72,11 +72,12 @@ export class VersionRecord {
     return `${this.#spec.name}@${this.#spec.version}`
   }
 
-  note(news: Partial<VersionFacts>): void {
-    this.#facts = { ...this.#facts, ...news }
+  /** Adds `facts` to those known, or replaces them. */
+  note(facts: Partial<VersionFacts>): void {
+    this.#facts = { ...this.#facts, ...facts }
   }
 
-  /** Goes back to `files`, from before a load that has failed; a version that was never loaded may change. */
+  /** Restores `files` from before a failed load. Without any, the content may change until a load succeeds. */
   resetFiles(files: readonly ModelFile[] | undefined): void {
     this.note({ files })
     if (files === undefined) this.batching.proof = undefined

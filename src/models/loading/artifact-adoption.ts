@@ -14,11 +14,11 @@ import { startPool } from './start-pool.js'
 
 type Build = NonNullable<Prepared['build']>
 
-/** The version that is served without its artifact. */
+/** The version that runs the original file until it adopts an artifact. */
 export interface Adopter {
   readonly record: VersionRecord
   readonly pool: VersionPool | undefined
-  /** True while it takes requests. */
+  /** True while the version admits requests. */
   readonly isServing: boolean
   /** Runs `work` in the lane of its model. */
   change<T>(work: () => Promise<T>): Promise<T>
@@ -26,19 +26,19 @@ export interface Adopter {
   makeRoom(): Promise<boolean>
 }
 
-/** The pool of that version, which can be exchanged. */
+/** The pool of the version, which the adoption exchanges. */
 export interface Exchangeable {
   readonly pool: VersionPool
-  /** Offers no more requests: there are samples enough. */
+  /** Stops offering requests, since there are enough samples. */
   stopSampling(): void
-  /** Takes requests with `next` from now on. */
+  /** Sends requests to `next` from now on. */
   exchange(next: VersionPool): void
 }
 
 /**
- * Builds the artifact of a version from the first requests that are answered, where no valid input was known when it
- * was loaded, and gives the version a pool that loads it. Requests notice nothing: those that are admitted are
- * answered by the pool they are in.
+ * Builds the artifact of a version that had no valid input when it was loaded. The inputs of the first successful
+ * requests serve as samples. The version then gets a pool that loads the artifact; requests that are admitted
+ * already finish in the pool they are in.
  */
 export class ArtifactAdoption {
   readonly #context: ModelContext
@@ -46,29 +46,29 @@ export class ArtifactAdoption {
   readonly #served: Exchangeable
   readonly #pool: VersionPool
   readonly #build: Build
-  readonly #trial: SampleCollector
+  readonly #collector: SampleCollector
 
-  /** @param served serves `version` without the artifact. */
+  /** @param served is the pool that serves `version` without the artifact. */
   constructor(context: ModelContext, version: Adopter, served: Exchangeable, build: Build) {
     this.#context = context
     this.#version = version
     this.#served = served
     this.#pool = served.pool
     this.#build = build
-    this.#trial = new SampleCollector(context.clock, (samples) => {
+    this.#collector = new SampleCollector(context.clock, (samples) => {
       const adopted = context.scope.runInAsyncScope(() => this.#adopt(samples))
-      inBackground(context, adopted, 'the use of a new artifact')
+      inBackground(context, adopted, 'artifact adoption')
     })
   }
 
-  /** Takes the inputs of a request, which have been checked, as a sample. */
+  /** Takes the inputs of a request as a sample; they have been checked. */
   offer(request: RunRequest): void {
-    this.#trial.offer(request)
+    this.#collector.offer(request)
   }
 
-  /** Takes no more samples; without enough of them nothing is built. */
+  /** Takes no more samples; nothing is built if there are too few. */
   cancel(): void {
-    this.#trial.cancel()
+    this.#collector.cancel()
   }
 
   async #adopt(samples: readonly (readonly Tensor[])[]): Promise<void> {
@@ -85,7 +85,7 @@ export class ArtifactAdoption {
     } catch (err) {
       if (closing.aborted) return
       const log = logger.child({ component: 'artifacts', ...record.subject })
-      log.warn({ err }, 'the version is served without its artifact until it is loaded again')
+      log.warn({ err }, 'artifact not adopted; the version runs without it until its next load')
     }
   }
 
@@ -95,17 +95,17 @@ export class ArtifactAdoption {
     const next = this.#version.createPool(built)
     endings.hold(next)
     try {
-      if (!this.#isAsBefore) return
+      if (!this.#isUnchanged) return
       const makeRoom = (): Promise<boolean> => this.#version.makeRoom()
-      const room = await reserveMemory(this.#context, record, built, makeRoom).catch(() => undefined)
-      if (room === undefined) return
-      await startPool(this.#context, record, next, built, room)
+      const reservation = await reserveMemory(this.#context, record, built, makeRoom).catch(() => undefined)
+      if (reservation === undefined) return
+      await startPool(this.#context, record, next, built, reservation)
       await next.whenServing(this.#pool.servingCount)
-      if (!this.#isAsBefore || !next.isOpen) return
+      if (!this.#isUnchanged || !next.isOpen) return
       endings.handOver(next)
       this.#served.exchange(next)
       record.note({ artifact: artifactStatsOf(built) })
-      // Its requests have all the time they need: no caller waits for its end.
+      // Requests of the old pool have no time limit here, since no caller waits for the end of that pool.
       this.#end(this.#pool, MAX_TIMER_MS)
     } finally {
       if (this.#version.pool !== next) this.#end(next, 0)
@@ -116,11 +116,11 @@ export class ArtifactAdoption {
     return !this.#context.closing.aborted && this.#version.isServing
   }
 
-  get #isAsBefore(): boolean {
+  get #isUnchanged(): boolean {
     return this.#isServing && this.#version.pool === this.#pool
   }
 
   #end(pool: VersionPool, timeoutMs: number): void {
-    this.#context.endings.endInBackground(pool, timeoutMs, new Error('it was replaced'))
+    this.#context.endings.endInBackground(pool, timeoutMs, new Error('the pool was replaced'))
   }
 }

@@ -8,8 +8,9 @@ import { hasBuiltInLoader } from './check-source.js'
 import { sessionOptionsOf } from './session-options.js'
 
 /**
- * Returns whether and how requests of a version may share runs. Runs of a custom loader may have effects, so
- * none is repeated or joined unless its model asks for it, and none is made up.
+ * Returns how requests of a version may share runs; undefined if they may not. Runs of a custom loader may have side
+ * effects, so they are joined, or repeated for a proof, only if the settings of the model enable batching, and they
+ * never get rows that no caller sent.
  */
 export function batchingSettings(
   context: ModelContext,
@@ -17,17 +18,17 @@ export function batchingSettings(
   prepared: Prepared,
 ): BatchingSettings | undefined {
   const { config } = version.spec
-  const isOurs = hasBuiltInLoader(context, version)
-  const setting = config.batching ?? (isOurs ? context.config.batching : 'off')
+  const isBuiltIn = hasBuiltInLoader(context, version)
+  const setting = config.batching ?? (isBuiltIn ? context.config.batching : 'off')
   if (setting === 'off') return undefined
   const settings = setting === 'auto' ? batchingOptionsSchema.parse({}) : setting
-  if (!isOurs) return { ...settings, rows: 'sent' }
+  if (!isBuiltIn) return { ...settings, rows: 'sent' }
   return (config.probe ?? context.config.probe) === 'child'
-    ? triedFirst(context, version, prepared, settings)
+    ? withTrials(context, version, prepared, settings)
     : settings
 }
 
-function triedFirst(
+function withTrials(
   context: ModelContext,
   version: VersionRecord,
   { bytes }: Prepared,
@@ -35,12 +36,12 @@ function triedFirst(
 ): BatchingSettings {
   const { config, trials } = context
   const sessionOptions = sessionOptionsOf(context, version)
-  // Data that is handed over cannot be read by another process.
+  // Another process cannot read external data that is passed in memory.
   if (sessionOptions.externalData !== undefined) return settings
   const { source } = version.spec
   const subject = { ...version.subject, source, sessionOptions }
   const maxBytes = builderBytes(config.artifacts, bytes)
-  // Whoever waits for a proof has a timer of its own.
+  // The trial must not keep the process alive; requests that wait for the proof have their own timers.
   const limits = { timeoutMs: config.loadTimeoutMs, maxBytes, keepsAwake: false }
   return { ...settings, tryFirst: (trial) => trials.run(subject, trial, limits) }
 }

@@ -4,12 +4,12 @@ import type { ModelContext } from '../context/model-context.js'
 import type { VersionRecord } from '../context/version-record.js'
 import { otherHash } from '../repository/repository.js'
 
-/** Returns true if the loader of ONNX files reads the version. */
+/** Returns true if the built-in loader of ONNX files loads the version. */
 export function hasBuiltInLoader({ loaders }: ModelContext, { spec }: VersionRecord): boolean {
   return loaders.has(spec.modelType) && loaders.get(spec.modelType) === undefined
 }
 
-/** Looks at the source of a version, see `inspectSource`. @throws ERR_MODEL_LOAD */
+/** Checks the source of a version, and records its stamp if none is known. @throws ERR_MODEL_LOAD */
 export async function checkSource(context: ModelContext, version: VersionRecord): Promise<void> {
   const { source, sha256 } = version.spec
   const isOnnx = hasBuiltInLoader(context, version)
@@ -21,17 +21,17 @@ export async function checkSource(context: ModelContext, version: VersionRecord)
     isOnnx,
     knownStamp,
   })
-  // Another loader may read more than its source, and any part of a folder.
+  // A custom loader may read more than the source, and any part of a folder, so its content cannot be pinned.
   if (isOnnx || version.facts.files !== undefined) return
   version.note({ files: isFile ? [{ name: '', stamp, sha256 }] : [] })
 }
 
-/** @throws ERR_MODEL_LOAD if `files` hold something else than the version is to answer from. */
+/** Throws if the content of `files` is not the one that belongs to the version. @throws ERR_MODEL_LOAD */
 export function checkContent(version: VersionRecord, files: readonly ModelFile[]): void {
   const { source, sha256 } = version.spec
-  const [own] = files
-  if (sha256 !== undefined && own?.sha256 !== undefined && own.sha256 !== sha256) {
-    throw otherHash(source, own.sha256, sha256, version.subject)
+  const [mainFile] = files
+  if (sha256 !== undefined && mainFile?.sha256 !== undefined && mainFile.sha256 !== sha256) {
+    throw otherHash(source, mainFile.sha256, sha256, version.subject)
   }
   const isSame = (file: ModelFile, index: number): boolean =>
     files[index]?.name === file.name && files[index]?.sha256 === file.sha256

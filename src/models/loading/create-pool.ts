@@ -17,8 +17,9 @@ import { sessionOptionsOf } from './session-options.js'
 import { warmUpFrom } from './warm-up.js'
 
 /**
- * Makes a pool for a version, not started yet: it is to be ended in any case, which releases `prepared`. `onFailed`
- * is called when its replicas keep dying.
+ * Returns a new pool for a version, which is not started yet. The caller must end it in any case, which releases
+ * `prepared`.
+ * @param onFailed is called when replicas have exited more often than the crash budget allows.
  */
 export function createPool(
   context: ModelContext,
@@ -29,7 +30,7 @@ export function createPool(
   try {
     return poolOf(context, version, prepared, onFailed)
   } catch (error) {
-    inBackground(context, context.artifacts.release(prepared), 'the release of an artifact')
+    inBackground(context, context.artifacts.release(prepared), 'artifact release')
     throw error
   }
 }
@@ -44,7 +45,7 @@ function poolOf(
   const { spec, subject } = version
   const log = logger.child({ component: 'pool', ...subject })
   const sessionOptions = sessionOptionsOf(context, version)
-  const asked = providersIn(sessionOptions)
+  const requestedProviders = providersIn(sessionOptions)
   const task = {
     kind: 'load' as const,
     loader: loaderOf(context, version),
@@ -57,7 +58,7 @@ function poolOf(
   const createHost = context.hosts({
     ...subject,
     importsModules: !hasBuiltInLoader(context, version),
-    takesTurns: takesTurns(asked),
+    takesTurns: takesTurns(requestedProviders),
     logLevel: () => context.logLevel,
     onLog: ({ level, message, fields }) => log[level](fields, message),
   })
@@ -67,7 +68,7 @@ function poolOf(
       ballast,
       outbox: context.requests.outbox,
       ...subject,
-      replicas: replicaCount(context, version, asked),
+      replicas: replicaCount(context, version, requestedProviders),
       maxQueue: spec.config.maxQueue ?? config.maxQueue,
       stuckAfterMs: spec.config.stuckAfterMs ?? config.stuckAfterMs,
       loadTimeoutMs: config.loadTimeoutMs,
@@ -80,7 +81,7 @@ function poolOf(
       batching: batchingSettings(context, version, prepared),
     },
     {
-      // Each replica is given the files that are known by then.
+      // Each replica gets the files that are known when it starts.
       get task() {
         return { ...task, files: version.facts.files }
       },
@@ -103,21 +104,21 @@ function poolOf(
       },
       poolFailed: onFailed,
       batchingDecided: (refusal) => {
-        if (refusal === undefined) log.info({}, 'requests can share runs')
-        else log.info({ reason: refusal }, 'requests cannot share runs')
+        if (refusal === undefined) log.info({}, 'batching enabled')
+        else log.info({ reason: refusal }, 'batching refused')
       },
       batchingFailed: (reason) => {
         context.events.publish('batchingDisabled', { subject: modelSubject(subject), reason })
       },
-      unexpected: (err) => log.error({ err }, 'something has thrown that must not; the pool goes on'),
+      unexpected: (err) => log.error({ err }, 'unexpected error in a pool'),
     },
     batchingMemory(context, version),
   )
 }
 
 /**
- * Returns what earlier pools have found out about batching. What a custom loader reads is not known, so a
- * proof is true of one pool only; a refusal stays.
+ * Returns the findings of earlier pools about batching. The files that a custom loader reads are not known, so a
+ * proof holds for one pool only; a refusal is kept.
  */
 function batchingMemory(context: ModelContext, version: VersionRecord): BatchingMemory {
   const { batching } = version
@@ -125,18 +126,14 @@ function batchingMemory(context: ModelContext, version: VersionRecord): Batching
   return batching
 }
 
-/** Returns what notes which execution providers serve, and warns once of those that do not. */
+/** Returns a listener that records the execution providers in use and warns once about those that were skipped. */
 function providersListener(version: VersionRecord, log: Logger): (loaded: LoadDone) => void {
-  let isTold = false
+  let hasWarned = false
   return ({ providers, skipped = [] }) => {
     version.note({ providers })
-    if (isTold || providers === undefined || skipped.length === 0) return
-    isTold = true
-    const names = skipped.map(({ name }) => name).join(', ')
-    log.warn(
-      { skipped },
-      `execution providers that cannot be used: ${names}; ${servingProvider(providers)} serves`,
-    )
+    if (hasWarned || providers === undefined || skipped.length === 0) return
+    hasWarned = true
+    log.warn({ skipped, provider: servingProvider(providers) }, 'execution providers skipped')
   }
 }
 
@@ -144,7 +141,7 @@ function loaderOf(context: ModelContext, version: VersionRecord): string | undef
   const { modelType } = version.spec
   if (context.loaders.has(modelType)) return context.loaders.get(modelType)
   throw new errors.ERR_INVALID_OPTIONS(
-    `there is no loader for model type ${JSON.stringify(modelType)}; known: ${[...context.loaders.keys()].join(', ')}. Register one with registerModelLoader(type, module)`,
+    `there is no loader for model type ${JSON.stringify(modelType)}; register one with registerModelLoader(type, module); known: ${[...context.loaders.keys()].join(', ')}`,
     version.subject,
   )
 }

@@ -12,47 +12,47 @@ import { sessionOptionsOf } from './session-options.js'
 import { warmUpFrom } from './warm-up.js'
 
 /**
- * Checks the settings and the source of a version that is about to be loaded, and prepares its files.
- * @throws ERR_INVALID_OPTIONS, ERR_RUNTIME_CLOSED, ERR_MODEL_LOAD and what else `prepareModel` throws.
+ * Checks the settings and the source of a version before its load, and prepares its files.
+ * @throws ERR_INVALID_OPTIONS, ERR_RUNTIME_CLOSED, ERR_MODEL_LOAD, ERR_UNSUPPORTED_MODEL, ERR_WARMUP
  */
 export async function prepareLoad(context: ModelContext, version: VersionRecord): Promise<Prepared> {
   checkReplicas(context, version)
   await checkSource(context, version)
   assertOpen(context)
   const prepared = await prepareModel(context, version)
-  const isOurs = hasBuiltInLoader(context, version)
-  version.note({ emptyAxes: isOurs ? (prepared.emptyAxes ?? NOTHING_TRIED) : undefined })
+  const isBuiltIn = hasBuiltInLoader(context, version)
+  version.note({ emptyAxes: isBuiltIn ? (prepared.emptyAxes ?? NOTHING_TRIED) : undefined })
   return prepared
 }
 
 /**
- * Before a version is loaded: has a file that is not known tried by another process, finds or builds
- * its artifact. Only for the built-in loader: what others read is not known.
+ * Probes an unknown file in another process, and finds or builds its artifact. A version with a custom loader skips
+ * both, since the files that such a loader reads are not known.
  * @throws ERR_MODEL_LOAD, ERR_UNSUPPORTED_MODEL, ERR_WARMUP, ERR_RUNTIME_CLOSED
  */
 async function prepareModel(context: ModelContext, version: VersionRecord): Promise<Prepared> {
   const { config, artifacts, allocator, shortfalls } = context
   const { spec, subject } = version
-  const isOurs = hasBuiltInLoader(context, version)
+  const isBuiltIn = hasBuiltInLoader(context, version)
   const warmUp = warmUpFrom(spec.config.sample, subject)
   const order: PrepareOrder = {
     ...subject,
     source: spec.source,
     sessionOptions: sessionOptionsOf(context, version),
-    isProbed: isOurs && (spec.config.probe ?? config.probe) === 'child',
-    isBuilt: isOurs && (spec.config.artifacts ?? config.artifacts) !== 'off',
+    isProbed: isBuiltIn && (spec.config.probe ?? config.probe) === 'child',
+    isBuilt: isBuiltIn && (spec.config.artifacts ?? config.artifacts) !== 'off',
     loadTimeoutMs: config.loadTimeoutMs,
     check: (files) => checkContent(version, files),
     samples: warmUp === undefined ? undefined : (signature) => [warmUp.inputs(signature)],
   }
   allocator.noteShortfall(shortfalls)
   const prepared = await artifacts.prepare(order).finally(() => shortfalls.report())
-  // The content is the same; the stamps may be newer.
+  // The hashes are the same as before, but the stamps may be newer.
   if (prepared.files !== undefined) version.note({ files: prepared.files })
   return prepared
 }
 
-/** Does a load of replicas with malloc set for it. */
+/** Runs the load of a replica with malloc tuned for it. */
 export function whileLoading<T>(
   context: ModelContext,
   { entry }: Prepared,
@@ -61,7 +61,7 @@ export function whileLoading<T>(
   return context.allocator.whileLoading(entry !== undefined, load)
 }
 
-/** Waits for a place among the loads that may run at the same time. */
+/** Runs `load` in the lane that limits the number of concurrent loads. */
 export function inLoadLane<T>(
   { hold, loadLane }: ModelContext,
   { bytes }: Prepared,
@@ -70,7 +70,7 @@ export function inLoadLane<T>(
   return hold('load', (held: () => Promise<T>) => loadLane.add(held, bytes), load)
 }
 
-/** Returns the files that replicas load instead of the original. */
+/** Returns the artifact that replicas load instead of the original file; undefined if there is none. */
 export function artifactOf(
   { entry, entryFiles = [] }: Prepared,
   sessionOptions: Readonly<Record<string, unknown>>,

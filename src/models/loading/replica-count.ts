@@ -5,13 +5,14 @@ import type { VersionRecord } from '../context/version-record.js'
 import { sessionOptionsOf } from './session-options.js'
 
 /**
- * Returns how many replicas a pool of the version has. `auto` is as many as keep the cores busy with all
- * their threads, and one where `providers`, by default those that serve it, are not the CPU's alone.
+ * Returns the number of replicas for a pool of the version. `auto` means the cores divided by the threads of one run,
+ * and one replica if `providers` contain another one than the CPU's.
+ * @param providers defaults to the execution providers of the last pool, or else to the requested ones.
  */
 export function replicaCount(
   context: ModelContext,
   version: VersionRecord,
-  providers: readonly string[] = version.facts.providers ?? askedProviders(context, version),
+  providers: readonly string[] = version.facts.providers ?? requestedProviders(context, version),
 ): number {
   const setting = version.spec.config.replicas ?? context.config.replicas
   if (setting !== 'auto') return setting
@@ -20,12 +21,13 @@ export function replicaCount(
 }
 
 /**
- * @throws ERR_INVALID_OPTIONS if the version is to have more than one replica, by its settings or by
- * `wanted`, and asks for an execution provider other than the CPU's.
+ * Throws if `wanted`, or else the settings of the version, give it more than one replica although it requests an
+ * execution provider other than the CPU's.
+ * @throws ERR_INVALID_OPTIONS
  */
 export function checkReplicas(context: ModelContext, version: VersionRecord, wanted?: number | 'auto'): void {
-  const asked = askedProviders(context, version)
-  if (isOnCpu(asked)) return
+  const providers = requestedProviders(context, version)
+  if (isOnCpu(providers)) return
   const { config, name, version: label } = version.spec
   const settings = {
     replicas: wanted ?? config.replicas ?? context.config.replicas,
@@ -34,17 +36,17 @@ export function checkReplicas(context: ModelContext, version: VersionRecord, wan
   for (const [setting, value] of Object.entries(settings)) {
     if (value === undefined || value === 'auto' || value === 1) continue
     throw new errors.ERR_INVALID_OPTIONS(
-      `${name}@${label}: \`${setting}\` is ${value}, but a model that is to run on ${servingProvider(asked)} has one replica: each one would hold its own copy of the weights on the device, whose runs do not go side by side; set \`${setting}\` of the model to 1, or leave \`executionProviders\` to the CPU`,
+      `${name}@${label}: \`${setting}\` is ${value}, but a model on ${servingProvider(providers)} has one replica, since each would hold its own copy of the weights on the device and their runs would not overlap; set \`${setting}\` of the model to 1, or run it on the CPU`,
       version.subject,
     )
   }
 }
 
-function askedProviders(context: ModelContext, version: VersionRecord): readonly string[] {
+function requestedProviders(context: ModelContext, version: VersionRecord): readonly string[] {
   return providersIn(sessionOptionsOf(context, version))
 }
 
-/** Threads inside one run; onnxruntime takes 0 for all cores. */
+/** Returns the number of threads of one run; for onnxruntime, 0 means all cores. */
 function threadsOfRun(context: ModelContext, version: VersionRecord): number {
   const { sessionOptions, intraOpNumThreads } = version.spec.config
   const threads = sessionOptions?.intraOpNumThreads ?? intraOpNumThreads ?? context.config.intraOpNumThreads

@@ -3,68 +3,70 @@ import type { RunRequest } from '../../pools/queue/run-request.js'
 import { bytesOf, copyOf } from '../../tensors/input/copies.js'
 import type { Tensor } from '../../tensors/tensor.js'
 
-/** So many requests are kept, or as many as have been answered so long after the first. */
-const ENOUGH = 3
+/** Number of samples to collect, or fewer if `WAIT_MS` has passed since the first. */
+const SAMPLE_COUNT = 3
 const WAIT_MS = 1_000
-/** Larger inputs are not kept. */
+/** Limit of all samples together; a request that would exceed it is not kept. */
 const MAX_BYTES = 32 * 2 ** 20
 
-/** Keeps the inputs of the first requests that are answered: they are known to be valid. */
+/** Keeps the inputs of the first requests that succeed, since those are known to be valid. */
 export class SampleCollector {
   readonly #clock: Clock
   readonly #onReady: (samples: readonly (readonly Tensor[])[]) => void
   #samples: (readonly Tensor[])[] = []
-  /** Kept, whether answered yet or not. */
-  #kept = 0
+  /** Number of requests whose inputs are kept, with those that still run. */
+  #keptCount = 0
   #bytes = 0
   #timer: Timer | undefined
-  #isOver = false
+  #isClosed = false
 
-  /** `onReady` is called once, with one sample at least, unless `cancel` comes before. */
+  /** @param onReady is called once, with at least one sample, unless `cancel` is called first. */
   constructor(clock: Clock, onReady: (samples: readonly (readonly Tensor[])[]) => void) {
     this.#clock = clock
     this.#onReady = onReady
   }
 
-  /** A request whose input has been checked, before it goes to a pool. */
+  /** Copies the inputs of `request`, which have been checked; they become a sample if the request succeeds. */
   offer(request: RunRequest): void {
     const inputs = request.inputs as readonly Tensor[]
-    if (this.#isOver || this.#kept === ENOUGH || this.#bytes + bytesOf(inputs) > MAX_BYTES) return
+    if (this.#isClosed || this.#keptCount === SAMPLE_COUNT || this.#bytes + bytesOf(inputs) > MAX_BYTES)
+      return
     const copies = copiesOf(inputs)
     if (copies === undefined) return
-    this.#kept += 1
+    this.#keptCount += 1
     this.#bytes += bytesOf(copies)
     request.promise.then(
-      () => this.#answered(copies),
+      () => this.#add(copies),
       () => {
-        this.#kept -= 1
+        this.#keptCount -= 1
         this.#bytes -= bytesOf(copies)
       },
     )
   }
 
+  /** Takes no more samples, and drops those that it has. */
   cancel(): void {
-    this.#isOver = true
+    this.#isClosed = true
     this.#samples = []
     this.#clock.clear(this.#timer)
   }
 
-  #answered(inputs: readonly Tensor[]): void {
-    if (this.#isOver) return
+  #add(inputs: readonly Tensor[]): void {
+    if (this.#isClosed) return
     this.#samples.push(inputs)
-    if (this.#samples.length === ENOUGH) this.#end()
+    if (this.#samples.length === SAMPLE_COUNT) this.#end()
     else this.#timer ??= this.#clock.setTimeout(() => this.#end(), WAIT_MS).unref()
   }
 
   #end(): void {
-    if (this.#isOver) return
+    if (this.#isClosed) return
     const samples = this.#samples
     this.cancel()
     this.#onReady(samples)
   }
 }
 
-/** Undefined if there is no memory for them, which is no reason to refuse the request. */
+/** Returns copies of the inputs; undefined if there is no memory for them, which must not fail the request. */
 function copiesOf(inputs: readonly Tensor[]): Tensor[] | undefined {
   try {
     return inputs.map(copyOf)

@@ -10,22 +10,23 @@ import { inLoadLane, whileLoading } from './prepare-load.js'
 import { replicaCount } from './replica-count.js'
 
 /**
- * Opens the pool with its first replica; its signature is the version's then. The others follow in the
- * background, which is measured, and keeps `room` until they serve or one of them cannot be started.
+ * Starts the first replica of the pool and records its signature; resolves when that replica serves. The other
+ * replicas start in the background. `reservation` is kept until all of them serve or one of them fails, and the
+ * memory that they take is measured.
  */
 export async function startPool(
   context: ModelContext,
   version: VersionRecord,
   pool: VersionPool,
   prepared: Prepared,
-  room: Reservation,
+  reservation: Reservation,
 ): Promise<void> {
   const { memory } = context
   let load: Load | undefined
   try {
     load = await inLoadLane(context, prepared, async () => {
       assertOpen(context)
-      load = { change: context.overlap.begin(), before: await memory.recent() }
+      load = { change: context.measurement.begin(), baseline: await memory.recent() }
       await whileLoading(context, prepared, () =>
         pool.start((signature) => {
           version.note({ signature })
@@ -35,31 +36,31 @@ export async function startPool(
     })
   } catch (error) {
     load?.change.end()
-    room.release()
+    reservation.release()
     throw error
   }
   growOnCpu(context, version, pool)
-  const completed = complete(context, version, pool, prepared, load).finally(() => room.release())
+  const completed = complete(context, version, pool, prepared, load).finally(() => reservation.release())
   if (pool.servingCount >= pool.wanted) await completed
-  else inBackground(context, completed, 'the measurement of a load')
+  else inBackground(context, completed, 'load measurement')
 }
 
 interface Load {
   readonly change: Change
-  readonly before: MemoryReading
+  readonly baseline: MemoryReading
 }
 
-/** Measures what the replicas take, when the first one serves and when all of them do. */
+/** Measures the memory of the replicas, once when the first one serves and again when all of them do. */
 async function complete(
   context: ModelContext,
   version: VersionRecord,
   pool: VersionPool,
   prepared: Prepared,
-  { change, before }: Load,
+  { change, baseline }: Load,
 ): Promise<void> {
   const measure = async (): Promise<number> => {
     const { pssBytes } = await context.memory.read()
-    return Math.max(0, pssBytes - before.pssBytes)
+    return Math.max(0, pssBytes - baseline.pssBytes)
   }
   try {
     version.note({ loadedBytes: await measure() })
@@ -67,24 +68,25 @@ async function complete(
       await pool.whenServing(Number.POSITIVE_INFINITY)
       version.note({ loadedBytes: await measure() })
     }
-    // Weights that are mapped come in with the runs that read them.
-    const isOwn = change.end()
-    if (isOwn && prepared.entry === undefined) version.note({ measuredBytes: version.facts.loadedBytes })
+    // Mapped weights are excluded: they come into memory with the runs that read them.
+    const isExclusive = change.end()
+    if (isExclusive && prepared.entry === undefined)
+      version.note({ measuredBytes: version.facts.loadedBytes })
   } catch {
-    // A replica could not be started, which the pool tells, or the pool was stopped.
+    // A replica could not be started, which the pool reports, or the pool was stopped.
     change.end()
   }
 }
 
 /**
- * Starts the other replicas of a version that was to run on another execution provider, which has one, and
- * runs on the CPU. Not waited for: their loads wait for the end of this one.
+ * Adds replicas if the version requested another execution provider, with one replica, but runs on the CPU. It does
+ * not wait for them, because their loads wait for the end of this one.
  */
 function growOnCpu(context: ModelContext, version: VersionRecord, pool: VersionPool): void {
   const wanted = replicaCount(context, version)
   if (wanted <= pool.wanted) return
   pool.resize(wanted).catch((err: unknown) => {
     if (!pool.isOpen) return
-    context.logger.warn({ err, ...version.subject }, 'the other replicas cannot be started')
+    context.logger.warn({ err, ...version.subject }, 'replicas not added')
   })
 }

@@ -10,8 +10,9 @@ import type { Outputs, Signature, Tensor } from '../../tensors/tensor.js'
 type Sample = NonNullable<ModelConfig['sample']>
 
 /**
- * Returns the configured sample as a warm-up: a valid input, and the answer it must have if one is given.
- * Where `emptyAxes` is told, its inputs are refused as those of a request are.
+ * Returns the warm-up of a configured sample: its input, and a check of the outputs if the sample has any. Both throw
+ * ERR_WARMUP.
+ * @param emptyAxes if defined, refuses inputs without elements as those of a request are refused.
  */
 export function warmUpFrom(
   sample: Sample | undefined,
@@ -24,17 +25,17 @@ export function warmUpFrom(
     inputs(signature): Tensor[] {
       outputs = signature.outputs
       const inputs = coerced(signature, sample.input, 'sample.input', subject)
-      const why = emptyAxes === undefined ? undefined : emptyAxesProblem(signature, inputs, emptyAxes)
-      if (why === undefined) return inputs
-      throw new errors.ERR_WARMUP(`sample.input of ${subject.model}@${subject.version}: ${why}`, subject)
+      const problem = emptyAxes === undefined ? undefined : emptyAxesProblem(signature, inputs, emptyAxes)
+      if (problem === undefined) return inputs
+      throw new errors.ERR_WARMUP(`sample.input of ${subject.model}@${subject.version}: ${problem}`, subject)
     },
-    check(answer: Outputs): void {
+    check(actual: Outputs): void {
       if (sample.output === undefined) return
       const wanted = Object.keys(sample.output)
       const inputs = outputs.filter((spec) => wanted.includes(spec.name))
       const expected = coerced({ inputs, outputs }, sample.output, 'sample.output', subject)
       for (const [index, { name }] of inputs.entries()) {
-        compare(name, expected[index] as Tensor, answer[name], sample, subject)
+        compare(name, expected[index] as Tensor, actual[name], sample, subject)
       }
     },
   }
@@ -43,14 +44,14 @@ export function warmUpFrom(
 function coerced(
   signature: Signature,
   values: unknown,
-  what: string,
+  option: string,
   subject: { model: string; version: string },
 ): Tensor[] {
   try {
     return prepareInputs(signature, values, subject)
   } catch (cause) {
     throw new errors.ERR_WARMUP(
-      `${what} does not fit ${subject.model}@${subject.version}: ${(cause as Error).message}`,
+      `${option} does not fit ${subject.model}@${subject.version}: ${(cause as Error).message}`,
       { ...subject, cause },
     )
   }
@@ -65,9 +66,12 @@ function compare(
 ): void {
   const label = `${subject.model}@${subject.version}`
   if (actual === undefined) {
-    throw new errors.ERR_WARMUP(`${label} gives no output "${name}" for the sample`, subject)
+    throw new errors.ERR_WARMUP(`${label} returned no output "${name}" for the sample`, subject)
   }
   const found = difference(expected, actual, tolerance)
   if (found === undefined) return
-  throw new errors.ERR_WARMUP(`the answer of ${label} to the sample: output "${name}" ${found}`, subject)
+  throw new errors.ERR_WARMUP(
+    `${label} returned unexpected outputs for the sample: output "${name}" ${found}`,
+    subject,
+  )
 }

@@ -4,28 +4,28 @@ import type { ModelVersion } from '../version/model-version.js'
 import { Model } from './model.js'
 import { without } from './routes.js'
 
-/** Versions that are kept for the cause of their failure. */
+/** Number of failed versions that stay known for the cause of their failure. */
 const MAX_FAILED = 10
 
 /** All models known to a runtime, by name. */
 export class ModelRegistry {
   readonly #hold: HoldLock
   readonly #models = new Map<string, Model>()
-  /** Models that were to be served from the start, by name, with the reason why their load failed. */
+  /** Configured models whose load failed at the start, by name, with the error. */
   readonly #missing = new Map<string, unknown>()
-  /** Forgotten, but not stopped yet. */
-  readonly #leaving = new Set<ModelVersion>()
-  /** Made known by a call and never loaded, in the order of their failures. */
+  /** Versions that are forgotten but not stopped yet. */
+  readonly #stopping = new Set<ModelVersion>()
+  /** Versions that an API call registered and that never loaded, in the order of their failures. */
   readonly #failed = new Set<ModelVersion>()
 
   constructor(hold: HoldLock) {
     this.#hold = hold
   }
 
-  /** Returns the model of that name, made if there is none; it goes when it has no version and nothing to do. */
+  /** Returns the model `name`, which is created if necessary and removed once it has no versions and an idle lane. */
   ensure(name: string): Model {
-    const known = this.#models.get(name)
-    if (known !== undefined) return known
+    const existing = this.#models.get(name)
+    if (existing !== undefined) return existing
     const model = new Model(name, this.#hold, (idle) => this.#dropUnused(idle))
     this.#models.set(name, model)
     return model
@@ -35,18 +35,18 @@ export class ModelRegistry {
     if (model.isEmpty && this.#models.get(model.name) === model) this.#models.delete(model.name)
   }
 
-  /** @throws ERR_MODEL_NOT_FOUND */
+  /** Returns the model `name`. @throws ERR_MODEL_NOT_FOUND if it has no versions */
   require(name: string): Model {
     const model = this.#models.get(name)
     if (model !== undefined && !model.isEmpty) return model
-    const known = [...this.#models.values()].filter((other) => !other.isEmpty).map((other) => other.name)
+    const names = [...this.#models.values()].filter((other) => !other.isEmpty).map((other) => other.name)
     throw new errors.ERR_MODEL_NOT_FOUND(
-      `there is no model ${JSON.stringify(name)}; known: ${known.length === 0 ? 'none' : known.slice(0, 10).join(', ')}`,
+      `there is no model ${JSON.stringify(name)}; known: ${names.length === 0 ? 'none' : names.slice(0, 10).join(', ')}`,
       { model: name },
     )
   }
 
-  /** @throws ERR_MODEL_NOT_FOUND, ERR_VERSION_NOT_FOUND */
+  /** Returns a version. @throws ERR_MODEL_NOT_FOUND, ERR_VERSION_NOT_FOUND */
   requireVersion(name: string, version: string): ModelVersion {
     const model = this.require(name)
     const found = model.find(version)
@@ -57,7 +57,10 @@ export class ModelRegistry {
     )
   }
 
-  /** The version a request goes to. */
+  /**
+   * Returns the version that runs a request; `version` defaults to the active one.
+   * @throws ERR_MODEL_NOT_FOUND, ERR_VERSION_NOT_FOUND, ERR_MODEL_UNAVAILABLE
+   */
   resolve(name: string, version: string | undefined): ModelVersion {
     if (version !== undefined) return this.requireVersion(name, version)
     const active = this.#models.get(name)?.routes.active
@@ -71,8 +74,8 @@ export class ModelRegistry {
   }
 
   /**
-   * Keeps a version that a call has made known and that could not be loaded, so that its cause can be asked
-   * for; of more than `MAX_FAILED` the oldest are forgotten.
+   * Keeps a version that an API call registered and that could not be loaded, so that `listModels()` shows the cause.
+   * Beyond `MAX_FAILED` of them it forgets the oldest.
    */
   keepFailed(version: ModelVersion): void {
     this.#failed.delete(version)
@@ -87,26 +90,26 @@ export class ModelRegistry {
     this.forget(oldest)
   }
 
-  /** Removes the version from sight. */
+  /** Removes the version, so that no request finds it. A close still waits for it if it is stopping. */
   forget(version: ModelVersion): void {
     const { name } = version.spec
     const model = this.#models.get(name)
     if (!model?.remove(version)) return
     if (version.is('stopping')) {
-      this.#leaving.add(version)
-      void version.waitFor('stopped', 'error').then(() => this.#leaving.delete(version))
+      this.#stopping.add(version)
+      void version.waitFor('stopped', 'error').then(() => this.#stopping.delete(version))
     }
     if (model.routes.active === version) this.#missing.delete(name)
     model.route(without(model.routes, version))
     if (model.lane.isIdle) this.#dropUnused(model)
   }
 
-  /** Records that a model that is to be served could not be loaded at the start. */
-  miss(name: string, cause: unknown): void {
+  /** Records that a configured model could not be loaded at the start. */
+  recordMissing(name: string, cause: unknown): void {
     if (!this.#missing.has(name)) this.#missing.set(name, cause)
   }
 
-  /** Returns the models that are to be served and still have no active version, with the reasons. */
+  /** Returns the configured models that still have no active version, with the errors of their loads. */
   missing(): [name: string, cause: unknown][] {
     return [...this.#missing].filter(([name]) => this.#models.get(name)?.routes.active === undefined)
   }
@@ -123,8 +126,8 @@ export class ModelRegistry {
     return this.#models.get(version.spec.name)?.routes.active === version
   }
 
-  get leaving(): readonly ModelVersion[] {
-    return [...this.#leaving]
+  get stopping(): readonly ModelVersion[] {
+    return [...this.#stopping]
   }
 
   versions(): ModelVersion[] {

@@ -4,7 +4,7 @@ import type { ModelVersion } from '../version/model-version.js'
 import { NO_ROUTES, type Routes } from './routes.js'
 import type { SwapTicket } from './swap-ticket.js'
 
-/** A model: its versions, where its requests go, and the order of its changes. */
+/** A model: its versions, the routes of its requests, and the lane of its changes. */
 export class Model {
   readonly name: string
   readonly lane: ModelLane
@@ -13,7 +13,7 @@ export class Model {
   /** The newest swap that is not settled. */
   #swap: SwapTicket | undefined
 
-  /** `onIdle` is called each time that no change is left. */
+  /** @param onIdle is called each time the last change has ended. */
   constructor(name: string, hold: HoldLock, onIdle: (model: Model) => void) {
     this.name = name
     this.lane = new ModelLane(hold, () => onIdle(this))
@@ -23,7 +23,7 @@ export class Model {
     return this.#routes
   }
 
-  /** Sends requests by `routes` from now on: the one assignment that changes where they go. */
+  /** Sends requests by `routes` from now on. This is the only assignment that changes their destination. */
   route(routes: Routes): void {
     this.#routes = routes
   }
@@ -45,18 +45,18 @@ export class Model {
     return this.#versions.get(label)
   }
 
-  /** Makes the version known, in the place of one with the same label. */
+  /** Adds the version, which replaces one with the same label. */
   add(version: ModelVersion): void {
     this.#versions.set(version.spec.version, version)
   }
 
-  /** Returns false if another version has the label now, or none. */
+  /** Removes the version; returns false if another version, or none, has its label now. */
   remove(version: ModelVersion): boolean {
     const label = version.spec.version
     return this.#versions.get(label) === version && this.#versions.delete(label)
   }
 
-  /** Supersedes the newest swap by another one. */
+  /** Records the newest swap, which supersedes the one before. */
   beginSwap(ticket: SwapTicket): void {
     this.#swap?.supersede(ticket.version)
     this.#swap = ticket

@@ -1,8 +1,8 @@
 import type { ModelVersion } from '../version/model-version.js'
 
-/** The destinations of one model's requests. They never change: a model replaces them as a whole, see `Model.route`. */
+/** The destinations of one model's requests. A model never changes them but replaces the object, see `Model.route`. */
 export interface Routes {
-  /** The version of plain requests; it can be cold. */
+  /** The version for requests that name none; it can be cold. */
   readonly active: ModelVersion | undefined
   /** The label of the version that was active before, for a rollback. */
   readonly previous: string | undefined
@@ -17,9 +17,9 @@ export function promoted(routes: Routes, next: ModelVersion): Routes {
   return { active: next, previous: active?.spec.version ?? routes.previous }
 }
 
-/** Returns the routes after `known` was made known anew as `successor`, under the same label. */
-export function renewed(routes: Routes, known: ModelVersion, successor: ModelVersion): Routes {
-  return routes.active === known ? { ...routes, active: successor } : routes
+/** Returns the routes after `successor` was registered under the label of `old`. */
+export function renewed(routes: Routes, old: ModelVersion, successor: ModelVersion): Routes {
+  return routes.active === old ? { ...routes, active: successor } : routes
 }
 
 /** Returns the routes after `version` was forgotten. */

@@ -1,9 +1,9 @@
 import { errors } from '../../errors/errors.js'
 
-/** One request to make another version active. A newer one of the same model supersedes it. */
+/** A pending swap. A newer swap of the same model supersedes it until it is decided. */
 export class SwapTicket {
   readonly version: string
-  /** Rejects when a newer swap is asked for; never resolves. */
+  /** Rejects when a newer swap begins; never resolves. */
   readonly superseded: Promise<never>
   readonly #model: string
   #error: Error | undefined
@@ -19,12 +19,12 @@ export class SwapTicket {
     this.superseded.catch(() => undefined)
   }
 
-  /** The error of a swap that a newer one has superseded; undefined if none has. */
+  /** The error if a newer swap has superseded this one; else undefined. */
   get error(): Error | undefined {
     return this.#error
   }
 
-  /** The swap is past the point where a newer one could supersede it. */
+  /** Decides the swap: from now on no newer one can supersede it. */
   decide(): void {
     this.#isDecided = true
   }

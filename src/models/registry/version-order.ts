@@ -1,34 +1,35 @@
 import semver from 'semver'
 
-/** `2`, `2.10`, `v9`, `1.5-rc.1`: numbers with dots between, and a pre-release at most. */
+/** Matches numbers separated by dots, with an optional pre-release: `2`, `2.10`, `v9`, `1.5-rc.1`. */
 const NUMBERED = /^v?(\d+(?:\.\d+)*)(-(?:alpha|beta|canary|dev|next|pre|preview|rc|snapshot)[0-9.-]*)?$/i
-/** Labels of this form are hashes of something; they have no order. */
+/** Matches labels that look like hashes, which have no order. */
 const HASH = /^(?=.*[a-f])(?=.*\d)[0-9a-f]{7,}$/i
 
-/** A label of numbers, with the pre-release behind them as text. */
+/** A label of numbers, with its pre-release as text. */
 interface Numbered {
   readonly numbers: readonly bigint[]
   readonly preRelease: string
 }
 
 /**
- * Compares two version labels: negative if `a` is the older one, positive if `b` is, undefined if it
- * cannot be told. Semantic versions compare as such; labels of numbers (`9`, `v10`, `2.10`) number by
- * number; others (`release-10`, `2024-02-01`) by the first number that differs, provided that the text
- * before it is the same.
+ * Compares two version labels. Returns a negative number if `a` is older, a positive one if `b` is older, and
+ * undefined if the labels have no order. Semantic versions are compared as such, labels of numbers (`9`, `v10`,
+ * `2.10`) number by number, and others (`release-10`, `2024-02-01`) by the first number that differs, provided that
+ * the text before it is the same.
  */
 export function compareVersions(a: string, b: string): number | undefined {
   if (a === b) return 0
   const [semverA, semverB] = [semver.parse(a), semver.parse(b)]
   if (semverA !== null && semverB !== null) return semver.compareBuild(semverA, semverB) || undefined
   const [numberedA, numberedB] = [numberedOf(a), numberedOf(b)]
-  if (numberedA !== undefined && numberedB !== undefined) return byNumbers(numberedA, numberedB) || undefined
-  return naturally(tokensOf(a), tokensOf(b))
+  if (numberedA !== undefined && numberedB !== undefined)
+    return compareNumbers(numberedA, numberedB) || undefined
+  return compareNaturally(tokensOf(a), tokensOf(b))
 }
 
 /**
- * Returns the versions that are not known to be older than another one: a single one is the latest.
- * Labels that are no versions, such as `backup` or `current`, are left out where there are others.
+ * Returns the labels that are not older than any other one. If there is only one, it is the latest version. Labels
+ * that are no versions, such as `backup` or `current`, are skipped if there are others.
  */
 export function newestVersions(labels: Iterable<string>): string[] {
   const all = [...labels]
@@ -54,8 +55,8 @@ function numberedOf(label: string): Numbered | undefined {
   return { numbers: numbers.split('.').map(BigInt), preRelease }
 }
 
-/** "2.10" is newer than "2.9", "2.0" than "2" and "2" than "2-rc.1". */
-function byNumbers(a: Numbered, b: Numbered): number {
+/** Compares labels of numbers: "2.10" is newer than "2.9", "2.0" than "2", and "2" than "2-rc.1". */
+function compareNumbers(a: Numbered, b: Numbered): number {
   for (let index = 0; index < Math.max(a.numbers.length, b.numbers.length); index += 1) {
     const [left, right] = [a.numbers[index] ?? 0n, b.numbers[index] ?? 0n]
     if (left !== right) return left < right ? -1 : 1
@@ -67,12 +68,12 @@ function byNumbers(a: Numbered, b: Numbered): number {
   return a.numbers.length - b.numbers.length
 }
 
-/** The numbers of a label, and the texts between them. */
+/** Splits a label into its numbers and the texts between them. */
 function tokensOf(label: string): string[] {
   return label.match(/\d+|\D+/g) ?? []
 }
 
-function naturally(a: readonly string[], b: readonly string[]): number | undefined {
+function compareNaturally(a: readonly string[], b: readonly string[]): number | undefined {
   for (let index = 0; index < Math.min(a.length, b.length); index += 1) {
     const [left, right] = [a[index] as string, b[index] as string]
     if (left === right) continue
@@ -81,7 +82,7 @@ function naturally(a: readonly string[], b: readonly string[]): number | undefin
     if (difference !== 0n) return difference < 0n ? -1 : 1
   }
   const longer = a.length > b.length ? a : b
-  // "release-2.1" goes on where "release-2" ends; of "release-2-small" nobody knows.
+  // "release-2.1" continues "release-2" with a number; "release-2-small" has no order relative to it.
   const rest = longer.slice(Math.min(a.length, b.length)).join('')
   return /^([._-]\d+)+$/.test(rest) ? a.length - b.length : undefined
 }

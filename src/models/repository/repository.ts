@@ -11,18 +11,18 @@ import type { FileOwner } from '../../protocol/model-files.js'
 import { parseJson } from '../../text/parse-json.js'
 
 const versionManifestSchema = z.strictObject({
-  /** Hash of model.onnx, checked before it is loaded. */
+  /** SHA-256 of model.onnx, checked before each load. */
   sha256: z
     .string()
     .trim()
     .toLowerCase()
     .regex(/^[0-9a-f]{64}$/, 'must be 64 hexadecimal digits')
     .optional(),
-  /** Settings of this version, over those of model.json. */
+  /** Settings of this version, which override those of model.json. */
   config: modelConfigSchema.optional(),
 })
 
-/** One `<name>/<version>/model.onnx` of a model directory. */
+/** A `<name>/<version>/model.onnx` of a model directory, with its settings. */
 export interface RepositoryVersion {
   readonly name: string
   readonly version: string
@@ -31,15 +31,22 @@ export interface RepositoryVersion {
   readonly config: ModelConfig
 }
 
-/** Everything in `modelDir`, and what is wrong in it; a folder without a model file is passed over. */
+/**
+ * Resolves with all versions in `modelDir`, and with the errors of those whose manifests are invalid. Folders without
+ * a model file are skipped.
+ * @throws ERR_INVALID_OPTIONS if `modelDir` cannot be read
+ */
 export async function scanRepository(
   modelDir: string,
 ): Promise<{ found: RepositoryVersion[]; problems: Error[] }> {
   const root = resolve(modelDir)
   const names = await folders(root, (cause) => {
-    throw new errors.ERR_INVALID_OPTIONS(`\`modelDir\` is ${JSON.stringify(root)}: it cannot be read`, {
-      cause,
-    })
+    throw new errors.ERR_INVALID_OPTIONS(
+      `\`modelDir\` ${JSON.stringify(root)} cannot be read; check that the folder exists and is readable`,
+      {
+        cause,
+      },
+    )
   })
   const found: RepositoryVersion[] = []
   const problems: Error[] = []
@@ -56,7 +63,10 @@ export async function scanRepository(
   return { found, problems }
 }
 
-/** That version of the model directory, undefined if it has none. */
+/**
+ * Resolves with a version of the model directory; undefined if it has no model file.
+ * @throws ERR_INVALID_MANIFEST
+ */
 export async function findInRepository(
   modelDir: string,
   name: string,
@@ -64,11 +74,11 @@ export async function findInRepository(
 ): Promise<RepositoryVersion | undefined> {
   const folder = join(resolve(modelDir), name)
   const source = join(folder, version, 'model.onnx')
-  const isThere = await stat(source).then(
+  const exists = await stat(source).then(
     (status) => status.isFile(),
     () => false,
   )
-  if (!isThere) return undefined
+  if (!exists) return undefined
   const modelConfig = await readManifest(join(folder, 'model.json'), modelConfigSchema, { name })
   const manifest = await readManifest(join(folder, version, 'version.json'), versionManifestSchema, {
     name,
@@ -83,7 +93,7 @@ export async function findInRepository(
   }
 }
 
-/** @throws ERR_MODEL_LOAD if the file does not have that hash. */
+/** Rejects if the SHA-256 of the file is not `sha256`. @throws ERR_MODEL_LOAD */
 export async function verifyHash(source: string, sha256: string, subject: FileOwner): Promise<void> {
   const hash = createHash('sha256')
   await pipeline(createReadStream(source), hash)
@@ -91,10 +101,10 @@ export async function verifyHash(source: string, sha256: string, subject: FileOw
   if (actual !== sha256) throw otherHash(source, actual, sha256, subject)
 }
 
-/** Returns the error of a file that has another hash than its version.json names. */
+/** Returns the error for a file whose hash differs from that in its version.json. */
 export function otherHash(source: string, actual: string, sha256: string, subject: FileOwner): Error {
   return new errors.ERR_MODEL_LOAD(
-    `${source} has sha256 ${actual}, its version.json says ${sha256}: the file is damaged or was replaced`,
+    `${source} has sha256 ${actual}, but its version.json has ${sha256}; the file is damaged or was replaced, so restore it`,
     subject,
   )
 }
@@ -103,7 +113,7 @@ async function folders(path: string, onError: (cause: unknown) => string[]): Pro
   try {
     const entries = await readdir(path, { withFileTypes: true })
     const names = entries.filter((entry) => !entry.name.startsWith('.')).map((entry) => entry.name)
-    // One by one: a link that leads nowhere must not hide the others.
+    // Each entry has its own `catch`, since a broken link must not hide the others.
     const isFolder = await Promise.all(
       names.map((name) =>
         stat(join(path, name)).then(
@@ -123,8 +133,8 @@ async function readManifest<T extends z.ZodType>(
   schema: T,
   subject: { name: string; version?: string },
 ): Promise<z.output<T> | undefined> {
-  const refuse = (why: string, cause?: unknown): Error =>
-    new errors.ERR_INVALID_MANIFEST(`${path}: ${why}`, {
+  const refuse = (problem: string, cause?: unknown): Error =>
+    new errors.ERR_INVALID_MANIFEST(`${path}: ${problem}`, {
       model: subject.name,
       version: subject.version,
       cause,

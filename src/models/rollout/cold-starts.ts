@@ -7,38 +7,39 @@ import type { ModelVersion } from '../version/model-version.js'
 import { type LoadFailure, planAfterColdStart, planColdStart, planReload } from './plan-cold-start.js'
 import { retireInTurn } from './promotion.js'
 
-/** Gives versions that requests have found without a pool one again. */
+/** Loads cold versions on demand, for requests. */
 export class ColdStarts {
   readonly #context: ModelContext
-  readonly #catalogue: ModelRegistry
+  readonly #registry: ModelRegistry
 
-  constructor(context: ModelContext, catalogue: ModelRegistry) {
+  constructor(context: ModelContext, registry: ModelRegistry) {
     this.#context = context
-    this.#catalogue = catalogue
+    this.#registry = registry
   }
 
   /**
-   * Loads the version; all requests that wait share the one load. `isPlain` tells that the caller did not name the
-   * version: then it serves to the end even if another one has become active meanwhile, and is retired.
-   * @throws ERR_MODEL_UNAVAILABLE and what a load throws.
+   * Loads the version; all waiting requests share one load.
+   * @param isPlain is true if the request did not name the version. Such a version still runs the requests that wait
+   * for it if another one becomes active meanwhile, and is retired then.
+   * @throws ERR_MODEL_UNAVAILABLE and the errors of a load
    */
   warm(version: ModelVersion, isPlain: boolean): Promise<void> {
     const action = planReload(version.state, this.#failureOf(version))
-    if (action.kind === 'refuse') return Promise.reject(unavailable(version, action.why))
+    if (action.kind === 'refuse') return Promise.reject(unavailable(version, action.reason))
     return version.sharedLoad.join(() =>
       this.#context.scope.runInAsyncScope(() => this.#loadInLane(version, isPlain)),
     )
   }
 
-  /** The version of that label that is known now, if it is loaded from the same source; else the version itself. */
+  /** Returns the version that is known now under the label of `version`, if its source is the same; else `version`. */
   successorOf(version: ModelVersion): ModelVersion {
     const { name, version: label, source } = version.spec
-    const known = this.#catalogue.find(name, label)
+    const known = this.#registry.find(name, label)
     return known?.spec.source === source ? known : version
   }
 
   async #loadInLane(version: ModelVersion, isPlain: boolean): Promise<void> {
-    const model = this.#catalogue.get(version.spec.name)
+    const model = this.#registry.get(version.spec.name)
     if (model === undefined) throw unavailable(version, 'it was unloaded')
     await model.lane.run(() => this.#load(model, version, isPlain))
   }
@@ -47,7 +48,7 @@ export class ColdStarts {
     const { cause: failure } = version
     const hasSuccessor = this.successorOf(version) !== version
     const isKnown = model.find(version.spec.version) === version
-    // A refusal is for the requests of this version, which a successor's are not.
+    // The refusal applies to requests of this version only, not to those of a successor.
     const refusal = isKnown && !hasSuccessor ? version.sharedLoad.takeRefusal() : undefined
     const action = planColdStart({
       state: version.state,
@@ -57,7 +58,7 @@ export class ColdStarts {
       failure: this.#failureOf(version),
     })
     if (action.kind === 'serve') return
-    if (action.kind === 'refuse') throw unavailable(version, action.why, refusal ?? failure)
+    if (action.kind === 'refuse') throw unavailable(version, action.reason, refusal ?? failure)
     await version.load('predict')
     assertOpen(this.#context)
     const next = planAfterColdStart(model.routes.active === version, isPlain)
@@ -65,10 +66,14 @@ export class ColdStarts {
     if (next === 'retire') this.#retireSoon(model, version)
   }
 
-  /** After the waiting requests have been admitted, which happens in microtasks. */
+  /** Retires the version in a later turn of the event loop; the waiting requests are admitted in microtasks before. */
   #retireSoon(model: Model, version: ModelVersion): void {
     this.#context.clock.setImmediate(() =>
-      inBackground(this.#context, retireInTurn(model, version, 'no longer active'), 'the end of a version'),
+      inBackground(
+        this.#context,
+        retireInTurn(model, version, 'no longer active'),
+        'retirement after a cold start',
+      ),
     )
   }
 
@@ -82,9 +87,9 @@ export class ColdStarts {
   }
 }
 
-function unavailable(version: ModelVersion, why: string, cause = version.cause): Error {
+function unavailable(version: ModelVersion, reason: string, cause = version.cause): Error {
   const detail = cause instanceof Error ? `: ${cause.message}` : ''
-  return new errors.ERR_MODEL_UNAVAILABLE(`${version.record.label} cannot answer, ${why}${detail}`, {
+  return new errors.ERR_MODEL_UNAVAILABLE(`${version.record.label} cannot run requests: ${reason}${detail}`, {
     ...version.record.subject,
     cause,
   })

@@ -18,31 +18,35 @@ import {
 } from './plan-swap.js'
 import { promote, retire } from './promotion.js'
 
+/** The result of a swap. */
 export interface SwapResult {
+  /** Name of the model. */
   readonly name: string
-  /** The version that was active before, if there was one. */
+  /** Label of the version that was active before; undefined if there was none. */
   readonly from: string | undefined
+  /** Label of the version that is active now. */
   readonly to: string
   /**
-   * Resolves when the old version has no request left and, unless it is on standby, its
-   * threads and memory are gone. Never rejects; undefined if there was nothing to drain.
+   * Resolves when the old version has no requests left and, unless it is on standby, its threads have ended and its
+   * memory is released. Never rejects. The value is undefined if there was nothing to drain or it is on standby.
    */
   readonly drained: Promise<DrainReport | undefined>
 }
 
+/** The parameters of a swap. */
 export interface SwapOrder {
   readonly newVersion: string
-  /** Refused with ERR_VERSION_CONFLICT unless this is active, at the start and at the flip. */
+  /** The version that must be active at the start and at the flip, else ERR_VERSION_CONFLICT; undefined allows any. */
   readonly oldVersion?: string | undefined
-  /** The call that asks for it. */
+  /** The API method that started the swap. */
   readonly trigger: string
-  /** The version to swap in, known or made known now. */
+  /** Resolves with the version to swap in, which it registers if necessary. */
   find(): Promise<ModelVersion>
 }
 
 /**
- * Moves the requests of a model to `newVersion`, by the plan of `swap-plan.ts`. Until the flip a failure leaves
- * everything as it was. A later swap of the same model supersedes this one as long as it is not promoted.
+ * Moves the requests of a model to `newVersion` by the steps of `planSwap`. A failure before the flip leaves
+ * everything as it was. A later swap of the same model supersedes this one until the flip.
  */
 export function hotSwap(context: ModelContext, model: Model, order: SwapOrder): Promise<SwapResult> {
   const ticket = new SwapTicket(model.name, order.newVersion)
@@ -51,7 +55,7 @@ export function hotSwap(context: ModelContext, model: Model, order: SwapOrder): 
   return Promise.race([work, ticket.superseded])
 }
 
-/** One swap: performs the steps of the plan in the lane of the model, and takes them back if one fails. */
+/** Performs the steps of one swap in the lane of the model, and undoes them if one fails. */
 class HotSwap {
   readonly #context: ModelContext
   readonly #model: Model
@@ -78,13 +82,13 @@ class HotSwap {
     try {
       for (;;) {
         const action = planSwap(this.#snapshot())
-        if ('refusal' in action) throw this.#refused(action.refusal)
+        if ('refusal' in action) throw this.#errorOf(action.refusal)
         this.#begun.add(action.step)
         if (action.step === 'flip') return this.#flip()
         await this.#step(action.step)
       }
     } catch (error) {
-      await this.#takeBack(error)
+      await this.#undo(error)
       throw error
     } finally {
       this.#model.endSwap(this.#ticket)
@@ -129,13 +133,16 @@ class HotSwap {
     }
   }
 
-  /** Makes `next` what requests go to, and waits until nothing is left of the old version. */
+  /** Routes requests to `next`, and waits until the old version is stopped. */
   async #vacate(next: ModelVersion): Promise<void> {
     this.#ticket.decide()
     const { trigger } = this.#order
     const old = this.#before.active as ModelVersion
     const { subject } = next.record
-    this.#context.logger.info({ ...subject, from: old.spec.version }, 'the old version is drained first')
+    this.#context.logger.info(
+      { ...subject, from: old.spec.version },
+      'draining the old version before the swap',
+    )
     const isServing = old.isServing
     if (isServing) old.demote(trigger)
     this.#model.route(promoted(this.#model.routes, next))
@@ -144,7 +151,7 @@ class HotSwap {
     if (old.is('stopping')) await old.waitFor('stopped')
   }
 
-  /** Waits until as many replicas serve as those of the active version, or as many as there are to be. */
+  /** Waits until `next` has as many serving replicas as the active version, or all of its own. */
   async #enoughReplicas(next: ModelVersion): Promise<void> {
     const { active } = this.#before
     const count = active?.is('running') ? (active.pool?.servingCount ?? 0) : 0
@@ -155,7 +162,7 @@ class HotSwap {
   }
 
   #flip(): SwapResult {
-    // Before a listener hears of the promotion, who may ask for the next swap.
+    // A listener of the promotion may start the next swap, so this one must be decided first.
     this.#ticket.decide()
     const { newVersion, trigger } = this.#order
     const old = this.#before.active
@@ -168,7 +175,7 @@ class HotSwap {
     }
   }
 
-  async #takeBack(error: unknown): Promise<void> {
+  async #undo(error: unknown): Promise<void> {
     const undone = new Set<SwapUndo>()
     const [next, old] = [this.#next, this.#before.active]
     for (;;) {
@@ -177,25 +184,25 @@ class HotSwap {
       const undo = planSwapUndo({ isClosing, next: next?.state, old: old?.state, begun, undone })
       if (undo === undefined) return
       undone.add(undo)
-      if (undo === 'reload') await this.#serveAgain(old as ModelVersion)
+      if (undo === 'reload') await this.#restore(old as ModelVersion)
       else if (undo === 'retire') await this.#retire(next as ModelVersion)
       else {
         this.#model.route(this.#before)
-        // They would load it once more, beside the old one.
+        // Waiting requests would load the new version once more, beside the old one.
         next?.sharedLoad.refuse(error)
       }
     }
   }
 
-  /** The caller waits for it only where the old version needs the room. */
+  /** Retires the new version. The caller waits for that only if the old version needs its memory. */
   async #retire(next: ModelVersion): Promise<void> {
     const retired = retire(this.#model, next, 'swap not promoted')
     if (this.#begun.has('vacate')) await retired
-    else inBackground(this.#context, retired, 'the end of a swap')
+    else inBackground(this.#context, retired, 'retirement after a failed swap')
   }
 
-  /** Does what the next request would do; a failure is logged then. */
-  async #serveAgain(old: ModelVersion): Promise<void> {
+  /** Loads the old version again, as the next request would do. A failure is logged. */
+  async #restore(old: ModelVersion): Promise<void> {
     const { closing, logger } = this.#context
     try {
       await old.load(this.#order.trigger)
@@ -203,11 +210,11 @@ class HotSwap {
       old.promote(this.#order.trigger)
     } catch (err) {
       if (closing.aborted) return
-      logger.error({ err, ...old.record.subject }, 'the old version cannot be loaded again')
+      logger.error({ err, ...old.record.subject }, 'old version not restored after a failed swap')
     }
   }
 
-  #refused(refusal: SwapRefusal): Error {
+  #errorOf(refusal: SwapRefusal): Error {
     const { newVersion: version, oldVersion } = this.#order
     const { name: model, routes } = this.#model
     const subject = { model, version }
@@ -217,7 +224,7 @@ class HotSwap {
       case 'closing':
         return closedError()
       case 'already active':
-        return new errors.ERR_ALREADY_ACTIVE(`${model}@${version} is the active version already`, subject)
+        return new errors.ERR_ALREADY_ACTIVE(`${model}@${version} is already the active version`, subject)
       case 'version conflict':
         return new errors.ERR_VERSION_CONFLICT(
           `${model} was expected to serve version ${oldVersion}, but ${routes.active?.spec.version ?? 'none'} is active`,
@@ -225,17 +232,17 @@ class HotSwap {
         )
       case 'stopped meanwhile': {
         const { record, cause } = this.#next as ModelVersion
-        return loadError(record, cause ?? new Error('it was stopped meanwhile'))
+        return loadError(record, cause ?? new Error('it was stopped during the swap'))
       }
     }
   }
 }
 
-/** @throws ERR_SIGNATURE_MISMATCH if `next` does not accept what `from` accepts. */
+/** Throws if `next` does not accept all inputs that `from` accepts. @throws ERR_SIGNATURE_MISMATCH */
 function checkSignatures(from: ModelVersion | undefined, { record }: ModelVersion): void {
-  const [before, after] = [from?.record.facts.signature, record.facts.signature]
-  if (from === undefined || before === undefined || after === undefined) return
-  const problems = signatureProblems(before, after)
+  const [oldSignature, newSignature] = [from?.record.facts.signature, record.facts.signature]
+  if (from === undefined || oldSignature === undefined || newSignature === undefined) return
+  const problems = signatureProblems(oldSignature, newSignature)
   if (problems.length === 0) return
   throw new errors.ERR_SIGNATURE_MISMATCH(
     `${record.label} cannot replace ${from.spec.version}: ${problems.join('; ')}`,

@@ -1,26 +1,26 @@
 import type { LifecycleState } from '../../lifecycle/state-machine.js'
 
 /**
- * The steps of a swap. `vacate` sends the requests to the new version at once and drains the old one before the new
- * one is loaded; `flip` makes the new version the running one.
+ * The steps of a swap. `vacate` routes the requests to the new version at once and drains the old one before the new
+ * one is loaded; `flip` promotes the new version.
  */
 export type SwapStep = 'find' | 'vacate' | 'load' | 'verify' | 'await replicas' | 'flip'
 
 /** A swap between two of its steps. */
 export interface SwapSnapshot {
   readonly isClosing: boolean
-  /** True if a newer swap of the model was asked for. */
+  /** True if a newer swap of the model was requested. */
   readonly isSuperseded: boolean
   readonly newVersion: string
-  /** The version that must be active until the requests move; undefined if any may. */
+  /** The version that must be active until the requests move; undefined allows any. */
   readonly expected: string | undefined
   readonly active: string | undefined
-  /** True if the active version had failed and is swapped for itself, loaded anew. */
+  /** True if the active version had failed and is replaced by itself, loaded again. */
   readonly isReload: boolean
-  /** State of the new version; undefined until it was found. */
+  /** State of the new version; undefined before the step `find`. */
   readonly next: LifecycleState | undefined
   readonly strategy: 'parallel' | 'resource-preserving'
-  /** The steps that were begun; each one is over, since the snapshot is taken between two. */
+  /** The steps that were begun. All of them have ended, since the snapshot is taken between two steps. */
   readonly begun: ReadonlySet<SwapStep>
 }
 
@@ -33,9 +33,9 @@ export type SwapRefusal =
 
 export type SwapAction = { readonly step: SwapStep } | { readonly refusal: SwapRefusal }
 
-/** Decides the next step of a swap, to be asked after every await: until the flip it can still be refused. */
+/** Decides the next step of a swap. Call it after every await, since a swap can be refused until the flip. */
 export function planSwap(swap: SwapSnapshot): SwapAction {
-  const refusal = whyRefused(swap)
+  const refusal = refusalOf(swap)
   if (refusal !== undefined) return { refusal }
   const { begun } = swap
   if (!begun.has('find')) return { step: 'find' }
@@ -47,8 +47,8 @@ export function planSwap(swap: SwapSnapshot): SwapAction {
   return { step: 'flip' }
 }
 
-/** After `vacate` there is nothing to go back to: what supersedes the swap comes after it. */
-function whyRefused(swap: SwapSnapshot): SwapRefusal | undefined {
+/** Returns the reason to refuse the swap. After `vacate` it can no longer be superseded: the old version is gone. */
+function refusalOf(swap: SwapSnapshot): SwapRefusal | undefined {
   const isVacated = swap.begun.has('vacate')
   if (swap.isSuperseded && !isVacated) return 'superseded'
   if (swap.isClosing) return 'closing'
@@ -58,16 +58,19 @@ function whyRefused(swap: SwapSnapshot): SwapRefusal | undefined {
   return undefined
 }
 
-/** The two versions are never to be held at once; a version that is ready is held already. */
+/**
+ * Returns true if the old version must be drained first, so that memory never holds two versions. A new version that
+ * is ready is in memory already.
+ */
 function isDrainedFirst({ begun, strategy, active, newVersion, next }: SwapSnapshot): boolean {
   if (strategy !== 'resource-preserving' || begun.has('vacate')) return false
   return active !== undefined && active !== newVersion && next !== 'ready'
 }
 
-/** The steps that take a failed swap back. */
+/** The steps that undo a failed swap. */
 export type SwapUndo = 'reroute' | 'retire' | 'reload'
 
-/** A failed swap between two of the steps that take it back. */
+/** A failed swap between two of the steps that undo it. */
 export interface FailedSwap {
   readonly isClosing: boolean
   readonly next: LifecycleState | undefined
@@ -76,7 +79,10 @@ export interface FailedSwap {
   readonly undone: ReadonlySet<SwapUndo>
 }
 
-/** Decides the next step back; undefined if everything is as before. A version that was ready before the swap stays so. */
+/**
+ * Decides the next step that undoes a failed swap; undefined if everything is as before. A version that was ready
+ * before the swap stays ready.
+ */
 export function planSwapUndo({ isClosing, next, old, begun, undone }: FailedSwap): SwapUndo | undefined {
   const isVacated = begun.has('vacate')
   if (isVacated && !undone.has('reroute')) return 'reroute'

@@ -7,10 +7,10 @@ import type { DrainReport } from '../version/drain.js'
 import type { ModelVersion } from '../version/model-version.js'
 
 /**
- * The atomic flip: `next`, which is ready, takes the requests of the model in one assignment. `stopping` of the version
- * before it is announced before that, `running` of `next` after it. Resolves when the version before has no request left
- * and, unless it stays on standby, no threads either.
- * @param old is the version that `next` replaces; default: the active one.
+ * Performs the atomic flip: one assignment routes the requests of the model to `next`, which is ready. Listeners see
+ * the old version leave `running` before it, and `next` enter `running` after it. Resolves when the old version has
+ * no requests left and, unless it stays on standby, no threads either.
+ * @param old is the version that `next` replaces; it defaults to the active one.
  */
 export function promote(
   context: ModelContext,
@@ -24,7 +24,7 @@ export function promote(
   next.promote(trigger, () => {
     if (isOldServing) {
       old.demote(trigger, standbyMs, () =>
-        inBackground(context, retireInTurn(model, old, 'standby is over'), 'the end of a standby'),
+        inBackground(context, retireInTurn(model, old, 'standby is over'), 'retirement after standby'),
       )
       if (old.pool !== undefined) next.pool?.follow(old.pool)
     }
@@ -32,18 +32,18 @@ export function promote(
   })
   const subject = modelSubject(next.record.subject)
   context.events.publish('promoted', { subject, from: old?.spec.version })
-  if (isOldServing) return standbyMs === 0 ? old.drain(trigger) : emptied(old)
-  // One that was being evicted already.
+  if (isOldServing) return standbyMs === 0 ? old.drain(trigger) : whenEmpty(old)
+  // The old version may be stopping already because of an eviction.
   return old?.is('stopping') ? old.waitFor('stopped').then(() => undefined) : Promise.resolve(undefined)
 }
 
-async function emptied({ pool }: ModelVersion): Promise<undefined> {
+async function whenEmpty({ pool }: ModelVersion): Promise<undefined> {
   await pool?.whenEmpty()
 }
 
 /**
- * Stops a version that no request goes to any more, unless it has become active; it stays known, cold. To be called
- * in the lane of its model.
+ * Stops a version that gets no more requests, unless it has become active or is not ready. It stays known, cold. Call
+ * it in the lane of its model.
  */
 export async function retire(
   model: Model,
@@ -54,7 +54,7 @@ export async function retire(
   return version.drain(trigger)
 }
 
-/** Does the same in the lane, which is free again when no request of the version is left. */
+/** Does the same in the lane of the model, and leaves the lane when no request of the version is left. */
 export async function retireInTurn(model: Model, version: ModelVersion, trigger: string): Promise<void> {
   const { retired } = await model.lane.run(async () => {
     const retired = retire(model, version, trigger)

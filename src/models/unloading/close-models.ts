@@ -5,20 +5,21 @@ import type { VersionRecord } from '../context/version-record.js'
 import type { ModelRegistry } from '../registry/model-registry.js'
 
 /**
- * Ends every pool, whatever its version is doing; requests that are not answered within
- * `timeoutMs` are rejected with ERR_RUNTIME_CLOSED. Reports every thread that is left.
+ * Ends every pool, whatever the state of its version, and rejects requests that are open after `timeoutMs` with
+ * ERR_RUNTIME_CLOSED. Resolves with the number of those and with the replicas that are stuck.
  */
 export async function closeModels(
   { artifacts, endings, trials }: ModelContext,
-  catalogue: ModelRegistry,
+  registry: ModelRegistry,
   timeoutMs: number,
 ): Promise<PoolEnding> {
   artifacts.close()
   trials.close()
-  const late = `the runtime was closed and did not wait longer than ${timeoutMs} ms for this request`
-  const lateError = (version?: VersionRecord): Error => new errors.ERR_RUNTIME_CLOSED(late, version?.subject)
-  const versions = [...catalogue.versions(), ...catalogue.leaving]
-  // A version that is stopping ends its pool itself.
+  const message = `the runtime was closed, and this request did not finish within ${timeoutMs} ms`
+  const lateError = (version?: VersionRecord): Error =>
+    new errors.ERR_RUNTIME_CLOSED(message, version?.subject)
+  const versions = [...registry.versions(), ...registry.stopping]
+  // The pools of versions end by `version.close` below.
   const others = endings.pools.filter((pool) => !versions.some((version) => version.pool === pool))
   const rejected = await Promise.all([
     ...versions.map((version) => version.close(timeoutMs, lateError)),

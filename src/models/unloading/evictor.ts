@@ -1,56 +1,56 @@
 import type { ModelContext } from '../context/model-context.js'
 import type { ModelRegistry } from '../registry/model-registry.js'
 import { idleLimitOf } from '../version/idle-watch.js'
-import type { ModelVersion, Neighbours } from '../version/model-version.js'
+import type { ModelVersion, VersionSupervisor } from '../version/model-version.js'
 import { isUnused, type MemoryHolder, planIdle, planRoom } from './plan-eviction.js'
 import { type UnloadReport, unload } from './unload.js'
 
-/** Takes the pools of versions that nobody uses away; they stay known, cold, and come back with the next request. */
-export class Evictor implements Neighbours {
+/** Evicts unused versions: their pools end, but they stay known, cold, and load again with the next request. */
+export class Evictor implements VersionSupervisor {
   readonly #context: ModelContext
-  readonly #catalogue: ModelRegistry
+  readonly #registry: ModelRegistry
 
-  constructor(context: ModelContext, catalogue: ModelRegistry) {
+  constructor(context: ModelContext, registry: ModelRegistry) {
     this.#context = context
-    this.#catalogue = catalogue
+    this.#registry = registry
   }
 
-  /** Evicts each version that is unused for its own limit. */
+  /** Evicts each version that has been unused for its own limit. */
   async evictIdle(trigger: string): Promise<UnloadReport[]> {
     const limitOf = ({ record }: ModelVersion): number | undefined => idleLimitOf(this.#context, record)
-    return this.#evictAll(this.#catalogue.versions(), limitOf, trigger)
+    return this.#evictAll(this.#registry.versions(), limitOf, trigger)
   }
 
-  /** Evicts each version that is unused for `maxAgeMs`. */
+  /** Evicts each version that has been unused for `maxAgeMs`. */
   async evictUnused(maxAgeMs: number, trigger: string): Promise<UnloadReport[]> {
-    return this.#evictAll(this.#catalogue.versions(), () => maxAgeMs, trigger)
+    return this.#evictAll(this.#registry.versions(), () => maxAgeMs, trigger)
   }
 
   async evictIfIdle(version: ModelVersion, maxAgeMs: number): Promise<void> {
     await this.#evictAll([version], () => maxAgeMs, 'idle')
   }
 
-  /** Waits for memory that is about to come back, else evicts; resolves with false if it can do neither. */
+  /** Waits for memory that is about to be returned, else evicts a version; resolves with false if neither is possible. */
   async makeRoom(model: string): Promise<boolean> {
     const { endings, memory } = this.#context
-    const holders = this.#catalogue.versions().map((version) => this.#holder(version))
+    const holders = this.#registry.versions().map((version) => this.#holder(version))
     const action = planRoom(model, endings.isMemoryComing, holders)
     if (action.kind === 'refuse') return false
     if (action.kind === 'evict') {
       const { version } = action.holder
       await this.#evict(version, () => isUnused(this.#holder(version)), 'memory')
     } else {
-      await endings.nextDeparture()
+      await endings.nextTeardown()
       await memory.read()
     }
     return true
   }
 
-  loadFailed(version: ModelVersion): void {
-    this.#catalogue.keepFailed(version)
+  onLoadFailed(version: ModelVersion): void {
+    this.#registry.keepFailed(version)
   }
 
-  /** Those that are to keep some replicas keep them. */
+  /** Evicts the unused versions among `versions`, or shrinks those with `minReplicas`. */
   async #evictAll(
     versions: readonly ModelVersion[],
     limitOf: (version: ModelVersion) => number | undefined,
@@ -91,7 +91,7 @@ export class Evictor implements Neighbours {
       version,
       model: name,
       state: version.state,
-      openRequests: version.usage.open,
+      openRequests: version.recorder.open,
       isPinned: config.pinned === true,
       minReplicas: config.minReplicas,
       idleMs: version.idleMs(this.#context.clock.now()),

@@ -1,17 +1,17 @@
 import type { LifecycleState } from '../../lifecycle/state-machine.js'
 
-/** One version at the moment of a decision about its memory. */
+/** A version, as far as a decision about its memory needs it. */
 export interface MemoryHolder {
   readonly model: string
   readonly state: LifecycleState
-  /** Requests that are admitted and not settled. */
+  /** Number of requests that are not settled. */
   readonly openRequests: number
   readonly isPinned: boolean
-  /** Replicas that it keeps while it is unused; undefined if none. */
+  /** Number of replicas that it keeps while it is unused; undefined if it keeps none. */
   readonly minReplicas: number | undefined
-  /** Milliseconds without a request. */
+  /** Milliseconds since its last request or load. */
   readonly idleMs: number
-  /** True while a change of its model is under way or waits. */
+  /** True while a change of its model runs or waits. */
   readonly isChanging: boolean
 }
 
@@ -20,7 +20,7 @@ export type IdleAction =
   | { readonly kind: 'shrink'; readonly replicas: number }
   | { readonly kind: 'evict' }
 
-/** Decides about a version that is evicted after `limitMs` without a request; undefined is never. */
+/** Decides whether to evict or shrink a version that may be unused for `limitMs`; undefined disables eviction. */
 export function planIdle(holder: MemoryHolder, limitMs: number | undefined): IdleAction {
   if (limitMs === undefined || holder.idleMs < limitMs || !isUnused(holder)) return { kind: 'keep' }
   const { minReplicas } = holder
@@ -32,7 +32,7 @@ export type RoomAction<T> =
   | { readonly kind: 'evict'; readonly holder: T }
   | { readonly kind: 'refuse' }
 
-/** Decides how a load of `model` gets more room: memory that comes back anyway is waited for first. */
+/** Decides how a load of `model` gets more memory: by memory that is about to be returned, or else by an eviction. */
 export function planRoom<T extends MemoryHolder>(
   model: string,
   isMemoryComing: boolean,
@@ -44,8 +44,8 @@ export function planRoom<T extends MemoryHolder>(
 }
 
 /**
- * Returns the version to evict. Not one whose model is being changed: to wait for that could be to wait for the
- * load that needs the room.
+ * Returns the version to evict. Versions whose model is being changed are excluded, since the wait for that change
+ * could be a wait for the load that needs the memory.
  */
 function leastRecentlyUsed<T extends MemoryHolder>(holders: readonly T[]): T | undefined {
   return holders
@@ -53,7 +53,7 @@ function leastRecentlyUsed<T extends MemoryHolder>(holders: readonly T[]): T | u
     .reduce<T | undefined>((a, b) => (a === undefined || b.idleMs > a.idleMs ? b : a), undefined)
 }
 
-/** Returns true if it has a pool, no request, and may go. */
+/** Returns true if the version has a pool, has no open requests and is not pinned. */
 export function isUnused({ state, openRequests, isPinned }: MemoryHolder): boolean {
   return (state === 'ready' || state === 'running') && openRequests === 0 && !isPinned
 }

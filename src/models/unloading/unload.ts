@@ -3,28 +3,31 @@ import type { ModelContext } from '../context/model-context.js'
 import type { DrainReport } from '../version/drain.js'
 import type { ModelVersion } from '../version/model-version.js'
 
+/** The result of an unload or an eviction. */
 export interface UnloadReport {
+  /** Name of the model. */
   readonly name: string
-  /** The versions that gave up their pool. */
+  /** Labels of the versions whose pools have ended. */
   readonly versions: readonly string[]
-  /** The memory that this process holds less than before, measured over the whole process; never negative. */
+  /** Decrease of the process's memory (Pss), in bytes, whatever caused it; never negative. */
   readonly bytesReturned: number
+  /** Duration of the whole unload. */
   readonly durationMs: number
-  /** Requests that were not answered in time and were rejected. */
+  /** Number of requests that did not finish in time and were rejected. */
   readonly rejected: number
-  /** Replicas whose run has not returned. */
+  /** Replicas whose run has not returned; their threads are abandoned, not terminated. */
   readonly stuck: readonly StuckReplica[]
 }
 
-/** An unload under way: all its versions are `stopping`. */
+/** An unload under way; all its versions are `stopping`. */
 export interface Unloading {
-  /** Resolves when no request is left: the lane of the model need not be held any longer. */
+  /** Resolves when no request is left, so that the lane of the model may be left. */
   readonly empty: Promise<unknown>
-  /** Resolves when the threads are gone, or are given up. */
+  /** Resolves when the threads have ended or are abandoned. */
   readonly report: Promise<UnloadReport>
 }
 
-/** Drains `versions` of one model, and measures what the process holds before and after. */
+/** Drains `versions` of one model, and measures the memory of the process before and after. */
 export function unload(
   context: ModelContext,
   name: string,
@@ -32,20 +35,20 @@ export function unload(
   trigger: string,
 ): Unloading {
   const report = drainMeasured(context, name, versions, trigger)
-  // It may fail before the caller awaits it.
+  // The report may reject before the caller awaits it, which would be an unhandled rejection.
   report.catch(() => undefined)
   return { empty: Promise.all(versions.map(({ pool }) => pool?.whenEmpty())), report }
 }
 
 async function drainMeasured(
-  { clock, memory, overlap }: ModelContext,
+  { clock, memory, measurement }: ModelContext,
   name: string,
   versions: readonly ModelVersion[],
   trigger: string,
 ): Promise<UnloadReport> {
   const startedAtMs = clock.now()
   const isWhole = versions.every(({ pool }) => pool === undefined || pool.servingCount >= pool.wanted)
-  const change = overlap.begin()
+  const change = measurement.begin()
   let isAlone = false
   let reports: readonly DrainReport[]
   let bytesReturned: number

@@ -5,51 +5,52 @@ import type { VersionRecord } from '../context/version-record.js'
 import type { VersionStatsRecorder } from './version-stats.js'
 
 /** The version that is watched. */
-export interface Idling {
+export interface WatchedVersion {
   readonly record: VersionRecord
-  readonly usage: VersionStatsRecorder
+  readonly recorder: VersionStatsRecorder
   readonly isServing: boolean
   idleMs(nowMs: number): number
 }
 
-/** Evicts a version as soon as it is unused for its limit, not only when all versions are looked through. */
+/** Evicts a version as soon as it has been unused for its limit, without waiting for the periodic cleanup. */
 export class IdleWatch {
   readonly #context: ModelContext
-  readonly #version: Idling
-  /** Evicts the version if it was unused for `maxAgeMs`. */
+  readonly #version: WatchedVersion
+  /** Evicts the version if it has been unused for `maxAgeMs`. */
   readonly #evict: (maxAgeMs: number) => Promise<unknown>
   #timer: Timer | undefined
 
-  constructor(context: ModelContext, version: Idling, evict: (maxAgeMs: number) => Promise<unknown>) {
+  constructor(context: ModelContext, version: WatchedVersion, evict: (maxAgeMs: number) => Promise<unknown>) {
     this.#context = context
     this.#version = version
     this.#evict = evict
   }
 
+  /** Starts to watch the version, or starts again with its current limit. */
   start(): void {
     this.stop()
     const { clock, config } = this.#context
-    const { record, usage } = this.#version
+    const { record, recorder } = this.#version
     const limitMs = idleLimitOf(this.#context, record)
     if (limitMs === undefined || config.modelCleanupIntervalMs === 0) return
-    const leftMs = limitMs - (usage.open > 0 ? 0 : this.#version.idleMs(clock.now()))
-    // One that stays although it is unused is looked at again when it could have been used.
+    const leftMs = limitMs - (recorder.open > 0 ? 0 : this.#version.idleMs(clock.now()))
+    // An unused version may stay, for example because it is pinned. It is checked again after the whole limit.
     const waitMs = leftMs > 0 ? leftMs : limitMs
-    const look = (): void => inBackground(this.#context, this.#look(limitMs), 'an eviction')
-    this.#timer = clock.setTimeout(look, waitMs).unref()
+    const check = (): void => inBackground(this.#context, this.#check(limitMs), 'eviction')
+    this.#timer = clock.setTimeout(check, waitMs).unref()
   }
 
   stop(): void {
     this.#context.clock.clear(this.#timer)
   }
 
-  async #look(limitMs: number): Promise<void> {
+  async #check(limitMs: number): Promise<void> {
     await this.#evict(limitMs)
     if (this.#version.isServing) this.start()
   }
 }
 
-/** Returns how long a version may be unused before it is evicted; undefined is for good. */
+/** Returns the time without requests after which a version is evicted; undefined disables eviction. */
 export function idleLimitOf({ config }: ModelContext, { spec }: VersionRecord): number | undefined {
   const limitMs = spec.config.modelIdleMs ?? config.modelIdleMs
   return limitMs === 0 ? undefined : limitMs

@@ -24,54 +24,54 @@ import { ServedPool } from './served-pool.js'
 import { SharedLoad } from './shared-load.js'
 import { type VersionStats, VersionStatsRecorder } from './version-stats.js'
 
-/** The other versions, as far as one needs them. */
-export interface Neighbours {
-  /** Gives memory up that no other model uses; resolves with false if there is none. */
+/** The operations on all versions that a single version needs. */
+export interface VersionSupervisor {
+  /** Frees memory that other models hold without using it; resolves with false if there is none. */
   makeRoom(model: string): Promise<boolean>
-  /** Evicts the version if it was unused for `maxAgeMs`. */
+  /** Evicts the version if it has been unused for `maxAgeMs`. */
   evictIfIdle(version: ModelVersion, maxAgeMs: number): Promise<unknown>
-  /** A version that is not to stay known could not be loaded. */
-  loadFailed(version: ModelVersion): void
+  /** Called when the first load of a version has failed that is not kept (see `ModelVersion.keep`). */
+  onLoadFailed(version: ModelVersion): void
 }
 
 /**
- * One immutable version of a model: known, and served while it has a pool. It owns its state, its pool, its timers
- * and the adoption of its artifact; all other code asks for the operations below.
+ * An immutable version of a model, which is served while it has a pool. It owns its state, its pool, its timers and
+ * the adoption of its artifact; all other code changes them by the operations below.
  */
 export class ModelVersion implements Adopter {
   readonly record: VersionRecord
-  readonly usage = new VersionStatsRecorder()
+  readonly recorder = new VersionStatsRecorder()
   /** The load that waiting requests share. */
   readonly sharedLoad = new SharedLoad()
   readonly #context: ModelContext
   readonly #lane: ModelLane
-  readonly #neighbours: Neighbours
+  readonly #supervisor: VersionSupervisor
   readonly #machine: StateMachine
   readonly #idleWatch: IdleWatch
-  /** A new one for each load; undefined while the version has no threads. */
+  /** The current pool, a new one for each load; undefined while the version has no threads. */
   #served: ServedPool | undefined
-  /** False until its first load, if a call has made it known: then a failure is not kept for good. */
+  /** False until the first successful load of a version that an API call registered, see `keep`. */
   #isKept = true
-  /** Ends the time on standby. */
+  /** Ends the standby of the version. */
   #standbyTimer: Timer | undefined
-  /** When it last got a pool, by `Clock.now`. */
+  /** Time of the last successful load, by `Clock.now`. */
   #readySinceMs = 0
-  /** When its last load failed, likewise; undefined if it did not. */
+  /** Time of the last failed load, by `Clock.now`; undefined if none has failed. */
   #failedAtMs: number | undefined
 
   constructor(
     context: ModelContext,
     record: VersionRecord,
     lane: ModelLane,
-    neighbours: Neighbours,
+    supervisor: VersionSupervisor,
     onTransition: TransitionListener,
   ) {
     this.#context = context
     this.record = record
     this.#lane = lane
-    this.#neighbours = neighbours
+    this.#supervisor = supervisor
     this.#machine = new StateMachine(context.clock, modelSubject(record.subject), onTransition)
-    this.#idleWatch = new IdleWatch(context, this, (maxAgeMs) => neighbours.evictIfIdle(this, maxAgeMs))
+    this.#idleWatch = new IdleWatch(context, this, (maxAgeMs) => supervisor.evictIfIdle(this, maxAgeMs))
   }
 
   get spec(): VersionSpec {
@@ -82,7 +82,7 @@ export class ModelVersion implements Adopter {
     return this.#machine.state
   }
 
-  /** The error behind its state, if there is one. */
+  /** The error behind its current state, if there is one. */
   get cause(): unknown {
     return this.#machine.cause
   }
@@ -103,7 +103,7 @@ export class ModelVersion implements Adopter {
     return this.#isKept
   }
 
-  /** True while a change of its model is under way or waits. */
+  /** True while a change of its model runs or waits. */
   get isChanging(): boolean {
     return !this.#lane.isIdle
   }
@@ -116,35 +116,35 @@ export class ModelVersion implements Adopter {
     return this.#machine.is(...states)
   }
 
-  /** Resolves when it is in one of `states`. */
+  /** Resolves when the version is in one of `states`. */
   waitFor(...states: readonly LifecycleState[]): Promise<LifecycleState> {
     return this.#machine.waitFor(...states)
   }
 
-  /** Returns the time for which its pool has been there without being used. */
+  /** Returns the time since its last request or its last load, whichever is later. */
   idleMs(nowMs: number): number {
-    return nowMs - Math.max(this.usage.lastUsedAtMs ?? 0, this.#readySinceMs)
+    return nowMs - Math.max(this.recorder.lastUsedAtMs ?? 0, this.#readySinceMs)
   }
 
   stats(): VersionStats {
     const { providers, loadedBytes, artifact } = this.record.facts
     const provider = providers === undefined ? undefined : servingProvider(providers)
     const { originMs } = this.#context.clock
-    return this.usage.stats(originMs, this.pool?.stats(), loadedBytes, artifact, provider)
+    return this.recorder.stats(originMs, this.pool?.stats(), loadedBytes, artifact, provider)
   }
 
-  /** Sets whether it stays known even if its first load fails. */
+  /** Sets whether the version stays known even if its first load fails; otherwise only the latest failures stay. */
   keep(isKept: boolean): void {
     this.#isKept = isKept
   }
 
-  /** Sets the number of replicas of its next pools. */
+  /** Sets the number of replicas of later pools. */
   setReplicas(replicas: number | 'auto'): void {
     this.record.setReplicas(replicas)
     this.#served?.keepReplicas()
   }
 
-  /** Leaves so many replicas of its pool, until the next request. */
+  /** Shrinks its pool to `replicas`, until the next request. */
   shrink(replicas: number): void {
     this.#served?.shrink(replicas)
   }
@@ -153,7 +153,7 @@ export class ModelVersion implements Adopter {
   submit(request: RunRequest): void {
     if (this.#served === undefined) {
       const { label, subject } = this.record
-      throw new errors.ERR_MODEL_UNAVAILABLE(`${label} cannot answer, it has no replicas`, subject)
+      throw new errors.ERR_MODEL_UNAVAILABLE(`${label} cannot run requests: it has no replicas`, subject)
     }
     this.#served.submit(request)
   }
@@ -164,8 +164,8 @@ export class ModelVersion implements Adopter {
   }
 
   /**
-   * Gives a cold or failed version a pool: it ends `ready`, with one replica that serves and the others on their way,
-   * or in `error` with the reason thrown. To be called in the lane of its model.
+   * Gives a cold or failed version a pool. It resolves in the state `ready`, with one replica that serves while the
+   * others start, or rejects, in the state `error` (`stopped` if only memory is missing). Call it in the model's lane.
    */
   async load(trigger: string): Promise<void> {
     const { record } = this
@@ -177,7 +177,7 @@ export class ModelVersion implements Adopter {
       const prepared = await prepareLoad(this.#context, record)
       const served = await this.#open(this.createPool(prepared), prepared)
       assertOpen(this.#context)
-      // Its replicas have died meanwhile, more often than they may.
+      // Its replicas have exited meanwhile, more often than the crash budget allows.
       if (this.#served !== served) throw this.#machine.cause
       record.note({ artifact: artifactStatsOf(prepared) })
       if (prepared.build !== undefined) {
@@ -190,12 +190,12 @@ export class ModelVersion implements Adopter {
     } catch (thrown) {
       record.resetFiles(files)
       const error = loadError(record, thrown)
-      this.#loadFailed(error, trigger)
+      this.#onLoadFailed(error, trigger)
       throw error
     }
   }
 
-  /** Goes from ready to running; `commit` gives it the requests of its model, where it has them not yet. */
+  /** Moves from `ready` to `running`; `commit`, called in between, routes the requests of the model to this version. */
   promote(trigger: string, commit?: () => void): void {
     this.#context.clock.clear(this.#standbyTimer)
     this.#machine.to('starting', trigger)
@@ -203,7 +203,7 @@ export class ModelVersion implements Adopter {
     this.#machine.to('running', trigger)
   }
 
-  /** Leaves the requests to another version: it stays ready for `standbyMs`, or is `stopping` and to be drained. */
+  /** Hands the requests over to another version: stays `ready` for `standbyMs`, or is `stopping`, for a drain. */
   demote(trigger: string, standbyMs = 0, onStandbyOver: () => void = () => undefined): void {
     const { clock } = this.#context
     clock.clear(this.#standbyTimer)
@@ -211,25 +211,25 @@ export class ModelVersion implements Adopter {
     if (standbyMs > 0) this.#standbyTimer = clock.setTimeout(onStandbyOver, standbyMs).unref()
   }
 
-  /** Stops it: admits nothing more, answers what was admitted, ends the threads. It ends `stopped`, and stays known. */
+  /** Admits no more requests, finishes those it has, and ends the threads. It ends `stopped`, and stays known. */
   async drain(trigger: string, options: DrainOptions = {}): Promise<DrainReport> {
     const { after, timeoutMs = this.#drainTimeoutMs, lateError = drainTimeout } = options
     const startedAtMs = this.#context.clock.now()
     this.#context.clock.clear(this.#standbyTimer)
     if (!this.is('stopping')) this.#machine.to('stopping', trigger)
     this.#idleWatch.stop()
-    this.#served?.leave()
+    this.#served?.detach()
     const { pool } = this
     void pool?.drain()
     await after?.catch(() => undefined)
-    const late = (): Error => lateError(this.record, timeoutMs)
+    const makeLateError = (): Error => lateError(this.record, timeoutMs)
     const { rejected, stuck } =
-      pool === undefined ? NOTHING_LEFT : await this.#context.endings.end(pool, timeoutMs, late)
+      pool === undefined ? NOTHING_LEFT : await this.#context.endings.end(pool, timeoutMs, makeLateError)
     this.#served = undefined
     this.#machine.to('stopped', trigger)
     const { name, version } = this.spec
     const report = { name, version, durationMs: this.#context.clock.now() - startedAtMs, rejected, stuck }
-    if (rejected > 0 || stuck.length > 0) this.#context.logger.warn(report, 'a drain did not end in time')
+    if (rejected > 0 || stuck.length > 0) this.#context.logger.warn(report, 'drain timed out')
     return report
   }
 
@@ -238,18 +238,18 @@ export class ModelVersion implements Adopter {
     if (this.is('uninitialized', 'error')) this.#machine.to('stopped', trigger)
   }
 
-  /** Stops it within `timeoutMs`, whatever it is doing; resolves with how many requests were rejected. */
+  /** Stops the version within `timeoutMs`, in any state; resolves with the number of rejected requests. */
   async close(timeoutMs: number, lateError: (version: VersionRecord) => Error): Promise<number> {
     this.#context.clock.clear(this.#standbyTimer)
     const { pool } = this
-    // They wait for a load, which is given up.
-    const waiting = this.sharedLoad.isAwaited ? this.usage.open - (pool?.leaseCount ?? 0) : 0
+    // These requests wait for a load, which is abandoned.
+    const waiting = this.sharedLoad.isAwaited ? this.recorder.open - (pool?.leaseCount ?? 0) : 0
     this.dispose('close')
     if (this.is('stopped')) return waiting
     if (!this.is('stopping')) {
       return waiting + (await this.drain('close', { timeoutMs, lateError })).rejected
     }
-    // It is being drained already, perhaps with more time than there is now.
+    // A drain is under way already, perhaps with a longer limit than `timeoutMs`.
     const rejectedBefore = pool?.rejected ?? 0
     if ((await withTimeout(this.#context.clock, this.waitFor('stopped'), timeoutMs)) === undefined) {
       pool?.rejectAll(lateError(this.record))
@@ -266,36 +266,36 @@ export class ModelVersion implements Adopter {
 
   /** @internal See `Adopter`. */
   makeRoom(): Promise<boolean> {
-    return this.#neighbours.makeRoom(this.spec.name)
+    return this.#supervisor.makeRoom(this.spec.name)
   }
 
   async #open(pool: VersionPool, prepared: Prepared): Promise<ServedPool> {
     const served = new ServedPool(pool, this.#context.logger, this.record)
     this.#served = served
     assertOpen(this.#context)
-    const room = await reserveMemory(this.#context, this.record, prepared, () => this.makeRoom())
-    await startPool(this.#context, this.record, pool, prepared, room)
+    const reservation = await reserveMemory(this.#context, this.record, prepared, () => this.makeRoom())
+    await startPool(this.#context, this.record, pool, prepared, reservation)
     return served
   }
 
-  #loadFailed(error: Error, trigger: string): void {
+  #onLoadFailed(error: Error, trigger: string): void {
     this.#dropPool(0, error)
-    // Else the runtime is being closed, and the version is on its way to `stopped`.
+    // In another state the version is stopping already, since the runtime is being closed.
     if (!this.is('initializing')) assertOpen(this.#context)
     else if (error instanceof errors.ERR_INSUFFICIENT_MEMORY) {
-      // Nothing is wrong with it: it stays cold.
+      // The version itself is intact, so it stays cold.
       this.#machine.to('stopping', trigger, error)
       this.#machine.to('stopped', trigger, error)
     } else {
       this.#failedAtMs = this.#context.clock.now()
       this.#machine.to('error', trigger, error)
-      if (!this.#isKept) this.#neighbours.loadFailed(this)
+      if (!this.#isKept) this.#supervisor.onLoadFailed(this)
     }
   }
 
-  /** Replicas keep dying: the version goes to `error`; what still runs comes to its end. */
+  /** Moves the version to `error`, since its replicas exited too often. Runs that are under way finish. */
   #onPoolFailed(cause: Error): void {
-    // A drain ends its pool itself, and so does an adoption with a pool that serves no more, or not yet.
+    // A drain ends its pool itself, as an adoption does with a pool that does not serve yet, or no longer.
     if (!this.pool?.hasFailed || this.is('stopping')) return
     this.#dropPool(this.#drainTimeoutMs, cause)
     this.#machine.to('error', 'crash budget', cause)
@@ -306,7 +306,7 @@ export class ModelVersion implements Adopter {
     if (served === undefined) return
     this.#context.clock.clear(this.#standbyTimer)
     this.#idleWatch.stop()
-    served.leave()
+    served.detach()
     this.#served = undefined
     this.#context.endings.endInBackground(served.pool, timeoutMs, cause)
   }

@@ -4,14 +4,14 @@ import type { Logger } from '../../telemetry/logger.js'
 import type { VersionRecord } from '../context/version-record.js'
 import type { ArtifactAdoption } from '../loading/artifact-adoption.js'
 
-/** The pool that a version has, with what holds only while it has one. */
+/** The pool of a version, with the state that the version has only while it has a pool. */
 export class ServedPool {
   readonly #logger: Logger
   readonly #version: VersionRecord
   #pool: VersionPool
-  /** Takes the first requests as samples, to build the artifact of the version; undefined if it needs none. */
+  /** Builds the artifact of the version from the first requests; undefined if it needs no samples, or no more. */
   #adoption: ArtifactAdoption | undefined
-  /** The number of replicas before some were taken because the version was unused; undefined if none were. */
+  /** Number of replicas before the unused pool was shrunk; undefined if it was not. */
   #fullReplicas: number | undefined
 
   constructor(pool: VersionPool, logger: Logger, version: VersionRecord) {
@@ -24,16 +24,17 @@ export class ServedPool {
     return this.#pool
   }
 
+  /** Sets the adoption that takes the next requests as samples. */
   adopt(adoption: ArtifactAdoption): void {
     this.#adoption = adoption
   }
 
-  /** The adoption has all the requests that it needs. */
+  /** Stops offering requests to the adoption, which has enough samples. */
   stopSampling(): void {
     this.#adoption = undefined
   }
 
-  /** Takes requests with `next` from now on. */
+  /** Sends requests to `next` from now on. */
   exchange(next: VersionPool): void {
     this.#pool = next
   }
@@ -41,37 +42,37 @@ export class ServedPool {
   /** Admits a request whose input has been checked. */
   submit(request: RunRequest): void {
     this.#adoption?.offer(request)
-    if (this.#fullReplicas !== undefined) this.#grow()
+    if (this.#fullReplicas !== undefined) this.#restoreReplicas()
     this.#pool.submit(request)
   }
 
-  /** Leaves so many replicas, until the next request. */
+  /** Shrinks the pool to `replicas`, until the next request. */
   shrink(replicas: number): void {
     const pool = this.#pool
     if (!pool.isOpen || pool.wanted <= replicas) return
     this.#fullReplicas ??= pool.wanted
-    // A pool that has been stopped meanwhile needs no replicas.
+    // The resize fails only if the pool is stopped meanwhile.
     pool.resize(replicas).catch(() => undefined)
   }
 
-  /** Its number of replicas was set anew: none is given back. */
+  /** Keeps the current number of replicas at the next request, since it was set explicitly. */
   keepReplicas(): void {
     this.#fullReplicas = undefined
   }
 
-  /** The pool is on its way out. */
-  leave(): void {
+  /** Cancels the adoption and the growth at the next request, since the pool is about to end. */
+  detach(): void {
     this.#adoption?.cancel()
     this.#fullReplicas = undefined
   }
 
-  #grow(): void {
+  #restoreReplicas(): void {
     const [replicas, pool] = [this.#fullReplicas as number, this.#pool]
     this.#fullReplicas = undefined
     if (!pool.isOpen) return
     pool.resize(replicas).catch((err: unknown) => {
       if (!pool.isOpen) return
-      this.#logger.warn({ err, ...this.#version.subject }, 'a pool could not be given its replicas back')
+      this.#logger.warn({ err, ...this.#version.subject }, 'replicas not restored after idling')
     })
   }
 }

@@ -3,8 +3,9 @@ import type { ArtifactStats } from '../../artifacts/artifact-stats.js'
 import type { RunRequest } from '../../pools/queue/run-request.js'
 import type { PoolStats } from '../../pools/settings/pool-settings.js'
 
-/** Latencies of answered requests, from `predict` to the answer, in milliseconds. */
+/** Latencies of successful requests, from the call of `predict` to its outputs, in milliseconds. */
 export interface LatencySummary {
+  /** Number of successful requests. */
   readonly count: number
   readonly meanMs: number
   readonly p50Ms: number
@@ -13,28 +14,30 @@ export interface LatencySummary {
   readonly maxMs: number
 }
 
+/** Counters of one version since it was registered, over all its pools. */
 export interface VersionStats {
-  /** Requests that were addressed to this version, answered or not. */
+  /** Number of requests to this version, settled or not. */
   readonly requests: number
-  /** Requests that were rejected. */
+  /** Number of requests that were rejected. */
   readonly errors: number
-  /** Requests that a replica is running. */
+  /** Number of requests that a replica is running now. */
   readonly inFlight: number
-  /** Requests that wait for a replica or for the load of the version. */
+  /** Number of requests that wait for a replica or for the load of the version now. */
   readonly queued: number
-  /** Milliseconds since the epoch; undefined if it was never used. */
+  /** Time at which a request last began or ended, in milliseconds since the epoch; undefined if there was none. */
   readonly lastUsedAt: number | undefined
+  /** Latencies of all successful requests. */
   readonly latency: LatencySummary
   /**
-   * How much more the process held after the last load of the version than before (Pss), with all that
-   * went on meanwhile; undefined before the first load.
+   * Growth of the process's memory (Pss) during the last load of the version, in bytes, whatever caused it; undefined
+   * before the first load.
    */
   readonly loadedBytes: number | undefined
-  /** In which form it was loaded last; undefined before the first load. */
+  /** The form in which it was last loaded: the original file or an artifact; undefined before the first load. */
   readonly artifact: ArtifactStats | undefined
-  /** The execution provider that serves it, as it was loaded last; undefined before, or if its loader knows none. */
+  /** Execution provider of the last load; undefined before the first load, or if its loader reports none. */
   readonly provider: string | undefined
-  /** The threads; undefined while the version is cold. */
+  /** Replicas and queue of the pool; undefined while the version is cold. */
   readonly pool: PoolStats | undefined
 }
 
@@ -44,9 +47,9 @@ const MICROSECONDS = 1_000
 export class VersionStatsRecorder {
   requests = 0
   errors = 0
-  /** Admitted and not settled. */
+  /** Number of requests that are not settled. */
   open = 0
-  /** By `Clock.now`. */
+  /** Time at which a request last began or ended, by `Clock.now`. */
   lastUsedAtMs: number | undefined
   readonly #latency: Histogram = build({
     bitBucketSize: 32,
@@ -60,7 +63,7 @@ export class VersionStatsRecorder {
     this.lastUsedAtMs = nowMs
   }
 
-  /** The request is answered by another version, which has taken the place of this one. */
+  /** Counts the request for `successor` instead, the version that runs it. */
   handOver(request: RunRequest, successor: VersionStatsRecorder): void {
     if (request.isSettled) return
     this.requests -= 1
@@ -77,7 +80,7 @@ export class VersionStatsRecorder {
     else this.#latency.recordValue(Math.max(1, Math.round((settledAtMs - startedAtMs) * MICROSECONDS)))
   }
 
-  /** `originMs` is that of the clock. */
+  /** Returns a snapshot. @param originMs is `Clock.originMs`, to convert times to milliseconds since the epoch. */
   stats(
     originMs: number,
     pool: PoolStats | undefined,
@@ -102,7 +105,7 @@ export class VersionStatsRecorder {
 
   #summary(): LatencySummary {
     const { totalCount, mean, maxValue } = this.#latency
-    // The histogram answers with the upper end of a bucket, which can lie above the maximum.
+    // The histogram returns the upper end of a bucket, which can lie above the maximum.
     const percentileMs = (percentile: number): number =>
       Math.min(this.#latency.getValueAtPercentile(percentile), maxValue) / MICROSECONDS
     return {

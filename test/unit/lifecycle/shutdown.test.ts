@@ -105,7 +105,7 @@ describe('a shutdown', () => {
     expect(ran).toEqual(['two', 'one'])
     expect(stopping.error).toMatchObject({
       code: 'ERR_SHUTDOWN',
-      message: 'shutdown handler "connections" was not done within 9000 ms',
+      message: 'shutdown handler "connections" did not complete within 9000 ms',
     })
   })
 
@@ -177,7 +177,7 @@ describe('a shutdown', () => {
     const stopping = watch(manager.shutdown())
     await vi.advanceTimersByTimeAsync(50)
     expect(stopping.error).toMatchObject({
-      message: expect.stringContaining('"connections" was not done within 50 ms'),
+      message: expect.stringContaining('"connections" did not complete within 50 ms'),
     })
   })
 
@@ -227,7 +227,7 @@ describe('a shutdown during a startup', () => {
     expect(stopping.outcome).toBe('done')
     expect(starting.error).toMatchObject({
       code: 'ERR_STARTUP',
-      message: expect.stringContaining('shut down while it started (SIGTERM)'),
+      message: expect.stringContaining('shut down during its startup (SIGTERM)'),
     })
     expect(ran).toEqual(['stop database'])
     expect(manager.state).toBe('stopped')

@@ -105,7 +105,7 @@ describe('a startup', () => {
     await vi.advanceTimersByTimeAsync(1)
     expect(starting.error).toMatchObject({
       code: 'ERR_STARTUP',
-      message: expect.stringContaining('"database" was not done within 200 ms'),
+      message: expect.stringContaining('"database" did not complete within 200 ms'),
     })
     expect(reason).toBe(starting.error)
     expect(manager.state).toBe('error')

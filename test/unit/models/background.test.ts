@@ -18,8 +18,8 @@ it('a failure at the end of a pool in the background is one error line, and no u
   await advance(0)
   process.off('unhandledRejection', unhandled)
   expect(reclaim).toHaveBeenCalledTimes(1)
-  expect(lines.filter(({ message }) => message === 'the end of a pool failed')).toEqual([
-    { level: 'error', message: 'the end of a pool failed', fields: { err: mistake } },
+  expect(lines.filter(({ message }) => message === 'pool teardown failed')).toEqual([
+    { level: 'error', message: 'pool teardown failed', fields: { err: mistake } },
   ])
   expect(unhandled).not.toHaveBeenCalled()
 })

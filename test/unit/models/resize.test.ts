@@ -150,7 +150,7 @@ describe('a pool that is resized', () => {
   it('is logged only if the number of replicas changes', async () => {
     const lines: unknown[] = []
     const logger = testLogger(({ message, fields }) => {
-      if (message === 'a pool was resized') lines.push(fields)
+      if (message === 'pool resized') lines.push(fields)
     })
     await start({ logger })
     const handle = await loadGated(runtime, '1')

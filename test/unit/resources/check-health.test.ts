@@ -31,7 +31,7 @@ describe('the health of a resource', () => {
       },
     })
     const [a, b, c] = await kit.manager.checkAllResourcesHealth()
-    expect(a).toMatchObject({ status: 'unhealthy', error: 'its health check failed: it answered false' })
+    expect(a).toMatchObject({ status: 'unhealthy', error: 'its health check failed: it returned false' })
     expect(b).toMatchObject({ status: 'unhealthy', error: 'gone', cause })
     expect(c).toMatchObject({ status: 'unhealthy', error: 'plain' })
   })

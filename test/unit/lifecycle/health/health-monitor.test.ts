@@ -78,7 +78,7 @@ describe('a health report', () => {
   })
 
   it.each([
-    ['returns false', (): unknown => false, 'it answered false'],
+    ['returns false', (): unknown => false, 'it returned false'],
     [
       'throws',
       (): unknown => {
@@ -88,7 +88,7 @@ describe('a health report', () => {
     ],
     ['rejects', (): unknown => Promise.reject(new Error('refused')), 'refused'],
     ['gives a reason', (): unknown => ({ status: 'unhealthy', reason: 'full' }), 'full'],
-    ['reports only its status', (): unknown => ({ status: 'unhealthy' }), 'it says so'],
+    ['reports only its status', (): unknown => ({ status: 'unhealthy' }), 'it returned no reason'],
     ['returns an error', (): unknown => new Error('down'), 'down'],
   ] as const)('is unhealthy while a critical check %s', async (_, check, reason) => {
     const manager = await running()

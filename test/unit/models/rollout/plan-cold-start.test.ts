@@ -39,9 +39,9 @@ describe('a request for a cold version', () => {
   it('is refused after an unload or a failed swap, even if there is a pool', () => {
     const state = 'running' as const
     const unloaded = planColdStart({ ...cold, state, isKnown: false })
-    expect(unloaded).toEqual({ kind: 'refuse', why: 'it was unloaded' })
+    expect(unloaded).toEqual({ kind: 'refuse', reason: 'it was unloaded' })
     const refused = planColdStart({ ...cold, state, isRefused: true })
-    expect(refused).toEqual({ kind: 'refuse', why: 'the swap to it failed' })
+    expect(refused).toEqual({ kind: 'refuse', reason: 'the swap to it failed' })
   })
 })
 

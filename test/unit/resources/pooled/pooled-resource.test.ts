@@ -581,7 +581,7 @@ describe('the health of a pool', () => {
     const kit = await ItemKit.open({ check: () => Promise.reject(new Error('read-only')) })
     expect(await kit.health()).toBe('unhealthy: read-only')
     const other = await ItemKit.open({ check: () => false })
-    expect(await other.health()).toContain('answered false')
+    expect(await other.health()).toContain('returned false')
     expect(other.destroyed).toEqual(other.items)
   })
 
