@@ -18,8 +18,8 @@ async function main(args: readonly string[]): Promise<void> {
   const unknown = chosen.find((name) => !known.includes(name))
   if (chosen.length === 0 || unknown !== undefined) {
     const lines = await Promise.all(known.map(async (name) => `  ${name}: ${(await load(name)).quantity}`))
-    const what = unknown === undefined ? 'No scope was named.' : `There is no scope '${unknown}'.`
-    throw new Error([`${what} Scopes:`, ...lines].join('\n'))
+    const problem = unknown === undefined ? 'No scope was named.' : `There is no scope '${unknown}'.`
+    throw new Error([`${problem} Scopes:`, ...lines].join('\n'))
   }
   const isPublished = options.includes(PUBLISH)
   for (const name of chosen) {

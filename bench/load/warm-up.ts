@@ -8,7 +8,7 @@ const TOLERANCE = 0.05
 const CHANCE = 3
 const MAX_EXTRA_MS = 5_000
 
-/** Waits for `minMs`, then until three half seconds in a row have equal rates, for at most 5 s more. */
+/** Waits for `minMs`, then until the rate is stable over three half seconds, for at most 5 s more. */
 export async function warmUp(completed: () => number, minMs: number): Promise<void> {
   await sleep(minMs)
   const endsAt = performance.now() + MAX_EXTRA_MS

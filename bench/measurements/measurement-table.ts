@@ -42,8 +42,8 @@ export class MeasurementTable {
   /** Returns the median of `figure`, or NaN if the cell was not measured. */
   median(subject: SubjectName, variant: Variant, traffic: Traffic, figure: Figure): number {
     const cell = { subject, variant, traffic: isUpperBound(variant) ? NO_CALLERS : traffic }
-    const own = this.#byKey.get(cellName(cell)) ?? []
-    return own.length === 0 ? Number.NaN : median(own.map(({ figures }) => figure(figures)))
+    const cellSamples = this.#byKey.get(cellName(cell)) ?? []
+    return cellSamples.length === 0 ? Number.NaN : median(cellSamples.map(({ figures }) => figure(figures)))
   }
 
   /** Returns a table of absolute figures with one row per cell. */

@@ -112,12 +112,12 @@ class LogScale {
     const first = Math.floor(this.#low / Math.LN10) - 1
     const last = Math.ceil(this.#high / Math.LN10)
     const steps = last - first > 5 ? [1] : TICK_STEPS
-    const all: number[] = []
+    const ticks: number[] = []
     for (let power = first; power <= last; power += 1) {
       // A power of ten with a negative exponent is exact only as a quotient.
-      for (const step of steps) all.push(power < 0 ? step / 10 ** -power : step * 10 ** power)
+      for (const step of steps) ticks.push(power < 0 ? step / 10 ** -power : step * 10 ** power)
     }
-    return all.filter((value) => Math.log(value) >= this.#low && Math.log(value) <= this.#high)
+    return ticks.filter((value) => Math.log(value) >= this.#low && Math.log(value) <= this.#high)
   }
 }
 

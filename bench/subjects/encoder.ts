@@ -53,31 +53,31 @@ export function encoder(): Uint8Array {
     )
   }
   for (let layer = 0; layer < LAYERS; layer += 1) {
-    const of = (name: string): string => `${name}_${layer}`
+    const layerName = (name: string): string => `${name}_${layer}`
     const from = `h${layer}`
-    inHeads(from, of('query'), [0, 2, 1, 3])
-    inHeads(from, of('key'), [0, 2, 3, 1])
-    inHeads(from, of('value'), [0, 2, 1, 3])
+    inHeads(from, layerName('query'), [0, 2, 1, 3])
+    inHeads(from, layerName('key'), [0, 2, 3, 1])
+    inHeads(from, layerName('value'), [0, 2, 1, 3])
     nodes.push(
-      node('MatMul', [of('query'), of('key')], [of('scores')]),
-      node('Div', [of('scores'), 'root'], [of('scaled')]),
-      node('Softmax', [of('scaled')], [of('attention')], { axis: -1 }),
-      node('MatMul', [of('attention'), of('value')], [of('mixed')]),
-      node('Transpose', [of('mixed')], [of('back')], { perm: [0, 2, 1, 3] }),
-      node('Reshape', [of('back'), 'whole'], [of('merged')]),
+      node('MatMul', [layerName('query'), layerName('key')], [layerName('scores')]),
+      node('Div', [layerName('scores'), 'root'], [layerName('scaled')]),
+      node('Softmax', [layerName('scaled')], [layerName('attention')], { axis: -1 }),
+      node('MatMul', [layerName('attention'), layerName('value')], [layerName('mixed')]),
+      node('Transpose', [layerName('mixed')], [layerName('back')], { perm: [0, 2, 1, 3] }),
+      node('Reshape', [layerName('back'), 'whole'], [layerName('merged')]),
     )
-    linear(of('merged'), of('attended'), WIDTH, WIDTH)
-    normalised(of('attended'), from, of('middle'))
-    linear(of('middle'), of('inner'), WIDTH, INNER)
+    linear(layerName('merged'), layerName('attended'), WIDTH, WIDTH)
+    normalised(layerName('attended'), from, layerName('middle'))
+    linear(layerName('middle'), layerName('inner'), WIDTH, INNER)
     nodes.push(
-      node('Div', [of('inner'), 'sqrt2'], [of('divided')]),
-      node('Erf', [of('divided')], [of('erf')]),
-      node('Add', [of('erf'), 'one'], [of('shifted')]),
-      node('Mul', [of('inner'), of('shifted')], [of('doubled')]),
-      node('Mul', [of('doubled'), 'half'], [of('gelu')]),
+      node('Div', [layerName('inner'), 'sqrt2'], [layerName('divided')]),
+      node('Erf', [layerName('divided')], [layerName('erf')]),
+      node('Add', [layerName('erf'), 'one'], [layerName('shifted')]),
+      node('Mul', [layerName('inner'), layerName('shifted')], [layerName('doubled')]),
+      node('Mul', [layerName('doubled'), 'half'], [layerName('gelu')]),
     )
-    linear(of('gelu'), of('outer'), INNER, WIDTH)
-    normalised(of('outer'), of('middle'), `h${layer + 1}`)
+    linear(layerName('gelu'), layerName('outer'), INNER, WIDTH)
+    normalised(layerName('outer'), layerName('middle'), `h${layer + 1}`)
   }
   nodes.push(node('Gather', [`h${LAYERS}`, 'first'], ['token'], { axis: 1 }))
   linear('token', 'y', WIDTH, 8)

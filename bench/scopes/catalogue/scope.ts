@@ -34,10 +34,10 @@ export const scope: Scope = {
       measure({ ...timing, source, cacheDir, references, known, threads: THREADS, callers: CALLERS }),
     )
     const compared = comparable(samples)
-    const of = (known: number, loop: number, figure: (figures: TrafficFigures) => number): number =>
+    const medianFigure = (known: number, loop: number, figure: (figures: TrafficFigures) => number): number =>
       medianOf(compared, known, ({ loops }) => figure(loops[loop] as TrafficFigures))
-    const p50 = (known: number): number => of(known, 0, ({ latency }) => latency.p50Ms)
-    const perSecond = (known: number): number => of(known, 1, (figures) => figures.perSecond)
+    const p50 = (known: number): number => medianFigure(known, 0, ({ latency }) => latency.p50Ms)
+    const perSecond = (known: number): number => medianFigure(known, 1, (figures) => figures.perSecond)
     return {
       ratios: [
         atMost(
@@ -58,7 +58,7 @@ export const scope: Scope = {
             counts.map((known) => [
               `${known}`,
               `${callers}`,
-              ...figureCells((figure) => of(known, loop, figure)),
+              ...figureCells((figure) => medianFigure(known, loop, figure)),
             ]),
           ),
         ],

@@ -79,7 +79,7 @@ function resultOf(
     ratios: ratiosOf(p99),
     figures: {
       [caption]: [
-        ['beside', 'runs/s of it', 'waiting requests', ...FIGURE_HEADS],
+        ['beside', 'runs/s of that load', 'waiting requests', ...FIGURE_HEADS],
         ...NEIGHBOURS.map((beside) => [
           LABELS[beside],
           medianOf(compared, beside, ({ neighbourPerSecond }) => neighbourPerSecond).toFixed(1),

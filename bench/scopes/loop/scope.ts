@@ -99,7 +99,7 @@ function resultOf(
   settings: { readonly rounds: number; readonly seconds: number },
 ): ScopeResult {
   const compared = comparable(samples)
-  const which =
+  const selection =
     compared === samples ? 'all rounds, since some load has no undisturbed one' : 'the undisturbed rounds'
   const figures: Record<string, string[][]> = {}
   const ratios: Finding[] = []
@@ -107,7 +107,7 @@ function resultOf(
     const medians = Object.fromEntries(
       LOADS.map((load) => [load, mediansOf(compared, model, load)]),
     ) as Medians
-    const caption = `${SUBJECTS[model].title}, ${CALLERS[model]} callers; a ping every ${PING_EVERY_MS} ms; ${settings.rounds} interleaved rounds of ${settings.seconds} s; * marks rounds that other processes disturbed; medians of ${which}`
+    const caption = `${SUBJECTS[model].title}, ${CALLERS[model]} callers; a ping every ${PING_EVERY_MS} ms; ${settings.rounds} interleaved rounds of ${settings.seconds} s; * marks rounds that other processes disturbed; medians of ${selection}`
     figures[caption] = [
       ['beside', 'p50', 'p90', 'p99', 'max', 'p99 by round', 'runs/s'],
       ...LOADS.map((load) => rowOf(model, load, medians[load], samples)),
@@ -152,16 +152,17 @@ function findingsOf(model: BusyModel, medians: Medians): Finding[] {
 }
 
 function mediansOf(samples: readonly LoopSample[], model: BusyModel, load: Load): Figures {
-  const own = samplesOf(samples, model, load)
-  const [first] = own as [LoopSample]
-  const of = (key: keyof Figures): number => medianOf(own, first.cell, (figures) => figures[key])
+  const cellSamples = samplesOf(samples, model, load)
+  const [first] = cellSamples as [LoopSample]
+  const medianFigure = (key: keyof Figures): number =>
+    medianOf(cellSamples, first.cell, (figures) => figures[key])
   return {
-    p50Ms: of('p50Ms'),
-    p90Ms: of('p90Ms'),
-    p99Ms: of('p99Ms'),
-    maxMs: of('maxMs'),
-    failed: of('failed'),
-    runsPerSecond: of('runsPerSecond'),
+    p50Ms: medianFigure('p50Ms'),
+    p90Ms: medianFigure('p90Ms'),
+    p99Ms: medianFigure('p99Ms'),
+    maxMs: medianFigure('maxMs'),
+    failed: medianFigure('failed'),
+    runsPerSecond: medianFigure('runsPerSecond'),
   }
 }
 
@@ -179,11 +180,13 @@ function rowOf(
   { p50Ms, p90Ms, p99Ms, maxMs, runsPerSecond }: Figures,
   samples: readonly LoopSample[],
 ): string[] {
-  const own = samplesOf(samples, model, load)
+  const cellSamples = samplesOf(samples, model, load)
   return [
     NAMES[load],
     ...[p50Ms, p90Ms, p99Ms, maxMs].map(milliseconds),
-    own.map(({ figures, isDisturbed }) => `${figures.p99Ms.toFixed(1)}${isDisturbed ? '*' : ''}`).join(' '),
+    cellSamples
+      .map(({ figures, isDisturbed }) => `${figures.p99Ms.toFixed(1)}${isDisturbed ? '*' : ''}`)
+      .join(' '),
     runsPerSecond.toFixed(1),
   ]
 }

@@ -65,7 +65,7 @@ export function holdFindings(name: HeavyName, { one, many, unloads }: Holds): Fi
   }
   const rounds = unloads.runtime.privateBytesAfter.length
   const replicas = `${title}: memory of ${MANY} replicas / of 1 replica`
-  const sinceStart = `${title}: the same, with one-time allocations of onnxruntime`
+  const sinceStart = `${title}: memory left after ${rounds} rounds / weights, with one-time allocations`
   const load = `${title}: load of ${MANY} replicas from the cache / by the naive pool`
   return [
     atMost(replicas, replicasRatio('runtime'), MAX_REPLICAS_RATIO),

@@ -66,17 +66,17 @@ function resultOf(
   settings: { readonly callers: number; readonly seconds: number },
 ): ScopeResult {
   const compared = comparable(samples)
-  const of = (cell: Cell, key: keyof PacksFigures): number =>
+  const medianFigure = (cell: Cell, key: keyof PacksFigures): number =>
     medianOf(compared, cell, (figures) => figures[key])
   const ratios: Finding[] = []
   const figures: Record<string, string[][]> = {}
   for (const inputKib of new Set(cells.map((cell) => cell.inputKib))) {
-    const own = cells.filter((cell) => cell.inputKib === inputKib)
-    const [withoutPacks] = own as [Cell]
-    for (const cell of own.slice(1)) {
+    const cellsOfInput = cells.filter((cell) => cell.inputKib === inputKib)
+    const [withoutPacks] = cellsOfInput as [Cell]
+    for (const cell of cellsOfInput.slice(1)) {
       const title = `inputs of ${inputKib} KiB, packs of ${cell.packs} / ${WITHOUT_PACKS}`
-      const rate = of(cell, 'perSecond') / of(withoutPacks, 'perSecond')
-      const delay = of(cell, 'p99Ms') / of(withoutPacks, 'p99Ms')
+      const rate = medianFigure(cell, 'perSecond') / medianFigure(withoutPacks, 'perSecond')
+      const delay = medianFigure(cell, 'p99Ms') / medianFigure(withoutPacks, 'p99Ms')
       const isTarget = inputKib === LARGEST_KIB && cell.packs === DEFAULT
       ratios.push(
         isTarget
@@ -89,17 +89,17 @@ function resultOf(
     }
     figures[`inputs of ${inputKib} KiB, ${settings.callers} callers, one replica`] = [
       ['packs', 'requests/s', 'loop delay p50', 'loop delay p99'],
-      ...own.map((cell) => [
+      ...cellsOfInput.map((cell) => [
         cell.packs,
-        of(cell, 'perSecond').toFixed(0),
-        milliseconds(of(cell, 'p50Ms')),
-        milliseconds(of(cell, 'p99Ms')),
+        medianFigure(cell, 'perSecond').toFixed(0),
+        milliseconds(medianFigure(cell, 'p50Ms')),
+        milliseconds(medianFigure(cell, 'p99Ms')),
       ]),
     ]
   }
-  const flat = samples.map(({ cell, figures: sampled, isDisturbed }) => ({
+  const flat = samples.map(({ cell, figures: sampleFigures, isDisturbed }) => ({
     ...cell,
-    ...sampled,
+    ...sampleFigures,
     isDisturbed,
   }))
   return { ratios, figures, failures: [], data: { ...settings, samples: flat } }

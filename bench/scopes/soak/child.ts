@@ -19,7 +19,7 @@ runOrder<SoakOrder, SoakOutcome>(async (order, parent) => {
     logLevel: 'silent',
     cacheDir: order.cacheDir,
     replicas: 2,
-    replicaExecArgv: ['--require', fileURLToPath(new URL('./random-death.cjs', import.meta.url))],
+    replicaExecArgv: ['--require', fileURLToPath(new URL('./random-exit.cjs', import.meta.url))],
     replicaEnv: { MEAN_LIFE_MS: String(order.meanLifeMs) },
     // Replicas exit on purpose here, so that no number of exits may count as a crash loop.
     crashBudget: 1_000,

@@ -46,9 +46,9 @@ async function prepare(
   const states = (await replay({ questions: first, models: { '5': models['5'] } }))['5'] ?? []
   const inputs = windows.map((input, index) => ({ input, state: states[index]?.state ?? silentState() }))
   const references = await replay({ questions: inputs, models })
-  for (const [index, answer] of (references['5'] ?? []).entries()) {
-    if (isSameAnswer(answer, references['6']?.[index]))
-      throw new Error(`both versions answer question ${index} alike`)
+  for (const [index, outputs] of (references['5'] ?? []).entries()) {
+    if (isSameAnswer(outputs, references['6']?.[index]))
+      throw new Error(`both versions have the same outputs for input ${index}`)
   }
   return { inputs, references }
 }

@@ -54,20 +54,25 @@ function mainThread(table: MeasurementTable): Finding[] {
   const rates = traffics.map((traffic) => table.median('vad6', 'runtime', traffic, perSecond))
   const peak = traffics[rates.indexOf(Math.max(...rates))]
   if (peak === undefined) return []
-  const of = (variant: Variant, figure: Figure): number => table.median('vad6', variant, peak, figure)
-  const where = `${SUBJECTS.vad6.title} at its peak, ${peak.callers} callers`
-  const delay = `${where}: p99 of the event loop's delay, tbcoin`
+  const medianAtPeak = (variant: Variant, figure: Figure): number =>
+    table.median('vad6', variant, peak, figure)
+  const title = `${SUBJECTS.vad6.title} at its peak, ${peak.callers} callers`
+  const delay = `${title}: p99 of the event loop's delay, tbcoin`
   return [
-    atMost(`${where}: share of the time the main thread is busy`, of('runtime', mainBusy), MAX_MAIN_BUSY),
-    reported(`${where}: utilisation of the event loop`, of('runtime', mainUtilisation)),
+    atMost(
+      `${title}: share of the time the main thread is busy`,
+      medianAtPeak('runtime', mainBusy),
+      MAX_MAIN_BUSY,
+    ),
+    reported(`${title}: utilisation of the event loop`, medianAtPeak('runtime', mainUtilisation)),
     atMost(
       `${delay} / ${LABELS['upper-bound']}`,
-      of('runtime', loopDelay) / of('upper-bound', loopDelay),
+      medianAtPeak('runtime', loopDelay) / medianAtPeak('upper-bound', loopDelay),
       MAX_LOOP_DELAY_RATIO,
     ),
     reported(
       `${delay} / ${LABELS['upper-bound-nice-0']}`,
-      of('runtime', loopDelay) / of('upper-bound-nice-0', loopDelay),
+      medianAtPeak('runtime', loopDelay) / medianAtPeak('upper-bound-nice-0', loopDelay),
     ),
   ]
 }

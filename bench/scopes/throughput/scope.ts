@@ -63,13 +63,15 @@ export const scope: Scope = {
 function ratesOf(closed: MeasurementTable, subject: ModelName, chosen: readonly number[]): Cell[] {
   const measured = closed.samples.filter(({ cell }) => cell.subject === subject && cell.variant === 'runtime')
   const traffics = measured.map(({ cell }) => cell.traffic)
-  const usual = traffics.filter((traffic) => 'callers' in traffic && traffic.callers === OPEN_CALLERS)
-  const most = Math.max(
-    ...(usual.length > 0 ? usual : traffics).map((traffic) =>
+  const defaultTraffics = traffics.filter(
+    (traffic) => 'callers' in traffic && traffic.callers === OPEN_CALLERS,
+  )
+  const peakRate = Math.max(
+    ...(defaultTraffics.length > 0 ? defaultTraffics : traffics).map((traffic) =>
       closed.median(subject, 'runtime', traffic, ({ perSecond }) => perSecond),
     ),
   )
-  const rates = chosen.length > 0 ? chosen : OPEN_SHARES.map((share) => Math.ceil(share * most))
+  const rates = chosen.length > 0 ? chosen : OPEN_SHARES.map((share) => Math.ceil(share * peakRate))
   return rates.map((ratePerSecond) => ({ subject, variant: 'runtime', traffic: { ratePerSecond } }))
 }
 

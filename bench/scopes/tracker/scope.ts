@@ -55,12 +55,12 @@ function costOf(path: RequestPath, requests: number, rounds: number): Cost {
   const tracker = new RequestTracker()
   if (path.hasListener) tracker.on('settled', () => undefined)
   // All rounds share one: on Node 20 each AsyncLocalStorage that has ever run adds to the cost of every promise.
-  const other = new AsyncLocalStorage<number>()
+  const otherStorage = new AsyncLocalStorage<number>()
   const measure = (tracked: RequestTracker | undefined): number => {
     const measureOnce = (): number => timeUs(tracked, path.isQueued, requests)
     globalThis.gc?.()
     if (!path.isNested) return measureOnce()
-    if (tracked === undefined) return other.run(1, measureOnce)
+    if (tracked === undefined) return otherStorage.run(1, measureOnce)
     using transaction = tracked.begin('transaction')
     return transaction.run(measureOnce)
   }

@@ -6,7 +6,7 @@ const chart: Chart = {
   xLabel: 'callers',
   panels: [
     {
-      title: 'answers per second',
+      title: 'requests per second',
       series: [
         {
           name: 'one',
