@@ -33,6 +33,9 @@ async function shifts(count: number, options: RuntimeOptions = {}): Promise<Reco
   await start({
     modelDir: repository.dir,
     models: [{ name: 'm', version: '1' }],
+    // Each of them takes a process for every version.
+    probe: 'off',
+    artifacts: 'off',
     ...options,
   })
   return Object.fromEntries(labels.map((label) => [label, Number(label) * 1000]))
@@ -43,7 +46,8 @@ const swapTo = (newVersion: string): Promise<SwapResult> =>
 
 describe('a hot swap', () => {
   it('loses no request, and the version that was active at its arrival runs each', async () => {
-    const offsets = await shifts(4, { replicas: 2 })
+    // With the pools that artifacts exchange while requests run.
+    const offsets = await shifts(4, { replicas: 2, artifacts: 'auto' })
     const callers = new Callers(runtime, 'm', offsets)
     callers.start(16)
     const drained: Promise<unknown>[] = []

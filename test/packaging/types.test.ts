@@ -66,7 +66,7 @@ describe('the types, checked without skipLibCheck', () => {
     expect(await check(compiler, both, { module, types: [] })).toBe('')
   })
 
-  it.each(['ts56', 'ts59', 'ts7'])('compile with %s where types of Node are named', async (compiler) => {
+  it.each(['ts56', 'ts59', 'ts7'])('compile with %s if the types of Node are listed', async (compiler) => {
     expect(await check(compiler, both, { module: 'nodenext', types: ['node'] })).toBe('')
   })
 
@@ -74,7 +74,7 @@ describe('the types, checked without skipLibCheck', () => {
     ['ts56', { module: 'esnext', moduleResolution: 'bundler' }],
     ['ts59', { module: 'preserve' }],
     ['ts7', { module: 'nodenext' }],
-  ])('compile with %s, the options that are strictest and %o', async (compiler, options) => {
+  ])('compile with %s, the strictest options and %o', async (compiler, options) => {
     expect(await check(compiler, ['ask.mts'], { ...options, ...exact, types: [] })).toBe('')
   })
 })

@@ -154,8 +154,9 @@ describe('a swap to a version with several replicas', () => {
     await inState(runtime, 'gated', '2', 'ready')
     const next = runtime.models.hotSwapModel({ ...gated({ offset: 3 }), newVersion: '3' })
     expect(await swap).toMatchObject({ code: 'ERR_SWAP_SUPERSEDED' })
-    held.openForGood()
+    // The load of the other replica is still held up.
     expect((await next).to).toBe('3')
+    held.openForGood()
   })
 })
 
