@@ -170,6 +170,14 @@ const bare = await Project.bare(['--omit=peer', tarball, 'jest@30', 'vitest@4'])
 afterAll(() => bare[Symbol.dispose]())
 bare.write({
   'native.mjs': withoutNative,
+  'node/guard.test.mjs': `${nodeTest}
+import { throws } from 'node:assert'
+import { Worker } from 'node:worker_threads'
+test('is guarded', () => {
+  throws(() => new Worker('0', { eval: true }), /a thread was started/)
+  throws(() => process.dlopen({ exports: {} }, 'x.node'), /native code was loaded/)
+})
+`,
   'cjs/kit.test.js': testsOfFunctions(requiredKit, ...jestTimers),
   'global/kit.test.js': testsOfFunctions(requiredKit, '', ''),
   'esm/kit.test.mjs': testsOfFunctions(`import { jest } from '@jest/globals'\n${importedKit}`, ...jestTimers),
@@ -204,8 +212,12 @@ describe('tests of a user over tbcoin-engine/testing pass and end, without onnxr
     ['vitest, forks', 'npx vitest run --pool=forks vitest/'],
     ['vitest, threads', 'npx vitest run --pool=threads vitest/'],
     ['vitest, vmThreads', 'npx vitest run --pool=vmThreads vitest/'],
-    ['node:test, no threads and no native code', 'node --import ./native.mjs --test node/kit.test.mjs'],
-    ['node:test, CommonJS', 'node --import ./native.mjs --test node/kit.test.cjs'],
+    [
+      'node:test, where threads and native code are refused',
+      'node --import ./native.mjs --test node/guard.test.mjs',
+    ],
+    ['node:test, without threads and native code', 'node --import ./native.mjs --test node/kit.test.mjs'],
+    ['node:test, CommonJS, the same', 'node --import ./native.mjs --test node/kit.test.cjs'],
   ])('%s', async (_, command) => {
     const { stdout } = await bare.onEveryNode(`${command} >log 2>&1 && echo passed || cat log`)
     expect(stdout).toBe('passed\n')
