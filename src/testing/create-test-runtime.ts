@@ -1,12 +1,14 @@
 import { errors } from '../errors/errors.js'
 import { Runtime } from '../runtime.js'
+import type { CloseReport } from '../runtime-events.js'
 import { createLogger, takeLogger } from '../telemetry/logger.js'
+import { parseTestOptions } from './parse-test-options.js'
 import { TestClock } from './test-clock.js'
 import { TestMachine } from './test-machine.js'
-import { parseTestOptions, type TestRuntimeOptions } from './test-options.js'
+import type { TestRuntimeOptions } from './test-runtime-options.js'
 
-/** A runtime for tests, and what tests do to it. */
-export interface TestRuntime {
+/** A runtime for tests, with its clock. `await using` closes it as `close` does. */
+export interface TestRuntime extends AsyncDisposable {
   /** The runtime, as `createRuntime` resolves with it. */
   readonly runtime: Runtime
   /** The clock of the runtime: deadlines, latencies, backoffs and idle times pass by `clock.advance(ms)` only. */
@@ -14,14 +16,19 @@ export interface TestRuntime {
   /**
    * Ends a replica of the active version of a model, or of `version`, as a crash of its thread does; a replica inside a
    * run goes first. Resolves when everything that follows at once has happened.
-   * @throws ERR_MODEL_NOT_FOUND if there is no such model or version, ERR_MODEL_UNAVAILABLE if it has no replica.
+   * @throws ERR_MODEL_NOT_FOUND or ERR_VERSION_NOT_FOUND if there is none, ERR_MODEL_UNAVAILABLE if it has no replica.
    */
   readonly crash: (name: string, version?: string) => Promise<void>
+  /**
+   * Closes the runtime as `runtime.close` does, and lets as much time pass as that takes, for the end of a test.
+   * `runtime.close` by itself waits for runs under way until the test advances the clock.
+   */
+  readonly close: (options?: { timeoutMs?: number }) => Promise<CloseReport>
 }
 
 /**
- * Starts a runtime without threads, files and onnxruntime whose models are functions and whose time is the test's.
- * Resolves once the active versions serve.
+ * Starts a runtime without threads, files and onnxruntime whose models are functions and whose time is the test's. It
+ * reads no environment variables. Resolves once the active versions serve.
  * @throws ERR_INVALID_OPTIONS, and ERR_MODEL_LOAD and what else `createRuntime` throws.
  */
 export async function createTestRuntime(options: TestRuntimeOptions): Promise<TestRuntime> {
@@ -30,23 +37,37 @@ export async function createTestRuntime(options: TestRuntimeOptions): Promise<Te
   const clock = new TestClock()
   const machine = new TestMachine(models, clock)
   const logger = given ?? createLogger(config.appName, config.logLevel)
-  const runtime = await passUntil(clock, machine, Runtime.start(machine.ports(logger), config, logger))
-  return { runtime, clock, crash: (name, version) => crash(runtime, clock, machine, name, version) }
+  const starting = Runtime.start(machine.ports(logger), config, logger)
+  const runtime = await passUntil(clock, starting, () => machine.isWaiting)
+  const close: TestRuntime['close'] = (options) => passUntil(clock, runtime.close(options))
+  return {
+    runtime,
+    clock,
+    crash: (name, version) => crash(runtime, clock, machine, name, version),
+    close,
+    [Symbol.asyncDispose]: async () => {
+      await close()
+    },
+  }
 }
 
-/** Lets as much time pass as `starting` needs. */
-async function passUntil<T>(clock: TestClock, machine: TestMachine, starting: Promise<T>): Promise<T> {
+/** Lets as much time pass as `work` needs; none while `isWaiting()`, for code of the test that takes real time. */
+async function passUntil<T>(
+  clock: TestClock,
+  work: Promise<T>,
+  isWaiting = (): boolean => false,
+): Promise<T> {
   let isOver = false
   const over = (): void => {
     isOver = true
   }
-  starting.then(over, over)
+  work.then(over, over)
   await clock.settle()
   while (!isOver) {
-    if (machine.isWaiting) await clock.settle()
+    if (isWaiting()) await clock.settle()
     else await clock.advanceToNext()
   }
-  return starting
+  return work
 }
 
 async function crash(
@@ -58,11 +79,18 @@ async function crash(
 ): Promise<void> {
   // What was requested before is in a replica by then.
   await clock.settle()
-  const label = version ?? models.getModel(name)?.version
-  if (label === undefined || models.getModel(name, label) === undefined) {
-    const what = version === undefined ? `model ${name} with an active version` : `${name}@${version}`
-    throw new errors.ERR_MODEL_NOT_FOUND(`crash: there is no ${what}`, { model: name })
+  const model = models.getModel(name, version)
+  if (model === undefined) {
+    const isKnown = version !== undefined && models.listModels().some((known) => known.name === name)
+    if (isKnown)
+      throw new errors.ERR_VERSION_NOT_FOUND(`crash: model ${name} has no version ${version}`, {
+        model: name,
+      })
+    throw new errors.ERR_MODEL_NOT_FOUND(`crash: there is no model ${name} with an active version`, {
+      model: name,
+    })
   }
+  const label = model.version
   const [replica] = machine.replicasOf(name, label)
   if (replica === undefined) {
     throw new errors.ERR_MODEL_UNAVAILABLE(`crash: ${name}@${label} has no replica`, {

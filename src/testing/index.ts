@@ -1,4 +1,5 @@
+/// <reference types="node" preserve="true" />
 export { createTestRuntime, type TestRuntime } from './create-test-runtime.js'
 export type { TestClock } from './test-clock.js'
-export type { TestModel, TestModelConfig, TestVersion } from './test-models.js'
-export type { TestRuntimeOptions } from './test-options.js'
+export type { TestModel, TestModelConfig, TestVersion } from './test-model.js'
+export type { TestRuntimeOptions } from './test-runtime-options.js'

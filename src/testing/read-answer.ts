@@ -1,5 +1,4 @@
-import { errors } from '../errors/errors.js'
-import { describeValue } from '../tensors/describe.js'
+import { errors, messageOf } from '../errors/errors.js'
 import { copyOf } from '../tensors/input/copies.js'
 import { prepareInputs } from '../tensors/input/prepare-inputs.js'
 import type { Signature, Tensor } from '../tensors/tensor.js'
@@ -23,11 +22,10 @@ export function readAnswer(
       subject,
     )
     return names.map((name) => copyOf(tensors[specs.findIndex((spec) => spec.name === name)] as Tensor))
-  } catch (cause) {
-    const { message } = cause as Error
+  } catch (error) {
     throw new errors.ERR_INFERENCE(
-      `\`answer\` of ${subject.model}@${subject.version} returned ${describeValue(answer)}, which does not fit the outputs of its signature: ${message}`,
-      { ...subject, cause },
+      `\`answer\` of ${subject.model}@${subject.version} returned what does not fit its signature: ${ofOutputs(messageOf(error))}`,
+      { ...subject, cause: (error as Error).cause },
     )
   }
 }
@@ -38,4 +36,11 @@ function withoutOthers(answer: unknown, outputs: Signature['outputs'], names: re
   const isOther = (name: string): boolean =>
     !names.includes(name) && outputs.some((output) => output.name === name)
   return Object.fromEntries(Object.entries(answer).filter(([name]) => !isOther(name)))
+}
+
+/** Returns what is said of inputs as said of outputs, but for names and values in quotes. */
+function ofOutputs(message: string): string {
+  return message.replace(/"(?:[^"\\]|\\.)*"|\binput(s?)\b/g, (found, plural) =>
+    plural === undefined ? found : `output${plural}`,
+  )
 }

@@ -9,7 +9,7 @@ import { Shortfalls } from '../telemetry/shortfalls.js'
 import { axisSetsOf } from '../tensors/input/empty-axes.js'
 import type { Signature } from '../tensors/tensor.js'
 import type { TestClock } from './test-clock.js'
-import type { TestModel, TestVersion } from './test-models.js'
+import type { TestModel, TestVersion } from './test-model.js'
 import { TestReplica } from './test-replica.js'
 
 const MEMORY = { pssBytes: 0, anonymousBytes: 0 }
@@ -134,7 +134,7 @@ export class TestMachine {
   }
 }
 
-/** Functions are loaded as they are, and take inputs without rows. */
+/** Returns how a function is loaded: as it is. Its inputs may have no rows. */
 function prepared(signature: Signature): Prepared {
   return {
     entry: undefined,

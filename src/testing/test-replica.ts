@@ -9,7 +9,7 @@ import { byName } from '../tensors/by-name.js'
 import { copyOf } from '../tensors/input/copies.js'
 import type { Signature, Tensor } from '../tensors/tensor.js'
 import { readAnswer } from './read-answer.js'
-import type { TestVersion } from './test-models.js'
+import type { TestVersion } from './test-model.js'
 import {
   type Reply,
   ThreadlessHost,
@@ -17,18 +17,18 @@ import {
   type ThreadlessTask,
 } from './threadless-host.js'
 
-/** What a replica does, and the time it does it in. */
+/** Model of a replica, and the surroundings that the replica needs. */
 export interface TestReplicaOptions {
   readonly identity: ThreadlessIdentity
   readonly signature: Signature
   readonly behaviour: TestVersion
   readonly clock: Clock
   readonly onGone: () => void
-  /** Called with a promise of the test that the replica waits for. */
+  /** Receives each promise of the test that the replica waits for. */
   readonly onWait: (answer: Promise<unknown>) => void
 }
 
-/** Replica that answers with a function of a test. As with a thread, each reply comes in a turn of its own. */
+/** Replica whose model is a function of a test. Each reply comes in a turn of its own, as from a thread. */
 export class TestReplica extends ThreadlessHost {
   readonly #options: TestReplicaOptions
   readonly #subject: { readonly model: string; readonly version: string }
@@ -73,7 +73,7 @@ export class TestReplica extends ThreadlessHost {
     else if (loadMs < Number.POSITIVE_INFINITY) this.#timer = clock.setTimeout(load, loadMs)
   }
 
-  /** Runs one after another; what fails is among the results. */
+  /** Runs the requests of a pack one after another; failures are among the results. */
   async #runAll(task: ThreadlessTask<RunTask>): Promise<void> {
     const { runs, buffer } = task.message
     const cursor = { offset: 0 }
@@ -81,7 +81,7 @@ export class TestReplica extends ThreadlessHost {
     const results: RunResult[] = []
     for (const [index, { outputs }] of runs.entries()) {
       if (this.task !== task) return
-      // As a thread, which is ended as soon as it is outside of native code.
+      // A thread that is to end begins no other run either.
       if (this.isTerminated) break
       this.progress = index
       results.push(await this.#run(inputs[index] as Tensor[], outputs))
@@ -89,7 +89,7 @@ export class TestReplica extends ThreadlessHost {
     this.#replyLater(task, { ok: true, buffer, results, hasBackgroundWork: false })
   }
 
-  /** Runs once: the answer is computed at the beginning, and known at the end. */
+  /** Runs one request: calls `answer` at the beginning, and has its outputs when the latency has passed. */
   async #run(inputs: readonly Tensor[], wanted: readonly string[] | undefined): Promise<RunResult> {
     const { signature, behaviour, clock } = this.#options
     const startedAtMs = clock.now()
@@ -135,7 +135,7 @@ export class TestReplica extends ThreadlessHost {
     this.#options.clock.setImmediate(() => this.#reply(task, reply))
   }
 
-  /** Does nothing if the replica has died meanwhile. */
+  /** Replies to `task`, unless the replica has died meanwhile. */
   #reply(task: ThreadlessTask, reply: Reply): void {
     if (this.task === task) task.reply(reply)
   }

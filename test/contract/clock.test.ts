@@ -5,7 +5,7 @@ import { TestClock } from '../../src/testing/test-clock.js'
 import { Random } from '../simulation/random.js'
 import { SimulatedClock } from '../simulation/simulated-clock.js'
 
-/** Lets time pass, until `isOver()`. */
+/** Lets time pass until `isOver()`. */
 type Pass = (isOver: () => boolean) => Promise<void>
 
 const standing = new TestClock()
@@ -48,7 +48,7 @@ describe.each(clocks)('%s', (_, clock, pass) => {
     clock.setTimeout(() => ranAtMs.push(clock.now()), 10)
     await pass(() => clock.now() >= startedAtMs + 40 && ranAtMs.length > 0)
     expect(ranAtMs).toHaveLength(1)
-    // Node counts in whole milliseconds.
+    // Node counts time in whole milliseconds.
     expect((ranAtMs[0] as number) - startedAtMs).toBeGreaterThanOrEqual(9)
   })
 

@@ -14,7 +14,7 @@ import type { LoadDone, RunDone } from '../../src/protocol/replica/replica-repli
 import type { LoadTask, ReplicaTask, RunTask } from '../../src/protocol/replica/replica-task.js'
 import type { Signature, Tensor } from '../../src/tensors/tensor.js'
 import { TestClock } from '../../src/testing/test-clock.js'
-import type { TestVersion } from '../../src/testing/test-models.js'
+import type { TestVersion } from '../../src/testing/test-model.js'
 import { TestReplica } from '../../src/testing/test-replica.js'
 import { FakeHost, type FakeTask, fakeSignature } from '../support/fake-host.js'
 import { FakeMachine } from '../support/fake-machine.js'
@@ -30,7 +30,7 @@ const subject = { model: 'contract', version: '1' }
 /** Time that a held load or run of a test runtime takes. */
 const HELD_MS = 10
 
-/** A host, and hands inside its thread. */
+/** A host, and control over the tasks inside its thread. */
 interface Rig {
   readonly host: ReplicaHost
   readonly exits: Error[]
@@ -38,7 +38,7 @@ interface Rig {
   run(x: number, action?: Action): RunTask
   /** Resolves when the thread is inside a task that is held. */
   arrival(place: 'load' | 'run'): Promise<void>
-  /** Lets what is held go on. */
+  /** Lets a held task go on. */
   letGo(place: 'load' | 'run'): void
 }
 
@@ -58,7 +58,7 @@ const gatedSignature: Signature = {
   outputs: fakeSignature.outputs,
 }
 
-/** A pack of runs, each with what is done in it. */
+/** Returns a pack of runs, each with its action. */
 function packTask(...runs: readonly (readonly [x: number, action?: string])[]): RunTask {
   const inputs = runs.map(([x, action = '']): Tensor[] => [
     { type: 'float32', dims: [1], data: floats(x) },
@@ -102,14 +102,14 @@ function realRig(): Rig {
   }
 }
 
-/** The action of each run of a pack. */
+/** Returns the action of each run of a pack. */
 function actionsOf(message: ReplicaTask): (string | undefined)[] {
   return message.kind === 'run'
     ? message.runs.map(({ separate }) => (separate?.[1] as string[] | undefined)?.[0])
     : []
 }
 
-/** Plays the gated loader in front of a fake thread. */
+/** Returns a fake host that behaves as the gated loader does. */
 function fakeRig(isKillable: boolean): Rig {
   const host = new FakeHost(subject.model, subject.version, isKillable)
   const held: FakeTask[] = []
@@ -130,12 +130,12 @@ function fakeRig(isKillable: boolean): Rig {
       for (const arrive of arrivals.splice(0)) arrive()
       return
     }
-    // Later than the call, as it is with a thread.
+    // A thread also acts later than the call.
     setImmediate(() => act(task, action))
   }
   const act = (task: FakeTask, action: unknown): void => {
     const isLoad = task.message.kind === 'load'
-    // It has been killed meanwhile.
+    // The host was killed meanwhile.
     if (host.task !== task) return
     if (action === 'exit') host.exit()
     else if (action === 'throw' && isLoad) task.fail(new errors.ERR_MODEL_LOAD('it does not want to'))
@@ -242,7 +242,7 @@ function exitsOf(host: ReplicaHost): Error[] {
   return exits
 }
 
-/** Resolves at the next unexpected end of the thread. */
+/** Resolves at the next unexpected exit of the thread. */
 function exitOf(rig: Rig): Promise<Error> {
   return new Promise((resolve) => {
     rig.host.onExit = (cause) => {
@@ -264,7 +264,7 @@ async function yOf(reply: Promise<unknown>): Promise<number> {
   return Number(outputsOf(gatedSignature, done).y?.data[0])
 }
 
-/** Why the one run of a pack failed. */
+/** Resolves with the error of the only run of a pack. */
 async function errorOf(reply: Promise<unknown>): Promise<Error> {
   const { results } = (await reply) as RunDone
   const [result] = results
@@ -272,7 +272,7 @@ async function errorOf(reply: Promise<unknown>): Promise<Error> {
   return decodeError(result.error)
 }
 
-/** Gives everything that is going to happen without a hand the time to happen. */
+/** Waits until all work is done that no test has to release. */
 async function settle(): Promise<void> {
   for (let i = 0; i < 20; i += 1) await new Promise((resolve) => setImmediate(resolve))
 }
@@ -537,7 +537,7 @@ describe.each([
     it('settles what is asked while the replica dies in its load, and rejects what comes later', async () => {
       const rig = makeRig()
       const loading = rig.host.load(rig.load('exit')).catch((error) => error)
-      // A thread may answer before it comes to the load.
+      // A thread may answer before it starts the load.
       const outcome = rig.host.describe().catch((error) => error)
       expect(await loading).toEqual(gone)
       if ((await outcome) instanceof Error) expect(await outcome).toEqual(gone)
@@ -691,7 +691,7 @@ describe('a Piscina host with real models', () => {
     const host = piscinaHost(REPLICA_ENTRY, lines)
     await host.load(loadTask(GATED_LOADER, '/nowhere'))
     await host.run(runTask(1, 'log'))
-    // Lines and answers come through different ports, in no order.
+    // Log lines and replies come through different ports, in no fixed order.
     await vi.waitFor(() =>
       expect(lines.map((line) => [line.level, line.message])).toEqual([
         ['info', 'a info line'],

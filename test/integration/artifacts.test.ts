@@ -28,7 +28,7 @@ const built = (lines: readonly Line[]): number =>
   lines.filter(({ message }) => message === 'an artifact was built').length
 const warnings = (lines: readonly Line[]): Line[] => lines.filter(({ level }) => level === 'warn')
 
-/** 4 MiB of weights, and what it answers. */
+/** An input for a model with 4 MiB of weights. */
 const wide = {
   x: {
     type: 'float32' as const,
@@ -39,7 +39,7 @@ const wide = {
 
 describe('the artifact of a model', () => {
   it.each(catalogueCases)(
-    'of $name $version is $forms and answers as the original',
+    'of $name $version is $forms and has the outputs of the original',
     async ({ name, version, source, forms, input }) => {
       using cache = tempFolder()
       await start({ cacheDir: cache.path, artifacts: small })
@@ -61,7 +61,7 @@ describe('the artifact of a model', () => {
     },
   )
 
-  it('is built once, for all runtimes and paths', async () => {
+  it('is built once for all runtimes and paths', async () => {
     using cache = tempFolder()
     using models = tempRepository({ m: { '1': graphs.bigLoad(4), '2': graphs.bigLoad(4) } })
     const lines: Line[] = []
@@ -77,7 +77,7 @@ describe('the artifact of a model', () => {
     expect(onlyEntry(cache.path).files).toEqual(['manifest', 'model.onnx', 'weights.bin'])
   })
 
-  it('is another one when the external data of the model has changed', async () => {
+  it('is built again when the external data of the model has changed', async () => {
     using cache = tempFolder()
     const model = graphs.externalData()
     using models = tempRepository({ m: { '1': model } })
@@ -98,7 +98,7 @@ describe('the artifact of a model', () => {
     expect(built(lines)).toBe(2)
   })
 
-  it('is not built of a small model, unless it shall be', async () => {
+  it('is not built for a small model by default', async () => {
     using cache = tempFolder()
     using models = tempRepository({ m: { '1': graphs.constantAnswer(1) } })
     await start({ cacheDir: cache.path })
@@ -110,7 +110,7 @@ describe('the artifact of a model', () => {
     })
   })
 
-  it('is built of the first requests where no sample is given, and none of them notices', async () => {
+  it('is built from the first requests when no sample is configured, and none of them is affected', async () => {
     using cache = tempFolder()
     using models = tempRepository({ m: { '1': graphs.bigLoad(4) } })
     const lines: Line[] = []
@@ -154,19 +154,19 @@ describe('the artifact of a model', () => {
     using cache = tempFolder()
     using models = tempRepository({ m: { '1': graphs.bigLoad(4) } })
     await start({ cacheDir: cache.path })
-    const told: unknown[] = []
-    runtime.on('artifactDecided', (decision) => told.push(decision))
+    const events: unknown[] = []
+    runtime.on('artifactDecided', (decision) => events.push(decision))
     await runtime.models.loadModel({ name: 'm', version: '1', source: models.path('m', '1') })
-    // The third starts the builder.
+    // The third request starts the builder.
     await Promise.all([1, 2, 3].map(() => runtime.predict('m', wide)))
     await runtime.models.unloadModel('m')
     await runtime.close()
-    expect(told).toEqual([])
+    expect(events).toEqual([])
     expect(runtime.models.listModels()).toEqual([])
   })
 })
 
-describe('an entry of the cache that is damaged', () => {
+describe('a damaged entry of the artifact cache', () => {
   const damages: readonly [string, (folder: string) => void][] = [
     ...['manifest', 'model.onnx', 'weights.bin'].flatMap((file): [string, (folder: string) => void][] => [
       [`of which the first byte of ${file} has changed`, (folder) => flipByte(join(folder, file), 0)],
@@ -182,7 +182,7 @@ describe('an entry of the cache that is damaged', () => {
     ]),
   ]
 
-  it('is built anew, whatever is wrong with it, and no answer is', async () => {
+  it('is built again, whatever the damage, and never affects outputs', async () => {
     using cache = tempFolder()
     using models = tempRepository({ m: { '1': graphs.bigLoad(4) } })
     const lines: Line[] = []
@@ -206,8 +206,8 @@ describe('an entry of the cache that is damaged', () => {
   })
 })
 
-describe('where no artifact can be kept', () => {
-  it('models are served as they are, with one warning', async () => {
+describe('when no artifact can be kept', () => {
+  it('models are served in their original form, with one warning', async () => {
     using folder = tempFolder()
     const cacheDir = join(folder.path, 'a-file')
     writeFileSync(cacheDir, '')
@@ -227,7 +227,7 @@ describe('where no artifact can be kept', () => {
     expect(warnings(lines)[0]?.fields).toMatchObject({ cacheDir, err: { code: 'ENOTDIR' } })
   })
 
-  it('a builder that does not come up is none, and models are served as they are', async () => {
+  it('models are served in their original form if the builder does not start', async () => {
     using cache = tempFolder()
     using models = tempRepository({ m: { '1': graphs.constantAnswer(1) } })
     const lines: Line[] = []
@@ -243,12 +243,12 @@ describe('where no artifact can be kept', () => {
     ])
   })
 
-  it('a build that takes too long is given up, and the model is served as it is', async () => {
+  it('a build that exceeds its timeout is abandoned, and the model is served in its original form', async () => {
     using cache = tempFolder()
     using models = tempRepository({ m: { '1': graphs.bigLoad(32) } })
     const lines: Line[] = []
     await start({ cacheDir: cache.path, logger: listLogger(lines) })
-    // What is known of the file is not to be found out within the limit.
+    // The digest of the file must be known before, because it may not be computed within the limit.
     await runtime.models.loadModel({ name: 'm', version: '1', source: models.path('m', '1') })
     await runtime.close()
     await start({ cacheDir: cache.path, artifacts: { timeoutMs: 20 }, logger: listLogger(lines) })
@@ -260,8 +260,8 @@ describe('where no artifact can be kept', () => {
   })
 })
 
-describe('a builder that takes more memory than it may', () => {
-  it('is ended: what was not loaded yet is refused, what was to be built is served as it is', async () => {
+describe('a builder that exceeds its memory limit', () => {
+  it('is ended, which rejects a load that it probes and leaves a model that it builds in its original form', async () => {
     using cache = tempFolder()
     using models = tempRepository({ m: { '1': graphs.bigLoad(300) } })
     const lines: Line[] = []
@@ -281,23 +281,23 @@ describe('a builder that takes more memory than it may', () => {
   })
 })
 
-describe('the probe of a file', () => {
-  it('is done once for what is known, also in another runtime', async () => {
+describe('the probe of a model file', () => {
+  it('runs once for known content, also in another runtime', async () => {
     using cache = tempFolder()
     using models = tempRepository({ m: { '1': graphs.constantAnswer(1) } })
-    // What was written a moment ago could be written again without a trace.
+    // A stamp of a file that was written a moment ago is not trusted, because a change might not alter it.
     await expect.poll(() => Date.now() - statSync(models.path('m', '1')).ctimeMs).toBeGreaterThan(100)
     await start({ cacheDir: cache.path })
     await runtime.models.loadModel({ name: 'm', version: '1', source: models.path('m', '1') })
     await runtime.close()
-    // It could not be probed any more.
+    // A second probe would fail.
     await start({ cacheDir: cache.path, builderEntry: join(cache.path, 'nowhere.js') })
     await runtime.models.loadModel({ name: 'm', version: '1', source: models.path('m', '1') })
     expect(yOf(await runtime.predict('m', { x: [1] }))).toBe(2)
     expect(formOf(runtime, 'm')?.reason).toContain('minBytes')
   })
 
-  it('that does not end in time is a load that fails', async () => {
+  it('that does not end in time fails the load', async () => {
     using cache = tempFolder()
     using models = tempRepository({ m: { '1': graphs.bigLoad(96) } })
     await start({ cacheDir: cache.path, loadTimeoutMs: 20 })
@@ -308,7 +308,7 @@ describe('the probe of a file', () => {
     expect(error.message).toMatch(/did not return within 20 ms; it is refused/)
   })
 
-  it('says of a damaged file what onnxruntime says', async () => {
+  it('reports the error of onnxruntime for a damaged file', async () => {
     using folder = tempFolder()
     const source = join(folder.path, 'text.onnx')
     writeFileSync(source, 'this is no model\n'.repeat(1_000))

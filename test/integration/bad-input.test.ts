@@ -28,7 +28,7 @@ beforeAll(async () => {
     four: { '1': graphs.reshapeFailure() },
   })
   runtime = await quietRuntime()
-  // onnxruntime writes a failed run to stderr, from native code; here it is meant to fail.
+  // onnxruntime writes a failed run to stderr from native code, and here runs fail on purpose.
   const config = { sessionOptions: { logSeverityLevel: 4 } }
   for (const name of ['shift', 'sum', 'ids', 'mlp', 'text', 'flag', 'four']) {
     await runtime.models.loadModel({ name, version: '1', source: repository.path(name, '1'), config })
@@ -40,7 +40,7 @@ afterAll(async () => {
   repository.dispose()
 })
 
-/** Whatever was refused, the others are served. */
+/** Checks that the other models still serve. */
 async function stillServes(): Promise<void> {
   expect(yOf(await runtime.predict('shift', { x: 1 }))).toBe(2)
   expect(runtime.state).toBe('running')
@@ -54,38 +54,43 @@ describe('a model file', () => {
     if (bytes !== undefined) writeFileSync(source, bytes)
     return runtime.models.loadModel({ name: `broken-${count}`, version, source })
   }
-  /** Makes a model whose weights lie in another file, with that in it. */
+  /** Returns a model whose external weights have this content. */
   const beside = (content: string) => (): Uint8Array => {
     writeFileSync(join(repository.dir, `${count}.bin`), content)
     return graphs.externalData(`${count}.bin`).model
   }
 
   it.each([
-    ['that is not there', () => undefined, 'ERR_MODEL_LOAD', /no such file/],
+    ['that does not exist', () => undefined, 'ERR_MODEL_LOAD', /no such file/],
     ['that is empty', () => new Uint8Array(0), 'ERR_MODEL_LOAD', /it is empty/],
     ['that is cut off', () => graphs.mlp().subarray(0, 200), 'ERR_MODEL_LOAD', /damaged or cut short$/],
     [
-      'that is text',
+      'that contains text',
       () => 'Not found\n',
       'ERR_MODEL_LOAD',
       /no ONNX model.*begins with the text "Not found"/,
     ],
     ['that is a Git LFS pointer', () => LFS_POINTER, 'ERR_MODEL_LOAD', /`git lfs pull`/],
-    ['that is a page', () => '\ufeff\n<!DOCTYPE html>\n<html>', 'ERR_MODEL_LOAD', /an HTML or XML page/],
-    ['that is packed', () => gzipSync(graphs.mlp()), 'ERR_MODEL_LOAD', /a gzip archive/],
+    ['that is a web page', () => '\ufeff\n<!DOCTYPE html>\n<html>', 'ERR_MODEL_LOAD', /an HTML or XML page/],
+    ['that is compressed', () => gzipSync(graphs.mlp()), 'ERR_MODEL_LOAD', /a gzip archive/],
     ['whose weights are a Git LFS pointer', beside(LFS_POINTER), 'ERR_MODEL_LOAD', /\.bin.*`git lfs pull`/],
-    ['whose weights are a page', beside('<html>'), 'ERR_MODEL_LOAD', /\.bin is an HTML or XML page/],
+    ['whose weights are a web page', beside('<html>'), 'ERR_MODEL_LOAD', /\.bin is an HTML or XML page/],
     ['whose weights are empty', beside(''), 'ERR_MODEL_LOAD', /data files is empty: the weights "w"/],
     ['whose weights are cut off', beside('1234'), 'ERR_MODEL_LOAD', /data files is cut short, with 4 bytes/],
     ['with an operator that does not exist', graphs.unknownOperator, 'ERR_MODEL_LOAD', /NoSuchOperator/],
-    ['whose weights are not beside it', () => graphs.externalData().model, 'ERR_MODEL_LOAD', /weights\.bin/],
-    ['that gives a sequence', graphs.sequenceOutput, 'ERR_UNSUPPORTED_MODEL', /output "parts" is a sequence/],
+    ['whose weights are missing', () => graphs.externalData().model, 'ERR_MODEL_LOAD', /weights\.bin/],
+    [
+      'with a sequence as output',
+      graphs.sequenceOutput,
+      'ERR_UNSUPPORTED_MODEL',
+      /output "parts" is a sequence/,
+    ],
     ['with a bfloat16 output', graphs.bfloat16Output, 'ERR_UNSUPPORTED_MODEL', /element type bfloat16/],
-    ['that takes an optional', graphs.optionalInput, 'ERR_UNSUPPORTED_MODEL', /input "x" is a sequence/],
-  ])('%s is refused, by name', async (_, bytes, code, told) => {
+    ['with an optional as input', graphs.optionalInput, 'ERR_UNSUPPORTED_MODEL', /input "x" is a sequence/],
+  ])('%s is refused by name', async (_, bytes, code, message) => {
     const error = await errorOf(load(bytes()))
     expect(error).toMatchObject({ code, model: `broken-${count}`, version: '1' })
-    expect(error.message).toMatch(told)
+    expect(error.message).toMatch(message)
     expect(runtime.models.getModel(`broken-${count}`, '1')?.state).toBe('error')
     const refused = await errorOf(runtime.predict(`broken-${count}`, { x: 1 }))
     expect(refused).toMatchObject({ code: 'ERR_MODEL_UNAVAILABLE', model: `broken-${count}`, cause: error })
@@ -94,7 +99,7 @@ describe('a model file', () => {
     await stillServes()
   })
 
-  it('is refused by a swap as by a load, and the active version serves', async () => {
+  it('is refused by a swap as by a load, and the active version keeps serving', async () => {
     const source = join(repository.dir, 'pointer.onnx')
     writeFileSync(source, LFS_POINTER)
     const error = await errorOf(runtime.models.hotSwapModel({ name: 'shift', newVersion: 'broken', source }))
@@ -109,18 +114,18 @@ describe('a model file', () => {
     async () => {
       const pipe = join(repository.dir, 'pipe')
       execFileSync('mkfifo', [pipe])
-      for (const [source, told] of [
+      for (const [source, message] of [
         [repository.dir, /it is a folder/],
         [pipe, /no regular file/],
       ] as const) {
         const error = await errorOf(runtime.models.loadModel({ name: 'odd', version: '1', source }))
-        expect(error).toMatchObject({ code: 'ERR_MODEL_LOAD', message: expect.stringMatching(told) })
+        expect(error).toMatchObject({ code: 'ERR_MODEL_LOAD', message: expect.stringMatching(message) })
       }
       await runtime.models.unloadModel('odd')
     },
   )
 
-  it('that cannot be loaded is known for its cause, until ten others could not be loaded', async () => {
+  it('that cannot be loaded is remembered with its cause until ten other loads have failed', async () => {
     const known = runtime.models.listModels().length
     const missing = join(repository.dir, 'missing.onnx')
     for (let index = 0; index < 50; index += 1) {
@@ -144,7 +149,7 @@ describe('a model file', () => {
     await stillServes()
   })
 
-  it('that was broken can be put right and loaded again under the same label', async () => {
+  it('that was damaged can be repaired and loaded again under the same label', async () => {
     const broken = tempRepository({ m: { '1': graphs.mlp().subarray(0, 100) } })
     const source = broken.path('m', '1')
     expect(await codeOf(runtime.models.loadModel({ name: 'm', version: '1', source }))).toBe('ERR_MODEL_LOAD')
@@ -157,7 +162,7 @@ describe('a model file', () => {
 })
 
 describe('a version', () => {
-  it('that exists already is refused and goes on serving', async () => {
+  it('that already exists is refused and keeps serving', async () => {
     const again = runtime.models.loadModel({
       name: 'shift',
       version: '1',
@@ -167,7 +172,7 @@ describe('a version', () => {
     await stillServes()
   })
 
-  it('that is loaded twice at once is loaded once', async () => {
+  it('is loaded once by two concurrent loads', async () => {
     const options = { name: 'twice', version: '1', source: repository.path('shift', '1') }
     const outcomes = await Promise.allSettled([
       runtime.models.loadModel(options),
@@ -178,7 +183,7 @@ describe('a version', () => {
     await runtime.models.unloadModel('twice')
   })
 
-  it('without a source and a model directory is refused', async () => {
+  it('without a source or a model directory is refused', async () => {
     const error = await errorOf(runtime.models.loadModel({ name: 'x', version: '1' }))
     expect(error).toMatchObject({ code: 'ERR_INVALID_OPTIONS' })
     expect(error.message).toMatch(/source.*modelDir/)
@@ -188,21 +193,24 @@ describe('a version', () => {
     ['shift', '9', 'ERR_VERSION_NOT_FOUND', /"9".*known: 1/],
     ['shift ', '1', 'ERR_MODEL_NOT_FOUND', /"shift ".*known: .*shift/],
     ['', '1', 'ERR_MODEL_NOT_FOUND', /""/],
-  ])('%j@%s that nobody knows is told with those that are known', async (name, version, code, told) => {
-    const error = await errorOf(runtime.predict(name, { x: 1 }, { version }))
-    expect(error).toMatchObject({ code, model: name })
-    expect(error.message).toMatch(told)
-  })
+  ])(
+    '%j@%s is refused as unknown, and the error lists the known names',
+    async (name, version, code, message) => {
+      const error = await errorOf(runtime.predict(name, { x: 1 }, { version }))
+      expect(error).toMatchObject({ code, model: name })
+      expect(error.message).toMatch(message)
+    },
+  )
 
   it.each([
     ['unloadModel', () => runtime.models.unloadModel('nobody')],
     ['hotSwapModel', () => runtime.models.hotSwapModel({ name: 'nobody', newVersion: '1' })],
     ['rollback', () => runtime.models.rollback('nobody')],
-  ])('of a model that nobody knows cannot be given to %s', async (_, call) => {
+  ])('of an unknown model is refused by %s', async (_, call) => {
     expect(await errorOf(call())).toMatchObject({ code: 'ERR_MODEL_NOT_FOUND', model: 'nobody' })
   })
 
-  it('that nobody knows cannot be unloaded', async () => {
+  it('that is unknown cannot be unloaded', async () => {
     const error = await errorOf(runtime.models.unloadModel('shift', '9'))
     expect(error).toMatchObject({ code: 'ERR_VERSION_NOT_FOUND', model: 'shift', version: '9' })
     await stillServes()
@@ -210,7 +218,7 @@ describe('a version', () => {
 })
 
 describe('an input', () => {
-  const refused: [what: string, model: string, input: unknown, told: RegExp][] = [
+  const refused: [what: string, model: string, input: unknown, message: RegExp][] = [
     ['of another class', 'shift', { x: Float64Array.of(1) }, /"x" expects float32\[1\], got Float64Array/],
     ['of another dtype', 'shift', { x: { type: 'int32', dims: [1], data: Int32Array.of(1) } }, /int32/],
     [
@@ -233,14 +241,14 @@ describe('an input', () => {
       /3 elements/,
     ],
     ['that is missing', 'sum', { a: [1] }, /missing input "b"/],
-    ['that is too much', 'shift', { x: 1, z: 1 }, /unknown input "z"/],
-    ['with a name that is almost right', 'sum', { a: [1], B: [1] }, /did you mean "b"/],
-    ['that is no number', 'shift', { x: 'one' }, /string "one"/],
-    ['that is NaN where an integer goes', 'ids', { x: [1, Number.NaN] }, /NaN/],
-    ['that is a fraction where an integer goes', 'ids', { x: [1, 1.5] }, /1\.5/],
-    ['that is beyond its integer', 'ids', { x: [1n, 2n ** 64n] }, /18446744073709551616/],
-    ['that is no boolean', 'flag', { x: [2] }, /2/],
-    ['that is a number where text goes', 'text', { x: [1] }, /number 1/],
+    ['that is unknown', 'shift', { x: 1, z: 1 }, /unknown input "z"/],
+    ['with a misspelt name', 'sum', { a: [1], B: [1] }, /did you mean "b"/],
+    ['of text for a number', 'shift', { x: 'one' }, /string "one"/],
+    ['of NaN for an integer', 'ids', { x: [1, Number.NaN] }, /NaN/],
+    ['of a fraction for an integer', 'ids', { x: [1, 1.5] }, /1\.5/],
+    ['beyond the range of its integer', 'ids', { x: [1n, 2n ** 64n] }, /18446744073709551616/],
+    ['of a number for a boolean', 'flag', { x: [2] }, /2/],
+    ['of a number for text', 'text', { x: [1] }, /number 1/],
     ['with a NUL in its text', 'text', { x: ['a\0b'] }, /NUL/],
     ['that is ragged', 'mlp', { x: [[1, 2, 3, 4], [1]] }, /"x"/],
     ['that is undefined', 'shift', { x: undefined }, /undefined/],
@@ -255,25 +263,25 @@ describe('an input', () => {
     ],
   ]
 
-  it.each(refused)('%s is refused before it is sent', async (_, model, input, told) => {
+  it.each(refused)('%s is refused before it is sent', async (_, model, input, message) => {
     const before = runtime.models.getModel(model)?.stats()
     const error = await errorOf(runtime.predict(model, input as never))
     expect(error).toMatchObject({ code: 'ERR_INVALID_INPUT', model, version: '1', retryable: false })
-    expect(error.message).toMatch(told)
+    expect(error.message).toMatch(message)
     const after = runtime.models.getModel(model)?.stats()
     expect(after?.errors).toBe((before?.errors ?? 0) + 1)
     expect(after).toMatchObject({ inFlight: 0, queued: 0 })
     await stillServes()
   })
 
-  it('the model itself cannot deal with is a failed run', async () => {
+  it('that only the model can reject is a failed run', async () => {
     const error = await errorOf(runtime.predict('four', { x: [1, 2, 3] }))
     expect(error).toMatchObject({ code: 'ERR_INFERENCE', model: 'four', version: '1' })
     expect(error.message).toMatch(/reshape/i)
     expect(yOf(await runtime.predict('four', { x: [5, 2, 3, 4] }))).toBe(5)
   })
 
-  it('does not hit its neighbours', async () => {
+  it('that fails does not affect other requests', async () => {
     const outcomes = await Promise.allSettled(
       Array.from({ length: 50 }, (_, i) => runtime.predict('four', { x: i % 5 === 0 ? [1] : [i, 0, 0, 0] })),
     )
@@ -291,10 +299,10 @@ describe('an option', () => {
     [{ outputs: ['z'] }, /`outputs` names "z"; shift@1 has y/],
     [{ signal: 'stop' }, /`signal` is "stop"/],
     [null, /null/],
-  ])('of predict %o is refused', async (options, told) => {
+  ])('of predict %o is refused', async (options, message) => {
     const error = await errorOf(runtime.predict('shift', { x: 1 }, options as never))
     expect(error.code).toBe('ERR_INVALID_OPTIONS')
-    expect(error.message).toMatch(told)
+    expect(error.message).toMatch(message)
     await stillServes()
   })
 
@@ -302,10 +310,10 @@ describe('an option', () => {
     [{ replica: 2 }, /no option `replica`/],
     [{ modelDir: '/no/such/folder' }, /modelDir.*no\/such\/folder/],
     [{ models: [{ name: 'a/b', version: '1', source: 'x' }] }, /`models\.0\.name`/],
-  ])('of createRuntime %o is refused', async (options, told) => {
+  ])('of createRuntime %o is refused', async (options, message) => {
     const error = await errorOf(quietRuntime(options as never))
     expect(error.code).toBe('ERR_INVALID_OPTIONS')
-    expect(error.message).toMatch(told)
+    expect(error.message).toMatch(message)
   })
 
   it.each([
@@ -319,7 +327,7 @@ describe('an option', () => {
     await stillServes()
   })
 
-  it('sessionOptions that onnxruntime refuses fail the load with its reason', async () => {
+  it('in sessionOptions that onnxruntime refuses fails the load with the reason', async () => {
     const error = await errorOf(
       runtime.models.loadModel({
         name: 'optioned',
@@ -346,10 +354,10 @@ describe('an option', () => {
   })
 })
 
-describe('a sample', () => {
+describe('a warm-up sample', () => {
   const source = (): string => repository.path('shift', '2')
 
-  it('that the model answers as expected lets it serve', async () => {
+  it('with the expected outputs lets the version serve', async () => {
     const config = { sample: { input: { x: 1 }, output: { y: [3] } } }
     await runtime.models.loadModel({ name: 'sampled', version: '1', source: source(), config })
     expect(yOf(await runtime.predict('sampled', { x: 1 }))).toBe(3)
@@ -358,25 +366,25 @@ describe('a sample', () => {
 
   it.each([
     [
-      'that the model answers otherwise',
+      'with other outputs than expected',
       { input: { x: 1 }, output: { y: [4] } },
       /to the sample: output "y" is 3 at 0, expected 4/,
     ],
-    ['that does not fit', { input: { z: 1 } }, /sample\.input/],
-    ['that names another output', { input: { x: 1 }, output: { z: [4] } }, /sample\.output/],
-  ])('%s keeps it from serving', async (_, sample, told) => {
+    ['that does not fit the signature', { input: { z: 1 } }, /sample\.input/],
+    ['with an unknown output', { input: { x: 1 }, output: { z: [4] } }, /sample\.output/],
+  ])('%s keeps the version from serving', async (_, sample, message) => {
     const error = await errorOf(
       runtime.models.loadModel({ name: 'sampled', version: '1', source: source(), config: { sample } }),
     )
     expect(error).toMatchObject({ code: 'ERR_WARMUP', model: 'sampled', version: '1' })
-    expect(error.message).toMatch(told)
+    expect(error.message).toMatch(message)
     await runtime.models.unloadModel('sampled')
     await stillServes()
   })
 })
 
 describe('a swap to a version with another signature', () => {
-  it('is refused with what differs, and the active one goes on', async () => {
+  it('is refused with the differences, and the active version keeps serving', async () => {
     await runtime.models.loadModel({ name: 'vad', version: '5', source: modelPath('vad', '5') })
     const swap = runtime.models.hotSwapModel({ name: 'vad', newVersion: '4', source: modelPath('vad', '4') })
     const error = await errorOf(swap)
@@ -390,8 +398,8 @@ describe('a swap to a version with another signature', () => {
   })
 })
 
-describe('a runtime that is closed', () => {
-  it('refuses everything', async () => {
+describe('a closed runtime', () => {
+  it('refuses all operations', async () => {
     const closed = await quietRuntime()
     await closed.models.loadModel({ name: 'shift', version: '1', source: repository.path('shift', '1') })
     await closed.close()

@@ -16,7 +16,9 @@ import { gated, gatedLoader, yOf } from '../support/runtime-harness.js'
 const isPosix = process.platform !== 'win32'
 const hanging = new URL('../support/loaders/hanging-loader.mjs', import.meta.url)
 
-/** A runtime without time limits that serves `known@2` and `swapped@2`; nothing else was loaded before. */
+/**
+ * Starts a runtime without time limits that serves `known@2` and `swapped@2`, and has loaded nothing else.
+ */
 async function begin(folder: string): Promise<void> {
   const repository = tempRepository({
     known: { '1': constantAnswer(2), '2': constantAnswer(3) },
@@ -34,8 +36,8 @@ async function begin(folder: string): Promise<void> {
 }
 
 /**
- * Begins to load something bad, then loads, warms up and swaps other models, which would never be done
- * behind it. Tells what becomes of the bad loads, and how many are over by then.
+ * Starts bad loads, then loads, warms up and swaps other models, which would never complete if they waited
+ * for the bad ones. Returns the outcomes of the bad loads, and how many of these had ended by then.
  */
 async function besideOthers(...bad: readonly Omit<LoadModelOptions, 'name' | 'version'>[]) {
   const { models } = runtime
@@ -58,9 +60,9 @@ async function besideOthers(...bad: readonly Omit<LoadModelOptions, 'name' | 've
   return { outcomes: Promise.all(outcomes), overMeanwhile }
 }
 
-describe('loads, cold starts and swaps of other models are done beside', () => {
+describe('other models load, start cold and swap in the meantime of', () => {
   it.runIf(isPosix)(
-    'models, and weights, that are pipes, sockets and devices, which are refused',
+    'a load of models and weights that are pipes, sockets or devices, which is refused',
     async () => {
       using folder = tempFolder()
       const at = (name: string): string => join(folder.path, name)
@@ -70,7 +72,7 @@ describe('loads, cold starts and swaps of other models are done beside', () => {
       await once(server, 'listening')
       onTestFinished(() => void server.close())
       const special = ['pipe', 'zero', 'socket']
-      // onnxruntime refuses these by itself.
+      // onnxruntime itself refuses these.
       const outside = ['../../../../../../../../dev/zero', '/dev/zero']
       const models = [...special, ...outside].map((location, index) => {
         writeFileSync(at(`${index}.onnx`), weightsAt(location))
@@ -90,7 +92,7 @@ describe('loads, cold starts and swaps of other models are done beside', () => {
     },
   )
 
-  it('a model that never returns from inputs that are made up, which is served', async () => {
+  it('a load of a model that never returns for made-up inputs, which is served', async () => {
     using folder = tempFolder()
     await begin(folder.path)
     const source = join(folder.path, 'model.onnx')
@@ -100,7 +102,7 @@ describe('loads, cold starts and swaps of other models are done beside', () => {
     expect(yOf(await bad.predict({ x: [2] }))).toBe(16)
   })
 
-  it('a model that never returns from its sample while its artifact is built', async () => {
+  it('a load of a model that never returns for its sample while its artifact is built', async () => {
     using folder = tempFolder()
     await begin(folder.path)
     const source = join(folder.path, 'model.onnx')
@@ -112,7 +114,7 @@ describe('loads, cold starts and swaps of other models are done beside', () => {
     expect(await outcomes).toEqual([expect.objectContaining({ code: 'ERR_RUNTIME_CLOSED' })])
   })
 
-  it('loaders that are never done, whether they wait or keep their threads busy', async () => {
+  it('loads by loaders that never return, waiting or busy', async () => {
     using folder = tempFolder()
     await begin(folder.path)
     const load = (how: 'waits' | 'spins') => ({
@@ -125,7 +127,7 @@ describe('loads, cold starts and swaps of other models are done beside', () => {
     await runtime.close({ timeoutMs: 0 })
   })
 
-  it('a loader that is held up in native code', async () => {
+  it('a load by a loader that is blocked in native code', async () => {
     using folder = tempFolder()
     await begin(folder.path)
     const held = gate()

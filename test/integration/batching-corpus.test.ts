@@ -20,7 +20,7 @@ const samples = 6
 const requests = 40
 const batches = 40
 
-/** A graph on plain onnxruntime, in this thread. */
+/** Runs a graph on plain onnxruntime, in this thread. */
 class Runner implements AsyncDisposable {
   readonly session: ort.InferenceSession
   readonly signature: Signature
@@ -66,7 +66,7 @@ class Runner implements AsyncDisposable {
   }
 }
 
-/** What a replica finds out about a model from some requests. */
+/** Returns the proof that a replica would find for a model from some requests. */
 async function proofOf({ bytes, inputs }: CorpusCase, runner: Runner): Promise<Proof> {
   const path = joinPath(folder.path, 'model.onnx')
   writeFileSync(path, bytes)
@@ -86,7 +86,7 @@ async function proofOf({ bytes, inputs }: CorpusCase, runner: Runner): Promise<P
   return proof
 }
 
-/** Runs batches of requests that differ in every way, and counts those that are answered otherwise than alone. */
+/** Runs batches of requests that differ in every way; describes each output that differs from a run alone. */
 async function wrongAnswers({ inputs }: CorpusCase, runner: Runner, proof: Proof): Promise<string[]> {
   if (proof.state !== 'proven') throw new Error('it is not proven')
   const random = randomFrom(2)
@@ -100,7 +100,7 @@ async function wrongAnswers({ inputs }: CorpusCase, runner: Runner, proof: Proof
   }
   const wrong: string[] = []
   for (let batch = 0; batch < batches; batch++) {
-    // Five rows, which no proof tries, are tried in every case.
+    // A batch of five rows, which no proof tries, is part of every case.
     const size = batch === 0 ? 5 : 1 + Math.floor(random() * maxRows)
     const chosen: (typeof all)[number][] = []
     for (let left = size; left > 0; left -= chosen.at(-1)?.rows ?? 0) {
@@ -124,8 +124,8 @@ async function wrongAnswers({ inputs }: CorpusCase, runner: Runner, proof: Proof
   return wrong
 }
 
-describe('the corpus', () => {
-  it('has enough graphs, each with a name of its own', () => {
+describe('the batching corpus', () => {
+  it('has enough graphs with unique names', () => {
     expect(corpus.length).toBeGreaterThan(400)
     expect(new Set(corpus.map(({ name }) => name)).size).toBe(corpus.length)
   })

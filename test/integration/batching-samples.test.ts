@@ -34,7 +34,7 @@ function twoOutputs(): Uint8Array {
   })
 }
 
-/** x float32[m,4] + z float32[n,4] -> y: z is shared by all rows, or broadcast the other way round. */
+/** x float32[m,4] + z float32[n,4] -> y: z is shared by all rows, or x is broadcast to z. */
 function sum(): Uint8Array {
   return model({
     inputs: [value('x', 'float32', ['m', 4]), value('z', 'float32', ['n', 4])],
@@ -56,7 +56,7 @@ function float(dims: readonly number[], make: (at: number) => number): Tensor {
 
 const rowOf = (index: number): Tensor => float([1, 4], (at) => (index % 50) + at / 10)
 
-describe('requests that name their outputs', () => {
+describe('requests for named outputs', () => {
   const ask = (handle: ModelHandle, index: number, options?: PredictOptions): Promise<Outputs> =>
     handle.predict({ x: rowOf(index) }, options)
 
@@ -66,11 +66,11 @@ describe('requests that name their outputs', () => {
       const handle = await load('two-outputs')
       expect(await decided(handle, (index) => ask(handle, index, { outputs }))).toBe('proven')
       const wanted = [outputs, undefined, ['twice'], ['square']]
-      const asked = Array.from({ length: 160 }, (_, index) => {
+      const requests = Array.from({ length: 160 }, (_, index) => {
         const own = wanted[index % wanted.length]
         return ask(handle, index, own === undefined ? {} : { outputs: own })
       })
-      for (const [index, answer] of (await Promise.all(asked)).entries()) {
+      for (const [index, answer] of (await Promise.all(requests)).entries()) {
         const x = Array.from(rowOf(index).data as Float32Array)
         const expected: Outputs = {
           twice: { ...rowOf(index), data: Float32Array.from(x, (each) => each + each) } as Tensor,
@@ -85,15 +85,15 @@ describe('requests that name their outputs', () => {
   )
 })
 
-describe('a strange first request decides nothing', () => {
+describe('the proof of batching still succeeds', () => {
   const { NaN: nan } = Number
   const first: Readonly<Record<string, Tensor>> = {
-    'that has no rows': float([0, 4], () => 0),
-    'that is all NaN': float([1, 4], () => nan),
-    'that is infinite': float([1, 4], () => Number.POSITIVE_INFINITY),
-    'that is all zeros': float([1, 4], () => 0),
-    'of the largest numbers': float([1, 4], () => 3e38),
-    'of many rows': float([50_000, 4], (at) => at % 7),
+    'after a request without rows': float([0, 4], () => 0),
+    'after a request of NaN values': float([1, 4], () => nan),
+    'after a request of infinite values': float([1, 4], () => Number.POSITIVE_INFINITY),
+    'after a request of zeros': float([1, 4], () => 0),
+    'after a request of the largest numbers': float([1, 4], () => 3e38),
+    'after a request of many rows': float([50_000, 4], (at) => at % 7),
   }
 
   it.each(Object.keys(first))('%s', async (what) => {
@@ -105,13 +105,13 @@ describe('a strange first request decides nothing', () => {
     expect(batchingOf(handle).batches).toBeGreaterThan(0)
   })
 
-  it('nor do ten of them', async () => {
+  it('after ten requests of NaN values', async () => {
     const handle = await load('mlp')
     for (let turn = 0; turn < 10; turn += 1) await handle.predict({ x: float([1, 4], () => nan) })
     expect(await decided(handle, (index) => handle.predict({ x: rowOf(index) }))).toBe('proven')
   })
 
-  it('that fails', async () => {
+  it('after a request that fails', async () => {
     const handle = await load('table')
     const ask = (index: number): Promise<Outputs> =>
       handle.predict({ index: BigInt64Array.of(BigInt(index)) })
@@ -119,7 +119,7 @@ describe('a strange first request decides nothing', () => {
     expect(await decided(handle, (index) => ask(index % 10))).toBe('proven')
   })
 
-  it('of a shape in which no run can be shared', async () => {
+  it('after a request of a shape that cannot be batched', async () => {
     const handle = await load('sum')
     const ask = (index: number, n: number): Promise<Outputs> =>
       handle.predict({ x: rowOf(index), z: float([n, 4], () => 1) })

@@ -25,7 +25,7 @@ afterAll(async () => {
   repository.dispose()
 })
 
-/** x + z -> y, both of that many axes, which are all free. */
+/** x + z -> y, both with `rank` free axes. */
 function sum(rank: number): Uint8Array {
   const dims = (name: string): string[] => Array.from({ length: rank }, (_, axis) => `${name}${axis}`)
   return model({
@@ -47,7 +47,7 @@ function float(dims: readonly number[], make: (at: number) => number = () => 1):
   return { type: 'float32', dims, data: Float32Array.from({ length }, (_, at) => make(at)) }
 }
 
-/** x + z as numpy does it. */
+/** Returns x + z with the broadcasting of numpy. */
 function added(x: Tensor<'float32'>, z: Tensor<'float32'>): Tensor {
   const dims = x.dims.map((dim, axis) => (dim === 1 ? (z.dims[axis] as number) : dim))
   const offsetOf = (own: readonly number[], index: readonly number[]): number =>
@@ -63,9 +63,9 @@ function added(x: Tensor<'float32'>, z: Tensor<'float32'>): Tensor {
   })
 }
 
-describe('requests of another shape than the proof has seen', () => {
+describe('requests of another shape than the proven one', () => {
   it.each([2, 3, 4, 5, 8, 16, 32])(
-    'with a shared input of %i rows are each answered as if alone',
+    'with a shared input of %i rows have the outputs that they have alone',
     async (n) => {
       const handle = await load('sum', { x: float([1, 4], (at) => at), z: float([1, 4]) })
       expect(batchingOf(handle).axes).toEqual({ x: 0, z: 'shared', y: 0 })
@@ -80,7 +80,7 @@ describe('requests of another shape than the proof has seen', () => {
         batches: 0,
         shapeRefusal: expect.stringMatching(/of this shape/),
       })
-      // Those of the proven shape share runs as before.
+      // Requests of the proven shape still share runs.
       const one = float([1, 4])
       await Promise.all(
         Array.from({ length: 40 }, (_, index) => handle.predict({ x: float([1, 4], () => index), z: one })),
@@ -89,7 +89,7 @@ describe('requests of another shape than the proof has seen', () => {
     },
   )
 
-  it('share runs once some of them have been answered the same together', async () => {
+  it('share runs once a trial of that shape has passed', async () => {
     const handle = await load('wide', { x: float([1, 3], (at) => at) })
     const ask = (index: number, width: number): Promise<Outputs> =>
       handle.predict({ x: float([1, width], (at) => index + at) })
@@ -105,7 +105,7 @@ describe('requests of another shape than the proof has seen', () => {
     expect(batchingOf(handle)).toMatchObject({ state: 'proven', shapeRefusal: undefined })
   })
 
-  it('are answered as if alone, whatever is broadcast to what', async () => {
+  it('have the outputs that they have alone, however their inputs are broadcast', async () => {
     const handle = await load('deep', { x: float([1, 2, 3], (at) => at), z: float([1, 2, 3]) })
     const size = fc.constantFrom(1, 1, 2, 3, 4, 8)
     const shape = fc.record({

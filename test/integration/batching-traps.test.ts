@@ -11,36 +11,38 @@ let repository: TempRepository
 
 const max = (values: readonly number[]): number => Math.max(...values)
 
-/** Models that declare a free batch axis and must not be batched: what one row is answered, and why not more. */
+/**
+ * Models with a free batch axis that must not be batched, with the outputs of a single row and the reason.
+ */
 const TRAPS: Readonly<
   Record<string, { graph: () => Uint8Array; alone: (row: number[]) => number[]; reason: RegExp }>
 > = {
-  'a maximum over the batch': {
+  'a model with a maximum over the batch': {
     graph: graphs.reduceMaxOverBatch,
     alone: (row) => row.map((value) => value - max(row)),
     reason: /ReduceMax/,
   },
-  'a softmax over the batch': {
+  'a model with a softmax over the batch': {
     graph: graphs.softmaxOverBatch,
     alone: (row) => row.map(() => 1),
     reason: /Softmax/,
   },
-  'rows that meet only in large values': {
+  'a model whose rows interact only at large values': {
     graph: graphs.valueDependent,
     alone: (row) => row.map((value) => value + Math.max(0, max(row) - 50)),
     reason: /ReduceMax/,
   },
-  'an answer of one row to any number of rows': {
+  'a model that returns one row for any number of rows': {
     graph: graphs.firstRowOnly,
     alone: (row) => row,
     reason: /batch|dims/,
   },
-  'an inner reshape to one row': {
+  'a model with an inner reshape to one row': {
     graph: graphs.innerReshapeToOne,
     alone: (row) => row,
     reason: /batch|dims/,
   },
-  'an inner operation that fails with more than one row': {
+  'a model with an inner operation that fails for more than one row': {
     graph: graphs.innerConcat,
     alone: (row) => row.map((value) => value + 1),
     reason: /batch/,
@@ -70,7 +72,7 @@ describe.each(Object.entries(TRAPS))('%s', (trap, { alone, reason }) => {
   const file = `trap-${Object.keys(TRAPS).indexOf(trap)}`
   const ask = (handle: ModelHandle, index: number): Promise<Outputs> => handle.predict({ x: [rowOf(index)] })
 
-  it('is found, told, and every row answered as if it were alone', async () => {
+  it('is refused for batching with the reason, and every request has the outputs that it has alone', async () => {
     const source = repository.path(file, '1')
     const handle = await runtime.models.loadModel({ name: file, version: '1', source })
     await decided(handle, (index) => ask(handle, index))
@@ -84,7 +86,7 @@ describe.each(Object.entries(TRAPS))('%s', (trap, { alone, reason }) => {
     expect(batching.reason).toMatch(reason)
   })
 
-  it('is found with a sample before there are callers', async () => {
+  it('is refused by its sample before there are callers', async () => {
     const handle = await runtime.models.loadModel({
       name: `${file}-sample`,
       version: '1',
@@ -95,7 +97,7 @@ describe.each(Object.entries(TRAPS))('%s', (trap, { alone, reason }) => {
   })
 })
 
-it('dynamic quantisation is refused without a run', async () => {
+it('dynamic quantisation is refused for batching without a run', async () => {
   const handle = await runtime.models.loadModel({
     name: 'dynamic-int8',
     version: '1',
@@ -108,7 +110,7 @@ it('dynamic quantisation is refused without a run', async () => {
   })
 })
 
-describe('a coupling that neither the graph nor the proof shows', () => {
+describe('a dependency between rows that neither the graph nor the proof reveals', () => {
   const loader = new URL('../support/loaders/coupled-loader.mjs', import.meta.url)
 
   async function coupled(name: string, batching: 'auto' | undefined) {
@@ -126,17 +128,17 @@ describe('a coupling that neither the graph nor the proof shows', () => {
     return { handle, ask, runs: new Int32Array(runs) }
   }
 
-  it('is found by a check, told as an event, and ends the sharing of runs for good', async () => {
+  it('is found by a check, published as an event, and ends batching for good', async () => {
     const { handle, ask } = await coupled('coupled', 'auto')
     const disabled = new Promise<unknown>((resolve) => runtime.once('batchingDisabled', resolve))
-    // Below 50 also when the proof takes them three times.
+    // The values stay below 50 even when the proof triples them.
     await decided(handle, (index) => ask(index % 10))
     expect(batchingOf(handle).state).toBe('proven')
-    // Small values share runs, and rightly.
+    // Requests with small values share runs and have correct outputs.
     const small = await Promise.all(Array.from({ length: 40 }, (_, index) => ask(index)))
     expect(small).toEqual(Array.from({ length: 40 }, (_, index) => index))
     expect(batchingOf(handle).batches).toBeGreaterThan(0)
-    // One large value spoils its neighbours, which nobody can know beforehand.
+    // One large value changes the outputs of other rows, which nothing reveals beforehand.
     await Promise.all(Array.from({ length: 40 }, (_, index) => ask(index === 7 ? 60 : index)))
     expect(await disabled).toMatchObject({
       model: 'coupled',
@@ -149,13 +151,13 @@ describe('a coupling that neither the graph nor the proof shows', () => {
     const after = await Promise.all(Array.from({ length: 40 }, (_, index) => ask(index === 7 ? 60 : index)))
     expect(after).toEqual(Array.from({ length: 40 }, (_, index) => (index === 7 ? 70 : index)))
     expect(batchingOf(handle).batches).toBe(batches)
-    // Nor after the version was cold: it is the same version.
+    // The refusal survives an eviction, because the version is the same.
     await runtime.models.cleanupUnusedModels({ maxAgeMs: 0 })
     expect(await ask(1)).toBe(1)
     expect(batchingOf(handle).state).toBe('refused')
   })
 
-  it('cannot come about where nobody asks for it: each request of a custom loader runs once', async () => {
+  it('cannot affect a custom loader by default, which runs each request once', async () => {
     const { handle, ask, runs } = await coupled('plain', undefined)
     await Promise.all(Array.from({ length: 40 }, (_, index) => ask(index)))
     expect(runs[0]).toBe(40)

@@ -31,7 +31,7 @@ afterAll(async () => {
 
 type Config = NonNullable<NonNullable<RuntimeOptions['models']>[number]['config']>
 
-/** Loads a model of the repository under a name of its own, or a real one. */
+/** Loads a model of the repository under a unique name, or a real model. */
 async function load(
   name: string,
   config: Config = {},
@@ -52,8 +52,8 @@ function probabilitiesOf({ probabilities }: Outputs): number[] {
   return Array.from((probabilities as Tensor<'float32'>).data)
 }
 
-describe('requests that wait together', () => {
-  it('share runs once that is proven, and each has its own answer', async () => {
+describe('requests that wait at the same time', () => {
+  it('share runs once batching is proven, and each has its own outputs', async () => {
     const handle = await load('mlp')
     expect(await decided(handle, (index) => askMlp(handle, index))).toBe('proven')
     const answers = await Promise.all(Array.from({ length: 500 }, (_, index) => askMlp(handle, index)))
@@ -73,7 +73,7 @@ describe('requests that wait together', () => {
     expect(batching.perRunMs).toBeGreaterThan(0)
   })
 
-  it('are answered one by one, and rightly, while that is not known', async () => {
+  it('run one by one, with correct outputs, while batching is not proven', async () => {
     const handle = await load('mlp')
     const answers = await Promise.all(Array.from({ length: 50 }, (_, index) => askMlp(handle, index)))
     for (const [index, [first]] of answers.entries()) {
@@ -84,12 +84,12 @@ describe('requests that wait together', () => {
     }
   })
 
-  it('share them from the first on when the model has a sample', async () => {
+  it('share runs from the start when the model has a sample', async () => {
     const handle = await load('mlp', { sample: { input: { x: [[1, 2, 3, 4]] } } })
     expect(batchingOf(handle).state).toBe('proven')
   })
 
-  it('do not when that is switched off, for the model or for the request', async () => {
+  it('run one by one when batching is disabled for the model or for the request', async () => {
     const off = await load('mlp', { batching: 'off' })
     await Promise.all(Array.from({ length: 100 }, (_, index) => askMlp(off, index)))
     expect(batchingOf(off)).toMatchObject({ state: 'off', reason: 'batching is disabled', batches: 0 })
@@ -104,7 +104,7 @@ describe('requests that wait together', () => {
     expect(batchingOf(on)).toMatchObject({ state: 'proven', batches: 0 })
   })
 
-  it('keep to maxRows', async () => {
+  it('share runs of at most maxRows rows', async () => {
     const handle = await load('mlp', { batching: { maxRows: 5 }, sample: { input: { x: [[1, 2, 3, 4]] } } })
     await Promise.all(Array.from({ length: 100 }, (_, index) => askMlp(handle, index)))
     const { maxRows, batches, batchedRequests } = batchingOf(handle)
@@ -113,22 +113,22 @@ describe('requests that wait together', () => {
     expect(batchedRequests / batches).toBeLessThanOrEqual(5)
   })
 
-  it('may be waited for although a replica is idle, if that is asked for', async () => {
+  it('may be awaited while a replica is idle, if that is configured', async () => {
     const sample = { input: { x: [[1, 2, 3, 4]] } }
     const handle = await load('mlp', { batching: { maxDelayMs: 10_000, maxRows: 3 }, sample })
-    // Each comes in a tick of its own; only the third is what the others wait for.
-    const asked: Promise<number[]>[] = []
+    // Each request is made in another tick, and the batch waits for the third.
+    const requests: Promise<number[]>[] = []
     for (const index of [1, 2, 3]) {
-      asked.push(askMlp(handle, index))
+      requests.push(askMlp(handle, index))
       await new Promise((resolve) => setImmediate(resolve))
     }
-    await Promise.all(asked)
+    await Promise.all(requests)
     expect(batchingOf(handle)).toMatchObject({ batches: 1, batchedRequests: 3 })
-    // Nor does it wait for others past its own deadline.
+    // A request does not wait for others past its deadline.
     await handle.predict({ x: Float32Array.of(1, 2, 3, 4) }, { timeoutMs: 500 })
   })
 
-  it('still may after the version has been cold, without another proof', async () => {
+  it('may still be awaited after the version was cold, without another proof', async () => {
     const handle = await load('mlp', { sample: { input: { x: [[1, 2, 3, 4]] } } })
     await runtime.models.cleanupUnusedModels({ maxAgeMs: 0 })
     expect(handle.stats().pool).toBeUndefined()
@@ -136,7 +136,7 @@ describe('requests that wait together', () => {
     expect(batchingOf(handle).state).toBe('proven')
   })
 
-  it('share no memory of their answers', async () => {
+  it('share no memory between their outputs', async () => {
     const handle = await load('same-float32', { sample: { input: { x: [[1, 2, 3]] } } })
     const answers = await Promise.all(
       Array.from({ length: 20 }, (_, index) => handle.predict({ x: Float32Array.of(index, 1, 2) })),
@@ -149,16 +149,16 @@ describe('requests that wait together', () => {
     for (const buffer of buffers) expect(buffer.byteLength).toBe(12)
   })
 
-  it('may be aborted one by one, while the others are answered', async () => {
+  it('may be aborted one by one, and the others succeed', async () => {
     const handle = await load('mlp', { sample: { input: { x: [[1, 2, 3, 4]] } } })
     const controllers = Array.from({ length: 60 }, () => new AbortController())
-    const asked = controllers.map(({ signal }, index) =>
+    const requests = controllers.map(({ signal }, index) =>
       handle.predict({ x: Float32Array.from(row(index)) }, { signal }),
     )
     process.nextTick(() => {
       for (const [index, controller] of controllers.entries()) if (index % 3 === 0) controller.abort()
     })
-    for (const [index, outcome] of (await Promise.allSettled(asked)).entries()) {
+    for (const [index, outcome] of (await Promise.allSettled(requests)).entries()) {
       if (index % 3 === 0) expect(outcome).toMatchObject({ reason: { code: 'ERR_ABORTED' } })
       else {
         const { value } = outcome as PromiseFulfilledResult<Outputs>
@@ -172,9 +172,9 @@ describe('requests that wait together', () => {
   })
 })
 
-describe('a request that fails', () => {
-  it('fails alone, with the others of its batch answered', async () => {
-    // One sample of one integer tells nothing of mixed up answers: live requests have to.
+describe('a request that fails in a batch', () => {
+  it('fails alone, and the others of its batch succeed', async () => {
+    // One integer sample cannot reveal mixed-up outputs, so live requests have to complete the proof.
     const handle = await load('table', { sample: { input: { index: [3] } } })
     expect(batchingOf(handle)).toMatchObject({
       state: 'needs-samples',
@@ -183,10 +183,10 @@ describe('a request that fails', () => {
     const warm = (index: number): Promise<Outputs> =>
       handle.predict({ index: BigInt64Array.of(BigInt(index % 10)) })
     expect(await decided(handle, warm)).toBe('proven')
-    const asked = Array.from({ length: 64 }, (_, index) =>
+    const requests = Array.from({ length: 64 }, (_, index) =>
       handle.predict({ index: BigInt64Array.of(index === 40 ? 10_000n : BigInt(index % 10)) }),
     )
-    for (const [index, outcome] of (await Promise.allSettled(asked)).entries()) {
+    for (const [index, outcome] of (await Promise.allSettled(requests)).entries()) {
       const data = Float32Array.of((index % 10) * 2, (index % 10) * 2 + 1)
       if (index === 40) expect(outcome).toMatchObject({ reason: { code: 'ERR_INFERENCE' } })
       else expect(outcome).toMatchObject({ value: { y: { data } } })
@@ -195,34 +195,37 @@ describe('a request that fails', () => {
   })
 })
 
-describe('batches of real models', () => {
+describe('requests to real models', () => {
   const windowOf = (index: number, size: number): Float32Array =>
     Float32Array.from(
       { length: size },
       (_, at) => Math.sin((at * (1 + (index % 9))) / 20) / (1 + (index % 3)),
     )
 
-  it.each(['5', '6'])('Silero VAD v%s: the state on axis 1, the rate shared', async (version) => {
-    const handle = await load('vad', {}, modelPath('vad', version))
-    // Two rates at a time, which need different windows.
-    const ask = (index: number, batch: boolean): Promise<Outputs> =>
-      handle.predict(
-        {
-          input: windowOf(index, index % 4 === 3 ? 288 : 576),
-          state: { type: 'float32', dims: [2, 1, 128], data: windowOf(index + 1, 256) },
-          sr: index % 4 === 3 ? 8_000n : 16_000n,
-        },
-        { batch },
-      )
-    expect(await decided(handle, (index) => ask(index, true))).toBe('proven')
-    expect(batchingOf(handle).axes).toEqual({ input: 0, state: 1, sr: 'shared', output: 0, stateN: 1 })
-    const indices = Array.from({ length: 120 }, (_, index) => index)
-    const together = await Promise.all(indices.map((index) => ask(index, true)))
-    expect(batchingOf(handle).batches).toBeGreaterThan(0)
-    for (const index of indices) expectClose(together[index] as Outputs, await ask(index, false))
-  })
+  it.each(['5', '6'])(
+    'share runs of Silero VAD v%s, with the state on axis 1 and the rate shared',
+    async (version) => {
+      const handle = await load('vad', {}, modelPath('vad', version))
+      // The requests have two rates at a time, which need different windows.
+      const ask = (index: number, batch: boolean): Promise<Outputs> =>
+        handle.predict(
+          {
+            input: windowOf(index, index % 4 === 3 ? 288 : 576),
+            state: { type: 'float32', dims: [2, 1, 128], data: windowOf(index + 1, 256) },
+            sr: index % 4 === 3 ? 8_000n : 16_000n,
+          },
+          { batch },
+        )
+      expect(await decided(handle, (index) => ask(index, true))).toBe('proven')
+      expect(batchingOf(handle).axes).toEqual({ input: 0, state: 1, sr: 'shared', output: 0, stateN: 1 })
+      const indices = Array.from({ length: 120 }, (_, index) => index)
+      const together = await Promise.all(indices.map((index) => ask(index, true)))
+      expect(batchingOf(handle).batches).toBeGreaterThan(0)
+      for (const index of indices) expectClose(together[index] as Outputs, await ask(index, false))
+    },
+  )
 
-  it('PP-OCR cls: an image classifier', async () => {
+  it('share runs of the image classifier of PP-OCR', async () => {
     const handle = await load('ocr-cls', { batching: { proofBudgetMs: 1_000 } }, modelPath('ocr-cls', '2'))
     const ask = (index: number, batch: boolean): Promise<Outputs> =>
       handle.predict(
@@ -234,7 +237,7 @@ describe('batches of real models', () => {
     for (const [index, outputs] of together.entries()) expectClose(outputs, await ask(index, false))
   })
 
-  it('detypify: a fixed batch, so none', async () => {
+  it('never share runs of detypify, whose batch size is fixed', async () => {
     const handle = await load('detypify', {}, modelPath('detypify', '0.2.4'))
     expect(batchingOf(handle)).toMatchObject({ state: 'refused', reason: 'no input has a free dimension' })
   })

@@ -18,12 +18,12 @@ describe('the two builds of the package', () => {
     await Promise.all(open.splice(0).map((runtime) => runtime.close()))
   })
 
-  it('are two copies of it, with the same exports', () => {
+  it('are two copies with the same exports', () => {
     expect(cjs.createRuntime).not.toBe(esm.createRuntime)
     expect(Object.keys(cjs).sort()).toEqual(Object.keys(esm).sort())
   })
 
-  it('take each other’s errors for their own', () => {
+  it('recognise each other’s errors', () => {
     for (const [mine, other] of [
       [esm, cjs],
       [cjs, esm],
@@ -52,7 +52,7 @@ describe('the two builds of the package', () => {
     ])
   })
 
-  it('serve beside each other with one guard and one set of handlers', async () => {
+  it('serve beside each other with one guard and one set of process handlers', async () => {
     await using repository = tempRepository({ answer: { '1': graphs.constantAnswer(7) } })
     const models = [{ name: 'answer', version: '1', source: repository.path('answer', '1') }]
     const start = async (build: keyof typeof builds): Promise<void> => {

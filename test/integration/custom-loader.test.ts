@@ -39,7 +39,7 @@ function iris(
   return { name: 'iris', version, modelType: 'tree-ensemble', source, config }
 }
 
-/** A copy of version 1 with a mistake in it. */
+/** Returns a copy of version 1 with a fault in it. */
 async function damaged(damage: (json: Json) => string | Json): Promise<string> {
   const content = damage(readJson('iris-1.json'))
   const path = join(folder, 'damaged.json')
@@ -52,7 +52,7 @@ async function rightAnswers(): Promise<number> {
   return heldOut.labels.filter((expected, row) => label?.data[row] === expected).length
 }
 
-describe('a loader of one’s own', () => {
+describe('a custom loader', () => {
   it('serves with its own signature, a batch at a time', async () => {
     const handle = await runtime.models.loadModel(iris('1'))
     expect(handle.signature).toEqual({
@@ -77,7 +77,7 @@ describe('a loader of one’s own', () => {
     }
   })
 
-  it('gives the same answer alone, in a batch and for no row at all', async () => {
+  it('returns the same outputs alone, in a batch and for no rows', async () => {
     await runtime.models.loadModel(iris('1'))
     const batch = await runtime.predict('iris', { features: heldOut.rows })
     const alone = await runtime.predict('iris', { features: [heldOut.rows[17] as number[]] })
@@ -89,13 +89,13 @@ describe('a loader of one’s own', () => {
     expect(none.scores).toMatchObject({ dims: [0, 3] })
   })
 
-  it('computes only the outputs that are asked for', async () => {
+  it('computes only the requested outputs', async () => {
     await runtime.models.loadModel(iris('1'))
     const outputs = await runtime.predict('iris', { features: heldOut.rows }, { outputs: ['scores'] })
     expect(Object.keys(outputs)).toEqual(['scores'])
   })
 
-  it('is as good as its files say, before and after a hot swap', async () => {
+  it('is as accurate as its files state, before and after a hot swap', async () => {
     await runtime.models.loadModel(iris('1'))
     expect(readJson('iris-1.json').about).toContain('27 of the 30')
     expect(await rightAnswers()).toBe(27)
@@ -106,7 +106,7 @@ describe('a loader of one’s own', () => {
     expect(await swap.drained).toMatchObject({ version: '1', rejected: 0, stuck: [] })
   })
 
-  it('answers every request over swaps under load, each from one version', async () => {
+  it('serves every request over swaps under load, each by one version', async () => {
     await runtime.models.loadModel(iris('1'))
     const row = heldOut.rows.slice(0, 1)
     const expected = new Set<string>()
@@ -130,7 +130,7 @@ describe('a loader of one’s own', () => {
     expect(new Set(await Promise.all(answers))).toEqual(expected)
   })
 
-  it('is held to a sample like any other', async () => {
+  it('is checked by a sample like any other', async () => {
     const input = { features: [[5, 3.6, 1.4, 0.2]] }
     await runtime.models.loadModel(iris('1', undefined, { sample: { input, output: { label: ['setosa'] } } }))
     const wrong = iris('2', undefined, { sample: { input, output: { label: ['virginica'] } } })
@@ -150,21 +150,13 @@ describe('a loader of one’s own', () => {
 
   it.each<[string, (json: Json) => string | Json, string]>([
     ['is cut off', (json) => JSON.stringify(json).slice(0, 500), 'is not JSON, perhaps cut off'],
-    ['is of another format', (json) => ({ ...json, format: 'x' }), 'is no tree ensemble'],
+    ['has another format', (json) => ({ ...json, format: 'x' }), 'is no tree ensemble'],
     ['lacks its labels', (json) => ({ ...json, labels: undefined }), 'labels'],
-    ['has a tree in circles', (json) => set(json, 'left', [0, -1, -1]), 'goes left from node 0 to 0'],
-    [
-      'names a node that is not there',
-      (json) => set(json, 'right', [3, -1, -1]),
-      'goes right from node 0 to 3',
-    ],
+    ['has a cyclic tree', (json) => set(json, 'left', [0, -1, -1]), 'goes left from node 0 to 0'],
+    ['names a missing node', (json) => set(json, 'right', [3, -1, -1]), 'goes right from node 0 to 3'],
     ['has columns of different lengths', (json) => set(json, 'value', [1]), 'has 3 nodes, but 1 in "value"'],
-    [
-      'asks for a feature that is not there',
-      (json) => set(json, 'feature', [4, -1, -1]),
-      'asks for feature 4',
-    ],
-    ['has a label that is not there', (json) => set(json, 'label', 3), 'tree 0 is for label 3, there are 3'],
+    ['needs an unknown feature', (json) => set(json, 'feature', [4, -1, -1]), 'asks for feature 4'],
+    ['has an unknown label', (json) => set(json, 'label', 3), 'tree 0 is for label 3, there are 3'],
   ])('refuses a file that %s, and leaves the active version untouched', async (_, damage, problem) => {
     await runtime.models.loadModel(iris('1'))
     const source = await damaged(damage)
@@ -178,7 +170,7 @@ describe('a loader of one’s own', () => {
     })
     expect(runtime.models.getModel('iris')?.version).toBe('1')
     expect(await rightAnswers()).toBe(27)
-    // A version that failed can be tried again once its file is right.
+    // A version that failed can be swapped in again once its file is repaired.
     await runtime.models.hotSwapModel(iris2())
     expect(await rightAnswers()).toBe(28)
   })
@@ -200,7 +192,7 @@ function iris2() {
   }
 }
 
-/** Puts something else in place of a column of the first tree. */
+/** Replaces a column of the first tree. */
 function set(json: Json, column: string, value: unknown): Json {
   const [first, ...others] = json.trees
   return { ...json, trees: [{ ...first, [column]: value }, ...others] }

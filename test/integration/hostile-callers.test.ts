@@ -38,7 +38,7 @@ class Liar extends Float32Array {
   override set = boom
 }
 
-/** A pool whose requests of 64 columns share runs along axis 1. */
+/** Serves a model whose requests of 64 columns share runs along axis 1. */
 async function serveNegation(): Promise<Disposable> {
   const bytes = model({
     inputs: [value('x', 'float32', [2, 'batch', 64])],
@@ -52,15 +52,12 @@ async function serveNegation(): Promise<Disposable> {
   return repository
 }
 
-describe('a typed array of a class of the caller’s', () => {
+describe('a typed array of a subclass', () => {
   it.each<[string, () => Float32Array]>([
-    ['takes other arguments', () => new Matrix(2, 64)],
-    ['throws when it is made by a species', () => new Named(128, 'x')],
-    ['overrides what it inherits', () => new Liar(128)],
-    [
-      'has properties of its own',
-      () => Object.assign(new Float32Array(128), { constructor: null, slice: boom }),
-    ],
+    ['takes other constructor arguments', () => new Matrix(2, 64)],
+    ['throws when it is created by a species', () => new Named(128, 'x')],
+    ['overrides inherited members', () => new Liar(128)],
+    ['has own properties', () => Object.assign(new Float32Array(128), { constructor: null, slice: boom })],
     ['has no prototype', () => Object.setPrototypeOf(new Float32Array(128), null)],
   ])('that %s is read as it is, in a batch and alone', async (_, make) => {
     using _repository = await serveNegation()
@@ -81,7 +78,7 @@ describe('a typed array of a class of the caller’s', () => {
 })
 
 describe('strings in a proxy', () => {
-  it('are read once, and answered beside others', async () => {
+  it('are read once, and run beside other requests', async () => {
     const bytes = model({
       inputs: [value('x', 'string', ['batch', 2])],
       outputs: [value('y', 'string', ['batch', 2])],
@@ -98,7 +95,7 @@ describe('strings in a proxy', () => {
   })
 })
 
-describe('an input or options of the caller’s that', () => {
+describe('inputs and options that', () => {
   let looks = 0
   const growing = new Proxy([1, 2, 3, 4], {
     get: (of, key) => (key === 'length' ? 4 + looks++ : Reflect.get(of, key)),
@@ -123,9 +120,9 @@ describe('an input or options of the caller’s that', () => {
     ],
     ['list no keys', () => new Proxy({}, { ownKeys: boom }), () => undefined, 'ERR_INVALID_INPUT'],
     ['are revoked', gone, () => undefined, 'ERR_INVALID_INPUT'],
-    ['are revoked below', () => ({ x: gone() }), () => undefined, 'ERR_INVALID_INPUT'],
+    ['contain a revoked proxy', () => ({ x: gone() }), () => undefined, 'ERR_INVALID_INPUT'],
     [
-      'throw what throws',
+      'throw an unreadable value',
       () => ({
         get x() {
           throw gone()
@@ -136,13 +133,13 @@ describe('an input or options of the caller’s that', () => {
     ],
     ['grow while they are read', () => ({ x: [growing] }), () => undefined, 'ERR_INVALID_INPUT'],
     [
-      'have half an element',
+      'have a fractional length',
       () => ({ x: [new Proxy([1], { get: (of, key) => (key === 'length' ? 0.5 : Reflect.get(of, key)) })] }),
       () => undefined,
       'ERR_INVALID_INPUT',
     ],
     [
-      'have options that throw',
+      'have an option that throws',
       () => ({ x: four }),
       () => ({
         get timeoutMs() {
@@ -159,18 +156,18 @@ describe('an input or options of the caller’s that', () => {
       'ERR_INVALID_OPTIONS',
     ],
     [
-      'have an option that is wrong and cannot be shown',
+      'have an invalid option that cannot be shown',
       () => ({ x: four }),
       () => ({ priority: new Proxy([], { get: boom }) }),
       'ERR_INVALID_OPTIONS',
     ],
-  ])('%s are refused with a code, and nothing stays open', async (_, input, options, code) => {
+  ])('%s are refused with an error code, and no request stays open', async (_, input, options, code) => {
     using repository = tempRepository({ m: { '1': mlp() } })
     await start({ modelDir: repository.dir })
     const handle = runtime.models.getModel('m')
-    const given = [input() as ModelInput, options() as PredictOptions] as const
-    expect(await codeOf(runtime.predict('m', ...given))).toBe(code)
-    expect(await codeOf(handle?.predict(...given) as Promise<unknown>)).toBe(code)
+    const parameters = [input() as ModelInput, options() as PredictOptions] as const
+    expect(await codeOf(runtime.predict('m', ...parameters))).toBe(code)
+    expect(await codeOf(handle?.predict(...parameters) as Promise<unknown>)).toBe(code)
     expect(handle?.stats()).toMatchObject({ queued: 0, inFlight: 0 })
     expect(runtime.requests.counts().active).toEqual({ received: 0, queued: 0, running: 0 })
     expect((await runtime.predict('m', { x: four })).probabilities?.dims).toEqual([1, 3])
@@ -182,7 +179,7 @@ describe('an input or options of the caller’s that', () => {
     ['null', () => null],
     ['an object', () => ({})],
     ['a revoked proxy', gone],
-  ])('have %s for a name are refused with a code', async (_, name) => {
+  ])('have %s as the model name are refused with an error code', async (_, name) => {
     await start()
     expect(await codeOf(runtime.predict(name() as never, {}))).toMatch(/^ERR_/)
     expect(runtime.requests.counts().active).toEqual({ received: 0, queued: 0, running: 0 })
@@ -190,7 +187,7 @@ describe('an input or options of the caller’s that', () => {
 })
 
 describe('a listener that aborts a request of the same pack', () => {
-  it('aborts it, and the others are answered', async () => {
+  it('aborts it, and the others succeed', async () => {
     await start()
     await loadGated(runtime, '1')
     const controllers = new Map<number, AbortController>()
@@ -217,8 +214,8 @@ describe('a listener that aborts a request of the same pack', () => {
   })
 })
 
-describe('arrays that move with `transfer`', () => {
-  it('arrive whole, however they lie in their buffers', async () => {
+describe('arrays sent with `transfer`', () => {
+  it('arrive whole, wherever they lie in their buffers', async () => {
     using repository = tempRepository({ m: { '1': identity('uint8') } })
     await start({ modelDir: repository.dir })
     const whole = new Uint8Array(20_000).fill(1)

@@ -42,14 +42,14 @@ async function serve(loaderOptions?: string, lines: Line[] = []): Promise<void> 
   await fill()
 }
 
-/** Another caller's data: where it shows in an answer, that is of no use. */
+/** Runs a request with the data of another caller, which must not appear in other outputs. */
 async function fill(): Promise<void> {
   const x = new Float32Array(27_000).fill(1_234.5)
   x[0] = names.indexOf('its input, changed')
   await runtime.predict('m', { x }).catch(() => undefined)
 }
 
-/** The answer to a request, `x` of which is its number and then ones. */
+/** Sends a request; `x` contains the number of the answer, followed by ones. */
 function ask(name: string, length = 5_000): Promise<Outputs> {
   const x = new Float32Array(length).fill(1)
   x[0] = names.indexOf(name)
@@ -60,7 +60,7 @@ function ramp(length: number, from = 0): Float32Array {
   return Float32Array.from({ length }, (_, index) => from + index)
 }
 
-describe('a loader that answers with', () => {
+describe('a loader that returns', () => {
   it.each<[string, Float32Array, Float32Array]>([
     ['two views of one buffer', ramp(5_000), ramp(5_000, 5_000)],
     ['one array twice', ramp(5_000), ramp(5_000)],
@@ -69,7 +69,7 @@ describe('a loader that answers with', () => {
     ['a class of its own', ramp(5_000), ramp(5)],
     ['a dim that changes', ramp(5_000), ramp(5)],
     ['its input, changed', ramp(5), ramp(5)],
-  ])('%s is answered right', async (name, a, b) => {
+  ])('%s has its outputs delivered correctly', async (name, a, b) => {
     await serve()
     for (const length of [5_000, 3, 20_500]) {
       const outputs = await ask(name, length)
@@ -79,19 +79,19 @@ describe('a loader that answers with', () => {
     }
   })
 
-  it('its own input gives it back, and nobody else anything of it', async () => {
+  it('its own input delivers it, and never data of another request', async () => {
     await serve()
     const own = names.indexOf('its own input')
-    const asked = await Promise.all([10, 6_000, 20, 7_000].map((length) => ask('its own input', length)))
+    const outputs = await Promise.all([10, 6_000, 20, 7_000].map((length) => ask('its own input', length)))
     for (const [index, length] of [10, 6_000, 20, 7_000].entries()) {
       const expected = new Float32Array(length).fill(1)
       expected[0] = own
-      expect(asked[index]?.a?.data).toEqual(expected)
-      expect(asked[index]?.b?.data).toEqual(expected)
+      expect(outputs[index]?.a?.data).toEqual(expected)
+      expect(outputs[index]?.b?.data).toEqual(expected)
     }
   })
 
-  it.each(names.slice(7, 18))('%s rejects that request, and its neighbours are answered', async (name) => {
+  it.each(names.slice(7, 18))('%s fails that request, and the other requests succeed', async (name) => {
     await serve()
     const outcomes = await Promise.all([
       ask('two views of one buffer'),
@@ -114,7 +114,7 @@ describe('a loader that answers with', () => {
     ['a proxy of strings', 0, ['p', 'q']],
     ['numbers among strings', 1, 'ERR_INFERENCE'],
     ['too few strings', 2, 'ERR_INFERENCE'],
-  ])('%s is read or refused', async (_, what, expected) => {
+  ])('%s has it delivered or refused', async (_, what, expected) => {
     await serve('strings')
     const answer = runtime.predict('m', { x: Float32Array.of(what) })
     expect(
@@ -126,8 +126,8 @@ describe('a loader that answers with', () => {
   })
 })
 
-describe('a loader that sends what is not ours', () => {
-  it('is served, its log lines written and all else ignored', async () => {
+describe('a loader that sends unknown messages', () => {
+  it('is served, its log lines are written, and all other messages are ignored', async () => {
     const lines: Line[] = []
     await serve(undefined, lines)
     await ask('one array twice')

@@ -17,7 +17,7 @@ const y = async (runtime: Runtime, name: string, version?: string): Promise<numb
   yOf(await runtime.predict(name, { x: 0 }, { version }))
 
 describe('a model directory', () => {
-  it('is served by its latest versions; older ones are known, cold', async () => {
+  it('is served by its latest versions, and older ones are known and cold', async () => {
     await using repository = tempRepository({
       plain: { '9': graphs.constantAnswer(9), '10': graphs.constantAnswer(10) },
       released: {
@@ -39,10 +39,10 @@ describe('a model directory', () => {
   })
 
   it.each([
-    ['numbers behind a v', { v9: 9, v10: 10 }, 10],
-    ['numbers behind a text', { 'release-2': 2, 'release-10': 10 }, 10],
-    ['numbers beside folders that are no versions', { '9': 9, '10': 10, backup: 0, current: 0 }, 10],
-    ['the only one, whatever its name', { production: 7 }, 7],
+    ['numbers after a v', { v9: 9, v10: 10 }, 10],
+    ['numbers after a text', { 'release-2': 2, 'release-10': 10 }, 10],
+    ['numbers beside folders that are not versions', { '9': 9, '10': 10, backup: 0, current: 0 }, 10],
+    ['a single version with any name', { production: 7 }, 7],
   ])('is served by the latest of %s', async (_, labels, latest) => {
     const versions = Object.entries(labels).map(([label, answer]) => [label, graphs.constantAnswer(answer)])
     await using repository = tempRepository({ m: Object.fromEntries(versions) })
@@ -51,7 +51,7 @@ describe('a model directory', () => {
   })
 
   it.each([[['release-2', 'v9']], [['alpha', 'beta']]])(
-    'refuses to guess the latest of %j, unless one is named',
+    'refuses to guess the latest of %j unless one is named',
     async (labels) => {
       const versions = labels.map((label, index) => [label, graphs.constantAnswer(index)])
       await using repository = tempRepository({ m: Object.fromEntries(versions) })
@@ -65,7 +65,7 @@ describe('a model directory', () => {
     },
   )
 
-  it('gives a cold version to who asks for it by name, and the active one stays', async () => {
+  it('serves a cold version to requests that name it, and the active one stays', async () => {
     await using repository = tempRepository({
       m: { '1': graphs.constantAnswer(1), '2': graphs.constantAnswer(2) },
     })
@@ -75,7 +75,7 @@ describe('a model directory', () => {
     expect(states(runtime)).toEqual(['m@1 ready', 'm@2 running active'])
   })
 
-  it('may be a file URL, and empty, which the log says with the path of a model', async () => {
+  it('may be a file URL, and may be empty, which the log reports with the expected path of a model', async () => {
     await using repository = tempRepository()
     const lines: Line[] = []
     const modelDir = pathToFileURL(repository.dir)
@@ -91,7 +91,7 @@ describe('a model directory', () => {
     expect(await runtime.health()).toMatchObject({ status: 'healthy', isReady: true })
   })
 
-  it('gives loadModel and hotSwapModel their sources, also such that came later', async () => {
+  it('provides sources to loadModel and hotSwapModel, also those added later', async () => {
     await using repository = tempRepository({ m: { '1': graphs.constantAnswer(1) } })
     await using runtime = await quietRuntime({ modelDir: repository.dir })
     repository.write('m', '2', graphs.constantAnswer(2))
@@ -109,7 +109,7 @@ describe('a model directory', () => {
     expect(await y(runtime, 'm')).toBe(2)
   })
 
-  it('takes its settings from the manifests', async () => {
+  it('takes settings from the manifests', async () => {
     await using repository = tempRepository({
       m: {
         '1': graphs.constantAnswer(1),
@@ -131,7 +131,7 @@ describe('a model directory', () => {
     expect(answer?.data).toEqual(Float32Array.of(1, 2, 3, 4))
   })
 
-  it('that is not there keeps the runtime from starting, even a tolerant one', async () => {
+  it('that does not exist keeps the runtime from starting, even if load errors are tolerated', async () => {
     for (const onLoadError of ['throw', 'degrade'] as const) {
       expect(await codeOf(quietRuntime({ modelDir: '/no/such/folder', onLoadError }))).toBe(
         'ERR_INVALID_OPTIONS',
@@ -142,10 +142,10 @@ describe('a model directory', () => {
 
 describe('a manifest', () => {
   it.each([
-    ['model.json that is no JSON', '{', undefined, /model\.json: not JSON/],
-    ['model.json with a bad value', { replicas: 0 }, undefined, /model\.json: `replicas` is 0/],
+    ['model.json that is not JSON', '{', undefined, /model\.json: not JSON/],
+    ['model.json with an invalid value', { replicas: 0 }, undefined, /model\.json: `replicas` is 0/],
     ['version.json with an unknown key', undefined, { sha: 'x' }, /version\.json: .*`sha`/],
-  ])('%s keeps the runtime from starting', async (_, model, version, told) => {
+  ])('%s keeps the runtime from starting', async (_, model, version, message) => {
     await using repository = tempRepository({
       m: {
         '1': {
@@ -157,10 +157,10 @@ describe('a manifest', () => {
     if (model !== undefined) repository.writeManifest('m', model as object)
     const error = await errorOf(quietRuntime({ modelDir: repository.dir }))
     expect(error).toMatchObject({ code: 'ERR_INVALID_MANIFEST', model: 'm' })
-    expect(error.message).toMatch(told)
+    expect(error.message).toMatch(message)
   })
 
-  it('that is not valid leaves out its model only when load errors are tolerated', async () => {
+  it('that is invalid excludes its model only if load errors are tolerated', async () => {
     await using repository = tempRepository({
       bad: { '1': graphs.constantAnswer(1) },
       good: { '1': graphs.constantAnswer(2) },
@@ -182,7 +182,7 @@ describe('a manifest', () => {
     expect(error.message).toContain(sha256)
   })
 
-  it('with the right hash lets it be loaded', async () => {
+  it('with the correct hash lets the version be loaded', async () => {
     const model = graphs.constantAnswer(1)
     const sha256 = createHash('sha256').update(model).digest('hex')
     await using repository = tempRepository({ m: { '1': { model, files: { 'version.json': { sha256 } } } } })
@@ -204,7 +204,7 @@ describe('a model that cannot be loaded at the start', () => {
     expect(error).toMatchObject({ code: 'ERR_MODEL_LOAD', model: 'bad', version: '2' })
   })
 
-  it('is left out when load errors are tolerated, with its reason, and can be put right later', async () => {
+  it('is excluded with the reason if load errors are tolerated, and can be repaired later', async () => {
     await using repository = withBad()
     await using runtime = await quietRuntime({ modelDir: repository.dir, onLoadError: 'degrade' })
     expect(runtime.state).toBe('running')
@@ -222,14 +222,14 @@ describe('a model that cannot be loaded at the start', () => {
       state: 'error',
       cause: { code: 'ERR_MODEL_LOAD' },
     })
-    // An older version of it is there for who asks for it.
+    // An older version serves requests that name it.
     expect(await y(runtime, 'bad', '1')).toBe(1)
     repository.write('bad', '2', graphs.constantAnswer(2))
     await runtime.models.loadModel({ name: 'bad', version: '2' })
     expect(await y(runtime, 'bad')).toBe(2)
   })
 
-  it('makes the runtime degraded, until it is served or unloaded', async () => {
+  it('makes the runtime degraded until it is served or unloaded', async () => {
     await using repository = withBad()
     await using runtime = await quietRuntime({ modelDir: repository.dir, onLoadError: 'degrade' })
     const report = await runtime.health()
@@ -247,8 +247,8 @@ describe('a model that cannot be loaded at the start', () => {
 
   it.each([
     ['whose file is damaged', { '1': graphs.constantAnswer(1).subarray(0, 50) }, {}],
-    ['whose manifest is not valid', { '1': graphs.constantAnswer(1) }, { replicas: 0 }],
-    ['whose latest version cannot be told', { a: graphs.constantAnswer(1), b: graphs.constantAnswer(2) }, {}],
+    ['whose manifest is invalid', { '1': graphs.constantAnswer(1) }, { replicas: 0 }],
+    ['whose latest version is ambiguous', { a: graphs.constantAnswer(1), b: graphs.constantAnswer(2) }, {}],
   ])('makes the runtime not ready if it is the only one, %s', async (_, versions, manifest) => {
     await using repository = tempRepository({ m: versions })
     repository.writeManifest('m', manifest)
@@ -258,13 +258,13 @@ describe('a model that cannot be loaded at the start', () => {
     expect(report.checks.models?.reason).toMatch(/^m is not served: /)
   })
 
-  it('of the `models` option makes the runtime not ready if it is the only one', async () => {
+  it('from the `models` option makes the runtime not ready if it is the only one', async () => {
     const models = [{ name: 'm', version: '1', source: '/no/such/file' }]
     await using runtime = await quietRuntime({ models, onLoadError: 'degrade' })
     expect(await runtime.health()).toMatchObject({ status: 'unhealthy', isReady: false })
   })
 
-  it('of the `models` option is treated the same way', async () => {
+  it('from the `models` option is treated the same way', async () => {
     await using repository = withBad()
     const models = [
       { name: 'bad', version: '2', source: repository.path('bad', '2') },
@@ -277,7 +277,7 @@ describe('a model that cannot be loaded at the start', () => {
   })
 })
 
-it('every model that is configured stays known, however many cannot be loaded', async () => {
+it('every configured model stays known, however many cannot be loaded', async () => {
   const names = Array.from({ length: 12 }, (_, index) => `m${index}`)
   await using repository = tempRepository(
     Object.fromEntries(names.map((name) => [name, { '1': new Uint8Array(0) }])),
@@ -305,7 +305,7 @@ describe('the `models` option', () => {
     expect(states(runtime)).toEqual(['m@1 running active', 'm@2 ready'])
   })
 
-  it('with promote makes a later one active', async () => {
+  it('with promote activates a later version', async () => {
     await using repository = tempRepository({
       m: { '1': graphs.constantAnswer(1), '2': graphs.constantAnswer(2) },
     })
@@ -318,7 +318,7 @@ describe('the `models` option', () => {
     expect(await y(runtime, 'm')).toBe(2)
   })
 
-  it('beside a model directory decides which version is active', async () => {
+  it('beside a model directory determines the active version', async () => {
     await using repository = tempRepository({
       m: { '1': graphs.constantAnswer(1), '2': graphs.constantAnswer(2) },
     })
@@ -332,8 +332,8 @@ describe('the `models` option', () => {
   })
 })
 
-describe('a runtime that could not start', () => {
-  it('has no thread left', async () => {
+describe('a runtime that failed to start', () => {
+  it('leaves no thread behind', async () => {
     await using repository = tempRepository({
       a: { '1': graphs.constantAnswer(1) },
       b: { '1': new Uint8Array(10) },
@@ -350,7 +350,7 @@ describe('a runtime that could not start', () => {
 })
 
 describe('loads', () => {
-  it('happen one at a time, so that other models keep their pace', async () => {
+  it('run one at a time, so that other models keep their pace', async () => {
     await using repository = tempRepository({
       a: { '1': graphs.constantAnswer(1) },
       b: { '1': graphs.constantAnswer(2) },

@@ -23,13 +23,15 @@ const evict = () => runtime.models.cleanupUnusedModels({ maxAgeMs: 0 })
 const resize = (replicas: number) => runtime.models.getModel('m', '1')?.resize(replicas)
 const data = (k: number) => new Uint8Array(Float32Array.of(k, k, k, k).buffer)
 
-/** Answers of `m@1`, enough of them for every replica to give some. */
+/** Returns the distinct outputs of `m@1`, from enough requests to reach every replica. */
 async function answers(x: number | readonly number[] = 0): Promise<number[]> {
-  const asked = Array.from({ length: 40 }, () => runtime.predict('m', { x }, { version: '1', batch: false }))
-  return [...new Set((await Promise.all(asked)).map(yOf))]
+  const requests = Array.from({ length: 40 }, () =>
+    runtime.predict('m', { x }, { version: '1', batch: false }),
+  )
+  return [...new Set((await Promise.all(requests)).map(yOf))]
 }
 
-/** A model directory with `m@1`, which adds 1. */
+/** Returns a model directory with `m@1`, which adds 1. */
 function directory(manifest?: (sha256: string) => object) {
   const model = graphs.constantAnswer(1)
   const sha256 = createHash('sha256').update(model).digest('hex')
@@ -37,7 +39,7 @@ function directory(manifest?: (sha256: string) => object) {
   return tempRepository({ m: { '1': { model, files } } })
 }
 
-/** Ways to put other content in the place of a file. */
+/** Ways to replace the content of a file. */
 const replacements: readonly [string, (path: string, bytes: Uint8Array) => void][] = [
   [
     'by a rename',
@@ -47,7 +49,7 @@ const replacements: readonly [string, (path: string, bytes: Uint8Array) => void]
     },
   ],
   [
-    'in place, with the size and the time that it had',
+    'in place, keeping size and modification time',
     (path, bytes) => {
       const { atime, mtime } = statSync(path)
       writeFileSync(path, bytes)
@@ -56,12 +58,12 @@ const replacements: readonly [string, (path: string, bytes: Uint8Array) => void]
   ],
 ]
 const settings = [
-  ['as it is by default', {}],
+  ['with default options', {}],
   ['without a builder', { probe: 'off', artifacts: 'off' }],
 ] as const
 
 describe.each(settings)('a version whose file is replaced while it is served, %s,', (_, options) => {
-  it.each(replacements)('gets no replica of the new content: %s', async (_, replace) => {
+  it.each(replacements)('gets no replica of the new content replaced %s', async (_, replace) => {
     using models = directory()
     using cache = tempFolder()
     await start({ modelDir: models.dir, cacheDir: cache.path, ...options })
@@ -73,7 +75,7 @@ describe.each(settings)('a version whose file is replaced while it is served, %s
     expect(runtime.models.getModel('m')?.stats().pool).toMatchObject({ replicas: 1, idle: 1 })
   })
 
-  it.each(replacements)('gets none of other external data: %s', async (_, replace) => {
+  it.each(replacements)('gets no replica of new external data replaced %s', async (_, replace) => {
     const model = graphs.externalData()
     using models = tempRepository({ m: { '1': { ...model, data: data(1) } } })
     using cache = tempFolder()
@@ -84,7 +86,7 @@ describe.each(settings)('a version whose file is replaced while it is served, %s
     expect((await errorOf(runtime.predict('m', { x: [0, 0, 0, 0] }))).message).toMatch(CHANGED)
   })
 
-  it('is not loaded again after an eviction, until its file is put back', async () => {
+  it('is not loaded again after an eviction until its file is restored', async () => {
     using models = directory()
     using cache = tempFolder()
     await start({ modelDir: models.dir, cacheDir: cache.path, maxRestartBackoffMs: 1, ...options })
@@ -99,7 +101,7 @@ describe.each(settings)('a version whose file is replaced while it is served, %s
     await expect.poll(() => runtime.predict('m', { x: 0 }).then(yOf, () => undefined)).toBe(1)
   })
 
-  it('is not loaded by its label either, but is after it was unloaded', async () => {
+  it('is not loaded again under its label until it is unloaded', async () => {
     using models = directory()
     using cache = tempFolder()
     await start({ cacheDir: cache.path, ...options })
@@ -113,7 +115,7 @@ describe.each(settings)('a version whose file is replaced while it is served, %s
     expect(await answers()).toEqual([2])
   })
 
-  it('has replicas of a file that is touched, or replaced by a copy', async () => {
+  it('gets replicas if its file was touched or replaced by a copy', async () => {
     using models = directory((sha256) => ({ sha256 }))
     using cache = tempFolder()
     await start({ modelDir: models.dir, cacheDir: cache.path, ...options })
@@ -127,7 +129,7 @@ describe.each(settings)('a version whose file is replaced while it is served, %s
     expect(await answers()).toEqual([1])
   })
 
-  it('whose version.json names a hash is not loaded again after an eviction', async () => {
+  it('with a hash in version.json is not loaded again after an eviction', async () => {
     using models = directory((sha256) => ({ sha256 }))
     using cache = tempFolder()
     await start({ modelDir: models.dir, cacheDir: cache.path, ...options })
@@ -139,14 +141,14 @@ describe.each(settings)('a version whose file is replaced while it is served, %s
   })
 })
 
-it('a version that could not be loaded is loaded from what its file holds later', async () => {
+it('a version that failed to load is loaded later from the new content of its file', async () => {
   using models = tempRepository({ m: { '1': new Uint8Array(20) } })
   await start({ modelDir: models.dir, onLoadError: 'degrade', maxRestartBackoffMs: 1 })
   models.write('m', '1', graphs.constantAnswer(2))
   await expect.poll(() => answers().catch(() => undefined)).toEqual([2])
 })
 
-it('a version whose replica dies is served by the others while its file is another one', async () => {
+it('a version whose replica dies is served by the others while its file has new content', async () => {
   using models = directory()
   await start({ loaders: { gated: gatedLoader }, crashBudget: 2, restartBackoffMs: 1 })
   const source = models.path('m', '1')
@@ -155,7 +157,7 @@ it('a version whose replica dies is served by the others while its file is anoth
   await allServing(await runtime.models.loadModel(load))
   models.write('m', '1', graphs.constantAnswer(2))
   const lost: { cause: unknown; restartInMs: number | undefined }[] = []
-  // It is tried more often than the crash budget allows a replica to die.
+  // The load is tried more often than the crash budget allows crashes.
   const refused = new Promise<void>((resolve) => {
     runtime.on('replicaExited', ({ cause, restartInMs }) => {
       if (lost.push({ cause, restartInMs }) === 5) resolve()
@@ -172,7 +174,7 @@ it('a version whose replica dies is served by the others while its file is anoth
   expect(await runtime.health()).toMatchObject({ status: 'degraded', isReady: true })
 })
 
-it('a version that is loaded from an artifact keeps answering from it', async () => {
+it('a version that is loaded from an artifact keeps serving that artifact', async () => {
   using models = tempRepository({ m: { '1': graphs.constantAnswer(1) } })
   using cache = tempFolder()
   await start({ cacheDir: cache.path, artifacts: small })
@@ -187,7 +189,7 @@ it('a version that is loaded from an artifact keeps answering from it', async ()
   expect((await errorOf(runtime.predict('m', { x: 0 }))).message).toMatch(CHANGED)
 })
 
-it('an artifact that another one was put in the place of is not loaded', async () => {
+it('an artifact that was replaced by another one is not loaded', async () => {
   using models = tempRepository({
     a: { '1': graphs.constantAnswer(1) },
     b: { '1': graphs.constantAnswer(2) },
@@ -202,7 +204,7 @@ it('an artifact that another one was put in the place of is not loaded', async (
   const [first] = readdirSync(entries) as [string]
   await load('b')
   const second = readdirSync(entries).find((key) => key !== first) as string
-  // While both are served, and for those who come later.
+  // The entry is replaced while both models are served and before later replicas load it.
   rmSync(join(entries, first), { recursive: true })
   mkdirSync(join(entries, first))
   for (const file of readdirSync(join(entries, second))) {
@@ -223,7 +225,7 @@ it('an artifact that another one was put in the place of is not loaded', async (
   expect(formOf(runtime, 'a')?.form).toBe('prepacked')
 })
 
-describe('a model that is a link', () => {
+describe('a model behind a symbolic link', () => {
   const model = graphs.externalData()
 
   it.each(settings)(
@@ -254,7 +256,7 @@ describe('a model that is a link', () => {
         const { y } = await runtime.predict(name, { x: [0, 0, 0, 0] })
         expect(y?.data).toEqual(Float32Array.of(1, 2, 3, 4))
       }
-      // Kubernetes puts a new folder behind the same links.
+      // Kubernetes points the same links to a new folder.
       renameSync(at('mount', '..2024'), at('mount', '..2025'))
       symlinkSync('..2025', at('mount', '..next'))
       renameSync(at('mount', '..next'), at('mount', '..data'))

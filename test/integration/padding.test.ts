@@ -57,7 +57,7 @@ function ask(handle: ModelHandle, x: readonly number[]): Promise<Outputs> {
 }
 
 describe('requests of unequal length', () => {
-  it('share runs where that is configured and proven, and have answers of their own length', async () => {
+  it('share runs if padding is configured and proven, and have outputs of their own length', async () => {
     const handle = await load('peak', { batching: padded(), sample })
     expect(handle.stats().pool?.batching).toMatchObject({ state: 'proven', paddingRefusal: undefined })
     const rows = fc.array(fc.array(fc.integer({ min: -99, max: 99 }), { minLength: 1, maxLength: 40 }), {
@@ -78,17 +78,17 @@ describe('requests of unequal length', () => {
       }),
       { numRuns: 60 },
     )
-    // Lengths from 9 to 16 alone would be eight shapes.
+    // Without padding, lengths from 9 to 16 would be eight shapes.
     const before = batchingOf(handle).batches
     const lengths = [9, 10, 11, 12, 13, 14, 15, 16]
-    // Where a batch is measured to be no faster, one choice in 128 makes it all the same.
+    // If batches are measured to be no faster, one choice in 128 makes a batch anyway.
     for (let round = 0; batchingOf(handle).batches === before; round += 1) {
       expect(round).toBeLessThan(1_000)
       await Promise.all(lengths.map((length) => ask(handle, new Array(length).fill(1))))
     }
   })
 
-  it('share none where filling up changes the answer, and stats say so', async () => {
+  it('run one by one if padding changes the outputs, and stats give the reason', async () => {
     const config = { inputs: { x: 1, mask: 1 }, outputs: {}, mask: 'mask' }
     const handle = await load('mean', { batching: { padding: config }, sample })
     expect(handle.stats().pool?.batching).toMatchObject({
@@ -100,7 +100,7 @@ describe('requests of unequal length', () => {
     expect(means).toEqual([3, 5, 6.5])
   })
 
-  it('share none unless that is configured', async () => {
+  it('run one by one unless padding is configured', async () => {
     const handle = await load('peak', { sample })
     await Promise.all([1, 2, 3, 4, 5].map((length) => ask(handle, new Array(length).fill(1))))
     expect(handle.stats().pool?.batching).toMatchObject({ state: 'proven', batches: 0 })
@@ -120,7 +120,7 @@ describe('rows of unequal length', () => {
       )
     }
     const ask = (index: number): Promise<Outputs> => handle.predict({ x: rowOf(index) })
-    // Of one length, so that they are unlike rows of the same shape.
+    // These rows have the same length, so that they have the same shape and differ in values.
     const same = (index: number): Promise<Outputs> => ask(4 + 40 * index)
     expect(await decided(handle, same)).toBe('proven')
     expect(batchingOf(handle).paddingRefusal).toBeUndefined()
@@ -133,15 +133,15 @@ describe('rows of unequal length', () => {
   })
 })
 
-describe('a setting of padding', () => {
+describe('a padding option', () => {
   it.each([
-    ['that names no mask and no length', padded({ mask: undefined }), /`mask` or `length`/],
-    ['whose mask is no padded input', padded({ mask: 'x2' }), /`mask` is "x2"/],
-    ['whose length is no input', padded({ mask: undefined, length: 'size' }), /`length` is "size"/],
-    ['of an input that there is not', padded({ inputs: { z: 1, mask: 1 } }), /names "z"/],
+    ['without a mask and a length', padded({ mask: undefined }), /`mask` or `length`/],
+    ['whose mask is not a padded input', padded({ mask: 'x2' }), /`mask` is "x2"/],
+    ['whose length is not an input', padded({ mask: undefined, length: 'size' }), /`length` is "size"/],
+    ['with an unknown input', padded({ inputs: { z: 1, mask: 1 } }), /names "z"/],
     ['of an axis that is not free', padded({ inputs: { x: 2, mask: 1 } }), /axis 2 of "x" is not free/],
-    ['of an output that there is not', padded({ outputs: { z: 1 } }), /names "z"/],
-    ['of an axis that is no axis', padded({ inputs: { x: -1, mask: 1 } }), /inputs\.x/],
+    ['with an unknown output', padded({ outputs: { z: 1 } }), /names "z"/],
+    ['of an axis that does not exist', padded({ inputs: { x: -1, mask: 1 } }), /inputs\.x/],
   ])('%s is refused', async (_, batching, message) => {
     const error = await errorOf(load('peak', { batching, sample }))
     expect(error).toMatchObject({ code: 'ERR_INVALID_OPTIONS', message: expect.stringMatching(message) })

@@ -51,8 +51,8 @@ afterAll(async () => {
   repository.dispose()
 })
 
-describe('a value', () => {
-  it.each(Object.entries(DTYPES))('of %s comes back from a replica as it went', async (type, data) => {
+describe('an input value', () => {
+  it.each(Object.entries(DTYPES))('of %s returns from a replica unchanged', async (type, data) => {
     const input = { type, dims: [2], data }
     const { y } = await runtime.predict(type, { x: input })
     expect(y).toEqual(input)
@@ -64,7 +64,7 @@ describe('a value', () => {
     ['int64', [1, 2n], BigInt64Array.of(1n, 2n)],
     ['bool', [true, false], Uint8Array.of(1, 0)],
     ['string', ['a', 'b'], ['a', 'b']],
-  ] as const)('of %s can be given as plain JavaScript', async (type, x, data) => {
+  ] as const)('of %s can be plain JavaScript', async (type, x, data) => {
     const { y } = await runtime.predict(type, { x: [...x] })
     expect(y?.data).toEqual(data)
   })
@@ -74,14 +74,14 @@ describe('a value', () => {
     expect(y).toEqual({ type: 'float32', dims: [2], data: Float32Array.of(1, 2) })
   })
 
-  it('can be a scalar and a boolean that steers', async () => {
+  it('can be a scalar and a boolean that selects a branch', async () => {
     const branches = await Promise.all(
       [true, false].map((condition) => runtime.predict('branch', { condition, x: [10] })),
     )
     expect(branches.map(yOf)).toEqual([11, 20])
   })
 
-  it('without elements goes there and back', async () => {
+  it('without elements is served', async () => {
     const { y } = await runtime.predict('float32', {
       x: { type: 'float32', dims: [0], data: new Float32Array(0) },
     })
@@ -91,16 +91,16 @@ describe('a value', () => {
   it('of four megabytes arrives whole', async () => {
     const x = Float32Array.from({ length: 2 ** 20 }, (_, i) => i)
     const { y } = await runtime.predict('float32', { x })
-    // One by one: a matcher takes seconds for a million.
+    // Elements are compared one by one, because a matcher takes seconds for a million.
     expect(x.every((each, i) => y?.data[i] === each)).toBe(true)
     expect(y?.data).toHaveLength(x.length)
   })
 
-  it('can be left out where the model has a default', async () => {
+  it('can be omitted if the model has a default', async () => {
     expect(yOf(await runtime.predict('optional', { x: 2 }))).toBe(20)
   })
 
-  it('is what the model says in plain JavaScript', async () => {
+  it('in plain JavaScript gives the expected outputs', async () => {
     const row = [0.1, 0.2, 0.3, 0.4]
     const { probabilities } = await runtime.predict('mlp', { x: [row] })
     expect(probabilities?.dims).toEqual([1, 3])
@@ -111,31 +111,31 @@ describe('a value', () => {
   })
 })
 
-describe("a caller's array", () => {
-  it('is as it was after the answer, and may be used again at once', async () => {
+describe('an array of the caller', () => {
+  it('is unchanged after the request, and may be used again at once', async () => {
     const x = Float32Array.of(1)
     const answers = [runtime.predict('shift', { x }), runtime.predict('shift', { x })]
     expect((await Promise.all(answers)).map(yOf)).toEqual([2, 2])
     expect(x).toEqual(Float32Array.of(1))
   })
 
-  it('is moved away with `transfer`', async () => {
+  it('is transferred with `transfer`', async () => {
     const x = Float32Array.of(1)
     expect(yOf(await runtime.predict('shift', { x }, { transfer: true }))).toBe(2)
     expect(x).toHaveLength(0)
     expect(await codeOf(runtime.predict('shift', { x }))).toBe('ERR_INVALID_INPUT')
   })
 
-  it('that is a part of a larger one is copied with `transfer` too', async () => {
+  it('that is a part of a larger one is copied even with `transfer`', async () => {
     const all = Float32Array.of(1, 2, 3)
     expect(yOf(await runtime.predict('shift', { x: all.subarray(1, 2) }, { transfer: true }))).toBe(3)
     expect(all).toEqual(Float32Array.of(1, 2, 3))
   })
 
-  it('that one request has moved away spoils only those that use it after', async () => {
+  it('that one request has transferred breaks only requests that use it later', async () => {
     const x = Float32Array.of(1)
     const first = runtime.predict('shift', { x }, { transfer: true })
-    // It is sent at the end of the tick.
+    // The request is sent at the end of the tick.
     await new Promise((resolve) => setImmediate(resolve))
     expect(x).toHaveLength(0)
     const outcomes = await Promise.allSettled([
@@ -152,7 +152,7 @@ describe("a caller's array", () => {
     ])
   })
 
-  it('is the answer of nobody else: answers share no memory', async () => {
+  it('shares no memory with the outputs of any request', async () => {
     const [one, two] = await Promise.all([
       runtime.predict('shift', { x: 1 }),
       runtime.predict('shift', { x: 1 }),
@@ -163,17 +163,17 @@ describe("a caller's array", () => {
 })
 
 describe('the `outputs` option', () => {
-  it('gives the named ones', async () => {
+  it('selects the named outputs', async () => {
     const outputs = await runtime.predict('shift', { x: 1 }, { outputs: ['y'] })
     expect(Object.keys(outputs)).toEqual(['y'])
   })
 
-  it('gives one that is named twice once', async () => {
+  it('returns an output that is named twice once', async () => {
     const outputs = await runtime.predict('shift', { x: 1 }, { outputs: ['y', 'y'] })
     expect(Object.keys(outputs)).toEqual(['y'])
   })
 
-  it('refuses a name that is none', async () => {
+  it('refuses an unknown name', async () => {
     const error = await errorOf(runtime.predict('shift', { x: 1 }, { outputs: ['y', 'constructor'] }))
     expect(error).toMatchObject({ code: 'ERR_INVALID_OPTIONS', model: 'shift', version: '1' })
     expect(error.message).toContain('"constructor"')
@@ -181,7 +181,7 @@ describe('the `outputs` option', () => {
 })
 
 describe('a deadline', () => {
-  it('in flight rejects the caller; the replica finishes and serves the next', async () => {
+  it('in flight rejects the request, and the replica finishes and serves the next one', async () => {
     const late = errorOf(ask(runtime, 1, 'hold', { timeoutMs: 20 }))
     expect(await late).toMatchObject({
       code: 'ERR_DEADLINE_EXCEEDED',
@@ -196,7 +196,7 @@ describe('a deadline', () => {
     expect(await next).toBe(2)
   })
 
-  it('in the queue rejects the caller; the request is never sent', async () => {
+  it('in the queue rejects the request, which is never sent', async () => {
     const held = ask(runtime, 1, 'hold')
     await gate.arrival('run', 2)
     const runsBefore = runtime.models.getModel('gated')?.stats().requests
@@ -204,7 +204,7 @@ describe('a deadline', () => {
     expect(await late).toMatchObject({ code: 'ERR_DEADLINE_EXCEEDED', stage: 'queued' })
     gate.open('run')
     expect(await held).toBe(1)
-    // Had it been sent, the thread would be gone now.
+    // If it had been sent, the thread would have ended.
     expect(await ask(runtime, 3)).toBe(3)
     expect(runtime.models.getModel('gated')?.stats()).toMatchObject({
       requests: (runsBefore ?? 0) + 2,
@@ -221,13 +221,13 @@ describe('a deadline', () => {
     expect(y?.data[1]).toBe(0)
   })
 
-  it('that does not come does not matter', async () => {
+  it('that is not reached has no effect', async () => {
     expect(await ask(runtime, 1, '', { timeoutMs: 60_000 })).toBe(1)
   })
 })
 
-describe('a signal', () => {
-  it('that aborts in flight rejects with its reason', async () => {
+describe('an abort signal', () => {
+  it('that aborts in flight rejects the request with its reason', async () => {
     const controller = new AbortController()
     const aborted = errorOf(ask(runtime, 1, 'hold', { signal: controller.signal }))
     await gate.arrival('run', 3)
@@ -243,7 +243,7 @@ describe('a signal', () => {
     expect(await ask(runtime, 2)).toBe(2)
   })
 
-  it('that has aborted before rejects at once, and is no open request', async () => {
+  it('that has already aborted rejects at once, and opens no request', async () => {
     const before = runtime.models.getModel('gated')?.stats()
     expect(await codeOf(ask(runtime, 1, 'exit', { signal: AbortSignal.abort() }))).toBe('ERR_ABORTED')
     await settle()
@@ -259,13 +259,13 @@ describe('a signal', () => {
     expect(await ask(runtime, 2)).toBe(2)
   })
 
-  it('that is shared by many keeps no listener after the answers', async () => {
+  it('that many requests share keeps no listener after their outputs', async () => {
     const { signal } = new AbortController()
     await Promise.all(Array.from({ length: 8 }, (_, x) => ask(runtime, x, '', { signal })))
     expect(getEventListeners(signal, 'abort')).toEqual([])
   })
 
-  it('that aborts after the answer does not matter', async () => {
+  it('that aborts after the outputs has no effect', async () => {
     const controller = new AbortController()
     const answer = ask(runtime, 1, '', { signal: controller.signal })
     expect(await answer).toBe(1)
@@ -275,7 +275,7 @@ describe('a signal', () => {
 })
 
 describe('a queue', () => {
-  it('that is full refuses with a hint, and serves again when there is room', async () => {
+  it('that is full refuses requests with a hint, and accepts them again when there is room', async () => {
     const held = new Gate()
     await loadGated(runtime, '1', { name: 'narrow', gate: held }, { maxQueue: 1 })
     const admitted = [ask(runtime, 1, 'hold', {}, 'narrow'), ask(runtime, 2, '', {}, 'narrow')]
@@ -294,7 +294,7 @@ describe('a queue', () => {
   })
 })
 
-it('two thousand requests at once are all answered with their own answers', async () => {
+it('two thousand concurrent requests each receive their own outputs', async () => {
   const answers = await Promise.all(Array.from({ length: 2000 }, (_, x) => runtime.predict('shift', { x })))
   expect(answers.map(yOf)).toEqual(Array.from({ length: 2000 }, (_, x) => x + 1))
 })

@@ -20,12 +20,12 @@ const load = (config: object): Promise<unknown> =>
   runtime.models.loadModel({ name: 'shift', version: '1', source, config })
 const providerOf = (): string | undefined => runtime.models.getModel('shift')?.stats().provider
 
-/** What is on no machine: neither of the build nor of another platform's. */
+/** A provider that neither this build nor the build of another platform has. */
 const nowhere = 'not-a-provider'
 const remote = process.platform === 'linux' ? 'dml' : 'tensorrt'
 
 describe('execution providers', () => {
-  it('are the CPU unless others are asked for', async () => {
+  it('are the CPU by default', async () => {
     await start()
     await load({})
     expect(providerOf()).toBe('cpu')
@@ -36,7 +36,7 @@ describe('execution providers', () => {
     ['an object', { name: remote, deviceId: 0 }],
     ['an unknown name', nowhere],
   ])(
-    'are tried in order: after %s that cannot be used the CPU serves, with one warning',
+    'are tried in order, and after %s that is not available the CPU serves, with one warning',
     async (_, first) => {
       const lines: Line[] = []
       await start({ logger: listLogger(lines), logLevel: 'warn', replicas: 'auto', processes: 1 })
@@ -54,36 +54,33 @@ describe('execution providers', () => {
   it.each([
     { executionProviders: [nowhere, remote] },
     { sessionOptions: { executionProviders: [nowhere, remote] } },
-  ])('that all cannot be used fail the load, each with its reason: %j', async (config) => {
+  ])('of which none is available fail the load with all reasons: %j', async (config) => {
     await start()
     const error = await errorOf(load(config))
     expect(error).toMatchObject({ code: 'ERR_MODEL_LOAD', model: 'shift', version: '1' })
     expect(error.message).toMatch(new RegExp(`${nowhere}: .*; ${remote}: `))
   })
 
-  describe.runIf(process.platform === 'linux' && process.arch === 'x64')(
-    'whose libraries are missing',
-    () => {
-      const remedy = /load shared library .*ONNXRUNTIME_NODE_INSTALL.*install\.js/
+  describe.runIf(process.platform === 'linux' && process.arch === 'x64')('with missing libraries', () => {
+    const remedy = /load shared library .*ONNXRUNTIME_NODE_INSTALL.*install\.js/
 
-      it('say in the error where these come from', async () => {
-        await start()
-        const error = await errorOf(load({ executionProviders: ['cuda'] }))
-        expect(error).toMatchObject({ code: 'ERR_MODEL_LOAD' })
-        expect(error.message).toMatch(remedy)
-      })
+    it('name the source of the libraries in the error', async () => {
+      await start()
+      const error = await errorOf(load({ executionProviders: ['cuda'] }))
+      expect(error).toMatchObject({ code: 'ERR_MODEL_LOAD' })
+      expect(error.message).toMatch(remedy)
+    })
 
-      it('say in the warning where these come from', async () => {
-        const lines: Line[] = []
-        await start({ logger: listLogger(lines), logLevel: 'warn' })
-        await load({ executionProviders: ['cuda', 'cpu'] })
-        const warning = lines.find(({ level }) => level === 'warn')
-        expect(warning?.fields.skipped).toEqual([{ name: 'cuda', reason: expect.stringMatching(remedy) }])
-      })
-    },
-  )
+    it('name the source of the libraries in the warning', async () => {
+      const lines: Line[] = []
+      await start({ logger: listLogger(lines), logLevel: 'warn' })
+      await load({ executionProviders: ['cuda', 'cpu'] })
+      const warning = lines.find(({ level }) => level === 'warn')
+      expect(warning?.fields.skipped).toEqual([{ name: 'cuda', reason: expect.stringMatching(remedy) }])
+    })
+  })
 
-  it('are not blamed for a model that none can load', async () => {
+  it('are not blamed for a model that no provider can load', async () => {
     await start()
     const loading = runtime.models.loadModel({
       name: 'half',
@@ -95,7 +92,7 @@ describe('execution providers', () => {
   })
 
   it.each([[[3]], [[{ deviceId: 0 }]], [['']], [[]]])(
-    'are refused where they are none: %j',
+    'are refused if they are invalid: %j',
     async (providers) => {
       await start()
       const error = await errorOf(load({ executionProviders: providers }))
@@ -112,14 +109,14 @@ describe('more than one replica on a provider other than the CPU', () => {
     ['replicas', { executionProviders: [nowhere, 'cpu'], replicas: 2 }],
     ['replicas', { sessionOptions: { executionProviders: [{ name: nowhere }] }, replicas: 3 }],
     ['minReplicas', { executionProviders: [nowhere, 'cpu'], replicas: 'auto', minReplicas: 2 }],
-  ])('is refused by the setting %s of the model', async (setting, config) => {
+  ])('is refused by the model option %s', async (setting, config) => {
     await start()
     const error = await errorOf(load(config))
     expect(error).toMatchObject(refused)
     expect(error.message).toMatch(new RegExp(`\`${setting}\` is \\d, .* ${nowhere} has one replica`))
   })
 
-  it('is refused as the setting of the runtime, of a manifest and by resize', async () => {
+  it('is refused as an option of the runtime, in a manifest and by resize', async () => {
     await start({ replicas: 2 })
     expect(await errorOf(load({ executionProviders: [nowhere, 'cpu'] }))).toMatchObject(refused)
     await load({ executionProviders: [nowhere, 'cpu'], replicas: 1 })
@@ -132,7 +129,7 @@ describe('more than one replica on a provider other than the CPU', () => {
     expect(await errorOf(start({ modelDir: repository.dir }))).toMatchObject({ ...refused, version: '2' })
   })
 
-  it('is refused in a swap, and the active version goes on', async () => {
+  it('is refused in a swap, and the active version keeps serving', async () => {
     await start()
     await load({})
     const swap = runtime.models.hotSwapModel({

@@ -11,10 +11,10 @@ const readme = readFileSync(join(packageRoot, 'README.md'), 'utf8')
 const [typescript, ...otherTypescript] = codeBlocks(readme, 'ts') as [string, ...string[]]
 const [javascript] = codeBlocks(readme, 'js') as [string]
 
-/** What the examples print: each line names the version that answered. */
+/** The output of the examples: each line names the version that served. */
 const ANSWERS = /^version 5: 0\.0120\d*\nversion 6: 0\.00166\d*\n$/
 
-/** What the later examples take as given. */
+/** The declarations that later examples assume. */
 const GIVEN = `import type { ModelInput, Runtime } from 'tbcoin-engine'
 declare const runtime: Runtime
 declare const input: ModelInput
@@ -37,8 +37,9 @@ const TSCONFIG = {
 }
 
 /**
- * Below the package's root, so that `tbcoin-engine` is the package itself, by its exports. With
- * a tsconfig of its own: the root's maps the name to the sources, and tsx follows that.
+ * A folder below the root of the package, so that `tbcoin-engine` resolves to the package itself by its
+ * exports. It has its own tsconfig, because that of the root maps the name to the sources, and tsx follows
+ * that.
  */
 let folder: string
 
@@ -60,39 +61,46 @@ function node(...args: string[]): Promise<{ stdout: string; stderr: string }> {
 }
 
 describe('the examples of the README', () => {
-  it('runs the TypeScript one as it stands', async () => {
+  it('include a TypeScript example that runs unchanged', async () => {
     writeFileSync(join(folder, 'example.ts'), typescript)
     const { stdout, stderr } = await node('--import', 'tsx', 'example.ts')
     expect(stdout).toMatch(ANSWERS)
     expect(stderr).toBe('')
   })
 
-  it('runs the JavaScript one as it stands', async () => {
+  it('include a JavaScript example that runs unchanged', async () => {
     writeFileSync(join(folder, 'example.mjs'), javascript)
     const { stdout, stderr } = await node('example.mjs')
     expect(stdout).toMatch(ANSWERS)
     expect(stderr).toBe('')
   })
 
-  it('compiles all in TypeScript against the published types', async () => {
+  it('run as they stand where they are a test', async () => {
+    const snippet = otherTypescript.find((each) => each.includes('tbcoin-engine/testing'))
+    writeFileSync(join(folder, 'vad.test.ts'), snippet as string)
+    const { stdout } = await node('--import', 'tsx', '--test', 'vad.test.ts')
+    expect(stdout).toMatch(/^(?:#|ℹ) pass 1$/m)
+  })
+
+  it('compile in TypeScript against the published types', async () => {
     writeFileSync(join(folder, 'example.ts'), typescript)
-    // One that imports a neighbour is a file of examples/, which is compiled there.
+    // A snippet that imports a sibling file is in examples/, and is compiled there.
     const snippets = otherTypescript.filter((snippet) => !snippet.includes("from './"))
     for (const [index, snippet] of snippets.entries()) {
-      const given = snippet.includes('createRuntime(') ? '' : GIVEN
-      writeFileSync(join(folder, `snippet-${index}.ts`), given + snippet)
+      const preamble = /create(?:Test)?Runtime\(/.test(snippet) ? '' : GIVEN
+      writeFileSync(join(folder, `snippet-${index}.ts`), preamble + snippet)
     }
     expect(snippets.length).toBeGreaterThan(0)
     await expect(compile()).resolves.toBe('')
   })
 
-  it('does not compile with a mistake in it', async () => {
+  it('do not compile with a mistake in them', async () => {
     writeFileSync(join(folder, 'example.ts'), typescript.replace('hotSwapModel', 'hotSwap'))
     await expect(compile()).resolves.toMatch(/example\.ts.*hotSwap/)
   })
 })
 
-/** What the compiler has to say: nothing when all is well. */
+/** Returns the errors of the compiler, empty if there are none. */
 async function compile(): Promise<string> {
   const compiler = join(packageRoot, 'node_modules', 'typescript', 'bin', 'tsc')
   return node(compiler, '-p', '.').then(

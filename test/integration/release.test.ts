@@ -12,8 +12,8 @@ afterEach(() => {
   folder = undefined
 })
 
-describe('a release that does not return', () => {
-  it('keeps no other change of the model waiting when a version is unloaded', async () => {
+describe('a release of a replica that does not return', () => {
+  it('does not delay other changes of the model when a version is unloaded', async () => {
     await start()
     await loadGated(runtime, '1')
     const held = gate()
@@ -35,7 +35,7 @@ describe('a release that does not return', () => {
     })
   })
 
-  it('is reported by the drain of a swap long before its limit for requests', async () => {
+  it('is reported by the drain of a swap long before the timeout for requests', async () => {
     await start({ drainTimeoutMs: 3_600_000 })
     const held = gate()
     await loadGated(runtime, '1', { gate: held, hold: ['release'] })
@@ -44,7 +44,7 @@ describe('a release that does not return', () => {
     expect(stateOf(runtime, 'gated', '1')).toBe('stopped')
   })
 
-  it('does not keep an evicted version from coming back', async () => {
+  it('does not keep an evicted version from being loaded again', async () => {
     await start({ drainTimeoutMs: 3_600_000 })
     const held = gate()
     await loadGated(runtime, '1', { gate: held, hold: ['release'], offset: 1 })
@@ -60,18 +60,18 @@ describe('close', () => {
     await start({ drainTimeoutMs: 300 })
     const held = gate()
     await loadGated(runtime, '1', { gate: held })
-    const asked = codeOf(ask(runtime, 1, 'hold'))
+    const request = codeOf(ask(runtime, 1, 'hold'))
     await held.arrival('run')
     const unloading = runtime.models.unloadModel('gated')
     await settle(1)
     const closing = runtime.close({ timeoutMs: 60_000 })
-    expect(await asked).toBe('ERR_DRAIN_TIMEOUT')
+    expect(await request).toBe('ERR_DRAIN_TIMEOUT')
     held.openForGood()
     expect(await closing).toMatchObject({ rejected: 1 })
     expect(await unloading).toMatchObject({ rejected: 1 })
   })
 
-  it('gives back the artifact of a load that waits for its turn', async () => {
+  it('releases the artifact of a load that waits for its turn', async () => {
     folder = tempFolder()
     const cacheDir = join(folder.path, 'cache')
     const source = join(folder.path, 'model.onnx')
@@ -95,11 +95,11 @@ describe('close', () => {
     held.openForGood()
     await closing
     expect(await Promise.all([first, second])).toEqual(Array(2).fill('ERR_RUNTIME_CLOSED'))
-    // A load that was about to look at its artifact gives it back in the background.
+    // A load that has not yet read its artifact releases it in the background.
     while (marksIn(cacheDir).length > 0) await settle(1)
   })
 
-  it('during the proof before a version has callers settles its load', async () => {
+  it('during the initial proof of a version settles its load', async () => {
     folder = tempFolder()
     const source = join(folder.path, 'model.onnx')
     writeFileSync(source, graphs.bigLoad(32))

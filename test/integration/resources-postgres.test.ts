@@ -11,19 +11,19 @@ type Pool = PooledResource<Client>
 
 async function connect(url: string, name: string): Promise<Client> {
   const client = new Client({ connectionString: url, application_name: name })
-  // A connection that is lost while nobody uses it would end the process; validate finds it.
+  // An idle connection that is lost emits an error, which would end the process; validate finds the loss.
   client.on('error', () => undefined)
   await client.connect()
   return client
 }
 
-/** By asking: the client learns of the end of its connection a moment after its last query has. */
+/** Checks by a query, because the client notices the end of its connection only after its last query. */
 async function isAlive(client: Client): Promise<boolean> {
   await client.query('select 1')
   return true
 }
 
-/** Process ids of the pool's connections, by the server's count. */
+/** Returns the process ids of the connections of the pool, as the server lists them. */
 async function backends(observer: Client): Promise<number[]> {
   const { rows } = await observer.query<{ pid: number }>(
     'select pid from pg_stat_activity where application_name = $1 order by pid',
@@ -32,7 +32,9 @@ async function backends(observer: Client): Promise<number[]> {
   return rows.map(({ pid }) => pid)
 }
 
-/** Resolves once the server has that many; it notices an end a moment after the client. */
+/**
+ * Resolves once the server has that many connections; it notices a closed one slightly later than the client.
+ */
 async function untilBackends(observer: Client, count: number): Promise<void> {
   while ((await backends(observer)).length !== count) await settle()
 }
@@ -62,7 +64,7 @@ describe.skipIf(server === undefined)('a pool of PostgreSQL connections', () => 
     manager.registerResourceType(
       'postgres',
       ...pooledResourceType<Client, { url: string }>({
-        create: (given) => connect(given.url, APP),
+        create: (config) => connect(config.url, APP),
         destroy: (client) => client.end(),
         validate: isAlive,
         check: (client) => client.query('select 1'),
@@ -73,10 +75,10 @@ describe.skipIf(server === undefined)('a pool of PostgreSQL connections', () => 
     return manager.initializeResource<Pool>({ name: 'db', resourceType: 'postgres', config })
   }
 
-  it('answers many callers over few connections, and keeps those', async () => {
+  it('serves many callers over few connections, and keeps those', async () => {
     const pool = await open({ min: 1 })
     expect(await backends(observer)).toHaveLength(1)
-    // The second is made when two are needed at once.
+    // The second connection is created when two are needed at the same time.
     for (const client of await Promise.all([pool.acquire(), pool.acquire()])) pool.release(client)
     const before = await backends(observer)
     expect(before).toHaveLength(2)
@@ -93,7 +95,7 @@ describe.skipIf(server === undefined)('a pool of PostgreSQL connections', () => 
     expect(pool.stats()).toEqual({ min: 1, max: 2, used: 0, free: 2, pending: 0 })
   })
 
-  it('lets a caller wait no longer than its deadline while every connection is in use', async () => {
+  it('rejects a caller at its deadline while every connection is in use', async () => {
     const pool = await open()
     const held = await Promise.all([pool.acquire(), pool.acquire()])
     const error = await errorOf(pool.use(() => 'never', { timeoutMs: 50 }))
@@ -106,7 +108,7 @@ describe.skipIf(server === undefined)('a pool of PostgreSQL connections', () => 
     pool.release(held[1])
   })
 
-  it('keeps a connection whose query failed, and replaces one that the server has ended', async () => {
+  it('keeps a connection whose query failed, and replaces one that the server has closed', async () => {
     const pool = await open({ max: 1 })
     const first = await pool.use(pidOf)
     await expect(pool.use((client) => client.query('select 1/0'))).rejects.toMatchObject({ code: '22012' })
@@ -116,7 +118,7 @@ describe.skipIf(server === undefined)('a pool of PostgreSQL connections', () => 
     ).rejects.toThrow()
     const second = await pool.use(pidOf)
     expect(second).not.toBe(first)
-    // One that is ended behind the pool's back, with nobody using it.
+    // The server closes an idle connection without the knowledge of the pool.
     await observer.query('select pg_terminate_backend($1)', [second])
     await untilBackends(observer, 0)
     const third = await pool.use(pidOf)
@@ -124,7 +126,7 @@ describe.skipIf(server === undefined)('a pool of PostgreSQL connections', () => 
     expect(await backends(observer)).toEqual([third])
   })
 
-  it('is unhealthy while its server is dead, and has new connections once that is back', async () => {
+  it('is unhealthy while its server is down, and opens new connections once the server is back', async () => {
     const pool = await open({ min: 2 })
     const before = await backends(observer)
     const inUse = await pool.acquire()
@@ -153,7 +155,7 @@ describe.skipIf(server === undefined)('a pool of PostgreSQL connections', () => 
     expect(pool.stats()).toMatchObject({ used: 0, free: 2, pending: 0 })
   })
 
-  it('lets a query in flight end when it is cleaned up, then leaves no connection', async () => {
+  it('lets a query in flight end during the cleanup, then leaves no connection', async () => {
     const pool = await open({ min: 2 })
     await observer.query('select pg_advisory_lock(7)')
     const running = pool.use((client) => client.query('select pg_advisory_lock(7), 42 as n'))
@@ -168,18 +170,18 @@ describe.skipIf(server === undefined)('a pool of PostgreSQL connections', () => 
     expect(manager.listResources()).toEqual([expect.objectContaining({ name: 'db', state: 'stopped' })])
   })
 
-  it('ends a connection whose query does not, when the cleanup has waited long enough', async () => {
+  it('closes a connection whose query hangs once the cleanup has waited long enough', async () => {
     const pool = await open({ drainTimeoutMs: 100 })
     const running = errorOf(pool.use((client) => client.query('select pg_sleep(60)')))
     await untilUsed(pool, 1)
     await manager.cleanupResource('db')
     expect((await running).message).toMatch(/terminat/i)
-    // A server that sleeps does not notice.
+    // A sleeping backend does not notice that its client has gone.
     await observer.query('select pg_terminate_backend($1)', await backends(observer))
     await untilBackends(observer, 0)
   })
 
-  it('cannot be initialised with a wrong password, and says what the server said', async () => {
+  it('cannot be initialised with a wrong password, and reports the error of the server', async () => {
     const wrong = url.replace(/:[^:@]+@/, ':wrong@')
     const error = await errorOf(open({ min: 1 }, { url: wrong }))
     expect(error).toMatchObject({ code: 'ERR_RESOURCE_INIT', cause: { cause: { code: '28P01' } } })
@@ -187,7 +189,7 @@ describe.skipIf(server === undefined)('a pool of PostgreSQL connections', () => 
     expect(manager.listResources()).toEqual([expect.objectContaining({ state: 'error', cause: error })])
   })
 
-  it('is initialised by a later attempt when its server comes up meanwhile', async () => {
+  it('is initialised by a later attempt if its server starts meanwhile', async () => {
     await observer.end()
     await kill()
     let failures = 0

@@ -7,7 +7,7 @@ import { type TestServer, testServer, untilUsed } from '../support/servers.js'
 const server = testServer('redis')
 const NAME = 'tbcoin-client'
 
-/** A client that fails instead of connecting again: what replaces it is the pool's business. */
+/** Returns a client that fails instead of reconnecting, because the pool replaces it. */
 async function connect(url: string, connectionName: string): Promise<Redis> {
   const client = new Redis(url, { lazyConnect: true, retryStrategy: () => null, connectionName })
   client.on('error', () => undefined)
@@ -51,7 +51,7 @@ describe.skipIf(server === undefined)('Redis', () => {
       )
     })
 
-    it('is initialised once for all who ask, and quits at the cleanup', async () => {
+    it('is initialised once for concurrent callers, and quits at the cleanup', async () => {
       const ask = (): Promise<Redis> =>
         manager.initializeResource<Redis>({ name: 'cache', resourceType: 'redis', config: { url } })
       const [first, second] = await Promise.all([ask(), ask()])
@@ -65,13 +65,13 @@ describe.skipIf(server === undefined)('Redis', () => {
       while (first.status !== 'end') await settle()
     })
 
-    it('is unhealthy when its server is killed, and can be initialised anew when that is back', async () => {
+    it('is unhealthy when its server is killed, and can be initialised again when the server is back', async () => {
       await manager.initializeResource({ name: 'cache', resourceType: 'redis', config: { url } })
       expect(await manager.checkAllResourcesHealth()).toMatchObject([{ name: 'cache', status: 'healthy' }])
       await kill()
       try {
         expect(await manager.checkAllResourcesHealth()).toMatchObject([{ status: 'unhealthy' }])
-        // QUIT cannot be said to a server that is gone: the cleaner's failure is told.
+        // QUIT cannot reach a server that is down, so the cleaner fails, and the error reports that.
         expect(await codeOf(manager.cleanupResource('cache'))).toBe('ERR_SHUTDOWN')
         expect(
           await codeOf(manager.initializeResource({ name: 'cache', resourceType: 'redis', config: { url } })),
@@ -84,7 +84,7 @@ describe.skipIf(server === undefined)('Redis', () => {
       expect(await manager.checkResourceHealth('cache')).toMatchObject({ status: 'healthy' })
     })
 
-    it('is cleaned up after what depends on it, which can use it to the end', async () => {
+    it('is cleaned up after its dependents, which can use it to the end', async () => {
       manager.registerResourceType(
         'counter',
         (_config, { resource }) => resource<Redis>('cache'),
@@ -116,7 +116,7 @@ describe.skipIf(server === undefined)('Redis', () => {
       return manager.initializeResource<Pool>({ name: 'queue', resourceType: 'redis-pool', config: { url } })
     }
 
-    it('gives each blocking caller a client of its own, and refuses one past its deadline', async () => {
+    it('gives each blocking caller a client of its own, and rejects a caller past its deadline', async () => {
       const pool = await open()
       const waiting = ['a', 'b'].map((list) => pool.use((client) => client.blpop(list, 0)))
       await untilUsed(pool, 2)
@@ -164,7 +164,7 @@ describe.skipIf(server === undefined)('Redis', () => {
       await untilConnections(observer, 0)
     })
 
-    it('closes a client whose user does not give it back', async () => {
+    it('closes a client whose user does not release it', async () => {
       const pool = await open({ drainTimeoutMs: 50 })
       const blocked = errorOf(pool.use((client) => client.blpop('a', 0)))
       await untilUsed(pool, 1)

@@ -23,7 +23,7 @@ function demo(...args: string[]): Promise<Ending> {
 }
 
 describe('the speech demo', () => {
-  it('swaps and rolls back under traffic with nothing lost and no answer of the wrong version', async () => {
+  it('swaps and rolls back under traffic, losing no request and serving none by the wrong version', async () => {
     const { code, stdout, stderr } = await demo('--rounds', '2')
     expect({ code, stderr }).toEqual({ code: 0, stderr: expect.not.stringContaining('speech:') })
     expect(stdout).toMatch(/^lost +0$/m)
@@ -35,7 +35,7 @@ describe('the speech demo', () => {
     }
   })
 
-  it('refuses a number of rounds that is none', async () => {
+  it('refuses an invalid number of rounds', async () => {
     const { code, stderr } = await demo('--rounds', 'many')
     expect(code).toBe(1)
     expect(stderr).toContain('--rounds is many')
@@ -46,8 +46,8 @@ function answer(probability: number, ...state: number[]): Answer {
   return { probability, state: Float32Array.from(state) }
 }
 
-function kept(expected: string, given: Answer): Kept {
-  return { input: new Float32Array(), state: new Float32Array(), answer: given, expected }
+function kept(expected: string, actual: Answer): Kept {
+  return { input: new Float32Array(), state: new Float32Array(), answer: actual, expected }
 }
 
 describe('the judge', () => {
@@ -56,7 +56,7 @@ describe('the judge', () => {
     '6': [answer(0.9, 1, 2), answer(0.2, 3, 5)],
   }
 
-  it('gives each answer to the version whose values it has', () => {
+  it('attributes outputs to the version whose values they have', () => {
     const verdict = judge([kept('5', answer(0.1, 1, 2)), kept('6', answer(0.2, 3, 5))], replayed)
     expect(verdict).toEqual({
       judged: 2,
@@ -67,7 +67,7 @@ describe('the judge', () => {
     })
   })
 
-  it('finds an answer of another version than the expected one, be it by the state alone', () => {
+  it('finds outputs of another version than expected, even if only the state differs', () => {
     const verdict = judge([kept('6', answer(0.1, 1, 2)), kept('5', answer(0.2, 3, 5))], replayed)
     expect(verdict).toMatchObject({ wrongVersion: 2, foreign: 0, answeredBy: { '5': 1, '6': 1 } })
   })
@@ -75,22 +75,22 @@ describe('the judge', () => {
   it.each([
     ['a corrupted probability', answer(0.10002, 1, 2)],
     ['a corrupted state', answer(0.1, 1, 2.0001)],
-    ['no number', answer(Number.NaN, 1, 2)],
-    ['a state that is cut short', answer(0.1, 1)],
-  ])('finds %s', (_what, given) => {
-    expect(judge([kept('5', given)], replayed)).toMatchObject({ wrongVersion: 0, foreign: 1 })
+    ['a NaN', answer(Number.NaN, 1, 2)],
+    ['a truncated state', answer(0.1, 1)],
+  ])('finds %s', (_what, actual) => {
+    expect(judge([kept('5', actual)], replayed)).toMatchObject({ wrongVersion: 0, foreign: 1 })
   })
 
-  it('allows for rounding', () => {
+  it('tolerates rounding', () => {
     expect(judge([kept('5', answer(0.100004, 1, 2.00001))], replayed).answeredBy).toEqual({ '5': 1, '6': 0 })
   })
 
-  it('says so when an answer could be of either version', () => {
+  it('reports outputs that could be of either version', () => {
     const same = { '5': [answer(0.1, 1)], '6': [answer(0.1, 1)] }
     expect(judge([kept('6', answer(0.1, 1))], same)).toMatchObject({ undecided: 1, wrongVersion: 0 })
   })
 
-  it('finds a pass that is not the golden one', () => {
+  it('finds a pass that differs from the golden one', () => {
     const golden = { n: 3, first: [0.1, 0.9], mean: 0.5, gt05: 1 }
     expect(goldenProblems('a', [0.1, 0.9, 0.5], golden)).toEqual([])
     expect(goldenProblems('a', [0.1, 0.9], golden)).toEqual(['a has 2 answers, not 3'])
@@ -100,8 +100,8 @@ describe('the judge', () => {
   })
 })
 
-describe('the phases', () => {
-  it('count a request to the swap that it overlaps', () => {
+describe('the phases of the demo', () => {
+  it('attribute a request to the swap that it overlaps', () => {
     const cases = [
       [0, 0, 0],
       [0, 1, 1],
@@ -139,8 +139,8 @@ function wav(
   return chunk('RIFF', Buffer.concat(parts))
 }
 
-describe('the recording', () => {
-  it('is read past chunks of no interest, of odd length too', () => {
+describe('the recording of the demo', () => {
+  it('is read past unknown chunks, also of odd length', () => {
     const { sampleRate, samples } = readWav(wav([1, 1, 16_000, 16], [0, 16_384, -32_768], 'odd'))
     expect({ sampleRate, samples: [...samples] }).toEqual({ sampleRate: 16_000, samples: [0, 0.5, -1] })
   })
@@ -154,7 +154,7 @@ describe('the recording', () => {
     expect(() => readWav(bytes)).toThrow(message)
   })
 
-  it('is cut into windows behind the end of the one before', () => {
+  it('is cut into windows that begin with the end of the previous one', () => {
     const samples = Float32Array.from({ length: 1_100 }, (_, index) => index)
     const { opening, windows } = cutIntoWindows(samples)
     expect(windows).toHaveLength(2)

@@ -4,12 +4,12 @@ import type { Gate } from '../support/load-gate.js'
 import { guardSlots } from '../support/process-parts.js'
 import { ask, codeOf, type GatedConfig, loadGated } from '../support/runtime-harness.js'
 
-// Threads of a custom loader take turns by their providers, with no GPU in sight.
+// Threads of a custom loader take turns according to their providers, even without a GPU.
 const executionProviders = ['webgpu']
 
 afterEach(() => expect(waiting()).toBe(0))
 
-/** Threads of this process that wait for their turn. */
+/** Returns the number of threads of this process that wait for their turn. */
 function waiting(): number {
   return [...guardSlots()].filter((slot) => slot.isWaiting).length
 }
@@ -18,7 +18,7 @@ async function until(isTrue: () => boolean): Promise<void> {
   while (!isTrue()) await new Promise((resolve) => setImmediate(resolve))
 }
 
-/** Models `a` and `b`, whose threads take turns. */
+/** Loads models `a` and `b`, whose threads take turns. */
 async function pair(config: GatedConfig = {}): Promise<Gate> {
   await start()
   const held = gate()
@@ -30,8 +30,8 @@ async function pair(config: GatedConfig = {}): Promise<Gate> {
 
 const hold = (name: string): Promise<number> => ask(runtime, 1, 'hold', undefined, name)
 
-describe('threads on a provider that runs one at a time', () => {
-  it('wait for each other, and answer the control plane meanwhile', async () => {
+describe('replicas on a provider that runs one at a time', () => {
+  it('wait for each other, and answer control requests meanwhile', async () => {
     const held = await pair()
     const first = hold('a')
     await held.arrival('run')
@@ -47,7 +47,7 @@ describe('threads on a provider that runs one at a time', () => {
     expect(await second).toBe(1)
   })
 
-  it('are not waited for by threads on the CPU', async () => {
+  it('do not delay replicas on the CPU', async () => {
     const held = await pair()
     await loadGated(runtime, '1', { gate: held, name: 'cpu' }, { executionProviders: ['cpu'] })
     const first = hold('a')
@@ -58,7 +58,7 @@ describe('threads on a provider that runs one at a time', () => {
     expect(await Promise.all([first, second])).toEqual([1, 1])
   })
 
-  it('take turns with those of another runtime', async () => {
+  it('take turns with replicas of another runtime', async () => {
     const held = await pair()
     const first = hold('a')
     await held.arrival('run')
@@ -71,7 +71,7 @@ describe('threads on a provider that runs one at a time', () => {
     expect(await Promise.all([first, second])).toEqual([1, 1])
   })
 
-  it('go on when one dies in its turn', async () => {
+  it('go on when one of them dies during its turn', async () => {
     await pair()
     const dying = codeOf(ask(runtime, 1, 'exit-inside', undefined, 'a'))
     const others = Array.from({ length: 20 }, () => ask(runtime, 1, '', undefined, 'b'))
@@ -80,7 +80,7 @@ describe('threads on a provider that runs one at a time', () => {
     expect(await ask(runtime, 2, '', undefined, 'a')).toBe(2)
   })
 
-  it('go on when one is ended while it waits', async () => {
+  it('go on when one of them is ended while it waits', async () => {
     const held = await pair({ drainTimeoutMs: 1 })
     const first = hold('a')
     await held.arrival('run')
@@ -94,7 +94,7 @@ describe('threads on a provider that runs one at a time', () => {
     expect(await hold('a')).toBe(1)
   })
 
-  it('are refused while one is in quarantine in its turn, and answer once it is over', async () => {
+  it('reject requests while one is quarantined during its turn, and serve them once that is over', async () => {
     const held = await pair({ stuckAfterMs: 100 })
     const first = codeOf(hold('a'))
     await held.arrival('run')

@@ -17,23 +17,23 @@ async function load(name: string, config = {}): Promise<ModelHandle> {
   return runtime.models.loadModel({ name, version: '1', source: repository.path(name, '1'), config })
 }
 
-describe('a model with an output that cannot be passed', () => {
-  it('answers a request that names other outputs', async () => {
+describe('a model with an output of an unsupported type', () => {
+  it('serves a request for other outputs', async () => {
     const handle = await load('classifier')
-    const asked = { outputs: ['label'] }
-    expect(await handle.predict({ x: [[1, 0]] }, asked)).toEqual({
+    const options = { outputs: ['label'] }
+    expect(await handle.predict({ x: [[1, 0]] }, options)).toEqual({
       label: { type: 'int64', dims: [1], data: BigInt64Array.of(7n) },
     })
     const rows = Array.from({ length: 200 }, (_, index) => index % 3)
-    const answers = await Promise.all(rows.map((row) => handle.predict({ x: [[row, 1.5]] }, asked)))
+    const answers = await Promise.all(rows.map((row) => handle.predict({ x: [[row, 1.5]] }, options)))
     expect(answers.map(({ label }) => label?.data[0])).toEqual(rows.map((row) => (row > 1.5 ? 7n : 9n)))
   })
 
   it.each([
     ['names no outputs', undefined],
-    ['names it', ['probabilities']],
-    ['names it beside another', ['label', 'probabilities']],
-  ])('refuses a request that %s, and says which outputs to name', async (_, outputs) => {
+    ['names that output', ['probabilities']],
+    ['names that output and another', ['label', 'probabilities']],
+  ])('refuses a request that %s, and suggests the outputs to name', async (_, outputs) => {
     const handle = await load('classifier')
     const error = await errorOf(handle.predict({ x: [[1, 0]] }, { outputs }))
     expect(error).toMatchObject({ code: 'ERR_UNSUPPORTED_MODEL', model: 'classifier', version: '1' })
@@ -45,13 +45,13 @@ describe('a model with an output that cannot be passed', () => {
     expect(handle.stats().pool?.restarts).toBe(0)
   })
 
-  it('still refuses a name that it does not know', async () => {
+  it('still refuses an unknown name', async () => {
     const handle = await load('classifier')
     const error = await errorOf(handle.predict({ x: [[1, 0]] }, { outputs: ['score'] }))
     expect(error).toMatchObject({ code: 'ERR_INVALID_OPTIONS' })
   })
 
-  it('shows it in its signature', async () => {
+  it('lists that output in its signature', async () => {
     const { signature } = await load('mixed')
     expect(signature?.outputs.map(({ name }) => name)).toEqual(['y', 'twice'])
     expect(signature?.unsupported?.map(({ name }) => name)).toEqual(['parts', 'maybe'])
@@ -60,7 +60,7 @@ describe('a model with an output that cannot be passed', () => {
     )
   })
 
-  it('answers each other output with its own value, in any order', async () => {
+  it('returns each other output with its own value, in any order', async () => {
     const handle = await load('mixed')
     const x = Float32Array.of(1, -2)
     const [y, twice] = [{ data: x }, { data: Float32Array.of(2, -4) }]
@@ -69,7 +69,7 @@ describe('a model with an output that cannot be passed', () => {
     expect(await handle.predict({ x }, { outputs: ['y'] })).toMatchObject({ y })
   })
 
-  it('is warmed up with a sample that expects the others', async () => {
+  it('is warmed up with a sample for the other outputs', async () => {
     const sample = { input: { x: [[3, 1]] }, output: { label: [7] } }
     const handle = await load('classifier', { sample })
     expect(handle.state).toBe('running')
@@ -81,7 +81,7 @@ describe('a model with an output that cannot be passed', () => {
     expect(error).toMatchObject({ code: 'ERR_WARMUP' })
   })
 
-  it('can be one whose element type has no array in JavaScript', async () => {
+  it('includes models with an element type that has no array in JavaScript', async () => {
     const handle = await load('small')
     expect(handle.signature?.unsupported).toMatchObject([{ name: 'small' }])
     expect(await handle.predict({ x: [1, 2] }, { outputs: ['y'] })).toMatchObject({

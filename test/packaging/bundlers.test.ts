@@ -12,11 +12,11 @@ const answer = '3 probabilities\n'
 
 const copy = codeBlocks(page, 'sh')[0] as string
 
-/** A bundle of the builder as an ES module, whose `require` knows Node's own modules only. */
+/** A bundle of the builder as an ES module, whose `require` resolves only the modules of Node. */
 const builderWithoutRequire =
   'npx esbuild tbcoin-engine/artifact-builder --bundle --platform=node --format=esm --external:onnxruntime-node --external:koffi --outfile=dist/artifact-builder.mjs "--banner:js=const require = (id) => { const inside = process.getBuiltinModule(id); if (inside) return inside; throw new Error(id + \' is not inside\') }, __filename = import.meta.filename"'
 
-describe('the recipes of docs/bundling.md', () => {
+describe('the bundles that docs/bundling.md describes', () => {
   const outputs = tempFolder()
   let beside: Project
   let native: Project
@@ -48,7 +48,7 @@ describe('the recipes of docs/bundling.md', () => {
     for (const each of [outputs, beside, native]) each?.[Symbol.dispose]()
   })
 
-  // By now nothing is left of where the bundles were made.
+  // The place where the bundles were built no longer exists.
   const move = (project: Project, name: string): string => {
     for (const folder of ['dist', 'cache'])
       rmSync(join(project.path, folder), { recursive: true, force: true })
@@ -60,7 +60,7 @@ describe('the recipes of docs/bundling.md', () => {
   const serveInlined = (): Promise<Ran> => native.shell('node dist/service.mjs', { IS_INLINED: '1' })
 
   describe.each(bundlers)('%s', (bundler) => {
-    it.each(['service.mjs', 'service.cjs'])('makes a %s that answers beside the package', async (file) => {
+    it.each(['service.mjs', 'service.cjs'])('include a %s that serves beside the package', async (file) => {
       move(beside, `${bundler} external`)
       expect(await serve(beside, file)).toEqual({ stdout: answer, stderr: '' })
     })
@@ -70,18 +70,21 @@ describe('the recipes of docs/bundling.md', () => {
       ['service.mjs', 'module'],
       ['service.cjs', 'commonjs'],
       ['service.cjs', 'module'],
-    ])('makes a %s that answers beside native packages only, in a package of type %s', async (file, type) => {
-      move(native, `${bundler} inlined`)
-      native.write({ 'package.json': JSON.stringify({ type }) })
-      expect(await serve(native, file, { IS_INLINED: '1' })).toEqual({ stdout: answer, stderr: '' })
-    })
+    ])(
+      'include a %s that serves beside native packages only, in a package of type %s',
+      async (file, type) => {
+        move(native, `${bundler} inlined`)
+        native.write({ 'package.json': JSON.stringify({ type }) })
+        expect(await serve(native, file, { IS_INLINED: '1' })).toEqual({ stdout: answer, stderr: '' })
+      },
+    )
   })
 
-  describe('a bundle that lacks a file', () => {
+  describe('a bundle without one of its files', () => {
     it.each([
       ['replica.cjs', 'set `replicaEntry`'],
       ['worker.js', 'copy `tbcoin-engine/dist/workers/worker.js`'],
-    ])('fails without %s, and the error tells what to do', async (file, remedy) => {
+    ])('fails without %s, and the error says what to do', async (file, remedy) => {
       const dist = move(native, 'esbuild inlined')
       rmSync(join(dist, file))
       await expect(serveInlined()).rejects.toThrow(remedy)
@@ -104,8 +107,8 @@ describe('the recipes of docs/bundling.md', () => {
       () => readFileSync(join(outputs.path, 'a builder without require/artifact-builder.mjs'), 'utf8'),
       'onnxruntime-node is not inside',
     ],
-    ['ends at its start', () => 'process.exit(3)', 'exited with code 3, before it was ready'],
-  ])('a builder that %s is one warning, and models are served', async (_, builder, why) => {
+    ['exits when it starts', () => 'process.exit(3)', 'exited with code 3, before it was ready'],
+  ])('with a builder that %s logs one warning, and models are served', async (_, builder, why) => {
     const dist = move(native, 'esbuild inlined')
     const service = readFileSync(join(dist, 'service.mjs'), 'utf8')
     native.write({
@@ -120,7 +123,7 @@ describe('the recipes of docs/bundling.md', () => {
   })
 })
 
-/** The reasons of what was logged. */
+/** Returns the reasons of the logged warnings. */
 function warningsOf(stderr: string): string[] {
   const lines = stderr.trim().split('\n')
   return lines.map((line) => (JSON.parse(line) as { readonly err: { readonly message: string } }).err.message)

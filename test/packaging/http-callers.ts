@@ -7,19 +7,21 @@ import tls from 'node:tls'
 
 export type Protocol = 'http' | 'https' | 'http2' | 'http2 without TLS'
 
-/** The end of a request on a session that was closed before the server saw it. */
+/** The outcome of a request on a session that was closed before the server saw it. */
 export const NOT_TAKEN = 'not taken'
 
 /** Marks the requests of `Callers`. */
 export const MARK = 'x-caller'
 
-/** How many requests came to which end: a status, or the code of an error. */
+/** The number of requests with each outcome: a status, or the code of an error. */
 export type Ends = Record<string, number>
 
 const trusting = { rejectUnauthorized: false }
 const ignore = (): void => undefined
 
-/** Callers that each ask for one thing after another on a connection that is kept, until no server takes it. */
+/**
+ * Callers that send one request after another on a connection that is kept open, until no server accepts it.
+ */
 export class Callers {
   readonly ends: Ends = {}
   readonly done: Promise<unknown>
@@ -40,7 +42,7 @@ export class Callers {
     )
   }
 
-  /** Resolves when so many have been answered. */
+  /** Resolves when `answers` requests have succeeded. */
   answered(answers: number): Promise<void> {
     return new Promise((resolve) => this.#waiting.push({ answers, resolve }))
   }
@@ -91,7 +93,9 @@ export class Callers {
   }
 }
 
-/** Opens connections that ask for nothing, or for half a thing; `closed` resolves when the server has ended all. */
+/**
+ * Opens connections that send nothing or half a request; `closed` resolves when the server has closed all.
+ */
 export async function idleConnections(
   protocol: Protocol,
   port: number,

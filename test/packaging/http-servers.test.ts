@@ -16,15 +16,15 @@ import { packageRoot, userEnv } from './surroundings.js'
 const read = (page: string): string => readFileSync(join(packageRoot, page), 'utf8')
 const files = filesIn(read('docs/http.md'), 'js')
 files['readme.ts'] = codeBlocks(sectionOf(read('README.md'), 'An HTTP service'), 'ts')[0] as string
-/** As the last line of docs/http.md says. */
+/** The change that the last line of docs/http.md describes. */
 files['http2-plain.mjs'] = (files['http2.mjs'] as string)
   .replace('createSecureServer(identity, ', 'createServer(')
   .replace('createSecureServer', 'createServer')
 
-/** What the programs give `closeServer`, or its default. */
+/** The timeout that the programs pass to `closeServer`, or its default. */
 const TIMEOUT_MS = 10_000
 
-/** Tells where a server listens, and at the end how many requests of `Callers` it has got. */
+/** Prints the port of a server, and at the end the number of requests of `Callers` that it received. */
 const watcher = `
 import { EventEmitter } from 'node:events'
 import { Server } from 'node:net'
@@ -38,7 +38,10 @@ Server.prototype.emit = function (name, ...values) {
 process.once('exit', () => writeSync(1, requests + '\\n'))
 `
 
-/** Has 100 connections ask until it is told to stop; then prints how many requests came to which end. */
+/**
+ * Sends requests on 100 connections until it is stopped; then prints the number of requests with each
+ * outcome.
+ */
 const cannon = `
 import autocannon from 'autocannon'
 const ends = {}
@@ -70,7 +73,7 @@ const project = await sharedProject([
   '@types/node@20',
 ])
 
-describe('a service that gets SIGTERM under load, beside connections that ask for nothing', () => {
+describe('a service that gets SIGTERM under load, beside idle connections', () => {
   beforeAll(async () => {
     await promisify(execFile)(process.execPath, ['dist/models/fetch.js', 'vad/5'], { cwd: packageRoot })
     const { path } = project
@@ -111,31 +114,34 @@ describe('a service that gets SIGTERM under load, beside connections that ask fo
       ['https.mjs', 'https'],
       ['http2.mjs', 'http2'],
       ['http2-plain.mjs', 'http2 without TLS'],
-    ])('(%s) answers all that it has accepted, and ends with code 0 soon', async (program, protocol) => {
-      const service = start(path, '--import', './watcher.mjs', program)
-      const [port] = await once(service.child.stdout as Readable, 'data')
-      const idle = await idleConnections(protocol, Number(port))
-      const callers = new Callers(protocol, Number(port), 20)
-      const load =
-        protocol === 'http'
-          ? start(process.execPath, 'cannon.mjs', `http://127.0.0.1:${Number(port)}/`)
-          : undefined
-      await callers.answered(500)
+    ])(
+      '(%s) answers all requests that it has accepted, and soon ends with code 0',
+      async (program, protocol) => {
+        const service = start(path, '--import', './watcher.mjs', program)
+        const [port] = await once(service.child.stdout as Readable, 'data')
+        const idle = await idleConnections(protocol, Number(port))
+        const callers = new Callers(protocol, Number(port), 20)
+        const load =
+          protocol === 'http'
+            ? start(process.execPath, 'cannon.mjs', `http://127.0.0.1:${Number(port)}/`)
+            : undefined
+        await callers.answered(500)
 
-      const toldAtMs = performance.now()
-      service.child.kill('SIGTERM')
-      expect(await service.ended).toEqual([0, null])
-      expect(performance.now() - toldAtMs).toBeLessThan(TIMEOUT_MS)
-      await Promise.all([idle.closed, callers.done])
-      const ends = [callers.ends, JSON.parse((await load?.stdout) ?? '{}') as Ends]
-      const accepted = Number((await service.stdout).trim().split('\n').at(-1))
-      expect(answersOf(callers.ends)).toBe(accepted)
-      // The README's gives up after a second, for which a machine may be too slow.
-      const statuses = program === 'readme.js' ? ['200', '503'] : ['200']
-      const expected = [...statuses, 'ECONNREFUSED', NOT_TAKEN]
-      expect(ends.flatMap(Object.keys).filter((end) => !expected.includes(end))).toEqual([])
-      expect((await service.stderr).match(/^(?!\{"level":[123]0,).+/gm)).toBeNull()
-    })
+        const toldAtMs = performance.now()
+        service.child.kill('SIGTERM')
+        expect(await service.ended).toEqual([0, null])
+        expect(performance.now() - toldAtMs).toBeLessThan(TIMEOUT_MS)
+        await Promise.all([idle.closed, callers.done])
+        const ends = [callers.ends, JSON.parse((await load?.stdout) ?? '{}') as Ends]
+        const accepted = Number((await service.stdout).trim().split('\n').at(-1))
+        expect(answersOf(callers.ends)).toBe(accepted)
+        // The example of the README rejects requests after a second, for which a machine may be too slow.
+        const statuses = program === 'readme.js' ? ['200', '503'] : ['200']
+        const expected = [...statuses, 'ECONNREFUSED', NOT_TAKEN]
+        expect(ends.flatMap(Object.keys).filter((end) => !expected.includes(end))).toEqual([])
+        expect((await service.stderr).match(/^(?!\{"level":[123]0,).+/gm)).toBeNull()
+      },
+    )
   })
 })
 

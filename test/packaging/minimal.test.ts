@@ -30,14 +30,14 @@ const noCache = 'the artifact cache cannot be used; models are served as they ar
 const noTrim = 'freed memory is not returned to the system; koffi cannot be loaded'
 const warning = (msg: string, reason: RegExp) => ({ msg, reason: expect.stringMatching(reason) })
 
-/** How a service is started. */
+/** The surroundings in which a service starts. */
 interface Surroundings {
   readonly isWithoutKoffi?: boolean
-  /** What is done to the system before, which only the service sees. */
+  /** Changes to the system that only the service sees. */
   readonly mounts?: string
   readonly isFirst?: boolean
   readonly user?: string
-  /** All of the environment but PATH. */
+  /** The whole environment except PATH. */
   readonly env?: string
 }
 
@@ -47,7 +47,7 @@ const noTemporaryFolder = 'mount -t tmpfs -o ro tmpfs /tmp'
 const stranger = '--reuid 123456 --regid 123456 --clear-groups'
 const home = 'HOME=/mnt/home'
 
-describe('in minimal surroundings a model is served, and one warning says what is not done:', () => {
+describe('in minimal surroundings a model is served, and one warning lists what is missing:', () => {
   let whole: Project
   let withoutKoffi: Project
   beforeAll(async () => {
@@ -63,8 +63,8 @@ describe('in minimal surroundings a model is served, and one warning says what i
     withoutKoffi[Symbol.dispose]()
   })
 
-  /** What a run has told; the answer is checked. */
-  function told(ran: Ran): object {
+  /** Returns the report of a run, after it has checked the outputs. */
+  function reportOf(ran: Ran): object {
     const { answer, ...rest } = JSON.parse(ran.stdout) as { answer: number[] }
     for (const [index, expected] of mlpReference([1, 2, 3, 4]).entries()) {
       expect(answer[index]).toBeCloseTo(expected, 5)
@@ -72,7 +72,7 @@ describe('in minimal surroundings a model is served, and one warning says what i
     return { ...rest, warnings: logLines(ran) }
   }
 
-  /** Runs the service in `/mnt/app`, which others can read wherever the project and Node are. */
+  /** Runs the service in `/mnt/app`, which other users can read wherever the project and Node are. */
   async function serve({ isWithoutKoffi, mounts, isFirst, user, env }: Surroundings): Promise<object> {
     const project = isWithoutKoffi ? withoutKoffi : whole
     const inside = `
@@ -87,11 +87,11 @@ describe('in minimal surroundings a model is served, and one warning says what i
       ${mounts ?? ''}
       cd /mnt/app
       exec ${user === undefined ? '' : `setpriv ${user}`} env -i PATH="$PATH" ${env ?? ''} /mnt/node service.mjs`
-    return told(await project.run('unshare', [...(isFirst ? unshare : ['--mount']), 'sh', '-ec', inside]))
+    return reportOf(await project.run('unshare', [...(isFirst ? unshare : ['--mount']), 'sh', '-ec', inside]))
   }
 
-  it.runIf(isLinux)('without koffi, freed memory does not go back', async () => {
-    expect(told(await withoutKoffi.node('service.mjs'))).toMatchObject({
+  it.runIf(isLinux)('without koffi, freed memory is not returned to the system', async () => {
+    expect(reportOf(await withoutKoffi.node('service.mjs'))).toMatchObject({
       form: artifact,
       warnings: [warning(noTrim, /^it is not installed; npm install koffi$/)],
     })
@@ -110,7 +110,7 @@ describe('in minimal surroundings a model is served, and one warning says what i
       { form: 'original', uid: 123456, warnings: [warning(noCache, /no home folder; set `cacheDir`/)] },
     ],
     [
-      'for nobody, no artifacts are kept',
+      'for the user nobody, no artifacts are kept',
       { user: '--reuid nobody --regid nogroup --clear-groups', env: 'HOME=/nonexistent' },
       { form: 'original', warnings: [warning(noCache, /EACCES.*\/nonexistent/)] },
     ],
@@ -130,7 +130,7 @@ describe('in minimal surroundings a model is served, and one warning says what i
       { form: artifact, pid: 1, warnings: [] },
     ],
     [
-      'with all of that together, neither is done',
+      'with all of that together, there are no artifacts and memory is not returned',
       {
         isWithoutKoffi: true,
         isFirst: true,
@@ -150,6 +150,6 @@ describe('in minimal surroundings a model is served, and one warning says what i
   })
 })
 
-describe.skipIf(mayUnshare)('namespaces for that', () => {
+describe.skipIf(mayUnshare)('the tests in namespaces', () => {
   it.skip(`are not to be had here: ${refusal.error?.message ?? refusal.stderr}`)
 })

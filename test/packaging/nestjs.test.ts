@@ -55,7 +55,7 @@ it.each([
     const options = `--strict --skipLibCheck --target es2022 --module ${module} --moduleResolution ${resolution}`
     const decorators = '--experimentalDecorators --emitDecoratorMetadata --esModuleInterop'
     await project.shell(`npx tsc ${options} ${decorators} --outDir out main.ts`)
-    // Nest gives itself the signal again when all is closed.
+    // Nest sends itself the signal again when everything is closed.
     const { stdout } = await project.onEveryNode('node out/main.js; echo $?')
     expect(stdout).toBe('200 3\nclosed\n143\n')
   },

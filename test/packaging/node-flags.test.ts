@@ -50,7 +50,7 @@ runtime.on('closed', () => console.log('closed'))
 const { probabilities } = await runtime.predict('mlp', { x: [[1, 2, 3, 4]] })
 console.log('answered', probabilities.data.length)
 `
-/** What goes wrong on the main thread, and what does in a replica. */
+/** An error on the main thread, and an error in a replica. */
 const failing = `
 import { createRuntime } from 'tbcoin-engine'
 
@@ -67,7 +67,7 @@ const project = await sharedProject([], { type: 'module' })
 project.write({ 'loader.ts': loader, 'service.ts': typescript })
 
 describe.each(nodes)('Node $major', ({ major, env }) => {
-  it.runIf(major >= 24)('runs a service and a loader that are TypeScript', async () => {
+  it.runIf(major >= 24)('runs a service and a loader written in TypeScript', async () => {
     const [command = ''] = recipeOf('surroundings', 'TypeScript without a build').commands
     const answers = { stdout: '3 2,4\n', stderr: '' }
     expect(await project.shell(command, env)).toEqual(answers)
@@ -76,7 +76,7 @@ describe.each(nodes)('Node $major', ({ major, env }) => {
     )
   })
 
-  it('with --watch starts a service again, each time after the one before has closed', async () => {
+  it('with --watch restarts a service, each time after the previous one has closed', async () => {
     project.write({ 'service.mjs': watched })
     const [command = ''] = recipeOf('surroundings', 'Restart on change').commands
     const child = spawn('sh', ['-c', `exec ${command}`], {
@@ -102,7 +102,7 @@ describe.each(nodes)('Node $major', ({ major, env }) => {
     }
   })
 
-  it('with --enable-source-maps shows the sources in stacks, of replicas too', async () => {
+  it('with --enable-source-maps shows the sources in stack traces, also of replicas', async () => {
     project.write({ 'service.mjs': failing })
     const [command = ''] = recipeOf('surroundings', 'Source maps').commands
     const { stdout } = await project.shell(command, env)

@@ -13,7 +13,7 @@ for (let turn = 0; turn < 3; turn += 1) {
 await runtime.close()
 `
 
-it('a model is loaded again on onnxruntime-node 1.24, once all of its threads have ended', async () => {
+it('a model is loaded again on onnxruntime-node 1.24 after all of its threads have ended', async () => {
   using project = await Project.install(['onnxruntime-node@1.24.3'])
   project.write({ 'again.mjs': again })
   expect(await project.onEveryNode('node again.mjs')).toEqual({ stdout: '3\n3\n3\n', stderr: '' })

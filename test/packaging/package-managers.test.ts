@@ -60,7 +60,7 @@ describe('a service, its artifact and its loader work', () => {
     expect(await project.onEveryNode('node service.mjs')).toEqual(served)
   })
 
-  it('in workspaces that share what they install, each with its onnxruntime-node', async () => {
+  it('in workspaces with shared dependencies, each with its own onnxruntime-node', async () => {
     using project = new Project({ workspaces: ['new', 'old'] })
     for (const [name, version] of [
       ['new', '1.30.0'],

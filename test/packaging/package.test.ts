@@ -4,7 +4,7 @@ import { tempFolder } from '../../models/synthetic/temp-folder.js'
 import { sharedProject, tarball } from '../support/packaging-harness.js'
 import { packageRoot } from './surroundings.js'
 
-/** Whether it belongs to a checkout, and was not made in it. */
+/** Returns true if `path` belongs to a checkout and was not built in it. */
 function isSource(path: string): boolean {
   return !/(?:^|[\\/])(?:\.git|node_modules|dist|coverage|repository|software-gpu|results|\.tmp-.*)$/.test(
     path,
@@ -14,12 +14,12 @@ function isSource(path: string): boolean {
 const project = await sharedProject(['publint@0.3', '@arethetypeswrong/cli@0.18'])
 
 describe('the package', () => {
-  it('has no fault that publint knows', async () => {
+  it('has no problem that publint reports', async () => {
     expect((await project.run('npx', ['publint', '--strict', tarball])).stdout).toContain('All good!')
   })
 
-  it('has types that are right for every way of importing it', async () => {
-    // Folders in `exports`, which the resolution of Node 10 does not know, are for Piscina and bundlers.
+  it('has correct types for every way of importing it', async () => {
+    // The resolution of Node 10 does not know folders in `exports`, which are for Piscina and bundlers.
     await project.run('npx', ['attw', tarball, '--profile', 'node16'])
   })
 

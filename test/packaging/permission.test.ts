@@ -9,7 +9,7 @@ const [printed = ''] = recipeOf('surroundings', "Node's permission model").comma
 const asItIs = '1024 numbers, original\n'
 const withArtifact = /^1024 numbers, (prepacked|external)\n$/
 
-/** A builder that writes down whether it is under the permission model itself. */
+/** A builder that records whether the permission model applies to it. */
 const spy = `
 require('node:fs').writeFileSync('cache/spied', String(process.permission !== undefined))
 require('tbcoin-engine/artifact-builder')
@@ -29,7 +29,7 @@ describe.each(nodes)('the permission model of Node $major', ({ major, env }) => 
 
   const without = (grant: RegExp): Promise<Ran> => project.shell(command.replace(grant, ''), env)
 
-  it('with the grants of docs/surroundings.md, lets artifacts be built and used, without a warning', async () => {
+  it('with the grants of docs/surroundings.md, allows artifacts to be built and used, without a warning', async () => {
     for (const _ of ['built', 'found']) {
       const ran = await project.shell(command, env)
       expect(ran.stdout).toMatch(withArtifact)
@@ -50,15 +50,15 @@ describe.each(nodes)('the permission model of Node $major', ({ major, env }) => 
       /cache cannot be used/,
       /--allow-fs-write=\S+\/cache\/\* too/,
     ],
-    ['the star', /(?<=cache)\/\*/, /cache cannot be used/, /--allow-fs-write=\S+\/cache\/\* too/],
+    ['the wildcard', /(?<=cache)\/\*/, /cache cannot be used/, /--allow-fs-write=\S+\/cache\/\* too/],
     [
-      'both, with one warning too,',
+      'both, also with one warning,',
       / --allow-(?:child-process|fs-write=\S+)/g,
       /cache cannot be used.*tries models/,
       /--allow-fs-write.*--allow-child-process/,
     ],
   ])(
-    'without %s has models served as they are, with one warning that names the flag',
+    'without %s lets models be served in their original form, with one warning that names the flag',
     async (_, grant, msg, reason) => {
       const ran = await without(grant)
       expect(ran.stdout).toBe(asItIs)
@@ -71,13 +71,13 @@ describe.each(nodes)('the permission model of Node $major', ({ major, env }) => 
   it.each([
     ['--allow-worker', / --allow-worker/, /ERR_INVALID_OPTIONS/],
     ['--allow-addons', / --allow-addons/, /ERR_MODEL_LOAD/],
-  ])('without %s is an error that names the flag', async (flag, grant, code) => {
+  ])('without %s causes an error that names the flag', async (flag, grant, code) => {
     const refusal = without(grant)
     await expect(refusal).rejects.toThrow(`start Node with ${flag}`)
     await expect(refusal).rejects.toThrow(code)
   })
 
-  it(`${isStable ? 'binds' : 'does not bind'} the process that tries models`, async () => {
+  it(`${isStable ? 'applies' : 'does not apply'} to the process that probes models`, async () => {
     await project.shell(`mkdir cache; TBCOIN_BUILDER_ENTRY=spy.cjs ${command}`, env)
     expect(readFileSync(join(project.path, 'cache/spied'), 'utf8')).toBe(String(isStable))
   })

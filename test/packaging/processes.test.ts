@@ -18,7 +18,7 @@ if (cluster.isPrimary) {
   process.send(probabilities.data.length)
 }
 `
-/** Ends in the middle of 2,000 requests, after the first answer. */
+/** Ends during 2,000 requests, after the first has succeeded. */
 const busy = `
 import { createRuntime } from 'tbcoin-engine'
 const runtime = await createRuntime(${options})
@@ -31,7 +31,7 @@ end[process.argv[2]]()
 const project = await sharedProject([])
 project.write({ 'cluster.mjs': cluster, 'busy.mjs': busy })
 
-describe('a process of a service', () => {
+describe('a packaged service', () => {
   it('serves in each worker of a cluster, and ends with code 0 at SIGTERM', async () => {
     expect(await project.onEveryNode('node cluster.mjs')).toEqual({
       stdout: '[ 3, 3 ] [ 0, 0 ]\n',
@@ -42,7 +42,7 @@ describe('a process of a service', () => {
   it.each([
     ['exit', '7'],
     ['throw', '1'],
-  ])('ends by %s in the middle of its requests with code %s', async (end, code) => {
+  ])('that ends by %s during its requests has code %s', async (end, code) => {
     const { stdout } = await project.onEveryNode(
       `node busy.mjs ${end} 2>log; echo $?; grep -c terminate log || true`,
     )

@@ -36,13 +36,13 @@ project.write({
   'empty.onnx': '',
 })
 
-describe('text from outside', () => {
-  it('may begin with a byte order mark, and a hash may be in upper case', async () => {
+describe('external text', () => {
+  it('may begin with a byte order mark, and its hashes may be in upper case', async () => {
     const { stdout, stderr } = await project.onEveryNode('TBCOIN_CONFIG_FILE=settings.json node service.mjs')
     expect({ stdout, stderr }).toEqual({ stdout: '3 1\n', stderr: '' })
   })
 
-  it('an empty variable is none, and an unknown one a warning with the nearest name', async () => {
+  it('in an empty variable is ignored, and in an unknown variable causes a warning with the nearest name', async () => {
     const empty = 'TBCOIN_REPLICAS= TBCOIN_LOG_LEVEL= TBCOIN_CACHE_DIR= TBCOIN_MODELDIR=x'
     const line = `${empty} TBCOIN_CONFIG_FILE=settings.json node service.mjs`
     const { stdout, stderr } = await project.shell(line)
@@ -50,7 +50,7 @@ describe('text from outside', () => {
     expect(stderr.trim().split('\n')).toEqual([expect.stringMatching(/TBCOIN_MODELDIR.*TBCOIN_MODEL_DIR/)])
   })
 
-  it('that is no model is refused as what it is', async () => {
+  it('in place of a model is refused with a description of what it is', async () => {
     const { stdout } = await project.onEveryNode('node load.mjs pointer.onnx page.onnx empty.onnx .')
     expect(stdout.trim().split('\n')).toEqual([
       expect.stringMatching(/^ERR_MODEL_LOAD .*pointer\.onnx.*git lfs pull/),

@@ -7,19 +7,19 @@ import { packageRoot, userEnv } from './surroundings.js'
 
 const run = promisify(execFile)
 
-/** The major versions of Node that are tried. */
+/** The tested major versions of Node. */
 const MAJORS = [20, 24, 26]
 
 declare module 'vitest' {
   export interface ProvidedContext {
-    /** The package as it would be published, of what is built. */
+    /** The package as it would be published from the current build. */
     tarball: string
     /** The folder of the `node` of each major version. */
     nodes: readonly { readonly major: number; readonly folder: string }[]
   }
 }
 
-/** Packs the package, and installs the Nodes that this is not, once for all test files. */
+/** Packs the package, and installs the other Node versions, once for all test files. */
 export default async function setup({ provide }: TestProject): Promise<() => void> {
   const folder = tempFolder()
   const pack = ['pack', '--ignore-scripts', '--json', '--pack-destination', folder.path]
@@ -33,7 +33,7 @@ export default async function setup({ provide }: TestProject): Promise<() => voi
   return () => folder[Symbol.dispose]()
 }
 
-/** The npm package `node` puts its binary in place by an install script. */
+/** Returns the folder of a Node; the install script of the npm package `node` puts the binary in place. */
 async function folderOf(major: number, prefix: string): Promise<string> {
   if (process.versions.node.startsWith(`${major}.`)) return dirname(process.execPath)
   const options = ['--ignore-scripts=false', '--no-audit', '--no-fund', '--no-update-notifier']

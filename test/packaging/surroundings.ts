@@ -4,7 +4,10 @@ import { hostEnv } from '../support/run-child.js'
 
 export const packageRoot: string = fileURLToPath(new URL('../../', import.meta.url))
 
-/** The environment of a user's shell: without what the test runner and `npm run` add. Its `node` is this one. */
+/**
+ * Returns the environment of the shell of a user, without additions of the test runner and `npm run`. Its
+ * `node` is the one that runs the tests.
+ */
 export function userEnv(): NodeJS.ProcessEnv {
   const added = /^(?:npm_.*|NODE_ENV|DEV|PROD|TEST|MODE)$/
   const env = Object.fromEntries(Object.entries(hostEnv()).filter(([name]) => !added.test(name)))

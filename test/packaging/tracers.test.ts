@@ -13,7 +13,7 @@ createRuntime({ models: [{ name: 'mlp', version: '1', source: process.env.MODEL_
   await runtime.close()
 })
 `
-/** Starts the server in the current folder, asks it once, and ends it. */
+/** Starts the server in the current folder, sends one request, and ends the server. */
 const ask = `
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -41,8 +41,8 @@ project.write({
     'export default function Layout({ children }) { return <html><body>{children}</body></html> }',
 })
 
-describe('what a file tracer has collected', () => {
-  /** Runs a script where nothing but `folder` is, so that nothing else is found. */
+describe('the files that a file tracer has collected', () => {
+  /** Runs a script where only `folder` exists, so that nothing else is found. */
   async function runAlone(folder: string, script: string) {
     using elsewhere = tempFolder()
     cpSync(join(project.path, folder), elsewhere.path, { recursive: true, verbatimSymlinks: true })
@@ -50,7 +50,7 @@ describe('what a file tracer has collected', () => {
     return await project.onEveryNode(`cd '${elsewhere.path}' && exec node '${script}'`, env)
   }
 
-  it.each(['mjs', 'cjs'])('@vercel/nft serves (%s)', async (extension) => {
+  it.each(['mjs', 'cjs'])('with @vercel/nft serve (%s)', async (extension) => {
     const { files } = recipeOf('installing', 'File tracers')
     const name = `service.${extension}`
     const text =
@@ -60,10 +60,13 @@ describe('what a file tracer has collected', () => {
     expect(await runAlone('traced', name)).toEqual({ stdout: 'koffi 3\n', stderr: '' })
   })
 
-  it.each(['--turbopack', '--webpack'])('the standalone output of Next.js serves (%s)', async (bundler) => {
-    project.write(recipeOf('installing', 'Next.js').files)
-    await project.shell(`rm -rf .next && npx next build ${bundler}`, { NEXT_TELEMETRY_DISABLED: '1' })
-    const script = join(project.path, 'ask.mjs')
-    expect(await runAlone('.next/standalone', script)).toEqual({ stdout: '200 3\n', stderr: '' })
-  })
+  it.each(['--turbopack', '--webpack'])(
+    'for the standalone output of Next.js serve (%s)',
+    async (bundler) => {
+      project.write(recipeOf('installing', 'Next.js').files)
+      await project.shell(`rm -rf .next && npx next build ${bundler}`, { NEXT_TELEMETRY_DISABLED: '1' })
+      const script = join(project.path, 'ask.mjs')
+      expect(await runAlone('.next/standalone', script)).toEqual({ stdout: '200 3\n', stderr: '' })
+    },
+  )
 })

@@ -3,6 +3,7 @@ import { sharedProject } from '../support/packaging-harness.js'
 
 const ask = `
 import { createRuntime, isRuntimeError, type Outputs, PooledResource, Runtime, RuntimeError } from 'tbcoin-engine'
+import { createTestRuntime, type TestClock, type TestRuntimeOptions, type TestVersion } from 'tbcoin-engine/testing'
 
 async function ask(): Promise<Outputs> {
   const runtime: Runtime = await createRuntime({ replicas: 1 })
@@ -14,6 +15,20 @@ async function ask(): Promise<Outputs> {
     throw error
   }
 }
+const version: TestVersion = { answer: async ({ x }) => ({ y: x === undefined ? 0 : x.data.length }), latencyMs: 5 }
+const spec = { name: 'x', type: 'float32', dims: [1] } as const
+const signature = { inputs: [spec], outputs: [{ ...spec, name: 'y' }] }
+const options: TestRuntimeOptions = { models: { m: { signature, versions: { '1': version } } }, maxQueue: 1 }
+
+async function tryOut(): Promise<Runtime> {
+  const made = await createTestRuntime(options)
+  const clock: TestClock = made.clock
+  await clock.advance(5)
+  await made.crash('m', '1')
+  await made.close({ timeoutMs: 5 })
+  return made.runtime
+}
+void tryOut
 export const items: PooledResource<string> | undefined = undefined
 void ask
 `
@@ -51,7 +66,7 @@ describe('the types, checked without skipLibCheck', () => {
     expect(await check(compiler, both, { module, types: [] })).toBe('')
   })
 
-  it.each(['ts56', 'ts59', 'ts7'])('compile with %s where types of Node are named', async (compiler) => {
+  it.each(['ts56', 'ts59', 'ts7'])('compile with %s if the types of Node are listed', async (compiler) => {
     expect(await check(compiler, both, { module: 'nodenext', types: ['node'] })).toBe('')
   })
 
@@ -59,7 +74,7 @@ describe('the types, checked without skipLibCheck', () => {
     ['ts56', { module: 'esnext', moduleResolution: 'bundler' }],
     ['ts59', { module: 'preserve' }],
     ['ts7', { module: 'nodenext' }],
-  ])('compile with %s, the options that are strictest and %o', async (compiler, options) => {
+  ])('compile with %s, the strictest options and %o', async (compiler, options) => {
     expect(await check(compiler, ['ask.mts'], { ...options, ...exact, types: [] })).toBe('')
   })
 })

@@ -17,11 +17,11 @@ const models = tempRepository({
 afterAll(() => models.dispose())
 const big = (version: string): string => models.path('big', version)
 
-/** Who may start a process as another user. */
+/** True if this user may start a process as another user. */
 const isRoot = process.platform === 'linux' && process.getuid?.() === 0
 const isRunning = (pid: number): boolean => existsSync(`/proc/${pid}`)
 
-describe('a file that is the end of the process that loads it', () => {
+describe('a model file that crashes the process that loads it', () => {
   const loadTwice = async (folder: string, input: object, probed: boolean) => {
     const guard = probed ? { probe: 'child' } : { probe: 'off', artifacts: 'off' }
     const cacheDir = join(folder, 'cache')
@@ -39,7 +39,7 @@ describe('a file that is the end of the process that loads it', () => {
     expect(errors).toEqual([refusal, refusal])
   }
 
-  it('is refused, and the host serves on', async () => {
+  it('is refused, and the host keeps serving', async () => {
     using folder = tempFolder()
     const input = { crasher: models.path('crasher', '1'), dims: [1] }
     const unprobed = await loadTwice(folder.path, input, false)
@@ -47,7 +47,7 @@ describe('a file that is the end of the process that loads it', () => {
     expectRefusals(await loadTwice(folder.path, input, true), 'SIGABRT')
   })
 
-  it('is found out on the machine it serves on: prepacked, PP-OCR ends processes on some', async () => {
+  it('is found on the machine that serves it, such as a prepacked PP-OCR that crashes on some processors', async () => {
     using folder = tempFolder()
     const written = await runChild('write-prepacked.mjs', {
       input: { source: modelPath('ocr-rec', '4'), folder: folder.path },
@@ -68,11 +68,11 @@ describe('a file that is the end of the process that loads it', () => {
   })
 })
 
-describe('a form that is the end of the builder', () => {
+describe('an artifact form that crashes the builder', () => {
   it.each([
     ['prepacked', 'external'],
     ['prepacked external', 'original'],
-  ])('is left out, and the next one serves: %s', async (deadly, form) => {
+  ])('is omitted, and the next form serves: %s', async (deadly, form) => {
     using folder = tempFolder()
     const child = await runChild('load-with-cache.mjs', {
       input: { cacheDir: folder.path, sources: [big('1'), big('1')], builderEntry: 'dies-on-form.mjs' },
@@ -87,8 +87,8 @@ describe('a form that is the end of the builder', () => {
   })
 })
 
-describe('a builder', () => {
-  it('that is killed at any moment costs nothing but its artifact', async () => {
+describe('an artifact builder', () => {
+  it('that is killed at any moment affects only its artifact', async () => {
     using folder = tempFolder()
     const count = 4 * tries
     const delaysMs = Array.from({ length: count }, (_, index) =>
@@ -130,15 +130,15 @@ describe('a builder', () => {
         const { pid } = await child.message('building')
         child.kill('SIGKILL')
         await child.result
-        // Not only when it comes back to JavaScript.
+        // The process ends at once, not only when it returns to JavaScript.
         await expect.poll(() => isRunning(pid as number), { timeout: 10_000, interval: 5 }).toBe(false)
       }
     },
   )
 })
 
-describe('a cache', () => {
-  it('that two processes fill at the same time has every artifact once', async () => {
+describe('an artifact cache', () => {
+  it('that two processes fill at the same time contains every artifact once', async () => {
     using folder = tempFolder()
     const sources = [big('1'), big('2')]
     const children = await Promise.all(
@@ -157,28 +157,31 @@ describe('a cache', () => {
     expect(readdirSync(join(folder.path, 'v1', 'tmp'))).toEqual([])
   })
 
-  it.runIf(canMount())('on a disk that is full has models served as they are, with one warning', async () => {
-    using folder = tempFolder()
-    const disk = join(folder.path, 'disk')
-    mkdirSync(disk)
-    for (const size of ['64k', '1m', '20m']) {
-      execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', disk])
-      try {
-        const child = await runChild('load-with-cache.mjs', {
-          input: { cacheDir: join(disk, 'cache'), sources: [big('1'), big('2')] },
-        })
-        expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })
-        const done = messageOf(child, 'done')
-        expect(done).toMatchObject({ forms: ['original', 'original'], errors: [] })
-        expect(done.warnings).toHaveLength(1)
-        expect(readdirSync(join(disk, 'cache', 'v1', 'tmp'))).toEqual([])
-      } finally {
-        execFileSync('umount', [disk])
+  it.runIf(canMount())(
+    'on a full disk is not used, with one warning, and models are served in their original form',
+    async () => {
+      using folder = tempFolder()
+      const disk = join(folder.path, 'disk')
+      mkdirSync(disk)
+      for (const size of ['64k', '1m', '20m']) {
+        execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', disk])
+        try {
+          const child = await runChild('load-with-cache.mjs', {
+            input: { cacheDir: join(disk, 'cache'), sources: [big('1'), big('2')] },
+          })
+          expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })
+          const done = messageOf(child, 'done')
+          expect(done).toMatchObject({ forms: ['original', 'original'], errors: [] })
+          expect(done.warnings).toHaveLength(1)
+          expect(readdirSync(join(disk, 'cache', 'v1', 'tmp'))).toEqual([])
+        } finally {
+          execFileSync('umount', [disk])
+        }
       }
-    }
-  })
+    },
+  )
 
-  it.runIf(canMount())('on a disk that others fill up during a build refuses no model', async () => {
+  it.runIf(canMount())('on a disk that fills up during a build refuses no model', async () => {
     using folder = tempFolder()
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=100m', 'tmpfs', folder.path])
     try {
@@ -189,7 +192,7 @@ describe('a cache', () => {
       const done = messageOf(child, 'done')
       expect(done).toMatchObject({ form: 'original', answers: 1024, isFilled: true })
       expect(done.warnings).toHaveLength(1)
-      // Nothing is kept of it, which would be believed when there is room again.
+      // Nothing of the build is kept, because it would be trusted once there is space again.
       expect(readdirSync(join(folder.path, 'cache', 'v1', 'entries'))).toEqual([])
     } finally {
       execFileSync('umount', [folder.path])
@@ -197,7 +200,7 @@ describe('a cache', () => {
   })
 
   it.runIf(process.platform !== 'win32')(
-    'in which no file may be as large as an artifact has models served as they are',
+    'with a file size limit below an artifact is not used, and models are served in their original form',
     async () => {
       using folder = tempFolder()
       const child = await runChild('load-with-cache.mjs', {
@@ -213,10 +216,10 @@ describe('a cache', () => {
   )
 
   it.runIf(isRoot).each([
-    ['has no entry in the list of users, nor a home', ['env', '-u', 'HOME', '-u', 'XDG_CACHE_HOME']],
-    ['has an empty home', ['env', '-u', 'XDG_CACHE_HOME', 'HOME=']],
-    ['has a home that is not there', ['env', '-u', 'XDG_CACHE_HOME', 'HOME=/nonexistent']],
-  ])('of a user that %s is none, and models are served as they are', async (_, command) => {
+    ['has no entry in the list of users and no HOME', ['env', '-u', 'HOME', '-u', 'XDG_CACHE_HOME']],
+    ['has an empty HOME', ['env', '-u', 'XDG_CACHE_HOME', 'HOME=']],
+    ['has a HOME that does not exist', ['env', '-u', 'XDG_CACHE_HOME', 'HOME=/nonexistent']],
+  ])('for a user that %s is not used, and models are served in their original form', async (_, command) => {
     using folder = tempFolder()
     chmodSync(folder.path, 0o755)
     const source = join(folder.path, 'model.onnx')
@@ -231,7 +234,7 @@ describe('a cache', () => {
     expect(done.warnings).toHaveLength(1)
   })
 
-  it.runIf(canMount())('that cannot be written is used as far as it is filled', async () => {
+  it.runIf(canMount())('that is read-only is used with the entries that it has', async () => {
     using folder = tempFolder()
     const cacheDir = join(folder.path, 'cache')
     const input = { cacheDir, sources: [big('1')] }
@@ -251,7 +254,7 @@ describe('a cache', () => {
   })
 })
 
-/** Whether this user may: in a container that is root he often may not. */
+/** Returns true if this user may mount; in a container root often may not. */
 function canMount(): boolean {
   using folder = tempFolder()
   try {

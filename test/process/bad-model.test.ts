@@ -31,8 +31,8 @@ const damaged: Record<string, string> = {
   folder,
 }
 
-describe('a process that serves', () => {
-  it('outlives damaged files and runs that need petabytes', { repeats: tries - 1 }, async () => {
+describe('a serving process', () => {
+  it('survives damaged files and runs that need petabytes of memory', { repeats: tries - 1 }, async () => {
     const models = ['answer', 'bomb'].map((name) => ({
       name,
       version: '1',
@@ -40,7 +40,7 @@ describe('a process that serves', () => {
     }))
     const shape = impossibleShape.map(String)
     const child = await runChild('serve-beside-failures.mjs', { input: { models, damaged, shape } })
-    // Not even onnxruntime's own error lines: they are in the errors.
+    // onnxruntime prints no error lines of its own either: they are in the errors.
     expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })
     const done = messageOf(child, 'done')
     expect(done.loads).toEqual(

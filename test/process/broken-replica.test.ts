@@ -14,7 +14,7 @@ describe('a replica entry', () => {
   it.each([
     ['throws at import', 'throws-at-import.mjs', 'broken on purpose, at import'],
     ['exits at import', 'exits-at-import.mjs', 'exited with code 7'],
-  ])('that %s refuses the runtime, and the host can end', repeats, async (_, entry, reason) => {
+  ])('that %s makes the runtime fail to start, and the host can end', repeats, async (_, entry, reason) => {
     const options = { models, replicas: 2, replicaEntry: fixturePath(entry) }
     const child = await runChild('start-broken-replica.mjs', { input: { options } })
     expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })
@@ -42,11 +42,11 @@ describe('a loader module', () => {
     ['throws at import', 'throws-at-import.mjs', 'broken on purpose, at import'],
     ['exits at import', 'exits-at-import.mjs', 'exited with code 7'],
     ['exits at load', 'exits-at-load.mjs', 'exited with code 7'],
-  ])('that %s fails its model alone', repeats, async (_, loader, reason) => {
+  ])('that %s fails only its own model', repeats, async (_, loader, reason) => {
     await expectRefusal(loader, reason)
   })
 
-  it('whose import does not end fails its model alone, after loadTimeoutMs', async () => {
+  it('whose import never ends fails only its own model, after loadTimeoutMs', async () => {
     await expectRefusal('never-imported.mjs', 'was not loaded within 1500 ms', 1_500)
   })
 })

@@ -51,20 +51,20 @@ const probe = (source: string): BuilderOrder => ({
 })
 const hash: BuilderOrder = { kind: 'hash', files: [sound] }
 
-/** The end of a builder over that order. */
+/** Returns the error with which a builder dies during `order`. */
 async function deathOver(order: BuilderOrder, limits: Partial<BuilderLimits>): Promise<BuilderDeath> {
   const error = await builder.run(order, { ...unlimited, ...limits }).catch((thrown: unknown) => thrown)
   expect(error).toBeInstanceOf(BuilderDeath)
   return error as BuilderDeath
 }
 
-/** The processes of all builders here. */
+/** Returns the processes of all builders of this process. */
 function running(): ReadonlySet<ChildProcess> {
   return (processParts()['builders/1'] as { running: Set<ChildProcess> }).running
 }
 
-describe('a builder', () => {
-  it('is ended when it has had no order for two seconds of its clock', async () => {
+describe('a builder process', () => {
+  it('is ended after two seconds without a task', async () => {
     const clock = new TestClock()
     builder = new BuilderProcess(clock, entry)
     expect(await builder.run(hash, unlimited)).toMatchObject({ ok: true })
@@ -79,7 +79,7 @@ describe('a builder', () => {
     expect(clock.pending).toBe(0)
   })
 
-  it('carries out orders beside any number of others that are never done', async () => {
+  it('completes tasks beside any number of tasks that never end', async () => {
     const hung = Array.from({ length: 3 }, () =>
       builder.run(probe(endless), unlimited).catch((error: unknown) => error),
     )
@@ -90,31 +90,34 @@ describe('a builder', () => {
     await expect(builder.run(hash, unlimited)).rejects.toMatchObject({ code: 'ERR_RUNTIME_CLOSED' })
   })
 
-  it('is ended by an order that takes longer than it may, and carries out the next', async () => {
+  it('is ended by a task that exceeds its timeout, and a new one completes the next task', async () => {
     const death = await deathOver(probe(endless), { timeoutMs: 2_000 })
     expect(death).toMatchObject({ kind: 'limit', message: 'it did not return within 2000 ms' })
     expect(await builder.run(hash, unlimited)).toMatchObject({ ok: true })
   })
 
-  it('is ended by a step that takes longer than that step may, and tells which', async () => {
+  it('is ended by a step that exceeds the timeout of that step, and the error names the step', async () => {
     const death = await deathOver(probe(endless), { stepTimeoutMs: { load: 60_000, run: 50 } })
     const message = 'it did not return from the step "run" within 50 ms'
     expect(death).toMatchObject({ kind: 'limit', step: 'run', message })
     expect(death.signature?.inputs).toHaveLength(1)
   })
 
-  it.runIf(existsSync('/proc/self/status'))('has for each order the memory that it may take', async () => {
-    // Its process holds much afterwards, which must not count for the next order.
-    expect(await builder.run(probe(large), unlimited)).toMatchObject({ ok: true })
-    const limits = { ...unlimited, maxBytes: 2 ** 27 }
-    for (const order of [hash, probe(sound)]) {
-      expect(await builder.run(order, limits)).toMatchObject({ ok: true })
-    }
-    const death = await deathOver(probe(endless), { maxBytes: 2 ** 20 })
-    expect(death).toMatchObject({ kind: 'limit', message: 'it took more than 1 MiB of memory' })
-  })
+  it.runIf(existsSync('/proc/self/status'))(
+    'applies the memory limit of each task to that task alone',
+    async () => {
+      // Its process holds much memory afterwards, which must not count for the next task.
+      expect(await builder.run(probe(large), unlimited)).toMatchObject({ ok: true })
+      const limits = { ...unlimited, maxBytes: 2 ** 27 }
+      for (const order of [hash, probe(sound)]) {
+        expect(await builder.run(order, limits)).toMatchObject({ ok: true })
+      }
+      const death = await deathOver(probe(endless), { maxBytes: 2 ** 20 })
+      expect(death).toMatchObject({ kind: 'limit', message: 'it took more than 1 MiB of memory' })
+    },
+  )
 
-  it('keeps no listeners on a process that it gives many orders', async () => {
+  it('adds no listeners to the host, however many tasks it completes', async () => {
     const listeners = process.listenerCount('exit')
     const warnings: Error[] = []
     const note = (warning: Error): void => void warnings.push(warning)

@@ -19,7 +19,7 @@ const replicasOf = (child: ChildResult, role: string): unknown[] =>
   child.messages.filter(({ kind }) => kind === role).map(({ replicas }) => replicas)
 
 describe('two workers of a node:cluster', () => {
-  it('have half of the cores each, and the other processes all', async () => {
+  it('use half of the cores each, and other processes use all', async () => {
     const child = await runCluster()
     const [cores] = replicasOf(child, 'primary') as [number]
     const half = Math.max(1, Math.floor(cores / 2))
@@ -27,13 +27,13 @@ describe('two workers of a node:cluster', () => {
     expect(replicasOf(child, 'spare')).toEqual([cores])
   })
 
-  it('have what they are told with `processes`', async () => {
+  it('use the cores that the option `processes` assigns', async () => {
     const child = await runCluster({ processes: 1 })
     const [cores] = replicasOf(child, 'primary')
     expect(replicasOf(child, 'worker')).toEqual([cores, cores])
   })
 
-  it('share the part of one of the instances of pm2', async () => {
+  it('share the cores of one instance of pm2', async () => {
     const pm2 = { pm_id: '0', instances: '1024', exec_mode: 'fork_mode' }
     const child = await runCluster({}, pm2)
     for (const role of ['primary', 'spare']) expect(replicasOf(child, role)).toEqual([1])

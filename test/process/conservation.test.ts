@@ -13,7 +13,7 @@ interface Settled {
   readonly [field: string]: unknown
 }
 
-/** What became of the requests, after the conservation check. */
+/** Returns the outcomes of the requests, after the conservation check. */
 function settled(child: ChildResult): Settled {
   const counts = messageOf(child, 'settled') as unknown as Settled
   const rejections = Object.values(counts.rejected).reduce((sum, count) => sum + count, 0)
@@ -37,7 +37,7 @@ describe('while replicas run', () => {
     ['close', 'ERR_RUNTIME_CLOSED'],
     ['unloadModel', 'ERR_MODEL_NOT_FOUND'],
   ])(
-    '%s answers what was admitted and refuses the rest with %s',
+    '%s completes admitted requests and refuses later ones with %s',
     { repeats: tries - 1 },
     async (action, code) => {
       const child = await runChild('settle-while-running.mjs', { input: { ...input, action } })
@@ -51,13 +51,15 @@ describe('while replicas run', () => {
     },
   )
 
-  it('hotSwapModel answers every request', { repeats: tries - 1 }, async () => {
+  it('hotSwapModel completes every request', { repeats: tries - 1 }, async () => {
     const child = await runChild('settle-while-running.mjs', { input: { ...input, action: 'hotSwapModel' } })
     expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })
     expect(settled(child)).toMatchObject({ action: 'ok', answered: replicas * 6, rejected: {} })
   })
 
-  it('a SIGTERM handler that closes settles every accepted request', { repeats: tries - 1 }, async () => {
+  it('a SIGTERM handler that closes the runtime settles every accepted request', {
+    repeats: tries - 1,
+  }, async () => {
     const child = startChild('close-on-signal.mjs', { input: { ...input, trips: tripsPerMs * 10 } })
     await child.message('serving')
     child.kill('SIGTERM')
@@ -79,7 +81,7 @@ describe('while replicas load', () => {
   }
   const moments = Array.from({ length: tries }, (_, i) => i * 20)
 
-  it.each(moments)('close settles every request, %i ms in', async (afterMs) => {
+  it.each(moments)('close settles every request after %i ms', async (afterMs) => {
     const child = await runChild('settle-while-loading.mjs', {
       input: { ...input, action: 'close', afterMs },
     })
@@ -90,7 +92,7 @@ describe('while replicas load', () => {
     expect(Object.keys(counts.rejected)).toEqual(['ERR_RUNTIME_CLOSED'])
   })
 
-  it.each(moments)('unloadModel settles every request, %i ms in', async (afterMs) => {
+  it.each(moments)('unloadModel settles every request after %i ms', async (afterMs) => {
     const child = await runChild('settle-while-loading.mjs', {
       input: { ...input, action: 'unloadModel', afterMs },
     })
@@ -100,7 +102,7 @@ describe('while replicas load', () => {
     expect(Object.keys(counts.rejected)).toEqual(['ERR_MODEL_NOT_FOUND'])
   })
 
-  it.each(moments)('a newer hotSwapModel loses no request, %i ms in', async (afterMs) => {
+  it.each(moments)('a newer hotSwapModel loses no request after %i ms', async (afterMs) => {
     const child = await runChild('settle-while-loading.mjs', {
       input: { ...input, action: 'hotSwapModel', afterMs },
     })

@@ -11,7 +11,7 @@ const trips = tripsPerMs * 40
 const repeats = { repeats: tries - 1 }
 
 describe('a runtime', () => {
-  it('is refused in a worker thread, and runs and closes there with allowWorkerThread', repeats, async () => {
+  it('is refused in a worker thread, and works there with allowWorkerThread', repeats, async () => {
     const child = await runChild('runtime-in-worker.mjs', { input: { models } })
     expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })
     expect(messageOf(child, 'done')).toMatchObject({
@@ -22,7 +22,7 @@ describe('a runtime', () => {
     expect(messageOf(child, 'worker')).toMatchObject({ code: 0 })
   })
 
-  it('is refused with a code in a working directory that was removed', async () => {
+  it('is refused with an error code in a working directory that was removed', async () => {
     const child = await runChild('removed-folder.mjs')
     expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })
     expect(messageOf(child, 'refused')).toMatchObject({
@@ -35,12 +35,12 @@ describe('a runtime', () => {
     const answer = [{ name: 'answer', version: '1', source: repository.path('answer', '1') }]
     const child = await runChild('require-library.cjs', { input: { models: answer } })
     expect(child).toMatchObject({ code: 0, signal: null })
-    // Some releases of Node announce that require() takes ES modules now.
+    // Some releases of Node warn that require() loads an ES module.
     expect(child.stderr.replace(/^\(.*(ExperimentalWarning|--trace-warnings).*\n/gm, '')).toBe('')
     expect(messageOf(child, 'done')).toMatchObject({ y: [42], known: true, code: 'ERR_MODEL_NOT_FOUND' })
   })
 
-  it("leaves the host's own worker alone", repeats, async () => {
+  it('does not affect a worker of the host', repeats, async () => {
     const child = await runChild('beside-user-worker.mjs', { input: { models, trips } })
     expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })
     expect(messageOf(child, 'done')).toMatchObject({
@@ -52,12 +52,12 @@ describe('a runtime', () => {
   })
 })
 
-describe('one of two runtimes that is closed while both run', () => {
+describe('closing one of two runtimes while both run', () => {
   it.each([
     ['process.exit(3)', 'exit', 3],
     ['an uncaught exception', 'throw', 1],
     ['its natural end', 'natural', 0],
-  ])('leaves the other serving, and the host safe at %s', repeats, async (_, end, code) => {
+  ])('leaves the other serving, and the host ends normally at %s', repeats, async (_, end, code) => {
     const child = await runChild('two-runtimes.mjs', { input: { models, trips, end } })
     expect(child).toMatchObject({ code, signal: null })
     expect(child.stderr).not.toMatch(abortMarks)

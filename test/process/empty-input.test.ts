@@ -8,7 +8,7 @@ import { messageOf, runChild } from '../support/run-child.js'
 
 const speech = (rows: number) => ({ input: [rows, 576], state: [2, rows, 128], sr: [] })
 
-it('a request without rows ends no process, whichever operator cannot bear it', async () => {
+it('a request without rows crashes no process, whichever operator would crash', async () => {
   using cache = tempFolder()
   using repository = tempRepository({
     answer: { '1': constantAnswer(1) },
@@ -40,7 +40,7 @@ it('a request without rows ends no process, whichever operator cannot bear it', 
   for (const name of ['lstm', 'gru', 'largest', 'vad5', 'vad6', 'untried']) {
     expect(outcomes).toHaveProperty(name, expect.objectContaining(refused))
   }
-  // A process that finds the cache knows it without another trial.
+  // A process that finds the cache knows the result without another probe.
   const again = await runChild('ask-for-no-rows.mjs', { input, limitMs: 120_000 })
   expect(messageOf(again, 'done')).toEqual(messageOf(first, 'done'))
 }, 300_000)

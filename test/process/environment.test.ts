@@ -16,7 +16,7 @@ afterAll(() => {
 
 const models = [{ name: 'loop', version: '1', source: repository.path('loop', '1') }]
 
-describe('what the host preloads', () => {
+describe('a module that the host preloads', () => {
   const preload = fixturePath('record-thread.cjs')
 
   it.each([
@@ -36,7 +36,7 @@ describe('what the host preloads', () => {
     expect(readFileSync(record, 'utf8')).toBe('main\n')
   })
 
-  it('runs in replicas if replicaExecArgv says so', async () => {
+  it('runs in replicas if replicaExecArgv includes it', async () => {
     const record = join(folder, 'asked-for')
     const options = { models, replicas: 2, replicaExecArgv: ['--require', preload] }
     const child = await runChild('predict-and-close.mjs', {
@@ -60,7 +60,7 @@ describe('onnxruntime', () => {
     expect(versions.filter((line) => !/ (running|ready)$/.test(line))).toEqual([])
   })
 
-  it('warns natively of a model only when its sessionOptions ask for that', async () => {
+  it('writes native warnings about a model only when its sessionOptions enable them', async () => {
     const source = repository.path('warns', '1')
     const quiet = { name: 'warns', version: '1', source }
     const loud = { ...quiet, config: { sessionOptions: { logSeverityLevel: 2 } } }
@@ -74,7 +74,7 @@ describe('onnxruntime', () => {
   })
 
   it.each([
-    ['is off', {}, { before: null, after: '1' }],
+    ['is disabled by default', {}, { before: null, after: '1' }],
     ['stays as the host has set it', { ORT_DISABLE_TELEMETRY: '0' }, { before: '0', after: '0' }],
   ])('sees that telemetry %s', async (_, env, expected) => {
     const child = await runChild('native-environment.mjs', { input: { models }, env })

@@ -43,7 +43,7 @@ describe('a host that ends while every replica is inside a run', () => {
   it.each([
     ['without a close', 'natural', 0],
     ['with process.exitCode set to 3', 'exitCode', 3],
-  ])('by having nothing more to do, %s, answers all first', repeats, async (_, end, code) => {
+  ])('with no work left, %s, completes all requests first', repeats, async (_, end, code) => {
     const child = await runChild('end-while-running.mjs', { input: { ...input, end } })
     expect(child).toMatchObject({ code, signal: null, stderr: '' })
     const all = replicas * 2
@@ -51,7 +51,7 @@ describe('a host that ends while every replica is inside a run', () => {
   })
 })
 
-describe('a host whose own exit listener ends the process', () => {
+describe('a host that ends the process in its own exit listener', () => {
   it('ends with the code of that listener', repeats, async () => {
     const child = await runChild('end-while-running.mjs', {
       input: { ...input, exitsAgain: true, end: 'exit' },
@@ -60,7 +60,7 @@ describe('a host whose own exit listener ends the process', () => {
   })
 
   it.each(['exit', 'natural'])(
-    'before ours is called, at %s, ends with the code of that listener',
+    'called before that of the runtime, at %s, ends with the code of that listener',
     repeats,
     async (end) => {
       const child = await runChild('end-while-running.mjs', { input: { ...input, exitsFirst: true, end } })
@@ -71,12 +71,16 @@ describe('a host whose own exit listener ends the process', () => {
   it.each([
     ['process.exit(3)', 'exit', 3],
     ['an uncaught exception', 'throw', 1],
-  ])('by throwing before ours is called, at %s, ends without an abort', repeats, async (_, end, code) => {
-    const child = await runChild('end-while-running.mjs', { input: { ...input, throwsFirst: true, end } })
-    expect(child).toMatchObject({ code, signal: null })
-    expect(child.stderr).toMatch(/Error: thrown by (an exit listener|the host)/)
-    expect(child.stderr).not.toMatch(abortMarks)
-  })
+  ])(
+    'that throws before that of the runtime, at %s, ends without an abort',
+    repeats,
+    async (_, end, code) => {
+      const child = await runChild('end-while-running.mjs', { input: { ...input, throwsFirst: true, end } })
+      expect(child).toMatchObject({ code, signal: null })
+      expect(child.stderr).toMatch(/Error: thrown by (an exit listener|the host)/)
+      expect(child.stderr).not.toMatch(abortMarks)
+    },
+  )
 })
 
 describe('a host that is killed while every replica is inside a run', () => {
@@ -88,7 +92,7 @@ describe('a host that is killed while every replica is inside a run', () => {
   })
 })
 
-describe('a host that ends at the moment it has sent requests', () => {
+describe('a host that ends as soon as it has sent requests', () => {
   it('ends with its own exit code', repeats, async () => {
     const child = await runChild('end-while-running.mjs', {
       input: { ...input, moment: 'dispatched', end: 'exit' },

@@ -4,7 +4,7 @@ import { endlessTrips, loop } from '../../models/synthetic/graphs.js'
 import { tempRepository } from '../../models/synthetic/temp-repository.js'
 import { abortMarks, type ChildResult, fixturePath, runChild, tries } from '../support/run-child.js'
 
-/** Makes what it runs the first process of a pid namespace, as in a container. */
+/** Runs a command as the first process of a pid namespace, as in a container. */
 const within = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child']
 const refusal = spawnSync(within[0] as string, [...within.slice(1), 'true'])
 const mayUnshare = refusal.status === 0
@@ -20,7 +20,7 @@ const input = {
   trips: 1000,
   endlessTrips: String(endlessTrips),
 }
-/** Without koffi a destructor of the C library meets the run now and then, and the process faults. */
+/** Without koffi, a destructor of the C library sometimes collides with the run, and the process faults. */
 function expectCode(child: ChildResult, code: number, isSure: boolean): void {
   expect(child.isOverdue).toBe(false)
   if (!isSure && child.signal === 'SIGSEGV') return
@@ -33,7 +33,7 @@ describe.skipIf(!mayUnshare)('a run that never returns, in the first process of 
   it.each([
     ['with koffi', []],
     ['without koffi', ['--require', fixturePath('no-koffi.cjs')]],
-  ])('%s, keeps process.exit(3) no longer than exitWaitMs', repeats, async (_, execArgv) => {
+  ])('%s, delays process.exit(3) no longer than exitWaitMs', repeats, async (_, execArgv) => {
     const child = await runChild('stuck.mjs', { input: { ...input, action: 'exit' }, execArgv, within })
     expectCode(child, 3, execArgv.length === 0)
     expect(child.stderr).toMatch(

@@ -8,9 +8,9 @@ afterAll(() => repository.dispose())
 
 const models = [{ name: 'answer', version: '1', source: repository.path('answer', '1') }]
 
-describe('an exit listener of the host that throws, in a process.exit() inside', () => {
+describe('process.exit() in a listener, with an exit listener of the host that throws,', () => {
   it.each(['promoted', 'request', 'settled', 'logger'])(
-    'a listener of ours (%s) ends the process as plain Node does',
+    'ends the process as plain Node does, in a listener of: %s',
     async (where) => {
       const plain = await runChild('exit-in-listener.mjs', { input: { models, plain: true } })
       const child = await runChild('exit-in-listener.mjs', { input: { models, where } })
@@ -21,8 +21,8 @@ describe('an exit listener of the host that throws, in a process.exit() inside',
   )
 })
 
-describe.runIf(process.platform === 'linux')('standard error on a full disk', () => {
-  it('ends no host, which starts, answers and closes', async () => {
+describe.runIf(process.platform === 'linux')('a standard error stream on a full disk', () => {
+  it('does not end the host, which starts, serves and closes', async () => {
     const child = await runChild('full-stderr.mjs', { input: { models }, stderr: '/dev/full' })
     expect(child).toMatchObject({ code: 0, signal: null })
     expect(messageOf(child, 'done')).toMatchObject({ y: [2] })

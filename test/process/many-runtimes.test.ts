@@ -4,7 +4,7 @@ import { tempFolder } from '../../models/synthetic/temp-folder.js'
 import { tempRepository } from '../../models/synthetic/temp-repository.js'
 import { messageOf, runChild } from '../support/run-child.js'
 
-it('thirty runtimes that load at the same time share their listeners, and leave none', async () => {
+it('thirty runtimes that load at the same time share their listeners, and leave none behind', async () => {
   using folder = tempFolder()
   using models = tempRepository({ m: { '1': constantAnswer(1) } })
   const count = 30

@@ -6,7 +6,7 @@ import { fixturePath, messageOf, runChild } from '../support/run-child.js'
 const MEGABYTES = 48
 const WEIGHTS = MEGABYTES * 2 ** 20
 const REPLICAS = 2
-/** Of glibc (malloc/arena.c), on 64 bits: the size of a heap of a thread's own. */
+/** The size of a thread heap of glibc on 64 bits (malloc/arena.c). */
 const HEAP_MAX_SIZE = 64 * 2 ** 20
 
 interface Held {
@@ -31,28 +31,28 @@ async function rounds(execArgv: readonly string[], memory: object = {}): Promise
   return messageOf(child, 'memory') as unknown as Held
 }
 
-describe.runIf(process.platform === 'linux')('memory of a model that was unloaded', () => {
-  it('goes back to the system, round after round', async () => {
+describe.runIf(process.platform === 'linux')('the memory of an unloaded model', () => {
+  it('returns to the system in every round', async () => {
     const { before, loaded, after, allocator } = await rounds([])
     expect(allocator).toEqual({ isTrimmed: true, isThresholdSet: true })
-    // Every replica holds the weights once at least.
+    // Every replica holds the weights at least once.
     expect(loaded - before).toBeGreaterThan(0.9 * REPLICAS * WEIGHTS)
     for (const each of after) expect(each - before).toBeLessThan(0.1 * WEIGHTS)
   })
 
-  it('goes back without a change of the allocator too, as far as a trim gives it', async () => {
+  it('returns without a change of the allocator, too, as far as a trim returns it', async () => {
     const { before, loaded, after, allocator } = await rounds([], { allocator: 'untouched' })
     expect(allocator).toMatchObject({ isTrimmed: true, isThresholdSet: false })
     expect(allocator.reason).toMatch(/untouched/)
     expect(loaded - before).toBeGreaterThan(REPLICAS * HEAP_MAX_SIZE)
-    // No trim gets at the free end of another thread's heap, and glibc may leave all of one there.
+    // A trim cannot free the top of the heap of another thread, and glibc may leave one whole heap there.
     for (const each of after) expect(each - before).toBeLessThan(REPLICAS * HEAP_MAX_SIZE)
-    // That is rare, and gone with the next round.
+    // That is rare, and freed in the next round.
     const middle = after.toSorted((a, b) => a - b)[Math.floor(after.length / 2)] as number
     expect(middle - before).toBeLessThan(WEIGHTS / 2)
   })
 
-  it('is not waited for where koffi is absent, which the stats say', async () => {
+  it('is not waited for without koffi, which the stats report', async () => {
     const { after, allocator } = await rounds(['--require', fixturePath('no-koffi.cjs')])
     expect(allocator).toMatchObject({ isTrimmed: false, isThresholdSet: false })
     expect(allocator.reason).toMatch(/koffi/)

@@ -4,14 +4,14 @@ import { tempFolder } from '../../models/synthetic/temp-folder.js'
 import { tempRepository } from '../../models/synthetic/temp-repository.js'
 import { messageOf, runChild } from '../support/run-child.js'
 
-// The smallest integer, which is divided by 1 in requests, and by -1 in rows that a proof makes up.
+// The input is cast to the smallest integer, which requests divide by 1, and made-up rows of a proof by -1.
 const OVERFLOW = 3e9
 
 it.each([
-  ['in a process of its own, which ends', {}, 'refused', /process of its own.*died of SIGFPE/],
-  ['with what callers have sent where there is no such process', { probe: 'off' }, 'proven', undefined],
+  ['in a separate process, which crashes', {}, 'refused', /process of its own.*died of SIGFPE/],
+  ['with sent requests only where there is no such process', { probe: 'off' }, 'proven', undefined],
 ] as const)(
-  'a proof is looked for %s',
+  'a batch proof runs %s',
   async (_, config, state, reason) => {
     using cache = tempFolder()
     using repository = tempRepository({ quotient: { '1': integerQuotient() } })

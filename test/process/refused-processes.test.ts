@@ -12,10 +12,10 @@ const sources = ['1', '2', '3'].map((version) => models.path('m', version))
 
 const isPosix = process.platform !== 'win32'
 
-describe.runIf(isPosix)('where the system starts no process', () => {
-  it('models are served as they are, with one warning, and nobody gets a signal', async () => {
+describe.runIf(isPosix)('on a system that starts no child process', () => {
+  it('models are served in their original form, with one warning, and no process is signalled', async () => {
     using folder = tempFolder()
-    // The first five leave a child without a number, the others throw.
+    // The first five errors leave a child without a pid, and the others are thrown.
     const codes = ['EMFILE', 'ENFILE', 'EAGAIN', 'ENOENT', 'EACCES', 'ENOMEM', 'EPERM']
     const child = await runChild('refused-processes.mjs', { input: { codes, sources, folder: folder.path } })
     expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })
@@ -32,7 +32,7 @@ describe.runIf(isPosix)('where the system starts no process', () => {
     expect(messageOf(child, 'done')).toMatchObject({ blindKills: 0 })
   })
 
-  it('for want of descriptors, what is served goes on, and loads work again when there are some', async () => {
+  it('for lack of descriptors, serving goes on, and loads work again once there are descriptors', async () => {
     using folder = tempFolder()
     const input = JSON.stringify({ sources, folder: folder.path })
     const limited = ['-c', 'ulimit -n 300; exec "$@"', 'sh', process.execPath]

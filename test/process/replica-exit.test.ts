@@ -11,7 +11,7 @@ describe('a replica that dies in a run', () => {
     ['by an uncaught exception in a native call', -4],
     ['by an unhandled rejection', -5],
   ])(
-    '%s is replaced, until the budget of its version is spent',
+    '%s is replaced until the crash budget of its version is spent',
     { repeats: tries - 1 },
     async (_, poison) => {
       const input = { loader: fixturePath('exits-in-run.mjs'), crashBudget, poison }
@@ -37,7 +37,7 @@ describe('a replica that dies in a run', () => {
     },
   )
 
-  it('in a native call does not hold up the exit of its host', { repeats: tries - 1 }, async () => {
+  it('in a native call does not delay the exit of its host', { repeats: tries - 1 }, async () => {
     const input = { loader: fixturePath('exits-in-run.mjs'), exitWaitMs: 20_000 }
     const child = await runChild('die-in-native.mjs', { input })
     expect(child).toMatchObject({ code: 3, signal: null, stderr: '' })

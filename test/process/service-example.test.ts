@@ -31,7 +31,7 @@ interface Books {
 }
 
 describe.skipIf(postgres === undefined || redis === undefined)('the example service', () => {
-  it('swaps its model under traffic and ends well at SIGTERM in the middle of it', async () => {
+  it('swaps its model under traffic and ends with code 0 at a SIGTERM under load', async () => {
     const table = `windows_${process.pid}_${Date.now()}`
     tables.push(table)
     const child = startChild('../../../dist/examples/service.js', {
@@ -43,7 +43,7 @@ describe.skipIf(postgres === undefined || redis === undefined)('the example serv
       limitMs: 60_000,
     })
     await child.message('drained')
-    // Traffic has gone on since.
+    // Traffic has continued since then.
     await child.message(
       'statistics',
       ({ totals }) => Number((totals as Record<string, number>).completed) > 2_000,
@@ -69,7 +69,7 @@ describe.skipIf(postgres === undefined || redis === undefined)('the example serv
     expect((books.versions['5'] as number) + (books.versions['6'] as number)).toBe(
       books.answered - books.cached,
     )
-    // What was answered is written down, by the account of the database itself.
+    // The database confirms that every response was recorded.
     expect(books.rows).toBe(books.answered)
     const [counted] = await query<{ all: string; cached: string }>(
       `SELECT count(*) AS all, count(*) FILTER (WHERE is_cached) AS cached FROM ${table}`,

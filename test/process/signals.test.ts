@@ -28,7 +28,7 @@ async function signalled(signals: NodeJS.Signals[], more: object = {}): Promise<
 
 describe('a manager that handles signals, while every replica is inside a run,', () => {
   it.each(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const)(
-    'answers all at %s and ends the process with code 0',
+    'completes all requests at %s and ends the process with code 0',
     repeats,
     async (signal) => {
       const child = await signalled([signal])
@@ -45,7 +45,7 @@ describe('a manager that handles signals, while every replica is inside a run,',
     expect(statesOf(child).at(-1)).toBe('error (SIGTERM)')
   })
 
-  it('ends the process with code 1 when the budget is over', repeats, async () => {
+  it('ends the process with code 1 when the shutdown budget is over', repeats, async () => {
     const child = await signalled(['SIGTERM'], { shutdown: 'hangs', gracefulShutdownTimeoutMs: 300 })
     expect(child).toMatchObject({ code: 1, signal: null, isOverdue: false })
     expect(child.stderr).not.toMatch(abortMarks)
@@ -57,23 +57,27 @@ describe('a manager that handles signals, while every replica is inside a run,',
     ['SIGTERM, SIGINT', ['SIGTERM', 'SIGINT']],
     ['SIGINT, SIGINT, SIGTERM', ['SIGINT', 'SIGINT', 'SIGTERM']],
     ['SIGHUP, SIGTERM', ['SIGHUP', 'SIGTERM']],
-  ] as const)('takes %s in quick succession for one signal, and answers all', repeats, async (_, signals) => {
-    const child = startChild('managed.mjs', { input })
-    await child.message('ready')
-    const [first, ...repeated] = signals
-    child.kill(first)
-    await child.message('state', ({ to }) => to === 'stopping')
-    for (const signal of repeated) child.kill(signal)
-    const result = await child.result
-    expect(result).toMatchObject({ code: 0, signal: null, stderr: '' })
-    expect(messageOf(result, 'books')).toMatchObject(answered)
-    expect(statesOf(result).slice(-2)).toEqual([`stopping (${first})`, `stopped (${first})`])
-  })
+  ] as const)(
+    'treats %s in quick succession as one signal, and completes all requests',
+    repeats,
+    async (_, signals) => {
+      const child = startChild('managed.mjs', { input })
+      await child.message('ready')
+      const [first, ...repeated] = signals
+      child.kill(first)
+      await child.message('state', ({ to }) => to === 'stopping')
+      for (const signal of repeated) child.kill(signal)
+      const result = await child.result
+      expect(result).toMatchObject({ code: 0, signal: null, stderr: '' })
+      expect(messageOf(result, 'books')).toMatchObject(answered)
+      expect(statesOf(result).slice(-2)).toEqual([`stopping (${first})`, `stopped (${first})`])
+    },
+  )
 
   it.each([
-    ['SIGINT later than the same one can', 'late', 'SIGINT'],
-    ['SIGTERM later than the same one can', 'late', 'SIGTERM'],
-    ['SIGQUIT, however soon', 'state', 'SIGQUIT'],
+    ['SIGINT after the time in which repeats are ignored', 'late', 'SIGINT'],
+    ['SIGTERM after the time in which repeats are ignored', 'late', 'SIGTERM'],
+    ['SIGQUIT, even immediately', 'state', 'SIGQUIT'],
   ] as const)(
     'ends the process at once, with code 1, at a second signal: %s',
     repeats,
@@ -95,7 +99,7 @@ describe('a manager that handles signals, while every replica is inside a run,',
   it.each([
     ['an uncaught exception', 'throw'],
     ['an unhandled rejection', 'reject'],
-    ['a rejection with nothing', 'rejectNothing'],
+    ['a rejection with undefined', 'rejectNothing'],
   ])('shuts down at %s and ends the process with code 1', repeats, async (_, end) => {
     const child = await runChild('managed.mjs', { input: { ...input, end } })
     expect(child).toMatchObject({ code: 1, signal: null })
@@ -104,26 +108,22 @@ describe('a manager that handles signals, while every replica is inside a run,',
     expect(statesOf(child).at(-1)).toBe('stopped (uncaught error)')
   })
 
-  it(
-    'in the middle of a startup undoes what had been done and ends the process with code 0',
-    repeats,
-    async () => {
-      const child = startChild('stop-while-starting.mjs', { input: {} })
-      await child.message('starting')
-      child.kill('SIGTERM')
-      const result = await child.result
-      expect(result).toMatchObject({ code: 0, signal: null })
-      expect(result.messages.map(({ kind }) => kind)).toEqual([
-        'done',
-        'starting',
-        'told',
-        'undone',
-        'rejected',
-      ])
-    },
-  )
+  it('undoes a startup in progress and ends the process with code 0', repeats, async () => {
+    const child = startChild('stop-while-starting.mjs', { input: {} })
+    await child.message('starting')
+    child.kill('SIGTERM')
+    const result = await child.result
+    expect(result).toMatchObject({ code: 0, signal: null })
+    expect(result.messages.map(({ kind }) => kind)).toEqual([
+      'done',
+      'starting',
+      'told',
+      'undone',
+      'rejected',
+    ])
+  })
 
-  it('tells of a crash even if its log is silent', async () => {
+  it('reports a crash even if its log is silent', async () => {
     const child = await runChild('managed.mjs', { input: { ...input, end: 'throw' } })
     expect(child.stderr).toContain('Error: thrown by the host')
   })
@@ -131,14 +131,14 @@ describe('a manager that handles signals, while every replica is inside a run,',
   it.each([
     ['its own code', 3],
     ['code 0', undefined],
-  ])('shuts a process down that has nothing left to do, which ends with %s', repeats, async (_, exitCode) => {
+  ])('shuts down a process that has no work left, which ends with %s', repeats, async (_, exitCode) => {
     const child = await runChild('managed.mjs', { input: { ...input, end: 'natural', exitCode } })
     expect(child).toMatchObject({ code: exitCode ?? 0, signal: null, stderr: '' })
     expect(messageOf(child, 'books')).toMatchObject(answered)
     expect(statesOf(child).at(-1)).toBe('stopped (nothing left to do)')
   })
 
-  it('leaves process.exit alone', repeats, async () => {
+  it('does not intercept process.exit', repeats, async () => {
     const child = await runChild('managed.mjs', { input: { ...input, end: 'exit' } })
     expect(child).toMatchObject({ code: 3, signal: null, stderr: '' })
     expect(statesOf(child).at(-1)).toBe('running (startup)')
@@ -147,7 +147,7 @@ describe('a manager that handles signals, while every replica is inside a run,',
 
 describe('a runtime that handles signals, under load', () => {
   it.each(['SIGTERM', 'SIGINT'] as const)(
-    'answers at %s all that it has accepted, and ends with code 0',
+    'completes at %s all requests that it has accepted, and ends with code 0',
     repeats,
     async (signal) => {
       const child = startChild('serve-until-signal.mjs', {
@@ -166,7 +166,7 @@ describe('a runtime that handles signals, under load', () => {
 })
 
 describe('a runtime that handles signals, while it loads its models,', () => {
-  it('loads no further one at SIGTERM, and ends with code 0', repeats, async () => {
+  it('starts no further load at SIGTERM, and ends with code 0', repeats, async () => {
     const child = startChild('stop-while-loading.mjs')
     await child.message('loading')
     child.kill('SIGTERM')
@@ -178,10 +178,10 @@ describe('a runtime that handles signals, while it loads its models,', () => {
   })
 })
 
-describe('a native fault under a manager that handles signals', () => {
-  it.each(['main', 'replica'])('on %s kills the process within a second', repeats, async (where) => {
+describe('a native fault in a process whose manager handles signals', () => {
+  it.each(['main', 'replica'])('on thread %s kills the process within a second', repeats, async (where) => {
     const child = await runChild('native-fault.mjs', { input: { where } })
-    // What a shell shows as 139.
+    // A shell reports this as 139.
     expect(child).toMatchObject({ code: null, signal: 'SIGSEGV', isOverdue: false })
     expect(child.endingMs).toBeLessThan(1_000)
   })

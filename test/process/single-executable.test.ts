@@ -7,7 +7,7 @@ import { constantAnswer } from '../../models/synthetic/graphs.js'
 import { tempFolder } from '../../models/synthetic/temp-folder.js'
 import { fixturePath, messageOf, runProgram } from '../support/run-child.js'
 
-/** The mark that Node's documentation of single executable applications names. */
+/** The sentinel that the Node documentation of single executable applications defines. */
 const SENTINEL = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2'
 
 const application = fixturePath('count-starts.cjs')
@@ -17,7 +17,7 @@ const at = (...names: string[]): string => join(folder.path, ...names)
 
 let tries = 0
 
-/** Runs an executable that holds, or is given, the application. */
+/** Runs an executable that contains the application, or receives it as an argument. */
 async function start(executable: string, args: readonly string[], options: object = {}) {
   const id = `${tries++}`
   const starts = at(`starts ${id}`)
@@ -43,7 +43,7 @@ beforeAll(() => {
   writeFileSync(at('model.onnx'), constantAnswer(1))
 })
 
-describe.runIf(process.platform === 'linux')('an executable that holds the application', () => {
+describe.runIf(process.platform === 'linux')('an executable that contains the application', () => {
   beforeAll(() => {
     const config = { main: application, output: at('blob'), disableExperimentalSEAWarning: true }
     writeFileSync(at('sea.json'), JSON.stringify(config))
@@ -64,7 +64,7 @@ describe.runIf(process.platform === 'linux')('an executable that holds the appli
     })
   })
 
-  it('has models made into artifacts by a Node that is named', async () => {
+  it('builds artifacts with the configured Node', async () => {
     const done = await start(at('application'), [], { builderExecPath: process.execPath })
     expect(done).toMatchObject({
       starts: 1,
@@ -75,8 +75,8 @@ describe.runIf(process.platform === 'linux')('an executable that holds the appli
   })
 })
 
-describe.runIf(process.platform !== 'win32')('an executable that may be Node', () => {
-  it('under another name is not started again', async () => {
+describe.runIf(process.platform !== 'win32')('an executable that may be a copy of Node', () => {
+  it('under another name is not started as a builder', async () => {
     copyFileSync(process.execPath, at('runner'), constants.COPYFILE_FICLONE)
     expect(await start(at('runner'), [application])).toMatchObject({
       starts: 1,
@@ -86,7 +86,7 @@ describe.runIf(process.platform !== 'win32')('an executable that may be Node', (
     })
   })
 
-  it('and runs the application whatever it is told is started once, and that one refuses to serve', async () => {
+  it('that always runs the application is started once, and the second runtime refuses to serve', async () => {
     writeFileSync(at('wrapper'), `#!/bin/sh\nexec '${process.execPath}' '${application}'\n`)
     chmodSync(at('wrapper'), 0o755)
     const done = await start(process.execPath, [application], { builderExecPath: at('wrapper') })
@@ -98,7 +98,7 @@ describe.runIf(process.platform !== 'win32')('an executable that may be Node', (
     })
   })
 
-  it('and cannot be started costs a warning', async () => {
+  it('that cannot be started causes a warning', async () => {
     const done = await start(process.execPath, [application], { builderExecPath: at('nowhere') })
     expect(done).toMatchObject({ starts: 1, y: 2, form: 'original', warnings: [warning(/ENOENT/)] })
   })

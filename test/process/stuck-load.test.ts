@@ -13,12 +13,12 @@ function expectBoundedEnd(child: ChildResult, code: number): void {
 }
 
 describe('a load that never returns', () => {
-  it('keeps process.exit(3) no longer than exitWaitMs', repeats, async () => {
+  it('delays process.exit(3) no longer than exitWaitMs', repeats, async () => {
     const child = await runChild('stuck-load.mjs', { input: { exitWaitMs, action: 'exit' } })
     expectBoundedEnd(child, 3)
   })
 
-  it('is given up after loadTimeoutMs, and the host ends with code 0', repeats, async () => {
+  it('is abandoned after loadTimeoutMs, and the host ends with code 0', repeats, async () => {
     const input = { exitWaitMs, loadTimeoutMs: 200, action: 'giveUp' }
     const child = await runChild('stuck-load.mjs', { input })
     expect(messageOf(child, 'ending')).toMatchObject({
@@ -28,14 +28,14 @@ describe('a load that never returns', () => {
     expectBoundedEnd(child, 0)
   })
 
-  it('is reported by close, which settles it, and the host ends with code 0', repeats, async () => {
+  it('is reported and settled by close, and the host ends with code 0', repeats, async () => {
     const child = await runChild('stuck-load.mjs', {
       input: { exitWaitMs, action: 'close' },
       limitMs: 10_000,
     })
     const { closing } = messageOf(child, 'closed') as unknown as { closing: { durationMs: number } }
     expect(closing).toMatchObject({ rejected: 0, stuck: [{ model: 'm', version: '1' }] })
-    // The limit is 300.
+    // The timeout is 300 ms.
     expect(closing.durationMs).toBeLessThan(900)
     expect(messageOf(child, 'ending')).toMatchObject({ load: { code: 'ERR_RUNTIME_CLOSED' } })
     expectBoundedEnd(child, 0)

@@ -29,7 +29,7 @@ function stuckLine(code: number): string {
   return `tbcoin-engine: exit with code ${code} without waiting longer: loop@1 has been running for `
 }
 
-/** In time, and all it says is that one line. */
+/** Checks that the child ended in time and printed only one line. */
 function expectBoundedEnd(child: ChildResult, code: number): void {
   expect(child.stderr).toContain(stuckLine(code))
   expect(child.stderr).toMatch(/^[^\n]+ for \d+\.\d s\n$/)
@@ -38,19 +38,19 @@ function expectBoundedEnd(child: ChildResult, code: number): void {
 }
 
 describe('a run that never returns', () => {
-  it('keeps process.exit(3) no longer than exitWaitMs', repeats, async () => {
+  it('delays process.exit(3) no longer than exitWaitMs', repeats, async () => {
     const child = await runChild('stuck.mjs', { input: { ...input, action: 'exit' } })
     expect(child).toMatchObject({ code: 3, signal: null })
     expectBoundedEnd(child, 3)
   })
 
-  it("keeps an exit listener of the host's, which has another code, no longer either", repeats, async () => {
+  it('delays an exit listener of the host with another code no longer either', repeats, async () => {
     const child = await runChild('stuck.mjs', { input: { ...input, exitsAgain: true, action: 'exit' } })
     expect(child).toMatchObject({ code: 8, signal: null })
     expectBoundedEnd(child, 8)
   })
 
-  it('ends in SIGKILL at process.exit(3) where koffi is absent', repeats, async () => {
+  it('ends in SIGKILL at process.exit(3) without koffi', repeats, async () => {
     const execArgv = ['--require', fixturePath('no-koffi.cjs')]
     const child = await runChild('stuck.mjs', { input: { ...input, action: 'exit' }, execArgv })
     expect(child).toMatchObject({ code: null, signal: 'SIGKILL' })
@@ -76,7 +76,7 @@ describe('a run that never returns', () => {
     expect(closing?.durationMs).toBeLessThan(1_500)
   })
 
-  it('is put in quarantine after stuckAfterMs, and its replacement serves', repeats, async () => {
+  it('is quarantined after stuckAfterMs, and its replacement serves', repeats, async () => {
     const child = await runChild('stuck.mjs', {
       input: { ...input, stuckAfterMs: 200, action: 'quarantine' },
     })
@@ -92,7 +92,7 @@ describe('a run that never returns', () => {
     })
   })
 
-  it('does not keep a hot swap from its version', repeats, async () => {
+  it('does not block a hot swap from its version', repeats, async () => {
     const child = await runChild('stuck.mjs', { input: { ...input, action: 'hotSwapModel' } })
     expect(child).toMatchObject({ code: 0, signal: null })
     expectBoundedEnd(child, 0)

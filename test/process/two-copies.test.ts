@@ -13,7 +13,7 @@ interface Serving {
   readonly listeners: Readonly<Record<string, number>>
 }
 
-/** Serves with the ES module and the CommonJS one, beside parts of those names, until SIGTERM. */
+/** Serves with the ES module and the CommonJS bundle, beside parts with these names, until SIGTERM. */
 async function serveTwice(others: readonly string[]): Promise<ChildResult> {
   using folder = tempFolder()
   using repository = tempRepository({ answer: { '1': constantAnswer(1) } })
@@ -34,8 +34,8 @@ it('an import of the package, in both its forms, changes nothing in the process'
 })
 
 it.each([
-  ['by themselves', []],
-  ['beside what older and newer versions share', ['signals/0', 'replica-guard/2', 'builders/9', 'other/1']],
+  ['alone in the process', []],
+  ['beside the state of older and newer versions', ['signals/0', 'replica-guard/2', 'builders/9', 'other/1']],
 ])('two copies share every part of the state of the process, %s', async (_, others) => {
   const child = await serveTwice(others)
   const { serving, touches, isLeft } = messageOf(child, 'serving')

@@ -15,16 +15,16 @@ afterAll(() => {
   repository.dispose()
 })
 
-/** A GPU in software compiles its shaders on cores that others may use too. */
+/** A software GPU compiles its shaders on cores that other processes may use too. */
 const repeats = { repeats: tries - 1, timeout: 240_000 }
 
-/** Runs the script on the GPU in software; what takes long there is not the library. */
+/** Runs the script on the software GPU, which is slow itself. */
 function onWebGpu(input: object): Promise<ChildResult> {
   const all = { source: repository.path('mlp', '1'), names: ['m'], swaps: 0, requests: 21, ...input }
   return runChild('use-webgpu.mjs', { input: all, env: gpu.env, limitMs: 200_000 })
 }
 
-/** Every request was answered, by WebGPU, as the CPU would. */
+/** Checks that WebGPU served every request, with the outputs of the CPU. */
 function expectAnswers(child: ChildResult, code: number): void {
   expect(child).toMatchObject({ code, signal: null, isOverdue: false })
   const { providers, counts, furthest } = messageOf(child, 'ending')
@@ -34,22 +34,22 @@ function expectAnswers(child: ChildResult, code: number): void {
 }
 
 describe.skipIf(missing !== undefined)('a process with models on WebGPU', () => {
-  it('is not given a second replica', async () => {
+  it('is refused a second replica', async () => {
     const child = await onWebGpu({ replicas: 2 })
     expect(child).toMatchObject({ code: 0, signal: null })
     const { refused } = messageOf(child, 'ending')
     expect(refused).toMatchObject({ code: 'ERR_INVALID_OPTIONS', model: 'm' })
   })
 
-  it('lives through hot swaps under load', repeats, async () => {
+  it('survives hot swaps under load', repeats, async () => {
     expectAnswers(await onWebGpu({ swaps: 3 }), 0)
   })
 
-  it('lives with two models that run side by side', repeats, async () => {
+  it('survives two models that run at the same time', repeats, async () => {
     expectAnswers(await onWebGpu({ names: ['m', 'n'] }), 0)
   })
 
-  it('ends with its own code in the middle of runs', repeats, async () => {
+  it('ends with its own code during runs', repeats, async () => {
     expectAnswers(await onWebGpu({ names: ['m', 'n'], end: 'exit' }), 3)
   })
 })

@@ -7,7 +7,7 @@ import { quietManager, recordingLogger, watch } from '../support/lifecycle-harne
 beforeEach(() => vi.useFakeTimers())
 afterEach(() => vi.useRealTimers())
 
-/** What a handler does: comes to its end after a while, fails then, or never returns. */
+/** The behaviour of a handler: it completes after a while, fails then, or never returns. */
 const behaviour = fc.record({
   kind: fc.constantFrom('done', 'done', 'done', 'fails', 'hangs'),
   afterMs: fc.integer({ min: 0, max: 400 }),
@@ -16,12 +16,12 @@ const step = fc.record({
   start: behaviour,
   stop: behaviour,
   timeoutMs: fc.option(fc.integer({ min: 1, max: 300 }), { nil: undefined }),
-  /** Which of the earlier steps it depends on, by their distance. */
+  /** The earlier steps that it depends on, by their distance. */
   back: fc.array(fc.integer({ min: 1, max: 3 }), { maxLength: 2 }),
 })
 const scenario = fc.record({
   steps: fc.array(step, { maxLength: 5 }),
-  /** When shutdown is asked for, and whether startup is. */
+  /** The times of shutdown requests, and whether the startup is requested. */
   shutdownsAtMs: fc.array(fc.integer({ min: 0, max: 1_500 }), { minLength: 1, maxLength: 3 }),
   startsAtMs: fc.array(fc.integer({ min: 0, max: 300 }), { minLength: 1, maxLength: 2 }),
 })
@@ -35,7 +35,7 @@ function act({ kind, afterMs }: Behaviour): Promise<void> {
   })
 }
 
-it('any interleaving of startup, shutdown, failing and hanging handlers ends in a legal state, with all that was started stopped once, in reverse', async () => {
+it('any interleaving of startup, shutdown, failing and hanging handlers ends in a legal state, and each started handler is stopped once, in reverse', async () => {
   await fc.assert(
     fc.asyncProperty(scenario, async ({ steps, shutdownsAtMs, startsAtMs }) => {
       const manager = quietManager({ gracefulShutdownTimeoutMs: 1_000 })
@@ -78,7 +78,7 @@ it('any interleaving of startup, shutdown, failing and hanging handlers ends in 
       await vi.advanceTimersByTimeAsync(10_000)
       expect(['stopped', 'error']).toContain(manager.state)
       expect(LIFECYCLE_STATES).toContain(manager.state)
-      // What was started, whenever that was, has been stopped once; nothing else has.
+      // Every started handler, whenever it started, has been stopped once, and nothing else has.
       expect([...stops].sort()).toEqual([...started].sort())
       const inTime = started.filter((name) => !late.has(name))
       expect(stops.filter((name) => !late.has(name))).toEqual([...inTime].reverse())
@@ -102,12 +102,12 @@ const withResources = fc.record({
   shutdownAtMs: fc.integer({ min: 0, max: 1_000 }),
 })
 
-it('resources that come and go meanwhile are all cleaned up once, the latest first, and end in a legal state', async () => {
+it('resources that come and go during a lifecycle are all cleaned up once, the latest first, and end in a legal state', async () => {
   await fc.assert(
     fc.asyncProperty(withResources, async ({ start, startTimeoutMs, stop, moves, shutdownAtMs }) => {
       const manager = quietManager({ gracefulShutdownTimeoutMs: 1_000 })
       const resources = new ResourceLifecycleManager({ logger: recordingLogger(), cleanupTimeoutMs: 300 })
-      // As a runtime does it.
+      // A runtime cleans up its resources in the same way.
       manager.addShutdownStep(
         ({ timeoutMs }) => resources.close(timeoutMs === undefined ? {} : { timeoutMs }),
         { name: 'resources' },
@@ -118,18 +118,18 @@ it('resources that come and go meanwhile are all cleaned up once, the latest fir
       for (const machine of [manager, resources]) {
         machine.on('transition', ({ from, to }) => expect(TRANSITIONS[from]).toContain(to))
       }
-      let made = 0
+      let created = 0
       const things = new Set<number>()
       const cleaned: number[] = []
-      /** What was running when the end began, by the order in which it had come. */
+      /** The resources that were running when the shutdown began, in the order of initialisation. */
       let atTheEnd: number[] = []
       resources.registerResourceType(
         'thing',
         async ({ init }: { init: Behaviour; clean: Behaviour }) => {
           await act(init)
-          made += 1
-          things.add(made)
-          return made
+          created += 1
+          things.add(created)
+          return created
         },
         async (thing, { name }) => {
           cleaned.push(thing)
@@ -148,7 +148,7 @@ it('resources that come and go meanwhile are all cleaned up once, the latest fir
       for (const { kind, atMs, name, init, clean } of moves) {
         setTimeout(() => {
           if (kind === 'cleanup') {
-            // Out of turn, since somebody wants it so.
+            // The application requests this cleanup out of order.
             const cleanedNow = cleanUpNow(name)
             atTheEnd = atTheEnd.filter((thing) => thing !== cleanedNow)
             return

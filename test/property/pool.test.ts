@@ -6,7 +6,7 @@ import { type Asked, disagreement, follow, PoolKit, turn } from '../support/pool
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
-/** One thing that happens; `pick` chooses among those it can happen to. */
+/** One event; `pick` chooses among the requests or replicas that it can happen to. */
 type Move =
   | { readonly kind: 'submit'; readonly timeoutMs: number | undefined }
   | {
@@ -57,7 +57,7 @@ const settings = fc.record({
 
 /** The reaction of a listener of the application to an event. */
 type Reaction = 'nothing' | 'submit' | 'abort' | 'resize' | 'reject-all' | 'stop'
-/** One for each event, in turn. */
+/** One reaction for each event, in order. */
 const reactions = fc.array(
   fc.constantFrom<Reaction>(
     'nothing',
@@ -73,12 +73,12 @@ const reactions = fc.array(
 )
 
 class Run {
-  readonly asked: { one: Asked; controller: AbortController; x: number }[] = []
+  readonly requests: { one: Asked; controller: AbortController; x: number }[] = []
   #x = 0
   readonly resizes: { isSettled: boolean; error?: Error & { code?: string } }[] = []
   #isStopped = false
   #mostReplicas: number
-  /** Counts that did not agree when a listener looked at them. */
+  /** Counts that were inconsistent when a listener read them. */
   readonly problems: string[] = []
 
   readonly kit: PoolKit
@@ -88,18 +88,18 @@ class Run {
     this.#mostReplicas = kit.settings.replicas
   }
 
-  /** Listens to all that is announced, and calls back into the pool. */
+  /** Listens to all events, and calls back into the pool. */
   react(reactions: readonly Reaction[]): void {
     let heard = 0
     const hear = (event: string): void => {
       const problem = disagreement(this.kit)
       if (problem !== undefined) this.problems.push(`${event}: ${problem}`)
-      // A program whose listener asks again each time would have no end.
+      // A program whose listener always submits another request would never end.
       if (heard >= reactions.length) return
       const next = reactions[heard]
       heard += 1
       if (next === 'submit') this.#submit(undefined)
-      else if (next === 'abort') this.asked[heard % Math.max(1, this.asked.length)]?.controller.abort()
+      else if (next === 'abort') this.requests[heard % Math.max(1, this.requests.length)]?.controller.abort()
       else if (next === 'resize') void this.kit.pool.resize(1 + (heard % 3)).catch(() => undefined)
       else if (next === 'reject-all') this.kit.pool.rejectAll(new Error('given up'))
       else if (next === 'stop') this.#stop()
@@ -114,7 +114,7 @@ class Run {
     const x = this.#x
     const controller = new AbortController()
     const one = this.kit.ask(x, { signal: controller.signal, timeoutMs })
-    this.asked.push({ one, controller, x })
+    this.requests.push({ one, controller, x })
   }
 
   #stop(): void {
@@ -122,7 +122,7 @@ class Run {
     void this.kit.pool.stop(500)
   }
 
-  /** `isChecked` compares the counts afterwards, which no listener changes meanwhile. */
+  /** Applies a move; `isChecked` compares the counts afterwards, which no listener changes meanwhile. */
   async apply(move: Move, isChecked = true): Promise<void> {
     const { threads, pool } = this.kit
     const choose = <T>(among: readonly T[], index: number): T | undefined =>
@@ -156,7 +156,7 @@ class Run {
         choose(threads.loading, move.pick)?.failLoad()
         break
       case 'abort':
-        choose(this.asked, move.pick)?.controller.abort()
+        choose(this.requests, move.pick)?.controller.abort()
         break
       case 'wait':
         await vi.advanceTimersByTimeAsync(move.ms)
@@ -179,31 +179,31 @@ class Run {
     if (isChecked) this.checkCounts()
   }
 
-  /** What `stats()` says is what happens in the threads and what callers know. */
+  /** Checks that `stats()` agrees with the state of the replicas and of the requests. */
   checkCounts(): void {
     const { pool, threads } = this.kit
     const { queued, inFlight, idle, busy, starting, replicas } = pool.stats()
-    const open = this.asked.filter(({ one }) => !one.request.isSettled)
+    const open = this.requests.filter(({ one }) => !one.request.isSettled)
     expect(pool.leaseCount).toBe(open.length)
     expect(queued + inFlight).toBe(open.length)
     expect(queued).toBe(open.filter(({ one }) => one.request.stage === 'queued').length)
-    // A pool that is being stopped has replicas that do none of these.
+    // A pool that is being stopped has replicas in none of these states.
     if (!this.#isStopped) expect(idle + busy + starting).toBe(replicas)
     expect(replicas).toBeLessThanOrEqual(this.#mostReplicas)
     expect(queued).toBeLessThanOrEqual(this.kit.settings.maxQueue)
-    // Nobody waits while a replica has nothing to do.
+    // No request waits while a replica is idle.
     if (idle > 0) expect(queued).toBe(0)
     const inThreads = new Set(threads.runs)
     for (const { one, x } of open) {
-      // Of a pack whose replica is gone some wait for another one.
+      // Requests of a pack whose replica is gone may wait for another replica.
       const isBetween = this.kit.settings.maxPackMs > 0 && idle === 0
       if (one.request.stage === 'in-flight' && !isBetween) expect(inThreads).toContain(x)
     }
-    for (const { one } of this.asked) expect(one.settlements).toBe(one.request.isSettled ? 1 : 0)
+    for (const { one } of this.requests) expect(one.settlements).toBe(one.request.isSettled ? 1 : 0)
   }
 }
 
-/** Answers every run and ends every load, again and again, until `isOver()`. */
+/** Completes all runs and loads, again and again, until `isOver()`. */
 async function letOut(kit: PoolKit, isOver: () => boolean): Promise<void> {
   for (let round = 0; round < 200 && !isOver(); round += 1) {
     for (const host of kit.threads.hosts) if (host.running !== undefined) host.answer()
@@ -213,27 +213,27 @@ async function letOut(kit: PoolKit, isOver: () => boolean): Promise<void> {
 }
 
 describe('a pool under any order of events', () => {
-  it('settles every request once with its own answer or a known code, and counts exactly', async () => {
+  it('settles every request once with its own outputs or a known error code, and counts exactly', async () => {
     await fc.assert(
       fc.asyncProperty(
         settings,
         fc.array(moves, { maxLength: 60 }),
         endings,
         fc.array(moves, { maxLength: 20 }),
-        async (given, before, ending, after) => {
+        async (settings, before, ending, after) => {
           const kit = new PoolKit({
-            ...given,
+            ...settings,
             crashWindowMs: 1000,
             restartBackoffMs: 50,
             loadTimeoutMs: 5000,
           })
           const starting = follow(kit.pool.start())
-          await kit.load(given.replicas)
+          await kit.load(settings.replicas)
           expect(starting.isSettled).toBe(true)
           const run = new Run(kit)
           for (const move of [...before, ending, ...after]) await run.apply(move)
 
-          // The end: whatever is in a thread comes out, then the pool goes.
+          // At the end all runs and loads complete, then the pool stops.
           const draining = follow(kit.pool.drain())
           await letOut(kit, () => draining.isSettled)
           expect(draining.isSettled).toBe(true)
@@ -244,7 +244,7 @@ describe('a pool under any order of events', () => {
           expect(kit.pool.leaseCount).toBe(0)
           expect(kit.threads.alive).toEqual([])
           expect(kit.failed.length).toBeLessThanOrEqual(1)
-          for (const { one, x } of run.asked) {
+          for (const { one, x } of run.requests) {
             expect(one.settlements).toBe(1)
             const { y, error } = one.outcome ?? {}
             if (error === undefined) expect(y).toBe(x)
@@ -261,21 +261,21 @@ describe('a pool under any order of events', () => {
     )
   }, 60_000)
 
-  it('shows a listener that calls back counts that agree, and loses none of its requests', async () => {
+  it('shows consistent counts to a listener that calls it, and loses none of its requests', async () => {
     await fc.assert(
       fc.asyncProperty(
         settings,
         reactions,
         fc.array(moves, { maxLength: 40 }),
-        async (given, back, program) => {
+        async (settings, back, program) => {
           const kit = new PoolKit({
-            ...given,
+            ...settings,
             crashWindowMs: 1000,
             restartBackoffMs: 50,
             loadTimeoutMs: 5000,
           })
           const starting = kit.pool.start()
-          await kit.load(given.replicas)
+          await kit.load(settings.replicas)
           await starting
           const run = new Run(kit)
           run.react(back)
@@ -288,7 +288,7 @@ describe('a pool under any order of events', () => {
           expect(kit.pool.leaseCount).toBe(0)
           expect(kit.tracker.active()).toEqual([])
           expect(kit.threads.alive).toEqual([])
-          for (const { one, x } of run.asked) {
+          for (const { one, x } of run.requests) {
             const { y, error } = one.outcome ?? {}
             if (error === undefined) expect(y).toBe(x)
             else if (error.message !== 'given up') expect(Object.keys(ERROR_TABLE)).toContain(error.code)
@@ -300,7 +300,7 @@ describe('a pool under any order of events', () => {
     )
   }, 60_000)
 
-  it('has as many replicas as it was last told when everything has come to rest', async () => {
+  it('ends with the number of replicas of its last resize', async () => {
     await fc.assert(
       fc.asyncProperty(
         settings,
@@ -310,11 +310,11 @@ describe('a pool under any order of events', () => {
           moves.filter(({ kind }) => kind !== 'resize'),
           { maxLength: 20 },
         ),
-        async (given, before, replicas, after) => {
-          // Nobody is given up: a thread in quarantine is no part of this.
-          const kit = new PoolKit({ ...given, crashBudget: 1000, stuckAfterMs: 0, loadTimeoutMs: 0 })
+        async (settings, before, replicas, after) => {
+          // This property does not cover quarantine, so no replica is quarantined.
+          const kit = new PoolKit({ ...settings, crashBudget: 1000, stuckAfterMs: 0, loadTimeoutMs: 0 })
           const starting = kit.pool.start()
-          await kit.load(given.replicas)
+          await kit.load(settings.replicas)
           await starting
           const run = new Run(kit)
           for (const move of before) await run.apply(move)
@@ -325,7 +325,7 @@ describe('a pool under any order of events', () => {
             kit.pool.leaseCount === 0 && kit.pool.stats().idle === kit.pool.wanted
           await letOut(kit, () => last?.isSettled === true && isAtRest())
           expect(run.resizes.filter(({ isSettled }) => !isSettled)).toEqual([])
-          // Else a load was told to fail.
+          // Otherwise a load failed on purpose.
           if (last?.error === undefined) expect(kit.pool.wanted).toBe(replicas)
           expect(kit.pool.stats()).toMatchObject({ replicas: kit.pool.wanted, idle: kit.pool.wanted })
           expect(kit.threads.alive).toHaveLength(kit.pool.wanted)
@@ -336,16 +336,16 @@ describe('a pool under any order of events', () => {
     )
   }, 60_000)
 
-  it('answers in the order of arrival when there is one replica', async () => {
+  it('returns outputs in the order of arrival when it has one replica', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.boolean(), { maxLength: 40 }), async (script) => {
         const kit = await PoolKit.open({ maxQueue: 1000 })
         const order: number[] = []
-        let asked = 0
+        let submitted = 0
         for (const isSubmit of script) {
           if (isSubmit) {
-            asked += 1
-            const x = asked
+            submitted += 1
+            const x = submitted
             void kit.ask(x).request.promise.then(() => order.push(x))
           } else {
             kit.threads.hosts[0]?.running !== undefined && kit.threads.hosts[0]?.answer()
@@ -353,7 +353,7 @@ describe('a pool under any order of events', () => {
           await turn()
         }
         while (kit.threads.runs.length > 0) await kit.answer(kit.threads.runs[0] as number)
-        expect(order).toEqual(Array.from({ length: asked }, (_, i) => i + 1))
+        expect(order).toEqual(Array.from({ length: submitted }, (_, i) => i + 1))
       }),
       { numRuns: 100 },
     )

@@ -41,7 +41,7 @@ class Item {
 class Run {
   readonly items: Item[] = []
   readonly held = new Set<Item>()
-  readonly asked: { readonly outcome: { isSettled: boolean; error?: unknown } }[] = []
+  readonly callers: { readonly outcome: { isSettled: boolean; error?: unknown } }[] = []
   readonly problems: string[] = []
   readonly manager = new ResourceLifecycleManager({ logger: listLogger([]) })
   readonly #gates = new Set<Deferred>()
@@ -90,7 +90,7 @@ class Run {
       if (item.destroyed > 0) this.problems.push('an item is handed out that was destroyed')
       this.held.add(item)
     })
-    this.asked.push({ outcome: follow(asking) })
+    this.callers.push({ outcome: follow(asking) })
   }
 
   release(item: Item, isBroken: boolean): void {
@@ -137,17 +137,17 @@ class Run {
         for (let passed = 0; passed < move.microtasks; passed += 1) await undefined
         break
       case 'health':
-        this.asked.push({ outcome: follow(this.manager.checkResourceHealth('p')) })
+        this.callers.push({ outcome: follow(this.manager.checkResourceHealth('p')) })
         break
     }
     const { max, used, free, pending } = this.pool.stats()
     expect(used).toBeLessThanOrEqual(max)
     expect(used).toBeGreaterThanOrEqual(this.held.size)
     expect(free).toBeGreaterThanOrEqual(0)
-    expect(pending).toBeLessThanOrEqual(this.asked.filter(({ outcome }) => !outcome.isSettled).length)
+    expect(pending).toBeLessThanOrEqual(this.callers.filter(({ outcome }) => !outcome.isSettled).length)
   }
 
-  /** Makes what is to be made, and gives back what is held. */
+  /** Completes all pending creations, and releases all items. */
   async letOut(): Promise<void> {
     for (let round = 0; round < 30; round += 1) {
       for (const gate of this.#gates) gate.resolve()
@@ -158,7 +158,7 @@ class Run {
   }
 }
 
-describe('a pool under any order of events', () => {
+describe('a pooled resource under any order of events', () => {
   it('gives each item to one caller at a time, settles every caller, and destroys each item once', async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -171,15 +171,15 @@ describe('a pool under any order of events', () => {
           for (const move of script) await run.apply(move)
           await run.letOut()
 
-          // Whatever happened, as many can be had as there are to be.
-          const before = run.asked.length
-          for (let asked = 0; asked < max; asked += 1) run.acquire(10_000)
+          // Whatever happened, as many items can be acquired as the maximum allows.
+          const before = run.callers.length
+          for (let waiting = 0; waiting < max; waiting += 1) run.acquire(10_000)
           for (let round = 0; round < 10; round += 1) {
             await run.apply({ kind: 'make', pick: 0 })
             await vi.advanceTimersByTimeAsync(20)
           }
           expect(run.held.size).toBe(max)
-          expect(run.asked.slice(before).every(({ outcome }) => outcome.error === undefined)).toBe(true)
+          expect(run.callers.slice(before).every(({ outcome }) => outcome.error === undefined)).toBe(true)
 
           const closing = follow(run.manager.close())
           await run.letOut()
@@ -187,7 +187,7 @@ describe('a pool under any order of events', () => {
           expect(closing).toMatchObject({ isSettled: true })
           expect(closing.error).toBeUndefined()
           expect(run.problems).toEqual([])
-          expect(run.asked.filter(({ outcome }) => !outcome.isSettled)).toEqual([])
+          expect(run.callers.filter(({ outcome }) => !outcome.isSettled)).toEqual([])
           expect(run.items.filter(({ destroyed }) => destroyed !== 1)).toEqual([])
           vi.clearAllTimers()
         },

@@ -43,7 +43,7 @@ const moves: fc.Arbitrary<Move> = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom<Move>({ kind: 'listen' }, { kind: 'deafen' }) },
 )
 
-/** What a request should be, beside what it is. */
+/** The expected state of a request, beside its actual state. */
 interface Expected {
   readonly handle: RequestHandle
   readonly parent: number | undefined
@@ -117,8 +117,8 @@ class Model {
   }
 }
 
-describe('the books of a tracker', () => {
-  it('balance after every move, whatever happens', () => {
+describe('the counts of a tracker', () => {
+  it('balance after every transition, in any order of events', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 6 }), fc.array(moves, { maxLength: 80 }), (recent, script) => {
         const tracker = new RequestTracker({ recent })
@@ -129,7 +129,7 @@ describe('the books of a tracker', () => {
           const open = model.all.filter(({ state }) => !isOver(state))
           for (const { handle, state } of model.all) expect(handle.state).toBe(state)
           for (const state of REQUEST_STATES) expect(totals[state]).toBe(model.entered.get(state) ?? 0)
-          // Begun is what is open and what is over.
+          // Every request that began is open or has ended.
           expect(totals.received).toBe(open.length + model.ended.length)
           expect(active.received + active.queued + active.running).toBe(open.length)
           expect(tracker.active().map(({ id, state, parent }) => [id, state, parent])).toEqual(

@@ -15,7 +15,7 @@ type Name = (typeof NAMES)[number]
 
 const CLEANUP_TIMEOUT_MS = 200
 
-/** How a function behaves: on its own, or when the test lets it. */
+/** The behaviour of a function: it ends by itself, or when the test lets it. */
 const ENDINGS = ['succeeds', 'fails', 'waits'] as const
 type Ending = (typeof ENDINGS)[number]
 
@@ -66,7 +66,7 @@ const move: fc.Arbitrary<Move> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('tick' as const), microtasks: fc.nat(12) }) },
 )
 
-/** What an initializer of the test makes. */
+/** A value that an initializer of the test creates. */
 class Thing {
   cleaned: 'no' | 'begun' | 'over' = 'no'
   readonly name: string
@@ -101,12 +101,12 @@ class Run {
     })
     this.manager.registerResourceType<Thing, Extract<Move, { kind: 'init' }>>(
       'thing',
-      async (asked, context) => {
-        await this.#end(asked.init)
+      async (config, context) => {
+        await this.#end(config.init)
         const thing = new Thing(
           context.name,
-          asked.clean,
-          asked.dependsOn.map((other) => context.resource<Thing>(other)),
+          config.clean,
+          config.dependsOn.map((other) => context.resource<Thing>(other)),
         )
         this.things.push(thing)
         return thing
@@ -115,7 +115,7 @@ class Run {
         if (thing.cleaned !== 'no') this.broken.push(`${thing.name} is cleaned twice`)
         thing.cleaned = 'begun'
         this.cleanedInOrder.push(thing)
-        // Whoever still uses it is being cleaned up, and has had its time.
+        // A dependent is already being cleaned up, and has had its time.
         for (const other of this.things) {
           if (other.uses.includes(thing) && other.cleaned === 'no') {
             this.broken.push(`${thing.name} is cleaned before ${other.name}, which uses it`)
@@ -139,55 +139,56 @@ class Run {
     this.calls.push({ what, outcome: follow(promise) })
   }
 
-  async apply(asked: Move): Promise<void> {
+  async apply(move: Move): Promise<void> {
     const { manager } = this
-    switch (asked.kind) {
+    switch (move.kind) {
       case 'init': {
-        // Others would be refused, which they are often enough: their state may be a wrong one.
+        // Other dependencies would be refused, which happens often enough, since the state of known ones can
+        // be wrong.
         const known = manager.listResources().filter(({ state }) => state !== 'stopped')
-        const dependsOn = asked.dependsOn.filter((other) => known.some((info) => info.name === other))
+        const dependsOn = move.dependsOn.filter((other) => known.some((info) => info.name === other))
         this.follow(
           'init',
           manager.initializeResource({
-            name: asked.name,
+            name: move.name,
             resourceType: 'thing',
-            config: { ...asked, dependsOn },
+            config: { ...move, dependsOn },
             dependsOn,
             timeoutMs: 120,
-            retry: { attempts: asked.attempts, minDelayMs: 10, maxDelayMs: 20 },
+            retry: { attempts: move.attempts, minDelayMs: 10, maxDelayMs: 20 },
           }),
         )
         break
       }
       case 'cleanup':
-        this.follow('cleanup', manager.cleanupResource(asked.name))
+        this.follow('cleanup', manager.cleanupResource(move.name))
         break
       case 'cleanup-all': {
-        const { timeoutMs } = asked
+        const { timeoutMs } = move
         this.follow('cleanup', manager.cleanupAll(timeoutMs === undefined ? {} : { timeoutMs }))
         break
       }
       case 'let':
       case 'let-fail': {
         const gates = [...this.#gates]
-        const gate = gates[asked.pick % Math.max(1, gates.length)]
+        const gate = gates[move.pick % Math.max(1, gates.length)]
         if (gate === undefined) break
         this.#gates.delete(gate)
-        if (asked.kind === 'let') gate.resolve()
+        if (move.kind === 'let') gate.resolve()
         else gate.reject(new Error('as it was let'))
         break
       }
       case 'wait':
-        await vi.advanceTimersByTimeAsync(asked.ms)
+        await vi.advanceTimersByTimeAsync(move.ms)
         break
       case 'tick':
-        for (let passed = 0; passed < asked.microtasks; passed += 1) await undefined
+        for (let passed = 0; passed < move.microtasks; passed += 1) await undefined
         break
     }
     for (const { state } of manager.listResources()) expect(LIFECYCLE_STATES).toContain(state)
   }
 
-  /** Lets everything out that waits. */
+  /** Completes all waiting calls. */
   async letOut(): Promise<void> {
     for (let round = 0; round < 20; round += 1) {
       for (const gate of this.#gates) gate.resolve()
@@ -205,7 +206,7 @@ class Run {
 }
 
 describe('resources under any order of events', () => {
-  it('are in legal states, each made thing is cleaned once, and before what it uses', async () => {
+  it('are in legal states, and each created value is cleaned up once, before its dependencies', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(move, { minLength: 15, maxLength: 60, size: 'max' }), async (moves) => {
         const run = new Run()
@@ -213,7 +214,8 @@ describe('resources under any order of events', () => {
         await run.letOut()
         await run.letOut()
 
-        // Nothing is under way now: what runs goes in the exact reverse order of initialisation.
+        // Nothing is in progress now, so running resources are cleaned up in the exact reverse order of
+        // initialisation.
         const { manager, cleanedInOrder, things } = run
         const before = cleanedInOrder.length
         const order = run.running

@@ -33,7 +33,7 @@ function nest(values: readonly unknown[], dims: readonly number[]): unknown {
   return Array.from({ length }, (_, index) => nest(values.slice(index * step, (index + 1) * step), rest))
 }
 
-/** A shape, some of its dims free, values for it. */
+/** An arbitrary shape with some free dims, and values for it. */
 const example = type.chain((of) =>
   fc.array(fc.tuple(size, fc.option(freeName)), { maxLength: 4 }).chain((axes) => {
     const dims = axes.map(([dim]) => dim)
@@ -44,13 +44,13 @@ const example = type.chain((of) =>
   }),
 )
 
-describe('prepared feeds', () => {
+describe('prepared inputs', () => {
   it('hold the values of nested arrays in row-major order', () => {
     fc.assert(
       fc.property(example, ({ spec, dims, values }) => {
         const tensor = prepare(spec, nest(values, dims))
         expect(tensor.type).toBe(spec.type)
-        // Below an empty level the nesting does not tell the free dims.
+        // Below an empty level the nesting does not determine the free dims.
         const isEmpty = values.length === 0
         if (!isEmpty) expect(tensor.dims).toEqual(dims)
         expect(tensor.dims.reduce((product, dim) => product * dim, 1)).toBe(values.length)
@@ -63,20 +63,20 @@ describe('prepared feeds', () => {
     )
   })
 
-  it('are the same from a tensor that was prepared already', () => {
+  it('are the same for a tensor that was already prepared', () => {
     fc.assert(
       fc.property(example, ({ spec, dims, values }) => {
         const first = prepare(spec, nest(values, dims))
         const again = prepare(spec, first)
         expect(again).toEqual(first)
-        // Strings are copied: an array of the caller's may be a proxy, which cannot be sent.
+        // Strings are copied, because the array of the caller may be a proxy, which cannot be sent.
         if (spec.type === 'string') expect(again.data).toEqual(first.data)
         else expect(again.data).toBe(first.data)
       }),
     )
   })
 
-  it('solve one free dim of a bare array', () => {
+  it('determine one free dim of a bare array', () => {
     const shape = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 4 })
     fc.assert(
       fc.property(shape, fc.nat(), fc.nat({ max: 5 }), freeName, (dims, position, free, name) => {
@@ -106,7 +106,7 @@ describe('prepared feeds', () => {
     )
   })
 
-  it('fit their signature or the input is refused, whatever it is', () => {
+  it('match their signature for any input that is not refused', () => {
     const anything = fc.anything({
       withBigInt: true,
       withDate: true,

@@ -6,7 +6,7 @@ import type { Surroundings } from './callers.js'
 import type { Operations } from './operations.js'
 import type { ActionOf, HandlerFate } from './program.js'
 
-/** Something that an initializer or a pool has made, and how often it was given back. */
+/** A value that an initializer or a pool has created, and how often it was cleaned up. */
 interface Made {
   readonly what: string
   readonly fate: HandlerFate
@@ -15,11 +15,11 @@ interface Made {
 
 const MAX_MS = 30
 
-/** The rest of an application beside its models: resources, handlers, requests of its own. */
+/** The parts of an application beside its models: resources, handlers, requests of its own. */
 export class Application {
-  /** True once it has had a resource or a handler. */
+  /** True once the application has had a resource or a handler. */
   isUsed = false
-  /** Requests of its own: those that have begun, and those that have ended. */
+  /** The number of requests of its own that have begun, and that have ended. */
   begun = 0
   ended = 0
   readonly #runtime: Runtime
@@ -29,7 +29,7 @@ export class Application {
   readonly #requests: RequestHandle[] = []
   readonly #items: { readonly pool: PooledResource<Made>; readonly item: Made }[] = []
   readonly #fates = new Map<string, HandlerFate>()
-  /** Lets handlers return that hang. */
+  /** Callbacks that let hanging handlers return. */
   #thaws: (() => void)[] = []
 
   constructor(runtime: Runtime, world: Surroundings, operations: Operations) {
@@ -43,7 +43,7 @@ export class Application {
         await this.#act(this.#fates.get(name) ?? 'done', signal)
         return this.#make(name)
       },
-      (made, { signal }) => this.#end(made, signal),
+      (resource, { signal }) => this.#end(resource, signal),
     )
     const pool = pooledResourceType<Made>(
       {
@@ -70,7 +70,7 @@ export class Application {
     runtime.resources.registerResourceType('pool', ...pool)
   }
 
-  /** Lets everything return that hangs. */
+  /** Lets all hanging calls return. */
   thaw(): void {
     const thaws = this.#thaws
     this.#thaws = []
@@ -100,10 +100,10 @@ export class Application {
     })
   }
 
-  /** Gives an item back that is in use; now and then as a broken one. */
+  /** Releases an item that is in use, sometimes as a broken one. */
   release(pick: number): void {
     const [taken] = this.#items.splice(pick % Math.max(1, this.#items.length), 1)
-    // One that a cleanup has destroyed meanwhile is no item of the pool any more.
+    // An item that a cleanup has destroyed meanwhile no longer belongs to the pool.
     if (taken !== undefined) taken.pool.release(taken.item, { isBroken: pick % 3 === 0 })
   }
 
@@ -120,7 +120,7 @@ export class Application {
     else request.fail(new Error('on purpose'))
   }
 
-  /** Ends all that it still has. */
+  /** Completes all open requests. */
   finishAll(): void {
     while (this.#requests.length > 0) this.finish(0)
     while (this.#items.length > 0) this.release(1)
@@ -146,17 +146,17 @@ export class Application {
   }
 
   #make(what: string): Made {
-    const made = { what, fate: this.#world.conditions.cleanFate, ends: 0 }
-    this.#made.push(made)
-    return made
+    const resource = { what, fate: this.#world.conditions.cleanFate, ends: 0 }
+    this.#made.push(resource)
+    return resource
   }
 
-  async #end(made: Made, signal?: AbortSignal): Promise<void> {
-    made.ends += 1
+  async #end(resource: Made, signal?: AbortSignal): Promise<void> {
+    resource.ends += 1
     await this.#act(this.#world.conditions.cleanFate, signal)
   }
 
-  /** Takes a while and then does what its fate says; one that `obeys` goes on until it is aborted. */
+  /** Waits a while and then acts by its fate; `obeys` waits until the signal aborts. */
   #act(fate: HandlerFate, signal?: AbortSignal): Promise<void> {
     const { conditions } = this.#world
     return new Promise((resolve, reject) => {

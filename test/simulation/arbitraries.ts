@@ -17,7 +17,7 @@ const VERSIONS = ['1', '2', '3'] as const
 const MAX_COMMANDS = 200
 
 const kind = <K extends string>(...names: K[]): fc.Arbitrary<K> => fc.constantFrom(...names)
-/** Returns an arbitrary that is defined in so many of ten cases. */
+/** Returns an arbitrary that is defined in `ofTen` of ten cases. */
 const some = <T>(arbitrary: fc.Arbitrary<T>, ofTen: number): fc.Arbitrary<T | undefined> =>
   fc.oneof(
     { withCrossShrink: true },
@@ -135,7 +135,7 @@ const settings = fc.record({
 })
 
 export const programs: fc.Arbitrary<Program> = fc.record({
-  // Another order of things is another program: it tells nothing of a smaller one.
+  // Another order of events is another program, and says nothing about a smaller one.
   seed: fc.noShrink(fc.nat()),
   settings,
   models: fc.constantFrom(['a', 'b'], ['a', 'b'], ['a'], []),

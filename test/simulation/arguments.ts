@@ -5,18 +5,18 @@ import type { Program } from './program.js'
 const DEFAULT_STEPS = 100_000
 const MAX_SEED = 2 ** 31 - 1
 
-/** The order that `npm run simulate` carries out. */
+/** The command line of `npm run simulate`. */
 export interface Arguments {
   readonly seed: number
   readonly steps: number
-  /** The path to a smaller program, from that of the seed; undefined for whole programs. */
+  /** The path from the program of the seed to a smaller one; undefined for whole programs. */
   readonly path: string | undefined
-  /** To be run instead of those that follow from a seed. */
+  /** A program to run instead of those that follow from a seed. */
   readonly program: Program | undefined
   readonly workers: number
-  /** True if a program that fails is reported as it is, without the search for a smaller one. */
+  /** True if a failing program is reported unchanged, without the search for a smaller one. */
   readonly whole: boolean
-  /** True if all that happens in a single program is printed. */
+  /** True if all events of a single program are printed. */
   readonly trace: boolean
 }
 

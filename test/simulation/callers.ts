@@ -15,10 +15,10 @@ type Predict = ActionOf<'predict'>
 export interface Call {
   readonly x: number
   readonly model: string
-  /** The version that it belongs to, which was active when it was asked; undefined if there was none. */
+  /** The version that was active when the request was made; undefined if there was none. */
   version: string | undefined
   readonly askedAtMs: number
-  /** The number of requests to that version that were open then. */
+  /** The number of open requests to that version at that time. */
   readonly openBefore: number
   readonly deadlineAtMs: number
   readonly controller: AbortController
@@ -37,7 +37,7 @@ export interface Surroundings {
   happened(what: string): void
 }
 
-/** Those who ask the models, and what has become of their requests. */
+/** The callers of models, and the outcomes of their requests. */
 export class Callers {
   readonly calls: Call[] = []
   readonly open = new Map<number, Call>()
@@ -45,7 +45,7 @@ export class Callers {
   rejected = 0
   readonly #runtime: Runtime
   readonly #world: Surroundings
-  /** The call under way, until its request is admitted, and the version that it names. */
+  /** The call in progress until its request is admitted, and the version that it names. */
   #asking: { readonly call: Call; readonly wanted: string | undefined } | undefined
 
   constructor(runtime: Runtime, world: Surroundings) {
@@ -57,7 +57,7 @@ export class Callers {
     for (let count = action.count ?? 1; count > 0; count -= 1) this.#ask(action)
   }
 
-  /** The listeners have heard of a request, and may have changed what is active: only then it is admitted. */
+  /** Listeners were called for a request and may have changed the active version; it is admitted only now. */
   received(): void {
     if (this.#asking === undefined) return
     const { call, wanted } = this.#asking
@@ -73,7 +73,7 @@ export class Callers {
     call?.controller.abort()
   }
 
-  /** Checks the promises that hold when nothing is under way that could run now. */
+  /** Checks the promises that hold when no work is due. */
   check(): void {
     const { clock, violated } = this.#world
     for (const { x, deadlineAtMs, signal } of this.open.values()) {
@@ -110,7 +110,7 @@ export class Callers {
       version: handle?.version,
       askedAtMs: clock.now(),
       openBefore: this.#openOf(model, handle?.version),
-      // A timer takes 1 ms at least.
+      // A timer takes at least 1 ms.
       deadlineAtMs: clock.now() + Math.max(1, Math.min(timeoutMs ?? NEVER_MS, signalMs ?? NEVER_MS)),
       controller,
       signal,

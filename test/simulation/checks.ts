@@ -1,21 +1,21 @@
 import type { World } from './world.js'
 
-/** Sums over all versions take longer than most steps. */
+/** Sums over all versions take longer than most steps, so they are checked less often. */
 const MODELS_EVERY = 8
 
-/** Checks the promises that hold at any time at which no microtask is left. */
+/** Checks the promises that hold whenever no microtask is left. */
 export function checkStep(world: World): void {
   const { runtime, callers, application } = world
   callers.check()
   const { totals, active } = runtime.requests.counts()
-  const asked = callers.calls.length + application.begun
+  const begun = callers.calls.length + application.begun
   const open = callers.open.size + application.begun - application.ended
   const ended = totals.completed + totals.failed + totals['timed-out'] + totals.cancelled + totals.rejected
-  if (totals.received !== asked) world.violated(`${totals.received} requests were counted of ${asked}`)
+  if (totals.received !== begun) world.violated(`${totals.received} requests were counted of ${begun}`)
   if (active.received + active.queued + active.running !== open) {
     world.violated(`${JSON.stringify(active)} requests are counted as open, and ${open} are`)
   }
-  if (ended !== asked - open) world.violated(`${ended} requests are counted as over, and ${asked - open} are`)
+  if (ended !== begun - open) world.violated(`${ended} requests are counted as over, and ${begun - open} are`)
   world.checks += 1
   if (world.checks % MODELS_EVERY === 0) checkModels(world)
 }
@@ -56,7 +56,7 @@ function checkModels(world: World): void {
   }
 }
 
-/** Checks the promises that hold when all have had the time to come to their end, and nothing has gone wrong since. */
+/** Checks the promises that hold when all work has completed, and nothing has gone wrong since. */
 export function checkCalm(world: World): void {
   const { callers, operations, machine, runtime } = world
   callers.checkEnd()
@@ -74,20 +74,20 @@ export function checkCalm(world: World): void {
   if (reservedBytes !== 0) world.violated(`${reservedBytes} bytes are reserved, and nothing is being loaded`)
 }
 
-/** Checks the promises that hold the moment a close is over. */
+/** Checks the promises that hold as soon as a close is over. */
 export function checkClosed(world: World): void {
   const { callers, hosts, runtime, machine, application, clock } = world
   callers.checkEnd()
   const left = hosts.filter((host) => !host.isGone && !host.isDetached)
   if (left.length > 0) world.violated(`${left.length} threads are left`)
-  // A call that the machine, or the application, has not returned from in time has timers of its own.
+  // A call that the machine or the application has not returned from in time has timers of its own.
   const isWhole = machine.alive.length + machine.busy === 0 && !application.isUsed
   if (isWhole && clock.pending > 0) world.violated(`${clock.pending} timers are left`)
   if (runtime.state !== 'stopped' && runtime.state !== 'error')
     world.violated(`the runtime is ${runtime.state}`)
 }
 
-/** Checks the promises that hold when everything has returned that hung when the runtime was closed. */
+/** Checks the promises that hold when all calls have returned that hung when the runtime was closed. */
 export function checkEnd(world: World): void {
   const { clock, machine, operations, application, transitions, runtime } = world
   checkModels(world)

@@ -3,7 +3,7 @@ import type { Flaw, HandlerFate, LoadFate, PrepareFate, RunFate, SourceFate } fr
 import type { Random } from './random.js'
 import type { SimulatedClock } from './simulated-clock.js'
 
-/** The number added to `x` in an answer, for each pool: more requests than this are not asked in one program. */
+/** The number added to `x` in the outputs of each pool; one program makes fewer requests than this. */
 export const POOL_STRIDE = 4_096
 
 /** The pool that a host belongs to. */
@@ -17,7 +17,7 @@ export interface SimulatedPool {
 const MAX_LOAD_MS = 40
 const MAX_RUN_MS = 10
 
-/** The fates of the next things of one kind. */
+/** The fates of the next events of one kind. */
 export class Fates<Fate> {
   readonly #usual: Fate
   #fate: Fate
@@ -40,7 +40,7 @@ export class Fates<Fate> {
   }
 }
 
-/** The present state of the world, and the harm that it has done: a rejection needs a reason. */
+/** The current conditions of the world, and the failures so far: every rejection needs a reason. */
 export class Conditions {
   readonly loads = new Fates<LoadFate>('loads')
   readonly runs = new Fates<RunFate>('answers')
@@ -48,7 +48,7 @@ export class Conditions {
   readonly sources = new Fates<SourceFate>('there')
   cleanFate: HandlerFate = 'done'
   makeFate: HandlerFate = 'done'
-  /** Memory that something else in the process holds. */
+  /** Memory that other parts of the process hold. */
   pressureBytes = 0
   /** Requests that were in a run that failed, hung, or ended its thread. */
   readonly failed = new Set<number>()
@@ -56,7 +56,7 @@ export class Conditions {
   readonly lost = new Set<number>()
   /** Models of which a load, a preparation or a replica has failed. */
   readonly spoiltModels = new Set<string>()
-  /** True once a thread has died, or hung. */
+  /** True once a thread has died or hung. */
   isHarmed = false
   readonly #clock: SimulatedClock
   readonly #random: Random
@@ -68,7 +68,7 @@ export class Conditions {
     this.#flaw = flaw
   }
 
-  /** From now on all goes well. */
+  /** Makes all later operations succeed. */
   calm(): void {
     this.loads.set('loads', 0)
     this.runs.set('answers', 0)
@@ -99,7 +99,7 @@ export class Conditions {
     this.#clock.later(ms, run)
   }
 
-  /** Returns true if this world loses such things, which none must. */
+  /** Returns true if this world loses outputs or threads, which a correct one never does. */
   loses(what: 'answer' | 'thread'): boolean {
     return this.#flaw === `lost ${what}`
   }
@@ -108,7 +108,7 @@ export class Conditions {
     return Float32Array.of(x + POOL_STRIDE * (this.#flaw === 'wrong answer' ? id + 1 : id))
   }
 
-  /** A run with these requests has begun. */
+  /** Records that a run with these requests has begun. */
   began(pool: SimulatedPool, xs: readonly number[], fate: RunFate): void {
     if (fate === 'answers') return
     if (fate === 'fails') for (const x of xs) this.failed.add(x)
@@ -119,14 +119,14 @@ export class Conditions {
     }
   }
 
-  /** A thread has died with these requests in it. */
+  /** Records that a thread has died with these requests in it. */
   died(pool: SimulatedPool, xs: readonly number[]): void {
     this.isHarmed = true
     this.spoiltModels.add(pool.model)
     for (const x of xs) this.lost.add(x)
   }
 
-  /** A load or a preparation goes wrong. */
+  /** Records that a load or a preparation fails. */
   spoilt({ model }: { readonly model: string }): void {
     this.isHarmed = true
     this.spoiltModels.add(model)

@@ -1,8 +1,8 @@
-/** A fault that is put into a copy of the code, which the simulation has to find. */
+/** A fault that is put into a copy of the code, and that the simulation has to find. */
 export interface Fault {
   readonly name: string
   readonly file: string
-  /** Stands in the file exactly once. */
+  /** The text to replace; it occurs in the file exactly once. */
   readonly text: string
   readonly replacement: string
 }

@@ -18,7 +18,7 @@ const program: Program = {
   closeMs: 100,
 }
 
-it('a program in which nothing goes wrong violates nothing', async () => {
+it('a program in which nothing fails violates nothing', async () => {
   const { violations, steps } = await simulate(program)
   expect({ violations, steps }).toEqual({ violations: [], steps: program.commands.length })
 })
@@ -32,7 +32,7 @@ const FLAWS: Record<Flaw, RegExp> = {
 }
 
 it.each(Object.entries(FLAWS) as [Flaw, RegExp][])(
-  'a world with a flaw (%s) is found out',
+  'a simulated world with the flaw "%s" is detected',
   async (flaw, expected) => {
     const { violations } = await simulate({ ...program, flaw })
     expect(violations.join('\n')).toMatch(expected)

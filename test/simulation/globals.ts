@@ -11,8 +11,8 @@ const { timeout } = AbortSignal
 type Run = (...args: unknown[]) => void
 
 /**
- * Puts time and chance of a simulation in the place of those that code reaches without a port: the timers of
- * packages (tarn), `AbortSignal.timeout` and `Math.random`. Returns what puts the real ones back.
+ * Replaces the time and chance that code reads without a port by those of a simulation: the timers of
+ * packages (tarn), `AbortSignal.timeout` and `Math.random`. Returns a function that restores the real ones.
  */
 export function replaceGlobals(clock: SimulatedClock, chance: Random): () => void {
   const add =

@@ -93,7 +93,7 @@ const SETTINGS = {
   stuckAfterMs: 200,
   crashBudget: 2,
 }
-/** Microtasks after a thing that has happened, before what it leads to is over. */
+/** The number of microtasks after an event, before its consequences are complete. */
 const MICROTASKS = [0, 2, 5]
 
 const programOf = (name: string, interruption?: Interruption): Program => ({

@@ -5,7 +5,7 @@ import { programs } from './arbitraries.js'
 import type { Program } from './program.js'
 import { simulate } from './simulate.js'
 
-/** Two models of which one has room at a time, in turns. */
+/** A program in which two models take turns, because there is memory for one of them. */
 const CROWDED: Program = {
   seed: 1,
   settings: { replicas: 2, rooms: 1 },
@@ -22,7 +22,7 @@ const CROWDED: Program = {
 }
 
 describe('the locks of models', () => {
-  it('are waited for in their order, whatever happens', async () => {
+  it('are awaited in their order, whatever happens', async () => {
     const property = fc.asyncProperty(programs, async (program) => {
       const against: string[] = []
       const order = new LockOrder((chain) => against.push(chain))
@@ -32,7 +32,7 @@ describe('the locks of models', () => {
     await fc.assert(property, { numRuns: 60 })
   })
 
-  it('are held inside each other where a load needs the memory of another model', async () => {
+  it('are held at the same time when a load needs the memory of another model', async () => {
     const order = new LockOrder((chain) => expect.unreachable(chain))
     await simulate(CROWDED, false, order.hold)
     expect([...order.seen]).toEqual(
@@ -40,14 +40,14 @@ describe('the locks of models', () => {
     )
   })
 
-  it('are reported when they are waited for in another order', async () => {
+  it('are reported when they are awaited in another order', async () => {
     const against: string[] = []
     const { hold } = new LockOrder((chain) => against.push(chain))
     const take = <T>(work: () => Promise<T>): Promise<T> => work()
     await hold('load', take, () => hold('memory', take, async () => undefined))
     await hold('model', take, () => hold('model', take, async () => undefined))
     await hold('model', take, () => hold('load', take, async () => undefined))
-    // Not while it is held.
+    // The lock is not held while the load waits.
     await hold('load', take, async () => undefined)
     await hold('model', take, async () => undefined)
     expect(against).toEqual(['load > memory', 'model > model'])

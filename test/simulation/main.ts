@@ -5,19 +5,19 @@ import { printProgram } from './program.js'
 import type { Order, Report } from './worker.js'
 
 const WORKER = fileURLToPath(new URL('./worker.ts', import.meta.url))
-/** A program takes milliseconds; one that says nothing for so long never ends. */
+/** A program takes milliseconds; one without a report for this time never ends. */
 const HANG_MS = 30_000
 const WATCH_MS = 1_000
 
-/** One process that runs programs. */
+/** A process that runs programs. */
 interface Worker {
   readonly child: ChildProcess
-  /** Seed of the program that it runs. */
+  /** The seed of the program that it runs. */
   seed: number
   heardAtMs: number
 }
 
-/** Runs programs in processes of their own; the first failure ends all of them. */
+/** Runs programs in separate processes; the first failure ends all of them. */
 class Simulation {
   readonly #args: Arguments
   readonly #workers = new Set<Worker>()

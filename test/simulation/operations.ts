@@ -42,7 +42,7 @@ const CODES = {
 
 export type Operation = keyof typeof CODES
 
-/** The calls of the runtime that are not requests, and what has become of them. */
+/** The calls of the runtime other than requests, and their outcomes. */
 export class Operations {
   readonly #open = new Map<number, { readonly operation: Operation; readonly target: string | undefined }>()
   readonly #violated: (what: string) => void
@@ -55,8 +55,8 @@ export class Operations {
   }
 
   /**
-   * Follows a call; `done` is called with what it resolves with. `target` is the version that it is to make
-   * active, as `model@version`, or the model where the runtime knows which.
+   * Follows a call; `done` is called with its result. `target` is the version that the call makes active, as
+   * `model@version`, or the model if only the runtime knows the version.
    */
   follow<T>(
     operation: Operation,
@@ -82,7 +82,7 @@ export class Operations {
     )
   }
 
-  /** Returns true if a call is under way that may make this version active. */
+  /** Returns true if a call is in progress that may make this version active. */
   isWanted(model: string, version: string): boolean {
     for (const { operation, target } of this.#open.values()) {
       if (operation === 'startup' || target === model || target === `${model}@${version}`) return true

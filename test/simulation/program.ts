@@ -2,16 +2,16 @@
 export type LoadFate = 'loads' | 'fails' | 'dies' | 'hangs'
 /** The fate of the next runs of a replica. */
 export type RunFate = 'answers' | 'fails' | 'dies' | 'hangs'
-/** The fate of the next preparations of a model; `later`: an artifact can be built once inputs are known. */
+/** The fate of the next preparations of a model; `later` builds an artifact once inputs are known. */
 export type PrepareFate = 'none' | 'ready' | 'later' | 'fails'
-/** The result of the next looks at a source. */
+/** The result of the next checks of a source. */
 export type SourceFate = 'there' | 'missing'
 /** The behaviour of a handler, an initializer or a cleaner of the application. */
 export type HandlerFate = 'done' | 'fails' | 'hangs' | 'obeys'
 
 /**
- * A command begins once all that is due has run (`settled`), or that many microtasks after the command
- * before it, in the middle of what that has begun.
+ * The pace of a command: it begins when all due work has run (`settled`), or that many microtasks after the
+ * previous command, in the middle of its consequences.
  */
 export type Pace = 'settled' | number
 
@@ -76,21 +76,21 @@ export const EVENTS = [
   'settled',
 ] as const
 
-/** A listener that calls back into the runtime, when its event comes for the `nth` time. */
+/** A listener that calls back into the runtime at the `nth` occurrence of its event. */
 export interface Listening {
   readonly event: (typeof EVENTS)[number]
   readonly nth: number
   readonly action: Action
 }
 
-/** An action in the middle of a program: that many microtasks after the thing with that number has run. */
+/** An action during a program: it comes `microtasks` after the event number `point` has run. */
 export interface Interruption {
   readonly point: number
   readonly microtasks: number
   readonly action: Action
 }
 
-/** Faults of the simulated world, which show that what is checked can fail. */
+/** Flaws of the simulated world, which show that the checks can fail. */
 export type Flaw = 'wrong answer' | 'lost answer' | 'lost thread' | 'lost timer' | 'endless ticks'
 
 export interface Settings {
@@ -107,15 +107,15 @@ export interface Settings {
   readonly maxPackMs?: number
   /** True if requests may share runs. */
   readonly batching?: boolean
-  /** Pools of two replicas for which there is room; 0 is without a limit. */
+  /** The number of two-replica pools that fit into memory; 0 is unlimited. */
   readonly rooms?: number
 }
 
-/** All that happens in one run of the simulator; the same program has the same run. */
+/** The input of one run of the simulator; the same program runs in the same way. */
 export interface Program {
   readonly seed: number
   readonly settings: Settings
-  /** Models whose first version is loaded at the start, and whether a failure of that is one of the runtime. */
+  /** Models whose first version is loaded at the start, and whether a failure of that fails the start. */
   readonly models?: readonly string[]
   readonly onLoadError?: 'throw' | 'degrade'
   /** True if the commands begin while the runtime still starts. */
@@ -123,13 +123,13 @@ export interface Program {
   readonly listeners?: readonly Listening[]
   readonly commands: readonly Command[]
   readonly interruption?: Interruption | undefined
-  /** True if everything may come to its end before the runtime is closed. */
+  /** True if all work may complete before the runtime is closed. */
   readonly endsCalmly?: boolean
   readonly closeMs: number
   readonly flaw?: Flaw | undefined
 }
 
-/** Returns the program as text that can be read and given to `npm run simulate -- --program`. */
+/** Returns the program as text that `npm run simulate -- --program` accepts. */
 export function printProgram({ commands, listeners = [], ...rest }: Program): string {
   const lines = (items: readonly object[]): string =>
     items.map((item) => `\n    ${JSON.stringify(item)}`).join(',')

@@ -1,4 +1,4 @@
-/** Numbers that follow from a seed alone ("mulberry32" of Tommy Ettinger). */
+/** Random numbers that follow from a seed alone ("mulberry32" of Tommy Ettinger). */
 export class Random {
   #state: number
 
@@ -6,7 +6,7 @@ export class Random {
     this.#state = seed | 0
   }
 
-  /** Returns a number from 0 to 1, without 1. */
+  /** Returns a number from 0 up to but excluding 1. */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) | 0
     let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state)
@@ -14,7 +14,7 @@ export class Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
 
-  /** Returns an integer from 0 to `limit`, without `limit`. */
+  /** Returns an integer from 0 up to but excluding `limit`. */
   below(limit: number): number {
     return Math.floor(this.next() * limit)
   }

@@ -4,9 +4,9 @@ import { simulate } from './simulate.js'
 
 const SETTINGS = { replicas: 1, maxQueue: 10, drainTimeoutMs: 1_000, loadTimeoutMs: 500 }
 
-/** The smallest programs that have found a fault, or stand for one that was found otherwise. */
+/** The smallest programs that have found a fault, or that reproduce a fault found otherwise. */
 const PROGRAMS: Record<string, Omit<Program, 'seed'>> = {
-  'a close does not end before requests that wait for a load are rejected': {
+  'a close ends only after requests that wait for a load are rejected': {
     settings: SETTINGS,
     commands: [
       { kind: 'load', model: 'a', version: '1' },
@@ -14,7 +14,7 @@ const PROGRAMS: Record<string, Omit<Program, 'seed'>> = {
     ],
     closeMs: 0,
   },
-  'a load whose replicas die too often, before it is over, rejects with that': {
+  'a load whose replicas spend the crash budget before it is complete rejects with that error': {
     settings: { ...SETTINGS, crashBudget: 0 },
     commands: [
       { kind: 'load', model: 'a', version: '1' },
@@ -24,7 +24,7 @@ const PROGRAMS: Record<string, Omit<Program, 'seed'>> = {
     ],
     closeMs: 0,
   },
-  'a request that another version of its label answers is counted there': {
+  'a request that another version of its label completes is counted for that version': {
     settings: { ...SETTINGS, replicas: 2, rooms: 1 },
     commands: [
       { kind: 'load', model: 'a', version: '3' },
@@ -39,7 +39,7 @@ const PROGRAMS: Record<string, Omit<Program, 'seed'>> = {
     ],
     closeMs: 0,
   },
-  'a version whose replicas die too often leaves no timer': {
+  'a version whose crash budget is spent leaves no timer': {
     settings: { ...SETTINGS, crashBudget: 0, modelIdleMs: 60 },
     models: ['a'],
     commands: [
@@ -48,7 +48,7 @@ const PROGRAMS: Record<string, Omit<Program, 'seed'>> = {
     ],
     closeMs: 0,
   },
-  'a version whose replicas die too often keeps no inputs for its artifact': {
+  'a version whose crash budget is spent keeps no samples for its artifact': {
     settings: { ...SETTINGS, crashBudget: 0 },
     commands: [
       { kind: 'prepares', fate: 'later', count: 1 },
@@ -62,18 +62,18 @@ const PROGRAMS: Record<string, Omit<Program, 'seed'>> = {
     ],
     closeMs: 0,
   },
-  'a close is not over before a replica that could not be started has ended, or is given up': {
+  'a close ends only after a replica that failed to start has ended or was abandoned': {
     settings: { ...SETTINGS, loadTimeoutMs: 50, crashBudget: 1 },
     models: ['a'],
     commands: [
       { kind: 'loads', fate: 'hangs', count: 1 },
       { kind: 'crash', pick: 0 },
-      // The load of its replacement has been given up, and the thread is being ended.
+      // The load of its replacement has been abandoned, and the thread is being ended.
       { kind: 'wait', ms: 100 },
     ],
     closeMs: 1_000,
   },
-  'a close waits for no replica that was given up while its pool was being ended': {
+  'a close does not wait for a replica that was abandoned while its pool was ending': {
     settings: { ...SETTINGS, replicas: 2, crashBudget: 0, stuckAfterMs: 200, drainTimeoutMs: 30_000 },
     models: ['a'],
     commands: [
@@ -82,12 +82,12 @@ const PROGRAMS: Record<string, Omit<Program, 'seed'>> = {
       { kind: 'predict', model: 'a', count: 2 },
       { kind: 'turns', count: 5 },
       { kind: 'abort', pick: 0 },
-      // The run whose caller has left is given up first, and with it the pool.
+      // The run whose caller has aborted is quarantined first, and then the pool fails.
       { kind: 'wait', ms: 230 },
     ],
     closeMs: 0,
   },
-  'a request that waits for an evicted version is answered by the load of it that came first': {
+  'a request that waits for an evicted version is served by the first load that completes': {
     settings: SETTINGS,
     models: ['a'],
     commands: [
@@ -101,7 +101,7 @@ const PROGRAMS: Record<string, Omit<Program, 'seed'>> = {
     closeMs: 1_000,
   },
 }
-/** Another seed is another order of things and other times; in some of them the fault shows. */
+/** Each seed has another order of events and other times, and the fault shows in some of them. */
 const SEEDS = 40
 
 it.each(Object.entries(PROGRAMS))('%s', async (_, program) => {

@@ -18,7 +18,7 @@ interface Ended {
   readonly text: string
 }
 
-/** Runs what `npm run simulate` runs. */
+/** Runs the script of `npm run simulate`. */
 async function run(...args: string[]): Promise<Ended> {
   try {
     const { stdout } = await promisify(execFile)(process.execPath, [...MAIN, ...args])
@@ -56,7 +56,7 @@ describe('random programs over a whole runtime', () => {
     expect(code).toBe(0)
   })
 
-  it('happen in the same way whenever they have the same seed', async () => {
+  it('happen in the same way with the same seed', async () => {
     for (let index = 0; index < 40; index += 1) {
       const [program] = fc.sample(programs, { seed: seedOf(3, index), numRuns: 1 }) as [Program]
       const [first, second] = [await simulate(program, true), await simulate(program, true)]
@@ -79,7 +79,7 @@ describe('npm run simulate', () => {
     })
   })
 
-  it('ends with code 1 and tells what was violated', async () => {
+  it('ends with code 1 and reports the violation', async () => {
     const { code, text } = await runProgram({ ...small, flaw: 'wrong answer' })
     expect(code).toBe(1)
     expect(text).toMatch(/the program of seed 1 has failed:\nat \d+ ms: request 1 to a@1 was answered with/)

@@ -3,13 +3,13 @@ import { programs } from './arbitraries.js'
 import type { Program } from './program.js'
 import { type Result, simulate } from './simulate.js'
 
-/** Shrinking ends after so long, with the smallest program that was found. */
+/** The time limit for shrinking, after which the smallest program found so far is reported. */
 const SHRINK_MS = 60_000
 
 /** A program in which something was violated. */
 export interface Failure {
   readonly seed: number
-  /** By which fast-check finds the program again from its seed. */
+  /** The path by which fast-check finds the program again from its seed. */
   readonly path: string
   readonly program: Program
   readonly violations: readonly string[]
@@ -29,8 +29,8 @@ export interface TryOptions {
 }
 
 /**
- * Runs the program of a seed and, where something is violated in it, the smaller ones it comes down to; with
- * `path` only the one at the end of that path.
+ * Runs the program of a seed and, if it violates something, the smaller ones that fast-check derives from it;
+ * with `path` only the one at the end of that path.
  */
 export async function tryProgram(
   seed: number,

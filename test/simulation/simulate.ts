@@ -7,27 +7,27 @@ import { Random } from './random.js'
 import { SimulatedClock } from './simulated-clock.js'
 import { World } from './world.js'
 
-/** Time in which all that does not hang comes to its end. */
+/** The time in which all work completes that does not hang. */
 const CALM_MS = 2_000
-/** No startup takes longer. */
+/** The longest time that a startup takes. */
 const START_MS = 1_000
-/** The time that a close may take beyond its limit, to end threads and to wind up. */
+/** The time that a close may take beyond its timeout, to end threads and to finish. */
 const CLOSE_SLACK_MS = 10_000
-/** Nothing that hung takes longer to end once it returns. */
+/** The longest time that work takes to end after a hanging call returns. */
 const END_MS = 20_000
 
 export interface Result {
   readonly violations: readonly string[]
-  /** Commands that were begun. */
+  /** The number of commands that were begun. */
   readonly steps: number
-  /** Things that have run: where a program can be interrupted. */
+  /** The number of events, at each of which a program can be interrupted. */
   readonly points: number
-  /** Tells whether two runs were the same. */
+  /** A hash that is equal for equal runs. */
   readonly hash: string
   readonly lines: readonly string[]
 }
 
-/** Runs a program, and tells what was violated. */
+/** Runs a program, and returns what was violated. */
 export async function simulate(program: Program, keepsTrace = false, hold = holdLock): Promise<Result> {
   const chance = new Random(program.seed)
   const clock = new SimulatedClock(chance)
@@ -45,7 +45,7 @@ export async function simulate(program: Program, keepsTrace = false, hold = hold
     world.violated(`the simulation stops: ${(error as Error).stack}`)
   } finally {
     restore()
-    // Here Node tells of promises whose rejection nobody has handled.
+    // Node reports unhandled rejections in this turn.
     await nextTurn()
     process.off('unhandledRejection', unhandled)
     process.off('warning', warned)
@@ -54,7 +54,7 @@ export async function simulate(program: Program, keepsTrace = false, hold = hold
   return { violations, steps: program.commands.length, points, hash: trace.hash, lines: trace.lines }
 }
 
-/** Returns how many points the program had before its end. */
+/** Returns the number of events before the end of the program. */
 async function run(world: World, program: Program): Promise<number> {
   const { clock } = world
   let isStarting = true
@@ -94,7 +94,7 @@ async function step(world: World, { pace = 'settled', ...action }: Command): Pro
   await world.perform(action)
 }
 
-/** Lets everything return and come to its end. */
+/** Lets all calls return and all work complete. */
 async function calmDown(world: World): Promise<void> {
   world.conditions.calm()
   const endsAtMs = world.clock.now() + CALM_MS

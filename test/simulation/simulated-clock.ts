@@ -2,26 +2,29 @@ import type { Clock, Timer } from '../../src/platform/clock.js'
 import { type SetTimer, TimerSet, timerLengthMs } from '../../src/testing/timer-set.js'
 import type { Random } from './random.js'
 
-/** `engine`: set by the code under test; `library`: by a package that it uses; `world`: an answer of the world. */
+/**
+ * `engine`: set by the code under test; `library`: by a package that it uses; `world`: a response of the
+ * world.
+ */
 type Owner = 'engine' | 'library' | 'world'
 
 interface Item extends SetTimer {
   readonly owner: Owner
 }
 
-/** More things than this at one instant are a loop. */
+/** More events than this at one instant are a loop. */
 const MAX_AT_ONCE = 5_000
 
 /**
- * A clock that stands still until it is advanced, and the schedule of all that happens. Of what is due at the
- * same time `random` chooses what runs first, within what Node promises: timers run in the order of their due
- * times, and those of one length in the order in which they were set.
+ * A clock that stands still until it is advanced, and the schedule of all events. Among events that are due
+ * at the same time, `random` chooses the next one within the guarantees of Node: timers run in the order of
+ * their due times, and timers of the same length in the order in which they were set.
  */
 export class SimulatedClock implements Clock {
   readonly originMs = 1_000_000_000_000
-  /** The number of things that have run. */
+  /** The number of events that have run. */
   points = 0
-  /** Called when a thing has run, before what it leads to. */
+  /** Called after an event has run, before its consequences. */
   onPoint: ((point: number) => void) | undefined
   readonly #random: Random
   readonly #items = new TimerSet<Item>()
@@ -62,24 +65,24 @@ export class SimulatedClock implements Clock {
     this.#immediates.push(run)
   }
 
-  /** Sets a timer of a package that keeps time by itself; it does not count as pending. */
+  /** Sets a timer of a package with its own clock; it does not count as pending. */
   addForeign(run: () => void, delayMs: number, repeats: boolean): Timer {
     return this.#add('library', run, delayMs, repeats)
   }
 
-  /** Lets the world answer after `delayMs`, which may be 0. */
+  /** Schedules a response of the world after `delayMs`, which may be 0. */
   later(delayMs: number, run: () => void): void {
     this.#items.add(this.#nowMs, { owner: 'world', run, lengthMs: delayMs, repeats: false })
   }
 
-  /** Timers and other work of the code under test. */
+  /** The number of timers and other items of the code under test. */
   get pending(): number {
     let timers = 0
     for (const { owner } of this.#items) if (owner === 'engine') timers += 1
     return timers + this.#immediates.length + this.#ticks.length
   }
 
-  /** True if nothing is due that has not run. */
+  /** True if no work is due. */
   get isIdle(): boolean {
     const { earliestMs } = this.#items
     return this.#immediates.length === 0 && (earliestMs === undefined || earliestMs > this.#nowMs)
@@ -97,7 +100,7 @@ export class SimulatedClock implements Clock {
     }
   }
 
-  /** Runs the next thing that is due by `untilMs`, and what it leads to; false if nothing is. */
+  /** Runs the next event that is due by `untilMs` and its consequences; returns false if there is none. */
   async next(untilMs: number): Promise<boolean> {
     await this.settle()
     let chosen = this.#choose()
@@ -118,7 +121,7 @@ export class SimulatedClock implements Clock {
     return true
   }
 
-  /** Lets `ms` pass, with all that happens meanwhile. */
+  /** Lets `ms` pass and runs all events meanwhile. */
   async advance(ms: number): Promise<void> {
     const endMs = this.#nowMs + ms
     while (await this.next(endMs)) {}
@@ -132,7 +135,7 @@ export class SimulatedClock implements Clock {
     this.#atOnce = 0
   }
 
-  /** Takes one of the things that are due and may run now. */
+  /** Takes one of the events that are due and may run now. */
   #choose(): (() => void) | undefined {
     const candidates: (Item | undefined)[] = []
     let timers: Item[] = []
@@ -145,7 +148,7 @@ export class SimulatedClock implements Clock {
     for (const [index, item] of timers.entries()) {
       if (timers.findIndex(({ lengthMs }) => lengthMs === item.lengthMs) === index) candidates.push(item)
     }
-    // An immediate.
+    // An undefined candidate stands for an immediate.
     if (this.#immediates.length > 0) candidates.push(undefined)
     if (candidates.length === 0) return undefined
     const item = candidates.length === 1 ? candidates[0] : candidates[this.#random.below(candidates.length)]
@@ -159,7 +162,10 @@ export class SimulatedClock implements Clock {
   }
 }
 
-/** Resolves once no microtask is left: Node runs its next ticks between the microtasks that there are and those that follow. */
+/**
+ * Resolves once no microtask is left; Node runs its next ticks between the present microtasks and those that
+ * follow.
+ */
 function microtasksOver(): Promise<void> {
   return new Promise((resolve) => process.nextTick(resolve))
 }

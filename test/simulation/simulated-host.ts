@@ -11,30 +11,30 @@ import type { LoadFate, RunFate } from './program.js'
 const spec: TensorSpec = { name: 'x', type: 'float32', dims: [1] }
 const rows: TensorSpec = { ...spec, dims: ['batch'] }
 
-/** x -> y, of one element. */
+/** The signature x -> y for one element. */
 export const ALONE: Signature = { inputs: [spec], outputs: [{ ...spec, name: 'y' }] }
-/** The same of any number of rows, so that requests may share runs. */
+/** The same signature for any number of rows, so that requests may share runs. */
 export const BATCHED: Signature = { inputs: [rows], outputs: [{ ...rows, name: 'y' }] }
 
 export interface HostEvents {
-  /** Reports that the engine has done what it must not do. */
+  /** Reports that the engine has broken a promise. */
   violated(what: string): void
   happened(what: string): void
-  /** Returns true if a caller waits for the answer to one of these. */
+  /** Returns true if a caller waits for the outputs of one of these requests. */
   isAwaited(xs: readonly number[]): boolean
 }
 
 /**
- * A replica that does what the conditions of the world say, after a while. A load and a run are native code: the
- * thread cannot be ended before they return, and may not be by anyone who still waits for them.
+ * A replica that acts by the conditions of the world, after a while. A load and a run are native code: the
+ * thread cannot be ended before they return, and must not be ended while a caller still waits for them.
  */
 export class SimulatedHost extends FakeHost {
   readonly pool: SimulatedPool
   readonly #conditions: Conditions
   readonly #events: HostEvents
-  /** Stretches of the proof of batching that are left to do. */
+  /** The number of steps of the batch proof that are left. */
   #proofs = 0
-  /** Set while the task under way hangs. */
+  /** Set while the current task hangs. */
   #thaw: (() => void) | undefined
 
   constructor(pool: SimulatedPool, conditions: Conditions, events: HostEvents) {
@@ -49,12 +49,12 @@ export class SimulatedHost extends FakeHost {
     return this.#thaw !== undefined
   }
 
-  /** Lets a task that hangs return after all. */
+  /** Lets a hanging task return. */
   thaw(): void {
     this.#thaw?.()
   }
 
-  /** The `x` of every request in the run under way. */
+  /** The `x` of every request in the current run. */
   get xs(): number[] {
     const message = this.task?.message
     return message?.kind === 'run' ? valuesOf(message).flat() : []
@@ -78,7 +78,7 @@ export class SimulatedHost extends FakeHost {
     return super.background(...args)
   }
 
-  /** The thread dies in the middle of its task, or between two. */
+  /** Ends the thread during its task, or between two tasks. */
   die(): void {
     this.#conditions.died(this.pool, this.task === undefined ? [] : this.xs)
     this.#thaw = undefined
@@ -114,7 +114,7 @@ export class SimulatedHost extends FakeHost {
     })
   }
 
-  /** One run after the other; what ends the thread, or makes it hang, does so in any of them. */
+  /** Runs the pack; a fate that ends the thread or makes it hang applies in a random run. */
   #runPack(task: FakeTask<RunTask>): void {
     const { runs, buffer } = task.message
     if (this.#conditions.loses('answer')) return
@@ -143,7 +143,7 @@ export class SimulatedHost extends FakeHost {
     return { answers, ms, fault: undefined, ...trial }
   }
 
-  /** Finds the proof that requests can share runs, in three stretches. */
+  /** Completes the batch proof in three steps. */
   #work(task: FakeTask, { prove }: BackgroundTask): void {
     if (prove !== undefined) this.#proofs = 3
     this.#after(task, this.#conditions.briefMs(), () => {
@@ -173,7 +173,7 @@ export class SimulatedHost extends FakeHost {
     }
   }
 
-  /** Unless the thread has died meanwhile. */
+  /** Calls `end` after `ms` unless the thread has died meanwhile. */
   #after(task: FakeTask, ms: number, end: () => void): void {
     this.#conditions.later(ms, () => {
       if (this.task === task) end()
@@ -193,7 +193,7 @@ const PROVEN: BackgroundDone['proof'] = {
   paddingRefusal: undefined,
 }
 
-/** The `x` of every request of each run. */
+/** Returns the `x` of every request, for each run. */
 function valuesOf(task: RunTask): number[][] {
   return inputsOf(ALONE, task).map(([x]) => Array.from(x?.data as Float32Array))
 }

@@ -10,9 +10,9 @@ import type { SimulatedClock } from './simulated-clock.js'
 import { ALONE, BATCHED, type HostEvents, SimulatedHost } from './simulated-host.js'
 
 const MIB = 2 ** 20
-/** The size of every model's file. */
+/** The file size of every model. */
 const MODEL_BYTES = MIB
-/** The memory of one replica: less than is reserved for it. */
+/** The memory of one replica, which is less than its reservation. */
 const REPLICA_BYTES = 12 * MIB
 const REPLICAS = 2
 /** The estimate for a pool of two replicas before it was measured. */
@@ -27,16 +27,16 @@ export interface MachineOptions {
   readonly hold: HoldLock
 }
 
-/** Threads, files, processes and memory, none of which are there. */
+/** Simulated threads, files, processes and memory. */
 export class SimulatedMachine {
   readonly hosts: SimulatedHost[] = []
-  /** Artifacts in use, each as often as it was handed out. */
+  /** Artifacts in use, with the number of their users. */
   readonly marks = new Map<string, number>()
-  /** Calls of ports that have not returned. */
+  /** The number of calls of ports that have not returned. */
   busy = 0
   readonly #options: MachineOptions
   #pools = 0
-  /** Rejects what is being prepared when the artifacts are closed. */
+  /** Callbacks that reject preparations in progress when the artifacts are closed. */
   readonly #onClose: ((error: Error) => void)[] = []
   #isClosed = false
 
@@ -52,12 +52,12 @@ export class SimulatedMachine {
     return REPLICA_BYTES * this.alive.length
   }
 
-  /** Lets every task return that hangs. */
+  /** Lets all hanging tasks return. */
   thaw(): void {
     for (const host of this.hosts) host.thaw()
   }
 
-  /** The ports of a runtime to this machine. */
+  /** Returns the ports of a runtime to this machine. */
   ports(): Ports {
     const { clock, conditions, logger } = this.#options
     const read = async (): Promise<{ pssBytes: number; anonymousBytes: number }> => {
@@ -152,7 +152,7 @@ export class SimulatedMachine {
     else this.marks.set(key, count)
   }
 
-  /** Now and then what is under way comes to its end although the artifacts were closed. */
+  /** Waits `ms`; a close of the artifacts usually interrupts the wait, but sometimes does not. */
   #interruptible(ms: number): Promise<void> {
     if (this.#isClosed) return Promise.reject(new errors.ERR_RUNTIME_CLOSED('the artifacts are closed'))
     if (this.#options.conditions.below(4) === 0) return this.#after(ms)

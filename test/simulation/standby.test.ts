@@ -26,7 +26,7 @@ it('a version on standby is not stopped while a rollback to it waits for its rep
     await clock.advance(1_000)
     await world.perform({ kind: 'swap', model: 'a', version: '2', drainsFirst: false })
     while (models.getModel('a')?.version !== '2') await clock.advance(1)
-    // One of the two replicas of the version on standby dies, and the load of another takes its time.
+    // One of the two replicas of the standby version dies, and the load of its replacement hangs.
     await world.perform({ kind: 'loads', fate: 'hangs', count: 1 })
     world.hosts.find((host) => host.pool.version === '1')?.die()
     await clock.advance(STANDBY_MS / 2)

@@ -1,6 +1,6 @@
 import type { SimulatedClock } from './simulated-clock.js'
 
-/** All that happens in a program, as a number that tells two runs apart, and as text where it is wanted. */
+/** The events of a program, as a hash that distinguishes runs, and as text on request. */
 export class Trace {
   readonly lines: string[] = []
   #hash = 0x811c9dc5
@@ -12,7 +12,7 @@ export class Trace {
     this.#keeps = keeps
   }
 
-  /** FNV-1a of every line, with its time. */
+  /** The FNV-1a hash of every line with its time. */
   get hash(): string {
     return (this.#hash >>> 0).toString(16).padStart(8, '0')
   }

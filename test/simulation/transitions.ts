@@ -1,6 +1,6 @@
 import { type LifecycleState, TRANSITIONS, type Transition } from '../../src/lifecycle/state-machine.js'
 
-/** The lives of all components, as their transitions tell of them. */
+/** The states of all components, as their transitions report them. */
 export class Transitions {
   readonly #lives = new Map<string, LifecycleState[]>()
   readonly #violated: (what: string) => void
@@ -9,7 +9,10 @@ export class Transitions {
     this.#violated = violated
   }
 
-  /** A label that is loaded again has a new life, while the threads of the one before may still be ending. */
+  /**
+   * Records a transition. A label that is loaded again starts anew, while the threads of the previous load
+   * may still be ending.
+   */
   observe({ component, from, to }: Transition): void {
     const lives = this.#lives.get(component) ?? []
     this.#lives.set(component, lives)
@@ -21,7 +24,7 @@ export class Transitions {
     if (!TRANSITIONS[from].includes(to)) this.#violated(`${component} goes from ${from} to ${to}`)
   }
 
-  /** Checks the promises that hold once all is closed. */
+  /** Checks the promises that hold once everything is closed. */
   checkEnd(): void {
     for (const [component, lives] of this.#lives) {
       const open = lives.filter((state) => state !== 'stopped' && state !== 'error')

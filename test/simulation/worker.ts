@@ -4,7 +4,7 @@ import { seedOf } from './random.js'
 import { type Failure, tryProgram } from './search.js'
 import { simulate } from './simulate.js'
 
-/** The programs that one process is to run. */
+/** The programs that one process has to run. */
 export type Order =
   | {
       readonly kind: 'search'
@@ -19,7 +19,7 @@ export type Order =
 
 /** A report of such a process. */
 export type Report =
-  /** Sent before each run, so that one that never ends is known. */
+  /** Sent before each run, so that a program that never ends can be identified. */
   | { readonly kind: 'begins'; readonly seed: number }
   | { readonly kind: 'ran'; readonly steps: number }
   | {
@@ -44,7 +44,7 @@ async function search({
   steps,
   shrinks,
 }: Extract<Order, { kind: 'search' }>): Promise<void> {
-  // Nobody reads the traces of errors here; a program that is run again has them.
+  // Stack traces are not read here, and a program that is run again has them.
   Error.stackTraceLimit = 0
   let left = steps
   for (let index = first; left > 0; index += every) {
@@ -54,7 +54,7 @@ async function search({
   }
 }
 
-/** Returns the steps of the program; undefined if something was violated. */
+/** Runs the program of a seed; returns its number of steps, or undefined if something was violated. */
 async function runSeed(seed: number, path?: string, shrinks = true): Promise<number | undefined> {
   const onRun = (): void => send({ kind: 'begins', seed })
   onRun()

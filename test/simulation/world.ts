@@ -18,15 +18,15 @@ import { Trace } from './trace.js'
 import { Transitions } from './transitions.js'
 
 const SOURCE = '/model.onnx'
-/** Thrown by listeners on purpose. */
+/** An error that listeners throw on purpose. */
 const ON_PURPOSE = new Error('a listener throws on purpose')
-/** Lines of the log that tell of a fault of the engine's own. */
+/** Log lines that report an internal fault of the engine. */
 const INTERNAL =
   /has thrown|listener failed|subscriber failed|with requests open|^the (?:end|release|measurement|use|removal) of|^an eviction failed/
 
 type Effects = { readonly [K in ActionKind]: (action: ActionOf<K>) => unknown }
 
-/** A whole runtime over a simulated machine and clock, with all who use it. */
+/** A whole runtime over a simulated machine and clock, with all its callers. */
 export class World {
   readonly clock: SimulatedClock
   readonly violations: string[] = []
@@ -42,9 +42,9 @@ export class World {
   /** True once a shutdown has begun, and once it is over. */
   isClosing = false
   isClosed = false
-  /** The number of looks at it. */
+  /** The number of checks so far. */
   checks = 0
-  /** Calls of `close`: each has to get the report of the first. */
+  /** The results of the calls of `close`, each of which has to be the report of the first. */
   readonly #reports: unknown[] = []
   readonly #heard = new Map<string, number>()
   readonly #listeners: readonly Listening[]
@@ -83,7 +83,7 @@ export class World {
     this.callers = new Callers(this.runtime, surroundings)
     this.application = new Application(this.runtime, surroundings, this.operations)
     this.transitions = new Transitions(violated)
-    // Replicas that come back to a pool, or are added to one, have no room reserved.
+    // Replicas that return to a pool, or are added to one, have no memory reserved.
     this.conditions.isHarmed = settings.minReplicas !== undefined
     this.#listeners = listeners
     this.#effects = this.#makeEffects()
@@ -99,7 +99,7 @@ export class World {
     this.trace.add(`VIOLATED: ${what}`)
   }
 
-  /** Does what an action says; what that leads to happens later, but for pauses. */
+  /** Performs an action; its consequences come later, except for pauses. */
   perform(action: Action): Promise<unknown> | undefined {
     this.trace.add(JSON.stringify(action))
     const done = (this.#effects[action.kind] as (action: Action) => unknown)(action)
@@ -127,7 +127,7 @@ export class World {
       predict: (action) => callers.predict(action),
       abort: ({ pick }) => callers.abort(pick),
       crash: ({ pick }) => {
-        // A thread's death comes by a message, in a turn of its own.
+        // The death of a thread arrives as a message, in a separate turn.
         conditions.later(0, () => {
           const { alive } = this.machine
           alive[pick % Math.max(1, alive.length)]?.die()
@@ -213,7 +213,7 @@ export class World {
     const { requests } = runtime
     runtime.on('transition', (transition: Transition) => {
       this.transitions.observe(transition)
-      // Also by a startup that has failed.
+      // A startup that has failed ends here too.
       if (transition.component.startsWith('application') && transition.to === 'stopping')
         this.isClosing = true
       this.trace.add(
@@ -232,7 +232,7 @@ export class World {
     for (const event of ['replicaExited', 'replicaStuck', 'artifactDecided', 'closed'] as const) {
       runtime.on(event, () => this.#hear(event))
     }
-    // A tracker with listeners takes another way than one without.
+    // A tracker with listeners runs other code than one without.
     const wanted = new Set(this.#listeners.map(({ event }) => event))
     if (wanted.has('received')) {
       requests.on('received', () => {

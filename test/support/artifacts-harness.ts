@@ -3,14 +3,14 @@ import { join } from 'node:path'
 import type { ArtifactStats, Outputs, Runtime } from 'tbcoin-engine'
 import { type TempFolder, tempFolder } from '../../models/synthetic/temp-folder.js'
 
-/** How `artifacts` builds them of small models too. */
+/** The option `artifacts` that builds them for small models too. */
 export const small = { minBytes: 0 }
 
 export function formOf(runtime: Runtime, name: string): ArtifactStats | undefined {
   return runtime.models.getModel(name)?.stats().artifact
 }
 
-/** The only entry of a cache: its folder, and files. */
+/** Returns the only entry of a cache: its folder and its files. */
 export function onlyEntry(cacheDir: string): { readonly folder: string; readonly files: readonly string[] } {
   const entries = join(cacheDir, 'v1', 'entries')
   const names = readdirSync(entries)
@@ -19,7 +19,7 @@ export function onlyEntry(cacheDir: string): { readonly folder: string; readonly
   return { folder, files: readdirSync(folder).sort() }
 }
 
-/** What is under construction in a cache. */
+/** Returns the temporary folders of a cache. */
 export function unfinished(cacheDir: string): string[] {
   return readdirSync(join(cacheDir, 'v1', 'tmp'))
 }

@@ -1,6 +1,6 @@
 import type { ModelHandle, PoolStats } from 'tbcoin-engine'
 
-/** What is known of the sharing of runs by a version that is loaded. */
+/** Returns the batching stats of a loaded version. */
 export function batchingOf(handle: ModelHandle): PoolStats['batching'] {
   const { pool } = handle.stats()
   if (pool === undefined) throw new Error('the version is cold')
@@ -8,8 +8,8 @@ export function batchingOf(handle: ModelHandle): PoolStats['batching'] {
 }
 
 /**
- * Asks one request after another until it is known whether they can share runs. However many that takes:
- * the proof goes on beside them in a tenth of the time, and slower on a busy machine.
+ * Sends one request after another until batching is proven or refused, without a limit: the proof uses a
+ * tenth of the time of the replica, and is slower on a busy machine.
  */
 export async function decided(
   handle: ModelHandle,

@@ -3,24 +3,24 @@ import { afterEach } from 'vitest'
 import { Gate } from './load-gate.js'
 import { quietRuntime } from './runtime-harness.js'
 
-/** The runtime of the test that runs, from `start()` on. */
+/** The runtime of the current test, after `start()`. */
 export let runtime: Runtime
 const gates: Gate[] = []
 
-/** A gate that is opened for good when the test is over. */
+/** Returns a gate that is opened for good after the test. */
 export function gate(): Gate {
-  const made = new Gate()
-  gates.push(made)
-  return made
+  const created = new Gate()
+  gates.push(created)
+  return created
 }
 
-/** A runtime that is closed when the test is over. */
+/** Starts a runtime that is closed after the test. */
 export async function start(options: RuntimeOptions = {}): Promise<Runtime> {
   runtime = await quietRuntime(options)
   return runtime
 }
 
-/** What happens after each test, for those who need it earlier. */
+/** Closes the gates and the runtime after each test; a test may call it earlier. */
 export async function cleanUp(): Promise<void> {
   for (const each of gates.splice(0)) each.openForGood()
   await runtime?.close()

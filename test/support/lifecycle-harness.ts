@@ -2,7 +2,7 @@ import { LifecycleManager, type LifecycleManagerOptions } from '../../src/lifecy
 import type { Logger } from '../../src/telemetry/logger.js'
 import { testLogger } from './test-logger.js'
 
-/** A promise and its ends. */
+/** A promise with its resolve and reject functions. */
 export interface Deferred<T = void> {
   readonly promise: Promise<T>
   resolve(value: T): void
@@ -17,24 +17,24 @@ export function deferred<T = void>(): Deferred<T> {
   return { promise, ...(ends as Omit<Deferred<T>, 'promise'>) }
 }
 
-/** A logger that keeps its lines. */
+/** Returns a logger that keeps its lines. */
 export function recordingLogger(lines: string[] = []): Logger & { readonly lines: string[] } {
   return { lines, ...testLogger(({ level, message }) => void lines.push(`${level} ${message}`)) }
 }
 
-/** A manager that says nothing and leaves signals alone. */
+/** Returns a manager that logs nothing and does not handle signals. */
 export function quietManager(options: LifecycleManagerOptions = {}): LifecycleManager {
   return new LifecycleManager({ handleSignals: false, logger: recordingLogger(), ...options })
 }
 
-/** Every state it goes through, with what asked for it. */
+/** Returns a live list of the states that the manager enters, with the trigger of each. */
 export function movesOf(manager: LifecycleManager): string[] {
   const moves: string[] = []
   manager.on('transition', ({ to, trigger }) => moves.push(`${to} (${trigger})`))
   return moves
 }
 
-/** How a promise has ended, once everything has happened that waits for nothing. */
+/** Returns the outcome of a promise, which is updated when the promise settles. */
 export function watch(promise: Promise<unknown>): { outcome: 'open' | 'done' | 'failed'; error: unknown } {
   const seen: { outcome: 'open' | 'done' | 'failed'; error: unknown } = { outcome: 'open', error: undefined }
   promise.then(

@@ -1,15 +1,15 @@
-/** Where a thread of the gated loader can be held up. */
+/** The places where a thread of the gated loader can be held. */
 const PLACES = ['load', 'run', 'release'] as const
 export type Place = (typeof PLACES)[number]
 
 const FOR_GOOD = 1_000_000
 
 /**
- * Holds threads up until a test lets them through, and tells when they are there. The other
- * half is in `loaders/gated-loader.mjs`: per place the count of arrivals and of permits.
+ * Holds threads until a test lets them through, and reports their arrival. The counterpart is in
+ * `loaders/gated-loader.mjs`; each place has a count of arrivals and of permits.
  */
 export class Gate {
-  /** Goes to the loader as `loaderOptions.gate`. */
+  /** The value of `loaderOptions.gate` for the loader. */
   readonly memory: SharedArrayBuffer = new SharedArrayBuffer(PLACES.length * 2 * Int32Array.BYTES_PER_ELEMENT)
   readonly #cells = new Int32Array(this.memory)
 
@@ -17,7 +17,7 @@ export class Gate {
     return Atomics.load(this.#cells, PLACES.indexOf(place) * 2)
   }
 
-  /** Resolves when threads have been held up there `count` times in all. */
+  /** Resolves when threads have been held at `place` `count` times in total. */
   async arrival(place: Place, count = 1): Promise<void> {
     const cell = PLACES.indexOf(place) * 2
     // Atomics.waitAsync does not keep the process alive.
@@ -32,13 +32,13 @@ export class Gate {
     }
   }
 
-  /** Lets `count` more threads through, in the order in which they came. */
+  /** Lets `count` more threads through, in the order of arrival. */
   open(place: Place, count = 1): void {
     Atomics.add(this.#cells, PLACES.indexOf(place) * 2 + 1, count)
     Atomics.notify(this.#cells, PLACES.indexOf(place) * 2 + 1)
   }
 
-  /** Holds nobody up any more. */
+  /** Lets all threads through from now on. */
   openForGood(): void {
     for (const place of PLACES) this.open(place, FOR_GOOD)
   }

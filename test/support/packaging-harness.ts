@@ -13,7 +13,9 @@ const run = promisify(execFile)
 /** The package as it would be published. */
 export const tarball: string = inject('tarball')
 
-/** A Node that is supported: its number, its file, and what makes it the `node` of a command. */
+/**
+ * A supported Node: its version, its executable, and the environment that makes it the `node` of a command.
+ */
 export interface NodeLine {
   readonly major: number
   readonly path: string
@@ -31,7 +33,7 @@ export interface Ran {
   readonly stderr: string
 }
 
-/** A project of a user, outside of this one. */
+/** A project of a user, outside of this repository. */
 export class Project {
   readonly #folder = tempFolder()
   readonly path: string = this.#folder.path
@@ -44,7 +46,10 @@ export class Project {
     })
   }
 
-  /** With the packed package, `packages` beside it and, unless they have another, onnxruntime-node 1.30. */
+  /**
+   * Creates a project with the packed package and `packages`, and with onnxruntime-node 1.30 unless they
+   * contain it.
+   */
   static async install(packages: readonly string[], manifest?: object): Promise<Project> {
     const all = packages.some((each) => each.startsWith('onnxruntime-node@'))
       ? packages
@@ -52,7 +57,7 @@ export class Project {
     return Project.bare([tarball, ...all], manifest)
   }
 
-  /** With `packages` only. */
+  /** Creates a project with `packages` only. */
   static async bare(packages: readonly string[], manifest?: object): Promise<Project> {
     const project = new Project(manifest)
     await project.run('npm', ['install', '--no-save', ...packages])
@@ -67,7 +72,7 @@ export class Project {
     }
   }
 
-  /** Rejects, with what was written, unless it ends with code 0. */
+  /** Runs a command; rejects with its output unless it ends with code 0. */
   async run(
     program: string,
     args: readonly string[],
@@ -91,12 +96,12 @@ export class Project {
     return this.run('node', args)
   }
 
-  /** Runs a line of a shell, as documentation has it. */
+  /** Runs a shell command line, as documentation prints it. */
   shell(line: string, env?: Readonly<Record<string, string>>): Promise<Ran> {
     return this.run('sh', ['-c', line], env)
   }
 
-  /** Runs a line of a shell with each Node that is supported; rejects unless all give the same. */
+  /** Runs a shell command line with each supported Node; rejects unless the results are the same. */
   async onEveryNode(line: string, env?: Readonly<Record<string, string>>): Promise<Ran> {
     const all: Ran[] = []
     for (const node of nodes) all.push(await this.shell(line, { ...env, ...node.env }))
@@ -110,7 +115,7 @@ export class Project {
   }
 }
 
-/** The lines that a runtime has logged, among what else a process has written. */
+/** Returns the log lines of a runtime from the standard error of a process. */
 export function logLines({ stderr }: Ran): readonly { readonly msg: string; readonly reason?: string }[] {
   const lines = stderr.split('\n').filter((line) => line.startsWith('{'))
   return lines.map((line) => {
@@ -119,7 +124,10 @@ export function logLines({ stderr }: Ran): readonly { readonly msg: string; read
   })
 }
 
-/** A project with the packed package and `packages`, for all tests of a file; to be called at its top. */
+/**
+ * Returns a project with the packed package and `packages` for all tests of a file; call it at the top of the
+ * file.
+ */
 export async function sharedProject(packages: readonly string[], manifest?: object): Promise<Project> {
   const project = await Project.install(packages, manifest)
   afterAll(() => project[Symbol.dispose]())

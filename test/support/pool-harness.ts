@@ -42,7 +42,7 @@ export interface Outcome {
   readonly error?: Error & { code?: string }
 }
 
-/** A request with its outcome once it has one, and how often it settled. */
+/** A request with its outcome once it has one, and the number of its settlements. */
 export class Asked {
   outcome: Outcome | undefined
   settlements = 0
@@ -73,19 +73,19 @@ export class Asked {
   }
 }
 
-/** A pool over fake threads with everything it told its listener. */
+/** A pool over fake hosts, with a record of all its events. */
 export class PoolKit {
   readonly threads = new FakeThreads()
-  /** Knows what is asked by `ask`. */
+  /** A tracker of all requests that `ask` submits. */
   readonly tracker = new RequestTracker()
   readonly lost: { cause: Error & { code?: string }; restartInMs: number | undefined }[] = []
   readonly stuck: StuckReplica[] = []
-  /** What must be empty at the end of a test. */
+  /** Unexpected errors, which must be empty at the end of a test. */
   readonly unexpected: unknown[] = []
   readonly failed: (Error & { code?: string })[] = []
   readonly pool: VersionPool
   readonly settings: PoolSettings
-  /** Called on every announcement, before anything else happens. */
+  /** Called at every event, before anything else happens. */
   onEvent: ((what: string) => void) | undefined
 
   constructor(settings: Partial<PoolSettings> = {}, from: PoolSource = source) {
@@ -110,7 +110,7 @@ export class PoolKit {
     this.pool = new VersionPool(this.settings, from, this.threads.create, listener)
   }
 
-  /** A pool whose replicas have all been loaded. */
+  /** Returns a pool whose replicas are all loaded. */
   static async open(settings: Partial<PoolSettings> = {}, from: PoolSource = source): Promise<PoolKit> {
     const kit = new PoolKit(settings, from)
     const starting = kit.pool.start()
@@ -119,7 +119,7 @@ export class PoolKit {
     return kit
   }
 
-  /** Lets `count` loads come to their end, as they begin. */
+  /** Completes `count` loads in the order in which they begin. */
   async load(count = 1): Promise<void> {
     for (let loaded = 0; loaded < count; loaded += 1) {
       this.threads.loading[0]?.finishLoad()
@@ -132,19 +132,19 @@ export class PoolKit {
     tracked.version = '1'
     const request = new RunRequest(systemClock, 'fake', '1', options, undefined, tracked)
     request.inputs = [{ type: 'float32', dims: [1], data: Float32Array.of(x) }]
-    const asked = new Asked(request)
+    const sent = new Asked(request)
     this.submit(request)
-    return asked
+    return sent
   }
 
-  /** In a tick of its own, so that the pool has done with it what it can when this returns. */
+  /** Submits a request in a separate tick, so that the pool has done all that it can when this returns. */
   submit(request: RunRequest): void {
     const nextTick = vi.spyOn(process, 'nextTick').mockImplementation((work) => work())
     this.pool.submit(request)
     nextTick.mockRestore()
   }
 
-  /** Answers the run of `x`. */
+  /** Completes the run of `x`. */
   async answer(x: number, y = x): Promise<void> {
     this.threads.running(x).answer(y)
     await turn()
@@ -156,7 +156,7 @@ export class PoolKit {
   }
 }
 
-/** Compares the pool's counts with those of the tracker, which are right at any time. */
+/** Compares the counts of the pool with those of the tracker, which are always correct. */
 export function disagreement({ pool, tracker }: PoolKit): string | undefined {
   const { queued, inFlight } = pool.stats()
   const states = tracker.active().map(({ state }) => state)
@@ -166,13 +166,13 @@ export function disagreement({ pool, tracker }: PoolKit): string | undefined {
   return ours === theirs ? undefined : `the pool has ${ours}, the tracker ${theirs}`
 }
 
-/** Lets everything happen that waits for nothing but promises. */
+/** Runs all pending promise jobs. */
 export async function turn(): Promise<void> {
   if (vi.isFakeTimers()) await vi.advanceTimersByTimeAsync(0)
   else for (let i = 0; i < 20; i += 1) await Promise.resolve()
 }
 
-/** Follows a promise without waiting for it. */
+/** Follows a promise without awaiting it. */
 export function follow<T>(promise: Promise<T>): {
   value?: T
   error?: Error & { code?: string }

@@ -6,7 +6,7 @@ import type { InitializeResourceOptions } from '../../src/resources/resource-opt
 import type { CleanerContext, InitializerContext } from '../../src/resources/resource-type.js'
 import { type Line, listLogger } from './test-logger.js'
 
-/** A promise that a test settles when it wants to. */
+/** A promise that a test settles. */
 export class Deferred<T = void> {
   readonly promise: Promise<T>
   resolve!: (value: T) => void
@@ -20,24 +20,24 @@ export class Deferred<T = void> {
   }
 }
 
-/** What the initializer of the kit makes: one for each of its calls. */
+/** A value that the initializer of the harness creates, one for each call. */
 export interface Thing {
   readonly name: string
   readonly serial: number
 }
 
-/** What a test makes the three functions of one resource do, by its config. */
+/** The behaviour of the three functions of one resource, taken from its config. */
 export interface Behaviour {
   readonly init?: (context: InitializerContext) => unknown
   readonly clean?: (context: CleanerContext) => unknown
   readonly check?: (context: { signal: AbortSignal }) => unknown
 }
 
-/** A manager with one type, `thing`, and a record of everything that happened. */
+/** A manager with one type, `thing`, and a record of all events. */
 export class ResourceKit {
   readonly lines: Line[] = []
   readonly moves: string[] = []
-  readonly made: Thing[] = []
+  readonly things: Thing[] = []
   readonly cleaned: Thing[] = []
   readonly manager: ResourceLifecycleManager
   readonly #behaviours = new Map<Thing, Behaviour>()
@@ -51,8 +51,8 @@ export class ResourceKit {
       'thing',
       async (behaviour = {}, context) => {
         await behaviour.init?.(context)
-        const thing = { name: context.name, serial: this.made.length + 1 }
-        this.made.push(thing)
+        const thing = { name: context.name, serial: this.things.length + 1 }
+        this.things.push(thing)
         this.#behaviours.set(thing, behaviour)
         return thing
       },

@@ -12,9 +12,9 @@ import type {
 import { expect } from 'vitest'
 import type { Place } from './load-gate.js'
 
-/** A runtime with one replica a version that says nothing. */
+/** Creates a runtime that logs nothing, with one replica for each version. */
 export async function quietRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
-  // Only here: tests over a simulated machine use the rest, and run before anything is built.
+  // Imported here only: tests over a simulated machine use the other exports, and run before the build.
   const { createRuntime } = await import('tbcoin-engine')
   return createRuntime({ logLevel: 'silent', replicas: 1, ...options })
 }
@@ -22,7 +22,7 @@ export async function quietRuntime(options: RuntimeOptions = {}): Promise<Runtim
 export const gatedLoader: URL = new URL('./loaders/gated-loader.mjs', import.meta.url)
 export const limitedLoader: URL = new URL('./loaders/limited-loader.mjs', import.meta.url)
 
-/** What the gated loader is told; see there. */
+/** The options of the gated loader; see there. */
 export interface GatedOptions {
   readonly gate?: { readonly memory: unknown } | undefined
   readonly hold?: readonly Place[]
@@ -34,7 +34,7 @@ export interface GatedOptions {
 
 export type GatedConfig = NonNullable<LoadModelOptions['config']>
 
-/** The options that make a version of the gated loader, for `loadModel` and `hotSwapModel`. */
+/** Returns the options of `loadModel` and `hotSwapModel` for a version of the gated loader. */
 export function gated(
   { gate, name = 'gated', ...rest }: GatedOptions = {},
   config: GatedConfig = {},
@@ -42,7 +42,7 @@ export function gated(
   return {
     name,
     modelType: 'gated',
-    // The loader reads no file, but a source has to be there.
+    // The loader reads no file, but a source has to exist.
     source: fileURLToPath(gatedLoader),
     config: { ...config, loaderOptions: { ...rest, gate: gate?.memory } },
   }
@@ -61,7 +61,7 @@ export async function loadGated(
   return handle
 }
 
-/** Resolves when all replicas of a version serve, of which a load awaits only the first. */
+/** Resolves when all replicas of a version serve; a load awaits only the first. */
 export async function allServing(handle: ModelHandle): Promise<void> {
   for (;;) {
     const { pool } = handle.stats()
@@ -70,7 +70,7 @@ export async function allServing(handle: ModelHandle): Promise<void> {
   }
 }
 
-/** One request to the gated model; `action` is what its thread does on the way. */
+/** Sends one request to the gated model; `action` selects the side effect in its thread. */
 export async function ask(
   runtime: Runtime,
   x: number,
@@ -85,7 +85,7 @@ export function yOf(outputs: Outputs): number {
   return Number(outputs.y?.data[0])
 }
 
-/** The error a promise rejects with; fails the test if it does not. */
+/** Resolves with the error that a promise rejects with; fails the test if it resolves. */
 export async function errorOf(promise: Promise<unknown>): Promise<Error & { code?: string }> {
   const outcome = await promise.then(
     (value) => ({ value }),
@@ -99,7 +99,7 @@ export async function codeOf(promise: Promise<unknown>): Promise<string | undefi
   return (await errorOf(promise)).code
 }
 
-/** All moves of versions, as `gated@1 ready>starting`. */
+/** Returns a live list of all transitions of versions, as `gated@1 ready>starting`. */
 export function movesOf(runtime: Runtime): string[] {
   const moves: string[] = []
   runtime.on('transition', ({ component, from, to }) => {
@@ -108,7 +108,7 @@ export function movesOf(runtime: Runtime): string[] {
   return moves
 }
 
-/** Resolves at the next move that fits; at once for a version that is there already, see `inState`. */
+/** Resolves at the next transition that fits; use `inState` for a version that may already be there. */
 export function nextMove(runtime: Runtime, fits: (move: Transition) => boolean): Promise<Transition> {
   return new Promise((resolve) => {
     const listen = (move: Transition): void => {
@@ -129,12 +129,12 @@ export async function inState(runtime: Runtime, name: string, version: string, s
   await nextMove(runtime, (move) => move.component === `model ${name}@${version}` && move.to === state)
 }
 
-/** Lets everything happen that waits for no thread and no timer. */
+/** Runs all work that waits for no thread and no timer. */
 export async function settle(rounds = 20): Promise<void> {
   for (let i = 0; i < rounds; i += 1) await new Promise((resolve) => setImmediate(resolve))
 }
 
-/** Concurrent callers whose books must balance: submitted = answered + rejected with a known code. */
+/** Concurrent callers whose counts must balance: submitted = answered + rejected with a known code. */
 export class Callers {
   submitted = 0
   answered = 0
@@ -146,7 +146,7 @@ export class Callers {
 
   readonly runtime: Runtime
   readonly name: string
-  /** What is added to `x` by each version. */
+  /** The number that each version adds to `x`. */
   readonly offsets: Readonly<Record<string, number>>
 
   constructor(runtime: Runtime, name: string, offsets: Readonly<Record<string, number>>) {
@@ -155,7 +155,7 @@ export class Callers {
     this.offsets = offsets
   }
 
-  /** One request: the version that is active now has to answer it. */
+  /** Sends one request, which the active version has to serve. */
   async call(x: number): Promise<void> {
     const admitted = this.runtime.models.getModel(this.name)?.version ?? 'none'
     this.submitted += 1
@@ -168,7 +168,7 @@ export class Callers {
     } catch (error) {
       const { code = `unknown: ${String(error)}` } = error as { code?: string }
       this.rejected.set(code, (this.rejected.get(code) ?? 0) + 1)
-      // Some rejections take no time; a caller that repeats them at once would starve everything.
+      // Some rejections take no time, and a caller that repeated them at once would starve all other work.
       await new Promise((resolve) => setImmediate(resolve))
     }
   }
@@ -180,7 +180,7 @@ export class Callers {
     this.#work = Array.from({ length: concurrency }, loop)
   }
 
-  /** Resolves when that many more have been answered or rejected. */
+  /** Resolves when `count` more requests have settled. */
   async more(count: number): Promise<void> {
     const target = this.settled + count
     while (this.settled < target) await new Promise((resolve) => setImmediate(resolve))
@@ -190,7 +190,7 @@ export class Callers {
     return this.answered + [...this.rejected.values()].reduce((sum, count) => sum + count, 0)
   }
 
-  /** Ends the callers and checks the books. */
+  /** Ends the callers and checks the counts. */
   async finish(...known: (keyof typeof errors)[]): Promise<void> {
     this.#isOver = true
     await Promise.all(this.#work)

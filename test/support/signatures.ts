@@ -12,7 +12,7 @@ export function spec(name: string, type: TensorType, ...dims: (number | string)[
   return { name, type, dims }
 }
 
-/** Silero's voice activity detector, as onnxruntime-node reports it. */
+/** The signature of the voice activity detector of Silero, as onnxruntime-node reports it. */
 export const SILERO = signatureOf(
   spec('input', 'float32', '', ''),
   spec('state', 'float32', 2, '', 128),
@@ -25,7 +25,7 @@ export function prepare(expected: TensorSpec, value: unknown): Tensor {
   return feeds[expected.name] as Tensor
 }
 
-/** Message of the refusal, which must be ERR_INVALID_INPUT of the subject. */
+/** Returns the message of the refusal, which must be ERR_INVALID_INPUT of the subject. */
 export function refusal(signature: Signature, input: unknown): string {
   let feeds: Feeds
   try {
@@ -38,7 +38,7 @@ export function refusal(signature: Signature, input: unknown): string {
   throw new Error(`accepted: ${JSON.stringify(Object.keys(feeds))}`)
 }
 
-/** Message of the refusal of one input called x. */
+/** Returns the message of the refusal of one input called x. */
 export function refusalOf(expected: TensorSpec, value: unknown): string {
   return refusal(signatureOf(expected), { [expected.name]: value })
 }

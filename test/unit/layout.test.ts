@@ -35,65 +35,77 @@ const dependencies = new Set(
 )
 
 describe('the sources', () => {
-  it('import by the table', () => {
+  it('import only what the table of import rules allows', () => {
     expect(checkImports(files, dependencies)).toEqual([])
   })
 
-  it('lie in folders of which no two import each other', () => {
+  it('contain no two folders that import each other', () => {
     expect(mutualFolders(files)).toEqual([])
   })
 
-  it('let a replica run elsewhere than in a thread', () => {
+  it('let replica code run without worker threads', () => {
     const reached = reachedFrom(files, 'workers/replica/replica-core.ts')
     expect(reached).toContain('workers/replica/task-loop.ts')
     for (const each of ['node:worker_threads', 'comlink', 'piscina']) expect(reached).not.toContain(each)
   })
 
-  it('let pools know hosts that are no threads', () => {
+  it('let pools use hosts that are not threads', () => {
     const reached = reachedFrom(files, 'src/hosts/replica-host.ts')
     for (const each of ['node:worker_threads', 'comlink', 'piscina']) expect(reached).not.toContain(each)
   })
 
-  it(`have at most ${maxLines} lines a file`, () => {
+  it("give users' tests a runtime that loads neither threads nor native code", () => {
+    const values = Object.fromEntries(
+      Object.entries(files).map(([file, refs]) => [file, refs.filter(({ kind }) => kind !== 'type')]),
+    )
+    const reached = reachedFrom(values, 'src/testing/index.ts')
+    expect(reached).toContain('src/pools/version-pool.ts')
+    for (const each of ['piscina', 'comlink', 'koffi', 'onnxruntime-node'])
+      expect(reached).not.toContain(each)
+    for (const each of ['src/platform/libc.ts', 'src/hosts/piscina-host.ts', 'src/artifacts/artifacts.ts'])
+      expect(reached).not.toContain(each)
+  })
+
+  it(`have at most ${maxLines} lines in each file`, () => {
     const long = [...texts]
       .map(([file, text]) => ({ file, lines: text.trimEnd().split('\n').length }))
       .filter(({ lines }) => lines > maxLines)
     expect(long).toEqual([])
   })
 
-  it('reach the machine and the process by ports, but for those at the edge', () => {
+  it('reach the machine and the process only through ports, except in the files listed for that', () => {
     expect([...ours].flatMap(([file, text]) => checkReach(file, text))).toEqual([])
   })
 
-  it('keep no state in modules and classes, but for what lives with an object of others', () => {
+  it('keep no state in modules or classes, except in the places listed for that', () => {
     expect([...ours].flatMap(([file, text]) => checkState(file, text))).toEqual([])
   })
 
-  it('need each exception from that', () => {
+  it('need each listed exception', () => {
     expect(unusedExceptions(ours)).toEqual([])
   })
 
-  it('use each part of the state of the process in one place, and all of them', () => {
+  it('use each part of the process-wide state in exactly one place', () => {
     const used = [...ours].flatMap(([, text]) =>
       [...text.matchAll(/processWide\('([\w-]+)'/g)].map(([, part]) => part),
     )
     expect(used.sort()).toEqual(Object.keys(SHAPES).sort())
   })
 
-  it('have kebab-case names, after what they export', () => {
+  it('have kebab-case file names that match what they export', () => {
     expect([...texts.keys()].filter((file) => !/^[a-z0-9/.-]+$/.test(file))).toEqual([])
     expect(misnamed(texts)).toEqual([])
   })
 
-  it(`lie in folders of at most ${maxFiles} files`, () => {
+  it(`have at most ${maxFiles} files in each folder`, () => {
     const folders = [...texts.keys()].map((file) => dirname(file))
     const full = folders.filter((folder) => folders.filter((each) => each === folder).length > maxFiles)
     expect([...new Set(full)]).toEqual([])
   })
 })
 
-/** Made-up files: `'src/a.ts': './b.js'` imports one thing, a list several. */
-function made(map: Record<string, string | string[]>, kind: ImportKind = 'static'): ImportMap {
+/** Returns made-up files: `'src/a.ts': './b.js'` imports one file, a list several. */
+function importMap(map: Record<string, string | string[]>, kind: ImportKind = 'static'): ImportMap {
   return Object.fromEntries(
     Object.entries(map).map(([file, named]) => [
       file,
@@ -107,8 +119,8 @@ function problems(map: ImportMap, ...packages: string[]): string[] {
 }
 
 describe('the rules of imports', () => {
-  it('let a file import from its own row and from lower ones', () => {
-    const map = made({
+  it('allow imports from the own row and from lower rows', () => {
+    const map = importMap({
       'src/index.ts': ['./runtime.js', './http/server.js'],
       'src/http/server.ts': ['../errors/errors.js', 'node:http'],
       'src/runtime.ts': ['./models/swap.js', './memory/budget.js'],
@@ -129,60 +141,64 @@ describe('the rules of imports', () => {
   it.each<[string, ImportMap, RegExp]>([
     [
       'a higher row',
-      made({ 'src/tensors/a.ts': '../pools/b.js', 'src/pools/b.ts': [] }),
+      importMap({ 'src/tensors/a.ts': '../pools/b.js', 'src/pools/b.ts': [] }),
       /from a higher row$/,
     ],
     [
-      'a higher row of its own folder',
-      made({ 'src/models/context/a.ts': '../registry/b.js', 'src/models/registry/b.ts': [] }, 'type'),
+      'a higher row inside the same folder',
+      importMap({ 'src/models/context/a.ts': '../registry/b.js', 'src/models/registry/b.ts': [] }, 'type'),
       /from a higher row$/,
     ],
     [
-      'what only the main thread needs, in a worker',
-      made({ 'workers/replica.ts': '../src/telemetry/a.js', 'src/telemetry/a.ts': [] }),
+      'a module of the main thread in a worker',
+      importMap({ 'workers/replica.ts': '../src/telemetry/a.js', 'src/telemetry/a.ts': [] }),
       /workers may import/,
     ],
     [
-      'a worker, in src',
-      made({ 'src/pools/a.ts': '../../workers/b.js', 'workers/b.ts': [] }),
+      'a worker in src',
+      importMap({ 'src/pools/a.ts': '../../workers/b.js', 'workers/b.ts': [] }),
       /src never imports workers/,
     ],
     [
       'a third entry of workers',
       {
-        ...made({ 'workers/a.ts': [], 'workers/b.ts': [], 'workers/c.ts': [] }),
-        ...made({ 'src/hosts/a.ts': ['a', 'b', 'c'].map((name) => `../../workers/${name}.js`) }, 'url'),
+        ...importMap({ 'workers/a.ts': [], 'workers/b.ts': [], 'workers/c.ts': [] }),
+        ...importMap({ 'src/hosts/a.ts': ['a', 'b', 'c'].map((name) => `../../workers/${name}.js`) }, 'url'),
       },
       /more than 2 worker URLs/,
     ],
-    ['a folder without a row', made({ 'src/utils.ts': [] }), /has no row/],
-    ['what is not there', made({ 'src/runtime.ts': './gone.js' }), /no such file/],
-    ['a package away from its home', made({ 'src/runtime.ts': 'pino' }, 'type'), /its one home is/],
-    ['a plugin away from its home', made({ 'src/runtime.ts': '@fastify/static' }), /its one home is/],
+    ['a folder without a row', importMap({ 'src/utils.ts': [] }), /has no row/],
+    ['a file that does not exist', importMap({ 'src/runtime.ts': './gone.js' }), /no such file/],
+    ['a package outside of its one home', importMap({ 'src/runtime.ts': 'pino' }, 'type'), /its one home is/],
+    [
+      'a plugin outside of its one home',
+      importMap({ 'src/runtime.ts': '@fastify/static' }),
+      /its one home is/,
+    ],
     [
       'koffi in a second file',
-      made({ 'src/memory/a.ts': 'koffi', 'src/pools/b.ts': 'koffi' }),
+      importMap({ 'src/memory/a.ts': 'koffi', 'src/pools/b.ts': 'koffi' }),
       /koffi is used in more than one file/,
     ],
-    ['a package that is no dependency', made({ 'src/runtime.ts': 'lodash' }), /not a dependency/],
-    ['a builtin without its prefix', made({ 'src/runtime.ts': 'fs' }), /write node:fs/],
+    ['a package that is no dependency', importMap({ 'src/runtime.ts': 'lodash' }), /not a dependency/],
+    ['a builtin without its prefix', importMap({ 'src/runtime.ts': 'fs' }), /write node:fs/],
   ])('refuse %s', (_, map, problem) => {
     expect(problems(map, 'pino', '@fastify/static', 'koffi')).toEqual([expect.stringMatching(problem)])
   })
 
-  it('refuse that two folders import each other, for types too, but not by URL', () => {
+  it('refuse two folders that import each other, also by type imports, but not by URL', () => {
     const map = {
       'src/models/a.ts': '../pools/b.js',
       'src/pools/c.ts': '../models/d.js',
       'src/models/d.ts': [],
     }
-    expect(mutualFolders(made(map, 'type'))).toEqual(['src/models <-> src/pools'])
-    expect(mutualFolders(made(map, 'url'))).toEqual([])
+    expect(mutualFolders(importMap(map, 'type'))).toEqual(['src/models <-> src/pools'])
+    expect(mutualFolders(importMap(map, 'url'))).toEqual([])
   })
 })
 
-describe('what a file names', () => {
-  it('is found in every way of naming it', () => {
+describe('the imports of a file', () => {
+  it('are found in every syntax', () => {
     const source = [
       "import a, { b as c, type D } from 'a'",
       "import * as e from 'b'",
@@ -210,11 +226,11 @@ describe('what a file names', () => {
     )
   })
 
-  it('is followed, for types too, but not by URL', () => {
+  it('are followed through type imports, but not through URLs', () => {
     const map: ImportMap = {
-      ...made({ 'src/a.ts': ['./b.js', 'x'], 'src/c.ts': ['./a.js', 'z'] }),
-      ...made({ 'src/b.ts': ['./c.js', 'y'] }, 'type'),
-      ...made({ 'src/d.ts': './a.js' }, 'url'),
+      ...importMap({ 'src/a.ts': ['./b.js', 'x'], 'src/c.ts': ['./a.js', 'z'] }),
+      ...importMap({ 'src/b.ts': ['./c.js', 'y'] }, 'type'),
+      ...importMap({ 'src/d.ts': './a.js' }, 'url'),
     }
     expect([...reachedFrom(map, 'src/b.ts')].sort()).toEqual([
       'src/a.ts',
@@ -228,7 +244,7 @@ describe('what a file names', () => {
   })
 })
 
-describe('the checker of the edge', () => {
+describe('the edge checker', () => {
   it.each([
     ['time', 'const at = performance.now()'],
     ['time', '  this.#timer = setTimeout(run, 5)'],
@@ -249,7 +265,7 @@ describe('the checker of the edge', () => {
     ['the environment', 'const home = process.env.HOME'],
     ['what the process shares', "process.on('exit', end)"],
     ['what the process shares', 'globalThis.known = known'],
-  ])('finds %s in %s', (what, line) => {
+  ])('reports %s in %s', (what, line) => {
     expect(checkReach('src/models/x.ts', `const a = 1\n${line}\n`)).toEqual([
       `src/models/x.ts: ${what}: ${line.trim()}`,
     ])
@@ -264,23 +280,23 @@ describe('the checker of the edge', () => {
     "import type { ChildProcess } from 'node:child_process'",
     '// not setTimeout(run)',
     ' * by performance.now()',
-  ])('lets %s be', (line) => {
+  ])('accepts %s', (line) => {
     expect(checkReach('src/models/x.ts', line)).toEqual([])
   })
 
-  it('lets a file at the edge do what it is there for, and nothing else', () => {
+  it('allows a listed file only the effect it is listed for', () => {
     const line = 'performance.now() + Math.random()'
     expect(checkReach('src/platform/clock.ts', line)).toEqual([`src/platform/clock.ts: chance: ${line}`])
     expect(checkReach('src/platform/random.ts', line)).toEqual([`src/platform/random.ts: time: ${line}`])
   })
 
-  it('finds exceptions that are not needed', () => {
+  it('reports exceptions that are not needed', () => {
     const without = new Map([...ours].filter(([file]) => file !== 'src/platform/random.ts'))
     expect(unusedExceptions(without)).toEqual(['src/platform/random.ts: chance'])
   })
 })
 
-describe('the checker of state', () => {
+describe('the state checker', () => {
   it.each([
     'let known: string | undefined',
     'export let count = 0',
@@ -294,7 +310,7 @@ describe('the checker of state', () => {
     '  static #threads: Thread[] = []',
     '  private static known: string | undefined',
     '  static readonly all = new Set<string>()',
-  ])('finds %s', (line) => {
+  ])('reports %s', (line) => {
     expect(checkState('src/models/x.ts', line)).toEqual([`src/models/x.ts: ${line.trim()}`])
   })
 
@@ -307,7 +323,7 @@ describe('the checker of state', () => {
     '  static create(options: Options): Runtime {',
     '  static async create(): Promise<Runtime> {',
     '    static readonly code = code',
-  ])('lets %s be', (line) => {
+  ])('accepts %s', (line) => {
     expect(checkState('src/models/x.ts', line)).toEqual([])
   })
 })

@@ -1,4 +1,4 @@
-// Imported well; throws where nobody can catch it, before the first task is over.
+// The import succeeds; the error is thrown where no code can catch it, before the first task is over.
 setImmediate(() => {
   throw new Error('thrown outside of every task')
 })

@@ -13,15 +13,18 @@ import {
 } from '../../../models/synthetic/onnx-builder.js'
 import { onnxRuntime } from '../../../src/artifacts/onnx-runtime.js'
 
-/** One size stands for the batch. */
+/** Dims in which one size stands for the batch. */
 export type Dims = readonly (number | 'batch')[]
 
 export interface CorpusInput {
   readonly name: string
   readonly type: DataType
-  /** Without a batch it is shared by all rows. */
+  /** Dims without a batch belong to an input that all rows share. */
   readonly dims: Dims
-  /** Integers from 0 up to below this; otherwise anything that the type can hold. */
+  /**
+   * Limits values to integers from 0 up to but excluding this; by default they are anything that the type can
+   * hold.
+   */
   readonly below?: number
 }
 
@@ -33,14 +36,14 @@ export interface CorpusCase {
   readonly inputs: readonly CorpusInput[]
 }
 
-/** What becomes of x in y: to be put at any place of a graph. */
+/** A computation of y from x that can be put at any place of a graph. */
 export interface Part {
   readonly name: string
   readonly isSafe: boolean
   readonly nodes: readonly NodeSpec[]
-  /** Of x; [batch, 3, 5] unless told. */
+  /** The dims of x; default: [batch, 3, 5]. */
   readonly dims?: Dims
-  /** Of x; float32 unless told. */
+  /** The type of x; default: float32. */
   readonly type?: DataType
   readonly below?: number
   /** Inputs beside x. */
@@ -48,9 +51,9 @@ export interface Part {
   readonly constants?: readonly InitializerSpec[]
   readonly functions?: readonly FunctionSpec[]
   readonly opset?: number
-  /** Of y, where a graph inside the graph has to say; float32 unless told. */
+  /** The type of y, which a nested graph has to declare; default: float32. */
   readonly gives?: DataType
-  /** Other outputs of the graph than y alone. */
+  /** The outputs of the graph, if they are not y alone. */
   readonly outputs?: readonly string[]
 }
 
@@ -66,7 +69,7 @@ export function inputsOf(part: Part): CorpusInput[] {
   return [x, ...(part.more ?? [])]
 }
 
-/** The part as a graph of its own. */
+/** Returns a graph that consists of the part alone. */
 export function direct(part: Part, spec: Partial<ModelSpec> = {}, name = ''): CorpusCase {
   const inputs = inputsOf(part)
   return {
@@ -87,7 +90,7 @@ export function direct(part: Part, spec: Partial<ModelSpec> = {}, name = ''): Co
 
 type Attributes = Readonly<Record<string, AttributeSpec>>
 
-/** x through one operator, with constants behind it. */
+/** Returns a part with x and constants as the inputs of one operator. */
 export function one(
   op: string,
   attributes: Attributes = {},
@@ -96,7 +99,7 @@ export function one(
   return { nodes: [node(op, ['x', ...constants.map(({ name }) => name)], ['y'], attributes)], constants }
 }
 
-/** Nodes one behind the other, from x to y. */
+/** Returns a part with nodes in a row, from x to y. */
 export function line(
   ...steps: readonly (readonly [op: string, attributes?: Attributes, more?: readonly string[]])[]
 ): NodeSpec[] {
@@ -122,7 +125,7 @@ export const floats = (name: string, ...values: readonly number[]): InitializerS
 export const float = (name: string, of: number): InitializerSpec =>
   typed('float32', name, [], Float32Array.of(of))
 
-/** Weights that are all different, between -1 and 1. */
+/** Returns weights that all differ, between -1 and 1. */
 export function weights(name: string, ...dims: readonly number[]): InitializerSpec {
   const length = dims.reduce((all, dim) => all * dim, 1)
   return typed(
@@ -152,6 +155,6 @@ export const unsafe = (name: string, part: Omit<Part, 'name' | 'isSafe'>): Part 
   isSafe: false,
   ...part,
 })
-/** Safe from a version of onnxruntime on, unsafe with those before. */
+/** Returns a part that is safe from a version of onnxruntime on, and unsafe before. */
 export const safeSince = (version: string, name: string, part: Omit<Part, 'name' | 'isSafe'>): Part =>
   (semver.gte(onnxRuntime.version(), version) ? safe : unsafe)(name, part)

@@ -1,7 +1,7 @@
 import { type GraphSpec, type NodeSpec, node, value } from '../../../models/synthetic/onnx-builder.js'
 import { cube, float, floats, int, ints, one, type Part, safe, unsafe, weights } from './case.js'
 
-/** The number of rows, as a scalar n of integers and f of floats. */
+/** The number of rows, as an integer scalar n and a float scalar f. */
 const count: readonly NodeSpec[] = [
   node('Shape', ['x'], ['shape']),
   node('Gather', ['shape', 'zero'], ['n']),
@@ -27,7 +27,7 @@ const body = (op: string, from = 'x'): { graph: GraphSpec } => ({
 const either = (condition: string): NodeSpec =>
   node('If', [condition], ['y'], { then_branch: body('Relu'), else_branch: body('Neg') })
 
-/** Graphs in which the size of the batch decides, at sizes that no proof tries. */
+/** Graphs whose outputs depend on the size of the batch, at sizes that no proof tries. */
 export const counting: readonly Part[] = [
   counted('another way for five rows', [node('Equal', ['n', 'five'], ['is']), either('is')]),
   counted('another way for more than five rows', [node('Greater', ['n', 'five'], ['is']), either('is')]),

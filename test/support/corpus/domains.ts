@@ -9,7 +9,7 @@ const learned = (op: string, attributes = {}): Pick<Part, 'nodes'> => ({
   nodes: [of('ai.onnx.ml', node(op, ['x'], ['y'], attributes))],
 })
 
-/** Operators beside ONNX's own. */
+/** Operators of other domains than that of ONNX. */
 export const domains: readonly Part[] = [
   safe('BiasGelu', { ...microsoft('BiasGelu', ['x', 'b']), constants: [floats('b', 1, 2, 3, 4, 5)] }),
   safe('QuickGelu', microsoft('QuickGelu', ['x'])),

@@ -5,7 +5,7 @@ const unary =
   'Abs Ceil Cos Elu Erf Exp Floor Identity LeakyRelu Log Neg Reciprocal Relu Round Selu Sigmoid Sign Sin Softplus Softsign Sqrt Tanh'
 const types: readonly DataType[] = ['float64', 'float16', 'int32', 'int64', 'uint8', 'bool', 'string']
 
-/** A constant of the type, all of it ones. */
+/** Returns a constant of ones of the type. */
 const onesOf = (type: 'float64' | 'int32' | 'int64' | 'uint8', length: number): ReturnType<typeof typed> => {
   const data = {
     float64: () => new Float64Array(length).fill(1),

@@ -7,7 +7,7 @@ import {
 } from '../../../models/synthetic/onnx-builder.js'
 import { type CorpusCase, cube, type Dims, direct, int, ints, type Part } from './case.js'
 
-/** Every place of a graph at which a part is tried, with what the graph is made of there. */
+/** The places of a graph at which a part is tried, each with a function that builds the graph. */
 export const places: Readonly<Record<string, (part: Part) => CorpusCase>> = {
   'behind Transpose': (part) => {
     const [first, second, ...others] = part.dims ?? cube
@@ -77,7 +77,7 @@ export const places: Readonly<Record<string, (part: Part) => CorpusCase>> = {
   'in a function of a function': (part) => inFunctions(part, 2, 'in a function of a function'),
 }
 
-/** Functions see no constants of the graph: theirs are nodes. */
+/** Returns a graph of nested functions, which cannot see constants of the graph: theirs are nodes. */
 function inFunctions(part: Part, depth: number, name: string): CorpusCase {
   const constants = (part.constants ?? []).map(({ name: of, ...tensor }): NodeSpec => {
     return node('Constant', [], [of], { value: { tensor: { name: of, ...tensor } as InitializerSpec } })
@@ -95,10 +95,12 @@ function inFunctions(part: Part, depth: number, name: string): CorpusCase {
   return direct({ ...part, nodes: [call(depth - 1)], constants: [], functions: all }, {}, name)
 }
 
-/** Nodes with other names for some tensors, and a word in front of those that they make. */
+/**
+ * Returns nodes in which some tensors are renamed, and the names of those that they produce have a prefix.
+ */
 function renamed(nodes: readonly NodeSpec[], names: Readonly<Record<string, string>>, own = ''): NodeSpec[] {
-  const made = new Set(nodes.flatMap(({ outputs }) => outputs))
-  const nameOf = (name: string): string => names[name] ?? (made.has(name) ? `${own}${name}` : name)
+  const produced = new Set(nodes.flatMap(({ outputs }) => outputs))
+  const nameOf = (name: string): string => names[name] ?? (produced.has(name) ? `${own}${name}` : name)
   return nodes.map((each) => ({
     ...each,
     inputs: each.inputs.map(nameOf),

@@ -4,7 +4,7 @@ import { float16Bits, float16Value } from '../../../src/tensors/float16.js'
 import type { Tensor } from '../../../src/tensors/tensor.js'
 import type { CorpusInput } from './case.js'
 
-/** Numbers in [0, 1), the same in every run. */
+/** Returns numbers in [0, 1), the same in every run. */
 export type Random = () => number
 
 export function randomFrom(seed: number): Random {
@@ -22,7 +22,7 @@ const pick = <T>(random: Random, from: readonly T[]): T => from[Math.floor(rando
 type Kind = (random: Random) => number
 
 const plain: Kind = (random) => (random() * 2 - 1) * 3
-/** In which way the numbers of a row are unlike those of others. */
+/** The ways in which the values of one row differ from those of others. */
 const kinds: readonly Kind[] = [
   plain,
   (random) => plain(random) * 1e30,
@@ -46,7 +46,7 @@ const kinds: readonly Kind[] = [
     ]),
 ]
 
-/** The least and the greatest integer of each type, as far as they go through arithmetic of JS. */
+/** The least and the greatest integer of each type, limited to exact arithmetic in JavaScript. */
 const limits: Partial<Record<DataType, readonly [number, number]>> = {
   uint8: [0, 255],
   int8: [-128, 127],
@@ -68,7 +68,10 @@ function elementOf(type: DataType, below: number | undefined, kind: Kind, random
   return type === 'int64' ? BigInt(whole) : whole
 }
 
-/** The inputs of one request of this many rows. What all rows share is the same in every request. */
+/**
+ * Returns the inputs of one request with this many rows. Inputs that all rows share are the same in every
+ * request.
+ */
 export function requestOf(
   inputs: readonly CorpusInput[],
   rows: number,
@@ -87,7 +90,7 @@ export function requestOf(
   })
 }
 
-/** In which way an answer is not the one that was expected; undefined if it is. */
+/** Describes the first difference between outputs; returns undefined if there is none. */
 export function whatDiffers(expected: readonly Tensor[], actual: readonly Tensor[]): string | undefined {
   for (const [at, want] of expected.entries()) {
     const got = actual[at] as Tensor

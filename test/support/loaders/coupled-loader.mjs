@@ -1,5 +1,5 @@
-// Runs in replica threads. x float32[batch] -> y = x + max(0, max(all) - 50): rows change each other's
-// answers, but only where one of them is above 50. `runs` counts them, in memory shared with the test.
+// Runs in replica threads. x float32[batch] -> y = x + max(0, max(all) - 50): rows affect each other, but
+// only if one of them is above 50. `runs` counts the runs, in memory shared with the test.
 
 export async function load({ loaderOptions }) {
   const runs = new Int32Array(loaderOptions.runs)

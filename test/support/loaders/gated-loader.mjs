@@ -1,8 +1,8 @@
-// Runs in replica threads. x float32[1] -> y = x + offset; `do` says what else happens.
+// Runs in replica threads. x float32[1] -> y = x + offset; `do` selects a side effect.
 
 const PLACES = ['load', 'run', 'release']
 
-// Large enough to be moved rather than copied.
+// The array is large enough to be moved rather than copied.
 const kept = new Float32Array(5000)
 
 const scalar = (name, type) => ({ name, type, dims: [1] })
@@ -20,7 +20,7 @@ function pass(gate, place) {
   }
 }
 
-/** The same without stopping the thread's event loop. */
+/** Waits in the same way without blocking the event loop of the thread. */
 async function letThrough(gate, place) {
   const cells = new Int32Array(gate)
   const cell = PLACES.indexOf(place) * 2 + 1
@@ -36,7 +36,7 @@ export async function load({ loaderOptions, native, log }) {
   const { gate, hold = [], offset = 0, load = 'well', extraInput } = loaderOptions ?? {}
   if (load === 'exit') process.exit(9)
   if (load === 'throw') throw new TypeError('this loader does not want to')
-  // Under the guard, as a native call would be.
+  // The guard protects this wait, as it would a native call.
   if (hold.includes('load')) await native(() => pass(gate, 'load'))
   log('debug', 'gated loader is ready', { offset })
   const inputs = [scalar('x', 'float32'), scalar('do', 'string')]
@@ -50,7 +50,7 @@ export async function load({ loaderOptions, native, log }) {
           await native(() => pass(gate, 'run'))
           break
         case 'block':
-          // In JavaScript: the thread may be ended in the middle of it.
+          // This wait is JavaScript, so the thread may be ended during it.
           pass(gate, 'run')
           break
         case 'throw':
@@ -70,7 +70,7 @@ export async function load({ loaderOptions, native, log }) {
           process.exit(7)
           break
         case 'exit-later':
-          // Once it is let through, not by itself: its answer might not have arrived by then.
+          // The exit waits for the gate, because otherwise the outputs might not have arrived before it.
           void letThrough(gate, 'run').then(() => process.exit(7))
           break
         case 'crash-later':
@@ -83,7 +83,7 @@ export async function load({ loaderOptions, native, log }) {
         case 'unclonable':
           return { y: { type: 'float32', dims: [1], data: [() => 1] } }
         case 'kept':
-          // Against the rule: what is returned is transferred away, so the second time it is gone.
+          // This breaks the rule that returned arrays are transferred: the second time, the buffer is gone.
           return { y: { type: 'float32', dims: [5000], data: kept } }
         case 'nothing':
           return undefined

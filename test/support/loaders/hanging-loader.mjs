@@ -1,4 +1,4 @@
-// Runs in replica threads. Never done: `how` says whether it waits or keeps its thread busy.
+// Runs in replica threads. A load that never returns: `how` selects waiting or a busy loop.
 export async function load({ loaderOptions: { how } }) {
   if (how === 'waits') await new Promise(() => undefined)
   for (;;);

@@ -1,6 +1,6 @@
 import { parentPort } from 'node:worker_threads'
 
-// A loader that does what its `loaderOptions` name: none of it may harm anybody but its own request.
+// A loader that misbehaves as `loaderOptions` select; only its own request may be affected.
 
 const spec = (name, type = 'float32') => ({ name, type, dims: ['n'] })
 const float = (data, dims = [data.length]) => ({ type: 'float32', dims, data })
@@ -19,7 +19,7 @@ class Odd extends Float32Array {
   }
 }
 
-/** What it answers with to `x`, as outputs `a` and `b`. */
+/** The outputs `a` and `b` for each value of `x[0]`. */
 const answers = {
   'two views of one buffer': () => {
     const both = ramp(10_000)
@@ -114,7 +114,7 @@ export function load({ loaderOptions, log }) {
     },
     run: (feeds) => {
       const [what] = feeds.x.data
-      // What it kept of the run before.
+      // This overwrites the arrays that the previous run has returned.
       if (kept?.length > 0) kept.fill(-1)
       kept = feeds.x.data
       if (loaderOptions === 'strings') return { a: { type: 'string', dims: [2], data: odd(what) } }

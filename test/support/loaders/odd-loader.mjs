@@ -1,4 +1,4 @@
-// Resolves with what `loaderOptions.loads` says is odd about it, and answers what `answers` says.
+// Loads the malformed model that `loaderOptions.loads` selects, with the outputs that `answers` selects.
 const spec = (name, type = 'float32', dims = [1]) => ({ name, type, dims })
 const signature = { inputs: [spec('x')], outputs: [spec('y')] }
 const run = () => ({ y: { type: 'float32', dims: [1], data: Float32Array.of(1) } })

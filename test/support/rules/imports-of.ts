@@ -1,15 +1,18 @@
-/** How a file names another one. */
+/** The way in which a file names another one. */
 export type ImportKind = 'static' | 'type' | 'dynamic' | 'url'
 
 export interface ImportRef {
-  /** As written. */
+  /** The specifier as written. */
   readonly specifier: string
   readonly kind: ImportKind
 }
 
-/** Comments of whole lines, and strings that hold quotes, import nothing. */
+/** Matches whole-line comments, and strings that contain quotes, which import nothing. */
 const EXAMPLE = /^\s*(?:\/\/|\/?\*).*$|"[^"\n]*"/gm
-/** Sources that Biome has formatted: a statement begins its line and has its specifier in single quotes. */
+/**
+ * Matches import statements that Biome has formatted: each begins its line and has its specifier in single
+ * quotes.
+ */
 const STATEMENT = /^(?:import|export)( type)? (?:[\w*{][^'"`;=()]*? from )?'([^'\n]+)'/gm
 const CALL =
   /(?<!\.|example )\b(import|require|new URL|import\.meta\.resolve|createRequire\([^()]*\))\(\s*'([^'\n]+)'/g

@@ -7,7 +7,10 @@ interface Held {
   isOver: boolean
 }
 
-/** One for all: each that was ever used makes every promise of the process dearer. */
+/**
+ * There is one store for all locks, because each store that was ever used slows down every promise of the
+ * process.
+ */
 const current = new AsyncLocalStorage<Held | undefined>()
 
 /** Takes locks, and reports each wait that goes against their order. */
@@ -31,7 +34,8 @@ export class LockOrder {
     return take(async () => {
       const held = { lock, outer, isOver: false }
       try {
-        // In a resource of its own: a listener that calls back must not find the lock in that of the caller.
+        // The wait runs in a separate async resource, so that a listener that calls back does not inherit the
+        // lock.
         return await new AsyncResource('lock').runInAsyncScope(() => current.run(held, work))
       } finally {
         held.isOver = true

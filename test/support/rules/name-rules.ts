@@ -1,9 +1,9 @@
 const EXPORT = /^export (?:abstract )?(?:async )?(class|function|const|type|interface)\*? (\w+)/gm
 
 /**
- * Returns the files that are not named after their export: one class, one function or one value gives its file
- * the name, in kebab case, or part of it (`sessionOptionsOf` is in `session-options.ts`). A file that exports
- * several equal ones has a name for the group.
+ * Returns the files that are not named after their export: a single exported class, function or value gives
+ * its file the name, in kebab case, or part of it (`sessionOptionsOf` is in `session-options.ts`). A file
+ * with several equal exports has a name for the group.
  */
 export function misnamed(texts: ReadonlyMap<string, string>): string[] {
   return [...texts].flatMap(([file, text]) => {
@@ -20,7 +20,7 @@ export function misnamed(texts: ReadonlyMap<string, string>): string[] {
   })
 }
 
-/** Whether the words of `base` occur in `name` in that order. */
+/** Returns true if the words of `base` occur in `name` in that order. */
 function has(name: string, base: string): boolean {
   const words = name
     .replace(/(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|_/g, '-')

@@ -7,7 +7,7 @@ const machine = ['linux', 'x64', '1.30.0', 'avx2']
 const options = { intraOpNumThreads: 1, extra: { session: { a: '1', b: '2' } } }
 
 describe('the key of an artifact', () => {
-  it('is a hash that depends on neither the place of the files nor the order of options', () => {
+  it('is a hash that ignores where the files are and the order of options', () => {
     const key = keyOf(files, machine, options)
     expect(key).toMatch(/^[0-9a-f]{64}$/)
     const moved = files.map((file) => ({ ...file, path: '/elsewhere.onnx' }))
@@ -30,13 +30,13 @@ it.each([
   [{ executionProviders: ['cpu', { name: 'cpu' }] }, undefined],
   [{ executionProviders: [{ name: 'cuda' }, 'cpu'] }, /cuda/],
   [{ optimizedModelFilePath: '/x' }, /optimizedModelFilePath/],
-])('whether a model that is loaded with %j has an artifact', (sessionOptions, reason) => {
+])('whyNoArtifact accepts or rejects the session options %j', (sessionOptions, reason) => {
   const why = whyNoArtifact(sessionOptions)
   if (reason === undefined) expect(why).toBeUndefined()
   else expect(why).toMatch(reason)
 })
 
-it('the traits of a machine stay the same, with the version of onnxruntime that is installed among them', () => {
+it('the traits of a machine are stable and include the installed version of onnxruntime', () => {
   const traits = machineTraits()
   expect(machineTraits()).toEqual(traits)
   expect(traits).toHaveLength(4)

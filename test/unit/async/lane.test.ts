@@ -9,7 +9,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-/** Tasks that go on until they are ended, and the names of those that have begun. */
+/** Returns tasks that run until they are ended, and the names of those that have begun. */
 function tasks() {
   const begun: string[] = []
   const ends = new Map<string, () => void>()
@@ -20,7 +20,7 @@ function tasks() {
   return { begun, task, end: (name: string) => ends.get(name)?.() }
 }
 
-it('a lane runs as many tasks at the same time as it is wide, in their order', async () => {
+it('a lane starts tasks in order and runs at most as many at a time as its width', async () => {
   const lane = new Lane(systemClock, 2)
   const { begun, task, end } = tasks()
   const all = ['a', 'b', 'c', 'd'].map((name) => lane.add(task(name)))
@@ -36,7 +36,7 @@ it('a lane runs as many tasks at the same time as it is wide, in their order', a
   expect(await all[3]).toBe('d')
 })
 
-it('a task that fails, or throws at once, gives its place back', async () => {
+it('a task that rejects or throws frees its place in the lane', async () => {
   const lane = new Lane(systemClock, 1)
   const failing = lane.add(() => Promise.reject(new Error('rejects')))
   const throwing = lane.add(() => {
@@ -47,7 +47,7 @@ it('a task that fails, or throws at once, gives its place back', async () => {
   expect(await lane.add(async () => 'done')).toBe('done')
 })
 
-it('tasks that hang, however many, delay the next one by a moment each', async () => {
+it('each task that hangs delays the next one by a bounded time', async () => {
   const lane = new Lane(systemClock, 1)
   const { begun, task, end } = tasks()
   const hung = ['a', 'b', 'c'].map((name) => lane.add(task(name)))
@@ -58,7 +58,7 @@ it('tasks that hang, however many, delay the next one by a moment each', async (
     await vi.advanceTimersToNextTimerAsync()
   }
   expect(await last).toBe('done')
-  // They settle all the same, and give nothing back for a second time.
+  // The tasks still settle, but they do not free a place a second time.
   for (const name of ['a', 'b', 'c']) end(name)
   expect(await Promise.all(hung)).toEqual(['a', 'b', 'c'])
   const next = ['d', 'e'].map((name) => lane.add(task(name)))
@@ -70,7 +70,7 @@ it('tasks that hang, however many, delay the next one by a moment each', async (
   await next[1]
 })
 
-it('a task of large files keeps its place for as long as they take to read', async () => {
+it('a task that reads large files holds its place for the time that reading takes', async () => {
   const lane = new Lane(systemClock, 1)
   const { begun, task, end } = tasks()
   const large = lane.add(task('large'), 100 * 2 ** 20)

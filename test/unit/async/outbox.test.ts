@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { Outbox } from '../../../src/async/outbox.js'
 
-/** An outbox and what has been called, in order. */
+/** Returns an outbox and the calls that it has made, in order. */
 function make(): { outbox: Outbox; called: string[]; post: (name: string, then?: () => void) => void } {
   const outbox = new Outbox()
   const called: string[] = []
@@ -14,7 +14,7 @@ function make(): { outbox: Outbox; called: string[]; post: (name: string, then?:
 }
 
 describe('an outbox', () => {
-  it('makes a call at once when no operation is under way', () => {
+  it('makes a call at once outside of an operation', () => {
     const { called, post } = make()
     post('a')
     expect(called).toEqual(['a'])
@@ -30,7 +30,7 @@ describe('an outbox', () => {
     expect(called).toEqual(['a', 'b'])
   })
 
-  it('makes the calls of an operation that throws', () => {
+  it('makes the calls that an operation posted before it threw', () => {
     const { outbox, called, post } = make()
     const work = (): never => {
       post('a')
@@ -42,7 +42,7 @@ describe('an outbox', () => {
     expect(called).toEqual(['a', 'b'])
   })
 
-  it('delivers in the middle of an operation, and holds what comes after', () => {
+  it('makes the posted calls on deliver() and holds later calls until the operation ends', () => {
     const { outbox, called, post } = make()
     outbox.during(() => {
       post('a')
@@ -54,7 +54,7 @@ describe('an outbox', () => {
     expect(called).toEqual(['a', 'b'])
   })
 
-  it('makes what waits before what a call posts, in an operation of its own or outside of one', () => {
+  it('makes all waiting calls before the calls that they post, inside and outside of an operation', () => {
     for (const isDuring of [true, false]) {
       const { outbox, called, post } = make()
       outbox.during(() => {
@@ -65,7 +65,7 @@ describe('an outbox', () => {
     }
   })
 
-  it('ends a call that always posts another one as a recursion ends, and goes on', () => {
+  it('throws a RangeError for a call that posts itself forever, and still works afterwards', () => {
     const { outbox, called, post } = make()
     const again = (): void => outbox.during(() => post('again', again))
     expect(again).toThrow(RangeError)

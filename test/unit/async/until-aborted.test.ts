@@ -7,14 +7,14 @@ import { Deferred } from '../../support/resource-harness.js'
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
-describe('work that is waited for until a signal aborts', () => {
-  it('is not begun when it has aborted already', async () => {
+describe('untilAborted', () => {
+  it('does not begin the work when the signal has already aborted', async () => {
     const work = vi.fn()
     await expect(untilAborted(AbortSignal.abort('why'), work)).rejects.toBe('why')
     expect(work).not.toHaveBeenCalled()
   })
 
-  it('settles as it would have', async () => {
+  it('settles as the work does when the signal does not abort', async () => {
     const { signal } = new AbortController()
     await expect(untilAborted(signal, () => 1)).resolves.toBe(1)
     await expect(untilAborted(signal, () => Promise.reject('no'))).rejects.toBe('no')
@@ -24,11 +24,11 @@ describe('work that is waited for until a signal aborts', () => {
     await expect(untilAborted(signal, broken)).rejects.toThrow('at once')
   })
 
-  it('is handed over when the signal aborts first', async () => {
+  it('hands the unfinished work over when the signal aborts first', async () => {
     const controller = new AbortController()
     const gate = new Deferred<number>()
     const handed: number[] = []
-    const asked = follow(
+    const outcome = follow(
       untilAborted(
         controller.signal,
         () => gate.promise,
@@ -37,19 +37,19 @@ describe('work that is waited for until a signal aborts', () => {
     )
     controller.abort(new Error('enough'))
     await turn()
-    expect(asked.error?.message).toBe('enough')
+    expect(outcome.error?.message).toBe('enough')
     gate.resolve(7)
     await turn()
     expect(handed).toEqual([7])
   })
 
   it.each([0, 1, 2, 3, 4, 5, 6])(
-    'goes to one of both when it settles %i microtasks before the abort',
+    'delivers the result exactly once when the work settles %i microtasks before the abort',
     async (microtasks) => {
       const controller = new AbortController()
       const gate = new Deferred<number>()
       const handed: number[] = []
-      const asked = follow(
+      const outcome = follow(
         untilAborted(
           controller.signal,
           () => gate.promise,
@@ -60,22 +60,22 @@ describe('work that is waited for until a signal aborts', () => {
       for (let passed = 0; passed < microtasks; passed += 1) await undefined
       controller.abort(new Error('enough'))
       await turn()
-      expect([asked.value, ...handed].filter((value) => value !== undefined)).toEqual([7])
+      expect([outcome.value, ...handed].filter((value) => value !== undefined)).toEqual([7])
     },
   )
 })
 
-describe('work with a limit', () => {
-  it('leaves no timer behind, however it ends', async () => {
+describe('withLimit', () => {
+  it('leaves no timer behind, whether the work resolves, rejects or times out', async () => {
     const late = (): Error => new Error('late')
     await expect(withLimit(systemClock, 100, () => 1, late)).resolves.toBe(1)
     await expect(withLimit(systemClock, 100, () => Promise.reject(new Error('no')), late)).rejects.toThrow(
       'no',
     )
     expect(vi.getTimerCount()).toBe(0)
-    const asked = follow(withLimit(systemClock, 100, () => new Deferred().promise, late))
+    const outcome = follow(withLimit(systemClock, 100, () => new Deferred().promise, late))
     await vi.advanceTimersByTimeAsync(100)
-    expect(asked.error?.message).toBe('late')
+    expect(outcome.error?.message).toBe('late')
     expect(vi.getTimerCount()).toBe(0)
   })
 })

@@ -33,7 +33,7 @@ describe('a shutdown', () => {
     for (const name of names) {
       manager.addStartupHandler(() => ran.push(name), { name, dependsOn: dependsOn[name] ?? [] })
     }
-    // In whatever order they are registered themselves.
+    // The order in which the shutdown handlers are registered does not matter.
     for (const name of names) manager.addShutdownHandler(() => ran.push(`-${name}`), { name })
     await manager.startup()
     await manager.shutdown()
@@ -42,7 +42,7 @@ describe('a shutdown', () => {
     expect(stopped).toEqual([...started].reverse().map((name) => `-${name}`))
   })
 
-  it('goes by phase first', async () => {
+  it('runs handlers phase by phase', async () => {
     const manager = quietManager()
     const ran: string[] = []
     for (const phase of ['telemetry', 'drain', 'resources', 'readiness', 'admission'] as const) {
@@ -78,7 +78,7 @@ describe('a shutdown', () => {
     expect(manager.state).toBe('error')
   })
 
-  it('happens once, however often and from wherever it is asked for', async () => {
+  it('happens once, however often and from wherever it is requested', async () => {
     const manager = quietManager()
     let count = 0
     manager.addShutdownHandler(() => {
@@ -91,7 +91,7 @@ describe('a shutdown', () => {
     expect(count).toBe(1)
   })
 
-  it('gives a handler that hangs all the time but what the others need, and names it', async () => {
+  it('gives a hanging handler all the time that the others do not need, and names it', async () => {
     const manager = quietManager({ gracefulShutdownTimeoutMs: 10_000 })
     const ran: string[] = []
     manager.addShutdownHandler(() => ran.push('one'))
@@ -109,7 +109,7 @@ describe('a shutdown', () => {
     })
   })
 
-  it('ends within its budget though every handler hangs', async () => {
+  it('ends within its budget even if every handler hangs', async () => {
     const manager = quietManager({ gracefulShutdownTimeoutMs: 10_000 })
     for (let index = 0; index < 20; index += 1)
       manager.addShutdownHandler(never, { name: `handler ${index}` })
@@ -121,7 +121,7 @@ describe('a shutdown', () => {
     expect((stopping.error as { cause: AggregateError }).cause.errors).toHaveLength(20)
   })
 
-  it('leaves each of many handlers its turn though one hangs', async () => {
+  it('gives each of many handlers its turn even if one hangs', async () => {
     const manager = quietManager({ gracefulShutdownTimeoutMs: 2_000 })
     const ran: number[] = []
     for (let index = 0; index < 18; index += 1) manager.addShutdownHandler(() => ran.push(index))
@@ -133,7 +133,7 @@ describe('a shutdown', () => {
     expect((stopping.error as { cause: AggregateError }).cause.errors).toHaveLength(1)
   })
 
-  it('may have any limit there is, without one that fires at once', async () => {
+  it('accepts the largest possible budget, which does not expire at once', async () => {
     const manager = quietManager({ gracefulShutdownTimeoutMs: 2 ** 31 - 1 })
     const closing = deferred()
     manager.addShutdownStep(() => closing.promise, { name: 'pools' }, { windUpMs: 2_000 })
@@ -146,7 +146,7 @@ describe('a shutdown', () => {
     expect(stopping.outcome).toBe('done')
   })
 
-  it('takes a reason and a limit of its own, and refuses others', async () => {
+  it('accepts a reason and a timeout, and refuses other options', async () => {
     const manager = quietManager()
     const moves = movesOf(manager)
     manager.addShutdownHandler(never, { name: 'hangs' })
@@ -160,7 +160,7 @@ describe('a shutdown', () => {
     expect(moves.at(-1)).toBe('error (deploy)')
   })
 
-  it('is final, and ends the time the application was up', async () => {
+  it('is final, and stops the uptime', async () => {
     const manager = quietManager()
     await manager.startup()
     await vi.advanceTimersByTimeAsync(2_000)
@@ -170,7 +170,7 @@ describe('a shutdown', () => {
     await expect(manager.startup()).rejects.toMatchObject({ code: 'ERR_STARTUP' })
   })
 
-  it('does not wait for a handler longer than that says', async () => {
+  it('waits no longer for a handler than its timeout', async () => {
     const manager = quietManager()
     manager.addShutdownHandler(never, { name: 'connections', timeoutMs: 50 })
     await manager.startup()
@@ -181,7 +181,7 @@ describe('a shutdown', () => {
     })
   })
 
-  it('before a startup runs nothing, and there is no startup after it', async () => {
+  it('before any startup runs no handler, and no startup is possible afterwards', async () => {
     const manager = quietManager()
     let count = 0
     manager.addShutdownHandler(() => {
@@ -194,7 +194,7 @@ describe('a shutdown', () => {
 })
 
 describe('a shutdown during a startup', () => {
-  it('tells the handler under way, waits for it, and undoes it; the others do not run', async () => {
+  it('aborts the signal of the running handler, waits for it and undoes it, and skips the other handlers', async () => {
     const manager = quietManager()
     const ran: string[] = []
     const slow = deferred()
@@ -220,7 +220,7 @@ describe('a shutdown during a startup', () => {
     expect([isTold, stopping.outcome, ran]).toEqual([true, 'open', []])
     slow.resolve()
     await vi.advanceTimersByTimeAsync(0)
-    // Who hears that the startup has failed may end the process: not before all is undone.
+    // A caller may end the process when the startup rejects, so everything must be undone before.
     expect([starting.outcome, stopping.outcome]).toEqual(['open', 'open'])
     closing.resolve()
     await vi.advanceTimersByTimeAsync(0)
@@ -233,7 +233,7 @@ describe('a shutdown during a startup', () => {
     expect(manager.state).toBe('stopped')
   })
 
-  it('rejects the startup with a code, whatever the handler makes of it', async () => {
+  it('rejects the startup with an error code, whatever the running handler does', async () => {
     const manager = quietManager()
     manager.addStartupHandler(
       ({ signal }) =>
@@ -252,7 +252,7 @@ describe('a shutdown during a startup', () => {
     })
   })
 
-  it('gives a handler that hangs up at the end of the budget, and undoes it if it is done later', async () => {
+  it('abandons a hanging handler at the end of the budget, and undoes it if it completes later', async () => {
     const manager = quietManager({ gracefulShutdownTimeoutMs: 1_000 })
     const ran: string[] = []
     const slow = deferred()
@@ -289,7 +289,7 @@ describe('a shutdown during a startup', () => {
     },
   )
 
-  it('that has failed waits until that is undone', async () => {
+  it('after a failed startup waits until that startup is undone', async () => {
     const manager = quietManager()
     const closing = deferred()
     manager.addStartupHandler(() => undefined, { name: 'database' })

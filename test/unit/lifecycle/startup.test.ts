@@ -5,7 +5,7 @@ import { deferred, movesOf, quietManager, recordingLogger, watch } from '../../s
 beforeEach(() => vi.useFakeTimers())
 afterEach(() => vi.useRealTimers())
 
-/** Handlers that write down that they ran. */
+/** Returns handlers that record their names in `ran`. */
 function recorder(ran: string[]) {
   return (name: string) => (): void => {
     ran.push(name)
@@ -48,10 +48,10 @@ describe('a startup', () => {
   })
 
   it.each([
-    ['on something that is not there', { a: ['b'] }, /"a" depends on "b", which is not registered/],
+    ['on a handler that does not exist', { a: ['b'] }, /"a" depends on "b", which is not registered/],
     ['on each other', { a: ['b'], b: ['c'], c: ['a'] }, /a -> b -> c -> a/],
     ['on themselves', { a: ['a'] }, /a -> a/],
-  ])('runs nothing if handlers depend %s', async (_, dependencies: Record<string, string[]>, message) => {
+  ])('runs no handler if handlers depend %s', async (_, dependencies: Record<string, string[]>, message) => {
     const manager = quietManager()
     const ran: string[] = []
     for (const [name, dependsOn] of Object.entries(dependencies)) {
@@ -65,7 +65,7 @@ describe('a startup', () => {
     expect(manager.state).toBe('error')
   })
 
-  it('that cannot be ordered undoes nothing, for nothing was done', async () => {
+  it('that cannot order its handlers undoes nothing', async () => {
     const manager = quietManager()
     const ran: string[] = []
     manager.addStartupHandler(recorder(ran)('start'), { name: 'database', dependsOn: ['nobody'] })
@@ -74,7 +74,7 @@ describe('a startup', () => {
     expect(ran).toEqual([])
   })
 
-  it('happens once, however often and from wherever it is asked for', async () => {
+  it('happens once, however often and from wherever it is requested', async () => {
     const manager = quietManager()
     const ran: string[] = []
     manager.addStartupHandler(() => {
@@ -111,7 +111,7 @@ describe('a startup', () => {
     expect(manager.state).toBe('error')
   })
 
-  it('refuses a handler that is no function, has a taken name, an unknown option, or comes too late', async () => {
+  it('refuses a handler that is no function, has a taken name or an unknown option, or is added too late', async () => {
     const manager = quietManager()
     const refused = { code: 'ERR_INVALID_OPTIONS' }
     manager.addStartupHandler(() => undefined, { name: 'one' })
@@ -129,7 +129,7 @@ describe('a startup', () => {
 })
 
 describe('a startup that fails', () => {
-  it('undoes what had been done, in reverse, keeps the first cause, and ends in error', async () => {
+  it('undoes the completed handlers in reverse, keeps the first cause, and ends in error', async () => {
     const logger = recordingLogger()
     const manager = quietManager({ logger })
     const moves = movesOf(manager)
@@ -175,7 +175,7 @@ describe('a startup that fails', () => {
     expect(manager.state).toBe('error')
   })
 
-  it('undoes a handler that is done after it was given up', async () => {
+  it('undoes a handler that completes after its timeout', async () => {
     const manager = quietManager()
     const ran: string[] = []
     const slow = deferred()
@@ -190,7 +190,7 @@ describe('a startup that fails', () => {
     expect(ran).toEqual(['stop database'])
   })
 
-  it('cannot be tried again with the same manager', async () => {
+  it('cannot be repeated with the same manager', async () => {
     const manager = quietManager()
     manager.addStartupHandler(() => Promise.reject(new Error('first')))
     const first = await manager.startup().catch((error: unknown) => error)

@@ -13,7 +13,7 @@ import { modelSubject } from '../../../src/telemetry/events/subject.js'
 
 const subject = modelSubject({ model: 'vad', version: '5' })
 
-/** The design's table, written down a second time. */
+/** The transition table of the documentation, written down a second time. */
 const legal: Record<LifecycleState, LifecycleState[]> = {
   uninitialized: ['initializing', 'stopped'],
   initializing: ['ready', 'stopping', 'error'],
@@ -25,7 +25,7 @@ const legal: Record<LifecycleState, LifecycleState[]> = {
   error: ['initializing', 'stopping', 'stopped'],
 }
 
-/** The shortest legal way from the beginning. */
+/** Returns the shortest legal path from the initial state. */
 function pathTo(target: LifecycleState): LifecycleState[] {
   const paths: LifecycleState[][] = [['uninitialized']]
   for (const path of paths) {
@@ -47,8 +47,8 @@ const pairs = LIFECYCLE_STATES.flatMap((from) => LIFECYCLE_STATES.map((to) => [f
 const allowed = pairs.filter(([from, to]) => legal[from].includes(to))
 const forbidden = pairs.filter(([from, to]) => !legal[from].includes(to))
 
-describe('the states', () => {
-  it('are the eight of the design with its table', () => {
+describe('the lifecycle states', () => {
+  it('are the eight documented ones, with the documented transitions', () => {
     expect(LIFECYCLE_STATES).toHaveLength(8)
     expect(TRANSITIONS).toEqual(legal)
     expect(allowed.length + forbidden.length).toBe(64)
@@ -66,7 +66,7 @@ describe('the states', () => {
     expect(seen.map(transitionOf)).toEqual([{ component: 'model vad@5', ...move }])
   })
 
-  it.each(forbidden)('%s may not be followed by %s, and trying changes nothing', async (from, to) => {
+  it.each(forbidden)('%s may not be followed by %s, and an attempt changes nothing', async (from, to) => {
     const seen: TransitionEvent[] = []
     const machine = machineIn(from, seen)
     let isResolved = false
@@ -98,20 +98,20 @@ describe('a state machine', () => {
     expect(machine.is()).toBe(false)
   })
 
-  it('forgets the cause of an earlier move', () => {
+  it('drops the cause of an earlier transition', () => {
     const machine = machineIn('initializing')
     machine.to('error', 'load', new Error('x'))
     machine.to('initializing', 'again')
     expect(machine.cause).toBeUndefined()
   })
 
-  it('reports a move without a cause without that key', () => {
+  it('reports a transition without a cause without the key `cause`', () => {
     const seen: TransitionEvent[] = []
     machineIn('uninitialized', seen).to('initializing', 'load')
     expect(seen[0]).not.toHaveProperty('cause')
   })
 
-  it('has moved when its listeners are called, and calls them before to() returns', () => {
+  it('is already in the new state when listeners are called, which happens before to() returns', () => {
     const machine = machineIn('uninitialized')
     const states: LifecycleState[] = []
     machine.onChange(() => states.push(machine.state))
@@ -119,7 +119,7 @@ describe('a state machine', () => {
     expect(states).toEqual(['initializing'])
   })
 
-  it('calls listeners in the order in which they came, until they leave', () => {
+  it('calls listeners in the order in which they were added, until they are removed', () => {
     const machine = machineIn('uninitialized')
     const calls: string[] = []
     const leave = machine.onChange(({ to }) => calls.push(`first ${to}`))
@@ -131,7 +131,7 @@ describe('a state machine', () => {
     expect(calls).toEqual(['first initializing', 'second initializing', 'second ready'])
   })
 
-  it('lets a listener leave while it is called', () => {
+  it('lets a listener remove itself while it is called', () => {
     const machine = machineIn('uninitialized')
     const calls: string[] = []
     const leave = machine.onChange(() => {
@@ -144,7 +144,7 @@ describe('a state machine', () => {
     expect(calls).toEqual(['once', 'always', 'always'])
   })
 
-  it('resolves waitFor at once in one of the states', async () => {
+  it('resolves waitFor at once if it is already in one of the states', async () => {
     await expect(machineIn('running').waitFor('stopped', 'running')).resolves.toBe('running')
   })
 
@@ -162,7 +162,7 @@ describe('a state machine', () => {
     await expect(Promise.all(waits)).resolves.toEqual(['ready', 'ready', 'running', 'running'])
   })
 
-  it('has told its listeners before a waiter goes on', async () => {
+  it('calls its listeners before a waiter goes on', async () => {
     const machine = machineIn('stopping')
     const order: string[] = []
     const waiting = machine.waitFor('stopped').then(() => order.push('waiter'))
@@ -172,7 +172,7 @@ describe('a state machine', () => {
     expect(order).toEqual(['listener', 'waiter'])
   })
 
-  it('resolves a waiter although a listener has moved on meanwhile', async () => {
+  it('resolves a waiter even if a listener has moved it on meanwhile', async () => {
     const machine = machineIn('initializing')
     const ready = machine.waitFor('ready')
     const starting = machine.waitFor('starting')

@@ -8,7 +8,7 @@ function answerOf(bytes: number): Float32Array {
   return new Float32Array(bytes / 4)
 }
 
-test('what is held is given up for the answers that come, and taken anew when it is used up', () => {
+test('the ballast shrinks by the size of each delivered output, and is allocated again once it is used up', () => {
   const ballast = new GcBallast(12 * MIB)
   ballast.join()
   ballast.count(answerOf(3 * MIB))
@@ -24,7 +24,7 @@ test('what is held is given up for the answers that come, and taken anew when it
   ballast.leave()
 })
 
-test('nothing is held while there is no user, nor after the last one has left', () => {
+test('no ballast is held without a user', () => {
   const ballast = new GcBallast(64 * MIB)
   const before = process.memoryUsage().arrayBuffers
   ballast.count(answerOf(8 * MIB))
@@ -40,7 +40,7 @@ test('nothing is held while there is no user, nor after the last one has left', 
   expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(20 * MIB)
 })
 
-test('text takes no part', () => {
+test('string outputs do not release ballast', () => {
   const ballast = new GcBallast(64 * MIB)
   ballast.join()
   ballast.count(['x'.repeat(8 * MIB)])
@@ -48,7 +48,7 @@ test('text takes no part', () => {
   ballast.leave()
 })
 
-test('what is held is no resident memory', async () => {
+test('the ballast does not add to resident memory', async () => {
   const ballast = new GcBallast(1_024 * MIB)
   ballast.join()
   const answer = answerOf(4 * MIB)

@@ -4,8 +4,8 @@ import { estimateBytes } from '../../../src/models/loading/reserve-memory.js'
 
 const nothing = async (): Promise<boolean> => false
 
-/** A process that holds `held`, and the models that can be evicted. */
-function bed(budget: number, held: number, evictable: number[] = []) {
+/** Returns a budget over a process that holds `held` bytes, and the models that can be evicted. */
+function harness(budget: number, held: number, evictable: number[] = []) {
   const process = { held }
   const governor = new MemoryBudget(budget, async () => process.held)
   const makeRoom = async (): Promise<boolean> => {
@@ -17,9 +17,9 @@ function bed(budget: number, held: number, evictable: number[] = []) {
   return { governor, process, makeRoom, evictable }
 }
 
-describe('the memory governor', () => {
-  it('reserves what fits and counts it until it is released, once', async () => {
-    const { governor } = bed(100, 40)
+describe('the memory budget', () => {
+  it('reserves what fits, and frees the reservation exactly once', async () => {
+    const { governor } = harness(100, 40)
     const first = await governor.reserve(50, nothing)
     expect(governor.stats()).toEqual({ budgetBytes: 100, reservedBytes: 50 })
     const second = await governor.reserve(10, nothing)
@@ -30,10 +30,10 @@ describe('the memory governor', () => {
     expect(governor.stats().reservedBytes).toBe(0)
   })
 
-  it('has what does not fit beside a load wait for its end, and evicts nothing before', async () => {
-    const { governor, process, makeRoom, evictable } = bed(100, 40, [10])
+  it('lets a load wait for the end of a concurrent load before it evicts anything', async () => {
+    const { governor, process, makeRoom, evictable } = harness(100, 40, [10])
     const first = await governor.reserve(50, makeRoom)
-    // It has taken what it was promised, which counts twice as long as it is under way.
+    // The load has allocated its reservation, which counts twice while the load runs.
     process.held = 85
     let isReserved = false
     const waiting = governor.reserve(15, makeRoom).then(() => {
@@ -46,21 +46,21 @@ describe('the memory governor', () => {
     expect(evictable).toEqual([10])
   })
 
-  it('refuses at once what no budget of that size has room for', async () => {
-    const { governor } = bed(100, 40)
+  it('refuses at once a load that is larger than the whole budget', async () => {
+    const { governor } = harness(100, 40)
     await governor.reserve(50, nothing)
     await expect(governor.reserve(101, nothing)).rejects.toMatchObject({ neededBytes: 101 })
   })
 
-  it('has no more evicted than it takes', async () => {
-    const { governor, makeRoom, evictable, process } = bed(100, 90, [20, 30, 40])
+  it('evicts no more than a load needs', async () => {
+    const { governor, makeRoom, evictable, process } = harness(100, 90, [20, 30, 40])
     await governor.reserve(50, makeRoom)
     expect(evictable).toEqual([40])
     expect(process.held).toBe(40)
   })
 
-  it('refuses what does not fit when everything is evicted, with what is needed and free', async () => {
-    const { governor, makeRoom } = bed(100, 90, [20])
+  it('refuses a load that does not fit after all evictions, and names the bytes needed and free', async () => {
+    const { governor, makeRoom } = harness(100, 90, [20])
     const refusal = await governor.reserve(80, makeRoom).catch((error) => error)
     expect(refusal).toBeInstanceOf(NoRoom)
     expect(refusal).toMatchObject({ neededBytes: 80, freeBytes: 30 })
@@ -68,8 +68,8 @@ describe('the memory governor', () => {
     await governor.reserve(30, makeRoom)
   })
 
-  it('promises nothing twice, however many ask at once', async () => {
-    const { governor, process } = bed(100, 0)
+  it('never grants the same bytes twice, however many loads reserve at once', async () => {
+    const { governor, process } = harness(100, 0)
     let most = 0
     const load = async (): Promise<void> => {
       const room = await governor.reserve(35, nothing)
@@ -79,13 +79,13 @@ describe('the memory governor', () => {
       room.release()
     }
     const results = await Promise.allSettled([1, 2, 3, 4].map(load))
-    // Room for two; the others see it taken.
+    // There is memory for two; the others find it taken.
     expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'rejected'])
     expect(most).toBe(70)
   })
 
-  it('says that more is held than the budget allows as nothing that is free', async () => {
-    const { governor } = bed(100, 130)
+  it('reports no free bytes, rather than a negative number, when more is held than the budget allows', async () => {
+    const { governor } = harness(100, 130)
     await expect(governor.reserve(1, nothing)).rejects.toMatchObject({ freeBytes: 0 })
   })
 
@@ -100,7 +100,7 @@ describe('the memory governor', () => {
     await governor.reserve(1, nothing)
   })
 
-  it('without a budget refuses nothing and measures nothing', async () => {
+  it('without a limit refuses nothing and measures nothing', async () => {
     const governor = new MemoryBudget(0, async () => {
       throw new Error('measured')
     })
@@ -108,7 +108,7 @@ describe('the memory governor', () => {
   })
 })
 
-it('a pool is expected to hold the weights once for each replica, or once if they are mapped', () => {
+it('a pool is expected to hold the weights once for each replica, or once in total if they are mapped', () => {
   const weights = 200 * 2 ** 20
   const [one, four] = [1, 4].map((replicas) => estimateBytes(weights, replicas, false)) as [number, number]
   expect(four - one).toBeGreaterThan(3 * weights)

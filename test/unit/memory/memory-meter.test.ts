@@ -15,7 +15,7 @@ afterEach(() => {
   vi.restoreAllMocks()
 })
 
-it('a reading in the background that fails is no unhandled rejection, and another one is begun later', async () => {
+it('a background reading that fails causes no unhandled rejection, and a later reading is attempted', async () => {
   const resident = vi.spyOn(process, 'memoryUsage').mockImplementation((() => {
     throw unreadable
   }) as never)
@@ -33,7 +33,7 @@ it('a reading in the background that fails is no unhandled rejection, and anothe
   expect(meter.last()).toMatchObject({ pssBytes: 1_000 })
 })
 
-it('a reading that is waited for rejects with the reason', async () => {
+it('an awaited reading rejects with the reason', async () => {
   vi.spyOn(process, 'memoryUsage').mockImplementation((() => {
     throw unreadable
   }) as never)

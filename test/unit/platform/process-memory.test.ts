@@ -3,8 +3,8 @@ import { anonymousBytesOf, readMemory } from '../../../src/platform/process-memo
 
 const MIB = 2 ** 20
 
-describe.runIf(process.platform === 'linux')('what a process holds', () => {
-  it('grows with memory that it has written to, by the readings of itself and of any process', async () => {
+describe.runIf(process.platform === 'linux')('the resident memory of a process', () => {
+  it('grows with memory that the process writes to, as read by itself and by other processes', async () => {
     const [before, bytesBefore] = [await readMemory(), await anonymousBytesOf(process.pid)]
     const held = Buffer.alloc(64 * MIB, 1)
     const [after, bytesAfter] = [await readMemory(), await anonymousBytesOf(process.pid)]
@@ -14,7 +14,7 @@ describe.runIf(process.platform === 'linux')('what a process holds', () => {
     expect(bytesAfter - bytesBefore).toBeGreaterThan(48 * MIB)
   })
 
-  it('is nothing for a process that is not there', async () => {
+  it('is undefined for a process that does not exist', async () => {
     expect(await anonymousBytesOf(2 ** 30)).toBe(0)
   })
 })

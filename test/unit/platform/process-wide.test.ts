@@ -13,17 +13,17 @@ afterEach(() => {
   holder[KEY] = before
 })
 
-it('a part of the state of the process is made once, when it is first asked for', () => {
+it('a part of the process-wide state is created once, on first use', () => {
   expect(holder[KEY]).toBeUndefined()
-  const made = processWide('loads', () => ({ heavy: 0 }))
+  const part = processWide('loads', () => ({ heavy: 0 }))
   const again = processWide('loads', () => {
     throw new Error('made twice')
   })
-  expect(again).toBe(made)
+  expect(again).toBe(part)
   expect(Object.keys(holder[KEY] ?? {})).toEqual([`loads/${SHAPES.loads}`])
 })
 
-it('a part that another copy has made is used, one of another shape is left alone', () => {
+it('a part that another copy of the package created is shared if it has the same shape, and left alone otherwise', () => {
   const [older, own, newer] = [{ isOlder: true }, { heavy: 7 }, { isNewer: true }]
   const [before, now, later] = [-1, 0, 1].map((step) => `loads/${SHAPES.loads + step}`) as [
     string,
@@ -31,14 +31,14 @@ it('a part that another copy has made is used, one of another shape is left alon
     string,
   ]
   holder[KEY] = { [before]: older, [later]: newer }
-  const made = processWide('loads', () => ({ heavy: 0 }))
-  expect(made).toEqual({ heavy: 0 })
-  expect(holder[KEY]).toEqual({ [before]: { isOlder: true }, [later]: { isNewer: true }, [now]: made })
+  const part = processWide('loads', () => ({ heavy: 0 }))
+  expect(part).toEqual({ heavy: 0 })
+  expect(holder[KEY]).toEqual({ [before]: { isOlder: true }, [later]: { isNewer: true }, [now]: part })
   holder[KEY] = { [now]: own }
   expect(processWide('loads', () => ({ heavy: 0 }))).toBe(own)
 })
 
-it('a part that cannot be made is tried again by the next that asks for it', () => {
+it('the creation of a part that fails is tried again on the next use', () => {
   const failing = (): object => {
     throw new Error('not now')
   }

@@ -13,24 +13,28 @@ const fails = () => {
   throw Object.assign(new Error('uv_os_homedir returned ENOENT'), { code: 'ERR_SYSTEM_ERROR' })
 }
 
-describe.runIf(process.platform === 'linux')("the folder of a user's caches", () => {
+describe.runIf(process.platform === 'linux')('the cache folder of a user', () => {
   it.each([
     ['XDG_CACHE_HOME', { XDG_CACHE_HOME: '/cache', HOME: '/home/me' }, '/cache/tbcoin-engine'],
     [
-      'HOME where that is not absolute',
+      'HOME if XDG_CACHE_HOME is not absolute',
       { XDG_CACHE_HOME: 'x', HOME: '/home/me' },
       '/home/me/.cache/tbcoin-engine',
     ],
-    ['HOME where that is empty', { XDG_CACHE_HOME: '', HOME: '/home/me' }, '/home/me/.cache/tbcoin-engine'],
-    ['the list of users where HOME is empty', { HOME: '' }, '/home/listed/.cache/tbcoin-engine'],
-    ['the list of users where HOME is not set', {}, '/home/listed/.cache/tbcoin-engine'],
-  ])('is by %s', (_, env, folder) => {
+    [
+      'HOME if XDG_CACHE_HOME is empty',
+      { XDG_CACHE_HOME: '', HOME: '/home/me' },
+      '/home/me/.cache/tbcoin-engine',
+    ],
+    ['the list of users if HOME is empty', { HOME: '' }, '/home/listed/.cache/tbcoin-engine'],
+    ['the list of users if HOME is not set', {}, '/home/listed/.cache/tbcoin-engine'],
+  ])('is derived from %s', (_, env, folder) => {
     Object.assign(os, { homedir: () => '', userInfo: () => ({ homedir: '/home/listed' }) })
     expect(userInfo().homedir).toBe('/home/listed')
     expect(userCacheDir(env)).toBe(folder)
   })
 
-  it('is none for a user that has no home', () => {
+  it('is undefined for a user without a home', () => {
     Object.assign(os, { homedir: fails, userInfo: fails })
     expect(userCacheDir({})).toBeUndefined()
     expect(userCacheDir({ HOME: '' })).toBeUndefined()

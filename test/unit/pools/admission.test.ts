@@ -9,13 +9,13 @@ beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
 describe('a pool', () => {
-  it('gives a request to an idle replica at once', async () => {
+  it('sends a request to an idle replica at once', async () => {
     const { threads, ask } = bound(await PoolKit.open())
     ask(7)
     expect(threads.runs).toEqual([7])
   })
 
-  it('answers a request with what its replica answered', async () => {
+  it('resolves a request with the outputs of its replica', async () => {
     const kit = await PoolKit.open()
     const one = kit.ask(1)
     await kit.answer(1, 42)
@@ -23,7 +23,7 @@ describe('a pool', () => {
     expect(one.settlements).toBe(1)
   })
 
-  it('rejects a request whose run failed, and only that one', async () => {
+  it('rejects a request whose run failed, and no other', async () => {
     const kit = await PoolKit.open()
     const [bad, good] = [kit.ask(1), kit.ask(2)]
     kit.threads.running(1).failRun()
@@ -33,7 +33,7 @@ describe('a pool', () => {
     expect(good.y).toBe(2)
   })
 
-  it('lets requests wait in the order in which they came', async () => {
+  it('queues waiting requests in the order of arrival', async () => {
     const kit = await PoolKit.open()
     const all = [1, 2, 3, 4].map((x) => kit.ask(x))
     expect(kit.pool.stats()).toMatchObject({ busy: 1, idle: 0, queued: 3, inFlight: 1 })
@@ -44,14 +44,14 @@ describe('a pool', () => {
     expect(all.map((one) => one.y)).toEqual([1, 2, 3, 4])
   })
 
-  it('uses all its replicas before anything waits', async () => {
+  it('uses all its replicas before a request waits', async () => {
     const kit = await PoolKit.open({ replicas: 3 })
     for (const x of [1, 2, 3, 4]) kit.ask(x)
     expect(kit.threads.runs.toSorted()).toEqual([1, 2, 3])
     expect(kit.pool.stats()).toMatchObject({ busy: 3, queued: 1, inFlight: 3 })
   })
 
-  it('gives the next request to whichever replica is free first', async () => {
+  it('sends the next request to the first replica that becomes free', async () => {
     const kit = await PoolKit.open({ replicas: 2 })
     const [slow, fast, third] = [kit.ask(1), kit.ask(2), kit.ask(3)]
     await kit.answer(2)
@@ -61,7 +61,7 @@ describe('a pool', () => {
     expect([slow.y, fast.y, third.y]).toEqual([1, 2, 3])
   })
 
-  it('gives a waiting request to the free replica before the answer is told', async () => {
+  it('sends the next request to a free replica before it delivers the outputs of the last one', async () => {
     const kit = await PoolKit.open()
     const first = kit.ask(1)
     kit.ask(2)
@@ -76,18 +76,18 @@ describe('a pool', () => {
   it('sends each replica one task at a time', async () => {
     const kit = await PoolKit.open({ replicas: 2 })
     for (let x = 0; x < 20; x += 1) kit.ask(x)
-    // A fake thread refuses a second task.
+    // A fake host refuses a second task.
     for (let x = 0; x < 20; x += 1) await kit.answer(x)
     expect(kit.threads.hosts.map((host) => host.tasks.length)).toEqual([11, 11])
   })
 
-  it('sends the names of the wanted outputs', async () => {
+  it('sends the names of the requested outputs', async () => {
     const kit = await PoolKit.open()
     kit.ask(1, { outputs: ['y'] })
     expect(kit.threads.hosts[0]?.task?.message).toMatchObject({ kind: 'run', runs: [{ outputs: ['y'] }] })
   })
 
-  it('copies an input when it is sent and not when it is queued', async () => {
+  it('copies an input when it sends it, not when it queues it', async () => {
     const kit = await PoolKit.open()
     kit.ask(1)
     const waiting = kit.ask(2)
@@ -97,7 +97,7 @@ describe('a pool', () => {
     expect(kit.threads.runs).toEqual([3])
   })
 
-  it('does not touch a request that has settled before it is submitted', async () => {
+  it('ignores a request that settled before it was submitted', async () => {
     const kit = await PoolKit.open()
     const one = kit.ask(1, { signal: AbortSignal.abort() })
     expect(kit.threads.runs).toEqual([])
@@ -120,7 +120,7 @@ describe('a pool', () => {
     expect(kit.pool.leaseCount).toBe(0)
   })
 
-  it('rejects a request that was admitted without its input and goes on', async () => {
+  it('rejects a request that was admitted without inputs, and goes on', async () => {
     const kit = await PoolKit.open()
     const empty = new Asked(new RunRequest(systemClock, 'fake', '1', {}))
     kit.submit(empty.request)
@@ -132,7 +132,7 @@ describe('a pool', () => {
 })
 
 describe('a queue with a limit', () => {
-  it('refuses what is too much with a hint and takes requests again when there is room', async () => {
+  it('refuses requests beyond the limit with a hint, and accepts them again when there is room', async () => {
     const kit = await PoolKit.open({ maxQueue: 2 })
     const [, , , refused] = [1, 2, 3, 4].map((x) => kit.ask(x))
     await turn()
@@ -153,7 +153,7 @@ describe('a queue with a limit', () => {
     expect(accepted.y).toBe(5)
   })
 
-  it('of none still lets an idle replica work', async () => {
+  it('of zero still lets idle replicas work', async () => {
     const kit = await PoolKit.open({ maxQueue: 0 })
     const [first, second] = [kit.ask(1), kit.ask(2)]
     await kit.answer(1)
@@ -161,7 +161,7 @@ describe('a queue with a limit', () => {
     expect(second.code).toBe('ERR_OVERLOADED')
   })
 
-  it('counts only those who wait, not those who gave up', async () => {
+  it('counts only waiting requests, not aborted ones', async () => {
     const kit = await PoolKit.open({ maxQueue: 1 })
     const controller = new AbortController()
     kit.ask(1)
@@ -189,7 +189,7 @@ describe('an input that cannot be sent', () => {
     expect(last.y).toBe(3)
   })
 
-  it('rejects its own request when the message is refused as a whole', async () => {
+  it('rejects its own request when the whole message is refused', async () => {
     const kit = await PoolKit.open()
     const [host] = kit.threads.hosts
     vi.spyOn(host as FakeHost, 'run').mockRejectedValueOnce(
@@ -207,17 +207,17 @@ describe('an input that cannot be sent', () => {
     expect(next.y).toBe(2)
   })
 
-  it('does not lose the others when ten thousand fail one after another', async () => {
+  it('rejects only the bad ones of ten thousand requests in a row', async () => {
     const kit = await PoolKit.open({ maxQueue: 20_000 })
     const first = kit.ask(1)
-    // What a caller does who uses one array for all requests and lets the first one move it.
+    // A caller does this if it uses one array for all requests and transfers it with the first.
     const data = Float32Array.of(2)
     const many = Array.from({ length: 10_000 }, () => {
       const request = new RunRequest(systemClock, 'fake', '1', { transfer: true })
       request.inputs = [{ type: 'float32', dims: [1], data }]
-      const asked = new Asked(request)
+      const sent = new Asked(request)
       kit.submit(request)
-      return asked
+      return sent
     })
     const last = kit.ask(3)
     await kit.answer(1)
@@ -231,8 +231,8 @@ describe('an input that cannot be sent', () => {
   })
 })
 
-describe('a caller who stops waiting', () => {
-  it('in the queue is never sent', async () => {
+describe('a caller that aborts its request', () => {
+  it('while it is queued keeps it from being sent', async () => {
     const kit = await PoolKit.open()
     kit.ask(1)
     const late = kit.ask(2, { timeoutMs: 50 })
@@ -243,7 +243,7 @@ describe('a caller who stops waiting', () => {
     expect(kit.threads.hosts[0]?.tasks.map((task) => task.kind)).toEqual(['load', 'run'])
   })
 
-  it('in flight is told at once, and the slot stays taken until the run returns', async () => {
+  it('in flight is rejected at once, and the replica stays busy until the run returns', async () => {
     const kit = await PoolKit.open()
     const controller = new AbortController()
     const gone = kit.ask(1, { signal: controller.signal })
@@ -260,7 +260,7 @@ describe('a caller who stops waiting', () => {
     expect(gone.settlements).toBe(1)
   })
 
-  it('in flight by a deadline is told so, and the late answer is thrown away', async () => {
+  it('in flight by a deadline is rejected with that, and the late outputs are dropped', async () => {
     const kit = await PoolKit.open()
     const late = kit.ask(1, { timeoutMs: 50 })
     await vi.advanceTimersByTimeAsync(50)
@@ -273,7 +273,7 @@ describe('a caller who stops waiting', () => {
     expect(next.y).toBe(2)
   })
 
-  it('in flight does not get the error of a run that fails late', async () => {
+  it('in flight does not receive the error of a run that fails later', async () => {
     const kit = await PoolKit.open()
     const controller = new AbortController()
     const gone = kit.ask(1, { signal: controller.signal })
@@ -284,7 +284,7 @@ describe('a caller who stops waiting', () => {
     expect(kit.pool.stats()).toMatchObject({ idle: 1, busy: 0 })
   })
 
-  it('in flight does not get the error of a thread that dies late', async () => {
+  it('in flight does not receive the error of a replica that dies later', async () => {
     const kit = await PoolKit.open()
     const controller = new AbortController()
     const gone = kit.ask(1, { signal: controller.signal })
@@ -294,7 +294,7 @@ describe('a caller who stops waiting', () => {
     expect(kit.lost).toHaveLength(1)
   })
 
-  it('does not end the wait of the others whose signal is the same', async () => {
+  it('does not affect requests of others with the same signal', async () => {
     const kit = await PoolKit.open({ replicas: 2 })
     const controller = new AbortController()
     const all = [1, 2, 3, 4].map((x) => kit.ask(x, { signal: controller.signal }))
@@ -309,7 +309,7 @@ describe('a caller who stops waiting', () => {
   })
 })
 
-/** The kit's methods as functions. */
+/** Returns the methods of `kit` as functions. */
 function bound(kit: PoolKit) {
   return { threads: kit.threads, ask: kit.ask.bind(kit) }
 }

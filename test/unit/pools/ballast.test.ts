@@ -7,7 +7,7 @@ afterEach(() => void vi.useRealTimers())
 
 type Ballast = PoolSettings['ballast']
 
-/** Notes what pools tell it, in order. */
+/** Records the calls of pools, in order. */
 class RecordingBallast implements Ballast {
   readonly calls: (string | number)[] = []
 
@@ -24,13 +24,13 @@ class RecordingBallast implements Ballast {
   }
 }
 
-it('a pool uses the ballast that it is given from its creation to its end, and counts each answer once', async () => {
+it('a pool uses its ballast from its creation to its end, and counts the outputs of each request once', async () => {
   const ballast = new RecordingBallast()
   const kit = await PoolKit.open({ ballast })
   for (const x of [1, 2]) {
-    const asked = kit.ask(x)
+    const request = kit.ask(x)
     await kit.answer(x)
-    expect(asked.y).toBe(x)
+    expect(request.y).toBe(x)
   }
   const stopping = kit.pool.stop(1_000)
   await turn()

@@ -32,9 +32,9 @@ afterEach(() => {
   expect(uncaught).toEqual([])
 })
 
-/** Requests 1 to 5 travel together behind a request 0 that is under way. */
+/** Sends requests 1 to 5 in one pack, after request 0 has run. */
 class Trial {
-  readonly asked: Asked[] = []
+  readonly requests: Asked[] = []
 
   readonly kit: PoolKit
 
@@ -54,13 +54,13 @@ class Trial {
     const record = { startedAtMs: 0, queued: ignore, running: ignore, settled: ignore, ...tracked }
     const request = new RunRequest(systemClock, 'fake', '1', { signal }, undefined, record)
     request.inputs = [{ type: 'float32', dims: [1], data: Float32Array.of(x) }]
-    const asked = new Asked(request)
+    const sent = new Asked(request)
     this.kit.submit(request)
-    this.asked.push(asked)
-    return asked
+    this.requests.push(sent)
+    return sent
   }
 
-  /** Lets the requests 1 to 5 go, answers what is left, and returns what each request came to. */
+  /** Lets requests 1 to 5 start, answers the remaining tasks, and returns the outcome of each request. */
   async outcomes(answer: (task: FakeTask) => void): Promise<(number | string | undefined)[]> {
     const [host] = this.kit.threads.hosts
     if (host === undefined) throw new Error('there is no thread')
@@ -69,16 +69,16 @@ class Trial {
       queueMicrotask(() => answer(task))
     }
     host.answer()
-    const isOpen = (): boolean => this.asked.some(({ outcome }) => outcome === undefined)
+    const isOpen = (): boolean => this.requests.some(({ outcome }) => outcome === undefined)
     for (let turns = 0; turns < 100 && isOpen(); turns += 1) await new Promise((next) => setImmediate(next))
-    return this.asked.map(({ y, code }) => y ?? code)
+    return this.requests.map(({ y, code }) => y ?? code)
   }
 
-  /** Nobody is lost and nothing is kept: every error is documented, and a later request is answered. */
+  /** Checks that no request is open, that every error is documented, and that a later request succeeds. */
   async settleUp(): Promise<void> {
-    for (const { outcome, settlements, code } of this.asked) {
+    for (const { outcome, settlements, code } of this.requests) {
       expect(outcome).toBeDefined()
-      // One that is refused while it is made has settled before it could be counted.
+      // A request that is refused at its creation has settled before it could be counted.
       expect(settlements).toBeLessThanOrEqual(1)
       if (code !== undefined) expect(Object.keys(ERROR_TABLE)).toContain(code)
     }
@@ -98,7 +98,7 @@ function answerAll(task: FakeTask): void {
   task.host.answer()
 }
 
-/** A reply in which the result of `x` is another one. */
+/** Replies with `result` for the request `x` and correct results for the others. */
 function replyWith(x: number, result: unknown): (task: FakeTask) => void {
   return (task) => {
     const { buffer } = task.message as RunTask
@@ -109,7 +109,7 @@ function replyWith(x: number, result: unknown): (task: FakeTask) => void {
   }
 }
 
-describe('an answer that is not as it should be rejects its request, and its neighbours are answered', () => {
+describe('a malformed result rejects its request, and the other requests of the pack succeed', () => {
   const four = new ArrayBuffer(4)
   const answerOf = (dims: unknown, data: unknown, ms: unknown = 1): unknown => ({
     answer: { dims: [dims], data: [data] },
@@ -119,27 +119,27 @@ describe('an answer that is not as it should be rejects its request, and its nei
   it.each<[string, unknown]>([
     ['nothing', undefined],
     ['null', null],
-    ['an object of something else', { hello: 1 }],
+    ['an unrelated object', { hello: 1 }],
     ['no dims', answerOf(undefined, four)],
     ['no data', answerOf([1], undefined)],
     ['a negative dim', answerOf([-1], four)],
     ['two negative dims', answerOf([-1, -1], four)],
-    ['a dim that is no number', answerOf([Number.NaN], four)],
-    ['a dim that is no integer', answerOf([0.5], four)],
-    ['a dim beyond all memory', answerOf([2 ** 53], four)],
+    ['a dim that is not a number', answerOf([Number.NaN], four)],
+    ['a dim that is not an integer', answerOf([0.5], four)],
+    ['a dim larger than any memory', answerOf([2 ** 53], four)],
     ['dims whose product is infinite', answerOf(new Array(40).fill(2 ** 50), four)],
     ['fewer elements than its dims', answerOf([2], four)],
     ['more elements than its dims', answerOf([1], new ArrayBuffer(8))],
-    ['a length modulo 2 ** 32', answerOf([2 ** 30 + 1], four)],
+    ['a length that fits only modulo 2 ** 32', answerOf([2 ** 30 + 1], four)],
     ['strings instead of numbers', answerOf([1], ['a'])],
-    ['a place beyond the buffer', answerOf([1], 2 ** 20)],
-    ['a place that begins in the buffer and ends beyond it', answerOf([2 ** 20], 0)],
-    ['a negative place', answerOf([1], -8)],
-    ['a place that is not aligned', answerOf([1], 3)],
-    ['a place that is no number', answerOf([1], Number.NaN)],
-    ['an error that is none', { ok: false, error: undefined }],
-    ['answers of a batch that was none', { answers: [], ms: 1, fault: undefined }],
-    ['answers that are none', { answers: undefined, ms: 1, fault: undefined }],
+    ['an offset beyond the buffer', answerOf([1], 2 ** 20)],
+    ['an offset in the buffer and a length beyond it', answerOf([2 ** 20], 0)],
+    ['a negative offset', answerOf([1], -8)],
+    ['an unaligned offset', answerOf([1], 3)],
+    ['an offset that is not a number', answerOf([1], Number.NaN)],
+    ['a failure without an error', { ok: false, error: undefined }],
+    ['outputs of a batch for a request that was not batched', { answers: [], ms: 1, fault: undefined }],
+    ['outputs of a batch that are undefined', { answers: undefined, ms: 1, fault: undefined }],
   ])('%s', async (_, result) => {
     const trial = await Trial.of()
     for (const x of [1, 2, 3, 4, 5]) trial.ask(x)
@@ -147,7 +147,7 @@ describe('an answer that is not as it should be rejects its request, and its nei
     await trial.settleUp()
   })
 
-  it('a time that is no number changes nothing for the next packs', async () => {
+  it('a run time that is not a number does not affect later packs', async () => {
     const trial = await Trial.of()
     for (const x of [1, 2, 3]) trial.ask(x)
     const strange = answerOf([1], Float32Array.of(3).buffer, Number.NaN)
@@ -156,18 +156,18 @@ describe('an answer that is not as it should be rejects its request, and its nei
   })
 })
 
-describe('a reply that is not as it should be rejects its pack, and the replica goes on', () => {
+describe('a malformed reply rejects the requests of its pack, and the replica goes on', () => {
   it.each<[string, unknown]>([
     ['nothing', undefined],
     ['null', null],
     ['text', 'hello'],
     ['an empty object', {}],
     ['no results', { ok: true, buffer: undefined, results: undefined, hasBackgroundWork: false }],
-    ['results that are no array', { ok: true, buffer: undefined, results: 5, hasBackgroundWork: false }],
-    ['no result for any', { ok: true, buffer: undefined, results: [], hasBackgroundWork: false }],
+    ['results that are not an array', { ok: true, buffer: undefined, results: 5, hasBackgroundWork: false }],
+    ['no result for any run', { ok: true, buffer: undefined, results: [], hasBackgroundWork: false }],
     ['a failure without an error', { ok: false }],
     ['a failure', { ok: false, error: encodeError(new errors.ERR_INFERENCE('x')) }],
-    ['a buffer that is none', { ok: true, buffer: 7, results: [], hasBackgroundWork: 3 }],
+    ['a buffer that is not a buffer', { ok: true, buffer: 7, results: [], hasBackgroundWork: 3 }],
   ])('%s', async (_, reply) => {
     const trial = await Trial.of()
     for (const x of [1, 2]) trial.ask(x)
@@ -176,7 +176,7 @@ describe('a reply that is not as it should be rejects its pack, and the replica 
     await trial.settleUp()
   })
 
-  it('more results than runs are left out', async () => {
+  it('results beyond the number of runs are ignored', async () => {
     const trial = await Trial.of()
     trial.ask(1)
     const outcomes = await trial.outcomes((task) => {
@@ -201,25 +201,28 @@ describe('a pack that cannot be sent', () => {
         throw refusal()
       },
     ],
-  ])('because the host %s is sent one by one, and the culprit rejected', async (_, fail) => {
-    const trial = await Trial.of((kit) => {
-      const [host] = kit.threads.hosts
-      if (host === undefined) throw new Error('there is no thread')
-      const run = host.run.bind(host)
-      host.run = (task) => (xsOf(task).includes(3) ? fail() : run(task))
-    })
-    for (const x of [1, 2, 3, 4, 5]) trial.ask(x)
-    expect(await trial.outcomes(answerAll)).toEqual([0, 1, 2, 'ERR_INVALID_INPUT', 4, 5])
-    await trial.settleUp()
-  })
+  ])(
+    'because the host %s is sent request by request, and only the bad request is rejected',
+    async (_, fail) => {
+      const trial = await Trial.of((kit) => {
+        const [host] = kit.threads.hosts
+        if (host === undefined) throw new Error('there is no thread')
+        const run = host.run.bind(host)
+        host.run = (task) => (xsOf(task).includes(3) ? fail() : run(task))
+      })
+      for (const x of [1, 2, 3, 4, 5]) trial.ask(x)
+      expect(await trial.outcomes(answerAll)).toEqual([0, 1, 2, 'ERR_INVALID_INPUT', 4, 5])
+      await trial.settleUp()
+    },
+  )
 
-  it('for want of memory is sent one by one', async () => {
+  it('for lack of memory is sent request by request', async () => {
     const trial = await Trial.of()
     for (const x of [1, 2, 3]) trial.ask(x)
     let refused = 0
     const scarce = new Proxy(ArrayBuffer, {
       construct(target, [bytes]) {
-        // That of the first pack.
+        // This is the buffer of the first pack.
         if (bytes === 1_024 && refused === 0) {
           refused += 1
           throw new RangeError('Array buffer allocation failed')
@@ -234,7 +237,7 @@ describe('a pack that cannot be sent', () => {
     await trial.settleUp()
   })
 
-  it('for want of any memory is rejected', async () => {
+  it('for lack of memory even for single requests is rejected', async () => {
     const trial = await Trial.of()
     for (const x of [1, 2]) trial.ask(x)
     const none = new Proxy(ArrayBuffer, {
@@ -242,14 +245,14 @@ describe('a pack that cannot be sent', () => {
         throw new RangeError('Array buffer allocation failed')
       },
     })
-    // The buffer that comes back with the first answer is one that can be used again.
+    // The buffer that returns with the first outputs could be used again.
     const [host] = trial.kit.threads.hosts
     const task = host?.task
     vi.stubGlobal('ArrayBuffer', none)
     task?.fail(new errors.ERR_INFERENCE('x'))
     await turn()
     vi.unstubAllGlobals()
-    expect(trial.asked.map(({ code }) => code)).toEqual([
+    expect(trial.requests.map(({ code }) => code)).toEqual([
       'ERR_INFERENCE',
       'ERR_INSUFFICIENT_MEMORY',
       'ERR_INSUFFICIENT_MEMORY',
@@ -258,11 +261,11 @@ describe('a pack that cannot be sent', () => {
   })
 })
 
-describe('what throws on the way of one request', () => {
+describe('an exception while one request is handled', () => {
   it.each<[string, Partial<TrackedRequest>, string | number]>([
-    ['when it begins to run', { running: boom }, 'ERR_INVALID_INPUT'],
-    ['when it settles', { settled: boom }, 3],
-  ])('%s touches no other', async (_, tracked, expected) => {
+    ['when the request starts', { running: boom }, 'ERR_INVALID_INPUT'],
+    ['when the request settles', { settled: boom }, 3],
+  ])('%s does not affect other requests', async (_, tracked, expected) => {
     const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
     const trial = await Trial.of()
     for (const x of [1, 2]) trial.ask(x)
@@ -273,7 +276,7 @@ describe('what throws on the way of one request', () => {
     warned.mockRestore()
   })
 
-  it('a listener that aborts others of the pack keeps those from being sent', async () => {
+  it('a listener that aborts other requests of the pack keeps them from being sent', async () => {
     const controllers = [1, 2, 3].map(() => new AbortController())
     const trial = await Trial.of()
     const sent: number[][] = []
@@ -289,7 +292,7 @@ describe('what throws on the way of one request', () => {
     await trial.settleUp()
   })
 
-  it('a listener that stops the pool leaves nobody waiting', async () => {
+  it('a listener that stops the pool leaves no request waiting', async () => {
     const trial = await Trial.of()
     trial.ask(1)
     trial.ask(2, { running: () => void trial.kit.pool.stop(1_000) })
@@ -300,24 +303,24 @@ describe('what throws on the way of one request', () => {
     expect(trial.kit.pool.leaseCount).toBe(0)
   })
 
-  it('an input that is emptied while it waits is rejected alone', async () => {
+  it('an input whose buffer is transferred while it waits rejects its own request only', async () => {
     const trial = await Trial.of()
     for (const x of [1, 2, 3]) trial.ask(x)
-    const data = trial.asked[2]?.request.inputs?.[0]?.data as Float32Array<ArrayBuffer>
+    const data = trial.requests[2]?.request.inputs?.[0]?.data as Float32Array<ArrayBuffer>
     structuredClone(data.buffer, { transfer: [data.buffer] })
     expect(await trial.outcomes(answerAll)).toEqual([0, 1, 'ERR_INVALID_INPUT', 3])
     await trial.settleUp()
   })
 })
 
-describe('a signal that is none', () => {
+describe('a forged or broken signal affects only its own request when it', () => {
   const forged = (own: PropertyDescriptorMap): AbortSignal =>
     Object.create(AbortSignal.prototype, own) as AbortSignal
 
   it.each<[string, () => AbortSignal, string]>([
-    ['throws when it is looked at', () => forged({}), 'ERR_INVALID_OPTIONS'],
+    ['throws when its state is read', () => forged({}), 'ERR_INVALID_OPTIONS'],
     [
-      'cannot be listened to',
+      'cannot take listeners',
       () => forged({ aborted: { value: false }, constructor: { value: null } }),
       'ERR_INVALID_OPTIONS',
     ],
@@ -334,7 +337,7 @@ describe('a signal that is none', () => {
     await trial.settleUp()
   })
 
-  it('aborts later with a reason that cannot be read', async () => {
+  it('aborts later with an unreadable reason', async () => {
     const controller = new AbortController()
     const trial = await Trial.of()
     trial.ask(1)
@@ -362,7 +365,7 @@ describe('a listener of the pool that throws', () => {
     vi.useRealTimers()
   })
 
-  it('does not keep a stuck one from being given up and replaced', async () => {
+  it('does not keep a stuck replica from being quarantined and replaced', async () => {
     vi.useFakeTimers()
     const kit = await PoolKit.open({ stuckAfterMs: 400, maxPackMs: 10_000 })
     kit.onEvent = boom

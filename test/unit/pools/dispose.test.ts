@@ -4,14 +4,14 @@ import { follow, PoolKit, source, turn } from '../../support/pool-harness.js'
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
-/** A source that counts how often what it loads is given back. */
+/** Returns a source that counts how often its resources are released. */
 function disposable(dispose: () => Promise<void> = async () => undefined) {
   const counted = vi.fn(dispose)
   return { dispose: counted, from: { ...source, dispose: counted } }
 }
 
-describe('what the replicas of a pool have loaded is given back', () => {
-  it('once, when the pool is stopped and the last thread has ended, however often that is asked for', async () => {
+describe('the resources that the replicas of a pool have loaded are released', () => {
+  it('once, after the pool is stopped and the last thread has ended, however often the stop is requested', async () => {
     const { dispose, from } = disposable()
     const kit = await PoolKit.open({ replicas: 2 }, from)
     for (const host of kit.threads.hosts) host.onTask = () => undefined
@@ -29,7 +29,7 @@ describe('what the replicas of a pool have loaded is given back', () => {
     expect(dispose).toHaveBeenCalledOnce()
   })
 
-  it('by a pool that was never started', async () => {
+  it('by a pool that never started', async () => {
     const { dispose, from } = disposable()
     await new PoolKit({}, from).pool.stop(0)
     await turn()
@@ -46,7 +46,7 @@ describe('what the replicas of a pool have loaded is given back', () => {
     expect(dispose).toHaveBeenCalledOnce()
   })
 
-  it('by a pool that is stopped while a load does not return, when it returns', async () => {
+  it('by a pool that is stopped during a load that hangs, when that load returns', async () => {
     const { dispose, from } = disposable()
     const kit = new PoolKit({}, from)
     follow(kit.pool.start())
@@ -59,7 +59,7 @@ describe('what the replicas of a pool have loaded is given back', () => {
     expect(dispose).toHaveBeenCalledOnce()
   })
 
-  it('only when a run in quarantine has returned too', async () => {
+  it('only after the run of a quarantined replica has returned too', async () => {
     const { dispose, from } = disposable()
     const kit = await PoolKit.open({ stuckAfterMs: 400, crashBudget: 0 }, from)
     kit.ask(1)
@@ -73,7 +73,7 @@ describe('what the replicas of a pool have loaded is given back', () => {
     expect(dispose).toHaveBeenCalledOnce()
   })
 
-  it('and a failure of that is reported once, and ends nothing', async () => {
+  it('and a failure of that is reported once, and does not fail the stop', async () => {
     const { from } = disposable(() => Promise.reject(new Error('no')))
     const kit = await PoolKit.open({}, from)
     await kit.pool.stop(1_000)

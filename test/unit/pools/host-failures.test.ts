@@ -17,10 +17,10 @@ function hostOf(kit: PoolKit, index = 0): FakeHost {
 
 describe('a host that fails', () => {
   it.each<[string, Error]>([
-    ['as a pipe does', broken()],
-    ['as a refusal to clone does', new DOMException('no', 'DataCloneError')],
+    ['with the error of a broken pipe', broken()],
+    ['with a DataCloneError', new DOMException('no', 'DataCloneError')],
     ['with an error that blames the caller', new errors.ERR_INVALID_INPUT('the input is wrong')],
-  ])('%s loses the request that it runs as a crash does, and is replaced', async (_, why) => {
+  ])('%s rejects its running request as a crash does, and is replaced', async (_, why) => {
     const kit = await PoolKit.open()
     const [lost, next] = [kit.ask(1), kit.ask(2)]
     hostOf(kit).cut(why)
@@ -42,10 +42,10 @@ describe('a host that fails', () => {
     expect(kit.unexpected).toEqual([])
   })
 
-  it('gives back the requests of its pack that it has not begun', async () => {
+  it('returns the requests of its pack that it has not started to the queue', async () => {
     const kit = await PoolKit.open({ maxPackMs: 10_000 })
     kit.ask(0)
-    const asked = [1, 2, 3].map((x) => kit.ask(x))
+    const requests = [1, 2, 3].map((x) => kit.ask(x))
     await kit.answer(0)
     hostOf(kit).progress = 1
     hostOf(kit).cut()
@@ -53,7 +53,7 @@ describe('a host that fails', () => {
     await kit.load()
     hostOf(kit, 1).answer()
     await turn()
-    expect(asked.map(({ y, code }) => y ?? code)).toEqual([1, 'ERR_REPLICA_EXITED', 3])
+    expect(requests.map(({ y, code }) => y ?? code)).toEqual([1, 'ERR_REPLICA_EXITED', 3])
   })
 
   it.each<[string, (host: FakeHost) => void]>([
@@ -66,35 +66,35 @@ describe('a host that fails', () => {
         }
       },
     ],
-  ])('and %s before a pack has reached it costs no request', async (_, fail) => {
+  ])('and %s before a pack has reached it rejects no request', async (_, fail) => {
     const kit = await PoolKit.open({ maxPackMs: 10_000 })
     fail(hostOf(kit))
-    const asked = [1, 2].map((x) => kit.ask(x))
+    const requests = [1, 2].map((x) => kit.ask(x))
     await turn()
     expect(kit.lost).toHaveLength(1)
     await vi.advanceTimersByTimeAsync(100)
     await kit.load()
     hostOf(kit, 1).answer()
     await turn()
-    expect(asked[0]?.y).toBe(1)
+    expect(requests[0]?.y).toBe(1)
     if (hostOf(kit, 1).running !== undefined) await kit.answer(2)
-    expect(asked[1]?.y).toBe(2)
+    expect(requests[1]?.y).toBe(2)
   })
 
-  it('each time spends the crash budget, and no input is blamed', async () => {
+  it('repeatedly spends the crash budget, and no request is rejected as invalid input', async () => {
     const kit = await PoolKit.open({ crashBudget: 1 })
     hostOf(kit).cut()
-    const asked = kit.ask(1)
+    const request = kit.ask(1)
     await vi.advanceTimersByTimeAsync(100)
     hostOf(kit, 1).cut()
     await turn()
     await kit.load()
     expect(kit.failed).toMatchObject([{ code: 'ERR_CIRCUIT_OPEN' }])
-    expect(asked.code).toBe('ERR_CIRCUIT_OPEN')
+    expect(request.code).toBe('ERR_CIRCUIT_OPEN')
     expect(kit.pool.leaseCount).toBe(0)
   })
 
-  it('counts as quarantined until it is gone, and keeps the process alive no longer', async () => {
+  it('counts as quarantined until it has exited, and does not keep the process alive', async () => {
     const kit = await PoolKit.open()
     kit.ask(1)
     hostOf(kit).cut()
@@ -107,7 +107,7 @@ describe('a host that fails', () => {
     expect(kit.lost).toHaveLength(1)
   })
 
-  it('and dies of it is replaced once', async () => {
+  it('and then exits is replaced once', async () => {
     const kit = await PoolKit.open({ replicas: 2 })
     const lost = kit.ask(1)
     const host = kit.threads.running(1)
@@ -120,9 +120,9 @@ describe('a host that fails', () => {
     expect(kit.pool.stats()).toMatchObject({ replicas: 2, idle: 2, quarantined: 0, restarts: 1 })
   })
 
-  it('in its last run before it goes is not replaced', async () => {
+  it('during its last run before a resize removes it is not replaced', async () => {
     const kit = await PoolKit.open({ replicas: 2 })
-    const asked = [kit.ask(1), kit.ask(2)]
+    const requests = [kit.ask(1), kit.ask(2)]
     const resizing = follow(kit.pool.resize(1))
     await turn()
     const host = kit.threads.hosts.find((each) => kit.pool.hosts.includes(each)) as FakeHost
@@ -132,13 +132,16 @@ describe('a host that fails', () => {
     const other = kit.threads.alive.find((each) => each !== host)
     other?.answer()
     await turn()
-    expect(asked.map(({ y, code }) => y ?? code).sort()).toEqual([expect.any(Number), 'ERR_REPLICA_EXITED'])
+    expect(requests.map(({ y, code }) => y ?? code).sort()).toEqual([
+      expect.any(Number),
+      'ERR_REPLICA_EXITED',
+    ])
     if (kit.threads.loading.length > 0) await kit.load()
     expect(resizing.isSettled).toBe(true)
     expect(kit.pool.stats()).toMatchObject({ wanted: 1, replicas: 1, idle: 1 })
   })
 
-  it('while the pool is stopped does not hold that up', async () => {
+  it('during the stop of a pool does not delay the stop', async () => {
     const kit = await PoolKit.open()
     const lost = kit.ask(1)
     const stopping = follow(kit.pool.stop(10_000))
@@ -153,10 +156,10 @@ describe('a host that fails', () => {
   })
 })
 
-describe('a host that fails beside the requests', () => {
+describe('a host that fails during background work', () => {
   const rows: TensorSpec = { name: 'x', type: 'float32', dims: ['batch'] }
   const batched: Signature = { inputs: [rows], outputs: [{ ...rows, name: 'y' }] }
-  /** A pool whose only replica is given work on the proof, which `prepare` may fail. */
+  /** Returns a pool whose only replica does background work, which `prepare` may make fail. */
   async function proving(prepare: (host: FakeHost) => void = () => undefined): Promise<PoolKit> {
     const kit = new PoolKit({ batching: batchingOptionsSchema.parse({}) }, source)
     const starting = kit.pool.start()
@@ -171,7 +174,7 @@ describe('a host that fails beside the requests', () => {
     return kit
   }
 
-  it('is replaced, and the proof begun anew', async () => {
+  it('is replaced, and the proof starts again', async () => {
     const kit = await proving()
     expect(hostOf(kit).task?.message.kind).toBe('background')
     const waiting = kit.ask(2)
@@ -186,7 +189,7 @@ describe('a host that fails beside the requests', () => {
     expect(kit.unexpected).toEqual([])
   })
 
-  it('goes on if only the work could not be sent, and that is reported', async () => {
+  it('stays in service if only the task could not be sent, and the error is reported', async () => {
     const refusal = new UnsendableTask(new DOMException('no', 'DataCloneError'))
     const kit = await proving((host) => vi.spyOn(host, 'background').mockRejectedValueOnce(refusal))
     expect(kit.unexpected).toEqual([refusal])

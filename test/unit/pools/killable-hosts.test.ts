@@ -7,7 +7,7 @@ afterEach(() => void vi.useRealTimers())
 
 const stuckAfterMs = 1_000
 
-/** A pool of replicas that may be ended in the middle of a task. */
+/** Returns a pool whose replicas can be killed during a task. */
 async function killable(settings: Partial<PoolKit['settings']> = {}): Promise<PoolKit> {
   const kit = new PoolKit({ stuckAfterMs, ...settings })
   kit.threads.areKillable = true
@@ -17,11 +17,11 @@ async function killable(settings: Partial<PoolKit['settings']> = {}): Promise<Po
   return kit
 }
 
-describe('a replica that may be killed', () => {
-  it('is ended at once when its run does not return, reported and replaced', async () => {
+describe('a replica whose host can be killed', () => {
+  it('is killed at once when its run hangs, and is reported and replaced', async () => {
     const kit = await killable({ maxPackMs: 10_000 })
     kit.ask(0)
-    const asked = [1, 2, 3].map((x) => kit.ask(x))
+    const requests = [1, 2, 3].map((x) => kit.ask(x))
     await kit.answer(0)
     const host = kit.threads.running(1)
     const { id } = host
@@ -29,7 +29,7 @@ describe('a replica that may be killed', () => {
     await vi.advanceTimersByTimeAsync(stuckAfterMs + 500)
     expect(host.isGone).toBe(true)
     expect(kit.stuck).toEqual([{ model: 'fake', version: '1', threadId: id, runningMs: expect.any(Number) }])
-    expect(asked[1]?.outcome?.error).toMatchObject({
+    expect(requests[1]?.outcome?.error).toMatchObject({
       code: 'ERR_REPLICA_STUCK',
       message: expect.stringContaining('was ended'),
     })
@@ -37,12 +37,12 @@ describe('a replica that may be killed', () => {
     await kit.load()
     kit.threads.hosts[1]?.answer()
     await vi.advanceTimersByTimeAsync(0)
-    expect(asked.map(({ y, code }) => y ?? code)).toEqual([1, 'ERR_REPLICA_STUCK', 3])
+    expect(requests.map(({ y, code }) => y ?? code)).toEqual([1, 'ERR_REPLICA_STUCK', 3])
     expect(kit.lost).toHaveLength(1)
     expect(kit.pool.stats()).toMatchObject({ replicas: 1, idle: 1, restarts: 1, inFlight: 0 })
   })
 
-  it('is ended when the time of a stop is over, and none is left', async () => {
+  it('is killed when the timeout of a stop is over, and none is left', async () => {
     const kit = await killable()
     kit.ask(1)
     const stopping = follow(kit.pool.stop(500))
@@ -54,7 +54,7 @@ describe('a replica that may be killed', () => {
     expect(kit.threads.alive).toEqual([])
   })
 
-  it('has the time of a stop to end its run, and gives its session back', async () => {
+  it('may finish its run within the timeout of a stop, and releases its session', async () => {
     const kit = await killable()
     kit.ask(1)
     const stopping = follow(kit.pool.stop(500))
@@ -66,7 +66,7 @@ describe('a replica that may be killed', () => {
     expect(stopping.value).toEqual([])
   })
 
-  it('is ended when its load takes too long', async () => {
+  it('is killed when its load takes too long', async () => {
     const kit = new PoolKit({ loadTimeoutMs: 2_000 }, source)
     kit.threads.areKillable = true
     const starting = follow(kit.pool.start())
@@ -76,7 +76,7 @@ describe('a replica that may be killed', () => {
     expect(kit.pool.stuck()).toEqual([])
   })
 
-  it('and is not gone a second after that is left to itself like any other', async () => {
+  it('is reported as stuck if it has not exited a second after it was killed', async () => {
     const kit = await killable()
     kit.ask(1)
     const [host] = kit.threads.hosts as [FakeHost]

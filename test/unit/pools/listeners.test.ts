@@ -17,15 +17,15 @@ const EVENTS = [
 type Event = (typeof EVENTS)[number]
 
 const CALLS: Record<string, (world: World) => unknown> = {
-  'asks again': ({ kit, asked }) => asked.push(kit.ask(100)),
-  'asks again twice, with an abort between': (world) => {
-    world.asked.push(world.kit.ask(100))
+  'submits a request': ({ kit, requests }) => requests.push(kit.ask(100)),
+  'submits two requests with an abort between': (world) => {
+    world.requests.push(world.kit.ask(100))
     world.abort(3)
-    world.asked.push(world.kit.ask(101))
+    world.requests.push(world.kit.ask(101))
   },
   'aborts every request': (world) => [1, 2, 3, 4, 5].map((x) => world.abort(x)),
-  'aborts the next one': (world) => world.abort(3),
-  'rejects all': ({ kit }) => kit.pool.rejectAll(new Error('given up')),
+  'aborts the next request': (world) => world.abort(3),
+  'rejects all requests': ({ kit }) => kit.pool.rejectAll(new Error('given up')),
   'drains the pool': ({ kit }) => kit.pool.drain(),
   'stops the pool': ({ kit }) => kit.pool.stop(1_000),
   'makes the pool smaller': ({ kit, calls }) => calls.push(follow(kit.pool.resize(1))),
@@ -33,9 +33,9 @@ const CALLS: Record<string, (world: World) => unknown> = {
   'kills an idle replica': ({ kit }) => kit.threads.alive.find((host) => host.task === undefined)?.exit(),
 }
 
-/** A pool in which everything happens once, and a listener of everything. */
+/** A pool in which every event occurs once, and a listener of all events. */
 class World {
-  readonly asked: Asked[] = []
+  readonly requests: Asked[] = []
   readonly calls: { isSettled: boolean }[] = []
   readonly problems: string[] = []
   readonly heard = new Set<Event>()
@@ -47,7 +47,7 @@ class World {
     this.kit = kit
   }
 
-  /** Calls `call` in the first `event` of those after now. */
+  /** Calls `call` at the next occurrence of `event`. */
   listen(event: Event, call: (world: World) => unknown): void {
     const { tracker } = this.kit
     const hear = (heard: Event): void => {
@@ -70,14 +70,14 @@ class World {
   ask(x: number, timeoutMs?: number): void {
     const controller = new AbortController()
     this.#controllers.set(x, controller)
-    this.asked.push(this.kit.ask(x, { signal: controller.signal, timeoutMs }))
+    this.requests.push(this.kit.ask(x, { signal: controller.signal, timeoutMs }))
   }
 
   abort(x: number): void {
     this.#controllers.get(x)?.abort()
   }
 
-  /** Packs, answers, a deadline, a run that does not return, a crash and the end of the crash budget. */
+  /** Causes packs, outputs, a deadline, a run that hangs, a crash and the end of the crash budget. */
   async play(): Promise<void> {
     const { threads } = this.kit
     const first = (): void => threads.hosts.find((host) => host.running !== undefined)?.answer()
@@ -92,7 +92,7 @@ class World {
     first()
     await turn()
     for (const x of [7, 8, 9]) this.ask(x)
-    // Whoever runs now is given up, and then one more crash is one too many.
+    // The running replica is quarantined, and one more crash exceeds the budget.
     await vi.advanceTimersByTimeAsync(1_000)
     for (const host of threads.loading) host.finishLoad()
     await turn()
@@ -104,7 +104,7 @@ class World {
     await turn()
   }
 
-  /** Answers and loads whatever is under way, then ends. */
+  /** Completes all runs and loads, then stops the pool. */
   async end(): Promise<void> {
     const { pool, threads } = this.kit
     const stopping = follow(pool.drain().then(() => pool.stop(10_000)))
@@ -117,8 +117,8 @@ class World {
   }
 }
 
-describe.each(EVENTS)('a listener that hears %s', (event) => {
-  it.each(Object.keys(CALLS))('and %s meets counts that agree, and loses no request', async (name) => {
+describe.each(EVENTS)('a listener of %s', (event) => {
+  it.each(Object.keys(CALLS))('that %s sees consistent counts, and no request is lost', async (name) => {
     const kit = await PoolKit.open({
       replicas: 2,
       maxPackMs: 10_000,
@@ -129,7 +129,7 @@ describe.each(EVENTS)('a listener that hears %s', (event) => {
     const world = new World(kit)
     world.listen(event, CALLS[name] as (world: World) => unknown)
     await world.play()
-    // A call may keep what comes later from happening, but never the event itself.
+    // The call may prevent later events, but never the event that triggers it.
     expect(world.heard).toContain(event)
     await world.end()
     expect(world.problems).toEqual([])
@@ -138,8 +138,8 @@ describe.each(EVENTS)('a listener that hears %s', (event) => {
     expect(kit.tracker.active()).toEqual([])
     expect(kit.threads.alive).toEqual([])
     expect(world.calls.filter(({ isSettled }) => !isSettled)).toEqual([])
-    for (const { settlements, outcome, code } of world.asked) {
-      // One that is aborted while it is made has settled before it could be counted.
+    for (const { settlements, outcome, code } of world.requests) {
+      // A request that is aborted at its creation has settled before it could be counted.
       expect(settlements).toBeLessThanOrEqual(1)
       if (code !== undefined) expect(Object.keys(ERROR_TABLE)).toContain(code)
       else expect(outcome?.y ?? outcome?.error?.message).toBeDefined()

@@ -4,7 +4,7 @@ import { type Asked, PoolKit, turn } from '../../support/pool-harness.js'
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
-/** A pool of one replica that knows that a run takes 0.5 ms, with requests 1 to `count` in one message. */
+/** Returns a pool with one replica and a known run time of 0.5 ms, and requests 1 to `count` in one pack. */
 async function packed(
   count: number,
   settings: Partial<PoolKit['settings']> = {},
@@ -13,24 +13,24 @@ async function packed(
   const [host] = kit.threads.hosts
   if (host !== undefined) host.runMs = 0.5
   const first = kit.ask(0)
-  const asked = Array.from({ length: count }, (_, index) => kit.ask(index + 1))
+  const requests = Array.from({ length: count }, (_, index) => kit.ask(index + 1))
   await kit.answer(0)
   expect(first.y).toBe(0)
-  return [kit, asked]
+  return [kit, requests]
 }
 
-describe('requests that wait', () => {
-  it('travel together for as long as they take maxPackMs', async () => {
-    const [kit, asked] = await packed(6)
+describe('requests in a pack', () => {
+  it('run one after another for up to maxPackMs in total', async () => {
+    const [kit, requests] = await packed(6)
     expect(kit.threads.runs).toEqual([1, 2, 3, 4])
     expect(kit.pool.stats()).toMatchObject({ queued: 2, inFlight: 4, busy: 1 })
     kit.threads.hosts[0]?.answer()
     await turn()
-    expect(asked.map(({ y }) => y)).toEqual([1, 2, 3, 4, undefined, undefined])
+    expect(requests.map(({ y }) => y)).toEqual([1, 2, 3, 4, undefined, undefined])
     expect(kit.threads.runs).toEqual([5, 6])
   })
 
-  it('come back in a buffer that is used again', async () => {
+  it('return in a buffer that is used again', async () => {
     const [kit] = await packed(3)
     const [host] = kit.threads.hosts
     const sizes = new Set<number>()
@@ -46,27 +46,27 @@ describe('requests that wait', () => {
     expect(sizes.size).toBeGreaterThan(0)
   })
 
-  it('lose only the one in which their thread dies', async () => {
-    const [kit, asked] = await packed(4)
+  it('are not rejected if their replica dies in the run of another one', async () => {
+    const [kit, requests] = await packed(4)
     const [host] = kit.threads.hosts
     if (host !== undefined) host.progress = 1
     host?.exit()
     await turn()
-    expect(asked.map(({ code }) => code)).toEqual([undefined, 'ERR_REPLICA_EXITED', undefined, undefined])
+    expect(requests.map(({ code }) => code)).toEqual([undefined, 'ERR_REPLICA_EXITED', undefined, undefined])
     expect(kit.pool.stats()).toMatchObject({ queued: 0, inFlight: 3 })
     const later = kit.ask(9)
     await vi.advanceTimersByTimeAsync(200)
     await kit.load()
-    // The others come before what is queued, in their order.
+    // The other requests of the pack run before queued ones, in their order.
     expect(kit.threads.runs).toEqual([1, 3, 4])
     kit.threads.hosts[1]?.answer()
     await turn()
     await kit.answer(9)
-    expect([...asked, later].map(({ y }) => y)).toEqual([1, undefined, 3, 4, 9])
+    expect([...requests, later].map(({ y }) => y)).toEqual([1, undefined, 3, 4, 9])
   })
 
-  it('lose none when their thread dies before it has begun', async () => {
-    const [kit, asked] = await packed(2)
+  it('are all sent again if their replica dies before it has started any', async () => {
+    const [kit, requests] = await packed(2)
     const [host] = kit.threads.hosts
     if (host !== undefined) host.progress = -1
     host?.exit()
@@ -74,25 +74,25 @@ describe('requests that wait', () => {
     await kit.load()
     kit.threads.hosts[1]?.answer()
     await turn()
-    expect(asked.map(({ y }) => y)).toEqual([1, 2])
+    expect(requests.map(({ y }) => y)).toEqual([1, 2])
   })
 
-  it('lose only the one that does not return', async () => {
-    const [kit, asked] = await packed(3, { stuckAfterMs: 1_000 })
+  it('are not rejected if the run of another one hangs', async () => {
+    const [kit, requests] = await packed(3, { stuckAfterMs: 1_000 })
     await vi.advanceTimersByTimeAsync(1_500)
-    expect(asked.map(({ code }) => code)).toEqual(['ERR_REPLICA_STUCK', undefined, undefined])
+    expect(requests.map(({ code }) => code)).toEqual(['ERR_REPLICA_STUCK', undefined, undefined])
     await kit.load()
     expect(kit.threads.alive[1]?.task?.message.kind).toBe('run')
     kit.threads.alive[1]?.answer()
     await turn()
-    expect(asked.map(({ y }) => y)).toEqual([undefined, 2, 3])
+    expect(requests.map(({ y }) => y)).toEqual([undefined, 2, 3])
   })
 
-  it('are rejected with the reason when no replica will come for them', async () => {
-    const [kit, asked] = await packed(3, { crashBudget: 0 })
+  it('are rejected with the reason when no replica is left to run them', async () => {
+    const [kit, requests] = await packed(3, { crashBudget: 0 })
     kit.threads.hosts[0]?.exit()
     await turn()
-    expect(asked.map(({ code }) => code)).toEqual([
+    expect(requests.map(({ code }) => code)).toEqual([
       'ERR_REPLICA_EXITED',
       'ERR_CIRCUIT_OPEN',
       'ERR_CIRCUIT_OPEN',
@@ -100,7 +100,7 @@ describe('requests that wait', () => {
     expect(kit.pool.leaseCount).toBe(0)
   })
 
-  it('may give up waiting while they are between two replicas', async () => {
+  it('can be aborted while they move from one replica to another', async () => {
     const kit = await PoolKit.open({ maxPackMs: 2 })
     const [host] = kit.threads.hosts
     kit.ask(0)
@@ -120,7 +120,7 @@ describe('requests that wait', () => {
     expect(kit.pool.stats()).toMatchObject({ idle: 1, inFlight: 0 })
   })
 
-  it('and were moved to the thread that died are lost with it', async () => {
+  it('whose inputs were transferred are rejected if the replica dies', async () => {
     const kit = await PoolKit.open({ maxPackMs: 2 })
     const [host] = kit.threads.hosts
     kit.ask(0)
@@ -132,13 +132,13 @@ describe('requests that wait', () => {
     expect([one.code, two.code]).toEqual(['ERR_REPLICA_EXITED', 'ERR_REPLICA_EXITED'])
   })
 
-  it('are all rejected when the pool is stopped, wherever they are', async () => {
-    const [kit, asked] = await packed(6)
+  it('are all rejected when the pool is stopped, whether running or queued', async () => {
+    const [kit, requests] = await packed(6)
     kit.threads.hosts[0]?.exit()
     await turn()
     const stopping = kit.pool.stop(100)
     await turn()
-    expect(asked.map(({ code }) => code)).toEqual([
+    expect(requests.map(({ code }) => code)).toEqual([
       'ERR_REPLICA_EXITED',
       ...Array(5).fill('ERR_MODEL_UNAVAILABLE'),
     ])

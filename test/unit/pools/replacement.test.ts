@@ -6,15 +6,15 @@ import { PoolKit, turn } from '../../support/pool-harness.js'
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
-/** Kills the thread that runs `x` and has its replacement load `delayMs` later. */
+/** Kills the replica that runs `x` and loads its replacement `delayMs` later. */
 async function crashAndReplace(kit: PoolKit, x: number, delayMs: number): Promise<void> {
   await kit.crash(x)
   await vi.advanceTimersByTimeAsync(delayMs)
   await kit.load()
 }
 
-describe('a thread that dies in a run', () => {
-  it('rejects the request it ran and no other', async () => {
+describe('a replica that dies in a run', () => {
+  it('rejects the request that it ran, and no other', async () => {
     const kit = await PoolKit.open({ replicas: 2 })
     const [hit, beside, waiting] = [kit.ask(1), kit.ask(2), kit.ask(3)]
     await kit.crash(1)
@@ -31,7 +31,7 @@ describe('a thread that dies in a run', () => {
     expect([beside.y, waiting.y]).toEqual([2, 3])
   })
 
-  it('is replaced after the back-off, and the waiting requests go on', async () => {
+  it('is replaced after the back-off, and waiting requests go on', async () => {
     const kit = await PoolKit.open()
     kit.ask(1)
     const waiting = kit.ask(2)
@@ -50,7 +50,7 @@ describe('a thread that dies in a run', () => {
     expect(waiting.y).toBe(2)
   })
 
-  it('is counted once, whichever end of its task is heard of first', async () => {
+  it('is counted once, whether its exit or the failure of its task is noticed first', async () => {
     const kit = await PoolKit.open({ replicas: 2 })
     kit.ask(1)
     await kit.crash(1)
@@ -59,10 +59,10 @@ describe('a thread that dies in a run', () => {
     expect(kit.threads.hosts).toHaveLength(3)
   })
 
-  it('does not get another task', async () => {
+  it('is sent no further task', async () => {
     const kit = await PoolKit.open()
     const [first, second] = [kit.ask(1), kit.ask(2)]
-    // The task is rejected a while before the exit is announced, as Piscina does it.
+    // As with Piscina, the task is rejected before the exit is announced.
     const host = kit.threads.running(1)
     host.task?.lose(new errors.ERR_REPLICA_EXITED('the thread is dying'))
     await turn()
@@ -78,7 +78,7 @@ describe('a thread that dies in a run', () => {
     expect(second.y).toBe(2)
   })
 
-  it('is replaced after delays that double up to the cap', async () => {
+  it('is replaced after delays that double up to the maximum', async () => {
     const kit = await PoolKit.open({ crashBudget: 5, restartBackoffMs: 100, maxRestartBackoffMs: 300 })
     const delays: (number | undefined)[] = []
     for (let death = 0; death < 5; death += 1) {
@@ -95,7 +95,7 @@ describe('a thread that dies in a run', () => {
     expect(kit.pool.stats().restarts).toBe(5)
   })
 
-  it('starts the back-off again after a quiet time', async () => {
+  it('is replaced after the shortest delay again if there was no crash for a while', async () => {
     const kit = await PoolKit.open({ crashWindowMs: 1000 })
     for (const x of [1, 2]) {
       kit.ask(x)
@@ -117,8 +117,8 @@ describe('a thread that dies in a run', () => {
   })
 })
 
-describe('a thread that dies between two runs', () => {
-  it('is not given a request any more and is replaced', async () => {
+describe('a replica that dies between two runs', () => {
+  it('is sent no further request, and is replaced', async () => {
     const kit = await PoolKit.open({ replicas: 2 })
     kit.threads.hosts[1]?.exit()
     await turn()
@@ -134,7 +134,7 @@ describe('a thread that dies between two runs', () => {
 })
 
 describe('a replacement', () => {
-  it('that cannot be loaded is tried again, later each time', async () => {
+  it('that fails to load is tried again after increasing delays', async () => {
     const kit = await PoolKit.open()
     kit.ask(1)
     await kit.crash(1)
@@ -152,7 +152,7 @@ describe('a replacement', () => {
     expect(kit.threads.alive).toHaveLength(0)
   })
 
-  it('that dies while it loads is tried again', async () => {
+  it('that dies during its load is tried again', async () => {
     const kit = await PoolKit.open()
     const waiting = [kit.ask(1), kit.ask(2)]
     await kit.crash(1)
@@ -166,7 +166,7 @@ describe('a replacement', () => {
     expect(waiting[1]?.y).toBe(2)
   })
 
-  it('that dies before the report of its load is read is tried again', async () => {
+  it('that dies before the reply of its load is read is tried again', async () => {
     const kit = await PoolKit.open()
     kit.ask(1)
     const waiting = kit.ask(2)
@@ -187,7 +187,7 @@ describe('a replacement', () => {
     expect(waiting.y).toBe(2)
   })
 
-  it('that is not loaded in time is given up and tried again', async () => {
+  it('that does not load in time is abandoned and tried again', async () => {
     const kit = await PoolKit.open({ loadTimeoutMs: 500 })
     kit.ask(1)
     await kit.crash(1)
@@ -196,7 +196,7 @@ describe('a replacement', () => {
     expect(kit.lost.at(-1)?.cause.message).toContain('500 ms')
     await vi.advanceTimersByTimeAsync(200)
     expect(kit.threads.loading).toHaveLength(2)
-    // The first load returns late: its thread is seen off, it does not serve.
+    // The first load returns late: its replica is ended and does not serve.
     kit.threads.loading[0]?.finishLoad()
     await turn()
     expect(kit.pool.stats()).toMatchObject({ idle: 0, starting: 1 })
@@ -206,8 +206,8 @@ describe('a replacement', () => {
   })
 })
 
-describe('a crash budget that is spent', () => {
-  it('rejects who waits, refuses who comes, and is told once', async () => {
+describe('a pool whose crash budget is spent', () => {
+  it('rejects waiting requests, refuses new ones, and reports the failure once', async () => {
     const kit = await PoolKit.open({ crashBudget: 1 })
     kit.ask(1)
     await crashAndReplace(kit, 1, 100)
@@ -243,7 +243,7 @@ describe('a crash budget that is spent', () => {
     await draining
   })
 
-  it('is told once although a second replica dies after it', async () => {
+  it('reports the failure once even if a second replica dies later', async () => {
     const kit = await PoolKit.open({ replicas: 2, crashBudget: 0 })
     const both = [kit.ask(1), kit.ask(2)]
     await kit.crash(1)
@@ -252,7 +252,7 @@ describe('a crash budget that is spent', () => {
     expect(kit.failed).toHaveLength(1)
   })
 
-  it('starts no replica any more: not the one that was waiting for its turn, not one that dies later', async () => {
+  it('starts no further replica, neither for a pending restart nor for a later crash', async () => {
     const kit = await PoolKit.open({ replicas: 3, crashBudget: 1, crashWindowMs: 1000 })
     for (const x of [1, 2, 3]) kit.ask(x)
     await kit.crash(1)
@@ -286,7 +286,7 @@ describe('a run that does not return', () => {
     return kit
   }
 
-  it('puts its replica in quarantine and its replacement in its place', async () => {
+  it('puts its replica in quarantine, and a replacement takes its place', async () => {
     const kit = await stuckKit()
     const order: string[] = []
     kit.onEvent = (what) => order.push(what)
@@ -315,23 +315,23 @@ describe('a run that does not return', () => {
     })
   })
 
-  it('gives what its replica had not begun to an idle one at once', async () => {
+  it('returns the requests of its pack that have not started to an idle replica at once', async () => {
     const kit = await PoolKit.open({ replicas: 2, stuckAfterMs, maxPackMs: 10_000 })
     kit.ask(0)
     kit.ask(1)
-    const asked = [2, 3, 4].map((x) => kit.ask(x))
-    // All three are one pack.
+    const requests = [2, 3, 4].map((x) => kit.ask(x))
+    // All three requests are in one pack.
     await kit.answer(0)
     await kit.answer(1)
     expect(kit.pool.stats()).toMatchObject({ busy: 1, idle: 1 })
     await vi.advanceTimersByTimeAsync(stuckAfterMs + 500)
-    expect(asked[0]?.code).toBe('ERR_REPLICA_STUCK')
+    expect(requests[0]?.code).toBe('ERR_REPLICA_STUCK')
     expect(kit.threads.runs.sort()).toEqual([2, 3, 3, 4, 4])
     await kit.answer(3)
-    expect(asked.slice(1).map(({ y }) => y)).toEqual([3, 4])
+    expect(requests.slice(1).map(({ y }) => y)).toEqual([3, 4])
   })
 
-  it('does not keep the process alive any more', async () => {
+  it('does not keep the process alive', async () => {
     const kit = await stuckKit()
     kit.ask(1)
     const host = kit.threads.running(1)
@@ -340,7 +340,7 @@ describe('a run that does not return', () => {
     expect(host.isGone).toBe(false)
   })
 
-  it('ends its thread when it returns at last, and its answer goes to nobody', async () => {
+  it('ends its replica when it returns at last, and its outputs are dropped', async () => {
     const kit = await stuckKit()
     const lost = kit.ask(1)
     const host = kit.threads.running(1)
@@ -354,7 +354,7 @@ describe('a run that does not return', () => {
     expect(kit.lost).toHaveLength(1)
   })
 
-  it('is not counted from the run before', async () => {
+  it('is timed from its own start, not from the start of the previous run', async () => {
     const kit = await PoolKit.open({ stuckAfterMs })
     for (const x of [1, 2, 3]) {
       const one = kit.ask(x)
@@ -365,7 +365,7 @@ describe('a run that does not return', () => {
     expect(kit.stuck).toEqual([])
   })
 
-  it('is found although its caller has given up', async () => {
+  it('is detected even if its caller has aborted', async () => {
     const kit = await stuckKit()
     const late = kit.ask(1, { timeoutMs: 100 })
     await vi.advanceTimersByTimeAsync(stuckAfterMs + 500)
@@ -373,7 +373,7 @@ describe('a run that does not return', () => {
     expect(kit.stuck).toHaveLength(1)
   })
 
-  it('is never given up when the limit is 0', async () => {
+  it('is never quarantined when the limit is 0', async () => {
     const kit = await PoolKit.open({ stuckAfterMs: 0 })
     const patient = kit.ask(1)
     await vi.advanceTimersByTimeAsync(3_600_000)
@@ -381,7 +381,7 @@ describe('a run that does not return', () => {
     expect(patient.y).toBe(1)
   })
 
-  it('spends the crash budget like a death', async () => {
+  it('counts against the crash budget like a crash', async () => {
     const kit = await PoolKit.open({ stuckAfterMs, crashBudget: 0 })
     const [stuck, waiting] = [kit.ask(1), kit.ask(2)]
     await vi.advanceTimersByTimeAsync(stuckAfterMs + 500)
@@ -390,7 +390,7 @@ describe('a run that does not return', () => {
     expect(kit.failed).toHaveLength(1)
   })
 
-  it('is found while the pool drains, so that the drain ends', async () => {
+  it('is detected while the pool drains, so that the drain ends', async () => {
     const kit = await stuckKit()
     kit.ask(1)
     let isDrained = false
@@ -409,8 +409,8 @@ describe('a run that does not return', () => {
   })
 })
 
-describe('a replacement that cannot be loaded', () => {
-  it('takes nothing from the replicas that serve, and is tried again, later each time', async () => {
+describe('a replacement that fails to load', () => {
+  it('does not affect the serving replicas, and is tried again after increasing delays', async () => {
     const kit = await PoolKit.open({ replicas: 2, crashBudget: 2 })
     kit.ask(1)
     await kit.crash(1)
@@ -434,7 +434,7 @@ describe('a replacement that cannot be loaded', () => {
     expect(kit.pool.stats()).toMatchObject({ replicas: 2, idle: 2 })
   })
 
-  it('is the end of a pool of which nothing is left', async () => {
+  it('fails the pool when no replica is left', async () => {
     const kit = await PoolKit.open({ crashBudget: 1 })
     kit.ask(1)
     await kit.crash(1)

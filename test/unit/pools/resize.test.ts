@@ -13,15 +13,15 @@ async function resize(kit: PoolKit, replicas: number): Promise<ReturnType<typeof
   return resizing
 }
 
-/** Of a resize that has resolved. */
+/** The state of a resize that has resolved. */
 const done = { isSettled: true, value: undefined }
 
-/** Counts the loads that a thread was ever given. */
+/** Counts the load tasks of all hosts. */
 const loads = (hosts: readonly FakeHost[]): number =>
   hosts.flatMap(({ tasks }) => tasks).filter(({ kind }) => kind === 'load').length
 
 describe('a pool that grows', () => {
-  it('starts one after another, and is done when all are there', async () => {
+  it('starts replicas one after another, and resolves when all serve', async () => {
     const kit = await PoolKit.open()
     const resizing = await resize(kit, 3)
     expect(kit.threads.hosts).toHaveLength(2)
@@ -35,19 +35,19 @@ describe('a pool that grows', () => {
     expect(loads(kit.threads.hosts)).toBe(3)
   })
 
-  it('gives waiting requests to each as soon as it is ready', async () => {
+  it('sends waiting requests to each replica as soon as it is ready', async () => {
     const kit = await PoolKit.open()
-    const asked = [kit.ask(1), kit.ask(2), kit.ask(3)]
+    const requests = [kit.ask(1), kit.ask(2), kit.ask(3)]
     await resize(kit, 3)
     await kit.load()
     expect(kit.threads.runs).toEqual([1, 2])
     await kit.load()
     expect(kit.threads.runs).toEqual([1, 2, 3])
     for (const x of [1, 2, 3]) await kit.answer(x)
-    expect(asked.map(({ y }) => y)).toEqual([1, 2, 3])
+    expect(requests.map(({ y }) => y)).toEqual([1, 2, 3])
   })
 
-  it('has each run the sample first', async () => {
+  it('runs the warm-up sample on each new replica first', async () => {
     const inputs = (): Tensor[] => [{ type: 'float32', dims: [1], data: Float32Array.of(7) }]
     const check = vi.fn()
     const kit = new PoolKit({}, { ...source, warmUp: { inputs, check } })
@@ -63,7 +63,7 @@ describe('a pool that grows', () => {
     expect(check).toHaveBeenCalledTimes(2)
   })
 
-  it('waits for its turn among the loads, anew for each', async () => {
+  it('waits for a turn among concurrent loads again for each replica', async () => {
     const turns: (() => Promise<void>)[] = []
     const inTurn = (load: () => Promise<void>): Promise<void> =>
       new Promise((resolve, reject) => turns.push(() => load().then(resolve, reject)))
@@ -74,7 +74,7 @@ describe('a pool that grows', () => {
     await kit.load()
     expect(kit.threads.hosts).toHaveLength(2)
     expect(turns).toHaveLength(2)
-    // Meanwhile there are enough.
+    // The pool has enough replicas meanwhile.
     const smaller = await resize(kit, 2)
     await turns[1]?.()
     await turn()
@@ -82,7 +82,7 @@ describe('a pool that grows', () => {
     expect(kit.threads.hosts).toHaveLength(2)
   })
 
-  it('rejects with the first failure, keeps what serves, and wants no more than that', async () => {
+  it('rejects with the first failure, keeps the serving replicas, and wants no more than those', async () => {
     const kit = await PoolKit.open()
     const resizing = await resize(kit, 4)
     await kit.load()
@@ -99,7 +99,7 @@ describe('a pool that grows', () => {
     expect(again).toEqual(done)
   })
 
-  it('rejects when the new thread dies in its load, which costs nothing of the crash budget', async () => {
+  it('rejects when the new replica dies in its load, which does not count against the crash budget', async () => {
     const kit = await PoolKit.open({ crashBudget: 0 })
     const resizing = await resize(kit, 2)
     kit.threads.loading[0]?.exit()
@@ -111,7 +111,7 @@ describe('a pool that grows', () => {
 })
 
 describe('a pool that shrinks', () => {
-  it('takes those that have nothing to do, the one that was used last stays', async () => {
+  it('removes idle replicas, the most recently used one last', async () => {
     const kit = await PoolKit.open({ replicas: 3 })
     kit.ask(1)
     const used = kit.threads.running(1)
@@ -136,7 +136,7 @@ describe('a pool that shrinks', () => {
     expect([resizing.isSettled, first.isGone]).toEqual([true, true])
   })
 
-  it('lets a busy one finish, with its answer, and gives it nothing more', async () => {
+  it('lets a busy replica finish its run, and sends it nothing more', async () => {
     const kit = await PoolKit.open({ replicas: 2 })
     const [first, second, third] = [kit.ask(1), kit.ask(2), kit.ask(3)]
     const leaving = kit.threads.running(2)
@@ -153,7 +153,7 @@ describe('a pool that shrinks', () => {
     expect([first.y, third.y]).toEqual([1, 3])
   })
 
-  it('takes idle ones before busy ones, and one that is starting before both', async () => {
+  it('removes starting replicas first, then idle ones, then busy ones', async () => {
     const kit = await PoolKit.open({ replicas: 3 })
     kit.ask(1)
     const growing = await resize(kit, 4)
@@ -171,7 +171,7 @@ describe('a pool that shrinks', () => {
     expect(kit.pool.stats()).toMatchObject({ replicas: 2, busy: 1, idle: 1 })
   })
 
-  it('does not mind that a load fails which nobody wants any more', async () => {
+  it('ignores the failure of a load that is no longer wanted', async () => {
     const kit = await PoolKit.open()
     const growing = await resize(kit, 2)
     const smaller = await resize(kit, 1)
@@ -181,7 +181,7 @@ describe('a pool that shrinks', () => {
     expect(kit.pool.stats()).toMatchObject({ replicas: 1, idle: 1 })
   })
 
-  it('gives up a last run that does not return, replaces nobody, and is done', async () => {
+  it('quarantines a replica whose last run does not return, and does not replace it', async () => {
     const kit = await PoolKit.open({ replicas: 2, stuckAfterMs: 1_000 })
     const [, stuck] = [kit.ask(1), kit.ask(2)]
     const leaving = kit.threads.running(2)
@@ -201,7 +201,7 @@ describe('a pool that shrinks', () => {
     expect(kit.pool.stats().quarantined).toBe(0)
   })
 
-  it('replaces none that dies in its last run, and tells of it', async () => {
+  it('does not replace a replica that dies in its last run, and reports the crash', async () => {
     const kit = await PoolKit.open({ replicas: 2, crashBudget: 0 })
     const [other, hit] = [kit.ask(1), kit.ask(2)]
     const resizing = await resize(kit, 1)
@@ -216,7 +216,7 @@ describe('a pool that shrinks', () => {
     expect(kit.threads.hosts).toHaveLength(2)
   })
 
-  it('hears of a death that is announced after the run was lost', async () => {
+  it('reports a crash that is announced after the run was lost', async () => {
     const kit = await PoolKit.open({ replicas: 2 })
     kit.ask(1)
     kit.ask(2)
@@ -232,24 +232,24 @@ describe('a pool that shrinks', () => {
   })
 })
 
-describe('resizes that overlap', () => {
-  it('keep a busy replica that was to go', async () => {
+describe('concurrent resizes', () => {
+  it('keep a busy replica that was about to be removed', async () => {
     const kit = await PoolKit.open({ replicas: 2 })
-    const asked = [kit.ask(1), kit.ask(2), kit.ask(3)]
+    const requests = [kit.ask(1), kit.ask(2), kit.ask(3)]
     const smaller = await resize(kit, 1)
     const larger = await resize(kit, 2)
     expect([smaller, larger]).toEqual([done, done])
     for (const x of [1, 3, 2]) await kit.answer(x)
-    expect(asked.map(({ y }) => y)).toEqual([1, 2, 3])
+    expect(requests.map(({ y }) => y)).toEqual([1, 2, 3])
     expect(kit.threads.hosts).toHaveLength(2)
     expect(kit.pool.stats()).toMatchObject({ replicas: 2, idle: 2 })
   })
 
   it.each([0, 1, 2, 3, 4, 5, 6, 7, 8])(
-    'never take a replica out of a run, %i ticks after another',
+    'never remove a replica during a run, %i ticks apart',
     async (ticks) => {
       const kit = await PoolKit.open({ replicas: 2 })
-      const asked = [kit.ask(1), kit.ask(2), kit.ask(3)]
+      const requests = [kit.ask(1), kit.ask(2), kit.ask(3)]
       await resize(kit, 1)
       await resize(kit, 2)
       kit.threads.running(2).answer()
@@ -259,13 +259,13 @@ describe('resizes that overlap', () => {
       expect(kit.pool.stats().quarantined).toBe(0)
       for (const x of kit.threads.runs) await kit.answer(x)
       for (const x of kit.threads.runs) await kit.answer(x)
-      expect(asked.map(({ y }) => y)).toEqual([1, 2, 3])
+      expect(requests.map(({ y }) => y)).toEqual([1, 2, 3])
       expect(smaller).toEqual(done)
       expect(kit.pool.stats()).toMatchObject({ replicas: 1, idle: 1 })
     },
   )
 
-  it('come to the number that was asked for last, and settle with it', async () => {
+  it('end with the number of the last resize, and settle with it', async () => {
     const kit = await PoolKit.open()
     const resizes = [4, 1, 3, 2].map((replicas) => follow(kit.pool.resize(replicas)))
     await turn()
@@ -285,7 +285,7 @@ describe('resizes that overlap', () => {
     expect(kit.pool.wanted).toBe(1)
   })
 
-  it('to the number there is do nothing', async () => {
+  it('to the current number do nothing', async () => {
     const kit = await PoolKit.open({ replicas: 2 })
     kit.ask(1)
     expect((await resize(kit, 2)).isSettled).toBe(true)
@@ -295,7 +295,7 @@ describe('resizes that overlap', () => {
 })
 
 describe('a resize while a replica is about to be replaced', () => {
-  it('takes the place that is empty first', async () => {
+  it('downwards removes the vacant place first', async () => {
     const kit = await PoolKit.open({ replicas: 3 })
     kit.ask(1)
     await kit.crash(1)
@@ -305,7 +305,7 @@ describe('a resize while a replica is about to be replaced', () => {
     expect(kit.pool.stats()).toMatchObject({ replicas: 2, idle: 2, restarts: 0 })
   })
 
-  it('starts none in its place', async () => {
+  it('upwards starts new replicas in addition to the replacement', async () => {
     const kit = await PoolKit.open({ replicas: 2 })
     kit.ask(1)
     await kit.crash(1)
@@ -318,7 +318,7 @@ describe('a resize while a replica is about to be replaced', () => {
     expect(kit.pool.stats()).toMatchObject({ replicas: 3, idle: 3, restarts: 1 })
   })
 
-  it('lets the replacement finish its load, and go', async () => {
+  it('lets the replacement finish its load, then removes it', async () => {
     const kit = await PoolKit.open({ replicas: 2 })
     kit.ask(1)
     await kit.crash(1)
@@ -331,7 +331,7 @@ describe('a resize while a replica is about to be replaced', () => {
     expect(kit.threads.alive).toHaveLength(1)
   })
 
-  it('replaces the last one when the load fails that has taken its place', async () => {
+  it('replaces the last replica when the load that took its place fails', async () => {
     const kit = await PoolKit.open()
     kit.threads.hosts[0]?.exit()
     await turn()
@@ -348,7 +348,7 @@ describe('a resize while a replica is about to be replaced', () => {
     expect(kit.pool.stats()).toMatchObject({ wanted: 1, replicas: 1, idle: 1 })
   })
 
-  it('lets a replica that dies while the pool grows be replaced too', async () => {
+  it('replaces a replica that dies while the pool grows', async () => {
     const kit = await PoolKit.open({ replicas: 2 })
     const resizing = await resize(kit, 3)
     kit.threads.hosts[0]?.exit()
@@ -361,8 +361,8 @@ describe('a resize while a replica is about to be replaced', () => {
   })
 })
 
-describe('a pool that cannot be resized', () => {
-  it('is one whose crash budget is spent', async () => {
+describe('a resize is refused by a pool', () => {
+  it('whose crash budget is spent', async () => {
     const kit = await PoolKit.open({ replicas: 2, crashBudget: 0 })
     kit.ask(1)
     await kit.crash(1)
@@ -372,7 +372,7 @@ describe('a pool that cannot be resized', () => {
     expect(kit.threads.hosts).toHaveLength(2)
   })
 
-  it('is one whose crash budget is spent while it grows', async () => {
+  it('whose crash budget is spent while it grows', async () => {
     const kit = await PoolKit.open({ replicas: 2, crashBudget: 0 })
     const resizing = await resize(kit, 4)
     kit.threads.hosts[0]?.exit()
@@ -384,7 +384,7 @@ describe('a pool that cannot be resized', () => {
     expect(kit.threads.alive).toHaveLength(1)
   })
 
-  it('is one that has not started, is being drained, or is stopped', async () => {
+  it('that has not started, is draining, or is stopped', async () => {
     const kit = new PoolKit()
     expect((await resize(kit, 2)).error?.code).toBe('ERR_MODEL_UNAVAILABLE')
     const open = await PoolKit.open()
@@ -399,7 +399,7 @@ describe('a pool that cannot be resized', () => {
 })
 
 describe('a pool that is stopped', () => {
-  it('while it grows ends the thread that loads, and the resize rejects', async () => {
+  it('while it grows ends the loading replica, and the resize rejects', async () => {
     const kit = await PoolKit.open()
     const resizing = await resize(kit, 3)
     const stopping = follow(kit.pool.stop(1_000))
@@ -426,7 +426,7 @@ describe('a pool that is stopped', () => {
     expect(kit.threads.alive).toEqual([])
   })
 
-  it('reports the thread that was to go and does not come out of its release', async () => {
+  it('while it shrinks reports a replica whose release hangs', async () => {
     const kit = await PoolKit.open({ replicas: 2 })
     const [first] = kit.threads.hosts as [FakeHost]
     first.onTask = () => undefined

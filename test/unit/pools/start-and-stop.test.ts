@@ -33,7 +33,7 @@ describe('a pool that starts', () => {
     })
   })
 
-  it('gives every replica the same load task', async () => {
+  it('sends every replica the same load task', async () => {
     const kit = await PoolKit.open({ replicas: 2 })
     for (const host of kit.threads.hosts) expect(host.tasks).toEqual([source.task])
   })
@@ -49,7 +49,7 @@ describe('a pool that starts', () => {
     expect(kit.threads.alive).toEqual([])
   })
 
-  it('fails when a replica dies while it loads', async () => {
+  it('fails when a replica dies during its load', async () => {
     const kit = new PoolKit()
     const starting = follow(kit.pool.start())
     kit.threads.loading[0]?.exit()
@@ -60,7 +60,7 @@ describe('a pool that starts', () => {
     expect(kit.failed).toEqual([])
   })
 
-  it('fails when a replica dies before the report of its load is read', async () => {
+  it('fails when a replica dies before the reply of its load is read', async () => {
     const kit = new PoolKit()
     const starting = follow(kit.pool.start())
     const [host] = kit.threads.loading
@@ -71,7 +71,7 @@ describe('a pool that starts', () => {
     expect(kit.threads.alive).toEqual([])
   })
 
-  it('fails when a load takes longer than it may, and ends the thread when it returns', async () => {
+  it('fails when a load exceeds its timeout, and ends the replica when the load returns', async () => {
     const kit = new PoolKit({ loadTimeoutMs: 500 })
     const starting = follow(kit.pool.start())
     await vi.advanceTimersByTimeAsync(499)
@@ -85,7 +85,7 @@ describe('a pool that starts', () => {
     expect(kit.threads.alive).toEqual([])
   })
 
-  it('waits for a load as long as it takes when the limit is 0', async () => {
+  it('waits without limit for a load when the timeout is 0', async () => {
     const kit = new PoolKit({ loadTimeoutMs: 0 })
     const starting = follow(kit.pool.start())
     await vi.advanceTimersByTimeAsync(3_600_000)
@@ -104,7 +104,7 @@ describe('a warm-up', () => {
   }
   const warm: PoolSource = { ...source, warmUp }
 
-  it('is run on every replica before it serves', async () => {
+  it('runs on every replica before it serves', async () => {
     const kit = new PoolKit({ replicas: 2 }, warm)
     const starting = follow(kit.pool.start())
     for (let serving = 0; serving < 2; serving += 1) {
@@ -118,7 +118,7 @@ describe('a warm-up', () => {
     }
   })
 
-  it('that answers wrongly fails the start', async () => {
+  it('with unexpected outputs fails the start', async () => {
     const kit = new PoolKit({ replicas: 2 }, warm)
     const starting = follow(kit.pool.start())
     await kit.load()
@@ -143,7 +143,7 @@ describe('a warm-up', () => {
     })
   })
 
-  it('in which the thread dies fails the start', async () => {
+  it('in which the replica dies fails the start', async () => {
     const kit = new PoolKit({}, warm)
     const starting = follow(kit.pool.start())
     await kit.load()
@@ -162,13 +162,13 @@ describe('a warm-up', () => {
     expect(kit.threads.alive).toEqual([])
   })
 
-  it('is not begun when the pool has been stopped while it loaded', async () => {
+  it('does not begin when the pool was stopped during the load', async () => {
     const kit = new PoolKit({}, warm)
     const starting = follow(kit.pool.start())
     const stopping = follow(kit.pool.stop(5000))
     const [host] = kit.threads.hosts
     host?.finishLoad()
-    // The release takes its time; a thread is never given a second task meanwhile.
+    // The release does not complete at once, and a replica receives no second task meanwhile.
     if (host !== undefined) host.onTask = () => undefined
     await turn()
     expect(host?.tasks.map((task) => task.kind)).toEqual(['load', 'release'])
@@ -179,7 +179,7 @@ describe('a warm-up', () => {
     expect(kit.threads.alive).toEqual([])
   })
 
-  it('that is under way when the pool is stopped comes to its end before the release', async () => {
+  it('that is running when the pool is stopped finishes before the release', async () => {
     const kit = new PoolKit({}, warm)
     const starting = follow(kit.pool.start())
     await kit.load()
@@ -195,13 +195,13 @@ describe('a warm-up', () => {
 })
 
 describe('a drain', () => {
-  it('ends at once when nothing is admitted', async () => {
+  it('ends at once when no request is admitted', async () => {
     const kit = await PoolKit.open()
     await kit.pool.drain()
     expect(kit.pool.isOpen).toBe(false)
   })
 
-  it('ends when the last admitted request has been answered, the waiting ones too', async () => {
+  it('ends when the last admitted request has completed, queued ones included', async () => {
     const kit = await PoolKit.open()
     const all = [1, 2, 3].map((x) => kit.ask(x))
     const draining = follow(kit.pool.drain())
@@ -214,7 +214,7 @@ describe('a drain', () => {
     expect(all.map((one) => one.y)).toEqual([1, 2, 3])
   })
 
-  it('ends when the last one gives up, or its thread dies', async () => {
+  it('ends when the last request is aborted, or its replica dies', async () => {
     const kit = await PoolKit.open({ replicas: 2 })
     kit.ask(1, { timeoutMs: 50 })
     kit.ask(2)
@@ -225,7 +225,7 @@ describe('a drain', () => {
     expect(draining.isSettled).toBe(true)
   })
 
-  it('goes on when the only replica dies: its replacement answers who waits', async () => {
+  it('goes on when the only replica dies, and its replacement runs the waiting requests', async () => {
     const kit = await PoolKit.open()
     kit.ask(1)
     const waiting = kit.ask(2)
@@ -238,7 +238,7 @@ describe('a drain', () => {
     expect(draining.isSettled).toBe(true)
   })
 
-  it('may be asked for twice', async () => {
+  it('may be requested twice', async () => {
     const kit = await PoolKit.open()
     kit.ask(1)
     const both = [follow(kit.pool.drain()), follow(kit.pool.drain())]
@@ -259,7 +259,7 @@ describe('a stop', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it('releases once however often it is asked for', async () => {
+  it('releases once however often it is requested', async () => {
     const kit = await PoolKit.open()
     const stops = [kit.pool.stop(1000), kit.pool.stop(1000)]
     expect(await Promise.all(stops)).toEqual([[], []])
@@ -267,7 +267,7 @@ describe('a stop', () => {
     expect(kit.threads.hosts[0]?.tasks.map((task) => task.kind)).toEqual(['load', 'release'])
   })
 
-  it('that is asked for again with less time gives up earlier, for whoever had more too', async () => {
+  it('that is requested again with a shorter timeout ends earlier for both callers', async () => {
     const kit = await PoolKit.open()
     kit.ask(1)
     const patient = follow(kit.pool.stop(60_000))
@@ -281,7 +281,7 @@ describe('a stop', () => {
     expect(kit.threads.alive).toEqual([])
   })
 
-  it('rejects what is still admitted and waits for the run before it ends the thread', async () => {
+  it('rejects admitted requests and waits for the run before it ends the thread', async () => {
     const kit = await PoolKit.open()
     const [running, waiting] = [kit.ask(1), kit.ask(2)]
     const stopping = follow(kit.pool.stop(1000))
@@ -294,7 +294,7 @@ describe('a stop', () => {
     expect(kit.threads.hosts[0]?.tasks.map((task) => task.kind)).toEqual(['load', 'run', 'release'])
   })
 
-  it('returns the replica whose run did not end in time, and lets it go', async () => {
+  it('returns the replica whose run did not end in time, and detaches it', async () => {
     const kit = await PoolKit.open({ replicas: 2 })
     kit.ask(1)
     const host = kit.threads.running(1)
@@ -310,7 +310,7 @@ describe('a stop', () => {
     expect(host.isGone).toBe(true)
   })
 
-  it('waits for a release that takes its time', async () => {
+  it('waits for a slow release', async () => {
     const kit = await PoolKit.open()
     const [host] = kit.threads.hosts
     if (host !== undefined) host.onTask = () => undefined
@@ -323,7 +323,7 @@ describe('a stop', () => {
     expect(stopping.value).toEqual([])
   })
 
-  it('ends a thread whose release fails', async () => {
+  it('ends a replica whose release fails', async () => {
     const kit = await PoolKit.open()
     const [host] = kit.threads.hosts
     if (host !== undefined) host.onTask = (task) => task.fail(new Error('no'))
@@ -341,7 +341,7 @@ describe('a stop', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it('sees a replacement off that is just being loaded', async () => {
+  it('ends a replacement that is loading', async () => {
     const kit = await PoolKit.open()
     kit.ask(1)
     await kit.crash(1)
@@ -354,7 +354,7 @@ describe('a stop', () => {
     expect(kit.pool.stats()).toMatchObject({ replicas: 0, idle: 0 })
   })
 
-  it('during start rejects the start, and ends every thread as its load returns', async () => {
+  it('during the start rejects the start, and ends every replica as its load returns', async () => {
     const kit = new PoolKit({ replicas: 3 })
     const starting = follow(kit.pool.start())
     const stopping = follow(kit.pool.stop(1000))
@@ -367,7 +367,7 @@ describe('a stop', () => {
     expect(kit.threads.alive).toEqual([])
   })
 
-  it('before start leaves nothing to start', async () => {
+  it('before the start leaves nothing to start', async () => {
     const kit = new PoolKit({ replicas: 2 })
     await kit.pool.stop(1000)
     const starting = follow(kit.pool.start())
@@ -377,11 +377,11 @@ describe('a stop', () => {
     expect(kit.threads.alive).toEqual([])
   })
 
-  it('after a failed start leaves no thread behind', async () => {
+  it('after a failed start leaves no replica behind', async () => {
     const kit = new PoolKit()
     const starting = follow(kit.pool.start())
     const [host] = kit.threads.hosts
-    // The release of what was half loaded takes its time.
+    // The release after the failed load does not complete at once.
     if (host !== undefined) host.onTask = () => undefined
     host?.failLoad()
     await turn()
@@ -393,7 +393,7 @@ describe('a stop', () => {
     expect(await kit.pool.stop(1000)).toEqual([])
   })
 
-  it('does not count a thread that dies in it', async () => {
+  it('does not count a replica that dies during the stop as a crash', async () => {
     const kit = await PoolKit.open()
     kit.ask(1)
     const stopping = follow(kit.pool.stop(1000))
@@ -406,7 +406,7 @@ describe('a stop', () => {
 })
 
 describe('rejectAll', () => {
-  it('rejects every admitted request with the given error and tells how many', async () => {
+  it('rejects every admitted request with the given error and returns their number', async () => {
     const kit = await PoolKit.open()
     const all = [1, 2, 3].map((x) => kit.ask(x))
     const draining = follow(kit.pool.drain())

@@ -28,9 +28,9 @@ const stretch: BackgroundDone = {
   fault: undefined,
 }
 
-describe('a pool that is stopped during the proof before it has callers', () => {
+describe('a pool that is stopped during its initial proof', () => {
   it.each([0, 1, 2])(
-    'gives the thread no more work after %d stretches, then releases it, and the start rejects',
+    'sends the replica no further work after %d background tasks, then releases it, and the start rejects',
     async (stretches) => {
       const kit = new PoolKit({ batching: batchingOptionsSchema.parse({}) }, sampled)
       const starting = follow(kit.pool.start())
@@ -38,7 +38,7 @@ describe('a pool that is stopped during the proof before it has callers', () => 
       await turn()
       await kit.answer(5)
       const [host] = kit.threads.hosts
-      // The sample that the thread remembers.
+      // This is the run of the sample that the replica keeps for the proof.
       const run = host?.task
       expect(run?.message.kind).toBe('run')
       const answerRun = (): void => {

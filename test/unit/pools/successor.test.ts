@@ -5,9 +5,9 @@ beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
 describe('a pool that follows another one', () => {
-  it('sends its requests when none of the other one waits', async () => {
+  it('sends its requests once no request of the predecessor waits', async () => {
     const [old, next] = [await PoolKit.open(), await PoolKit.open()]
-    const asked = [old.ask(1), old.ask(2), old.ask(3)]
+    const requests = [old.ask(1), old.ask(2), old.ask(3)]
     next.pool.follow(old.pool)
     const later = next.ask(4)
     expect(next.threads.runs).toEqual([])
@@ -17,13 +17,13 @@ describe('a pool that follows another one', () => {
     await next.answer(4)
     expect(later.y).toBe(4)
     await old.answer(3)
-    expect(asked.map(({ y }) => y)).toEqual([1, 2, 3])
+    expect(requests.map(({ y }) => y)).toEqual([1, 2, 3])
     const last = next.ask(5)
     await next.answer(5)
     expect(last.y).toBe(5)
   })
 
-  it('sends them at once when nothing waits, whatever runs', async () => {
+  it('sends its requests at once when no request of the predecessor waits, even if one runs', async () => {
     const [old, next] = [await PoolKit.open(), await PoolKit.open()]
     old.ask(1)
     next.pool.follow(old.pool)
@@ -31,7 +31,7 @@ describe('a pool that follows another one', () => {
     expect(next.threads.runs).toEqual([2])
   })
 
-  it('does not wait for a run that does not return', async () => {
+  it('does not wait for a run of the predecessor that does not return', async () => {
     const [old, next] = [await PoolKit.open(), await PoolKit.open()]
     const [stuck, waiting] = [old.ask(1), old.ask(2)]
     next.pool.follow(old.pool)
@@ -42,7 +42,7 @@ describe('a pool that follows another one', () => {
     expect([stuck.outcome, waiting.outcome]).toEqual([undefined, undefined])
   })
 
-  it('goes on when the requests of the other one are given up', async () => {
+  it('goes on when the waiting requests of the predecessor are aborted', async () => {
     const [old, next] = [await PoolKit.open(), await PoolKit.open()]
     old.ask(1)
     const waiting = old.ask(2, { timeoutMs: 50 })
@@ -54,7 +54,7 @@ describe('a pool that follows another one', () => {
     expect(later.y).toBe(3)
   })
 
-  it('keeps deadlines, and rejects what it holds when it is stopped', async () => {
+  it('enforces deadlines, and rejects its requests when it is stopped', async () => {
     const [old, next] = [await PoolKit.open(), await PoolKit.open()]
     old.ask(1)
     old.ask(2)

@@ -2,13 +2,13 @@ import { describe, expect, it } from 'vitest'
 import { ERROR_TABLE, type ErrorCode, errors } from '../../../src/errors/errors.js'
 import { asRuntimeError, decodeError, encodeError } from '../../../src/protocol/error-codec.js'
 
-/** There and back, the way it travels: as structured-cloned data. */
+/** Encodes and decodes an error as it travels: as structured-cloned data. */
 function travel(thrown: unknown): Error {
   return decodeError(structuredClone(encodeError(thrown)))
 }
 
 describe('the error codec', () => {
-  it.each(Object.keys(ERROR_TABLE) as ErrorCode[])('brings %s back as its own class', (code) => {
+  it.each(Object.keys(ERROR_TABLE) as ErrorCode[])('decodes %s as its own class', (code) => {
     const original = new errors[code]('what happened', { model: 'vad', version: '5' })
     const arrived = travel(original)
     expect(arrived).toBeInstanceOf(errors[code])
@@ -28,7 +28,7 @@ describe('the error codec', () => {
     expect(arrived).toMatchObject({ stage: 'in-flight', retryAfterMs: 5 })
   })
 
-  it('keeps a chain of causes, ours and others', () => {
+  it('keeps a chain of causes, those of this library and others', () => {
     const root = Object.assign(new RangeError('root'), { code: 'E_ROOT', size: 3 })
     const middle = new errors.ERR_MODEL_LOAD('middle', { cause: root })
     const arrived = travel(new Error('top', { cause: middle }))
@@ -40,7 +40,7 @@ describe('the error codec', () => {
     expect(third.cause).toBeUndefined()
   })
 
-  it('keeps name, code and plain fields of an error that is not ours', () => {
+  it('keeps name, code and plain fields of a foreign error', () => {
     const original = Object.assign(new TypeError('no such file'), {
       code: 'ENOENT',
       errno: -2,
@@ -66,7 +66,7 @@ describe('the error codec', () => {
     expect(arrived).not.toHaveProperty('socket')
   })
 
-  it('brings an AggregateError back with all its errors', () => {
+  it('keeps all errors of an AggregateError', () => {
     const inner = [new errors.ERR_WARMUP('one'), new TypeError('two'), 'three']
     const arrived = travel(
       new AggregateError(inner, 'several', { cause: new Error('why') }),
@@ -94,7 +94,7 @@ describe('the error codec', () => {
     ['a symbol', Symbol('s'), 'Symbol(s)'],
     ['a bigint', 3n, 'cannot be shown'],
     ['a function', () => 1, '=> 1'],
-  ])('makes an error of %s', (_, thrown, shown) => {
+  ])('creates an error from %s', (_, thrown, shown) => {
     const arrived = travel(thrown)
     expect(arrived).toBeInstanceOf(Error)
     expect(arrived.name).toBe('NonError')
@@ -102,13 +102,13 @@ describe('the error codec', () => {
     expect(arrived).not.toHaveProperty('code')
   })
 
-  it('makes an error of an object that cannot be read', () => {
+  it('creates an error from an object that cannot be read', () => {
     const loop: Record<string, unknown> = {}
     loop.self = loop
     expect(travel(loop).message).toContain('cannot be shown')
   })
 
-  it('ends a chain of causes that has no end', () => {
+  it('cuts off an endless chain of causes', () => {
     const error = new Error('round')
     error.cause = error
     let depth = 0
@@ -117,12 +117,12 @@ describe('the error codec', () => {
     expect(depth).toBeLessThan(20)
   })
 
-  it('does not believe a foreign error that has a code of ours in its name only', () => {
+  it('does not trust a foreign error that only has one of the error codes', () => {
     const arrived = travel(Object.assign(new Error('x'), { code: 'toString' }))
     expect(arrived).toMatchObject({ code: 'toString', name: 'Error' })
   })
 
-  it('keeps the class of a subclassed runtime error by its code', () => {
+  it('decodes a subclass of a runtime error by its code', () => {
     const arrived = travel(new errors.ERR_ABORTED('stop', { cause: 'the reason' }))
     expect(arrived.name).toBe('AbortError')
     expect((arrived.cause as Error).message).toBe('the reason')
@@ -130,12 +130,12 @@ describe('the error codec', () => {
 })
 
 describe('asRuntimeError', () => {
-  it('keeps an error of ours as it is', () => {
+  it('returns a runtime error unchanged', () => {
     const error = new errors.ERR_UNSUPPORTED_MODEL('no')
     expect(asRuntimeError('ERR_MODEL_LOAD', 'the load failed', error)).toBe(error)
   })
 
-  it('wraps any other as the cause and names the subject', () => {
+  it('wraps any other error as the cause and names the subject', () => {
     const cause = new TypeError('bad')
     const error = asRuntimeError('ERR_MODEL_LOAD', 'the load failed', cause, { model: 'vad', version: '5' })
     expect(error).toMatchObject({
@@ -147,7 +147,7 @@ describe('asRuntimeError', () => {
     })
   })
 
-  it('wraps what is no error', () => {
+  it('wraps a value that is not an error', () => {
     expect(asRuntimeError('ERR_INFERENCE', 'the run failed', 'words')).toMatchObject({
       message: 'the run failed: words',
       cause: 'words',

@@ -20,12 +20,12 @@ const refusals = [
   'ERR_RUNTIME_CLOSED',
 ]
 
-describe('the states of a request', () => {
-  it('all have a row in the table', () => {
+describe('the request states', () => {
+  it('all have a row in the transition table', () => {
     expect(Object.keys(REQUEST_TRANSITIONS)).toEqual([...REQUEST_STATES])
   })
 
-  it('are final in five', () => {
+  it('are final in five cases', () => {
     expect(REQUEST_STATES.filter(isOver)).toEqual([
       'completed',
       'failed',
@@ -42,18 +42,18 @@ describe('the states of a request', () => {
   })
 })
 
-describe('the end of a request', () => {
+describe('the final state of a request', () => {
   const endOf = (code: ErrorCode, from: 'received' | 'queued' | 'running' = 'received'): string =>
     endStateOf(new errors[code]('why'), from)
 
-  it('is rejected for refusals, as long as it has not run', () => {
+  it('is rejected for a refusal before it has run', () => {
     expect(codes.filter((code) => endOf(code) === 'rejected').sort()).toEqual(refusals.sort())
     expect(codes.filter((code) => endOf(code, 'queued') === 'rejected').sort()).toEqual(refusals.sort())
     expect(codes.filter((code) => endOf(code, 'running') === 'rejected')).toEqual([])
     expect(endOf('ERR_RUNTIME_CLOSED', 'running')).toBe('failed')
   })
 
-  it.each(['received', 'queued', 'running'] as const)('tells deadlines and aborts from %s', (from) => {
+  it.each(['received', 'queued', 'running'] as const)('follows a deadline or an abort from %s', (from) => {
     expect(codes.filter((code) => endOf(code, from) === 'timed-out')).toEqual(['ERR_DEADLINE_EXCEEDED'])
     expect(codes.filter((code) => endOf(code, from) === 'cancelled')).toEqual(['ERR_ABORTED'])
   })
@@ -73,7 +73,7 @@ describe('the end of a request', () => {
     expect(endStateOf(error, 'running')).toBe(end)
   })
 
-  it('keeps the code of an error if it is one', () => {
+  it('keeps the code of a runtime error', () => {
     expect(errorCodeOf(new errors.ERR_INFERENCE('x'))).toBe('ERR_INFERENCE')
     expect(errorCodeOf(Object.assign(new Error('x'), { code: 'ECONNRESET' }))).toBe('ECONNRESET')
     expect(errorCodeOf(AbortSignal.abort().reason)).toBeUndefined()

@@ -9,16 +9,16 @@ afterEach(() => void vi.useRealTimers())
 
 const none = { completed: 0, failed: 0, 'timed-out': 0, cancelled: 0, rejected: 0 }
 
-/** Everything the tracker tells, as `2 transition queued>running`. */
-function toldBy(tracker: RequestTracker): string[] {
-  const told: string[] = []
-  tracker.on('received', ({ id, state }) => told.push(`${id} received ${state}`))
-  tracker.on('transition', ({ id, state }, from) => told.push(`${id} transition ${from}>${state}`))
-  tracker.on('settled', ({ id, state }, error) => told.push(`${id} settled ${state} ${error ?? ''}`.trim()))
-  return told
+/** Returns a live list of all events of the tracker, such as `2 transition queued>running`. */
+function eventsOf(tracker: RequestTracker): string[] {
+  const events: string[] = []
+  tracker.on('received', ({ id, state }) => events.push(`${id} received ${state}`))
+  tracker.on('transition', ({ id, state }, from) => events.push(`${id} transition ${from}>${state}`))
+  tracker.on('settled', ({ id, state }, error) => events.push(`${id} settled ${state} ${error ?? ''}`.trim()))
+  return events
 }
 
-describe('a request of the application', () => {
+describe('a tracked request', () => {
   it('is received, and open until it is completed', () => {
     const tracker = new RequestTracker()
     const order = tracker.begin('order', { orderId: 7 })
@@ -30,7 +30,7 @@ describe('a request of the application', () => {
     expect(tracker.recent()).toMatchObject([{ id: 1, state: 'completed' }])
   })
 
-  it('tells how long it was in each phase', () => {
+  it('reports how long it spent in each phase', () => {
     vi.setSystemTime(0)
     const tracker = new RequestTracker()
     const order = tracker.begin('order', { orderId: 7 })
@@ -66,7 +66,7 @@ describe('a request of the application', () => {
     ['received', undefined, { receivedMs: 5, queuedMs: 0, runningMs: 0 }],
     ['queued', 'queued', { receivedMs: 0, queuedMs: 5, runningMs: 0 }],
     ['running', 'running', { receivedMs: 0, queuedMs: 0, runningMs: 5 }],
-  ] as const)('that ends as soon as it is %s has the other phases at 0', (_, state, phases) => {
+  ] as const)('that ends while it is %s has the other phases at 0', (_, state, phases) => {
     const tracker = new RequestTracker()
     const order = tracker.begin('order')
     if (state !== undefined) order.to(state)
@@ -75,14 +75,14 @@ describe('a request of the application', () => {
     expect(tracker.recent()).toMatchObject([{ state: 'cancelled', totalMs: 5, ...phases }])
   })
 
-  it('keeps the info as it is given', () => {
+  it('keeps its info unchanged', () => {
     const tracker = new RequestTracker()
     const info = { orderId: 7 }
     tracker.begin('order', info).complete()
     expect(tracker.recent()[0]?.info).toBe(info)
   })
 
-  it('that is over stays as it is', () => {
+  it('never changes after its end', () => {
     const tracker = new RequestTracker()
     const order = tracker.begin('order')
     order.complete()
@@ -94,7 +94,7 @@ describe('a request of the application', () => {
     expect(tracker.recent()).toHaveLength(1)
   })
 
-  it('cannot go back, nor to a state that is none', () => {
+  it('refuses to go back, and refuses an unknown state', () => {
     const order = new RequestTracker().begin('order')
     order.to('running')
     expect(() => order.to('queued')).toThrow(
@@ -105,7 +105,7 @@ describe('a request of the application', () => {
     expect(order.state).toBe('running')
   })
 
-  it('ends as its error tells', () => {
+  it('ends in the state that its error implies', () => {
     const tracker = new RequestTracker()
     for (const error of [
       new errors.ERR_DEADLINE_EXCEEDED('x'),
@@ -123,7 +123,7 @@ describe('a request of the application', () => {
     ])
   })
 
-  it('whose scope is left early has failed, and one that was completed has not', () => {
+  it('that is still open when its scope ends has failed, and a completed one has not', () => {
     const tracker = new RequestTracker()
     const leave = (isCompleted: boolean): void => {
       using order = tracker.begin('order')
@@ -134,19 +134,19 @@ describe('a request of the application', () => {
     expect(tracker.recent().map(({ state }) => state)).toEqual(['failed', 'completed'])
   })
 
-  it.each([[''], [undefined], [7]])('of the kind %j is refused', (kind) => {
+  it.each([[''], [undefined], [7]])('refuses the kind %j', (kind) => {
     const tracker = new RequestTracker()
     expect(() => tracker.begin(kind as never)).toThrow(errors.ERR_INVALID_OPTIONS)
     expect(tracker.counts().totals.received).toBe(0)
   })
 
-  it.each([['text'], [null], [7]])('with the info %j is refused', (info) => {
+  it.each([['text'], [null], [7]])('refuses the info %j', (info) => {
     expect(() => new RequestTracker().begin('order', info as never)).toThrow(errors.ERR_INVALID_OPTIONS)
   })
 })
 
-describe('what begins inside run', () => {
-  it('is a child, also after an await, and what begins outside is not', async () => {
+describe('a request that begins inside run', () => {
+  it('is a child, also after an await, and one that begins outside is not', async () => {
     const tracker = new RequestTracker()
     const order = tracker.begin('order')
     const inside = order.run(async () => {
@@ -168,7 +168,7 @@ describe('what begins inside run', () => {
     ])
   })
 
-  it('runs while the request is running, which run does not end', () => {
+  it('begins while its parent is running, and run does not end the parent', () => {
     const tracker = new RequestTracker()
     const order = tracker.begin('order')
     expect(order.run(() => order.state)).toBe('running')
@@ -180,14 +180,14 @@ describe('what begins inside run', () => {
     expect(order.state).toBe('running')
   })
 
-  it('of another tracker has no parent', () => {
+  it('on another tracker has no parent', () => {
     const [one, other] = [new RequestTracker(), new RequestTracker()]
     one.begin('order').run(() => other.begin('order'))
     expect(other.active()).toMatchObject([{ parent: undefined }])
   })
 })
 
-describe('the counts', () => {
+describe('the request counts', () => {
   it('are all zeros at first', () => {
     expect(new RequestTracker().counts()).toEqual({
       totals: { ...none, received: 0, queued: 0, running: 0 },
@@ -195,7 +195,7 @@ describe('the counts', () => {
     })
   })
 
-  it('tell who has ever been in a state, and who is now', () => {
+  it('report the requests that were ever in a state, and those that are in it now', () => {
     const tracker = new RequestTracker()
     const [first, second] = [tracker.begin('a'), tracker.begin('b'), tracker.begin('c')]
     first.to('queued')
@@ -230,7 +230,7 @@ describe('the recent requests', () => {
     expect(tracker.recent(0)).toEqual([])
   })
 
-  it('are a hundred unless it is said otherwise', () => {
+  it('are a hundred by default', () => {
     const tracker = new RequestTracker()
     for (let i = 0; i < 150; i += 1) tracker.begin('a').complete()
     expect(tracker.recent()).toHaveLength(100)
@@ -243,20 +243,23 @@ describe('the recent requests', () => {
     expect(tracker.counts().totals.completed).toBe(1)
   })
 
-  it.each([{ recent: -1 }, { recent: 1.5 }, { recent: '3' }, { last: 3 }])('refuse %j', (options) => {
-    expect(() => new RequestTracker(options as never)).toThrow(errors.ERR_INVALID_OPTIONS)
-  })
+  it.each([{ recent: -1 }, { recent: 1.5 }, { recent: '3' }, { last: 3 }])(
+    'refuse the options %j',
+    (options) => {
+      expect(() => new RequestTracker(options as never)).toThrow(errors.ERR_INVALID_OPTIONS)
+    },
+  )
 })
 
-describe('the listeners', () => {
-  it('hear every move, in order', () => {
+describe('the listeners of a tracker', () => {
+  it('are called for every transition, in order', () => {
     const tracker = new RequestTracker()
-    const told = toldBy(tracker)
+    const events = eventsOf(tracker)
     const order = tracker.begin('order')
     order.to('queued')
     order.to('running')
     order.fail(new Error('why'))
-    expect(told).toEqual([
+    expect(events).toEqual([
       '1 received received',
       '1 transition received>queued',
       '1 transition queued>running',
@@ -265,7 +268,7 @@ describe('the listeners', () => {
     ])
   })
 
-  it('find the books in order when they are called', () => {
+  it('see consistent counts and lists', () => {
     const tracker = new RequestTracker()
     const seen: unknown[] = []
     tracker.on('received', ({ id }) =>
@@ -281,7 +284,7 @@ describe('the listeners', () => {
     expect(seen).toEqual([true, 0, true])
   })
 
-  it('hear no more once they are gone, and again when they are back', () => {
+  it('are not called after they are removed, and are called again once they are added again', () => {
     const tracker = new RequestTracker()
     const heard: number[] = []
     const listen = ({ id }: { id: number }): void => void heard.push(id)
@@ -304,38 +307,38 @@ describe('the listeners', () => {
     expect(heard).toEqual([1, 3, 6, 8])
   })
 
-  it('hear of requests that began before they came', () => {
+  it('are called for requests that began before the listeners were added', () => {
     const tracker = new RequestTracker()
     const order = tracker.begin('order')
-    const told = toldBy(tracker)
+    const events = eventsOf(tracker)
     order.complete()
-    expect(told).toEqual(['1 transition received>completed', '1 settled completed'])
+    expect(events).toEqual(['1 transition received>completed', '1 settled completed'])
   })
 
-  it('may settle the request they are told of', () => {
+  it('may settle the request that an event reports', () => {
     const tracker = new RequestTracker()
-    const told = toldBy(tracker)
+    const events = eventsOf(tracker)
     const order = tracker.begin('order')
     tracker.on('transition', ({ state }) => state === 'queued' && order.fail(new errors.ERR_ABORTED('x')))
     order.to('queued')
     expect(order.state).toBe('cancelled')
-    expect(told.at(-1)).toBe('1 settled cancelled AbortError: x')
-    expect(told.filter((line) => line.includes('settled'))).toHaveLength(1)
+    expect(events.at(-1)).toBe('1 settled cancelled AbortError: x')
+    expect(events.filter((line) => line.includes('settled'))).toHaveLength(1)
     expect(() => order.to('running')).toThrow(errors.ERR_ILLEGAL_TRANSITION)
   })
 
-  it('that throw break nothing, nor keep the others from being told: they are logged', () => {
+  it('that throw are logged, and keep no other listener from being called', () => {
     const lines: Line[] = []
     const tracker = new RequestTracker({ logger: listLogger(lines) })
     const mistake = new Error('a mistake in the host')
     tracker.on('settled', () => {
       throw mistake
     })
-    const told = toldBy(tracker)
+    const events = eventsOf(tracker)
     const order = tracker.begin('order')
     order.complete()
     expect(order.state).toBe('completed')
-    expect(told.at(-1)).toBe('1 settled completed')
+    expect(events.at(-1)).toBe('1 settled completed')
     expect(lines).toEqual([
       {
         level: 'error',
@@ -346,7 +349,7 @@ describe('the listeners', () => {
   })
 })
 
-describe('an error that cannot be read', () => {
+describe('an unreadable error', () => {
   const hostile = (): Error =>
     new Proxy(new Error('x'), {
       get: () => {
@@ -357,7 +360,7 @@ describe('an error that cannot be read', () => {
       },
     })
 
-  it('fails a request as any other does', () => {
+  it('fails a request like any other error', () => {
     const tracker = new RequestTracker()
     tracker.begin('order').fail(hostile())
     const moved = tracker.begin('order')
@@ -374,7 +377,7 @@ describe('an error that cannot be read', () => {
   })
 })
 
-describe('the context of the events', () => {
+describe('the async context of tracker events', () => {
   const store = new AsyncLocalStorage<string>()
   const contextsOf = (tracker: RequestTracker): (string | undefined)[] => {
     const seen: (string | undefined)[] = []
@@ -384,7 +387,7 @@ describe('the context of the events', () => {
     return seen
   }
 
-  it("is the caller's, whoever moves the request", () => {
+  it('is the one in which the request began, wherever it changes its state', () => {
     const tracker = new RequestTracker()
     const seen = contextsOf(tracker)
     const order = store.run('caller', () => tracker.begin('order'))
@@ -393,7 +396,7 @@ describe('the context of the events', () => {
     expect(seen).toEqual(['caller', 'caller', 'caller', 'caller'])
   })
 
-  it("is nobody's for a request that began when nobody listened", () => {
+  it('is empty for a request that began before any listener was added', () => {
     const tracker = new RequestTracker()
     const order = store.run('caller', () => tracker.begin('order'))
     const seen = contextsOf(tracker)

@@ -16,7 +16,7 @@ function statesOf(tracker: RequestTracker): string[] {
   return tracker.active().map(({ id, state }) => `${id} ${state}`)
 }
 
-describe('a request of a pool', () => {
+describe('a request to a pool', () => {
   it('is running at once when a replica is free, else queued until one is', async () => {
     const kit = await PoolKit.open()
     const { tracker } = kit
@@ -35,14 +35,14 @@ describe('a request of a pool', () => {
     ])
   })
 
-  it('whose signal has aborted before is cancelled without ever being queued', async () => {
+  it('whose signal has already aborted is cancelled without ever being queued', async () => {
     const kit = await PoolKit.open()
     const { tracker } = kit
     kit.ask(1, { signal: AbortSignal.abort() })
     expect(tracker.counts().totals).toMatchObject({ received: 1, queued: 0, running: 0, cancelled: 1 })
   })
 
-  it('that comes back late stays timed out', async () => {
+  it('that completes after its deadline stays timed out', async () => {
     const kit = await PoolKit.open()
     const { tracker } = kit
     kit.ask(1, { timeoutMs: 5 })
@@ -54,7 +54,7 @@ describe('a request of a pool', () => {
     expect(tracker.counts().totals.completed).toBe(0)
   })
 
-  it('that is refused, crashes or fails ends so', async () => {
+  it('that is refused, crashes or fails ends in the matching state', async () => {
     const kit = await PoolKit.open({ maxQueue: 1 })
     const { tracker } = kit
     for (const x of [1, 2, 3]) kit.ask(x)
@@ -72,38 +72,38 @@ describe('a request of a pool', () => {
     const { tracker } = kit
     const tracked = tracker.receive('fake')
     const request = new RunRequest(systemClock, 'fake', '1', {}, undefined, tracked)
-    // No feeds at all.
+    // The request has no inputs.
     request.promise.catch(() => undefined)
     kit.submit(request)
     expect(tracker.counts().totals).toMatchObject({ running: 0, rejected: 1 })
   })
 
-  it.each(['queued', 'running'])('may be given up by a listener that hears it is %s', async (state) => {
+  it.each(['queued', 'running'])('may be aborted by a listener of its transition to %s', async (state) => {
     const kit = await PoolKit.open()
     const { tracker } = kit
     const controllers = [1, 2, 3].map(() => new AbortController())
     tracker.on('transition', (request) => {
       if (request.id === 2 && request.state === state) controllers[1]?.abort()
     })
-    const asked = controllers.map(({ signal }, index) => kit.ask(index + 1, { signal }))
+    const requests = controllers.map(({ signal }, index) => kit.ask(index + 1, { signal }))
     await kit.answer(1)
     await kit.answer(3)
-    expect(asked.map((one) => one.code ?? one.y)).toEqual([1, 'ERR_ABORTED', 3])
-    expect(asked.map((one) => one.settlements)).toEqual([1, 1, 1])
+    expect(requests.map((one) => one.code ?? one.y)).toEqual([1, 'ERR_ABORTED', 3])
+    expect(requests.map((one) => one.settlements)).toEqual([1, 1, 1])
     expect(kit.pool.leaseCount).toBe(0)
     expect(kit.pool.stats()).toMatchObject({ queued: 0, inFlight: 0, idle: 1 })
   })
 
-  it("is told of in its own caller's context, also when another one's end lets it run", async () => {
+  it('is reported in the async context of its own caller, even if the end of another request starts it', async () => {
     const kit = await PoolKit.open()
     const { tracker } = kit
-    const told: string[] = []
-    tracker.on('transition', ({ id, state }) => told.push(`${id} ${state} ${store.getStore()}`))
+    const contexts: string[] = []
+    tracker.on('transition', ({ id, state }) => contexts.push(`${id} ${state} ${store.getStore()}`))
     store.run('first', () => kit.ask(1))
     store.run('second', () => kit.ask(2))
     await store.run('other', () => kit.answer(1))
     await kit.answer(2)
-    expect(told).toEqual([
+    expect(contexts).toEqual([
       '1 queued first',
       '1 running first',
       '2 queued second',
@@ -114,8 +114,8 @@ describe('a request of a pool', () => {
   })
 })
 
-describe('the memory of a tracker', () => {
-  it('holds no input, output or promise of a request that is over, nor its context', async () => {
+describe('a tracker', () => {
+  it('keeps no input, output, promise or async context of a request that has ended', async () => {
     vi.useRealTimers()
     const tracker = new RequestTracker()
     tracker.on('settled', () => undefined)
@@ -133,14 +133,14 @@ describe('the memory of a tracker', () => {
       return [context, request, request.promise, inputs, outputs].map((each) => new WeakRef(each))
     }
     const refs = run()
-    // What a WeakRef was made for stays until the turn is over.
+    // The target of a WeakRef stays alive until the turn is over.
     await new Promise((resolve) => setImmediate(resolve))
     collectGarbage()
     expect(refs.map((ref) => ref.deref())).toEqual(refs.map(() => undefined))
     expect(tracker.recent()).toMatchObject([{ model: 'fake', state: 'completed' }])
   })
 
-  it('takes no name that is not a string', () => {
+  it('refuses a name that is not a string', () => {
     const tracker = new RequestTracker()
     tracker.receive(Float32Array.of(1) as never).settled(new Error('x'), 0)
     expect(tracker.recent()).toMatchObject([{ model: undefined }])

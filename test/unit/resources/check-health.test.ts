@@ -7,7 +7,7 @@ afterEach(() => void vi.useRealTimers())
 
 describe('the health of a resource', () => {
   it.each([[true], [undefined], [null], ['fine'], [0]])(
-    'is good when its check answers %o',
+    'is good when its check returns %o',
     async (answer) => {
       const kit = new ResourceKit()
       await kit.init('db', { check: async () => answer })
@@ -20,7 +20,7 @@ describe('the health of a resource', () => {
     },
   )
 
-  it('is bad when its check answers false, throws or rejects', async () => {
+  it('is bad when its check returns false, throws or rejects', async () => {
     const kit = new ResourceKit()
     const cause = new Error('gone')
     await kit.init('a', { check: () => false })
@@ -36,7 +36,7 @@ describe('the health of a resource', () => {
     expect(c).toMatchObject({ status: 'unhealthy', error: 'plain' })
   })
 
-  it('is degraded when its check says so', async () => {
+  it('is degraded when its check reports that', async () => {
     const kit = new ResourceKit()
     await kit.init('db', { check: () => ({ status: 'degraded', reason: 'a replica is away' }) })
     expect(await kit.manager.checkResourceHealth('db')).toMatchObject({
@@ -45,7 +45,7 @@ describe('the health of a resource', () => {
     })
   })
 
-  it('without a check is good while the resource is running', async () => {
+  it('is good without a check while the resource is running', async () => {
     const { manager } = new ResourceKit()
     manager.registerResourceType('plain', () => 1)
     await manager.initializeResource({ name: 'n', resourceType: 'plain' })
@@ -57,7 +57,7 @@ describe('the health of a resource', () => {
     })
   })
 
-  it('is bad in any state but running, and no check is asked', async () => {
+  it('is bad in any other state than running, and the check is not called', async () => {
     const kit = new ResourceKit()
     const check = vi.fn()
     const gate = new Deferred()
@@ -73,7 +73,7 @@ describe('the health of a resource', () => {
     expect(check).not.toHaveBeenCalled()
   })
 
-  it('of all leaves out what has been cleaned up', async () => {
+  it('leaves out resources that have been cleaned up', async () => {
     const kit = new ResourceKit()
     for (const name of ['a', 'b', 'c']) await kit.init(name)
     await kit.manager.cleanupResource('b')
@@ -82,8 +82,8 @@ describe('the health of a resource', () => {
   })
 })
 
-describe('a health check', () => {
-  it('is run once for all who ask at the same time, and again for those who ask later', async () => {
+describe('the health check of a resource', () => {
+  it('runs once for concurrent callers, and again for later ones', async () => {
     const kit = new ResourceKit()
     const gates = [new Deferred(), new Deferred()]
     let calls = 0
@@ -93,11 +93,11 @@ describe('a health check', () => {
     })
     await kit.init('db', { check })
     const { manager } = kit
-    const asked = [manager.checkResourceHealth('db'), manager.checkResourceHealth('db')]
+    const checks = [manager.checkResourceHealth('db'), manager.checkResourceHealth('db')]
     const all = manager.checkAllResourcesHealth()
     await vi.advanceTimersByTimeAsync(20)
     gates[0]?.resolve()
-    const [first, second] = await Promise.all(asked)
+    const [first, second] = await Promise.all(checks)
     expect(first).toMatchObject({ status: 'healthy', durationMs: 20 })
     expect(second).toBe(first)
     expect(await all).toEqual([first])
@@ -107,7 +107,7 @@ describe('a health check', () => {
     expect(check).toHaveBeenCalledTimes(2)
   })
 
-  it('that hangs is bad at the limit, and is not run again while it hangs', async () => {
+  it('that hangs is bad at its timeout, and does not run again while it hangs', async () => {
     const kit = new ResourceKit({ healthTimeoutMs: 100 })
     const gate = new Deferred()
     const check = vi.fn((_context: { signal: AbortSignal }) => gate.promise)
@@ -136,7 +136,7 @@ describe('a health check', () => {
     expect(check).toHaveBeenCalledTimes(2)
   })
 
-  it('that hangs does not stand in the way of the resource that takes its place', async () => {
+  it('that hangs does not affect the resource that replaces its own', async () => {
     const kit = new ResourceKit({ healthTimeoutMs: 100 })
     await kit.init('db', { check: () => new Deferred().promise })
     const hanging = follow(kit.manager.checkResourceHealth('db'))
@@ -156,7 +156,7 @@ describe('a health check', () => {
 })
 
 describe('the list of resources', () => {
-  it('tells name, type, state, dependencies, since when and why', async () => {
+  it('reports name, type, state, dependencies, and the time and cause of the last transition', async () => {
     const kit = new ResourceKit()
     await kit.init('db')
     await vi.advanceTimersByTimeAsync(500)

@@ -8,8 +8,8 @@ afterEach(() => void vi.useRealTimers())
 const never = (): Promise<void> => new Deferred().promise
 const fails = (): Promise<void> => Promise.reject(new Error('stuck'))
 
-describe('a cleanup', () => {
-  it('hands the resource to the cleaner, once, and takes it away', async () => {
+describe('the cleanup of a resource', () => {
+  it('passes the resource to the cleaner once, and removes it', async () => {
     const kit = new ResourceKit()
     const thing = await kit.init('db')
     await kit.manager.cleanupResource('db')
@@ -21,7 +21,7 @@ describe('a cleanup', () => {
     expect(kit.cleaned).toEqual([thing])
   })
 
-  it('tells the cleaner how long it has, and by its signal that the time is over', async () => {
+  it('passes its timeout to the cleaner, and aborts the signal of the cleaner when that is over', async () => {
     const kit = new ResourceKit()
     const clean = vi.fn((_context: { name: string; signal: AbortSignal; timeoutMs: number }) => never())
     await kit.init('db', { clean })
@@ -35,45 +35,45 @@ describe('a cleanup', () => {
     expect(cleaning.error?.code).toBe('ERR_SHUTDOWN')
   })
 
-  it('of a type without a cleaner has nothing to do', async () => {
+  it('of a type without a cleaner does nothing more', async () => {
     const { manager } = new ResourceKit()
     manager.registerResourceType('plain', () => 1)
     await manager.initializeResource({ name: 'n', resourceType: 'plain' })
     await expect(manager.cleanupResource('n')).resolves.toBeUndefined()
   })
 
-  it('is shared by all who ask for it at the same time', async () => {
+  it('is shared by all callers that request it at the same time', async () => {
     const kit = new ResourceKit()
     const gate = new Deferred()
     await kit.init('db', { clean: () => gate.promise })
     const { manager } = kit
-    const asked = [manager.cleanupResource('db'), manager.cleanupAll(), manager.cleanupResource('db')].map(
+    const cleanups = [manager.cleanupResource('db'), manager.cleanupAll(), manager.cleanupResource('db')].map(
       follow,
     )
     await turn()
-    expect(asked.map(({ isSettled }) => isSettled)).toEqual([false, false, false])
+    expect(cleanups.map(({ isSettled }) => isSettled)).toEqual([false, false, false])
     gate.resolve()
     await turn()
-    expect(asked.map(({ error }) => error)).toEqual([undefined, undefined, undefined])
-    expect(asked.every(({ isSettled }) => isSettled)).toBe(true)
+    expect(cleanups.map(({ error }) => error)).toEqual([undefined, undefined, undefined])
+    expect(cleanups.every(({ isSettled }) => isSettled)).toBe(true)
     expect(kit.cleaned).toHaveLength(1)
   })
 
-  it('is shared by a listener that asks for it on the way, too', async () => {
+  it('is shared by a listener that requests it meanwhile, too', async () => {
     const kit = new ResourceKit()
     await kit.init('a')
     await kit.init('b')
-    const asked: Promise<void>[] = []
+    const cleanups: Promise<void>[] = []
     kit.manager.on('transition', ({ to }) => {
-      if (to === 'stopping') asked.push(kit.manager.cleanupAll(), kit.manager.cleanupResource('a'))
+      if (to === 'stopping') cleanups.push(kit.manager.cleanupAll(), kit.manager.cleanupResource('a'))
     })
     await kit.manager.cleanupAll()
-    await Promise.all(asked)
+    await Promise.all(cleanups)
     expect(kit.cleanedNames).toEqual(['b', 'a'])
     expect(kit.state('a')).toBe('stopped')
   })
 
-  it('lets the name be initialised again afterwards, and not meanwhile', async () => {
+  it('lets the name be initialised again afterwards, but not meanwhile', async () => {
     const kit = new ResourceKit()
     const gate = new Deferred()
     await kit.init('db', { clean: () => gate.promise })
@@ -92,7 +92,7 @@ describe('a cleanup', () => {
     ])
   })
 
-  it('leaves a resource that a listener initialises again at once alone', async () => {
+  it('does not touch a resource that a listener initialises again at once', async () => {
     const kit = new ResourceKit()
     await kit.init('db')
     let again: ReturnType<ResourceKit['init']> | undefined
@@ -103,12 +103,12 @@ describe('a cleanup', () => {
     await again
     expect(kit.state('db')).toBe('running')
     await kit.manager.cleanupResource('db')
-    expect(kit.cleaned).toEqual(kit.made)
-    expect(kit.made).toHaveLength(2)
+    expect(kit.cleaned).toEqual(kit.things)
+    expect(kit.things).toHaveLength(2)
   })
 
   it.each(['ready', 'starting', 'running'])(
-    'can be asked for by a listener that hears of %s',
+    'can be requested by a listener of the transition to %s',
     async (state) => {
       const kit = new ResourceKit()
       kit.manager.on('transition', ({ to }) => {
@@ -117,12 +117,12 @@ describe('a cleanup', () => {
       await kit.init('db').catch(() => undefined)
       await turn()
       expect(kit.state('db')).toBe('stopped')
-      expect(kit.cleaned).toEqual(kit.made)
+      expect(kit.cleaned).toEqual(kit.things)
       expect(kit.cleaned).toHaveLength(1)
     },
   )
 
-  it('refuses options it does not know', async () => {
+  it('refuses unknown options', async () => {
     const kit = new ResourceKit()
     await kit.init('db')
     const { manager } = kit
@@ -151,7 +151,7 @@ describe('a cleaner that fails', () => {
     expect(kit.cleaned).toHaveLength(1)
   })
 
-  it('and hangs is left to itself at the limit', async () => {
+  it('by hanging is abandoned at the timeout', async () => {
     const kit = new ResourceKit({ cleanupTimeoutMs: 500 })
     await kit.init('db', { clean: never })
     const cleaning = follow(kit.manager.cleanupResource('db'))
@@ -166,7 +166,7 @@ describe('a cleaner that fails', () => {
 })
 
 describe('a resource that others depend on', () => {
-  it('is cleaned up after them and theirs, and nothing else is', async () => {
+  it('is cleaned up after its direct and indirect dependents, and nothing else is', async () => {
     const kit = new ResourceKit()
     await kit.init('db')
     await kit.init('other')
@@ -178,7 +178,7 @@ describe('a resource that others depend on', () => {
     expect(kit.state('other')).toBe('running')
   })
 
-  it('is stopping before the first of them is, so that nobody comes to depend on it', async () => {
+  it('is stopping before the first of its dependents is, so that no new one can depend on it', async () => {
     const kit = new ResourceKit()
     const gate = new Deferred()
     await kit.init('db')
@@ -192,7 +192,7 @@ describe('a resource that others depend on', () => {
     await cleaning
   })
 
-  it('is cleaned up even if theirs fails, which is told', async () => {
+  it('is cleaned up even if the cleanup of a dependent fails, which is reported', async () => {
     const kit = new ResourceKit()
     await kit.init('db')
     await kit.init('app', { clean: fails }, { dependsOn: ['db'] })
@@ -204,7 +204,7 @@ describe('a resource that others depend on', () => {
     expect(kit.state('db')).toBe('stopped')
   })
 
-  it('waits for those that are still being initialised to come to their end', async () => {
+  it('waits until dependents that are being initialised are cleaned up', async () => {
     const kit = new ResourceKit()
     const gate = new Deferred()
     await kit.init('db')
@@ -221,7 +221,7 @@ describe('a resource that others depend on', () => {
     expect(kit.cleanedNames).toEqual(['app', 'db'])
   })
 
-  it('waits for what a dependent that was given up may still make of it', async () => {
+  it('waits for the late result of a dependent whose initialisation was abandoned', async () => {
     const kit = new ResourceKit()
     const gate = new Deferred()
     await kit.init('db')
@@ -239,7 +239,7 @@ describe('a resource that others depend on', () => {
 })
 
 describe('a resource that is being initialised', () => {
-  it('is aborted by a cleanup: callers hear at once, what it still makes is cleaned up', async () => {
+  it('is aborted by a cleanup, which rejects its callers at once and cleans up its late result', async () => {
     const kit = new ResourceKit()
     const gate = new Deferred()
     let signal: AbortSignal | undefined
@@ -247,18 +247,18 @@ describe('a resource that is being initialised', () => {
       signal = context.signal
       return gate.promise
     }
-    const asked = follow(kit.init('db', { init }))
+    const initialising = follow(kit.init('db', { init }))
     await turn()
     const cleaning = follow(kit.manager.cleanupResource('db'))
     await turn()
-    expect(asked.error).toMatchObject({ code: 'ERR_RESOURCE_INIT' })
+    expect(initialising.error).toMatchObject({ code: 'ERR_RESOURCE_INIT' })
     expect(signal?.aborted).toBe(true)
     expect(kit.state('db')).toBe('stopping')
     expect(cleaning.isSettled).toBe(false)
     gate.resolve()
     await turn()
     expect(cleaning).toMatchObject({ isSettled: true })
-    expect(kit.cleaned).toEqual(kit.made)
+    expect(kit.cleaned).toEqual(kit.things)
     expect(kit.state('db')).toBe('stopped')
   })
 
@@ -272,13 +272,13 @@ describe('a resource that is being initialised', () => {
       gate.resolve()
       for (let passed = 0; passed < microtasks; passed += 1) await undefined
       await kit.manager.cleanupResource('db')
-      expect(kit.made).toHaveLength(1)
-      expect(kit.cleaned).toEqual(kit.made)
+      expect(kit.things).toHaveLength(1)
+      expect(kit.cleaned).toEqual(kit.things)
       expect(kit.state('db')).toBe('stopped')
     },
   )
 
-  it('is given up at the limit of the cleanup if the initializer does not return, and cleaned up whenever it does', async () => {
+  it('is abandoned at the timeout of the cleanup if the initializer hangs, and cleaned up when it returns', async () => {
     const kit = new ResourceKit()
     const gate = new Deferred()
     follow(kit.init('db', { init: () => gate.promise }))
@@ -292,7 +292,7 @@ describe('a resource that is being initialised', () => {
     expect(kit.state('db')).toBe('error')
     gate.resolve()
     await turn()
-    expect(kit.cleaned).toEqual(kit.made)
+    expect(kit.cleaned).toEqual(kit.things)
     await kit.manager.cleanupAll()
     expect(kit.state('db')).toBe('stopped')
   })
@@ -300,18 +300,18 @@ describe('a resource that is being initialised', () => {
   it('does not wait for its next attempt when it is cleaned up', async () => {
     const kit = new ResourceKit()
     const retry = { attempts: 9, minDelayMs: 5_000 }
-    const asked = follow(kit.init('db', { init: fails }, { retry }))
+    const initialising = follow(kit.init('db', { init: fails }, { retry }))
     await turn()
     await kit.manager.cleanupResource('db')
     await turn()
-    expect(asked.error?.message).toContain('was cleaned up while it was being initialised')
+    expect(initialising.error?.message).toContain('was cleaned up while it was being initialised')
     expect(kit.state('db')).toBe('stopped')
     expect(vi.getTimerCount()).toBe(0)
   })
 })
 
-describe('a cleanup of everything', () => {
-  it('goes in the reverse order of initialisation, one after another', async () => {
+describe('cleanupAll', () => {
+  it('cleans up in the reverse order of initialisation, one resource after another', async () => {
     const kit = new ResourceKit()
     const slow = new Deferred()
     const a = new Deferred()
@@ -320,7 +320,7 @@ describe('a cleanup of everything', () => {
     const first = kit.init('a', { init: () => slow.promise, clean: () => a.promise })
     await kit.init('b', { clean: () => b.promise })
     await kit.init('c', { clean: () => c.promise })
-    // Called first, initialised last.
+    // This resource was requested first and initialised last.
     slow.resolve()
     await first
     const cleaning = follow(kit.manager.cleanupAll())
@@ -335,7 +335,7 @@ describe('a cleanup of everything', () => {
     expect(kit.cleanedNames).toEqual(['a', 'c', 'b'])
   })
 
-  it('calls every cleaner, and tells all that failed', async () => {
+  it('calls every cleaner, and reports all failures', async () => {
     const kit = new ResourceKit({ cleanupTimeoutMs: 100 })
     await kit.init('a', { clean: fails })
     await kit.init('b')
@@ -362,7 +362,7 @@ describe('a cleanup of everything', () => {
     expect(error.cause.errors).toHaveLength(1)
   })
 
-  it('keeps to its limit: the cleaners that are left then are called, not waited for', async () => {
+  it('keeps to its timeout, after which the remaining cleaners are called but not awaited', async () => {
     const kit = new ResourceKit()
     await kit.init('a')
     await kit.init('b', { clean: never })
@@ -377,7 +377,7 @@ describe('a cleanup of everything', () => {
     expect(kit.state('a')).toBe('stopped')
   })
 
-  it('keeps to its limit when an earlier cleanup has more time', async () => {
+  it('keeps to its timeout when an earlier cleanup has more time', async () => {
     const kit = new ResourceKit()
     const gate = new Deferred()
     await kit.init('db', { clean: () => gate.promise })
@@ -392,7 +392,7 @@ describe('a cleanup of everything', () => {
     expect(kit.state('db')).toBe('stopped')
   })
 
-  it('calls what an earlier cleanup has not come to when its own limit is over, before what that depends on', async () => {
+  it('at its timeout calls the remaining cleaners of an earlier cleanup, dependents first', async () => {
     const kit = new ResourceKit()
     await kit.init('db')
     await kit.init('users', {}, { dependsOn: ['db'] })
@@ -409,7 +409,7 @@ describe('a cleanup of everything', () => {
     expect(kit.cleanedNames).toEqual(['app', 'users', 'db'])
   })
 
-  it('brings those in error to stopped, and finds nothing to do where there is nothing', async () => {
+  it('brings resources in error to stopped, and does nothing when there is none', async () => {
     const kit = new ResourceKit()
     await kit.manager.cleanupAll()
     follow(kit.init('db', { init: fails }))
@@ -428,8 +428,8 @@ describe('a cleanup of everything', () => {
   })
 })
 
-describe('a manager that is closed', () => {
-  it('is held to a limit that comes later', async () => {
+describe('a closed resource manager', () => {
+  it('keeps to the timeout of a later close', async () => {
     const kit = new ResourceKit()
     await kit.init('a')
     await kit.init('b', { clean: never })
@@ -459,7 +459,7 @@ describe('a manager that is closed', () => {
     await expect(kit.init('db')).rejects.toMatchObject({ code: 'ERR_RUNTIME_CLOSED' })
   })
 
-  it('lets no listener slip something in', async () => {
+  it('refuses to initialise a resource for a listener', async () => {
     const kit = new ResourceKit()
     await kit.init('db')
     const late: Promise<unknown>[] = []
@@ -468,10 +468,10 @@ describe('a manager that is closed', () => {
     })
     await kit.manager.close()
     await expect(late[0]).rejects.toMatchObject({ code: 'ERR_RUNTIME_CLOSED' })
-    expect(kit.made).toHaveLength(1)
+    expect(kit.things).toHaveLength(1)
   })
 
-  it('is closed at the end of an await using block', async () => {
+  it('results from the end of an await using block', async () => {
     const kit = new ResourceKit()
     await kit.init('db')
     await kit.manager[Symbol.asyncDispose]()

@@ -10,7 +10,7 @@ beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
 describe('a resource that is initialised', () => {
-  it('goes from uninitialized to running, one event and one line of log a move', async () => {
+  it('goes from uninitialized to running, with one event and one log line for each transition', async () => {
     const kit = new ResourceKit()
     const thing = await kit.init('db')
     expect(kit.moves).toEqual([
@@ -28,7 +28,7 @@ describe('a resource that is initialised', () => {
     expect(kit.manager.getResource('db')).toBe(thing)
   })
 
-  it('takes an initializer that is not async, and one that makes nothing', async () => {
+  it('accepts an initializer that is not async, and one that returns nothing', async () => {
     const { manager } = new ResourceKit()
     manager.registerResourceType('number', (config: { start: number }) => config.start + 1)
     manager.registerResourceType('nothing', () => undefined)
@@ -43,7 +43,7 @@ describe('a resource that is initialised', () => {
     expect(manager.getResource('u')).toBeUndefined()
   })
 
-  it('gives the initializer its name, its config, a logger and a signal that has not aborted', async () => {
+  it('passes the initializer its name, its config, a logger and a signal that has not aborted', async () => {
     const { manager, lines } = new ResourceKit()
     const initializer = vi.fn((_config: unknown, { name, signal, logger }) => {
       logger.warn({ port: 1 }, 'slow')
@@ -51,49 +51,52 @@ describe('a resource that is initialised', () => {
     })
     manager.registerResourceType('seen', initializer)
     const config = { host: 'localhost' }
-    const made = await manager.initializeResource({ name: 'db', resourceType: 'seen', config })
-    expect(made).toEqual({ name: 'db', isAborted: false })
+    const created = await manager.initializeResource({ name: 'db', resourceType: 'seen', config })
+    expect(created).toEqual({ name: 'db', isAborted: false })
     expect(initializer.mock.calls[0]?.[0]).toBe(config)
     expect(lines).toContainEqual({ level: 'warn', fields: { resource: 'db', port: 1 }, message: 'slow' })
   })
 
-  it('is initialised once for all who ask at the same time', async () => {
+  it('is initialised once for all concurrent callers', async () => {
     const kit = new ResourceKit()
     const gate = new Deferred()
     const init = vi.fn(() => gate.promise)
     const behaviour = { init }
-    const asked = Array.from({ length: 5 }, () => kit.init('db', behaviour))
+    const initialising = Array.from({ length: 5 }, () => kit.init('db', behaviour))
     gate.resolve()
-    const things = await Promise.all(asked)
+    const things = await Promise.all(initialising)
     expect(init).toHaveBeenCalledTimes(1)
     expect(new Set(things).size).toBe(1)
   })
 
-  it('is given again to whoever asks later, with the same settings or without any', async () => {
+  it('is returned again to later callers with the same settings or none', async () => {
     const kit = new ResourceKit()
     const first = await kit.init('db', {}, { dependsOn: [] })
     await expect(kit.init('db')).resolves.toBe(first)
     await expect(kit.init('db', {}, { dependsOn: [], timeoutMs: 5 })).resolves.toBe(first)
-    expect(kit.made).toHaveLength(1)
+    expect(kit.things).toHaveLength(1)
   })
 
   it.each<[string, Partial<InitializeResourceOptions>, string]>([
     ['another type', { resourceType: 'other' }, 'another type (thing)'],
     ['another config', { config: { host: 'b' } }, 'another `config`'],
     ['other dependencies', { dependsOn: ['base'] }, 'another `dependsOn`'],
-  ])('is refused to whoever asks with %s, and its config is not told', async (_what, options, told) => {
-    const kit = new ResourceKit()
-    kit.manager.registerResourceType('other', () => 1)
-    await kit.init('base')
-    await kit.init('db', undefined, { config: { host: 'secret' } })
-    const refused = kit.init('db', undefined, options)
-    await expect(refused).rejects.toMatchObject({ code: 'ERR_INVALID_OPTIONS' })
-    await expect(refused).rejects.toThrow(told)
-    await expect(refused).rejects.not.toThrow('secret')
-    expect(kit.state('db')).toBe('running')
-  })
+  ])(
+    'is refused to callers with %s, and the error does not reveal the config',
+    async (_what, options, message) => {
+      const kit = new ResourceKit()
+      kit.manager.registerResourceType('other', () => 1)
+      await kit.init('base')
+      await kit.init('db', undefined, { config: { host: 'secret' } })
+      const refused = kit.init('db', undefined, options)
+      await expect(refused).rejects.toMatchObject({ code: 'ERR_INVALID_OPTIONS' })
+      await expect(refused).rejects.toThrow(message)
+      await expect(refused).rejects.not.toThrow('secret')
+      expect(kit.state('db')).toBe('running')
+    },
+  )
 
-  it('is initialised in no caller’s context', async () => {
+  it('is initialised outside of the async context of any caller', async () => {
     const kit = new ResourceKit()
     const storage = new AsyncLocalStorage<string>()
     const seen: unknown[] = []
@@ -101,7 +104,7 @@ describe('a resource that is initialised', () => {
     expect(seen).toEqual([undefined])
   })
 
-  it('is not disturbed by a listener that throws, which is logged', async () => {
+  it('is not affected by a listener that throws, which is logged', async () => {
     const kit = new ResourceKit()
     kit.manager.once('transition', () => {
       throw new Error('a listener')
@@ -132,7 +135,7 @@ describe('an initializer that fails', () => {
     expect(() => kit.manager.getResource('db')).toThrow(/resource db is error: .*refused/)
   })
 
-  it('is called again by a new call, which may come with other settings', async () => {
+  it('is called again by a later call, which may have other settings', async () => {
     const kit = new ResourceKit()
     await expect(kit.init('db', { init: () => Promise.reject(new Error('no')) })).rejects.toThrow('no')
     const thing = await kit.init('db', {})
@@ -140,55 +143,55 @@ describe('an initializer that fails', () => {
     expect(kit.moves).toContain('db error>initializing')
   })
 
-  it('fails all who share it', async () => {
+  it('rejects all callers that share the initialisation', async () => {
     const kit = new ResourceKit()
     const gate = new Deferred()
-    const asked = [kit.init('db', { init: () => gate.promise }), kit.init('db')].map(follow)
+    const initialising = [kit.init('db', { init: () => gate.promise }), kit.init('db')].map(follow)
     gate.reject(new Error('no'))
     await turn()
-    expect(asked.map(({ error }) => error?.code)).toEqual(['ERR_RESOURCE_INIT', 'ERR_RESOURCE_INIT'])
+    expect(initialising.map(({ error }) => error?.code)).toEqual(['ERR_RESOURCE_INIT', 'ERR_RESOURCE_INIT'])
   })
 
-  it('may throw what is no error', async () => {
+  it('may throw a value that is not an error', async () => {
     const kit = new ResourceKit()
     await expect(kit.init('db', { init: () => Promise.reject('plain') })).rejects.toThrow('plain')
   })
 })
 
 describe('an initializer that takes too long', () => {
-  it('is given up at the limit, and its signal aborts', async () => {
+  it('is abandoned at its timeout, and its signal aborts', async () => {
     const kit = new ResourceKit()
     let signal: AbortSignal | undefined
     const init = (context: { signal: AbortSignal }): Promise<void> => {
       signal = context.signal
       return new Deferred().promise
     }
-    const asked = follow(kit.init('db', { init }, { timeoutMs: 200 }))
+    const initialising = follow(kit.init('db', { init }, { timeoutMs: 200 }))
     await vi.advanceTimersByTimeAsync(199)
-    expect(asked.isSettled).toBe(false)
+    expect(initialising.isSettled).toBe(false)
     await vi.advanceTimersByTimeAsync(1)
-    expect(asked.error).toMatchObject({ code: 'ERR_RESOURCE_INIT' })
-    expect(asked.error?.message).toContain('resource db was not initialised within 200 ms')
+    expect(initialising.error).toMatchObject({ code: 'ERR_RESOURCE_INIT' })
+    expect(initialising.error?.message).toContain('resource db was not initialised within 200 ms')
     expect(signal?.aborted).toBe(true)
-    expect(signal?.reason).toBe(asked.error)
+    expect(signal?.reason).toBe(initialising.error)
     expect(kit.state('db')).toBe('error')
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it('has what it makes later handed to the cleaner', async () => {
+  it('has its late result passed to the cleaner', async () => {
     const kit = new ResourceKit()
     const gate = new Deferred()
-    const asked = follow(kit.init('db', { init: () => gate.promise }, { timeoutMs: 10 }))
+    const initialising = follow(kit.init('db', { init: () => gate.promise }, { timeoutMs: 10 }))
     await vi.advanceTimersByTimeAsync(10)
-    expect(asked.error?.code).toBe('ERR_RESOURCE_INIT')
+    expect(initialising.error?.code).toBe('ERR_RESOURCE_INIT')
     gate.resolve()
     await turn()
-    expect(kit.cleaned).toEqual(kit.made)
-    expect(kit.made).toHaveLength(1)
+    expect(kit.cleaned).toEqual(kit.things)
+    expect(kit.things).toHaveLength(1)
     expect(kit.state('db')).toBe('error')
   })
 
-  it('leaves the one that was made in its place alone', async () => {
+  it('does not affect the resource that was initialised in its place', async () => {
     const kit = new ResourceKit()
     const gate = new Deferred()
     follow(kit.init('db', { init: () => gate.promise }, { timeoutMs: 10 }))
@@ -201,7 +204,7 @@ describe('an initializer that takes too long', () => {
     expect(kit.manager.getResource('db')).toBe(second)
   })
 
-  it('may fail later without anybody hearing of it', async () => {
+  it('may fail later without a further report', async () => {
     const kit = new ResourceKit()
     const gate = new Deferred()
     follow(kit.init('db', { init: () => gate.promise }, { timeoutMs: 10 }))
@@ -211,18 +214,18 @@ describe('an initializer that takes too long', () => {
     expect(kit.cleaned).toEqual([])
   })
 
-  it('has for ever with a limit of 0', async () => {
+  it('has no timeout with 0', async () => {
     const kit = new ResourceKit()
     const gate = new Deferred()
-    const asked = follow(kit.init('db', { init: () => gate.promise }, { timeoutMs: 0 }))
+    const initialising = follow(kit.init('db', { init: () => gate.promise }, { timeoutMs: 0 }))
     await vi.advanceTimersByTimeAsync(10 * 24 * 3_600_000)
-    expect(asked.isSettled).toBe(false)
+    expect(initialising.isSettled).toBe(false)
     gate.resolve()
     await turn()
-    expect(asked.value).toMatchObject({ name: 'db' })
+    expect(initialising.value).toMatchObject({ name: 'db' })
   })
 
-  it('is told in the log when the cleaner fails on what it made', async () => {
+  it('is reported in the log when the cleaner fails on its late result', async () => {
     const kit = new ResourceKit()
     const gate = new Deferred()
     const clean = (): void => {
@@ -238,7 +241,7 @@ describe('an initializer that takes too long', () => {
 })
 
 describe('a resource that depends on others', () => {
-  it('gets their values, and only those it names', async () => {
+  it('receives the values of its dependencies and no others', async () => {
     const kit = new ResourceKit()
     const db = await kit.init('db')
     await kit.init('cache')
@@ -252,7 +255,7 @@ describe('a resource that depends on others', () => {
     expect(kit.manager.listResources().at(-1)).toMatchObject({ name: 'app', dependsOn: ['db'] })
   })
 
-  it('waits for those that are being initialised', async () => {
+  it('waits for dependencies that are being initialised', async () => {
     const kit = new ResourceKit()
     const gate = new Deferred()
     const db = follow(kit.init('db', { init: () => gate.promise }))
@@ -268,7 +271,7 @@ describe('a resource that depends on others', () => {
     expect(seen).toEqual([db.value])
   })
 
-  it('fails with those that fail, and names them', async () => {
+  it('fails when its dependencies fail, and names them', async () => {
     const kit = new ResourceKit()
     const gate = new Deferred()
     const db = follow(kit.init('db', { init: () => gate.promise }))
@@ -280,7 +283,7 @@ describe('a resource that depends on others', () => {
     expect(kit.state('app')).toBe('error')
   })
 
-  it('waits for them no longer than its limit', async () => {
+  it('waits for dependencies no longer than its timeout', async () => {
     const kit = new ResourceKit()
     const gate = new Deferred()
     follow(kit.init('db', { init: () => gate.promise }))
@@ -290,10 +293,10 @@ describe('a resource that depends on others', () => {
     gate.resolve()
     await turn()
     expect(kit.state('db')).toBe('running')
-    expect(kit.made).toHaveLength(1)
+    expect(kit.things).toHaveLength(1)
   })
 
-  it('is refused when one is not known, and is not known itself then', async () => {
+  it('is refused when a dependency is unknown, and is then unknown itself', async () => {
     const kit = new ResourceKit()
     const refused = kit.init('app', {}, { dependsOn: ['db'] })
     await expect(refused).rejects.toMatchObject({ code: 'ERR_RESOURCE_NOT_FOUND' })
@@ -301,7 +304,7 @@ describe('a resource that depends on others', () => {
     expect(kit.manager.listResources()).toEqual([])
   })
 
-  it('is refused when one is in error or stopped, and keeps its state', async () => {
+  it('is refused when a dependency is in error or stopped, and keeps its state', async () => {
     const kit = new ResourceKit()
     await expect(kit.init('db', { init: () => Promise.reject(new Error('no')) })).rejects.toThrow('no')
     await expect(kit.init('app', {}, { dependsOn: ['db'] })).rejects.toMatchObject({
@@ -318,7 +321,7 @@ describe('a resource that depends on others', () => {
     expect(kit.state('app')).toBe('stopped')
   })
 
-  it('cannot depend on itself, nor close a circle', async () => {
+  it('cannot depend on itself, nor close a cycle', async () => {
     const kit = new ResourceKit()
     await expect(kit.init('a', {}, { dependsOn: ['a'] })).rejects.toMatchObject({
       code: 'ERR_INVALID_OPTIONS',
@@ -331,8 +334,8 @@ describe('a resource that depends on others', () => {
   })
 })
 
-describe('what is not known or not valid', () => {
-  it('is refused, with what is known', async () => {
+describe('an unknown or invalid', () => {
+  it('name is refused, and the error lists the known names', async () => {
     const kit = new ResourceKit()
     await kit.init('db')
     await expect(kit.init('x', {}, { resourceType: 'nope' })).rejects.toMatchObject({
@@ -359,14 +362,14 @@ describe('what is not known or not valid', () => {
     ],
     [{ retry: { forever: true } }, '`retry` has no option `forever`'],
     [{ type: 'thing' }, 'it has no option `type`'],
-  ])('as options %o is refused with path, value and rule', async (options, told) => {
+  ])('option %o is refused with path, value and rule', async (options, message) => {
     const kit = new ResourceKit()
     const refused = kit.init('db', {}, options as Partial<InitializeResourceOptions>)
     await expect(refused).rejects.toMatchObject({ code: 'ERR_INVALID_OPTIONS' })
-    await expect(refused).rejects.toThrow(`initializeResource: ${told}`)
+    await expect(refused).rejects.toThrow(`initializeResource: ${message}`)
   })
 
-  it('as a manager’s option is refused', () => {
+  it('option of the manager is refused', () => {
     const make = (options: object) => () => new ResourceLifecycleManager(options)
     expect(make({ cleanupTimeoutMs: -1 })).toThrow('ResourceLifecycleManager: `cleanupTimeoutMs` is -1')
     expect(make({ healthTimeoutMs: 'x' })).toThrow('`healthTimeoutMs` is "x"')
@@ -374,7 +377,7 @@ describe('what is not known or not valid', () => {
     expect(make({ logLevel: 'silent' })).not.toThrow()
   })
 
-  it('as a type is refused: no name, no function, or a name that is taken', () => {
+  it('resource type is refused: one without a name or function, or with a taken name', () => {
     const { manager } = new ResourceKit()
     const make = (): number => 1
     expect(() => manager.registerResourceType('', make)).toThrow('non-empty string')

@@ -13,7 +13,7 @@ const policy = { attempts: 4, minDelayMs: 100, maxDelayMs: 350, factor: 2 }
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
-/** Fails as often as it is told, then answers. */
+/** Returns a function that fails `times` times and then succeeds. */
 function failing(times: number): ReturnType<typeof vi.fn<() => Promise<string>>> {
   let calls = 0
   return vi.fn(async () => {
@@ -23,19 +23,19 @@ function failing(times: number): ReturnType<typeof vi.fn<() => Promise<string>>>
   })
 }
 
-describe('the wait before another attempt', () => {
-  it('is drawn between 0 and a bound that grows up to a maximum', () => {
+describe('the delay before another attempt', () => {
+  it('is random between 0 and a bound that grows up to a maximum', () => {
     expect([1, 2, 3, 9].map((failures) => retryDelayMs(policy, failures, 1))).toEqual([100, 200, 350, 350])
     expect([1, 2, 3, 9].map((failures) => retryDelayMs(policy, failures, 0))).toEqual([0, 0, 0, 0])
     expect(retryDelayMs(policy, 2, 0.25)).toBe(50)
     expect(retryDelayMs({ ...policy, factor: 1e9 }, 1_000, 1)).toBe(350)
   })
 
-  it('is waited for, no shorter and no longer', async () => {
+  it('ends after exactly its time', async () => {
     const attempt = failing(2)
     const draws = [0.5, 0.1]
     const { signal } = new AbortController()
-    const asked = follow(
+    const retrying = follow(
       retry(
         { clock: systemClock, random: () => draws.shift() ?? 0 },
         attempt,
@@ -51,31 +51,31 @@ describe('the wait before another attempt', () => {
     await vi.advanceTimersByTimeAsync(1)
     expect(attempt).toHaveBeenCalledTimes(2)
     await vi.advanceTimersByTimeAsync(20)
-    expect(asked.value).toBe('made')
+    expect(retrying.value).toBe('made')
   })
 
   it('ends at once when the signal aborts, and leaves no timer', async () => {
     const controller = new AbortController()
     const attempt = failing(9)
-    const asked = follow(
+    const retrying = follow(
       retry({ clock: systemClock, random: () => 1 }, attempt, policy, controller.signal, () => undefined),
     )
     await turn()
     controller.abort(new Error('enough'))
     await turn()
-    expect(asked.error?.message).toBe('enough')
+    expect(retrying.error?.message).toBe('enough')
     expect(vi.getTimerCount()).toBe(0)
     expect(attempt).toHaveBeenCalledTimes(1)
   })
 })
 
-describe('an initializer that is to be called again', () => {
-  it('is called until it succeeds, and every failure is a line of log', async () => {
+describe('an initializer with retries', () => {
+  it('is called until it succeeds, and every failure is logged', async () => {
     const kit = new ResourceKit()
     const init = failing(2)
-    const asked = follow(kit.init('db', { init }, { retry: policy }))
+    const initialising = follow(kit.init('db', { init }, { retry: policy }))
     await vi.advanceTimersByTimeAsync(300)
-    expect(asked.value).toMatchObject({ name: 'db' })
+    expect(initialising.value).toMatchObject({ name: 'db' })
     expect(init).toHaveBeenCalledTimes(3)
     const warnings = kit.lines.filter(({ level }) => level === 'warn')
     expect(warnings.map(({ fields }) => [fields.resource, fields.failures, fields.attempts])).toEqual([
@@ -85,24 +85,26 @@ describe('an initializer that is to be called again', () => {
     expect(kit.moves).not.toContain('db initializing>error')
   })
 
-  it('fails with its last error when the attempts are spent', async () => {
+  it('fails with its last error when the attempts are used up', async () => {
     const kit = new ResourceKit()
     const init = failing(9)
-    const asked = follow(kit.init('db', { init }, { retry: { attempts: 2, minDelayMs: 0, maxDelayMs: 0 } }))
+    const initialising = follow(
+      kit.init('db', { init }, { retry: { attempts: 2, minDelayMs: 0, maxDelayMs: 0 } }),
+    )
     await vi.advanceTimersByTimeAsync(1)
-    expect(asked.error).toMatchObject({ code: 'ERR_RESOURCE_INIT', cause: new Error('failure 2') })
-    expect(asked.error?.message).toContain('in 2 attempts')
+    expect(initialising.error).toMatchObject({ code: 'ERR_RESOURCE_INIT', cause: new Error('failure 2') })
+    expect(initialising.error?.message).toContain('in 2 attempts')
     expect(init).toHaveBeenCalledTimes(2)
   })
 
-  it('is called once when nobody asked for more', async () => {
+  it('is called once by default', async () => {
     const kit = new ResourceKit()
     const init = failing(9)
     await expect(kit.init('db', { init })).rejects.toThrow('failure 1')
     expect(init).toHaveBeenCalledTimes(1)
   })
 
-  it('is given up at the limit of the whole, in an attempt or between two', async () => {
+  it('is abandoned at the overall timeout, in an attempt or between two', async () => {
     const kit = new ResourceKit()
     const hanging = follow(
       kit.init('a', { init: () => new Deferred().promise }, { retry: policy, timeoutMs: 50 }),
@@ -117,7 +119,7 @@ describe('an initializer that is to be called again', () => {
     vi.restoreAllMocks()
   })
 
-  it('is called again after the same waits whenever chance is the same', async () => {
+  it('is called again after the same delays when the random numbers are the same', async () => {
     const first = await attemptTimes(1)
     expect(first).toHaveLength(6)
     expect(await attemptTimes(1)).toEqual(first)
@@ -125,7 +127,7 @@ describe('an initializer that is to be called again', () => {
   })
 })
 
-/** When an initializer that always fails is called, with waits that are drawn by that seed. */
+/** Returns the times at which an initializer that always fails is called, with delays drawn from `seed`. */
 async function attemptTimes(seed: number): Promise<number[]> {
   const clock = new TestClock()
   const manager = new ResourceLifecycleManager(
@@ -137,7 +139,7 @@ async function attemptTimes(seed: number): Promise<number[]> {
     times.push(clock.now())
     throw new Error('not there')
   })
-  const asked = follow(
+  const initialising = follow(
     manager.initializeResource({
       name: 'db',
       resourceType: 'flaky',
@@ -146,7 +148,7 @@ async function attemptTimes(seed: number): Promise<number[]> {
     }),
   )
   await clock.advance(6 * policy.maxDelayMs)
-  expect(asked.error?.code).toBe('ERR_RESOURCE_INIT')
+  expect(initialising.error?.code).toBe('ERR_RESOURCE_INIT')
   expect(clock.pending).toBe(0)
   return times
 }

@@ -19,27 +19,27 @@ afterEach(() => {
 })
 
 describe('an announcer', () => {
-  it('calls every listener as `emit` does, those for once only once', () => {
+  it('calls every listener as `emit` does, and one-time listeners only once', () => {
     const { emitter, announcer } = announcerOf()
-    const told: unknown[] = []
+    const received: unknown[] = []
     emitter.on('moved', function (this: unknown, to) {
-      told.push([this === emitter, to])
+      received.push([this === emitter, to])
     })
-    emitter.once('moved', (to) => told.push(to))
+    emitter.once('moved', (to) => received.push(to))
     announcer.emit('moved', 'a')
     announcer.emit('moved', 'b')
-    expect(told).toEqual([[true, 'a'], 'a', [true, 'b']])
+    expect(received).toEqual([[true, 'a'], 'a', [true, 'b']])
   })
 
-  it('tells the others when one throws, and logs it', () => {
+  it('calls the other listeners when one throws, and logs the error', () => {
     const { emitter, announcer, lines } = announcerOf()
-    const told: string[] = []
+    const received: string[] = []
     emitter.on('moved', () => {
       throw new Error('mine')
     })
-    emitter.on('moved', (to) => told.push(to))
+    emitter.on('moved', (to) => received.push(to))
     expect(() => announcer.emit('moved', 'a')).not.toThrow()
-    expect(told).toEqual(['a'])
+    expect(received).toEqual(['a'])
     expect(lines).toEqual([
       {
         level: 'error',
@@ -59,7 +59,7 @@ describe('an announcer', () => {
     expect(lines.map(({ fields }) => fields)).toEqual([{ err: new Error('later'), event: 'moved' }])
   })
 
-  it('logs one of many throws a second, with how many it left out', () => {
+  it('logs one of many errors a second, with the number of those left out', () => {
     vi.useFakeTimers({ now: 10_000 })
     const { emitter, announcer, lines } = announcerOf()
     emitter.on('moved', (to) => {

@@ -8,7 +8,7 @@ import { ResourceLifecycleManager } from '../../../src/resources/resource-manage
 const runtime = await createRuntime({ logLevel: 'silent' })
 afterAll(() => runtime.close())
 
-/** Each as one without types sees it: any text may be the name of an event. */
+/** All emitters without their event types, so that any text may be the name of an event. */
 const emitters: [string, EventEmitter, event: string, typo: string][] = [
   ['a runtime', runtime, 'promoted', 'promote'],
   ['a lifecycle manager', new LifecycleManager({ logLevel: 'silent' }), 'transition', 'transitions'],
@@ -27,26 +27,23 @@ const methods = [
 const listener = (): void => undefined
 
 describe.each(emitters)('%s', (_, emitter, event, typo) => {
-  it.each(methods)(
-    'refuses a listener for an event it has not, and names the one that is meant: %s',
-    (method) => {
-      const refused = expect.objectContaining({
-        code: 'ERR_INVALID_OPTIONS',
-        message: `${method}: there is no event '${typo}'; did you mean '${event}'?`,
-      })
-      expect(() => emitter[method](typo, listener)).toThrow(refused)
-      expect(emitter.listenerCount(typo)).toBe(0)
-    },
-  )
+  it.each(methods)('refuses a listener for an unknown event, and suggests the nearest name: %s', (method) => {
+    const refused = expect.objectContaining({
+      code: 'ERR_INVALID_OPTIONS',
+      message: `${method}: there is no event '${typo}'; did you mean '${event}'?`,
+    })
+    expect(() => emitter[method](typo, listener)).toThrow(refused)
+    expect(emitter.listenerCount(typo)).toBe(0)
+  })
 
-  it('names its events where none is like the one that is asked for', () => {
+  it('lists its events when none is similar to the unknown one', () => {
     expect(() => emitter.on('message', listener)).toThrow(
       new RegExp(`^on: there is no event 'message'; the events are .*\\b${event}\\b`),
     )
   })
 
   it.each([event, 'error', 'newListener', 'removeListener', Symbol('of the host'), errorMonitor])(
-    'takes a listener for %s, and gives it back',
+    'adds and removes a listener for %s',
     (name) => {
       const before = emitter.listenerCount(name)
       emitter.on(name, listener)
@@ -56,7 +53,7 @@ describe.each(emitters)('%s', (_, emitter, event, typo) => {
     },
   )
 
-  it('can be awaited with `once` and `on` of node:events, which listen for errors too', async () => {
+  it('works with `once` and `on` of node:events, which listen for errors too', async () => {
     const stop = new AbortController()
     const [first, all] = [once(emitter, event), on(emitter, event, { signal: stop.signal })]
     emitter.emit(event, 1)

@@ -87,10 +87,10 @@ it('what happens to a model is one line of log, one event and one message on its
     ['replicaExited', death],
     ['promoted', { model: 'gated', from: '1', to: '2' }],
   ])
-  expect(lines.filter(({ message }) => message === 'a replica is gone')).toEqual([
+  expect(lines.filter(({ message }) => message === 'replica exited')).toEqual([
     {
       level: 'warn',
-      message: 'a replica is gone',
+      message: 'replica exited',
       fields: { component: 'pool', model: 'gated', version: '1', err: exit?.cause, restartInMs: 1 },
     },
   ])
@@ -124,7 +124,7 @@ describe('a listener that fails', () => {
     expect(lines.filter(({ level }) => level === 'error')).toEqual([
       {
         level: 'error',
-        message: 'a listener of the application has thrown',
+        message: 'listener failed',
         fields: { err: mistake, event: 'transition' },
       },
     ])

@@ -12,7 +12,7 @@ interface LoggedError {
   readonly code?: string
 }
 
-/** A pino logger of a host, and the errors that it writes. */
+/** Returns a pino logger of an application, and the errors that it writes. */
 function hostLogger() {
   const logged: LoggedError[] = []
   const write = (line: string): void => {
@@ -32,7 +32,7 @@ const refused = new Error('connect ECONNREFUSED')
 const unavailable = new Error('no database', { cause: refused })
 
 describe('an error in a log line of pino', () => {
-  it('tells a cause once that its message tells, and keeps the stacks of both', () => {
+  it('contains a cause only once if its message includes it, and keeps both stacks', () => {
     const error = new errors.ERR_STARTUP(`the start failed: ${refused.message}`, { cause: refused })
     const { message, stack, type, code } = loggedAs(error)
     expect(message).toBe('the start failed: connect ECONNREFUSED')
@@ -40,33 +40,33 @@ describe('an error in a log line of pino', () => {
     expect({ type, code }).toEqual({ type: 'StartupError', code: 'ERR_STARTUP' })
   })
 
-  it('tells a cause that its message does not tell', () => {
+  it('contains a cause that its message does not include', () => {
     const error = new errors.ERR_STARTUP('the start failed', { cause: unavailable })
     expect(loggedAs(error).message).toBe('the start failed: no database: connect ECONNREFUSED')
   })
 
-  it('tells the cause behind one that its message tells', () => {
+  it('contains the cause behind a cause that its message includes', () => {
     const error = new errors.ERR_STARTUP('the start failed: no database', { cause: unavailable })
     const { message, stack } = loggedAs(error)
     expect(message).toBe('the start failed: no database: connect ECONNREFUSED')
     expect(stack).toBe([error.stack, unavailable.stack, refused.stack].join('\ncaused by: '))
   })
 
-  it('tells a cause once that the message of a cause tells', () => {
+  it('contains a cause only once if the message of another cause includes it', () => {
     const inner = new errors.ERR_STARTUP(`the start failed: ${refused.message}`, { cause: refused })
     expect(loggedAs(new Error('of the host', { cause: inner })).message).toBe(
       'of the host: the start failed: connect ECONNREFUSED',
     )
   })
 
-  it('tells causes that go round in a circle', () => {
+  it('contains circular causes', () => {
     const first = new Error('first')
     const second = new Error('second', { cause: first })
     first.cause = second
     expect(loggedAs(first).message).toBe('first: second')
   })
 
-  it('tells the failures of handlers once, at the start and at the end', async () => {
+  it('lists the failures of handlers once, at the start and at the end', async () => {
     const { logger, logged } = hostLogger()
     const fail = (): never => {
       throw refused
@@ -87,12 +87,12 @@ describe('an error in a log line of pino', () => {
   })
 })
 
-describe('the error that a logger is given', () => {
-  it('is the very one where nothing would be told twice', () => {
+describe('the error passed to a logger', () => {
+  it('is the original one if nothing would be logged twice', () => {
     for (const error of [refused, unavailable, 'text', undefined, null]) expect(logOnce(error)).toBe(error)
   })
 
-  it('is one of this library where the other is, and leaves that as it was', () => {
+  it('is a copy of the same class otherwise, and the original is not changed', () => {
     const error = new errors.ERR_MODEL_LOAD('no: refused', { model: 'm', cause: new Error('refused') })
     const copy = logOnce(error)
     expect(copy).not.toBe(error)
@@ -101,7 +101,7 @@ describe('the error that a logger is given', () => {
     expect(error.cause).toMatchObject({ message: 'refused' })
   })
 
-  it('is the very one where it cannot be looked at', () => {
+  it('is the original one if it cannot be read', () => {
     const hostile = Object.defineProperty(new Error('x'), 'cause', {
       get: () => {
         throw new Error('not to be read')

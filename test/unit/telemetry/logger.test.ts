@@ -25,6 +25,6 @@ describe.each(makers)('%s', (name, make) => {
   })
 })
 
-it("a pino logger of the host's own is taken", () => {
+it('a pino logger of the application is accepted', () => {
   expect(() => new LifecycleManager({ logger: pino({ level: 'silent' }) })).not.toThrow()
 })

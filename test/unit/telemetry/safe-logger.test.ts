@@ -14,31 +14,31 @@ function loggerOf(write: () => unknown, child: () => unknown): Logger {
   return { ...levels, flush: write, child } as unknown as Logger
 }
 
-describe('a logger made safe', () => {
+describe('a safe logger', () => {
   it.each<[string, () => unknown]>([
     ['throws', failing],
     ['rejects', rejecting],
-  ])('drops what a logger that %s cannot write', async (_, write) => {
+  ])('drops the lines that a logger that %s cannot write', async (_, write) => {
     const logger = safeLogger(loggerOf(write, () => loggerOf(write, failing)))
     for (const each of [logger, logger.child({ a: 1 }), logger.child({ a: 1 }).child({ b: 2 })]) {
       for (const level of LEVELS) expect(each[level]({}, 'x')).toBeUndefined()
       expect(each.flush?.()).toBeUndefined()
     }
-    // A rejection that nobody handles would fail this test.
+    // An unhandled rejection would fail this test.
     await new Promise((resolve) => setImmediate(resolve))
   })
 
   it.each<[string, () => unknown]>([
     ['throws', failing],
-    ['is no logger', () => undefined],
-  ])('writes the lines of a child itself where `child` %s', (_, child) => {
+    ['returns no logger', () => undefined],
+  ])('writes the lines of a child itself when `child` %s', (_, child) => {
     const lines: Line[] = []
     const logger = safeLogger({ ...listLogger(lines), child: child as Logger['child'] })
     logger.child({ a: 1 }).child({ b: 2 }).warn({ c: 3 }, 'written')
     expect(lines).toEqual([{ level: 'warn', message: 'written', fields: { a: 1, b: 2, c: 3 } }])
   })
 
-  it('passes lines, bindings and whatever else a logger has', () => {
+  it('passes lines, bindings and other members of the logger through', () => {
     const written: string[] = []
     const own = pino({ level: 'info', base: null, timestamp: false }, { write: (line) => written.push(line) })
     const child = safeLogger(own).child({ a: 1 })
@@ -53,7 +53,7 @@ describe('a logger made safe', () => {
     expect((child as unknown as typeof own).isLevelEnabled('info')).toBe(true)
   })
 
-  it('is not made safe twice', () => {
+  it('is not wrapped twice', () => {
     const logger = safeLogger(listLogger([]))
     expect(safeLogger(logger)).toBe(logger)
   })

@@ -2,18 +2,18 @@ import { describe, expect, it } from 'vitest'
 import { Shortfalls } from '../../../src/telemetry/shortfalls.js'
 import { type Line, listLogger } from '../../support/test-logger.js'
 
-describe('what cannot be done here', () => {
+describe('a missing capability of the machine', () => {
   const lines: Line[] = []
   const shortfalls = new Shortfalls(listLogger(lines))
-  const told = (): Line[] => lines.splice(0)
+  const newLines = (): Line[] => lines.splice(0)
 
-  it('is told in one warning, with the reasons of all', () => {
+  it('is reported in one warning together with the others, each with its reason', () => {
     const [one, other] = [new Error('it is read-only'), new Error('it is missing')]
     shortfalls.add('nothing is kept', one, { cacheDir: '/cache' })
     shortfalls.add('no memory goes back', other)
-    expect(told()).toEqual([])
+    expect(newLines()).toEqual([])
     shortfalls.report()
-    const [line, ...more] = told()
+    const [line, ...more] = newLines()
     expect(more).toEqual([])
     expect(line).toMatchObject({
       level: 'warn',
@@ -25,16 +25,16 @@ describe('what cannot be done here', () => {
     })
   })
 
-  it('is told once', () => {
+  it('is reported once', () => {
     shortfalls.add('nothing is kept', new Error('it is read-only'))
     shortfalls.report()
-    expect(told()).toMatchObject([{ level: 'debug', message: 'nothing is kept' }])
+    expect(newLines()).toMatchObject([{ level: 'debug', message: 'nothing is kept' }])
   })
 
-  it('is told later if it is found later, with its own error', () => {
+  it('is reported later if it is found later, with its own error', () => {
     const late = new Error('the disk is full')
     shortfalls.add('nothing is built', late)
     shortfalls.report()
-    expect(told()).toEqual([{ level: 'warn', message: 'nothing is built', fields: { err: late } }])
+    expect(newLines()).toEqual([{ level: 'warn', message: 'nothing is built', fields: { err: late } }])
   })
 })

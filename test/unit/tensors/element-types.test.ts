@@ -4,7 +4,7 @@ import { ELEMENT_TYPES } from '../../../src/tensors/element-types.js'
 import { TENSOR_TYPES } from '../../../src/tensors/tensor.js'
 
 describe('the table of element types', () => {
-  it.each(TENSOR_TYPES)('tells the class and the size of %s', (type) => {
+  it.each(TENSOR_TYPES)('has the class and the size of %s', (type) => {
     const elements = newElements(type, 3)
     expect(elements.constructor.name).toBe(ELEMENT_TYPES[type].arrayName)
     expect(elements).toHaveLength(3)

@@ -3,7 +3,7 @@ import { float16Bits, float16Value } from '../../../src/tensors/float16.js'
 
 const isNaNBits = (bits: number) => (bits & 0x7c00) === 0x7c00 && (bits & 0x03ff) !== 0
 
-/** IEEE 754 binary16 by its definition. */
+/** Decodes IEEE 754 binary16 by its definition. */
 function numberOf(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1
   const exponent = (bits >> 10) & 31
@@ -13,7 +13,7 @@ function numberOf(bits: number): number {
 }
 
 describe('float16 bits', () => {
-  it('survive the round trip over every pattern that is a number', () => {
+  it('survive the round trip for every pattern that is a number', () => {
     const wrong: number[] = []
     for (let bits = 0; bits < 0x10000; bits++) {
       const value = float16Value(bits)
@@ -24,7 +24,7 @@ describe('float16 bits', () => {
     expect(wrong).toEqual([])
   })
 
-  it('are those of the nearest number, and of the even one half way', () => {
+  it('are those of the nearest number, and of the even one halfway', () => {
     const wrong: number[] = []
     for (let bits = 0; bits < 0x7bff; bits++) {
       const low = numberOf(bits)

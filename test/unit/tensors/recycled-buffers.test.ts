@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { RecycledBuffers } from '../../../src/tensors/recycled-buffers.js'
 
 describe('recycled buffers', () => {
-  it('are of the next power of two, from a kilobyte on', () => {
+  it('have the next power of two as their size, at least a kilobyte', () => {
     const buffers = new RecycledBuffers()
     expect([0, 1, 1_024, 1_025, 5_000_000].map((bytes) => buffers.take(bytes).byteLength)).toEqual([
       1_024,
@@ -13,7 +13,7 @@ describe('recycled buffers', () => {
     ])
   })
 
-  it('come back for the next pack of about the same size', () => {
+  it('are reused for the next pack of about the same size', () => {
     const buffers = new RecycledBuffers()
     const buffer = buffers.take(3_000)
     buffers.give(buffer)
@@ -24,7 +24,7 @@ describe('recycled buffers', () => {
     expect(buffers.take(4_000)).not.toBe(buffer)
   })
 
-  it('are kept up to a limit, and none that is not from here', () => {
+  it('are kept up to a limit, and foreign buffers are not kept', () => {
     const buffers = new RecycledBuffers(4_096)
     buffers.give(new ArrayBuffer(3_000))
     expect(buffers.keptBytes).toBe(0)
@@ -35,7 +35,7 @@ describe('recycled buffers', () => {
     expect(buffers.keptBytes).toBe(4_096)
   })
 
-  it('are forgotten when the pool ends', () => {
+  it('are dropped when the pool ends', () => {
     const buffers = new RecycledBuffers()
     const buffer = buffers.take(1_024)
     buffers.give(buffer)

@@ -6,7 +6,7 @@ import { spec } from '../../support/signatures.js'
 const io = (inputs: TensorSpec[], outputs: TensorSpec[]) => ({ inputs, outputs })
 const from = io([spec('x', 'float32', '', 3), spec('sr', 'int64')], [spec('y', 'float32', '')])
 
-describe('signatures of two versions', () => {
+describe('the signatures of two versions', () => {
   it('are compatible when names and types agree, whatever the shapes and the order', () => {
     const to = io(
       [spec('sr', 'int64', 1), spec('x', 'float32', 1, 5)],
@@ -16,7 +16,7 @@ describe('signatures of two versions', () => {
     expect(signatureProblems(from, from)).toEqual([])
   })
 
-  it('are not when an input is missing, new or of another type', () => {
+  it('are incompatible when an input is missing, new or of another type', () => {
     const to = io([spec('x', 'float16', '', 3), spec('rate', 'int64')], from.outputs.slice())
     expect(signatureProblems(from, to)).toEqual([
       'input "x" changes from float32 to float16',
@@ -25,14 +25,14 @@ describe('signatures of two versions', () => {
     ])
   })
 
-  it('are not when an output is missing or of another type', () => {
+  it('are incompatible when an output is missing or of another type', () => {
     expect(signatureProblems(from, io([...from.inputs], []))).toEqual(['output "y" is missing'])
     expect(signatureProblems(from, io([...from.inputs], [spec('y', 'float64')]))).toEqual([
       'output "y" changes from float32 to float64',
     ])
   })
 
-  it('are not confused by names of Object.prototype', () => {
+  it('may contain names of Object.prototype', () => {
     const odd = io([spec('__proto__', 'int8'), spec('constructor', 'int8')], [])
     expect(signatureProblems(odd, odd)).toEqual([])
     expect(signatureProblems(io([spec('constructor', 'int8')], []), io([], []))).toEqual([

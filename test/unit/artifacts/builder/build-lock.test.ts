@@ -7,7 +7,7 @@ const open = new AbortController().signal
 
 const name = (): string => `test ${process.pid} ${Math.random()}`
 
-it.runIf(process.platform !== 'darwin')('what is done under one name is done one after another', async () => {
+it.runIf(process.platform !== 'darwin')('work under the same lock name never overlaps', async () => {
   const all = Array.from({ length: 12 }, (_, index) => index)
   const lock = name()
   let inside = 0
@@ -26,7 +26,7 @@ it.runIf(process.platform !== 'darwin')('what is done under one name is done one
   expect(getEventListeners(open, 'abort')).toEqual([])
 })
 
-it('what fails lets the next one in', async () => {
+it('work that fails releases its build lock', async () => {
   const lock = name()
   const failing = withBuildLock(systemClock, lock, 60_000, open, async () => {
     throw new Error('no')
@@ -35,7 +35,7 @@ it('what fails lets the next one in', async () => {
   expect(await withBuildLock(systemClock, lock, 60_000, open, async () => 'yes')).toBe('yes')
 })
 
-it('nobody waits for longer than he wants to', async () => {
+it('work begins without the build lock after its timeout or an abort', async () => {
   const lock = name()
   let end = (): void => undefined
   const first = withBuildLock(

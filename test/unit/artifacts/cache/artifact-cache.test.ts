@@ -33,7 +33,7 @@ function keyOf(text: string): string {
 interface Bed {
   readonly cache: ArtifactCache
   readonly root: string
-  /** How often files had to be read whole. */
+  /** Files whose content had to be read, one entry for each reading. */
   readonly hashed: string[][]
   publish(key: string, weights?: string): Promise<ArtifactEntry | undefined>
 }
@@ -60,8 +60,8 @@ async function openCache(folder: string, maxBytes = 2 ** 30, clock: Clock = syst
   }
 }
 
-describe('an entry of the cache', () => {
-  it('is found as it was published, without its files being read', async () => {
+describe('an entry of the artifact cache', () => {
+  it('is found as it was published, and its files are not read', async () => {
     using folder = tempFolder()
     const { cache, root, hashed, publish } = await openCache(folder.path)
     const key = keyOf('a')
@@ -74,14 +74,14 @@ describe('an entry of the cache', () => {
   })
 
   it.each([MODEL, WEIGHTS, 'manifest'])(
-    'is none, and gone, after any byte of its %s has changed',
+    'is rejected and deleted after any byte of its %s has changed',
     async (name) => {
       using folder = tempFolder()
       const { cache, root, publish } = await openCache(folder.path)
       const key = keyOf('a')
       const { folder: entry } = (await publish(key, 'weights')) as ArtifactEntry
       const length = readFileSync(join(entry, name)).length
-      // A hundred of them: each costs several flushes to the disk.
+      // It tries about a hundred bytes, because each costs several flushes to the disk.
       for (let index = 0; index < length; index += 1 + Math.floor(length / 100)) {
         await publish(key, 'weights')
         const bytes = readFileSync(join(entry, name))
@@ -94,22 +94,25 @@ describe('an entry of the cache', () => {
     },
   )
 
-  it.each([MODEL, WEIGHTS, 'manifest'])('is none if its %s is cut short, longer or missing', async (name) => {
-    using folder = tempFolder()
-    const { cache, publish } = await openCache(folder.path)
-    const key = keyOf('a')
-    for (const damage of [
-      (whole: Buffer) => whole.subarray(0, -1),
-      (whole: Buffer) => Buffer.concat([whole, whole]),
-      () => Buffer.alloc(0),
-    ]) {
-      const { folder: entry } = (await publish(key)) as ArtifactEntry
-      writeFileSync(join(entry, name), damage(readFileSync(join(entry, name))))
-      expect(await cache.find(key)).toBeUndefined()
-    }
-  })
+  it.each([MODEL, WEIGHTS, 'manifest'])(
+    'is rejected if its %s is truncated, extended or empty',
+    async (name) => {
+      using folder = tempFolder()
+      const { cache, publish } = await openCache(folder.path)
+      const key = keyOf('a')
+      for (const damage of [
+        (whole: Buffer) => whole.subarray(0, -1),
+        (whole: Buffer) => Buffer.concat([whole, whole]),
+        () => Buffer.alloc(0),
+      ]) {
+        const { folder: entry } = (await publish(key)) as ArtifactEntry
+        writeFileSync(join(entry, name), damage(readFileSync(join(entry, name))))
+        expect(await cache.find(key)).toBeUndefined()
+      }
+    },
+  )
 
-  it('stays what it is when only its times have changed, which is read once', async () => {
+  it('is read once and stays valid when only its modification times have changed', async () => {
     using folder = tempFolder()
     const { cache, hashed, publish } = await openCache(folder.path)
     const key = keyOf('a')
@@ -119,7 +122,7 @@ describe('an entry of the cache', () => {
     expect(hashed).toHaveLength(1)
   })
 
-  it('is not replaced by another one of the same key', async () => {
+  it('is not replaced when the same key is published again', async () => {
     using folder = tempFolder()
     const { cache, root, publish } = await openCache(folder.path)
     const key = keyOf('a')
@@ -130,7 +133,7 @@ describe('an entry of the cache', () => {
     expect(readdirSync(join(root, 'tmp'))).toEqual([])
   })
 
-  it('is none under the key of another one, and gone', async () => {
+  it('is rejected and deleted under the key of another entry', async () => {
     using folder = tempFolder()
     const { cache, root, publish } = await openCache(folder.path)
     const [a, b] = [keyOf('a'), keyOf('b')]
@@ -146,7 +149,7 @@ describe('an entry of the cache', () => {
     expect(await cache.probe(b)).toBeUndefined()
   })
 
-  it('whose files may not be on the disk is read once by each process', async () => {
+  it('is read once by each process if it was not flushed to the disk', async () => {
     using folder = tempFolder()
     const { cache } = await openCache(folder.path)
     const key = keyOf('a')
@@ -158,12 +161,12 @@ describe('an entry of the cache', () => {
     const other = await openCache(folder.path)
     expect(await other.cache.find(key)).toBeDefined()
     expect(other.hashed).toHaveLength(1)
-    // What a machine that lost its power has left: the size, but not the bytes.
+    // This is the state after a loss of power: the file has its size, but not its bytes.
     writeFileSync(join(folder.path, 'v1', 'entries', key, MODEL), '\0'.repeat(9))
     expect(await (await openCache(folder.path)).cache.find(key)).toBeUndefined()
   })
 
-  it('that is half written is never seen', async () => {
+  it('is rejected and deleted while it is incomplete', async () => {
     using folder = tempFolder()
     const { cache, root } = await openCache(folder.path)
     const key = keyOf('a')
@@ -174,12 +177,12 @@ describe('an entry of the cache', () => {
   })
 })
 
-describe('a cache that is too large', () => {
+describe('an artifact cache that exceeds its size limit', () => {
   const keys = ['a', 'b', 'c', 'd'].map(keyOf)
   const age = (root: string, key: string, seconds: number): void =>
     utimesSync(join(root, 'entries', key, 'manifest'), seconds, seconds)
 
-  it('loses what was not used for longest', async () => {
+  it('evicts the least recently used entry', async () => {
     using folder = tempFolder()
     const { cache, root, publish } = await openCache(folder.path, 25_000)
     const [a, b, c, d] = keys as [string, string, string, string]
@@ -187,13 +190,13 @@ describe('a cache that is too large', () => {
       await publish(key, 'w'.repeat(7_000))
       age(root, key, index + 1)
     }
-    // Used now.
+    // This marks the entry as used now.
     await cache.find(a)
     await publish(d, 'w'.repeat(7_000))
     expect(readdirSync(join(root, 'entries')).sort()).toEqual([a, c, d].sort())
   })
 
-  it('keeps what is in use, here or in another process that lives', async () => {
+  it('keeps entries that this process or another live process uses', async () => {
     using folder = tempFolder()
     const { cache, root, publish } = await openCache(folder.path, 10_000)
     const [a, b, c, d] = keys as [string, string, string, string]
@@ -202,7 +205,7 @@ describe('a cache that is too large', () => {
     await publish(b, 'w'.repeat(7_000))
     const uses = join(root, 'uses')
     const [own] = readdirSync(uses) as [string]
-    // Of a process that was: the number of this one, started at another time.
+    // This mark belongs to an ended process: it has the number of this process, but another start time.
     const identity = own.slice(a.length + 1)
     writeFileSync(join(uses, `${b}.${identity.replace(/\.\d+$/, '.1')}`), '')
     await publish(c, 'w'.repeat(7_000))
@@ -214,11 +217,11 @@ describe('a cache that is too large', () => {
     expect(readdirSync(join(root, 'entries'))).toEqual([d])
   })
 
-  it('tells others every day what is in use', async () => {
+  it('refreshes the use marks of this process every day', async () => {
     using folder = tempFolder()
     const clock = new TestClock()
     const { cache, root } = await openCache(folder.path, 2 ** 30, clock)
-    // It belongs to the same process, and uses nothing itself.
+    // A second cache in the same process uses nothing itself.
     await openCache(folder.path, 2 ** 30, clock)
     await cache.use(keyOf('a'))
     await cache.use(keyOf('b'))
@@ -236,7 +239,7 @@ describe('a cache that is too large', () => {
     for (const mark of marks) expect(existsSync(mark)).toBe(false)
   })
 
-  it('believes the mark of a process on another machine', async () => {
+  it('respects the use mark of a process on another machine', async () => {
     using folder = tempFolder()
     const { root, publish } = await openCache(folder.path, 10_000)
     const [a, b] = keys as [string, string]
@@ -246,7 +249,7 @@ describe('a cache that is too large', () => {
     expect(readdirSync(join(root, 'entries')).sort()).toEqual([a, b].sort())
   })
 
-  it('believes such a mark for a week', async () => {
+  it('ignores the use mark of another machine after a week', async () => {
     using folder = tempFolder()
     const clock = new TestClock()
     const { cache, root } = await openCache(folder.path, 2 ** 30, clock)
@@ -263,8 +266,8 @@ describe('a cache that is too large', () => {
   })
 })
 
-describe('a cache that is opened', () => {
-  it('loses what builders that are gone have left behind, and only that', async () => {
+describe('an artifact cache that is opened', () => {
+  it('deletes only the temporary folders of processes that have ended', async () => {
     using folder = tempFolder()
     const { cache, root } = await openCache(folder.path)
     const mine = await cache.newFolder()
@@ -274,7 +277,7 @@ describe('a cache that is opened', () => {
     expect(readdirSync(join(root, 'tmp')).map((name) => join(root, 'tmp', name))).toEqual([mine])
   })
 
-  it('loses the marks of processes that are gone, and only them', async () => {
+  it('deletes the use marks of ended processes and keeps all others', async () => {
     using folder = tempFolder()
     const { cache, root } = await openCache(folder.path)
     await cache.use(keyOf('a'))
@@ -289,7 +292,7 @@ describe('a cache that is opened', () => {
     await cache.leave(keyOf('a'))
   })
 
-  it('loses records that nobody has used for a month, and what interrupted writes have left', async () => {
+  it('deletes records unused for a month and the leftovers of interrupted writes', async () => {
     using folder = tempFolder()
     const { cache, root } = await openCache(folder.path)
     const source = join(folder.path, 'm.onnx')
@@ -306,14 +309,14 @@ describe('a cache that is opened', () => {
     }
     writeFileSync(join(root, 'probes', `${keyOf('c')}.unfinished`), '')
     utimesSync(join(root, 'probes', `${keyOf('c')}.unfinished`), daysAgo(2), daysAgo(2))
-    // Used now.
+    // This marks the record as used now.
     await cache.probe(keyOf('a'))
     await openCache(folder.path)
     expect(readdirSync(join(root, 'probes'))).toEqual([keyOf('a')])
     expect(readdirSync(join(root, 'files'))).toEqual([])
   })
 
-  it.runIf(process.getuid?.() === 0)('is none that another user owns', async () => {
+  it.runIf(process.getuid?.() === 0)('rejects a folder that belongs to another user', async () => {
     using folder = tempFolder()
     const { root } = await openCache(folder.path)
     for (const path of [root, join(root, 'entries')]) {
@@ -324,10 +327,10 @@ describe('a cache that is opened', () => {
     await openCache(folder.path)
   })
 
-  it.runIf(process.platform !== 'win32')('is none that others may write', async () => {
+  it.runIf(process.platform !== 'win32')('rejects a folder that other users may write to', async () => {
     using folder = tempFolder()
     const { root } = await openCache(folder.path)
-    // A volume for everybody is the rule in containers; what lies in it is not.
+    // A volume that everybody may write to is common in containers, but the folders in it must not be.
     chmodSync(folder.path, 0o777)
     await openCache(folder.path)
     for (const path of [root, join(root, 'probes')]) {
@@ -337,7 +340,7 @@ describe('a cache that is opened', () => {
     }
   })
 
-  it('says why it cannot be used', async () => {
+  it('rejects with the reason when its folder cannot be used', async () => {
     using folder = tempFolder()
     const path = join(folder.path, 'a-file')
     writeFileSync(path, '')
@@ -345,8 +348,8 @@ describe('a cache that is opened', () => {
   })
 })
 
-describe('what a file is known to hold', () => {
-  it('is forgotten when one of the files of the model changes', async () => {
+describe('the recorded digest of a model', () => {
+  it('is dropped when one of the files of the model changes', async () => {
     using folder = tempFolder()
     const { cache } = await openCache(join(folder.path, 'cache'))
     const source = join(folder.path, 'm.onnx')

@@ -8,7 +8,7 @@ import { readRecord, writeRecord } from '../../../../src/artifacts/cache/record-
 
 const schema = z.strictObject({ answer: z.number() })
 
-it('a record is read as it was written, and leaves no other file behind', async () => {
+it('a record is read back as it was written, and its write leaves no other file behind', async () => {
   using folder = tempFolder()
   const path = join(folder.path, 'record')
   await writeRecord(path, { answer: 42 })
@@ -17,7 +17,7 @@ it('a record is read as it was written, and leaves no other file behind', async 
   expect(readdirSync(folder.path)).toEqual(['record'])
 })
 
-it('a record of which any byte has changed, or that ends anywhere before its end, is none', async () => {
+it('a record that was truncated or has any changed byte reads as missing', async () => {
   using folder = tempFolder()
   const path = join(folder.path, 'record')
   await writeRecord(path, { answer: 42 })
@@ -32,7 +32,7 @@ it('a record of which any byte has changed, or that ends anywhere before its end
   }
 })
 
-it('a record that is not there, or of another kind, is none', async () => {
+it('a missing record and a record of another kind read as missing', async () => {
   using folder = tempFolder()
   const path = join(folder.path, 'record')
   expect(await readRecord(path, schema)).toBeUndefined()
@@ -40,7 +40,7 @@ it('a record that is not there, or of another kind, is none', async () => {
   expect(await readRecord(path, schema)).toBeUndefined()
 })
 
-it('a record is written where flushing to the disk is not allowed, but not where it fails', async () => {
+it('a record is written where flushing to the disk is not permitted, and not written where flushing fails', async () => {
   using folder = tempFolder()
   const path = join(folder.path, 'record')
   const sample = await open(join(folder.path, 'sample'), 'w')
@@ -65,7 +65,7 @@ it('a record is written where flushing to the disk is not allowed, but not where
   }
 })
 
-it('a record that cannot be written leaves nothing behind and says why', async () => {
+it('a write that fails leaves no file behind and rejects with the reason', async () => {
   using folder = tempFolder()
   await expect(writeRecord(join(folder.path, 'missing', 'record'), {})).rejects.toMatchObject({
     code: 'ENOENT',

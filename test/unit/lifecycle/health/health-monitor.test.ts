@@ -78,7 +78,7 @@ describe('a health report', () => {
   })
 
   it.each([
-    ['is false', (): unknown => false, 'it answered false'],
+    ['returns false', (): unknown => false, 'it answered false'],
     [
       'throws',
       (): unknown => {
@@ -87,9 +87,9 @@ describe('a health report', () => {
       'no connection',
     ],
     ['rejects', (): unknown => Promise.reject(new Error('refused')), 'refused'],
-    ['says why', (): unknown => ({ status: 'unhealthy', reason: 'full' }), 'full'],
-    ['says no more', (): unknown => ({ status: 'unhealthy' }), 'it says so'],
-    ['answers with an error', (): unknown => new Error('down'), 'down'],
+    ['gives a reason', (): unknown => ({ status: 'unhealthy', reason: 'full' }), 'full'],
+    ['reports only its status', (): unknown => ({ status: 'unhealthy' }), 'it says so'],
+    ['returns an error', (): unknown => new Error('down'), 'down'],
   ] as const)('is unhealthy while a critical check %s', async (_, check, reason) => {
     const manager = await running()
     manager.addHealthCheck('database', check)
@@ -105,7 +105,7 @@ describe('a health report', () => {
   })
 
   it.each(['PONG', null, 0, { rowCount: 1 }, { status: 'ready' }])(
-    'is healthy when a check answers with what only it knows, such as %j',
+    'is healthy when a check returns an unknown value such as %j',
     async (answer) => {
       const manager = await running()
       manager.addHealthCheck('database', () => answer)
@@ -113,13 +113,13 @@ describe('a health report', () => {
     },
   )
 
-  it('is degraded, and ready, while only a check fails that is not critical', async () => {
+  it('is degraded, and ready, while only a non-critical check fails', async () => {
     const manager = await running()
     manager.addHealthCheck('cache', () => false, { critical: false })
     expect(await manager.healthCheck()).toMatchObject({ status: 'degraded', isReady: true, isLive: true })
   })
 
-  it('is degraded, and ready, while a critical check says that it is', async () => {
+  it('is degraded, and ready, while a critical check reports that it is degraded', async () => {
     const manager = await running()
     manager.addHealthCheck('models', () => ({ status: 'degraded', reason: 'one of two is away' }))
     const report = await manager.healthCheck()
@@ -129,13 +129,13 @@ describe('a health report', () => {
     expect(await manager.healthCheck()).toMatchObject({ status: 'unhealthy', isReady: false })
   })
 
-  it('is not live while a critical check on that fails', async () => {
+  it('is not live while a critical liveness check fails', async () => {
     const manager = await running()
     manager.addHealthCheck('loop', () => false, { affects: 'liveness' })
     expect(await manager.healthCheck()).toMatchObject({ status: 'unhealthy', isReady: false, isLive: false })
   })
 
-  it('tells since when a check is as it is, and what failed last', async () => {
+  it('reports since when each check has had its status, and its last failure', async () => {
     const manager = await running()
     let isUp = true
     manager.addHealthCheck('database', () => isUp || Promise.reject(new Error('gone')))
@@ -162,8 +162,8 @@ describe('a health report', () => {
   })
 })
 
-describe('a check that hangs', () => {
-  it('has failed after its limit, and is told so', async () => {
+describe('a health check that hangs', () => {
+  it('fails at its timeout, and its signal aborts', async () => {
     const manager = await running()
     let isTold = false
     manager.addHealthCheck(
@@ -187,15 +187,15 @@ describe('a check that hangs', () => {
     expect(isTold).toBe(true)
   })
 
-  it('is not asked again before it returns, and fails at once meanwhile', async () => {
+  it('is not called again until it returns, and fails at once meanwhile', async () => {
     const manager = await running()
     const hanging = deferred()
-    let asked = 0
+    let calls = 0
     manager.addHealthCheck(
       'database',
       () => {
-        asked += 1
-        return asked === 1 ? hanging.promise : true
+        calls += 1
+        return calls === 1 ? hanging.promise : true
       },
       { timeoutMs: 300 },
     )
@@ -208,16 +208,16 @@ describe('a check that hangs', () => {
     expect((await manager.healthCheck()).checks.database?.reason).toBe(
       'the check has not returned for 1000 ms',
     )
-    expect(asked).toBe(1)
+    expect(calls).toBe(1)
     hanging.resolve()
     await vi.advanceTimersByTimeAsync(0)
     expect((await manager.healthCheck()).checks.database?.status).toBe('healthy')
-    expect(asked).toBe(2)
+    expect(calls).toBe(2)
   })
 })
 
-describe('a check', () => {
-  it('that asks for a report itself hangs until its limit, and does no other harm', async () => {
+describe('a health check', () => {
+  it('that requests a health report itself hangs until its timeout and harms nothing else', async () => {
     const manager = await running()
     manager.addHealthCheck('itself', () => manager.healthCheck(), { timeoutMs: 100 })
     const reporting = manager.healthCheck()
@@ -225,7 +225,7 @@ describe('a check', () => {
     expect((await reporting).checks.itself).toMatchObject({ status: 'unhealthy' })
   })
 
-  it('with an interval runs in no context of who has added it', async () => {
+  it('with an interval does not run in the async context of the code that added it', async () => {
     const store = new AsyncLocalStorage<string>()
     const manager = await running()
     const seen: unknown[] = []
@@ -236,39 +236,39 @@ describe('a check', () => {
     expect(seen).toEqual([undefined, undefined])
   })
 
-  it('is refused once the application has ended', async () => {
+  it('cannot be added once the application has stopped', async () => {
     const manager = await running()
     await manager.shutdown()
     expect(() => manager.addHealthCheck('late', () => true)).toThrow(/has ended/)
   })
 
-  it('runs once for reports that are asked for at the same time', async () => {
+  it('runs once for reports that are requested at the same time', async () => {
     const manager = await running()
-    let asked = 0
+    let calls = 0
     manager.addHealthCheck('database', async () => {
-      asked += 1
+      calls += 1
     })
     await Promise.all([manager.healthCheck(), manager.healthCheck()])
-    expect(asked).toBe(1)
+    expect(calls).toBe(1)
   })
 
-  it('with an interval runs by itself, and a report has its last result, until the shutdown', async () => {
+  it('with an interval runs periodically until the shutdown, and reports contain its last result', async () => {
     const manager = await running()
-    let asked = 0
+    let calls = 0
     manager.addHealthCheck(
       'database',
       () => {
-        asked += 1
+        calls += 1
       },
       { intervalMs: 1_000 },
     )
     await vi.advanceTimersByTimeAsync(3_500)
-    expect(asked).toBe(3)
+    expect(calls).toBe(3)
     expect((await manager.healthCheck()).checks.database?.checkedAt).toBe(1_003_000)
-    expect(asked).toBe(3)
+    expect(calls).toBe(3)
     await manager.shutdown()
     await vi.advanceTimersByTimeAsync(5_000)
-    expect(asked).toBe(3)
+    expect(calls).toBe(3)
   })
 
   it('is refused with a taken or an empty name, without a function, or with an unknown option', async () => {

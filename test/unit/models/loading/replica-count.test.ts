@@ -10,7 +10,7 @@ import type { ModelContext } from '../../../../src/models/context/model-context.
 import { VersionRecord } from '../../../../src/models/context/version-record.js'
 import { replicaCount } from '../../../../src/models/loading/replica-count.js'
 
-/** Of a version with `model` in a runtime with `options` that has `cores`. */
+/** Returns the replica count of a version with `model` in a runtime with `options` on `cores` cores. */
 function countOf(cores: number, options: RuntimeConfigInput, model: Partial<ModelConfig> = {}): number {
   const context = { cores, config: parseOptions(runtimeSchema, options, 'x') } as unknown as ModelContext
   const config = parseOptions(modelConfigSchema, model, 'x')
@@ -18,7 +18,7 @@ function countOf(cores: number, options: RuntimeConfigInput, model: Partial<Mode
   return replicaCount(context, new VersionRecord(spec))
 }
 
-describe('the replicas of a pool', () => {
+describe('the replica count of a pool', () => {
   it.each([
     [8, {}, {}, 8],
     [8, { intraOpNumThreads: 2 }, {}, 4],
@@ -26,7 +26,7 @@ describe('the replicas of a pool', () => {
     [8, { intraOpNumThreads: 16 }, {}, 1],
     [8, { intraOpNumThreads: 2 }, { intraOpNumThreads: 4 }, 2],
     [8, { intraOpNumThreads: 2 }, { sessionOptions: { intraOpNumThreads: 8 } }, 1],
-    // Which onnxruntime takes for all cores.
+    // onnxruntime interprets 0 as all cores.
     [8, {}, { sessionOptions: { intraOpNumThreads: 0 } }, 1],
     [1, {}, {}, 1],
     [8, {}, { executionProviders: ['cpu'] }, 8],
@@ -34,11 +34,11 @@ describe('the replicas of a pool', () => {
     [8, {}, { executionProviders: [{ name: 'cuda', deviceId: 1 }, 'cpu'] }, 1],
     [8, {}, { executionProviders: ['cpu', 'coreml'] }, 1],
     [8, {}, { sessionOptions: { executionProviders: ['dml'] } }, 1],
-  ])('of %i cores with %j and %j are %4$i', (cores, options, model, count) => {
+  ])('on %i cores with %j and %j is %4$i', (cores, options, model, count) => {
     expect(countOf(cores, options, model)).toBe(count)
   })
 
-  it('are those that were asked for, whatever the cores', () => {
+  it('is the configured one, whatever the number of cores', () => {
     expect(countOf(2, { replicas: 5, intraOpNumThreads: 4 })).toBe(5)
     expect(countOf(2, { replicas: 5 }, { replicas: 3 })).toBe(3)
     expect(countOf(2, { replicas: 5 }, { replicas: 'auto' })).toBe(2)

@@ -26,7 +26,7 @@ function tensor(type: TensorType, data: TensorData, dims: number[] = [data.lengt
   return { type, dims, data }
 }
 
-/** Checks `outputs` against `expected`; undefined when they agree, else the refusal. */
+/** Checks `outputs` against `expected`; returns the mismatch, or undefined if they agree. */
 function judge(
   expected: Sample['output'],
   outputs: Outputs,
@@ -46,8 +46,8 @@ function judge(
   return undefined
 }
 
-describe('a sample', () => {
-  it('that is not configured makes no warm-up', () => {
+describe('a warm-up sample', () => {
+  it('is optional', () => {
     expect(warmUpFrom(undefined, subject)).toBeUndefined()
   })
 
@@ -56,7 +56,7 @@ describe('a sample', () => {
     expect(inputs).toEqual([tensor('float32', Float32Array.of(1, 2))])
   })
 
-  it('that does not fit the signature is a failed warm-up that says why', () => {
+  it('that does not fit the signature fails the warm-up with the reason', () => {
     const warmUp = warmUpFrom({ input: { x: [1, 2, 3] }, rtol: 0, atol: 0 }, subject)
     expect(() => warmUp?.inputs(signature)).toThrow(
       expect.objectContaining({
@@ -68,23 +68,23 @@ describe('a sample', () => {
     )
   })
 
-  it('without an output takes any answer', () => {
+  it('without expected outputs accepts any outputs', () => {
     expect(judge(undefined, answer({ y: tensor('float32', Float32Array.of(Number.NaN, 0)) }))).toBeUndefined()
   })
 
-  it('takes the answer it expects, of every output or of some', () => {
+  it('accepts the expected values of all or some outputs', () => {
     expect(judge({ y: [1, 2], n: [3n], s: ['yes'] }, answer())).toBeUndefined()
     expect(judge({ n: [3] }, answer())).toBeUndefined()
   })
 
-  it('takes floats within its tolerance and no others', () => {
+  it('accepts floats within its tolerance and no others', () => {
     const near = answer({ y: tensor('float32', Float32Array.of(1.0005, 2)) })
     expect(judge({ y: [1, 2] }, near)).toBeUndefined()
     expect(judge({ y: [1, 2] }, near, { rtol: 1e-5 })).toMatch(/"y" .*1\.000.* at 0, expected 1/)
     expect(judge({ y: [1, 2] }, near, { rtol: 0, atol: 1e-3 })).toBeUndefined()
   })
 
-  it('takes NaN for NaN and infinity for infinity', () => {
+  it('accepts NaN for NaN and infinity for infinity', () => {
     const { NaN: nan, POSITIVE_INFINITY: inf } = Number
     const odd = answer({ y: tensor('float32', Float32Array.of(nan, inf)) })
     expect(judge({ y: [nan, inf] }, odd)).toBeUndefined()
@@ -96,26 +96,26 @@ describe('a sample', () => {
     [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY],
     [Number.NEGATIVE_INFINITY, 0],
     [1, Number.POSITIVE_INFINITY],
-  ])('that expects %d does not take %d', (want, got) => {
+  ])('that expects %d does not accept %d', (want, got) => {
     const outputs = answer({ y: tensor('float32', Float32Array.of(got, 2)) })
     expect(judge({ y: [want, 2] }, outputs)).toMatch(/at 0, expected/)
   })
 
-  it('takes integers and strings only when they are equal', () => {
+  it('accepts integers and strings only when they are equal', () => {
     expect(judge({ n: [4n] }, answer())).toMatch(/"n" .*3 at 0, expected 4/)
     expect(judge({ s: ['no'] }, answer())).toMatch(/"s" .*yes at 0, expected no/)
   })
 
-  it('refuses an answer of another shape', () => {
+  it('rejects outputs of another shape', () => {
     const other = answer({ y: tensor('float32', Float32Array.of(1, 2, 3)) })
     expect(judge({ y: [1, 2] }, other)).toMatch(/dims \[3\], expected \[2\]/)
   })
 
-  it('that names an output the model does not have is a failed warm-up', () => {
+  it('that names an unknown output fails the warm-up', () => {
     expect(judge({ z: [1] }, answer())).toMatch(/sample\.output .*"z"/)
   })
 
-  it('whose answer lacks an expected output is a failed warm-up', () => {
+  it('fails the warm-up when an expected output is missing', () => {
     const { y: _, ...rest } = answer()
     expect(judge({ y: [1, 2] }, rest)).toMatch(/"y"/)
   })
@@ -124,9 +124,9 @@ describe('a sample', () => {
     const halves: Signature = { inputs: [], outputs: [{ name: 'h', type: 'float16', dims: [1] }] }
     const warmUp = warmUpFrom({ input: {}, output: { h: [1] }, rtol: 1e-2, atol: 0 }, subject)
     warmUp?.inputs(halves)
-    // 0x3c01 is the next float16 after 1: within a hundredth, as a bit pattern one off.
+    // 0x3c01 is the next float16 after 1: the value is within a hundredth, the bit pattern differs by one.
     expect(() => warmUp?.check({ h: tensor('float16', Uint16Array.of(0x3c01)) })).not.toThrow()
-    // 0x3c64 is 1.098, a tenth off, though its bits are within a hundredth of those of 1.
+    // 0x3c64 is 1.098: the value differs by a tenth, although the bits are within a hundredth of those of 1.
     expect(() => warmUp?.check({ h: tensor('float16', Uint16Array.of(0x3c64)) })).toThrow(/h/)
   })
 })

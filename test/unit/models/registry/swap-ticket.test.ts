@@ -21,7 +21,7 @@ it('a superseded ticket rejects, stops its swap and names both versions', async 
   expect(ticket.error).toMatchObject(error)
 })
 
-it('a ticket whose rejection nobody awaits does not count as unhandled', async () => {
+it('the rejection of a ticket that no caller awaits is not reported as unhandled', async () => {
   let unhandled = 0
   const count = (): void => {
     unhandled += 1

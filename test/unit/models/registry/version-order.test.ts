@@ -8,7 +8,7 @@ function permutations<T>(items: readonly T[]): T[][] {
   )
 }
 
-describe('versions', () => {
+describe('the version order', () => {
   it.each([
     ['semantic versions', '1.9.0', '1.10.0'],
     ['a release and its candidate', '2.0.0-rc.1', '2.0.0'],
@@ -35,7 +35,7 @@ describe('versions', () => {
     ['a number that follows another one', 'release-2', 'release-2.1'],
     ['a number before a text', '9-large', '10-large'],
     ['a number before different texts', '9-small', '10-large'],
-  ])('compare %s', (_, older, newer) => {
+  ])('compares %s', (_, older, newer) => {
     expect(compareVersions(older, newer)).toBeLessThan(0)
     expect(compareVersions(newer, older)).toBeGreaterThan(0)
     expect(compareVersions(newer, newer)).toBe(0)
@@ -45,13 +45,13 @@ describe('versions', () => {
   it.each([
     ['words', 'alpha', 'beta'],
     ['different texts before the number', 'release-2', 'v9'],
-    ['a text before one number only', 'release-2', '9'],
+    ['a text before one of the numbers only', 'release-2', '9'],
     ['different texts behind the same number', '1-small', '1-large'],
-    ['a text behind one of them', 'release-2', 'release-2-small'],
+    ['a text behind one of the versions', 'release-2', 'release-2-small'],
     ['hashes', 'a1b2c3d', 'e4f5a6b'],
     ['two spellings of a number', '1', '01'],
     ['two spellings of a semantic version', '1.0.0', 'v1.0.0'],
-  ])('are not told apart by %s', (_, one, other) => {
+  ])('does not decide between %s', (_, one, other) => {
     expect(compareVersions(one, other)).toBeUndefined()
     expect(compareVersions(other, one)).toBeUndefined()
     for (const labels of permutations([one, other])) expect(newestVersions(labels)).toEqual(labels)
@@ -70,7 +70,7 @@ describe('versions', () => {
     ],
     [['production'], ['production']],
     [[], []],
-  ])('of %j the newest are %j, in whatever order they are found', (labels, newest) => {
+  ])('among %j finds the latest %j, in whatever order they are listed', (labels, newest) => {
     for (const order of permutations(labels)) expect(newestVersions(order).sort()).toEqual(newest)
   })
 })

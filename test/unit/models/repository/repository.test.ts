@@ -31,7 +31,7 @@ describe('a scan of a model directory', () => {
     expect(await labels(repository)).toEqual([])
   })
 
-  it('passes over files, hidden folders and folders without a model', async () => {
+  it('ignores files, hidden folders and folders without a model', async () => {
     using repository = tempRepository({ vad: { '5': MODEL } })
     writeFileSync(join(repository.dir, 'README.md'), 'x')
     writeFileSync(join(repository.dir, 'vad', 'notes.txt'), 'x')
@@ -51,7 +51,7 @@ describe('a scan of a model directory', () => {
     expect(await labels(repository)).toEqual(['vad@5', 'vad@current'])
   })
 
-  it('passes over a link that leads nowhere and finds the rest', async () => {
+  it('ignores a broken link and finds the rest', async () => {
     using repository = tempRepository({ vad: { '5': MODEL } })
     symlinkSync(join(repository.dir, 'gone'), join(repository.dir, 'vad', '6'))
     expect(await labels(repository)).toEqual(['vad@5'])
@@ -59,7 +59,7 @@ describe('a scan of a model directory', () => {
     expect(await labels(repository)).toEqual(['vad@5'])
   })
 
-  it('refuses a directory that is not there, naming it', async () => {
+  it('rejects for a directory that does not exist, and names it', async () => {
     using repository = tempRepository()
     const missing = join(repository.dir, 'missing')
     await expect(scanRepository(missing)).rejects.toMatchObject({
@@ -69,7 +69,7 @@ describe('a scan of a model directory', () => {
     })
   })
 
-  it('refuses a file in place of the directory', async () => {
+  it('rejects for a file in place of the directory', async () => {
     using repository = tempRepository({ vad: { '5': MODEL } })
     await expect(scanRepository(repository.path('vad', '5'))).rejects.toMatchObject({
       code: 'ERR_INVALID_OPTIONS',
@@ -78,7 +78,7 @@ describe('a scan of a model directory', () => {
 })
 
 describe('the manifests of a model directory', () => {
-  it('give a version its settings, version.json over model.json', async () => {
+  it('configure a version, and version.json overrides model.json', async () => {
     using repository = tempRepository({
       vad: {
         '5': { model: MODEL, files: { 'version.json': { sha256: SHA256, config: { replicas: 3 } } } },
@@ -92,13 +92,13 @@ describe('the manifests of a model directory', () => {
   })
 
   it.each([
-    ['a key it does not know', { replica: 2 }, 'has no option `replica`'],
-    ['a bad value', { replicas: 0 }, '`replicas` is 0'],
-    ['a bad value further down', { sample: { input: 3 } }, '`sample.input` is 3'],
+    ['an unknown key', { replica: 2 }, 'has no option `replica`'],
+    ['an invalid value', { replicas: 0 }, '`replicas` is 0'],
+    ['an invalid nested value', { sample: { input: 3 } }, '`sample.input` is 3'],
     ['an array', [], 'an array of 0'],
-    ['text that is no JSON', '{ "replicas": ', 'not JSON'],
+    ['text that is not JSON', '{ "replicas": ', 'not JSON'],
     ['nothing', '', 'not JSON'],
-  ])('are refused with %s, and other models are found', async (_, content, told) => {
+  ])('are refused with %s, and other models are found', async (_, content, problem) => {
     using repository = tempRepository({ good: { '1': MODEL }, vad: { '5': MODEL } })
     repository.writeManifest('vad', content as object)
     const { found, problems } = await scanRepository(repository.dir)
@@ -106,13 +106,13 @@ describe('the manifests of a model directory', () => {
     expect(problems).toHaveLength(1)
     expect(problems[0]).toMatchObject({ code: 'ERR_INVALID_MANIFEST', model: 'vad' })
     expect(problems[0]?.message).toContain(join(repository.dir, 'vad', 'model.json'))
-    expect(problems[0]?.message).toContain(told)
+    expect(problems[0]?.message).toContain(problem)
   })
 
   it.each([
-    ['a hash that is none', { sha256: 'abc' }, '`sha256` is "abc": must be 64 hexadecimal digits'],
+    ['a malformed hash', { sha256: 'abc' }, '`sha256` is "abc": must be 64 hexadecimal digits'],
     ['settings beside `config`', { replicas: 2 }, 'has no option `replicas`'],
-  ])('of one version are refused with %s', async (_, manifest, told) => {
+  ])('of one version are refused with %s', async (_, manifest, problem) => {
     using repository = tempRepository({
       vad: { '5': { model: MODEL, files: { 'version.json': manifest } } },
     })
@@ -121,11 +121,11 @@ describe('the manifests of a model directory', () => {
       code: 'ERR_INVALID_MANIFEST',
       model: 'vad',
       version: '5',
-      message: expect.stringContaining(told),
+      message: expect.stringContaining(problem),
     })
   })
 
-  it('may begin with a byte order mark, and name the hash in upper case', async () => {
+  it('may begin with a byte order mark, and contain the hash in upper case', async () => {
     const version = { sha256: SHA256.toUpperCase(), config: { replicas: 3 } }
     using repository = tempRepository({
       vad: { '5': { model: MODEL, files: { 'version.json': `\ufeff${JSON.stringify(version)}` } } },
@@ -163,13 +163,13 @@ describe('one version of a model directory', () => {
 })
 
 describe('the hash of a model file', () => {
-  it('is accepted when it is the one of the manifest', async () => {
+  it('is accepted when it matches the manifest', async () => {
     using repository = tempRepository({ vad: { '5': MODEL } })
     const subject = { model: 'vad', version: '5' }
     await expect(verifyHash(repository.path('vad', '5'), SHA256, subject)).resolves.toBeUndefined()
   })
 
-  it('is refused otherwise with both hashes', async () => {
+  it('is refused with both hashes when it does not match the manifest', async () => {
     using repository = tempRepository({ vad: { '5': MODEL } })
     const wrong = '0'.repeat(64)
     const refused = verifyHash(repository.path('vad', '5'), wrong, { model: 'vad', version: '5' })

@@ -17,7 +17,7 @@ const cold: ColdVersion = {
 }
 
 describe('a request for a cold version', () => {
-  it('has it loaded, unless it has a pool by then', () => {
+  it('loads the version unless it already has a pool', () => {
     const kinds = LIFECYCLE_STATES.map((state) => [state, planColdStart({ ...cold, state }).kind])
     expect(Object.fromEntries(kinds)).toEqual({
       uninitialized: 'load',
@@ -31,12 +31,12 @@ describe('a request for a cold version', () => {
     })
   })
 
-  it('goes to the successor, whatever has become of the version', () => {
+  it('goes to the successor of the version, whatever the state of the version', () => {
     const gone = { ...cold, hasSuccessor: true, isKnown: false, isRefused: true, state: 'error' as const }
     expect(planColdStart(gone)).toEqual({ kind: 'serve' })
   })
 
-  it('is refused after an unload and after a failed swap, even if there is a pool', () => {
+  it('is refused after an unload or a failed swap, even if there is a pool', () => {
     const state = 'running' as const
     const unloaded = planColdStart({ ...cold, state, isKnown: false })
     expect(unloaded).toEqual({ kind: 'refuse', why: 'it was unloaded' })
@@ -46,18 +46,18 @@ describe('a request for a cold version', () => {
 })
 
 describe('a version in error', () => {
-  it('is loaded again after a while', () => {
+  it('is loaded again after a delay', () => {
     expect(planReload('error', { ...never, agoMs: 99 }).kind).toBe('refuse')
     expect(planReload('error', { ...never, agoMs: 100 }).kind).toBe('load')
   })
 
-  it('is not if its replicas kept dying, or if no load of it failed', () => {
+  it('is not loaded again if its crash budget is spent or if none of its loads failed', () => {
     expect(planReload('error', { ...never, agoMs: 1_000, isCrashLoop: true }).kind).toBe('refuse')
     expect(planReload('error', never).kind).toBe('refuse')
   })
 })
 
-it('a version that was loaded for requests serves, or goes when it is not active and they did not name it', () => {
+it('a version loaded for requests is promoted if it is active, and otherwise retired unless the requests named it', () => {
   expect(planAfterColdStart(true, true)).toBe('promote')
   expect(planAfterColdStart(true, false)).toBe('promote')
   expect(planAfterColdStart(false, true)).toBe('retire')

@@ -9,7 +9,7 @@ import {
   type SwapUndo,
 } from '../../../../src/models/rollout/plan-swap.js'
 
-/** The snapshot of a swap from 1 to 2 that was not begun. */
+/** The snapshot of a swap from 1 to 2 that has not begun. */
 const begin: SwapSnapshot = {
   isClosing: false,
   isSuperseded: false,
@@ -22,7 +22,7 @@ const begin: SwapSnapshot = {
   begun: new Set(),
 }
 
-/** The steps of a swap that succeeds, with the state of the new version after each. */
+/** Returns the steps of a swap that succeeds, and the state of the new version after each. */
 function stepsOf(from: Partial<SwapSnapshot>, found: SwapSnapshot['next']): SwapStep[] {
   let swap = { ...begin, ...from }
   const steps: SwapStep[] = []
@@ -39,30 +39,33 @@ function stepsOf(from: Partial<SwapSnapshot>, found: SwapSnapshot['next']): Swap
   }
 }
 
-describe('a swap', () => {
+describe('a swap plan', () => {
   it('loads the new version beside the old one', () => {
     expect(stepsOf({}, 'uninitialized')).toEqual(['find', 'load', 'verify', 'await replicas', 'flip'])
     expect(stepsOf({}, 'error')).toEqual(['find', 'load', 'verify', 'await replicas', 'flip'])
   })
 
-  it('drains the old version first where both are never to be held', () => {
+  it('drains the old version first if the strategy never holds both versions', () => {
     const strategy = 'resource-preserving'
     expect(stepsOf({ strategy }, 'stopped')).toEqual(['find', 'vacate', 'load', 'verify', 'flip'])
   })
 
-  it.each(['parallel', 'resource-preserving'] as const)('(%s) loads nothing that is ready', (strategy) => {
-    expect(stepsOf({ strategy }, 'ready')).toEqual(['find', 'verify', 'await replicas', 'flip'])
-  })
+  it.each(['parallel', 'resource-preserving'] as const)(
+    '(%s) skips the load of a version that is ready',
+    (strategy) => {
+      expect(stepsOf({ strategy }, 'ready')).toEqual(['find', 'verify', 'await replicas', 'flip'])
+    },
+  )
 
   it.each(['parallel', 'resource-preserving'] as const)(
-    '(%s) drains nothing where nothing is active',
+    '(%s) skips the drain when no version is active',
     (strategy) => {
       const steps = ['find', 'load', 'verify', 'await replicas', 'flip']
       expect(stepsOf({ strategy, active: undefined }, 'uninitialized')).toEqual(steps)
     },
   )
 
-  it('loads a failed version anew in its own place', () => {
+  it('loads a failed version again in its own place', () => {
     const steps = ['find', 'load', 'verify', 'await replicas', 'flip']
     const reload = { active: '2', isReload: true, strategy: 'resource-preserving' as const }
     expect(stepsOf(reload, 'uninitialized')).toEqual(steps)
@@ -74,7 +77,7 @@ describe('a swap', () => {
     [{ active: '2' }, 'already active'],
     [{ expected: '0' }, 'version conflict'],
     [{ expected: '1', active: undefined }, 'version conflict'],
-  ] as const)('with %j is refused at every step before the requests move', (change, refusal) => {
+  ] as const)('with %j refuses the swap at every step before the requests move', (change, refusal) => {
     const order: SwapStep[] = ['find', 'load', 'verify', 'await replicas']
     for (let count = 0; count <= order.length; count += 1) {
       const begun = new Set(order.slice(0, count))
@@ -83,7 +86,7 @@ describe('a swap', () => {
     }
   })
 
-  it('whose requests have moved is given up for a close only', () => {
+  it('abandons a swap whose requests have moved only when the runtime closes', () => {
     const moved: SwapSnapshot = {
       ...begin,
       strategy: 'resource-preserving',
@@ -95,19 +98,19 @@ describe('a swap', () => {
     expect(planSwap({ ...moved, isClosing: true })).toEqual({ refusal: 'closing' })
   })
 
-  it('loads once: a version that was stopped after its load is refused', () => {
+  it('loads once, and refuses a version that was stopped after that load', () => {
     const begun = new Set<SwapStep>(['find', 'load', 'verify', 'await replicas'])
     for (const next of ['stopping', 'stopped', 'error'] as const) {
       expect(planSwap({ ...begin, begun, next })).toEqual({ refusal: 'stopped meanwhile' })
     }
   })
 
-  it('does not load a version that was ready, and was stopped after that', () => {
+  it('does not load a version that was ready and then stopped', () => {
     const begun = new Set<SwapStep>(['find', 'verify', 'await replicas'])
     expect(planSwap({ ...begin, begun, next: 'stopped' })).toEqual({ refusal: 'stopped meanwhile' })
   })
 
-  it('comes to an end from every snapshot, with no step twice', () => {
+  it('ends from every snapshot without repeating a step', () => {
     const arbitrary = fc.record({
       isReload: fc.boolean(),
       expected: fc.constantFrom(undefined, '1', '2'),
@@ -130,7 +133,7 @@ describe('a swap', () => {
   })
 })
 
-/** The steps that take a swap back, where each one has its effect. */
+/** Returns the steps that undo a swap, if each step has its effect. */
 function undoOf(
   begun: SwapStep[],
   next: 'ready' | 'error',
@@ -145,20 +148,20 @@ function undoOf(
   }
 }
 
-describe('a failed swap', () => {
-  it('ends the version that it has loaded, and no other', () => {
+describe('the undo plan of a failed swap', () => {
+  it('stops only the version that the swap has loaded', () => {
     expect(undoOf(['find', 'load', 'verify'], 'ready', 'running')).toEqual(['retire'])
     expect(undoOf(['find', 'load'], 'error', 'running')).toEqual([])
     expect(undoOf(['find', 'verify'], 'ready', 'running')).toEqual([])
   })
 
-  it('gives the requests back before anything else, and loads the old version last', () => {
+  it('gives the requests back first and loads the old version last', () => {
     const begun: SwapStep[] = ['find', 'vacate', 'load', 'verify']
     expect(undoOf(begun, 'ready', 'stopped')).toEqual(['reroute', 'retire', 'reload'])
     expect(undoOf(begun, 'error', 'stopped')).toEqual(['reroute', 'reload'])
   })
 
-  it('loads nothing while the runtime is being closed', () => {
+  it('loads nothing while the runtime is closing', () => {
     expect(undoOf(['find', 'vacate', 'load'], 'error', 'stopped', true)).toEqual(['reroute'])
   })
 })

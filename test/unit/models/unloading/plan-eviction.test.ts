@@ -13,37 +13,37 @@ const unused: MemoryHolder = {
 }
 
 describe('an idle version', () => {
-  it('is evicted from its limit on', () => {
+  it('is evicted once its idle limit is reached', () => {
     expect(planIdle(unused, 101)).toEqual({ kind: 'keep' })
     expect(planIdle(unused, 100)).toEqual({ kind: 'evict' })
     expect(planIdle(unused, 0)).toEqual({ kind: 'evict' })
   })
 
-  it('stays for good without a limit', () => {
+  it('is never evicted without a limit', () => {
     expect(planIdle(unused, undefined)).toEqual({ kind: 'keep' })
   })
 
-  it('keeps the replicas that it is to keep', () => {
+  it('is evicted down to its standby replicas', () => {
     expect(planIdle({ ...unused, minReplicas: 2 }, 0)).toEqual({ kind: 'shrink', replicas: 2 })
   })
 
-  it.each([{ openRequests: 1 }, { isPinned: true }])('with %j stays', (change) => {
+  it.each([{ openRequests: 1 }, { isPinned: true }])('with %j is not evicted', (change) => {
     expect(planIdle({ ...unused, ...change }, 0)).toEqual({ kind: 'keep' })
   })
 
-  it('gives its memory up only where it has a pool that is at rest', () => {
+  it('is evicted only in the states ready and running', () => {
     const evicted = LIFECYCLE_STATES.filter((state) => planIdle({ ...unused, state }, 0).kind === 'evict')
     expect(evicted).toEqual(['ready', 'running'])
   })
 })
 
-describe('room for a load', () => {
-  it('is waited for while memory comes back anyway', () => {
+describe('memory for a load', () => {
+  it('is waited for while other memory is about to be freed', () => {
     expect(planRoom('b', true, [unused])).toEqual({ kind: 'await memory' })
     expect(planRoom('b', true, [])).toEqual({ kind: 'await memory' })
   })
 
-  it('is made by the version that was unused for longest', () => {
+  it('is freed by evicting the least recently used version', () => {
     const oldest = { ...unused, idleMs: 300 }
     const holders = [unused, oldest, { ...unused, idleMs: 200 }]
     expect(planRoom('b', false, holders)).toEqual({ kind: 'evict', holder: oldest })
@@ -56,7 +56,7 @@ describe('room for a load', () => {
     { isPinned: true },
     { minReplicas: 1 },
     { isChanging: true },
-  ])('is not made by one with %j', (change) => {
+  ])('is not freed by evicting a version with %j', (change) => {
     expect(planRoom('b', false, [{ ...unused, ...change }])).toEqual({ kind: 'refuse' })
   })
 })

@@ -17,41 +17,41 @@ function countOf(signs: Partial<ProcessSigns>, files: Readonly<Record<string, st
   return processCount({ env: {}, isClusterWorker: false, parentPid: 10, root: tree.root, ...signs })
 }
 
-describe('the processes that share the cores', () => {
-  it('are this one alone where nothing else is known', () => {
+describe('the number of processes that share the cores', () => {
+  it('is one when no other process is known', () => {
     expect(countOf({})).toBe(1)
   })
 
-  it('of a cluster worker are the workers of its primary, not its other children', () => {
+  it('in a cluster worker counts the workers of its primary, and not the other children of the primary', () => {
     expect(countOf({ isClusterWorker: true })).toBe(3)
   })
 
   it.each([
-    ['nothing is told of children', {}],
-    ['the primary is of another namespace', { 'proc/10/task/10/children': '' }],
-    ['the children may not be looked at', { 'proc/10/task/10/children': '11 12 ' }],
-  ])('of a cluster worker are itself where %s', (_, files) => {
+    ['the system does not list children', {}],
+    ['the primary is in another namespace', { 'proc/10/task/10/children': '' }],
+    ['the list of children is not readable', { 'proc/10/task/10/children': '11 12 ' }],
+  ])('in a cluster worker is one where %s', (_, files) => {
     expect(countOf({ isClusterWorker: true }, files as Record<string, string>)).toBe(1)
   })
 
   const pm2 = { pm_id: '3', NODE_APP_INSTANCE: '2', instances: '4' }
 
   it.each([
-    ['in its cluster mode', { ...pm2, exec_mode: 'cluster_mode' }, true],
-    ['in its fork mode', { ...pm2, exec_mode: 'fork_mode' }, false],
-  ])('of pm2 %s are the instances it was told to start', (_, env, isClusterWorker) => {
+    ['in cluster mode', { ...pm2, exec_mode: 'cluster_mode' }, true],
+    ['in fork mode', { ...pm2, exec_mode: 'fork_mode' }, false],
+  ])('under pm2 %s is the configured number of instances', (_, env, isClusterWorker) => {
     expect(countOf({ env, isClusterWorker })).toBe(4)
   })
 
-  it('of cluster workers inside of pm2 are both, multiplied', () => {
+  it('in cluster workers under pm2 is the product of both numbers', () => {
     expect(countOf({ env: { ...pm2, exec_mode: 'fork_mode' }, isClusterWorker: true })).toBe(12)
   })
 
-  it.each(['0', '-1', 'max', '1.5', '', undefined])('of pm2 are one when instances is %j', (instances) => {
+  it.each(['0', '-1', 'max', '1.5', '', undefined])('under pm2 is one when instances is %j', (instances) => {
     expect(countOf({ env: { ...pm2, instances } })).toBe(1)
   })
 
-  it('are not read off a variable that pm2 has not set', () => {
+  it('ignores the variable of pm2 in a process that pm2 did not start', () => {
     expect(countOf({ env: { instances: '4' } })).toBe(1)
   })
 })

@@ -16,7 +16,7 @@ interface Packed {
   readonly task: RunTask
 }
 
-/** A pack of one request. */
+/** Returns a pack of one request. */
 function packFeeds(feeds: Feeds, transfer: boolean): Packed {
   const inputs = Object.values(feeds)
   const specs = Object.keys(feeds).map((name, index) => {
@@ -29,7 +29,7 @@ function packFeeds(feeds: Feeds, transfer: boolean): Packed {
   return { signature, task: writePack(signature, [run], undefined, new RecycledBuffers(), 0) }
 }
 
-/** Returns the feeds that a thread would get: the buffers of the pack are gone here afterwards. */
+/** Returns the inputs as a thread receives them; the buffers of the pack are transferred. */
 function send({ signature, task }: Packed): Feeds {
   const [inputs = []] = inputsOf(signature, structuredClone(task, { transfer: buffersOf(task) }))
   return byName(
@@ -54,7 +54,7 @@ const every: [TensorType, TensorData][] = [
   ['string', ['a', '', 'ü']],
 ]
 
-describe('packed feeds', () => {
+describe('packed inputs', () => {
   it('carry every dtype in one buffer, whatever its alignment', () => {
     const feeds = Object.fromEntries(every.map(([type, data]) => [type, tensor(type, data)]))
     const packed = packFeeds(feeds, false)
@@ -66,7 +66,7 @@ describe('packed feeds', () => {
     }
   })
 
-  it("leave the caller's arrays as they are, and unconnected", () => {
+  it('leave the arrays of the caller unchanged, and share no memory with them', () => {
     const data = Float32Array.of(1, 2)
     const packed = packFeeds({ x: tensor('float32', data) }, false)
     data[0] = 99
@@ -109,7 +109,7 @@ describe('packed feeds', () => {
     expect(arrived.none).toEqual(tensor('float32', new Float32Array(0), [0, 4]))
   })
 
-  it('carry no feeds at all', () => {
+  it('may be empty', () => {
     expect(send(packFeeds({}, true))).toEqual({})
   })
 
@@ -124,7 +124,7 @@ describe('packed feeds', () => {
     expect(Object.getOwnPropertyDescriptor(arrived, '__proto__')?.value.data).toEqual(Float32Array.of(7))
   })
 
-  it('refuse an array whose buffer has been moved away meanwhile, by name', () => {
+  it('refuse an array whose buffer was transferred meanwhile, and name the input', () => {
     const data = Float32Array.of(1, 2)
     const feeds = { x: tensor('float32', data) }
     structuredClone(data.buffer, { transfer: [data.buffer] })
@@ -134,7 +134,7 @@ describe('packed feeds', () => {
     }
   })
 
-  it('refuse an array that follows the length of a buffer that shrank', () => {
+  it('refuse a length-tracking array whose buffer has shrunk', () => {
     const buffer = new ArrayBuffer(8, { maxByteLength: 16 })
     const data = new Float32Array(buffer)
     const feeds = { x: tensor('float32', data, [2]) }
@@ -143,7 +143,7 @@ describe('packed feeds', () => {
   })
 })
 
-describe('feeds that may be moved', () => {
+describe('transferable inputs', () => {
   it('move a view that covers its whole buffer', () => {
     const data = Float32Array.of(1, 2)
     const packed = packFeeds({ x: tensor('float32', data) }, true)
@@ -152,14 +152,14 @@ describe('feeds that may be moved', () => {
     expect(data).toHaveLength(0)
   })
 
-  it('copy a view of a part, and leave its buffer with the caller', () => {
+  it('copy a view of a part, and leave its buffer to the caller', () => {
     const whole = Float32Array.of(0, 1, 2)
     const packed = packFeeds({ x: tensor('float32', whole.subarray(1)) }, true)
     expect(send(packed).x?.data).toEqual(Float32Array.of(1, 2))
     expect(whole).toEqual(Float32Array.of(0, 1, 2))
   })
 
-  it('move a buffer once that two inputs share', () => {
+  it('move a buffer that two inputs share once', () => {
     const data = Float32Array.of(1, 2)
     const packed = packFeeds({ a: tensor('float32', data), b: tensor('float32', data) }, true)
     expect(buffersOf(packed.task)).toHaveLength(2)
@@ -212,7 +212,7 @@ describe('a batch of requests of unequal length', () => {
     paddedTo: 4,
   })
 
-  it('fills up numbers with zeros and strings with empty ones, whatever the buffer held', () => {
+  it('is padded with zeros or empty strings, whatever the buffer contained', () => {
     const buffers = new RecycledBuffers()
     const used = buffers.take(64)
     new Uint8Array(used).fill(255)

@@ -1,21 +1,21 @@
 import { describe, expect, it } from 'vitest'
 import { CostModel } from '../../../../src/pools/queue/cost-model.js'
 
-/** Runs of a model that takes `perRun + perRow * rows`, times `factor`. */
+/** Observes runs of a model that takes `perRun + perRow * rows`, times `factor`. */
 function observe(costs: CostModel, rows: readonly number[], times = 1, factor = 1): void {
   for (let turn = 0; turn < times; turn += 1) {
     for (const each of rows) costs.observe(each, factor * (0.1 + 0.02 * each))
   }
 }
 
-describe('the costs of runs', () => {
-  it('are not known at first', () => {
+describe('the cost model', () => {
+  it('knows no costs at first', () => {
     const costs = new CostModel()
     expect(costs.batchMs(4)).toBeUndefined()
     expect(costs.singleMs).toBeUndefined()
   })
 
-  it('are a part for each row and a part for the run', () => {
+  it('splits the cost of a run into a part for the run and a part for each row', () => {
     const costs = new CostModel()
     observe(costs, [1, 2, 8, 32])
     expect(costs.perRowMs).toBeCloseTo(0.02, 6)
@@ -24,7 +24,7 @@ describe('the costs of runs', () => {
     expect(costs.singleMs).toBeCloseTo(0.12, 6)
   })
 
-  it('keep the part for a row when all later runs have the same size', () => {
+  it('keeps the cost of a row when all later runs have the same size', () => {
     const costs = new CostModel()
     observe(costs, [1, 2, 8, 32])
     observe(costs, [32], 2_000)
@@ -32,7 +32,7 @@ describe('the costs of runs', () => {
     expect(costs.batchMs(4)).toBeCloseTo(0.18, 3)
   })
 
-  it('follow the speed of the machine, also for sizes that are not seen meanwhile', () => {
+  it('follows the speed of the machine, also for sizes that it no longer observes', () => {
     const costs = new CostModel()
     observe(costs, [1, 2, 8, 32], 5)
     observe(costs, [32], 500, 2)
@@ -46,14 +46,14 @@ describe('the costs of runs', () => {
     }
   })
 
-  it('are not moved far by a run that was held up', () => {
+  it('is hardly affected by a single slow run', () => {
     const costs = new CostModel()
     observe(costs, [1, 8, 32], 50)
     costs.observe(32, 10_000)
     expect(costs.batchMs(32)).toBeLessThan(2)
   })
 
-  it('have no part for a row where a batch is no faster', () => {
+  it('finds no cost for the run itself where a batch is no faster', () => {
     const costs = new CostModel()
     for (const rows of [1, 2, 4, 8]) costs.observe(rows, rows)
     expect(costs.perRowMs).toBeCloseTo(1, 6)

@@ -12,7 +12,7 @@ function drained(queue: RequestQueue): RunRequest[] {
 }
 
 describe('the request queue', () => {
-  it('gives out what came first', () => {
+  it('returns requests in the order of arrival', () => {
     const queue = new RequestQueue()
     const all = [request(), request(), request()]
     for (const each of all) queue.push(each)
@@ -26,7 +26,7 @@ describe('the request queue', () => {
     expect(new RequestQueue().size).toBe(0)
   })
 
-  it('marks a request as queued as long as it holds it', () => {
+  it('marks a request as queued while it holds it', () => {
     const queue = new RequestQueue()
     const one = request()
     queue.push(one)
@@ -35,7 +35,7 @@ describe('the request queue', () => {
     expect(one.stage).toBe('waiting')
   })
 
-  it.each([0, 1, 2])('closes the gap when number %i of three leaves', (index) => {
+  it.each([0, 1, 2])('closes the gap when request %i of three is removed', (index) => {
     const queue = new RequestQueue()
     const all = [request(), request(), request()]
     for (const each of all) queue.push(each)
@@ -44,7 +44,7 @@ describe('the request queue', () => {
     expect(drained(queue)).toEqual(all.filter((_, i) => i !== index))
   })
 
-  it('can be used again after the last one has left', () => {
+  it('can be used again after its last request was removed', () => {
     const queue = new RequestQueue()
     const [first, second] = [request(), request()]
     queue.push(first)
@@ -55,7 +55,7 @@ describe('the request queue', () => {
     expect(drained(queue)).toEqual([second, first])
   })
 
-  it('lets go of the neighbours of what leaves', () => {
+  it('clears the links of a removed request', () => {
     const queue = new RequestQueue()
     const all = [request(), request(), request()]
     for (const each of all) queue.push(each)
@@ -67,7 +67,7 @@ describe('the request queue', () => {
     }
   })
 
-  it('gives out the highest priority first, but nothing waits for ever', () => {
+  it('returns the highest priority first, but starves no request', () => {
     vi.useFakeTimers()
     const queue = new RequestQueue()
     const of = (priority: number): RunRequest => new RunRequest(systemClock, 'vad', '5', { priority })
@@ -79,12 +79,12 @@ describe('the request queue', () => {
     vi.advanceTimersByTime(100)
     const late = of(2)
     queue.push(late)
-    // A step of priority is worth a second: the old one is half a second older than that.
+    // A step of priority is worth a second, and the old request has waited half a second longer than that.
     expect(drained(queue)).toEqual([late, high, old, normal, low])
     vi.useRealTimers()
   })
 
-  it('agrees with an array under any order of pushes, shifts and removals', () => {
+  it('behaves like an array under any order of pushes, shifts and removals', () => {
     const queue = new RequestQueue()
     const model: RunRequest[] = []
     let seed = 7

@@ -7,10 +7,10 @@ import { collectGarbage } from '../../../support/collect-garbage.js'
 import { fakeOutputs } from '../../../support/fake-host.js'
 
 function request(options: RunRequestOptions = {}): RunRequest {
-  const made = new RunRequest(systemClock, 'vad', '5', options)
-  // A test that is about something else than the caller's promise need not await it.
-  made.promise.catch(() => undefined)
-  return made
+  const created = new RunRequest(systemClock, 'vad', '5', options)
+  // Tests that are not about the promise of the caller need not await it.
+  created.promise.catch(() => undefined)
+  return created
 }
 
 const subject = { model: 'vad', version: '5' }
@@ -19,7 +19,7 @@ describe('a request', () => {
   beforeEach(() => void vi.useFakeTimers())
   afterEach(() => void vi.useRealTimers())
 
-  it('resolves with its answer', async () => {
+  it('resolves with its outputs', async () => {
     const one = request()
     const outputs = fakeOutputs(3)
     one.resolve(outputs)
@@ -27,7 +27,7 @@ describe('a request', () => {
     expect(one.isSettled).toBe(true)
   })
 
-  it('settles once: the first word counts', async () => {
+  it('settles once and ignores later outcomes', async () => {
     const one = request()
     const settled = vi.fn()
     one.onSettled = settled
@@ -38,7 +38,7 @@ describe('a request', () => {
     expect(settled).toHaveBeenCalledExactlyOnceWith(one, undefined)
   })
 
-  it('rejects once: an answer after the rejection is thrown away', async () => {
+  it('ignores outputs after its rejection', async () => {
     const one = request()
     const settled = vi.fn()
     one.onSettled = settled
@@ -50,7 +50,7 @@ describe('a request', () => {
     expect(settled).toHaveBeenCalledExactlyOnceWith(one, why)
   })
 
-  it('tells its pool in which stage it settled', () => {
+  it('reports to its pool the stage in which it settled', () => {
     for (const stage of ['waiting', 'queued', 'in-flight'] as const) {
       const one = request()
       if (stage === 'in-flight') one.start(0)
@@ -65,7 +65,7 @@ describe('a request', () => {
     }
   })
 
-  it('lets go of its input when it settles', () => {
+  it('drops its inputs when it settles', () => {
     const one = request()
     one.inputs = []
     one.resolve(fakeOutputs(1))
@@ -76,7 +76,7 @@ describe('a request', () => {
     ['waiting', 'queued'],
     ['queued', 'queued'],
     ['in-flight', 'in-flight'],
-  ] as const)('whose deadline passes while it is %s says that it was %s', async (stage, told) => {
+  ] as const)('whose deadline passes while it is %s reports the stage %s', async (stage, reported) => {
     const one = request({ timeoutMs: 50 })
     if (stage === 'in-flight') one.start(0)
     else if (stage === 'queued') one.markQueued()
@@ -85,14 +85,14 @@ describe('a request', () => {
     await vi.advanceTimersByTimeAsync(1)
     await expect(one.promise).rejects.toMatchObject({
       code: 'ERR_DEADLINE_EXCEEDED',
-      stage: told,
+      stage: reported,
       retryable: true,
       ...subject,
     })
     await expect(one.promise).rejects.toThrow('50 ms')
   })
 
-  it('leaves no timer behind once it is settled', () => {
+  it('leaves no timer behind once it has settled', () => {
     const [answered, rejected] = [request({ timeoutMs: 50 }), request({ timeoutMs: 50 })]
     answered.resolve(fakeOutputs(1))
     rejected.reject(new Error('x'))
@@ -104,7 +104,7 @@ describe('a request', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it('with a timeout of 0 has no time at all', async () => {
+  it('with a timeout of 0 misses its deadline at once', async () => {
     const one = request({ timeoutMs: 0 })
     await vi.advanceTimersByTimeAsync(1)
     await expect(one.promise).rejects.toBeInstanceOf(errors.ERR_DEADLINE_EXCEEDED)
@@ -128,13 +128,13 @@ describe("a request with its caller's signal", () => {
     })
   })
 
-  it('rejects at once when the signal has aborted before', async () => {
+  it('rejects at once when the signal has already aborted', async () => {
     const one = request({ signal: AbortSignal.abort('too late') })
     expect(one.isSettled).toBe(true)
     await expect(one.promise).rejects.toMatchObject({ code: 'ERR_ABORTED', cause: 'too late' })
   })
 
-  it('takes the default reason of abort()', async () => {
+  it('uses the default reason of abort()', async () => {
     const controller = new AbortController()
     const one = request({ signal: controller.signal })
     controller.abort()
@@ -157,7 +157,7 @@ describe("a request with its caller's signal", () => {
     await expect(request({ signal }).promise).rejects.toMatchObject({ code: 'ERR_DEADLINE_EXCEEDED' })
   })
 
-  it('treats it so even if nobody but the signal knows of the timeout, and garbage is collected', async () => {
+  it('treats it as a deadline even after garbage collection of the timeout signal', async () => {
     const open = Array.from({ length: 20 }, () =>
       request({ signal: AbortSignal.any([AbortSignal.timeout(10), new AbortController().signal]) }),
     )
@@ -171,9 +171,9 @@ describe("a request with its caller's signal", () => {
   })
 
   it.each([
-    ['its answer', (one: RunRequest) => one.resolve(fakeOutputs(1))],
+    ['its outputs', (one: RunRequest) => one.resolve(fakeOutputs(1))],
     ['a rejection', (one: RunRequest) => one.reject(new Error('x'))],
-  ])('takes its listener off the signal after %s', (_, settle) => {
+  ])('removes its listener from the signal after %s', (_, settle) => {
     const { signal } = new AbortController()
     const one = request({ signal })
     expect(listeners(signal)).toBe(1)
@@ -181,7 +181,7 @@ describe("a request with its caller's signal", () => {
     expect(listeners(signal)).toBe(0)
   })
 
-  it('takes its listener off the signal after its deadline', async () => {
+  it('removes its listener from the signal after its deadline', async () => {
     vi.useFakeTimers()
     try {
       const { signal } = new AbortController()
@@ -193,7 +193,7 @@ describe("a request with its caller's signal", () => {
     }
   })
 
-  it('takes its deadline off when the signal aborts', () => {
+  it('clears its deadline when the signal aborts', () => {
     vi.useFakeTimers()
     try {
       const controller = new AbortController()
@@ -205,7 +205,7 @@ describe("a request with its caller's signal", () => {
     }
   })
 
-  it('does not mind an abort after its answer', async () => {
+  it('ignores an abort after its outputs', async () => {
     const controller = new AbortController()
     const one = request({ signal: controller.signal })
     one.resolve(fakeOutputs(1))
@@ -213,7 +213,7 @@ describe("a request with its caller's signal", () => {
     await expect(one.promise).resolves.toEqual(fakeOutputs(1))
   })
 
-  it('leaves no listener behind when a thousand share one signal', () => {
+  it('leaves no listener behind when a thousand requests share one signal', () => {
     const { signal } = new AbortController()
     setMaxListeners(0, signal)
     const all = Array.from({ length: 1000 }, () => request({ signal }))

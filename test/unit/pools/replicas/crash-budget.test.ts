@@ -4,37 +4,37 @@ import { CrashBudget } from '../../../../src/pools/replicas/crash-budget.js'
 const settings = { crashBudget: 3, crashWindowMs: 1000, restartBackoffMs: 100, maxRestartBackoffMs: 250 }
 
 describe('the crash budget', () => {
-  it('doubles the delay with every death and caps it', () => {
+  it('doubles the delay with every crash, up to the maximum', () => {
     const budget = new CrashBudget(settings)
     expect([0, 1, 2].map((at) => budget.spend(at))).toEqual([100, 200, 250])
   })
 
-  it('is spent by one death more than it allows', () => {
+  it('is spent by one crash more than it allows', () => {
     const budget = new CrashBudget(settings)
     for (const at of [0, 1, 2]) budget.spend(at)
     expect(budget.spend(3)).toBeUndefined()
     expect(budget.spend(4)).toBeUndefined()
   })
 
-  it('forgets deaths that are older than the window', () => {
+  it('forgets crashes that are older than the window', () => {
     const budget = new CrashBudget(settings)
     for (const at of [0, 10, 20]) budget.spend(at)
     expect(budget.spend(1005)).toBe(250)
     expect(budget.spend(5000)).toBe(100)
   })
 
-  it('counts a death at the very end of the window no more', () => {
+  it('does not count a crash at the very end of the window', () => {
     const budget = new CrashBudget({ ...settings, crashBudget: 1 })
     expect(budget.spend(0)).toBe(100)
     expect(budget.spend(1000)).toBe(100)
     expect(budget.spend(1999)).toBeUndefined()
   })
 
-  it('of none allows no replacement', () => {
+  it('of zero allows no replacement', () => {
     expect(new CrashBudget({ ...settings, crashBudget: 0 }).spend(0)).toBeUndefined()
   })
 
-  it('never gives a delay that is no number, however many deaths there were', () => {
+  it('never returns NaN as a delay, however many crashes there were', () => {
     const budget = new CrashBudget({ ...settings, crashBudget: 5000 })
     let delay: number | undefined
     for (let death = 0; death < 3000; death += 1) delay = budget.spend(0)

@@ -6,7 +6,7 @@ import { follow, PoolKit, source, turn } from '../../../support/pool-harness.js'
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
-/** A pool that has just opened with the first of its replicas. */
+/** Returns a pool that has just opened with its first replica. */
 async function opened(settings: ConstructorParameters<typeof PoolKit>[0], from = source): Promise<PoolKit> {
   const kit = new PoolKit(settings, from)
   const starting = kit.pool.start()
@@ -21,9 +21,9 @@ async function failLoad(kit: PoolKit, error?: Error): Promise<void> {
 }
 
 describe('a pool that has opened with its first replica', () => {
-  it('starts the others one after another, each of which serves at once', async () => {
+  it('starts the others one after another, and each serves at once', async () => {
     const kit = await opened({ replicas: 3 })
-    const asked = [1, 2, 3].map((x) => kit.ask(x))
+    const requests = [1, 2, 3].map((x) => kit.ask(x))
     expect(kit.threads.runs).toEqual([1])
     expect(kit.threads.loading).toHaveLength(1)
     await kit.load()
@@ -32,12 +32,12 @@ describe('a pool that has opened with its first replica', () => {
     await kit.load()
     expect(kit.threads.runs).toEqual([1, 2, 3])
     for (const x of [1, 2, 3]) await kit.answer(x)
-    expect(asked.map((one) => one.y)).toEqual([1, 2, 3])
+    expect(requests.map((one) => one.y)).toEqual([1, 2, 3])
     expect(kit.pool.stats()).toMatchObject({ wanted: 3, replicas: 3, idle: 3, fault: undefined })
     expect(kit.threads.hosts).toHaveLength(3)
   })
 
-  it('starts no other before it has given the first answer to those who waited', async () => {
+  it('starts no other replica before the first replica has answered a waiting request', async () => {
     const kit = new PoolKit({ replicas: 2 })
     const starting = kit.pool.start().then(() => kit.ask(1))
     kit.threads.loading[0]?.finishLoad()
@@ -49,7 +49,7 @@ describe('a pool that has opened with its first replica', () => {
     expect(kit.threads.loading).toHaveLength(1)
   })
 
-  it('does not wait long for a first answer that takes its time', async () => {
+  it('does not wait long for a slow first request', async () => {
     const kit = new PoolKit({ replicas: 2 })
     const starting = kit.pool.start().then(() => kit.ask(1))
     kit.threads.loading[0]?.finishLoad()
@@ -58,7 +58,7 @@ describe('a pool that has opened with its first replica', () => {
     expect(kit.threads.loading).toHaveLength(1)
   })
 
-  it('starts none any more when it is stopped before the first answer', async () => {
+  it('starts no other replica when it is stopped before the first request has completed', async () => {
     const kit = new PoolKit({ replicas: 2 })
     const starting = kit.pool.start().then(() => kit.ask(1))
     kit.threads.loading[0]?.finishLoad()
@@ -71,7 +71,7 @@ describe('a pool that has opened with its first replica', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it('waits for a turn among the loads for each of the others, not for the first', async () => {
+  it('waits for a turn among concurrent loads for every replica but the first', async () => {
     const turns: (() => void)[] = []
     const inTurn: PoolSource['inTurn'] = async (load) => {
       await new Promise<void>((resolve) => turns.push(resolve))
@@ -87,9 +87,9 @@ describe('a pool that has opened with its first replica', () => {
     expect(turns).toHaveLength(1)
   })
 
-  it('goes on serving when another replica cannot be started, says why, and tries again later each time', async () => {
+  it('goes on serving when another replica cannot be started, reports why, and tries again after increasing delays', async () => {
     const kit = await opened({ replicas: 2, crashBudget: 1, restartBackoffMs: 100, maxRestartBackoffMs: 300 })
-    // More often than the crash budget allows replacements.
+    // The start is tried more often than the crash budget allows replacements.
     for (const delayMs of [100, 200, 300, 300]) {
       await failLoad(kit, new errors.ERR_MODEL_LOAD('no memory'))
       expect(kit.lost.at(-1)).toMatchObject({ restartInMs: delayMs, cause: { message: 'no memory' } })
@@ -107,7 +107,7 @@ describe('a pool that has opened with its first replica', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it('begins with the shortest delay again after a start that succeeded', async () => {
+  it('resets the delay after a successful start', async () => {
     const kit = await opened({ replicas: 3, restartBackoffMs: 100 })
     await failLoad(kit)
     await vi.advanceTimersByTimeAsync(100)
@@ -116,7 +116,7 @@ describe('a pool that has opened with its first replica', () => {
     expect(kit.lost.map((one) => one.restartInMs)).toEqual([100, 100])
   })
 
-  it('keeps those that serve when a replacement cannot be started, however often', async () => {
+  it('keeps the serving replicas when a replacement cannot be started, however often', async () => {
     const kit = await PoolKit.open({ replicas: 2, crashBudget: 2, restartBackoffMs: 100 })
     kit.ask(1)
     await kit.crash(1)
@@ -130,7 +130,7 @@ describe('a pool that has opened with its first replica', () => {
     expect(kit.pool.stats()).toMatchObject({ replicas: 2, idle: 2, fault: undefined })
   })
 
-  it('fails when the last one that serves dies too and cannot be replaced', async () => {
+  it('fails when its last serving replica dies and cannot be replaced', async () => {
     const kit = await opened({ replicas: 2, crashBudget: 1, restartBackoffMs: 100 })
     await failLoad(kit)
     kit.ask(1)
@@ -145,7 +145,7 @@ describe('a pool that has opened with its first replica', () => {
     expect(kit.threads.loading).toEqual([])
   })
 
-  it('replaces a replica that dies meanwhile', async () => {
+  it('replaces a replica that dies while others start', async () => {
     const kit = await opened({ replicas: 2 })
     kit.threads.hosts[0]?.exit()
     await turn()
@@ -155,7 +155,7 @@ describe('a pool that has opened with its first replica', () => {
     expect(kit.pool.stats()).toMatchObject({ replicas: 2, idle: 2, restarts: 1 })
   })
 
-  it('starts no other when it is stopped, and ends the one that loads', async () => {
+  it('starts no other replica when it is stopped, and ends the one that loads', async () => {
     const kit = await opened({ replicas: 3 })
     const stopping = follow(kit.pool.stop(1_000))
     for (const host of kit.threads.loading) host.finishLoad()
@@ -165,14 +165,14 @@ describe('a pool that has opened with its first replica', () => {
     expect(kit.threads.hosts).toHaveLength(2)
   })
 
-  it('leaves no timer behind when it is stopped before another try', async () => {
+  it('leaves no timer behind when it is stopped before another attempt', async () => {
     const kit = await opened({ replicas: 2 })
     await failLoad(kit)
     await kit.pool.stop(1_000)
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it('tells a caller who resizes it meanwhile of the first failure, and wants no more than there are', async () => {
+  it('rejects a concurrent resize with the first failure, and keeps the replicas that it has', async () => {
     const kit = await opened({ replicas: 2 })
     const resizing = follow(kit.pool.resize(3))
     await turn()
@@ -183,7 +183,7 @@ describe('a pool that has opened with its first replica', () => {
     expect(kit.threads.loading).toEqual([])
   })
 
-  it('is made smaller meanwhile', async () => {
+  it('can be made smaller while others start', async () => {
     const kit = await opened({ replicas: 3 })
     const resizing = follow(kit.pool.resize(1))
     await turn()
@@ -195,7 +195,7 @@ describe('a pool that has opened with its first replica', () => {
 })
 
 describe('whenServing', () => {
-  it('resolves when that many replicas serve, or all that are wanted', async () => {
+  it('resolves when that many replicas serve, or all that the pool wants', async () => {
     const kit = await opened({ replicas: 3 })
     const [one, two, many] = [1, 2, 9].map((count) => follow(kit.pool.whenServing(count)))
     await turn()
@@ -232,7 +232,7 @@ describe('whenServing', () => {
     expect(waiting.error).toMatchObject({ code: 'ERR_MODEL_UNAVAILABLE' })
   })
 
-  it('resolves when fewer are wanted meanwhile', async () => {
+  it('resolves when the pool is made smaller meanwhile', async () => {
     const kit = await opened({ replicas: 2 })
     const waiting = follow(kit.pool.whenServing(2))
     void kit.pool.resize(1)

@@ -22,7 +22,7 @@ function run({ replica }: Subject): void {
   replica.run(0, packOf(fakeSignature, [[x]])).catch(() => undefined)
 }
 
-/** Brings a new replica into each state, as a pool would. */
+/** Moves a new replica into each state, as a pool would. */
 const WAYS: { readonly [S in ReplicaState]: (subject: Subject) => Promise<void> } = {
   starting: async ({ replica }) => {
     replica.load(source.task, 0).catch(() => undefined)
@@ -46,7 +46,7 @@ const WAYS: { readonly [S in ReplicaState]: (subject: Subject) => Promise<void> 
   },
   ending: async (subject) => {
     await WAYS.idle(subject)
-    // The release takes its time.
+    // The release does not complete at once.
     subject.host.onTask = () => undefined
     void subject.replica.end(1_000)
     await turn()
@@ -70,7 +70,7 @@ async function at(state: ReplicaState): Promise<Subject> {
   return subject
 }
 
-/** The operations by which others move a replica at once, and where to. */
+/** The operations that change the state of a replica at once, with their target states. */
 const OPERATIONS: readonly [ReplicaState, (replica: Replica) => void][] = [
   ['idle', (replica) => replica.markIdle()],
   ['busy', (replica) => replica.markBusy()],
@@ -80,7 +80,7 @@ const OPERATIONS: readonly [ReplicaState, (replica: Replica) => void][] = [
 ]
 
 describe('a replica', () => {
-  it('is moved by its operations as the table says, and in no other way', async () => {
+  it('changes its state only as the transition table allows', async () => {
     for (const from of STATES) {
       for (const [to, operate] of OPERATIONS) {
         const { replica } = await at(from)
@@ -95,7 +95,7 @@ describe('a replica', () => {
     }
   })
 
-  it('names itself and what would be legal in an illegal move', async () => {
+  it('names itself and the legal transitions when it refuses one', async () => {
     const { replica } = await at('idle')
     expect(() => replica.retire()).toThrow(
       'a replica of fake@1 cannot go from idle to leaving; from idle it can go to busy, ending, gone',
@@ -103,7 +103,7 @@ describe('a replica', () => {
   })
 
   it.each(STATES)(
-    'is gone when its thread dies while it is %s, however often that is heard of',
+    'is gone when its thread dies while it is %s, however often the exit is reported',
     async (state) => {
       const { replica, host } = await at(state)
       if (!host.isGone) host.exit()
@@ -119,35 +119,32 @@ describe('a replica', () => {
     ['idle', ['ending', 'gone']],
     ['busy', ['leaving', 'ending', 'gone']],
     ['leaving', ['leaving', 'ending', 'gone']],
-  ] as const)(
-    'that is ended while it is %s gives its session back when its task is over',
-    async (state, way) => {
-      const { replica, host } = await at(state)
-      // Answered by hand, so that each state can be seen.
-      const { task } = host
-      host.onTask = () => undefined
-      const seen: ReplicaState[] = []
-      const look = async (): Promise<void> => {
-        await turn()
-        if (seen.at(-1) !== replica.state) seen.push(replica.state)
-      }
-      const ending = replica.end(1_000)
+  ] as const)('that is ended while it is %s releases its session after its task', async (state, way) => {
+    const { replica, host } = await at(state)
+    // Tasks are answered manually, so that each state can be observed.
+    const { task } = host
+    host.onTask = () => undefined
+    const seen: ReplicaState[] = []
+    const look = async (): Promise<void> => {
+      await turn()
+      if (seen.at(-1) !== replica.state) seen.push(replica.state)
+    }
+    const ending = replica.end(1_000)
+    await look()
+    if (task !== undefined) {
+      expect(host.tasks.map(({ kind }) => kind)).not.toContain('release')
+      if (state === 'starting') host.finishLoad()
+      else host.answer()
       await look()
-      if (task !== undefined) {
-        expect(host.tasks.map(({ kind }) => kind)).not.toContain('release')
-        if (state === 'starting') host.finishLoad()
-        else host.answer()
-        await look()
-      }
-      host.task?.reply({ ok: true })
-      await look()
-      expect(seen).toEqual(way)
-      expect(await ending).toBe('ended')
-    },
-  )
+    }
+    host.task?.reply({ ok: true })
+    await look()
+    expect(seen).toEqual(way)
+    expect(await ending).toBe('ended')
+  })
 
   it.each(['starting', 'leaving', 'ending'] as const)(
-    'that does not end in time while it is %s is in quarantine, and gone when its thread returns',
+    'that does not end in time while it is %s is quarantined, and gone when its thread returns',
     async (state) => {
       const { replica, host } = await at(state)
       const ending = replica.end(50)

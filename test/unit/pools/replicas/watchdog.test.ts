@@ -6,7 +6,7 @@ import { FakeHost, fakeSignature } from '../../../support/fake-host.js'
 import { packOf } from '../../../support/packs.js'
 
 const LIMIT_MS = 1_000
-/** A quarter of it. */
+/** A quarter of the limit. */
 const EVERY_MS = 250
 
 beforeEach(() => {
@@ -20,24 +20,24 @@ afterEach(() => {
 interface Watch {
   readonly host: FakeHost
   readonly replica: Replica
-  readonly given: Replica[]
-  /** Looks at a moment, and lets what waits come in. */
+  readonly quarantined: Replica[]
+  /** Checks at the time `atMs`, and delivers waiting replies. */
   look(atMs: number): Promise<void>
 }
 
-/** A replica that has begun a run at 0, and the watchdog over it. */
+/** Returns a replica whose run has begun at 0, and its watchdog. */
 function watch(): Watch {
   const host = new FakeHost()
   const replica = new Replica(systemClock, host, 'fake', '1')
   replica.markIdle()
-  const given: Replica[] = []
-  const watchdog = new Watchdog(systemClock, LIMIT_MS, [replica], (stuck) => given.push(stuck))
+  const quarantined: Replica[] = []
+  const watchdog = new Watchdog(systemClock, LIMIT_MS, [replica], (stuck) => quarantined.push(stuck))
   run(replica, 0)
   const look = async (atMs: number): Promise<void> => {
     watchdog.look(atMs)
     await vi.advanceTimersByTimeAsync(0)
   }
-  return { host, replica, given, look }
+  return { host, replica, quarantined, look }
 }
 
 function run(replica: Replica, atMs: number): void {
@@ -48,57 +48,57 @@ function run(replica: Replica, atMs: number): void {
 }
 
 describe('the watchdog', () => {
-  it('gives a run up that has taken as long as it may', async () => {
-    const { replica, given, look } = watch()
+  it('quarantines the replica of a run that has reached its limit', async () => {
+    const { replica, quarantined, look } = watch()
     for (const atMs of [250, 500, 750, 999]) await look(atMs)
-    expect(given).toEqual([])
+    expect(quarantined).toEqual([])
     await look(1_000)
-    expect(given).toEqual([replica])
+    expect(quarantined).toEqual([replica])
   })
 
-  it('does not charge a run for time before it began', async () => {
-    const { host, replica, given, look } = watch()
+  it('does not count time before the run began', async () => {
+    const { host, replica, quarantined, look } = watch()
     for (const atMs of [250, 500, 750]) await look(atMs)
     host.answer()
     await vi.advanceTimersByTimeAsync(0)
     run(replica, 900)
     for (const atMs of [1_000, 1_250, 1_500, 1_750]) await look(atMs)
-    expect(given).toEqual([])
+    expect(quarantined).toEqual([])
     await look(1_900)
-    expect(given).toEqual([replica])
+    expect(quarantined).toEqual([replica])
   })
 
-  it('does not charge it for time in which the process did not run', async () => {
-    const { given, look } = watch()
+  it('does not count time in which the process did not run', async () => {
+    const { quarantined, look } = watch()
     await look(EVERY_MS)
     await look(3_600_000)
-    expect(given).toEqual([])
-    // 250 ms before it was stopped, a quarter of a look for the pause, and so 687 are left.
+    expect(quarantined).toEqual([])
+    // 250 ms had passed before the pause, which itself counts as a quarter of a check, so 687 ms are left.
     for (const ms of [250, 500]) await look(3_600_000 + ms)
-    expect(given).toEqual([])
+    expect(quarantined).toEqual([])
     await look(3_600_000 + 750)
-    expect(given).toHaveLength(1)
+    expect(quarantined).toHaveLength(1)
   })
 
-  it('gives it up in the end although the main thread is late each time', async () => {
-    const { given, look } = watch()
+  it('quarantines the replica eventually even if the main thread is late at every check', async () => {
+    const { quarantined, look } = watch()
     let looks = 0
-    for (; given.length === 0 && looks < 100; looks += 1) await look(10_000 * (looks + 1))
+    for (; quarantined.length === 0 && looks < 100; looks += 1) await look(10_000 * (looks + 1))
     expect(looks).toBe(16)
   })
 
-  it('reads the reply that waits before it gives up', async () => {
-    const { host, replica, given, look } = watch()
+  it('reads a waiting reply before it quarantines the replica', async () => {
+    const { host, replica, quarantined, look } = watch()
     for (const atMs of [250, 500, 750]) await look(atMs)
-    // It comes in the turn after the look.
+    // The reply arrives in the turn after the check.
     setImmediate(() => host.answer())
     await look(1_000)
-    expect(given).toEqual([])
+    expect(quarantined).toEqual([])
     expect(replica.state).toBe('idle')
   })
 
-  it('does not take the next run for the one that took too long', async () => {
-    const { host, replica, given, look } = watch()
+  it('does not mistake the next run for the one that took too long', async () => {
+    const { host, replica, quarantined, look } = watch()
     for (const atMs of [250, 500, 750]) await look(atMs)
     host.answer()
     const looking = look(1_000)
@@ -106,6 +106,6 @@ describe('the watchdog', () => {
     await looking
     run(replica, 1_000)
     await look(1_010)
-    expect(given).toEqual([])
+    expect(quarantined).toEqual([])
   })
 })

@@ -22,9 +22,9 @@ const settings: BatchingSettings = {
   tolerance: { rtol: 1e-4, atol: 1e-6 },
   proofBudgetMs: 10,
 }
-/** 0.1 ms a run and 0.02 ms a row: batches pay. */
+/** Costs of 0.1 ms a run and 0.02 ms a row, at which batches pay off. */
 const CHEAP: RunCost[] = [1, 2, 8, 32].map((rows) => ({ rows, ms: 0.1 + 0.02 * rows }))
-/** 5 ms a row, and no part for the run. */
+/** Costs of 5 ms a row and nothing for the run, at which batches do not pay off. */
 const STEEP: RunCost[] = [1, 2, 8].map((rows) => ({ rows, ms: 5 * rows }))
 
 interface Asked extends RunRequestOptions {
@@ -39,7 +39,7 @@ class Bench {
   readonly costs = new CostModel()
   nowMs = performance.now()
 
-  /** Requests of that width, and of rate 1, are those of the proof. */
+  /** Requests of that width, and of rate 1, have the proven shape. */
   constructor(costs: RunCost[] | undefined, options: Partial<BatchingSettings> = {}, width = 2) {
     const proof =
       costs === undefined
@@ -76,8 +76,8 @@ class Bench {
     return request
   }
 
-  many(count: number, asked: Asked = {}): RunRequest[] {
-    return Array.from({ length: count }, () => this.ask(asked))
+  many(count: number, options: Asked = {}): RunRequest[] {
+    return Array.from({ length: count }, () => this.ask(options))
   }
 
   choice(change: Partial<SchedulingInput> = {}): SchedulingInput {
@@ -86,24 +86,24 @@ class Bench {
     return { queue, batching, costs, idle: 1, replicas: 2, nowMs, ...limits, ...change }
   }
 
-  /** How many requests share each run of the next pack. */
+  /** Returns the number of requests in each run of the next pack. */
   next(change: Partial<SchedulingInput> = {}): number[] {
     return planRuns(this.choice(change)).map(({ requests }) => requests.length)
   }
 }
 
-describe('the runs of the next pack', () => {
-  it('are none when nobody waits', () => {
+describe('the plan of the next pack', () => {
+  it('is empty when no request waits', () => {
     expect(new Bench(CHEAP).next()).toEqual([])
   })
 
-  it('are one while nothing is known of what a run takes', () => {
+  it('has one run while the run time is unknown', () => {
     const bench = new Bench(undefined)
     bench.many(10)
     expect(bench.next()).toEqual([1])
   })
 
-  it('are as many as take maxPackMs', () => {
+  it('has as many runs as fit into maxPackMs', () => {
     const bench = new Bench(undefined)
     bench.costs.observe(1, 0.5)
     bench.many(10)
@@ -112,7 +112,7 @@ describe('the runs of the next pack', () => {
     expect(bench.queue.size).toBe(5)
   })
 
-  it('are as many as take half of what each replica has to do, up to four times maxPackMs', () => {
+  it('has half of the backlog of each replica, up to four times maxPackMs', () => {
     const bench = new Bench(undefined)
     bench.costs.observe(1, 0.5)
     bench.many(24)
@@ -122,10 +122,10 @@ describe('the runs of the next pack', () => {
     expect(bench.next({ replicas: 60 })).toHaveLength(4)
   })
 
-  it('are as many as have maxPackBytes, and one that has more', () => {
+  it('has as many runs as fit into maxPackBytes, or one larger run', () => {
     const bench = new Bench(undefined)
     bench.costs.observe(1, 0.01)
-    // 2,000 bytes of x and 4 of the rate.
+    // Each request has 2,000 bytes of x and 4 of the rate.
     bench.many(10, { width: 500 })
     expect(bench.next({ maxPackBytes: 8_016 })).toEqual([1, 1, 1, 1])
     expect(bench.next({ maxPackBytes: 8_015 })).toEqual([1, 1, 1])
@@ -133,14 +133,14 @@ describe('the runs of the next pack', () => {
     expect(bench.next({ maxPackBytes: 5_000, outputBytes: 300 })).toEqual([1, 1])
   })
 
-  it('may have more bytes that move, which cost nothing', () => {
+  it('does not count the bytes of transferred inputs', () => {
     const bench = new Bench(undefined)
     bench.costs.observe(1, 0.01)
     bench.many(10, { width: 500, transfer: true })
     expect(bench.next({ maxPackBytes: 100 })).toHaveLength(10)
   })
 
-  it('leave their share to other idle replicas', () => {
+  it('leaves other idle replicas their share', () => {
     const bench = new Bench(undefined)
     bench.costs.observe(1, 0.1)
     bench.many(10)
@@ -148,14 +148,14 @@ describe('the runs of the next pack', () => {
     expect(bench.next({ idle: 1 })).toHaveLength(5)
   })
 
-  it('are all when they are too little for two messages', () => {
+  it('has all runs when they are too short for two messages', () => {
     const bench = new Bench(undefined)
     bench.costs.observe(1, 0.001)
     bench.many(10)
     expect(bench.next({ idle: 2 })).toHaveLength(10)
   })
 
-  it('drop what is too late', () => {
+  it('drops requests that have missed their deadline', () => {
     const bench = new Bench(undefined)
     const [late, inTime] = [bench.ask({ timeoutMs: 5 }), bench.ask()]
     const runs = planRuns(bench.choice({ nowMs: late.deadlineAtMs }))
@@ -163,7 +163,7 @@ describe('the runs of the next pack', () => {
     expect(late.isSettled).toBe(true)
   })
 
-  it('end before a request among them is too late', () => {
+  it('ends before one of its requests misses its deadline', () => {
     const bench = new Bench(undefined)
     bench.costs.observe(1, 0.5)
     const first = bench.ask({ timeoutMs: 1_000 })
@@ -171,7 +171,7 @@ describe('the runs of the next pack', () => {
     expect(bench.next({ nowMs: first.deadlineAtMs - 1.2 })).toEqual([1, 1])
   })
 
-  it('begin with the highest priority, but for what has waited long enough', () => {
+  it('begins with the highest priority, except for requests that have waited long enough', () => {
     const bench = new Bench(undefined)
     const low = bench.ask({ priority: -2 })
     const normal = bench.ask()
@@ -182,15 +182,15 @@ describe('the runs of the next pack', () => {
   })
 })
 
-describe('a batch', () => {
-  it('takes what waits, as far as it is proven', () => {
+describe('a planned batch', () => {
+  it('takes the waiting requests, up to the proven number of rows', () => {
     const bench = new Bench(CHEAP)
     bench.many(100)
     expect(bench.next()[0]).toBe(64)
   })
 
-  it('is not larger than pays', () => {
-    // 0.02 ms a run: from 70 rows of 0.02 ms on it is less than a twentieth.
+  it('is no larger than pays off', () => {
+    // A run costs 0.02 ms, which is less than a twentieth of 70 rows of 0.02 ms.
     const bench = new Bench([1, 2, 8, 32].map((rows) => ({ rows, ms: 0.02 + 0.1 * rows })))
     bench.many(64)
     expect(bench.next({ maxPackMs: 0 })[0]).toBeLessThan(16)
@@ -202,13 +202,13 @@ describe('a batch', () => {
     expect(bench.next({ idle: 2, maxPackMs: 0 })).toEqual([30])
   })
 
-  it('is not made where it does not pay', () => {
+  it('is not planned where it does not pay off', () => {
     const bench = new Bench(STEEP)
     bench.many(10)
     expect(bench.next()).toEqual([1])
   })
 
-  it('is cut so that it ends in time', () => {
+  it('is cut so that it ends before the first deadline', () => {
     const bench = new Bench(CHEAP)
     const first = bench.ask({ timeoutMs: 1_000 })
     bench.many(40)
@@ -217,17 +217,17 @@ describe('a batch', () => {
     expect(size).toBeLessThanOrEqual(20)
   })
 
-  it('is of one shape, of equal shared inputs and of the same outputs', () => {
+  it('has requests of one shape, with equal shared inputs and the same outputs', () => {
     const bench = new Bench(CHEAP)
     const kinds: Asked[] = [{}, { width: 3 }, { rate: 2 }, { rate: -0 }, { rate: 0 }, { outputs: ['y'] }]
     for (let turn = 0; turn < 5; turn += 1) for (const kind of kinds) bench.ask(kind)
     const runs = planRuns(bench.choice({ maxPackMs: 1_000 }))
-    // Four of a shape that is not proven are a trial.
+    // Four requests of an unproven shape are a trial.
     expect(runs.map(({ requests }) => requests.length)).toEqual([5, 4, 4, 4, 4, 5, 1, 1, 1, 1])
     for (const { requests } of runs) expect(new Set(requests.map(({ bucket }) => bucket)).size).toBe(1)
   })
 
-  it('counts the rows of requests that bring several', () => {
+  it('counts all rows of a request', () => {
     const bench = new Bench(CHEAP)
     bench.many(10, { rows: 20 })
     const [run] = planRuns(bench.choice({ maxPackMs: 0 }))
@@ -241,20 +241,20 @@ describe('a batch', () => {
     const limits = { maxPackMs: 0, maxPackBytes: 10_000 }
     expect(couldGrow(bench.choice(limits), head)).toBe(false)
     expect(bench.next(limits)).toEqual([19])
-    // Of requests that are unlike in size, too.
+    // The same holds for requests of different sizes.
     const other = new Bench(CHEAP, {}, 500)
     other.many(1, { width: 500 })
     other.many(30, { width: 500, rows: 2 })
     expect(other.next(limits)).toEqual([10])
   })
 
-  it('and what comes beside it have maxPackBytes together', () => {
+  it('shares maxPackBytes with the other runs of its pack', () => {
     const bench = new Bench(CHEAP, { maxRows: 4 }, 500)
     bench.many(12, { width: 500 })
     expect(bench.next({ maxPackMs: 1_000, maxPackBytes: 17_000 })).toEqual([4, 4])
   })
 
-  it('is never joined by a request that is to be alone, or has more rows than are proven', () => {
+  it('contains no request that opted out, transfers its inputs, or has no rows or more rows than are proven', () => {
     const bench = new Bench(CHEAP)
     bench.many(3, { batch: false })
     bench.many(3, { transfer: true })
@@ -263,7 +263,7 @@ describe('a batch', () => {
     expect(new Set(bench.next({ maxPackMs: 1_000 }))).toEqual(new Set([1]))
   })
 
-  it('prefers the higher priority of its shape', () => {
+  it('prefers requests of higher priority with the same shape', () => {
     const bench = new Bench(CHEAP, { maxRows: 3 })
     bench.many(4)
     const high = bench.many(2, { priority: 1 })
@@ -272,7 +272,7 @@ describe('a batch', () => {
     expect(run?.requests).toHaveLength(3)
   })
 
-  it('could grow until it is as large as is proven', () => {
+  it('could grow up to the proven number of rows', () => {
     const bench = new Bench(CHEAP)
     const head = bench.ask()
     expect(couldGrow(bench.choice(), head)).toBe(true)
@@ -283,13 +283,13 @@ describe('a batch', () => {
   })
 })
 
-describe('a batch of a shape that is not proven', () => {
+describe('a batch of an unproven shape', () => {
   const OTHER: Asked = { width: 3 }
   const passed = { isTelling: true, reason: undefined }
   const silent = { isTelling: false, reason: undefined }
   const refused = { isTelling: true, reason: 'it answers otherwise' }
 
-  /** A bench with 400 requests of such a shape. */
+  /** Returns a bench with 400 waiting requests of an unproven shape. */
   function waiting(): { bench: Bench; bucket: ShapeBucket<RunRequest>; next: () => number | undefined } {
     const bench = new Bench(CHEAP)
     const [head] = bench.many(400, OTHER) as [RunRequest]
@@ -316,11 +316,11 @@ describe('a batch of a shape that is not proven', () => {
     expect(bench.batching.stats()).toMatchObject({ checks: 3, shapeRefusal: undefined })
   })
 
-  it('is not made any more when one is answered otherwise, and others are', () => {
+  it('is not planned again after a trial was refused, even if another trial passed', () => {
     const { bench, bucket, next } = waiting()
     expect(next()).toBe(4)
     bench.batching.learnShape(bucket, 4, refused)
-    // One that was under way on another replica.
+    // This trial was running on another replica.
     bench.batching.learnShape(bucket, 4, passed)
     for (let turn = 0; turn < 50; turn += 1) expect(next()).toBe(1)
     expect(bench.batching.stats()).toMatchObject({ state: 'proven', shapeRefusal: 'it answers otherwise' })
@@ -329,7 +329,7 @@ describe('a batch of a shape that is not proven', () => {
     expect(proven.next({ maxPackMs: 0 })).toEqual([5])
   })
 
-  it('is tried ever more seldom while trials show nothing', () => {
+  it('is tried less and less often while trials are inconclusive', () => {
     const { bench, bucket, next } = waiting()
     const sizes = Array.from({ length: 100 }, () => {
       const size = next() as number
@@ -343,7 +343,7 @@ describe('a batch of a shape that is not proven', () => {
     expect(gaps).toEqual(gaps.toSorted((a, b) => a - b))
   })
 
-  it('stays as large as has passed while larger ones show nothing', () => {
+  it('keeps the size that has passed while larger trials are inconclusive', () => {
     const { bench, bucket, next } = waiting()
     next()
     bench.batching.learnShape(bucket, 4, passed)
@@ -352,15 +352,15 @@ describe('a batch of a shape that is not proven', () => {
     expect([next(), next()]).toEqual([4, 4])
   })
 
-  it('is not made where it would be too late with its requests one by one', () => {
+  it('is not planned if running its requests one by one afterwards would miss a deadline', () => {
     const bench = new Bench(CHEAP)
-    // Alone 0.12 ms each, together 0.18 ms.
+    // They take 0.12 ms each alone, and 0.18 ms together.
     const [first] = bench.many(4, { ...OTHER, timeoutMs: 1_000 }) as [RunRequest]
     expect(bench.next({ nowMs: first.deadlineAtMs - 0.5, maxPackMs: 0 })).toEqual([1])
     expect(bench.next({ nowMs: first.deadlineAtMs - 0.6, maxPackMs: 0 })).toEqual([3])
   })
 
-  it('is one of another shared value, another number of axes, or no elements', () => {
+  it('is one with another shared value, another number of axes, or no elements', () => {
     const bench = new Bench(CHEAP)
     const requests = [
       bench.many(2, { rate: 2 }),

@@ -12,7 +12,7 @@ const MOVES: { readonly [S in PoolState]?: (life: PoolLife) => void } = {
   stopped: (life) => life.stop(new Error('stopped')),
 }
 
-/** A life that has come to `state`. */
+/** Returns a life in the state `state`. */
 function at(state: PoolState): PoolLife {
   const life = new PoolLife('m@1')
   MOVES[state]?.(life)
@@ -20,7 +20,7 @@ function at(state: PoolState): PoolLife {
 }
 
 describe('the life of a pool', () => {
-  it('moves as the table says, and in no other way', () => {
+  it('changes its state only as the transition table allows', () => {
     for (const from of STATES) {
       for (const to of STATES) {
         const life = at(from)
@@ -36,14 +36,14 @@ describe('the life of a pool', () => {
     }
   })
 
-  it('names the pool, and what would be legal', () => {
+  it('names the pool and the legal transitions when it refuses one', () => {
     expect(() => at('draining').open()).toThrow(
       'the pool of m@1 cannot go from draining to open; from draining it can go to failed, stopped',
     )
     expect(() => at('stopped').open()).toThrow('that is final')
   })
 
-  it('refuses what no replica runs once it is over, with the last reason', () => {
+  it('refuses unstarted requests with the last reason once the pool has ended', () => {
     const life = at('open')
     expect([life.isOpen, life.isOver, life.refusal]).toEqual([true, false, undefined])
     life.fail(new Error('failed'))
@@ -57,7 +57,7 @@ describe('the life of a pool', () => {
     expect([life.isOver, life.isStopped, life.refusal?.message]).toEqual([true, true, 'stopped'])
   })
 
-  it('resolves `stopped` when it is stopped, and not before', async () => {
+  it('resolves `stopped` when the pool is stopped, and not before', async () => {
     const life = at('failed')
     let isStopped = false
     void life.stopped.then(() => {

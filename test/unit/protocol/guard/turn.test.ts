@@ -10,14 +10,14 @@ function leaveAll(turns: readonly Turn[]): void {
   for (const turn of turns) turn.leave()
 }
 
-describe('the turn', () => {
-  it('is taken by one, and handed over in the order of the seats', () => {
+describe('the turn of native threads', () => {
+  it('has one holder, and is handed over in the order of the seats', () => {
     const turns = seats(3)
     const [a, b, c] = turns as [Turn, Turn, Turn]
     for (const each of turns) each.request()
     expect(b.tryTake()).toBe('taken')
     expect([a.tryTake(), c.tryTake()]).toEqual([expect.any(Number), expect.any(Number)])
-    // Who asks again comes after those who wait.
+    // A thread that requests the turn again comes after the waiting threads.
     b.pass()
     b.request()
     expect([a, b, c].map((each) => each.isWaiting)).toEqual([true, true, false])
@@ -29,7 +29,7 @@ describe('the turn', () => {
     leaveAll(turns)
   })
 
-  it('of a thread that is gone goes to the next, and so does its seat', () => {
+  it('of an ended thread passes to the next thread, and its seat becomes free', () => {
     const [a, b] = seats(2) as [Turn, Turn]
     a.request()
     expect(a.tryTake()).toBe('taken')
@@ -56,7 +56,7 @@ describe('the turn', () => {
     leaveAll([a, c])
   })
 
-  it('wakes a thread that waits', async () => {
+  it('wakes a waiting thread', async () => {
     const [a, b] = seats(2) as [Turn, Turn]
     a.request()
     a.tryTake()
@@ -70,12 +70,12 @@ describe('the turn', () => {
     leaveAll([a, b])
   })
 
-  it('is not waited for while the thread that has it is held up', () => {
+  it('is not waited for while its holder is blocked', () => {
     const [a, b] = seats(2) as [Turn, Turn]
     a.request()
     a.tryTake()
     b.request()
-    // Only who has the turn holds the others up.
+    // Only the holder of the turn blocks the others.
     b.holdUp()
     expect(b.tryTake()).toEqual(expect.any(Number))
     a.holdUp()

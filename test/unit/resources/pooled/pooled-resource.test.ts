@@ -51,7 +51,7 @@ class ItemKit extends ResourceKit {
     })
   }
 
-  /** The pool's items, all in use. */
+  /** Takes all items of the pool. */
   async takeAll(): Promise<Item[]> {
     const { max, used } = this.pool.stats()
     return Promise.all(Array.from({ length: max - used }, () => this.pool.acquire()))
@@ -64,7 +64,7 @@ class ItemKit extends ResourceKit {
 }
 
 describe('a pool', () => {
-  it('makes items when they are needed, up to its maximum, and keeps them', async () => {
+  it('creates items on demand up to its maximum, and keeps them', async () => {
     const kit = await ItemKit.open()
     const { pool } = kit
     expect(pool.stats()).toEqual({ min: 0, max: 2, used: 0, free: 0, pending: 0 })
@@ -81,7 +81,7 @@ describe('a pool', () => {
     expect(kit.items).toHaveLength(2)
   })
 
-  it('hands create its config, the name, a signal and the values of its dependencies', async () => {
+  it('passes the config, the name, a signal and the values of its dependencies to create', async () => {
     const kit = new ItemKit()
     kit.manager.registerResourceType('secret', () => 'hush')
     await kit.manager.initializeResource({ name: 'vault', resourceType: 'secret' })
@@ -102,7 +102,7 @@ describe('a pool', () => {
     )
   })
 
-  it('makes its minimum at the start, and fails when it cannot, with nothing left behind', async () => {
+  it('creates its minimum at the start, and when it cannot, fails and leaves nothing behind', async () => {
     const kit = await ItemKit.open({ min: 2 })
     expect(kit.pool.stats()).toMatchObject({ free: 2, used: 0 })
     const other = new ItemKit()
@@ -120,21 +120,21 @@ describe('a pool', () => {
     expect(other.destroyed).toEqual(other.items)
   })
 
-  it('serves callers in the order they came', async () => {
+  it('serves callers in the order of arrival', async () => {
     const kit = await ItemKit.open({ max: 1 })
     const [item] = await kit.takeAll()
     const order: number[] = []
-    const asked = [1, 2, 3].map(async (caller) => {
+    const callers = [1, 2, 3].map(async (caller) => {
       const mine = await kit.pool.acquire()
       order.push(caller)
       kit.pool.release(mine)
     })
     kit.pool.release(item as Item)
-    await Promise.all(asked)
+    await Promise.all(callers)
     expect(order).toEqual([1, 2, 3])
   })
 
-  it('destroys items that nobody uses, down to its minimum', async () => {
+  it('destroys idle items down to its minimum', async () => {
     const kit = await ItemKit.open({ min: 1, max: 3, idleTimeoutMs: 5_000 })
     for (const item of await kit.takeAll()) kit.pool.release(item)
     await vi.advanceTimersByTimeAsync(4_900)
@@ -144,21 +144,21 @@ describe('a pool', () => {
     expect(kit.pool.stats()).toMatchObject({ free: 1 })
   })
 
-  it('keeps items for ever with an idle time of 0', async () => {
+  it('keeps items forever with an idle time of 0', async () => {
     const kit = await ItemKit.open({ idleTimeoutMs: 0 })
     for (const item of await kit.takeAll()) kit.pool.release(item)
     await vi.advanceTimersByTimeAsync(3_600_000)
     expect(kit.destroyed).toEqual([])
   })
 
-  it('hands out items that are falsy', async () => {
+  it('returns falsy items', async () => {
     const { manager } = new ResourceKit()
     manager.registerResourceType('zero', ...pooledResourceType({ create: () => 0, destroy: () => undefined }))
     const pool = await manager.initializeResource<PooledResource<number>>({ name: 'z', resourceType: 'zero' })
     expect(await pool.use((item) => item)).toBe(0)
   })
 
-  it('refuses an item that it has already', async () => {
+  it('refuses an item that it already has', async () => {
     const kit = await ItemKit.open({ create: () => kit.items[0] ?? kit.make() })
     await kit.pool.acquire()
     await expect(kit.pool.acquire()).rejects.toMatchObject({
@@ -167,7 +167,7 @@ describe('a pool', () => {
     })
   })
 
-  it('makes items in no caller’s context', async () => {
+  it('creates items outside of the async context of any caller', async () => {
     const storage = new AsyncLocalStorage<string>()
     const seen: unknown[] = []
     const kit = await ItemKit.open({
@@ -182,19 +182,19 @@ describe('a pool', () => {
 })
 
 describe('use', () => {
-  it('answers with what the function answers, and gives the item back', async () => {
+  it('returns the result of the function, and releases the item', async () => {
     const kit = await ItemKit.open()
     const gate = new Deferred<string>()
-    const asked = follow(kit.pool.use(({ serial }) => gate.promise.then((word) => `${word} ${serial}`)))
+    const using = follow(kit.pool.use(({ serial }) => gate.promise.then((word) => `${word} ${serial}`)))
     await turn()
     expect(kit.pool.stats()).toMatchObject({ used: 1 })
     gate.resolve('item')
     await turn()
-    expect(asked.value).toBe('item 1')
+    expect(using.value).toBe('item 1')
     expect(kit.pool.stats()).toMatchObject({ used: 0, free: 1 })
   })
 
-  it('gives the item back when the function throws or rejects, and passes that on', async () => {
+  it('releases the item when the function throws or rejects, and passes the error on', async () => {
     const kit = await ItemKit.open()
     const boom = (): never => {
       throw new Error('boom')
@@ -206,14 +206,14 @@ describe('use', () => {
     expect(kit.destroyed).toEqual([])
   })
 
-  it('destroys the item when it is broken after a failure, without letting the caller wait', async () => {
+  it('destroys a broken item after a failure, without delaying the caller', async () => {
     const verdict = new Deferred<boolean>()
     const kit = await ItemKit.open({ validate: ({ isBroken }) => (isBroken ? verdict.promise : true) })
-    const asked = kit.pool.use((item) => {
+    const using = kit.pool.use((item) => {
       item.isBroken = true
       throw new Error('connection lost')
     })
-    await expect(asked).rejects.toThrow('connection lost')
+    await expect(using).rejects.toThrow('connection lost')
     expect(kit.pool.stats()).toMatchObject({ used: 1 })
     verdict.resolve(false)
     await turn()
@@ -224,7 +224,7 @@ describe('use', () => {
     expect(next.value).toBe(2)
   })
 
-  it('may be told by the function that it has given the item back itself', async () => {
+  it('accepts that the function has already released the item', async () => {
     const kit = await ItemKit.open()
     await kit.pool.use((item) => kit.pool.release(item, { isBroken: true }))
     await turn()
@@ -234,7 +234,7 @@ describe('use', () => {
 })
 
 describe('release', () => {
-  it('refuses what is no item in use', async () => {
+  it('refuses a value that is not an item in use', async () => {
     const kit = await ItemKit.open()
     const [item] = (await kit.takeAll()) as [Item]
     kit.pool.release(item)
@@ -245,7 +245,7 @@ describe('release', () => {
     expect(kit.pool.stats()).toMatchObject({ used: 1, free: 1 })
   })
 
-  it('destroys an item that its user calls broken, and makes another one for who waits', async () => {
+  it('destroys an item that its user reports as broken, and creates another one for a waiting caller', async () => {
     const kit = await ItemKit.open({ max: 1 })
     const [item] = (await kit.takeAll()) as [Item]
     const waiting = follow(kit.pool.acquire())
@@ -256,10 +256,10 @@ describe('release', () => {
   })
 })
 
-describe('an item that cannot be used any more', () => {
+describe('an item that is no longer usable', () => {
   it.each<[string, PooledResourceOptions<Item>['validate']]>([
-    ['says no', ({ isBroken }) => !isBroken],
-    ['says no in a while', async ({ isBroken }) => !isBroken],
+    ['returns false', ({ isBroken }) => !isBroken],
+    ['returns false later', async ({ isBroken }) => !isBroken],
     [
       'throws',
       ({ isBroken }) => {
@@ -267,18 +267,18 @@ describe('an item that cannot be used any more', () => {
         return true
       },
     ],
-    ['does not answer', ({ isBroken }) => (isBroken ? new Deferred<boolean>().promise : true)],
+    ['does not return', ({ isBroken }) => (isBroken ? new Deferred<boolean>().promise : true)],
   ])('is replaced when validate %s', async (_how, validate) => {
     const kit = await ItemKit.open({ validate, validateTimeoutMs: 100 })
     for (const item of await kit.takeAll()) kit.pool.release(item)
     for (const item of kit.items) item.isBroken = true
-    const asked = follow(kit.pool.acquire())
+    const acquiring = follow(kit.pool.acquire())
     await vi.advanceTimersByTimeAsync(300)
-    expect(asked.value).toMatchObject({ serial: 3 })
+    expect(acquiring.value).toMatchObject({ serial: 3 })
     expect(kit.destroyed).toHaveLength(2)
   })
 
-  it('that cannot be destroyed is told in the log, and does no harm', async () => {
+  it('and cannot be destroyed is reported in the log, and harms nothing else', async () => {
     const kit = await ItemKit.open({ destroy: () => Promise.reject(new Error('busy')) })
     const item = await kit.pool.acquire()
     kit.pool.release(item, { isBroken: true })
@@ -291,7 +291,7 @@ describe('an item that cannot be used any more', () => {
 })
 
 describe('a caller that waits for an item', () => {
-  it('is refused at its deadline, and the next item goes to the next', async () => {
+  it('is rejected at its deadline, and the next item goes to the next caller', async () => {
     const kit = await ItemKit.open({ max: 1, acquireTimeoutMs: 1_000 })
     const [item] = (await kit.takeAll()) as [Item]
     const hasty = follow(kit.pool.acquire({ timeoutMs: 100 }))
@@ -308,7 +308,7 @@ describe('a caller that waits for an item', () => {
     expect(late.error?.message).toContain('(1000 ms)')
   })
 
-  it('with no time at all gets an item that is free', async () => {
+  it('for no time at all gets an idle item', async () => {
     const kit = await ItemKit.open()
     await expect(kit.pool.acquire({ timeoutMs: 0 })).resolves.toMatchObject({ serial: 1 })
   })
@@ -317,11 +317,11 @@ describe('a caller that waits for an item', () => {
     const kit = await ItemKit.open({ max: 1 })
     await kit.takeAll()
     const controller = new AbortController()
-    const asked = follow(kit.pool.acquire({ signal: controller.signal }))
+    const acquiring = follow(kit.pool.acquire({ signal: controller.signal }))
     const reason = new Error('gone home')
     controller.abort(reason)
     await turn()
-    expect(asked.error).toMatchObject({ code: 'ERR_ABORTED', name: 'AbortError', cause: reason })
+    expect(acquiring.error).toMatchObject({ code: 'ERR_ABORTED', name: 'AbortError', cause: reason })
     expect(kit.pool.stats()).toMatchObject({ pending: 0 })
     await expect(kit.pool.acquire({ signal: controller.signal })).rejects.toMatchObject({
       code: 'ERR_ABORTED',
@@ -333,7 +333,7 @@ describe('a caller that waits for an item', () => {
     })
   })
 
-  it('that leaves while an item is made for it lets the next have that', async () => {
+  it('and leaves while an item is created for it lets the next caller have that item', async () => {
     const gate = new Deferred()
     const kit = await ItemKit.open({ max: 1, create: () => gate.promise.then(() => kit.make()) })
     const first = follow(kit.pool.acquire({ timeoutMs: 10 }))
@@ -347,18 +347,18 @@ describe('a caller that waits for an item', () => {
     expect(kit.pool.stats()).toMatchObject({ used: 0, free: 1 })
   })
 
-  it('that leaves last while an item is made for it leaves that to the pool', async () => {
+  it('and is the last to leave while an item is created for it leaves that item to the pool', async () => {
     const gate = new Deferred()
     const kit = await ItemKit.open({ create: () => gate.promise.then(() => kit.make()) })
-    const asked = follow(kit.pool.acquire({ timeoutMs: 10 }))
+    const acquiring = follow(kit.pool.acquire({ timeoutMs: 10 }))
     await vi.advanceTimersByTimeAsync(10)
     gate.resolve()
     await turn()
-    expect(asked.error?.code).toBe('ERR_DEADLINE_EXCEEDED')
+    expect(acquiring.error?.code).toBe('ERR_DEADLINE_EXCEEDED')
     expect(kit.pool.stats()).toEqual({ min: 0, max: 2, used: 0, free: 1, pending: 0 })
   })
 
-  it('hears at once why no item can be made, each of its own attempt', async () => {
+  it('is rejected at once with the failure of its own attempt to create an item', async () => {
     let calls = 0
     const kit = await ItemKit.open({
       create: () => {
@@ -366,14 +366,15 @@ describe('a caller that waits for an item', () => {
         throw new Error(`refused ${calls}`)
       },
     })
-    const asked = Array.from({ length: 5 }, () => follow(kit.pool.acquire()))
+    const acquiring = Array.from({ length: 5 }, () => follow(kit.pool.acquire()))
     await vi.advanceTimersByTimeAsync(50)
-    for (const { error } of asked) expect(error).toMatchObject({ code: 'ERR_RESOURCE_INIT', retryable: true })
+    for (const { error } of acquiring)
+      expect(error).toMatchObject({ code: 'ERR_RESOURCE_INIT', retryable: true })
     expect(calls).toBeGreaterThanOrEqual(5)
     expect(kit.pool.stats()).toEqual({ min: 0, max: 2, used: 0, free: 0, pending: 0 })
   })
 
-  it('hears when an item takes too long to be made, and what comes late is destroyed', async () => {
+  it('is rejected when the creation of an item times out, and the late item is destroyed', async () => {
     const gate = new Deferred()
     let signal: AbortSignal | undefined
     const kit = await ItemKit.open({
@@ -384,9 +385,9 @@ describe('a caller that waits for an item', () => {
         return kit.make()
       },
     })
-    const asked = follow(kit.pool.acquire())
+    const acquiring = follow(kit.pool.acquire())
     await vi.advanceTimersByTimeAsync(100)
-    expect(asked.error?.message).toContain('`create` has not returned within 100 ms')
+    expect(acquiring.error?.message).toContain('`create` has not returned within 100 ms')
     expect(signal?.aborted).toBe(true)
     gate.resolve()
     await turn()
@@ -395,8 +396,8 @@ describe('a caller that waits for an item', () => {
   })
 })
 
-describe('a pool whose server hangs and comes back', () => {
-  /** A pool with one item, made while the server was up, on a server that hangs now. */
+describe('a pool whose server hangs and recovers', () => {
+  /** Returns a pool with one item, whose server hangs after the item was created. */
   async function hanging(options: Options = {}) {
     let isUp = true
     const never = new Promise<never>(() => undefined)
@@ -415,7 +416,7 @@ describe('a pool whose server hangs and comes back', () => {
     return { kit, comeBack }
   }
 
-  it.each([1, 3])('serves callers that come afterwards, with room for %d', async (max) => {
+  it.each([1, 3])('serves later callers, with a maximum of %d', async (max) => {
     const { kit, comeBack } = await hanging({ max })
     const during = follow(kit.pool.use(() => 1, { timeoutMs: 500 }))
     await vi.advanceTimersByTimeAsync(500)
@@ -427,7 +428,7 @@ describe('a pool whose server hangs and comes back', () => {
     expect(kit.pool.stats()).toMatchObject({ used: 0, pending: 0 })
   })
 
-  it('serves callers at once that come while an earlier attempt still hangs', async () => {
+  it('serves callers at once that arrive while an earlier attempt still hangs', async () => {
     const { kit, comeBack } = await hanging()
     follow(kit.pool.use(() => 1, { timeoutMs: 400 }))
     await vi.advanceTimersByTimeAsync(400)
@@ -437,7 +438,7 @@ describe('a pool whose server hangs and comes back', () => {
     expect(after.value).toBe(2)
   })
 
-  it('serves a caller that has waited all the time, whose own attempt hung', async () => {
+  it('serves a caller that has waited since its own attempt hung', async () => {
     const { kit, comeBack } = await hanging()
     const waiting = follow(kit.pool.use(() => 1))
     await vi.advanceTimersByTimeAsync(700)
@@ -446,7 +447,7 @@ describe('a pool whose server hangs and comes back', () => {
     expect(waiting.error ?? waiting.value).toBe(1)
   })
 
-  it('is healthy as soon as the server is back', async () => {
+  it('is healthy as soon as the server recovers', async () => {
     const { kit, comeBack } = await hanging({ max: 2 })
     follow(kit.pool.use(() => 1, { timeoutMs: 500 }))
     await vi.advanceTimersByTimeAsync(500)
@@ -456,7 +457,7 @@ describe('a pool whose server hangs and comes back', () => {
     expect(await health).toBe('healthy')
   })
 
-  it('refuses a caller after its second attempt while the server goes on hanging', async () => {
+  it('rejects a caller after its second attempt while the server still hangs', async () => {
     const { kit } = await hanging()
     const waiting = follow(kit.pool.use(() => 1))
     await vi.advanceTimersByTimeAsync(2_200)
@@ -469,7 +470,7 @@ describe('a pool whose server hangs and comes back', () => {
     })
   })
 
-  it('refuses a start after its first attempt', async () => {
+  it('rejects a start after its first attempt', async () => {
     const starting = follow(
       ItemKit.open({ min: 2, createTimeoutMs: 1_000, create: () => new Promise(() => undefined) }),
     )
@@ -478,16 +479,16 @@ describe('a pool whose server hangs and comes back', () => {
   })
 })
 
-describe('an item that is not valid from the start', () => {
+describe('a new item that is not valid', () => {
   it.each([
-    ['says no', () => false],
+    ['returns false', () => false],
     [
       'throws',
       () => {
         throw new Error('no such query')
       },
     ],
-  ])('fails its caller at once when validate %s, and no other is made for nobody', async (_, validate) => {
+  ])('rejects its caller at once when validate %s, and no replacement is created', async (_, validate) => {
     const kit = await ItemKit.open({ validate })
     await expect(kit.pool.acquire()).rejects.toMatchObject({
       code: 'ERR_RESOURCE_INIT',
@@ -501,23 +502,23 @@ describe('an item that is not valid from the start', () => {
     expect(kit.items).toHaveLength(2)
   })
 
-  it('is validated once before it is handed out first', async () => {
-    let asked = 0
+  it('is found by one validation, before it is first used', async () => {
+    let calls = 0
     const kit = await ItemKit.open({
       validate: () => {
-        asked += 1
+        calls += 1
         return true
       },
     })
     kit.pool.release(await kit.pool.acquire())
-    expect(asked).toBe(1)
+    expect(calls).toBe(1)
     await kit.pool.acquire()
-    expect(asked).toBe(2)
+    expect(calls).toBe(2)
   })
 })
 
 describe('the health of a pool', () => {
-  it('is that of an item, new or free', async () => {
+  it('is that of an item, new or idle', async () => {
     const kit = await ItemKit.open({ check: async ({ isBroken }) => !isBroken })
     expect(await kit.health()).toBe('healthy')
     expect(await kit.health()).toBe('healthy')
@@ -534,7 +535,7 @@ describe('the health of a pool', () => {
     expect(check).not.toHaveBeenCalled()
   })
 
-  it('is bad when no item can be made', async () => {
+  it('is bad when no item can be created', async () => {
     let isDown = false
     const kit = await ItemKit.open({
       create: () => {
@@ -548,7 +549,7 @@ describe('the health of a pool', () => {
     expect(await kit.health()).toBe('healthy')
   })
 
-  it('is bad when callers fill the pool, but the last item could not be made', async () => {
+  it('is bad when all items are in use, but the last one could not be created', async () => {
     const gates: Deferred<Item>[] = []
     const create = (): Promise<Item> => {
       const gate = new Deferred<Item>()
@@ -556,16 +557,16 @@ describe('the health of a pool', () => {
       return gate.promise
     }
     const kit = await ItemKit.open({ create })
-    const asked = [1, 2, 3].map(() => follow(kit.pool.acquire()))
+    const acquiring = [1, 2, 3].map(() => follow(kit.pool.acquire()))
     expect(await kit.health()).toBe('healthy')
     gates[0]?.reject(new Error('refused'))
     await vi.advanceTimersByTimeAsync(20)
-    expect(asked.filter(({ error }) => error !== undefined)).toHaveLength(1)
+    expect(acquiring.filter(({ error }) => error !== undefined)).toHaveLength(1)
     expect(gates).toHaveLength(3)
     expect(await kit.health()).toContain('unhealthy: pool db could not make an item: refused')
   })
 
-  it('is that of a new item once those from before have failed, and they are destroyed', async () => {
+  it('is that of a new item once the idle ones have failed, and those are destroyed', async () => {
     const kit = await ItemKit.open({ check: ({ isBroken }) => !isBroken })
     for (const item of await kit.takeAll()) kit.pool.release(item)
     for (const item of kit.items) item.isBroken = true
@@ -576,7 +577,7 @@ describe('the health of a pool', () => {
     expect(kit.pool.stats()).toMatchObject({ free: 1 })
   })
 
-  it('is bad when a new item fails, and says why', async () => {
+  it('is bad with the reason when a new item fails', async () => {
     const kit = await ItemKit.open({ check: () => Promise.reject(new Error('read-only')) })
     expect(await kit.health()).toBe('unhealthy: read-only')
     const other = await ItemKit.open({ check: () => false })
@@ -584,35 +585,35 @@ describe('the health of a pool', () => {
     expect(other.destroyed).toEqual(other.items)
   })
 
-  it('is bad when an item’s check hangs, which is destroyed then', async () => {
+  it('is bad when the check of an item hangs, and the item is destroyed', async () => {
     const kit = await ItemKit.open({ check: () => new Deferred().promise })
-    const asked = follow(kit.health())
+    const checking = follow(kit.health())
     await vi.advanceTimersByTimeAsync(5_000)
-    expect(asked.value).toContain('has not returned for 5000 ms')
+    expect(checking.value).toContain('has not returned for 5000 ms')
     await turn()
     expect(kit.destroyed).toEqual(kit.items)
     expect(kit.pool.stats()).toMatchObject({ used: 0, free: 0 })
   })
 
-  it('does not keep from callers the item they wait for', async () => {
+  it('does not withhold an item that callers wait for', async () => {
     const gate = new Deferred()
     const kit = await ItemKit.open({ max: 1, check: () => gate.promise })
     const health = follow(kit.health())
     await turn()
-    const asked = follow(kit.pool.acquire())
+    const acquiring = follow(kit.pool.acquire())
     await turn()
-    expect(asked.isSettled).toBe(false)
+    expect(acquiring.isSettled).toBe(false)
     gate.resolve()
     await turn()
     expect(health.value).toBe('healthy')
-    expect(asked.value).toBe(kit.items[0])
+    expect(acquiring.value).toBe(kit.items[0])
   })
 
-  it('of which an item cannot be made does not hold up callers', async () => {
+  it('does not delay callers when an item cannot be created', async () => {
     let gate = new Deferred<Item>()
     const kit = await ItemKit.open({ max: 1, create: () => gate.promise })
     const health = follow(kit.health())
-    const asked = follow(kit.pool.acquire())
+    const acquiring = follow(kit.pool.acquire())
     await turn()
     const refused = gate
     gate = new Deferred()
@@ -620,12 +621,12 @@ describe('the health of a pool', () => {
     refused.reject(new Error('refused'))
     await vi.advanceTimersByTimeAsync(20)
     expect(health.value).toContain('refused')
-    expect(asked.value).toBe(kit.items[0])
+    expect(acquiring.value).toBe(kit.items[0])
   })
 })
 
 describe('the cleanup of a pool', () => {
-  it('waits for items in use, refuses callers, and destroys all', async () => {
+  it('waits for items in use, rejects callers, and destroys all items', async () => {
     const kit = await ItemKit.open()
     const [first, second] = (await kit.takeAll()) as [Item, Item]
     const waiting = follow(kit.pool.acquire())
@@ -645,7 +646,7 @@ describe('the cleanup of a pool', () => {
     expect(kit.state('db')).toBe('stopped')
   })
 
-  it('destroys items in use once it has waited long enough, which is told', async () => {
+  it('destroys items still in use after its waiting time, and reports that', async () => {
     const kit = await ItemKit.open({ drainTimeoutMs: 1_000 })
     const [item] = (await kit.takeAll()) as [Item]
     const cleaning = follow(kit.manager.cleanupResource('db'))
@@ -658,12 +659,12 @@ describe('the cleanup of a pool', () => {
     expect(kit.lines).toContainEqual(
       expect.objectContaining({ level: 'warn', fields: { resource: 'db', items: 2 } }),
     )
-    // Whoever held it can do no harm by giving it back.
+    // A late release by the former user does no harm.
     expect(() => kit.pool.release(item)).not.toThrow()
     expect(kit.destroyed).toHaveLength(2)
   })
 
-  it('waits no longer than half of what it has itself', async () => {
+  it('waits for at most half of its own timeout', async () => {
     const kit = await ItemKit.open({ drainTimeoutMs: 60_000 })
     await kit.takeAll()
     const cleaning = follow(kit.manager.cleanupAll({ timeoutMs: 400 }))
@@ -674,7 +675,7 @@ describe('the cleanup of a pool', () => {
     expect(cleaning.error).toBeUndefined()
   })
 
-  it('tells which items could not be destroyed', async () => {
+  it('names the items that could not be destroyed', async () => {
     const kit = await ItemKit.open({
       destroyTimeoutMs: 50,
       destroy: ({ serial }) => (serial === 1 ? Promise.reject(new Error('busy')) : new Deferred().promise),
@@ -688,7 +689,7 @@ describe('the cleanup of a pool', () => {
     expect(kit.state('db')).toBe('error')
   })
 
-  it('ends what is being made, and destroys it if it comes all the same', async () => {
+  it('aborts the creation of an item, and destroys the item if it comes anyway', async () => {
     const gate = new Deferred()
     let signal: AbortSignal | undefined
     const kit = await ItemKit.open({
@@ -698,11 +699,11 @@ describe('the cleanup of a pool', () => {
         return kit.make()
       },
     })
-    const asked = follow(kit.pool.acquire())
+    const acquiring = follow(kit.pool.acquire())
     await turn()
     const cleaning = follow(kit.manager.cleanupResource('db'))
     await vi.advanceTimersByTimeAsync(100)
-    expect(asked.error?.code).toBe('ERR_RESOURCE_NOT_FOUND')
+    expect(acquiring.error?.code).toBe('ERR_RESOURCE_NOT_FOUND')
     expect(signal?.aborted).toBe(true)
     expect(cleaning).toMatchObject({ isSettled: true })
     gate.resolve()
@@ -715,19 +716,19 @@ describe('the cleanup of a pool', () => {
     const verdict = new Deferred<boolean>()
     const validate = vi.fn(() => verdict.promise)
     const kit = await ItemKit.open({ validate })
-    const asked = follow(kit.pool.acquire())
+    const acquiring = follow(kit.pool.acquire())
     await turn()
     expect(validate).toHaveBeenCalledTimes(1)
     const cleaning = follow(kit.manager.cleanupResource('db'))
     await turn()
     verdict.resolve(true)
     await vi.advanceTimersByTimeAsync(200)
-    expect(asked.error?.code).toBe('ERR_RESOURCE_NOT_FOUND')
+    expect(acquiring.error?.code).toBe('ERR_RESOURCE_NOT_FOUND')
     expect(cleaning).toMatchObject({ isSettled: true })
     expect(kit.destroyed).toEqual(kit.items)
   })
 
-  it('finds a pool that is being filled, and leaves none of its items', async () => {
+  it('leaves no item behind when the pool is still being filled', async () => {
     const gate = new Deferred()
     const kit = new ItemKit()
     const starting = follow(kit.start({ min: 2, create: () => gate.promise.then(() => kit.make()) }))
@@ -757,13 +758,13 @@ describe('the options of a pool', () => {
     [{ acquireTimeoutMs: Number.NaN }, '`acquireTimeoutMs` is NaN'],
     [{ drainTimeoutMs: 2 ** 31 }, '`drainTimeoutMs` is 2147483648'],
     [{ acquireTimeoutMillis: 5 }, 'it has no option `acquireTimeoutMillis`'],
-  ])('%o are refused with path, value and rule', (options, told) => {
+  ])('%o are refused with path, value and rule', (options, message) => {
     const make = (): unknown => pooledResourceType({ ...functions, ...options } as never)
-    expect(make).toThrow(`pooledResourceType: ${told}`)
+    expect(make).toThrow(`pooledResourceType: ${message}`)
     expect(make).toThrow(expect.objectContaining({ code: 'ERR_INVALID_OPTIONS' }))
   })
 
-  it('of one call are refused, too', async () => {
+  it('of a single call are checked, too', async () => {
     const kit = await ItemKit.open()
     await expect(kit.pool.acquire({ timeoutMs: -1 })).rejects.toThrow('acquire: `timeoutMs` is -1')
     await expect(kit.pool.use(() => 1, { timeout: 1 } as object)).rejects.toThrow('no option `timeout`')

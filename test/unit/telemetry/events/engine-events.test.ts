@@ -28,7 +28,7 @@ function transition(to: TransitionEvent['to'], of: Subject = subject, cause?: un
 }
 
 describe('a bus of engine events', () => {
-  it('calls the handlers of an event in the order of their subscriptions, before publish returns', () => {
+  it('calls the handlers of an event in the order of subscription, before publish returns', () => {
     const { events } = busOf()
     const calls: unknown[] = []
     events.subscribe({ promoted: (event) => calls.push(['first', event]) })
@@ -98,13 +98,13 @@ describe('the log lines of events', () => {
     ])
   })
 
-  it('are errors, with their cause, where a component goes to error', () => {
+  it('are errors, with their cause, when a component goes to error', () => {
     const { events, lines } = busOf()
     events.publish('transition', transition('error', subject, mistake))
     expect(lines).toMatchObject([{ level: 'error', fields: { component: 'model vad@5', err: mistake } }])
   })
 
-  it('tell what happens in a pool, with its model and version', () => {
+  it('report the events of a pool, with its model and version', () => {
     const { events, lines } = busOf()
     events.publish('replicaExited', { subject, cause: mistake, restartInMs: 100 })
     events.publish('replicaStuck', { subject, threadId: 3, runningMs: 60_000 })
@@ -125,7 +125,7 @@ describe('the log lines of events', () => {
     ])
   })
 
-  it('are not written for what transitions or other lines tell', () => {
+  it('are not written for events that transitions or other lines report', () => {
     const { events, lines } = busOf()
     events.publish('promoted', promoted)
     events.publish('artifactDecided', { subject, form: 'original', reason: 'it does not load' })
@@ -156,7 +156,7 @@ describe('diagnostics channels', () => {
     closed: { subject: application, durationMs: 1, rejected: 0, stuck: [], failures: [] },
   }
 
-  it.each(Object.keys(samples) as EngineEventName[])('get the very event: %s', (name) => {
+  it.each(Object.keys(samples) as EngineEventName[])('receive the published event object: %s', (name) => {
     const { events } = busOf()
     const messages: unknown[] = []
     for (const each of Object.keys(samples)) {

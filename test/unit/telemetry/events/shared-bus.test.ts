@@ -16,7 +16,7 @@ interface Move {
 const STARTED = ['initializing', 'ready', 'starting', 'running']
 const STOPPED = ['stopping', 'stopped']
 
-/** The states that each component went to. */
+/** Returns the states that each component has entered. */
 function statesIn(moves: readonly Move[]): Record<string, string[]> {
   const states: Record<string, string[]> = {}
   for (const { component, to } of moves) {
@@ -32,7 +32,7 @@ function linesOf(lines: readonly Line[]): Move[] {
     .map(({ fields }) => fields as unknown as Move)
 }
 
-it('each move in a runtime is one line, one message on the channel and one event of each emitter', async () => {
+it('each transition in a runtime is one log line, one message on the channel and one event of each emitter', async () => {
   using transitions = new ChannelMessages<TransitionEvent>('tbcoin-engine:transition')
   using closes = new ChannelMessages<ClosedEvent>('tbcoin-engine:closed')
   const lines: Line[] = []
@@ -97,7 +97,7 @@ it('managers without a runtime have a bus each', async () => {
   expect(transitions.messages).toHaveLength(linesOf(lines).length)
 })
 
-it('a subscriber of a channel that throws breaks neither a start nor a close', async () => {
+it('a channel subscriber that throws breaks neither a start nor a close', async () => {
   const mistake = new Error('a mistake')
   const throwing = (): never => {
     throw mistake
@@ -114,7 +114,7 @@ it('a subscriber of a channel that throws breaks neither a start nor a close', a
   expect(raised).toEqual(Array.from({ length: 6 }, () => mistake))
 })
 
-it('a runtime reports its close although the listeners of its lifecycle were removed', async () => {
+it('a runtime reports its close even if the listeners of its lifecycle were removed', async () => {
   const runtime = await createRuntime({ logLevel: 'silent' })
   runtime.lifecycle.removeAllListeners()
   expect(await runtime.close()).toMatchObject({ rejected: 0, stuck: [], failures: [] })

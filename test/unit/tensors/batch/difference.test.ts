@@ -3,7 +3,7 @@ import { difference } from '../../../../src/tensors/batch/difference.js'
 import { newElements } from '../../../../src/tensors/coerce-elements.js'
 import type { Tensor, TensorType } from '../../../../src/tensors/tensor.js'
 
-describe('a difference', () => {
+describe('the difference of two tensors', () => {
   const TOLERANCE = { rtol: 1e-4, atol: 1e-6 }
   const differ = (type: TensorType, want: unknown, got: unknown): string | undefined => {
     const make = (element: unknown): Tensor => {
@@ -14,7 +14,7 @@ describe('a difference', () => {
     return difference(make(want), make(got), TOLERANCE)
   }
 
-  it.each(['float32', 'float64'] as const)('of %s is what is beyond the tolerance', (type) => {
+  it.each(['float32', 'float64'] as const)('of %s ignores values within the tolerance', (type) => {
     const { NaN: nan, POSITIVE_INFINITY: infinite } = Number
     const same = [
       [nan, nan],
@@ -40,7 +40,7 @@ describe('a difference', () => {
     for (const [want, got] of other) expect(differ(type, want, got), `${want} ${got}`).toBeDefined()
   })
 
-  it('of float16 is that of the numbers, not of their bits', () => {
+  it('of float16 compares the numbers, not their bits', () => {
     expect(differ('float16', 0x7e00, 0x7e01)).toBeUndefined()
     expect(differ('float16', 0x0000, 0x8000)).toBeUndefined()
     expect(differ('float16', 0x7c00, 0x7c00)).toBeUndefined()
@@ -59,7 +59,7 @@ describe('a difference', () => {
     ['uint64', 2n ** 63n, 2n ** 63n + 1n],
     ['bool', 1, 0],
     ['string', 'a', 'b'],
-  ] as const)('of %s is any, however small', (type, want, got) => {
+  ] as const)('of %s reports any deviation, however small', (type, want, got) => {
     expect(differ(type, want, want)).toBeUndefined()
     expect(differ(type, want, got)).toBeDefined()
   })

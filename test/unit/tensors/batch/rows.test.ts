@@ -5,7 +5,7 @@ import type { TensorData } from '../../../../src/tensors/tensor.js'
 
 const count = (dims: readonly number[]): number => dims.reduce((product, dim) => product * dim, 1)
 
-/** The element of a tensor at an index of each axis, computed the slow way. */
+/** Returns the element of a tensor at an index on each axis, computed without optimisation. */
 function at(data: ArrayLike<unknown>, dims: readonly number[], index: readonly number[]): unknown {
   return data[index.reduce((offset, each, axis) => offset * (dims[axis] as number) + each, 0)]
 }
@@ -35,10 +35,10 @@ describe('rows along an axis', () => {
     ['numbers', (values: number[]): TensorData => Float32Array.from(values)],
     ['bigints', (values: number[]): TensorData => BigInt64Array.from(values.map(BigInt))],
     ['strings', (values: number[]): TensorData => values.map(String)],
-  ] as const)('are put and taken without a change, %s', (_, make) => {
+  ] as const)('are copied in and out unchanged, %s', (_, make) => {
     fc.assert(
       fc.property(shapes, ({ dims: some, axis: pick, rows, factor }) => {
-        // Long rows take another way than short ones.
+        // Long rows are copied in another way than short ones.
         const dims = some.map((dim, index) => (index === some.length - 1 ? dim * factor : dim))
         const axis = pick % dims.length
         const total = rows.reduce((sum, own) => sum + own, 0)
@@ -71,7 +71,7 @@ describe('rows along an axis', () => {
     )
   })
 
-  it('keep the dims they are taken from', () => {
+  it('are counted in a copy of the dims', () => {
     const dims = [2, 3]
     expect(withRows(dims, 1, 9)).toEqual([2, 9])
     expect(dims).toEqual([2, 3])

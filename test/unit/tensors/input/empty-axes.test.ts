@@ -23,9 +23,9 @@ function tensor(...dims: readonly number[]): Tensor {
 const SILERO = signatureOf(['', ''], [2, '', 128], [])
 const DECODER = signatureOf(['b', 's'], ['b', 2, 'p', 4])
 
-describe('the sets of axes that a trial gives size 0', () => {
+describe('the sets of axes that a probe sets to size 0', () => {
   it.each<[string, Signature, string[][]]>([
-    ['nothing without a free axis', signatureOf([1, 4]), []],
+    ['none without a free axis', signatureOf([1, 4]), []],
     ['the only free axis', signatureOf(['n', 4]), [['0.0']]],
     [
       'each axis without a name, the rows together, these with the others, and all',
@@ -59,29 +59,29 @@ describe('a request with an axis of size 0', () => {
   const ran = (...answered: string[][]): EmptyAxes => ({ fatal: [], answered })
 
   it.each<[string, Signature, Tensor[], EmptyAxes]>([
-    ['with an answer to that in a trial', signatureOf(['n', 4]), [tensor(0, 4)], ran(['0.0'])],
-    ['in an axis that is not of the rows', DECODER, [tensor(1, 3), tensor(1, 2, 0, 4)], NOTHING_TRIED],
+    ['if a probe has run it', signatureOf(['n', 4]), [tensor(0, 4)], ran(['0.0'])],
+    ['if the axis is not the row axis', DECODER, [tensor(1, 3), tensor(1, 2, 0, 4)], NOTHING_TRIED],
     [
-      'behind a size of 1, which is the row',
+      'if the axis is behind a row axis of size 1',
       signatureOf([1, 2, 'p', 4]),
       [tensor(1, 2, 0, 4)],
       NOTHING_TRIED,
     ],
-    ['in an axis that is declared so', signatureOf([0, 4]), [tensor(0, 4)], NOTHING_TRIED],
+    ['if the axis is declared with size 0', signatureOf([0, 4]), [tensor(0, 4)], NOTHING_TRIED],
     [
-      'in rows and past, after an answer without rows',
+      'if rows and past are empty and a probe has run without rows',
       DECODER,
       [tensor(0, 3), tensor(0, 2, 0, 4)],
       ran(['0.0', '1.0']),
     ],
     [
-      'in one axis, where only two together are fatal',
+      'if one axis is empty and only two together crashed a probe',
       DECODER,
       [tensor(1, 0), tensor(1, 2, 0, 4)],
       died(['0.0', '0.1']),
     ],
-    ['in none', DECODER, [tensor(1, 3), tensor(1, 2, 1, 4)], died(['0.0', '1.0'])],
-  ])('may run %s', (_, signature, tensors, known) => {
+    ['if no axis is empty', DECODER, [tensor(1, 3), tensor(1, 2, 1, 4)], died(['0.0', '1.0'])],
+  ])('is accepted %s', (_, signature, tensors, known) => {
     expect(whyNotEmpty(signature, tensors, known)).toBeUndefined()
   })
 
@@ -100,30 +100,36 @@ describe('a request with an axis of size 0', () => {
       NOTHING_TRIED,
       /"x1".* axis 1/,
     ],
-    ['rows by name', signatureOf([1, 'batch', 4]), [tensor(1, 0, 4)], NOTHING_TRIED, /axis 1/],
     [
-      'rows by the name of others',
+      'a row axis recognised by its name',
+      signatureOf([1, 'batch', 4]),
+      [tensor(1, 0, 4)],
+      NOTHING_TRIED,
+      /axis 1/,
+    ],
+    [
+      'an axis with the name of a row axis',
       signatureOf(['k', 4], [1, 'k']),
       [tensor(1, 4), tensor(1, 0)],
       NOTHING_TRIED,
       /"x1"/,
     ],
     [
-      'an axis that was fatal',
+      'an axis that crashed a probe',
       DECODER,
       [tensor(1, 3), tensor(1, 2, 0, 4)],
       died(['1.2']),
       /ended the process/,
     ],
     [
-      'more axes than were fatal',
+      'a superset of the axes that crashed a probe',
       DECODER,
       [tensor(0, 3), tensor(0, 2, 0, 4)],
       died(['1.2']),
       /ended the process/,
     ],
     [
-      'other rows than were answered',
+      'other row axes than a probe has run',
       DECODER,
       [tensor(0, 3), tensor(1, 2, 3, 4)],
       ran(['0.0', '1.0']),

@@ -26,11 +26,11 @@ const numbers = (count: number, first = 1): number[] => Array.from({ length: cou
 
 const listOf = (data: TensorData): unknown[] => Array.from(data as ArrayLike<unknown>)
 
-/** One row of that many elements, of values that no other row has. */
+/** Returns one row with `length` elements that no other row has. */
 const rowOf = (type: TensorType, length: number, first: number): Tensor =>
   tensorOf(type, [1, length], numbers(length, first))
 
-/** The row with zeros behind it. */
+/** Returns the row padded with zeros. */
 function filled(type: TensorType, length: number, first: number, longer: number): unknown[] {
   const zeros = new Array<unknown>(longer - length).fill(ELEMENT_TYPES[type].zero)
   return [...numbers(length, first).map(ELEMENT_OF[type]), ...zeros]
@@ -50,18 +50,18 @@ describe.each(TENSOR_TYPES)('%s', (type) => {
   const paddedTo = 64
   const padded = LENGTHS.flatMap((length, index) => filled(type, length, 1 + 40 * index, paddedTo))
 
-  it('begins as zeros or empty strings', () => {
+  it('is allocated with zeros or empty strings', () => {
     expect(listOf(newElements(type, 2))).toEqual([ELEMENT_TYPES[type].zero, ELEMENT_TYPES[type].zero])
   })
 
-  it('is copied as a tensor of its own', () => {
+  it('is copied into a separate tensor', () => {
     const [row] = rows as [Tensor]
     const copy = copyOf(row)
     expect(copy).toEqual(row)
     expect(copy.data).not.toBe(row.data)
   })
 
-  it.each([0, 1, 2])('is joined and taken apart again along axis %i', (axis) => {
+  it.each([0, 1, 2])('is joined and split again along axis %i', (axis) => {
     for (const size of [2, 40]) {
       const dims = [2, 3, size].map((dim, at) => (at === axis ? dim * 2 : dim))
       const whole = tensorOf(type, dims, numbers(12 * size))
@@ -77,13 +77,13 @@ describe.each(TENSOR_TYPES)('%s', (type) => {
     }
   })
 
-  it('is filled up when rows of unequal length are joined, over what lay there before', () => {
+  it('is padded when rows of unequal length are joined, whatever the buffer contained', () => {
     const target = elementsOf(type, numbers(rows.length * paddedTo))
     joinRows(target, [rows.length, paddedTo], rows, 0)
     expect(listOf(target)).toEqual(padded)
   })
 
-  it('is filled up with zeros, and cut back', () => {
+  it('is padded with zeros, and cut back', () => {
     for (const [index, row] of rows.entries()) {
       const long = resized(row, 1, paddedTo)
       expect(long.dims).toEqual([1, paddedTo])
@@ -102,20 +102,20 @@ describe.each(TENSOR_TYPES)('%s', (type) => {
     }
   })
 
-  it('is joined and split by the thread', () => {
+  it('is joined and split by a replica', () => {
     const equal = [1, 41, 81].map((first) => [rowOf(type, 5, first)])
     const joined = join(equal, [0])
     expect(joined[0]?.dims).toEqual([3, 5])
     expect(split(joined, [0], [1, 1, 1])).toEqual(equal)
   })
 
-  it('is compared with itself, and with another', () => {
+  it('equals itself, and differs from another', () => {
     const one = tensorOf(type, [3], [1, 2, 3])
     expect(difference(one, copyOf(one), { rtol: 0, atol: 0 })).toBeUndefined()
     expect(difference(one, tensorOf(type, [3], [1, 3, 3]), { rtol: 0, atol: 0 })).toMatch(/^is .* at 1/)
   })
 
-  it('has rows beside it that are unlike, of the same type and shape', () => {
+  it('has perturbed rows that differ, with the same type and shape', () => {
     const row = rowOf(type, 5, 1)
     const variants = perturbedSamples([row], [0]).flat()
     expect(variants.length).toBeGreaterThan(0)
@@ -128,7 +128,7 @@ describe.each(TENSOR_TYPES)('%s', (type) => {
     }
   })
 
-  it('goes to a thread as a padded batch in a used buffer, and its answers come back cut', () => {
+  it('is sent as a padded batch in a reused buffer, and the outputs return with their own length', () => {
     const buffers = new RecycledBuffers()
     const used = buffers.take(4_096 + paddedTo * rows.length * 8)
     new Uint8Array(used).fill(0xff)
@@ -153,7 +153,7 @@ describe.each(TENSOR_TYPES)('%s', (type) => {
     expect(batch?.dims).toEqual([rows.length, paddedTo])
     expect(listOf((batch as Tensor).data)).toEqual(padded)
 
-    // An answer that is the batch itself.
+    // The output is the batch itself.
     const { dims, data } = batch as Tensor
     const answer = { dims: [dims], data: [type === 'string' ? (data as string[]) : 0] }
     const answers = [

@@ -4,8 +4,8 @@ import { prepare, refusalOf, spec } from '../../../support/signatures.js'
 
 const X = spec('x', 'float32', 'batch', 3)
 
-describe('a tensor with its own dims', () => {
-  it('keeps them and its data', () => {
+describe('a tensor with explicit dims', () => {
+  it('keeps its dims and its data', () => {
     const data = new Float32Array(6)
     const dims = [2, 3]
     const tensor = prepare(X, { type: 'float32', dims, data })
@@ -20,7 +20,7 @@ describe('a tensor with its own dims', () => {
     expect(prepare(X, { type: 'float32', dims: [0, 3], data }).dims).toEqual([0, 3])
   })
 
-  it('is accepted when it is one of onnxruntime', () => {
+  it('may be a tensor of onnxruntime', () => {
     const data = new Float32Array(3)
     expect(prepare(X, new OrtTensor('float32', data, [1, 3]))).toEqual({
       type: 'float32',
@@ -69,7 +69,7 @@ describe('a tensor with its own dims', () => {
     }
   })
 
-  it('may have any shape where the signature has none: an unknown rank looks like a scalar', () => {
+  it('may have any shape if the signature declares none, which looks like a scalar', () => {
     const data = new BigInt64Array(2)
     expect(prepare(spec('x', 'int64'), { type: 'int64', dims: [2, 1], data }).dims).toEqual([2, 1])
   })
@@ -83,7 +83,7 @@ describe('a tensor with its own dims', () => {
     )
   })
 
-  it('must hold its data in the right class', () => {
+  it('must hold its data in the class of its type', () => {
     expect(refusalOf(X, { type: 'float32', dims: [1, 3], data: new Float64Array(3) })).toContain(
       'got Float64Array(3); it must be Float32Array',
     )
@@ -96,7 +96,7 @@ describe('a tensor with its own dims', () => {
     )
   })
 
-  it('of strings must hold nothing else, and no NUL', () => {
+  it('of type string must contain only strings, without NUL', () => {
     const tensor = (...data: unknown[]) => ({ type: 'string', dims: [data.length], data })
     expect(prepare(spec('x', 'string', ''), tensor('a', '')).data).toEqual(['a', ''])
     expect(refusalOf(spec('x', 'string', ''), tensor('a', 1))).toContain('got number 1 at data[1]')
@@ -104,7 +104,7 @@ describe('a tensor with its own dims', () => {
   })
 })
 
-describe('an object that is no tensor', () => {
+describe('an object that is not a tensor', () => {
   it.each([
     [{}, 'object without keys'],
     [{ dims: [1, 3], data: 1 }, 'object with keys "dims", "data"'],

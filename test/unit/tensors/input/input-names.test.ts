@@ -8,7 +8,7 @@ const input = new Float32Array(576)
 const state = new Float32Array(256)
 
 describe('the names of the inputs', () => {
-  it('must all be there', () => {
+  it('must all be present', () => {
     expect(refusal(SILERO, { input })).toBe(`missing inputs "state", "sr"; the model expects ${EXPECTED}`)
     expect(refusal(SILERO, { input, state })).toContain('missing input "sr";')
   })
@@ -19,7 +19,7 @@ describe('the names of the inputs', () => {
     )
   })
 
-  it('are guessed at when nearly right', () => {
+  it('are suggested when nearly right', () => {
     expect(refusal(SILERO, { input, staet: state, sr: 1 })).toContain(
       'missing input "state", unknown input "staet" (did you mean "state" by "staet"?)',
     )
@@ -64,7 +64,7 @@ describe('the names of the inputs', () => {
   })
 })
 
-describe('an input that is no object of names', () => {
+describe('an input that is not a record of names', () => {
   it.each([
     [undefined, 'undefined'],
     [null, 'null'],
@@ -80,8 +80,8 @@ describe('an input that is no object of names', () => {
   })
 })
 
-describe('an input whose reading throws', () => {
-  it('is refused with what was thrown as the cause', () => {
+describe('an input that throws while it is read', () => {
+  it('is refused with the thrown error as the cause', () => {
     const cause = new Error('no data today')
     const throwing = {
       get x(): never {

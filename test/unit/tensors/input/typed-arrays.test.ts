@@ -20,20 +20,20 @@ const ARRAYS: [TensorType, ArrayLike<unknown>][] = [
 ]
 
 describe('a bare typed array', () => {
-  it.each(ARRAYS)('of the class that holds %s is used as it is', (type, array) => {
+  it.each(ARRAYS)('of the class for %s is used as it is', (type, array) => {
     const tensor = prepare(spec('x', type, 2, ''), array)
     expect(tensor).toEqual({ type, dims: [2, 3], data: array })
     expect(tensor.data).toBe(array)
   })
 
-  it.each(ARRAYS)('of another class than the one that holds %s is refused', (type, array) => {
+  it.each(ARRAYS)('of another class than the one for %s is refused', (type, array) => {
     const other = array instanceof Float32Array ? new Float64Array(6) : new Float32Array(6)
     const message = refusalOf(spec('x', type, 2, ''), other)
     expect(message).toContain(`input "x" expects ${type}[2, ?], got ${other.constructor.name}(6)`)
     if (type !== 'float16') expect(message).toContain(`convert it, e.g. ${array.constructor.name}.from(`)
   })
 
-  it('whose elements are bigints is refused with the conversion that works', () => {
+  it('of bigints is refused with the conversion that works', () => {
     expect(refusalOf(spec('x', 'int64', ''), new Int32Array(1))).toContain('BigInt64Array.from(..., BigInt)')
     expect(refusalOf(spec('x', 'float32', ''), new BigInt64Array(1))).toContain(
       'Float32Array.from(..., Number)',
@@ -49,7 +49,7 @@ describe('a bare typed array', () => {
     )
   })
 
-  it('solves one free dim from its length, which must divide', () => {
+  it('determines one free dim by its length, which must be divisible', () => {
     expect(prepare(spec('x', 'float32', 2, 'n', 3), new Float32Array(24)).dims).toEqual([2, 4, 3])
     expect(prepare(spec('x', 'float32', 2, 'n', 3), new Float32Array(0)).dims).toEqual([2, 0, 3])
     expect(refusalOf(spec('x', 'float32', 2, 'n', 3), new Float32Array(25))).toBe(
@@ -80,7 +80,7 @@ describe('a bare typed array', () => {
     [['', '', '', 4], 16, 'axes 1 and 2'],
     [['', '', '', ''], 5, 'axes 1, 2 and 3'],
     [['batch', 2, 'length', 'width'], 0, 'axes 2 and 3'],
-  ])('is refused where it fits several shapes: %j of %d elements', (dims, count, axes) => {
+  ])('is refused when it fits several shapes: %j of %d elements', (dims, count, axes) => {
     const message = refusalOf(spec('x', 'float32', ...dims), new Float32Array(count))
     expect(message).toContain(
       `got Float32Array(${count}); the sizes of ${axes} cannot be told from the length`,
@@ -88,23 +88,23 @@ describe('a bare typed array', () => {
     expect(message).toContain('pass { type, dims, data }')
   })
 
-  it('of as many elements as the fixed dims has one shape only', () => {
+  it('with as many elements as the fixed dims has one shape only', () => {
     expect(prepare(spec('x', 'float32', 'batch', 3, 'h', 'w'), new Float32Array(3)).dims).toEqual([
       1, 3, 1, 1,
     ])
   })
 
-  it('of one element is a scalar where the signature has no dims', () => {
+  it('with one element is a scalar if the signature has no dims', () => {
     expect(prepare(spec('x', 'float32'), Float32Array.of(7)).dims).toEqual([])
     expect(refusalOf(spec('x', 'float32'), new Float32Array(2))).toContain('expects float32 scalar')
   })
 
-  it('may be empty where a fixed dim is 0', () => {
+  it('may be empty if a fixed dim is 0', () => {
     expect(prepare(spec('x', 'float32', 0, ''), new Float32Array(0)).dims).toEqual([0, 1])
     expect(refusalOf(spec('x', 'float32', 0, ''), new Float32Array(3))).toContain('float32[0, ?]')
   })
 
-  it('of a class with the same elements is viewed, not copied', () => {
+  it('of a class with the same element layout is viewed, not copied', () => {
     const clamped = Uint8ClampedArray.of(1, 2, 3)
     const viewed = prepare(spec('x', 'uint8', ''), clamped.subarray(1)).data as Uint8Array
     expect(viewed).toEqual(Uint8Array.of(2, 3))
@@ -115,7 +115,7 @@ describe('a bare typed array', () => {
     expect(prepare(spec('x', 'bool', ''), buffer).data).toBe(buffer)
   })
 
-  it('backed by shared memory or made in another realm is accepted', () => {
+  it('on shared memory or from another realm is accepted', () => {
     const shared = new Float32Array(new SharedArrayBuffer(16))
     expect(prepare(spec('x', 'float32', ''), shared).data).toBe(shared)
     const foreign = runInNewContext('new Float32Array(4)')
@@ -135,7 +135,7 @@ describe('a bare typed array', () => {
     expect(refusalOf(spec('x', 'uint8', ''), clamped)).toContain('transferred')
   })
 
-  it('is refused when its buffer became too small for it', () => {
+  it('is refused when its buffer became too small', () => {
     const buffer = new (ArrayBuffer as unknown as new (size: number, options: object) => ArrayBuffer)(16, {
       maxByteLength: 16,
     }) as ArrayBuffer & { resize(size: number): void }
@@ -144,7 +144,7 @@ describe('a bare typed array', () => {
     expect(refusalOf(spec('x', 'float32', ''), array)).toContain('made smaller')
   })
 
-  it('that is a DataView or a bare buffer is refused', () => {
+  it('is refused when it is a DataView or a bare buffer', () => {
     expect(refusalOf(spec('x', 'float32', ''), new DataView(new ArrayBuffer(4)))).toContain('got DataView')
     expect(refusalOf(spec('x', 'float32', ''), new ArrayBuffer(4))).toContain('new Float32Array(buffer)')
   })
@@ -174,12 +174,12 @@ describe('several bare arrays whose free dims share names', () => {
   )
   const bare = () => new BigInt64Array(16)
 
-  it('are one item each when none carries a shape', () => {
+  it('are one item each when none has a shape', () => {
     const feeds = prepareFeeds(tokens, { mask: bare(), ids: bare(), types: bare() }, SUBJECT)
     for (const name of ['mask', 'ids', 'types']) expect(feeds[name]?.dims).toEqual([1, 16])
   })
 
-  it('take the sizes of the one that does, wherever it stands', () => {
+  it('take the sizes of the one that has a shape, at any position', () => {
     const ids = { type: 'int64', dims: [2, 8], data: bare() }
     const feeds = prepareFeeds(tokens, { ids, types: bare(), mask: bare() }, SUBJECT)
     for (const name of ['mask', 'ids', 'types']) expect(feeds[name]?.dims).toEqual([2, 8])
@@ -193,7 +193,7 @@ describe('several bare arrays whose free dims share names', () => {
     expect(feeds.ids?.dims).toEqual([3, 5])
   })
 
-  it('solve what is left once some sizes are known', () => {
+  it('determine the remaining dims once some sizes are known', () => {
     const signature = signatureOf(
       spec('x', 'float32', 'batch', 4, 'time', ''),
       spec('lengths', 'int32', 'batch'),
@@ -203,7 +203,7 @@ describe('several bare arrays whose free dims share names', () => {
     expect(prepareFeeds(signature, input, SUBJECT).x?.dims).toEqual([2, 4, 5, 1])
   })
 
-  it('are refused where the sizes of the others leave several shapes', () => {
+  it('are refused when several shapes remain', () => {
     const image = (name: string) => spec(name, 'float32', 'batch', 'h', 'w')
     const signature = signatureOf(image('x'), image('y'), spec('lengths', 'int32', 'batch'))
     const lengths = new Int32Array(2)
@@ -223,7 +223,7 @@ describe('several bare arrays whose free dims share names', () => {
     expect(refusal({ type: 'float32', dims: [2, 4, 3], data: new Float32Array(24) })).toBe('accepted')
   })
 
-  it('do not take anonymous dims for the same', () => {
+  it('do not treat anonymous dims as the same', () => {
     const signature = signatureOf(spec('x', 'float32', '', ''), spec('y', 'float32', '', ''))
     const y = { type: 'float32', dims: [2, 3], data: new Float32Array(6) }
     expect(prepareFeeds(signature, { x: new Float32Array(6), y }, SUBJECT).x?.dims).toEqual([1, 6])

@@ -64,7 +64,7 @@ describe('a single value', () => {
     expect(message).toContain(advice)
   })
 
-  it('may be any float, which rounds as the type does', () => {
+  it('may be any float, which is rounded to the type', () => {
     for (const value of [Number.NaN, Number.POSITIVE_INFINITY, 1e300, -0]) {
       expect(prepare(spec('x', 'float32'), value).data).toEqual(Float32Array.of(value))
       expect(prepare(spec('x', 'float64'), value).data).toEqual(Float64Array.of(value))
@@ -74,7 +74,7 @@ describe('a single value', () => {
 })
 
 describe('nested arrays', () => {
-  it('carry their own shape', () => {
+  it('define their own shape', () => {
     expect(
       prepare(spec('x', 'float32', '', 2, ''), [
         [[1], [2]],
@@ -157,7 +157,7 @@ describe('nested arrays', () => {
     expect(refusalOf(spec('x', 'string', ''), ['a', 'b\0'])).toContain('NUL character at [1]')
   })
 
-  it('are refused when they are far too large to hold', () => {
+  it('are refused when they are far too large', () => {
     const row = new Array(1e6).fill(0)
     // A thousand references to one row of a million rows: 10^15 elements from 16 MB of arrays.
     const wide = new Array(1e6).fill(row)

@@ -16,7 +16,7 @@ const SIGNATURE: Signature = {
 }
 const NO_HAZARDS: Hazards = { ofBatch: () => undefined, ofMadeUp: () => undefined }
 
-/** What a model answers to a row, which may look at its neighbours. */
+/** Computes the output of a model for one row, which may depend on other rows. */
 type Answer = (row: readonly number[], at: number, rows: readonly (readonly number[])[]) => number[]
 
 const twice: Answer = (row) => row.map((value) => value * 2)
@@ -30,8 +30,8 @@ function rowsOf({ data }: Tensor): number[][] {
   return Array.from({ length: values.length / 4 }, (_, row) => values.slice(4 * row, 4 * row + 4))
 }
 
-/** A prover of a model, and every row that was run. */
-class Bed {
+/** A prover for a model, and every row that was run. */
+class Harness {
   readonly seen: number[][] = []
   readonly prover: BatchProver
   readonly run: RunOnce
@@ -68,10 +68,10 @@ const SAMPLES = [
 ]
 
 async function proofOf(answer: Answer, rows: ProofRows, samples = SAMPLES): Promise<Proof> {
-  const bed = new Bed(answer)
-  for (const sample of samples) await bed.offer(sample)
-  bed.start(rows)
-  return bed.decided()
+  const harness = new Harness(answer)
+  for (const sample of samples) await harness.offer(sample)
+  harness.start(rows)
+  return harness.decided()
 }
 
 const isNaNRow = (row: readonly number[]): boolean => row.some((value) => Number.isNaN(value))
@@ -81,9 +81,9 @@ const before = (rows: readonly (readonly number[])[], at: number): readonly numb
   rows[at - 1] ?? [0, 0, 0, 0]
 const zeros = (row: readonly number[]): number[] => row.map(() => 0)
 
-describe('a proof', () => {
+describe('a batch proof', () => {
   it.each<ProofRows>(['all', 'made-up', 'sent'])(
-    'of a harmless model is found by rows that are %s',
+    'of a harmless model succeeds with rows: %s',
     async (rows) => {
       expect(await proofOf(twice, rows)).toMatchObject({
         state: 'proven',
@@ -93,7 +93,7 @@ describe('a proof', () => {
     },
   )
 
-  it('of a harmless model is found from one sample', async () => {
+  it('of a harmless model succeeds with one sample', async () => {
     expect(await proofOf(twice, 'all', [[1, 2, 3, 4]])).toMatchObject({ state: 'proven' })
   })
 
@@ -111,24 +111,24 @@ describe('a proof', () => {
       (row, at, rows) => row.map((value) => value + 0 * (next(rows, at)[3] as number)),
     ],
     [
-      'a neighbour that is infinite',
+      'an infinite neighbour',
       (row, at, rows) => (next(rows, at).includes(Number.NEGATIVE_INFINITY) ? zeros(row) : [...row]),
     ],
     [
-      'a neighbour that is huge',
+      'a huge neighbour',
       (row, at, rows) => (next(rows, at).some((value) => value > 1e20) ? zeros(row) : [...row]),
     ],
     [
-      'a neighbour that is tiny',
+      'a tiny neighbour',
       (row, at, rows) => (next(rows, at).some((value) => value > 0 && value < 1e-20) ? zeros(row) : [...row]),
     ],
-    ['a number of five rows', (row, _, rows) => (rows.length === 5 ? zeros(row) : [...row])],
-    ['a number of 17 rows', (row, _, rows) => (rows.length === 17 ? zeros(row) : [...row])],
+    ['a batch of exactly five rows', (row, _, rows) => (rows.length === 5 ? zeros(row) : [...row])],
+    ['a batch of exactly 17 rows', (row, _, rows) => (rows.length === 17 ? zeros(row) : [...row])],
     [
-      'more rows than 8 where it has a NaN',
+      'a NaN in a batch of at least 8 rows',
       (row, _, rows) => (isNaNRow(row) && rows.length >= 8 ? zeros(row) : [...row]),
     ],
-  ])('refuses a model whose answer depends on %s', async (_, answer) => {
+  ])('refuses a model whose outputs depend on %s', async (_, answer) => {
     for (const rows of ['all', 'made-up'] as const) {
       expect(await proofOf(answer, rows)).toMatchObject({
         state: 'refused',
@@ -137,41 +137,41 @@ describe('a proof', () => {
     }
   })
 
-  it('with time for all sizes refuses any number of rows that is answered otherwise', async () => {
+  it('with time for all sizes refuses a model that differs at any number of rows', async () => {
     for (const odd of [10, 21, 39]) {
       const answer: Answer = (row, _, rows) => (rows.length === odd ? zeros(row) : [...row])
       expect(await proofOf(answer, 'all')).toMatchObject({ state: 'refused' })
     }
   })
 
-  it('with rows that were sent runs no other row', async () => {
-    const bed = new Bed(twice)
-    for (const sample of SAMPLES) await bed.offer(sample)
-    bed.start('sent')
-    expect(await bed.decided()).toMatchObject({ state: 'proven' })
-    for (const row of bed.seen) expect(SAMPLES).toContainEqual(row)
-    // One row alone shows nothing of answers that are mixed up.
+  it('with rows "sent" runs only rows that callers have sent', async () => {
+    const harness = new Harness(twice)
+    for (const sample of SAMPLES) await harness.offer(sample)
+    harness.start('sent')
+    expect(await harness.decided()).toMatchObject({ state: 'proven' })
+    for (const row of harness.seen) expect(SAMPLES).toContainEqual(row)
+    // A single row cannot reveal mixed-up outputs.
     expect(await proofOf(twice, 'sent', [[1, 2, 3, 4]])).toMatchObject({ state: 'needs-samples' })
   })
 
-  it('makes up no row for a model that it could be the end of', async () => {
-    const bed = new Bed(twice, { ...NO_HAZARDS, ofMadeUp: () => 'it divides integers' })
-    for (const sample of SAMPLES) await bed.offer(sample)
-    bed.start('made-up')
-    expect(await bed.decided()).toMatchObject({ state: 'proven' })
-    for (const row of bed.seen) expect(SAMPLES).toContainEqual(row)
+  it('makes up no rows for a model that made-up rows could crash', async () => {
+    const harness = new Harness(twice, { ...NO_HAZARDS, ofMadeUp: () => 'it divides integers' })
+    for (const sample of SAMPLES) await harness.offer(sample)
+    harness.start('made-up')
+    expect(await harness.decided()).toMatchObject({ state: 'proven' })
+    for (const row of harness.seen) expect(SAMPLES).toContainEqual(row)
   })
 })
 
-describe('a proof that is tried first', () => {
-  async function onTrial(hazards = NO_HAZARDS): Promise<{ bed: Bed; trial: ProofTrial }> {
-    const bed = new Bed(twice, hazards)
-    for (const sample of SAMPLES) await bed.offer(sample)
-    bed.seen.splice(0)
-    bed.start('tried-first')
-    expect(await bed.decided()).toEqual({ state: 'proving' })
-    const trial = bed.prover.takeTrial() as ProofTrial
-    return { bed, trial }
+describe('a batch proof that is tried in a separate process first', () => {
+  async function onTrial(hazards = NO_HAZARDS): Promise<{ harness: Harness; trial: ProofTrial }> {
+    const harness = new Harness(twice, hazards)
+    for (const sample of SAMPLES) await harness.offer(sample)
+    harness.seen.splice(0)
+    harness.start('tried-first')
+    expect(await harness.decided()).toEqual({ state: 'proving' })
+    const trial = harness.prover.takeTrial() as ProofTrial
+    return { harness, trial }
   }
 
   const proven: Proven = {
@@ -183,109 +183,109 @@ describe('a proof that is tried first', () => {
     paddingRefusal: undefined,
   }
 
-  it('asks once, with what was sent, and does nothing until it is told', async () => {
-    const { bed, trial } = await onTrial()
+  it('publishes one trial with the samples, and waits for its result', async () => {
+    const { harness, trial } = await onTrial()
     expect(trial.samples.map(([x]) => rowsOf(x as Tensor)[0])).toEqual(expect.arrayContaining(SAMPLES))
-    expect(bed.prover.takeTrial()).toBeUndefined()
-    expect(bed.prover.hasWork).toBe(false)
-    expect(bed.seen).toEqual([])
-    // Nor does it take more samples.
-    await bed.offer([9, 9, 9, 9])
-    expect(bed.prover.hasWork).toBe(false)
+    expect(harness.prover.takeTrial()).toBeUndefined()
+    expect(harness.prover.hasWork).toBe(false)
+    expect(harness.seen).toEqual([])
+    // It does not accept more samples either.
+    await harness.offer([9, 9, 9, 9])
+    expect(harness.prover.hasWork).toBe(false)
   })
 
-  it('repeats what was proven with rows that were sent, up to as many', async () => {
-    const { bed } = await onTrial()
-    bed.prover.learn(proven)
-    expect(bed.prover.hasWork).toBe(true)
-    expect(await bed.decided()).toMatchObject({ state: 'proven', maxRows: 24 })
-    for (const row of bed.seen) expect(SAMPLES).toContainEqual(row)
+  it('repeats a successful trial with sent rows, up to the same number of rows', async () => {
+    const { harness } = await onTrial()
+    harness.prover.learn(proven)
+    expect(harness.prover.hasWork).toBe(true)
+    expect(await harness.decided()).toMatchObject({ state: 'proven', maxRows: 24 })
+    for (const row of harness.seen) expect(SAMPLES).toContainEqual(row)
   })
 
-  it('is refused where the trial is', async () => {
-    const { bed } = await onTrial()
-    bed.prover.learn({ state: 'refused', reason: 'it died' })
-    expect(await bed.decided()).toEqual({ state: 'refused', reason: 'it died' })
-    expect(bed.seen).toEqual([])
+  it('is refused if the trial is refused', async () => {
+    const { harness } = await onTrial()
+    harness.prover.learn({ state: 'refused', reason: 'it died' })
+    expect(await harness.decided()).toEqual({ state: 'refused', reason: 'it died' })
+    expect(harness.seen).toEqual([])
   })
 
-  it('keeps to rows that were sent where the trial had no result', async () => {
-    const { bed } = await onTrial()
-    bed.prover.learn({ state: 'unknown' })
-    expect(await bed.decided()).toMatchObject({ state: 'proven', maxRows: 40 })
-    for (const row of bed.seen) expect(SAMPLES).toContainEqual(row)
+  it('uses only sent rows if the trial had no result', async () => {
+    const { harness } = await onTrial()
+    harness.prover.learn({ state: 'unknown' })
+    expect(await harness.decided()).toMatchObject({ state: 'proven', maxRows: 40 })
+    for (const row of harness.seen) expect(SAMPLES).toContainEqual(row)
   })
 
-  it('makes rows up itself where there is no place for a trial and nothing against it', async () => {
-    const { bed } = await onTrial()
-    bed.prover.learn({ state: 'nowhere' })
-    expect(await bed.decided()).toMatchObject({ state: 'proven', maxRows: 40 })
-    expect(bed.seen.some(isNaNRow)).toBe(true)
+  it('makes up rows itself if no process for a trial is available and no hazard is known', async () => {
+    const { harness } = await onTrial()
+    harness.prover.learn({ state: 'nowhere' })
+    expect(await harness.decided()).toMatchObject({ state: 'proven', maxRows: 40 })
+    expect(harness.seen.some(isNaNRow)).toBe(true)
     const careful = await onTrial({ ...NO_HAZARDS, ofMadeUp: () => 'it divides integers' })
-    careful.bed.prover.learn({ state: 'nowhere' })
-    expect(await careful.bed.decided()).toMatchObject({ state: 'proven' })
-    expect(careful.bed.seen.some(isNaNRow)).toBe(false)
+    careful.harness.prover.learn({ state: 'nowhere' })
+    expect(await careful.harness.decided()).toMatchObject({ state: 'proven' })
+    expect(careful.harness.seen.some(isNaNRow)).toBe(false)
   })
 
-  it('keeps what the trial has to say against filling up', async () => {
-    const bed = new Bed(twice)
-    await bed.offer(SAMPLES[0] as number[])
+  it('adopts the refusal of padding by the trial', async () => {
+    const harness = new Harness(twice)
+    await harness.offer(SAMPLES[0] as number[])
     const padding = { inputs: [1], outputs: [1] }
-    bed.start('tried-first', { padding })
-    await bed.decided()
-    bed.prover.learn({ ...proven, paddingRefusal: 'it differs' })
-    expect(await bed.decided()).toMatchObject({
+    harness.start('tried-first', { padding })
+    await harness.decided()
+    harness.prover.learn({ ...proven, paddingRefusal: 'it differs' })
+    expect(await harness.decided()).toMatchObject({
       state: 'proven',
       paddingRefusal: 'it differs',
       plan: { padding: undefined },
     })
   })
 
-  it('asks again with more samples where those were only too much alike', async () => {
-    const { bed } = await onTrial()
+  it('starts another trial with more samples if the outputs of the samples were all alike', async () => {
+    const { harness } = await onTrial()
     const missing = { state: 'needs-samples', reason: 'all the same', isUnanimous: true } as const
-    bed.prover.learn(missing)
-    expect(await bed.decided()).toEqual(missing)
-    await bed.offer([5, 6, 7, 8])
-    expect(await bed.decided()).toEqual({ state: 'proving' })
-    expect(bed.prover.takeTrial()?.samples).toHaveLength(SAMPLES.length + 1)
+    harness.prover.learn(missing)
+    expect(await harness.decided()).toEqual(missing)
+    await harness.offer([5, 6, 7, 8])
+    expect(await harness.decided()).toEqual({ state: 'proving' })
+    expect(harness.prover.takeTrial()?.samples).toHaveLength(SAMPLES.length + 1)
   })
 
-  it('asks again with other samples where something spoke against those', async () => {
-    const { bed } = await onTrial()
-    bed.prover.learn({ state: 'needs-samples', reason: 'they are too slow' })
-    expect(await bed.decided()).toEqual({ state: 'needs-samples', reason: 'they are too slow' })
-    await bed.offer([5, 6, 7, 8])
-    expect(await bed.decided()).toEqual({ state: 'proving' })
-    expect(bed.prover.takeTrial()?.samples).toEqual([[tensor([5, 6, 7, 8])]])
+  it('starts another trial with other samples if the samples were unsuitable', async () => {
+    const { harness } = await onTrial()
+    harness.prover.learn({ state: 'needs-samples', reason: 'they are too slow' })
+    expect(await harness.decided()).toEqual({ state: 'needs-samples', reason: 'they are too slow' })
+    await harness.offer([5, 6, 7, 8])
+    expect(await harness.decided()).toEqual({ state: 'proving' })
+    expect(harness.prover.takeTrial()?.samples).toEqual([[tensor([5, 6, 7, 8])]])
   })
 })
 
-describe('a sample', () => {
+describe('a sample of a proof', () => {
   const NAN_ROW = [Number.NaN, Number.NaN, Number.NaN, Number.NaN]
 
-  it('that shows nothing decides nothing', async () => {
-    const bed = new Bed(twice)
+  it('without information does not decide the proof', async () => {
+    const harness = new Harness(twice)
     const none: Tensor = { type: 'float32', dims: [0, 4], data: new Float32Array(0) }
-    bed.start('all')
+    harness.start('all')
     for (let index = 0; index < 100; index += 1) {
-      bed.prover.offer([none], [none], 0.01, true)
-      await bed.offer(NAN_ROW)
+      harness.prover.offer([none], [none], 0.01, true)
+      await harness.offer(NAN_ROW)
     }
-    expect(await bed.decided()).toMatchObject({ state: 'needs-samples' })
-    await bed.offer([1, 2, 3, 4])
-    expect(await bed.decided()).toMatchObject({ state: 'proven' })
+    expect(await harness.decided()).toMatchObject({ state: 'needs-samples' })
+    await harness.offer([1, 2, 3, 4])
+    expect(await harness.decided()).toMatchObject({ state: 'proven' })
   })
 
-  it('that was slow is not the measure of the others', async () => {
-    const bed = new Bed(twice)
-    bed.start('all')
-    await bed.offer([1, 2, 3, 4], 5_000)
-    expect(await bed.decided()).toMatchObject({
+  it('that was slow does not determine the time of the others', async () => {
+    const harness = new Harness(twice)
+    harness.start('all')
+    await harness.offer([1, 2, 3, 4], 5_000)
+    expect(await harness.decided()).toMatchObject({
       state: 'needs-samples',
       reason: expect.stringMatching(/a run takes 5000/),
     })
-    await bed.offer([2, 3, 4, 5])
-    expect(await bed.decided()).toMatchObject({ state: 'proven' })
+    await harness.offer([2, 3, 4, 5])
+    expect(await harness.decided()).toMatchObject({ state: 'proven' })
   })
 })

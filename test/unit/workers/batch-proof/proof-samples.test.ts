@@ -28,14 +28,14 @@ const twice: RunOnce = async ([x]) => {
   return [{ type: 'float32', dims, data: data.map((value) => 2 * value) }]
 }
 
-/** The same, less what the largest value of all rows is above 50. */
+/** Returns twice the input, minus the excess over 50 of the largest value of all rows. */
 const coupled: RunOnce = async ([x]) => {
   const { dims, data } = x as Tensor<'float32'>
   const peak = Math.max(0, Math.max(...data) - 50)
   return [{ type: 'float32', dims, data: data.map((value) => 2 * value - peak) }]
 }
 
-/** The same for one row of odd width: two along either axis fail. */
+/** Returns twice the input for one row of odd width; more along either axis fail. */
 const alone: RunOnce = async (inputs) => {
   const [rows, width = 0] = (inputs[0] as Tensor).dims
   if (rows !== 1 || width % 2 === 0) throw new Error('one row only')
@@ -59,7 +59,7 @@ class Bench {
     this.prover.start({ ...order, rows })
   }
 
-  /** Offers a request as a replica does, and does the work there is. */
+  /** Offers a request as a replica does, and does all background work. */
   async offer(x: Tensor, { ms = 0.01, isTypical = false, hasAll = true } = {}): Promise<string> {
     this.offered += 1
     if (this.prover.wants([x])) {
@@ -76,18 +76,18 @@ class Bench {
 }
 
 describe('the samples of a proof', () => {
-  it('are three at least', async () => {
+  it('are at least three', async () => {
     const bench = new Bench(twice)
     expect(await bench.offer(rowOf(1, 2))).toBe('none')
     expect(await bench.offer(rowOf(3, 4))).toBe('none')
     expect(await bench.offer(rowOf(5, 6))).toBe('proven')
   })
 
-  it('are one that the user has configured', async () => {
+  it('are a single one if it is configured', async () => {
     expect(await new Bench(twice).offer(rowOf(1, 2), { isTypical: true })).toBe('proven')
   })
 
-  it('get all their outputs where their callers asked for some', async () => {
+  it('are run again for all outputs if their callers requested only some', async () => {
     const bench = new Bench(twice)
     for (const value of [1, 2, 3]) await bench.offer(rowOf(value, 1), { hasAll: false })
     expect(bench.proof?.state).toBe('proven')
@@ -105,7 +105,7 @@ describe('the samples of a proof', () => {
     expect(await bench.offer(rowOf(3, 4))).toBe('proven')
   })
 
-  it('are replaced after a refusal that may lie in them, ever more seldom and six times at most', async () => {
+  it('are replaced after a refusal that they may have caused, less and less often and six times at most', async () => {
     const bench = new Bench(alone)
     let width = 1
     while ((await bench.offer(rowOf(...new Array(width).fill(width)))) !== 'refused') {
@@ -118,7 +118,7 @@ describe('the samples of a proof', () => {
     expect(bench.prover.wants([rowOf(1, 2)])).toBe(false)
   })
 
-  it('of a shape that is refused are not run again, and come to an end', async () => {
+  it('of a refused shape are not run again, and the proof ends', async () => {
     const bench = new Bench(alone)
     for (const value of [1, 2, 3]) await bench.offer(rowOf(value, 1, 1))
     expect(bench.proof).toMatchObject({
@@ -131,7 +131,7 @@ describe('the samples of a proof', () => {
     expect(bench.proof).toMatchObject({ state: 'refused', reason: expect.stringMatching(/one row only/) })
   })
 
-  it('refuse for good when sound ones change the answers of others', async () => {
+  it('refuse for good when finite samples change the outputs of others', async () => {
     const bench = new Bench(coupled)
     for (const value of [90, 80, 70]) await bench.offer(rowOf(value, 1))
     expect(bench.proof).toMatchObject({
@@ -141,7 +141,7 @@ describe('the samples of a proof', () => {
     expect(bench.prover.wants([rowOf(1, 2)])).toBe(false)
   })
 
-  it('prove nothing as long as all answers are the same, and never refuse for that', async () => {
+  it('prove nothing while all outputs are the same, and never refuse for that', async () => {
     const bench = new Bench(twice, 'sent')
     for (let turn = 0; turn < 300; turn += 1) {
       expect(await bench.offer(rowOf(0, 0))).toBe(turn < 2 ? 'none' : 'needs-samples')

@@ -19,7 +19,7 @@ function tensor(dims: readonly number[], values: readonly number[]): Tensor {
   return { type: 'float32', dims, data: Float32Array.from(values) }
 }
 
-/** A model that answers each row by its values and its mask, and all inputs that it has run. */
+/** Returns a model that computes each row from its values and its mask, and records its inputs. */
 function runOf(
   answer: (values: readonly number[], mask: readonly number[]) => number,
 ): RunOnce & { seen: Tensor[] } {
@@ -62,16 +62,16 @@ async function refusalOf(
   }
 }
 
-describe('the proof of filling up', () => {
+describe('the proof of padding', () => {
   it.each<ProofRows>(['all', 'made-up'])(
-    'refuses with rows that are %s what positive samples hide',
+    'with rows "%s" refuses a model whose fault positive samples hide',
     async (rows) => {
       expect(await refusalOf(runOf(peak), rows, [[1, 2, 3]])).toMatch(/filled up from \d to \d+, output "y"/)
     },
   )
 
   it.each<ProofRows>(['all', 'made-up', 'sent'])(
-    'is found with rows that are %s where a mask counts',
+    'with rows "%s" succeeds for a model that respects its mask',
     async (rows) => {
       expect(
         await refusalOf(runOf(maskedSum), rows, [
@@ -83,7 +83,7 @@ describe('the proof of filling up', () => {
     },
   )
 
-  it('tries what callers have sent, at every length', async () => {
+  it('tries the sent samples at every length', async () => {
     const odd = (values: readonly number[], mask: readonly number[]): number =>
       values.length === 16 && (mask[8] as number) > 0 ? -1 : maskedSum(values, mask)
     const long = Array.from({ length: 9 }, (_, at) => at)
@@ -91,7 +91,7 @@ describe('the proof of filling up', () => {
     expect(await refusalOf(runOf(odd), 'sent', [[1, 2, 3], long])).toMatch(/filled up from 9 to 16/)
   })
 
-  it('makes up no row unless it may', async () => {
+  it('makes up no rows unless that is allowed', async () => {
     const run = runOf(maskedSum)
     await refusalOf(run, 'sent', [[1, 2, 3]])
     for (const { data } of run.seen) {
@@ -99,10 +99,10 @@ describe('the proof of filling up', () => {
     }
   })
 
-  it('finds what only a batch of unequal lengths shows', async () => {
+  it('finds a fault that only a batch of unequal lengths shows', async () => {
     const run: RunOnce = async ([x, mask], ...more) => {
       const [y] = await runOf(maskedSum)([x as Tensor, mask as Tensor], ...more)
-      // The mask of the first row is taken for that of all.
+      // The mask of the first row is applied to all rows.
       const first = Array.from((mask as Tensor).data as Float32Array).slice(0, (x as Tensor).dims[1])
       const isEqual = Array.from((mask as Tensor).data as Float32Array).every(
         (value, at) => value === first[at % first.length],
@@ -120,7 +120,7 @@ describe('the proof of filling up', () => {
   })
 })
 
-describe('a check of a batch that was filled up', () => {
+describe('the check of a padded batch', () => {
   async function faultOf(run: RunOnce): Promise<string | undefined> {
     const background = new BackgroundWorker(SIGNATURE, run, NO_HAZARDS)
     const x = tensor([2, 8], [-1, -2, -3, 0, 0, 0, 0, 0, -4, -5, 0, 0, 0, 0, 0, 0])
@@ -151,9 +151,9 @@ describe('a check of a batch that was filled up', () => {
     return fault?.reason
   }
 
-  it('compares with each request as it came', async () => {
+  it('compares the outputs with those of each unpadded request', async () => {
     expect(await faultOf(runOf(maskedSum))).toBeUndefined()
-    // Filled up alone it would be as wrong as in the batch: 0 for -1.
+    // A padded run alone would be as wrong as the batch: 0 for -1.
     expect(await faultOf(runOf(peak))).toMatch(
       /answered otherwise than alone: output 0 is 0 at 0, expected -1/,
     )

@@ -25,7 +25,7 @@ function rowsOf({ dims, data }: Tensor): number[][] {
   )
 }
 
-/** Tries a batch of requests of some rows each, which share a value; padded to 8 where their lengths differ. */
+/** Tries a batch of requests with a shared value; pads each request to 8 if the plan has padding. */
 function trial(requests: number[][][], model: Run, shared = [1], plan = PLAN): Promise<Trial> {
   const z: Tensor = { type: 'float32', dims: [shared.length], data: Float32Array.from(shared) }
   const tensors = requests.map((rows) => [matrix(rows), z])
@@ -45,27 +45,27 @@ function trial(requests: number[][][], model: Run, shared = [1], plan = PLAN): P
 const double = (x: number[][]): number[][] => x.map((row) => row.map((value) => 2 * value))
 const NAN = Number.NaN
 
-describe('a trial of a batch', () => {
-  it('passes when each request is answered as it is alone, and the answers differ', async () => {
+describe('the trial of a batch', () => {
+  it('passes when each request has the outputs that it has alone, and the outputs differ', async () => {
     const { alone, ms, result } = await trial([[[1, 2]], [[3, 4]]], double)
     expect(result).toEqual({ isTelling: true, reason: undefined })
     expect(alone.map((answer) => rowsOf((answer as Tensor[])[0] as Tensor))).toEqual([[[2, 4]], [[6, 8]]])
     expect(ms).toBeGreaterThanOrEqual(0)
   })
 
-  it('tells nothing when all answers are the same', async () => {
+  it('is inconclusive when all outputs are the same', async () => {
     expect((await trial([[[1, 2]], [[1, 2]], [[1, 2]]], double)).result).toEqual({ isTelling: false })
   })
 
-  it('gives the answers of requests by themselves whatever the batch answers', async () => {
+  it('returns the outputs of single runs, whatever the batch returns', async () => {
     const mixed: Run = (x) => double(x).reverse()
     const { alone, result } = await trial([[[1, 2]], [[3, 4]]], mixed)
     expect(result).toMatchObject({ isTelling: true, reason: expect.stringMatching(/otherwise than alone/) })
     expect(alone.map((answer) => rowsOf((answer as Tensor[])[0] as Tensor))).toEqual([[[2, 4]], [[6, 8]]])
   })
 
-  it('is refused where the shared input decides how many rows there are', async () => {
-    // As x + z with z of several rows.
+  it('is refused when the shared input determines the number of rows', async () => {
+    // This models x + z where z has several rows.
     const broadcast: Run = (x, shared) => {
       if (x.length !== 1 && x.length !== shared.length) throw new Error('cannot broadcast')
       return shared.map((value, row) => (x[x.length === 1 ? 0 : row] as number[]).map((each) => each + value))
@@ -87,24 +87,24 @@ describe('a trial of a batch', () => {
   it.each([
     ['fails', (x: number[][]) => (x.length > 1 ? raise() : x), /fails: no/],
     ['has too few rows', (x: number[][]) => x.slice(0, 1), /has 2 rows, but an output of it dims|dims/],
-  ] as [string, Run, RegExp][])('is refused where the batch %s', async (_, model, reason) => {
+  ] as [string, Run, RegExp][])('is refused when the batch %s', async (_, model, reason) => {
     expect((await trial([[[1, 2]], [[3, 4]]], model)).result.reason).toMatch(reason)
   })
 
-  it('compares padded batches with what requests of their own length are answered', async () => {
+  it('compares padded batches with runs of the unpadded requests', async () => {
     const requests = [[[1, 2, 3]], [[-4, -5]]]
     expect((await trial(requests, double, [1], PADDED)).result).toEqual({ isTelling: true })
-    // The zeros behind a request of negative numbers are larger.
+    // The zeros of the padding are larger than the negative values of the request.
     const peak: Run = (x) => x.map((row) => row.map((value) => value - Math.max(...row)))
     expect((await trial(requests, peak, [1], PADDED)).result.reason).toMatch(/otherwise than alone/)
   })
 
-  it('tells nothing of padding when no request was filled up', async () => {
+  it('is inconclusive about padding when no request was padded', async () => {
     const whole = [1, 2].map((value) => [Array.from({ length: 8 }, (_, at) => value + at)])
     expect((await trial(whole, double, [1], PADDED)).result).toEqual({ isTelling: false })
   })
 
-  it('tells nothing when a request fails by itself, which is answered with its error', async () => {
+  it('is inconclusive when a single run fails, which rejects that request with its error', async () => {
     const { alone, result } = await trial([[[1, 2]], [[99, 4]]], (x) =>
       x.some(([first]) => first === 99) ? raise() : double(x),
     )
@@ -113,22 +113,22 @@ describe('a trial of a batch', () => {
     expect(alone[1]).toBeInstanceOf(Error)
   })
 
-  it('tells nothing when only one that is not finite is answered otherwise', async () => {
+  it('is inconclusive when only a request with non-finite values differs', async () => {
     const odd: Run = (x) => x.map((row) => (row.includes(NAN) && x.length > 1 ? row.map(() => 0) : row))
     expect((await trial([[[1, 2]], [[NAN, 4]]], odd)).result).toEqual({ isTelling: false })
   })
 
-  it('is refused when a number that is not finite reaches the answer of another', async () => {
+  it('is refused when a non-finite value reaches the outputs of another request', async () => {
     const spreads: Run = (x) => (x.flat().includes(NAN) ? x.map((row) => row.map(() => NAN)) : x)
     expect((await trial([[[1, 2]], [[NAN, 4]]], spreads)).result.reason).toMatch(/otherwise than alone/)
   })
 
-  it('passes with numbers that are not finite where they change nothing', async () => {
+  it('passes with non-finite values that change nothing', async () => {
     const requests = [[[1, NAN]], [[Number.NEGATIVE_INFINITY, 4]]]
     expect((await trial(requests, double)).result).toEqual({ isTelling: true })
   })
 
-  it('takes apart requests of several rows', async () => {
+  it('splits requests of several rows', async () => {
     const requests = [
       [
         [1, 2],

@@ -12,7 +12,7 @@ import { digestOf, hashOf } from '../../../../workers/model-files/file-hash.js'
 import { readGraph } from '../../../../workers/onnx-graph/file/read-graph.js'
 
 const isPosix = process.platform !== 'win32'
-/** Every way in which a file is read. */
+/** All functions that read a file. */
 const reads = [openRegular, refuseSpecialFile, hashOf, readGraph, digestOf]
 
 it('a regular file is opened with its size, also through a link', () => {
@@ -74,7 +74,7 @@ it.runIf(isPosix)('weights outside of the folder of their model are not read', (
   }
 })
 
-it('the content of a model is that of its file and of those it names', () => {
+it('the content of a model includes its file and the files that it names', () => {
   using folder = tempFolder()
   const { model, data, dataFile } = externalData()
   const path = join(folder.path, 'model.onnx')
@@ -86,7 +86,7 @@ it('the content of a model is that of its file and of those it names', () => {
 })
 
 it.runIf(process.platform === 'linux')('no more of a file is read than its size when it was opened', () => {
-  // Its size is 0, and it has content all the same.
+  // The file has a size of 0 and still has content.
   expect(readFileSync('/proc/self/status').length).toBeGreaterThan(0)
   using folder = tempFolder()
   const empty = join(folder.path, 'empty')

@@ -24,7 +24,7 @@ function changeOf(check: () => unknown): Error & { code?: string } {
   throw new Error('nothing has changed')
 }
 
-it('the content of a model is that of its file and of the data files that it names', () => {
+it('the content of a model includes its file and the data files that it names', () => {
   using folder = tempFolder()
   const source = modelIn(folder)
   const files = identify(source)
@@ -32,26 +32,29 @@ it('the content of a model is that of its file and of the data files that it nam
   expect(checkFiles(source, files, owner)).toEqual(files)
 })
 
-it.each(['model.onnx', 'weights.bin'])('that of %s may have other times, but not other bytes', (name) => {
-  using folder = tempFolder()
-  const source = modelIn(folder)
-  const files = identify(source)
-  const path = join(folder.path, name)
-  utimesSync(path, 1, 1)
-  const touched = checkFiles(source, files, owner)
-  expect(touched).not.toEqual(files)
-  expect(touched.map(({ sha256 }) => sha256)).toEqual(files.map(({ sha256 }) => sha256))
-  const bytes = Buffer.from(name === 'model.onnx' ? model : data)
-  writeFileSync(path, bytes.fill(1, 3, 4))
-  utimesSync(path, 1, 1)
-  const error = changeOf(() => checkFiles(source, touched, owner))
-  expect(error).toMatchObject({ code: 'ERR_MODEL_LOAD', ...owner })
-  expect(error.message).toContain(`${path} has changed since m@1 was first read`)
-  rmSync(path)
-  expect(changeOf(() => checkFiles(source, touched, owner)).message).toContain('cannot be read any more')
-})
+it.each(['model.onnx', 'weights.bin'])(
+  'a new modification time of %s does not change the content of a model, and a new byte does',
+  (name) => {
+    using folder = tempFolder()
+    const source = modelIn(folder)
+    const files = identify(source)
+    const path = join(folder.path, name)
+    utimesSync(path, 1, 1)
+    const touched = checkFiles(source, files, owner)
+    expect(touched).not.toEqual(files)
+    expect(touched.map(({ sha256 }) => sha256)).toEqual(files.map(({ sha256 }) => sha256))
+    const bytes = Buffer.from(name === 'model.onnx' ? model : data)
+    writeFileSync(path, bytes.fill(1, 3, 4))
+    utimesSync(path, 1, 1)
+    const error = changeOf(() => checkFiles(source, touched, owner))
+    expect(error).toMatchObject({ code: 'ERR_MODEL_LOAD', ...owner })
+    expect(error.message).toContain(`${path} has changed since m@1 was first read`)
+    rmSync(path)
+    expect(changeOf(() => checkFiles(source, touched, owner)).message).toContain('cannot be read any more')
+  },
+)
 
-it('a file whose content was not read counts as changed when its stamp is another one', () => {
+it('a file whose content was not read counts as changed when its stamp differs', () => {
   using folder = tempFolder()
   const source = modelIn(folder)
   const files = identify(source).map((file) => ({ ...file, sha256: undefined }))
@@ -60,7 +63,7 @@ it('a file whose content was not read counts as changed when its stamp is anothe
   expect(changeOf(() => checkFiles(source, files, owner)).message).toContain('has changed')
 })
 
-it('a stamp that a change from now on may leave as it is does not count', () => {
+it('a stamp is not trusted while a change could leave it the same', () => {
   using folder = tempFolder()
   const source = modelIn(folder)
   const files = identify(source)
@@ -76,7 +79,7 @@ it('a stamp that a change from now on may leave as it is does not count', () => 
   ).toEqual(files)
 })
 
-it('of a linked model the data files lie beside the link or beside the file', () => {
+it('the data files of a linked model are found beside the link or beside the file', () => {
   using folder = tempFolder()
   const source = modelIn(folder)
   const [links, blobs] = [join(folder.path, 'links'), join(folder.path, 'blobs')]
@@ -85,14 +88,14 @@ it('of a linked model the data files lie beside the link or beside the file', ()
   symlinkSync(source, link)
   expect(loadablePath(link)).toBe(source)
   expect(identify(link).map(({ sha256 }) => sha256)).toEqual(identify(source).map(({ sha256 }) => sha256))
-  // As in the cache of Hugging Face, where files are named by their content.
+  // The cache of Hugging Face names files by their content in this way.
   renameSync(join(folder.path, 'weights.bin'), join(blobs, 'b'))
   symlinkSync(join(blobs, 'b'), join(links, 'weights.bin'))
   expect(loadablePath(link)).toBe(link)
   expect(identify(link)).toHaveLength(2)
 })
 
-it('the content of a linked model stays the same when the link is turned to a copy', () => {
+it('the content of a linked model stays the same when the link is replaced by a copy', () => {
   using folder = tempFolder()
   modelIn(folder)
   const turn = (target: string): void => {

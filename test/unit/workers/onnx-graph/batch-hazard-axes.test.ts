@@ -148,11 +148,7 @@ describe('the batch axis', () => {
       1,
       { nodes: [node('Gather', ['w', 'x'], ['m'], { axis: -1 })], constants: [weights('w', 2, 3)] },
     ],
-    [
-      'Gather of rows nobody knows',
-      'refused',
-      { nodes: [to('Gather', ['w'])], constants: [weights('w', 4)] },
-    ],
+    ['Gather of unknown rows', 'refused', { nodes: [to('Gather', ['w'])], constants: [weights('w', 4)] }],
     ['GatherElements', 0, { nodes: [to('GatherElements', ['x'], { axis: 1 })] }],
     [
       'GatherElements from a table',
@@ -177,11 +173,11 @@ describe('the batch axis', () => {
         else_branch: body(node('Unsqueeze', ['x', 'front'], ['b'])),
       })
     const constants = [ints('last', -1), ints('front', 0), ints('three', 3), weights('any')]
-    // Nobody knows which: either way is searched.
+    // The branch taken is unknown, so both are searched.
     const open = [node('IsNaN', ['any'], ['nan']), either('nan')]
     expect(placeIn({ nodes: open, constants })).toBe(0)
     expect(placeIn({ nodes: open, constants, batch: 1 })).toBe(1)
-    // The rank alone decides.
+    // The rank alone decides the branch.
     const decide = (op: string): NodeSpec[] => [
       to('Shape'),
       node(op, ['m'], ['rank']),
@@ -193,7 +189,7 @@ describe('the batch axis', () => {
     ).toBe(1)
   })
 
-  it('takes Constant nodes for what they hold', () => {
+  it('is followed through the values of Constant nodes', () => {
     const list = node('Constant', [], ['s'], { value_ints: [1, -1] })
     const single = node('Constant', [], ['a'], { value_int: 0 })
     expect(placeIn({ nodes: [list, to('Reshape', ['s'])] })).toBe(1)

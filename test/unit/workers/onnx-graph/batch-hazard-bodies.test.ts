@@ -12,7 +12,7 @@ import {
 import { constant, type Dim, type NodeSpec, node, value } from '../../../../models/synthetic/onnx-builder.js'
 
 describe('control flow', () => {
-  it('is searched for what must not be batched', () => {
+  it('is searched for batch hazards', () => {
     const branches = chain(
       rows,
       [
@@ -45,26 +45,26 @@ describe('control flow', () => {
       { initializers: [constant('n', [], BigInt64Array.of(3n)), weights('w', 4, 4), weights('zeros', 3, 4)] },
     )
 
-  it('is searched in the bodies of loops, in later trips too', () => {
+  it('is searched in the bodies of loops, in later iterations too', () => {
     const keepGoing = node('Identity', ['go'], ['goOn'])
     const step = node('MatMul', ['h', 'w'], ['next'])
     expect(hazardOf(trips([keepGoing, step], 'x'))).toBeUndefined()
     const reduce = node('ReduceMax', ['h'], ['next'], { axes: [0] })
     expect(hazardOf(trips([keepGoing, reduce], 'x'))).toMatch(/^ReduceMax .* reduces over the batch axis/)
     expect(hazardOf(trips([keepGoing, reduce], 'zeros'))).toBeUndefined()
-    // Only from the second trip on does h depend on the rows.
+    // h depends on the rows only from the second iteration on.
     const late = [
       keepGoing,
       node('ReduceMax', ['h'], ['m'], { axes: [0] }),
       node('Add', ['m', 'x'], ['next']),
     ]
     expect(hazardOf(trips(late, 'zeros'))).toMatch(/^ReduceMax /)
-    // The axis moves with each trip, until nobody knows where it is.
+    // The axis moves with each iteration, until its position is unknown.
     const turn = [keepGoing, node('Transpose', ['h'], ['next'], { perm: [1, 2, 0] })]
     expect(hazardOf(trips(turn, 'x'))).toBeUndefined()
   })
 
-  it('is refused where the rows decide how often a loop repeats', () => {
+  it('is refused if the rows determine the number of iterations', () => {
     const decide = [node('Cast', ['h'], ['goOn'], { to: 9 }), node('Identity', ['h'], ['next'])]
     expect(hazardOf(trips(decide, 'x'))).toBe('Loop "Loop_0" repeats as often as the whole batch asks for')
   })
@@ -101,7 +101,7 @@ describe('recurrent layers', () => {
       initializers: [weights('w', 1, 8, 4), weights('r', 1, 8, 2), weights('h0', 1, 1, 2), ints('axes', 0)],
     })
 
-  it('tell by their layout where the rows are', () => {
+  it('have their rows where their layout says', () => {
     const squeeze = node('ReduceMax', ['h'], ['y'], { axes: [0] })
     const reduce = node('ReduceMax', ['h'], ['y'], { axes: [1] })
     const all = node('ReduceMax', ['a'], ['y'], { axes: [2] })

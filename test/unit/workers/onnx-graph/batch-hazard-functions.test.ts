@@ -24,17 +24,17 @@ describe('a function that a model defines', () => {
     }
   })
 
-  it('takes attributes from its call', () => {
+  it('receives attributes from its call', () => {
     const functions = [
       defined('Soft', [node('Softmax', ['v'], ['w'], { axis: { ref: 'along' } })], { attributes: ['along'] }),
     ]
     expect(hazardOf(chain(rows, [call('Soft', ['x'], { along: 1 })], { functions }))).toBeUndefined()
     expect(hazardOf(chain(rows, [call('Soft', ['x'], { along: 0 })], { functions }))).toMatch(/^Softmax /)
-    // Left out, it is left out inside too.
+    // An attribute that the call omits is omitted inside too.
     expect(hazardOf(chain(rows, [call('Soft')], { functions }))).toBeUndefined()
   })
 
-  it('sees none of the names around it, and leaves out the inputs that its call leaves out', () => {
+  it('does not see outer names, and omits the inputs that its call omits', () => {
     const hidden = defined('Hidden', [node('Add', ['v', 'c'], ['w'])])
     const initializers = [weights('c', 4)]
     expect(hazardOf(chain(rows, [call('Hidden')], { functions: [hidden], initializers }))).toBe(
@@ -53,7 +53,7 @@ describe('a function that a model defines', () => {
     ).toBeUndefined()
   })
 
-  it('is refused where it calls itself, or has the name of an operator that is known', () => {
+  it('is refused if it calls itself, or has the name of a known operator', () => {
     const circle = defined('Circle', [{ ...node('Circle', ['v'], ['w']), domain: 'own' }])
     expect(hazardOf(chain(rows, [call('Circle')], { functions: [circle] }))).toBe(
       'Circle "Circle_0" is a function that calls itself',

@@ -148,7 +148,7 @@ describe('the batch axis', () => {
         constants: [weights('w', 5, 1)],
       },
     ],
-    ['an operator nobody knows', 'refused', { nodes: [own] }],
+    ['an unknown operator', 'refused', { nodes: [own] }],
     [
       'SequenceAt',
       1,

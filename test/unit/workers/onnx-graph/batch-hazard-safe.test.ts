@@ -39,7 +39,7 @@ describe('a model that may be batched', () => {
     expect(batchHazard(graph, new Map(Object.entries(axes)))).toBeUndefined()
   })
 
-  it('is refused all the same where the batch is said to be on another axis', () => {
+  it('is refused if the batch is declared on another axis', () => {
     expect(batchHazard(readGraph(`${models}vad/4/model.onnx`), new Map([['h', 0]]))).toMatch(
       /^Slice .* takes a part of the batch axis$/,
     )
@@ -124,13 +124,13 @@ describe('a model that may be batched', () => {
     ['operators of its own', layerNormOps],
     ['LayerNormalization', layerNormNode],
     ['SkipLayerNormalization', skipLayerNorm],
-  ])('a block of BERT normalised by %s is not refused, and followed to its end', (_, normalise) => {
+  ])('a BERT block normalised by %s is not refused, and followed to its end', (_, normalise) => {
     const axes = { x: 0, mask: 0 }
     expect(hazardOf(transformer(normalise), axes)).toBeUndefined()
     expect(hazardOf(transformer(normalise, 0), axes)).toMatch(/^Softmax .* normalises over the batch axis$/)
   })
 
-  it('keeps inputs that all rows share out of it', () => {
+  it('may have inputs that all rows share', () => {
     expect(hazardOf(reduceMaxOverBatch(), {})).toBeUndefined()
     expect(hazardOf(loop(), {})).toBeUndefined()
     expect(hazardOf(loop(), { trips: 0 })).toMatch(/^Loop /)

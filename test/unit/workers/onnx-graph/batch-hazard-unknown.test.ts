@@ -18,13 +18,13 @@ import {
   value,
 } from '../../../../models/synthetic/onnx-builder.js'
 
-/** n is the number of rows. */
+/** Returns a graph in which n is the number of rows. */
 const counted = (nodes: readonly NodeSpec[], initializers: readonly InitializerSpec[] = []): Uint8Array =>
   chain(rows, [node('Shape', ['x'], ['s']), node('Gather', ['s', 'zero'], ['n']), ...nodes], {
     initializers: [ints('zero', 0), ...initializers],
   })
 
-describe('what is not known along the batch axis', () => {
+describe('along the batch axis,', () => {
   it.each<[string, Uint8Array, string]>([
     [
       'an operator of another domain',
@@ -37,24 +37,24 @@ describe('what is not known along the batch axis', () => {
       'RoiAlign "RoiAlign_0" is not known to leave the rows of a batch apart',
     ],
     [
-      'an input without axes',
+      'an input without dims',
       chain(undefined, [node('Relu', ['x'], ['y'])]),
       'input "x" does not declare its axes',
     ],
     [
-      'axes that are calculated',
+      'axes that are computed',
       chain(cube, [node('Neg', ['one'], ['a']), node('ReduceSum', ['x', 'a'], ['y'])], {
         initializers: [weights('one', 1)],
       }),
       'ReduceSum "ReduceSum_1" reduces over axes that are not known',
     ],
     [
-      'a name that no node gives',
+      'a name that no node defines',
       chain(rows, [node('Add', ['x', 'nothing'], ['y'])]),
       'Add "Add_0" reads "nothing", which no node gives',
     ],
     [
-      'elements of a row that are no longer together',
+      'elements of a row that are no longer contiguous',
       chain(
         cube,
         [node('Transpose', ['x'], ['t'], { perm: [1, 0, 2] }), node('Reshape', ['t', 'r'], ['y'])],
@@ -68,7 +68,7 @@ describe('what is not known along the batch axis', () => {
     expect(hazardOf(bytes)).toBe(reason)
   })
 
-  it('is no harm where no output needs it', () => {
+  it('an unknown operator is accepted if no output needs it', () => {
     const unused = { ...node('Mystery', ['x'], ['u']), domain: 'own' }
     expect(hazardOf(chain(rows, [unused, node('Relu', ['x'], ['y'])]))).toBeUndefined()
     const shared = { ...node('Mystery', ['w'], ['u']), domain: 'own' }
@@ -121,7 +121,7 @@ describe('the number of rows', () => {
     expect(hazardOf(counted([node('Equal', ['n', 'five'], ['e']), decide('e')], [ints('five', 5)]))).toMatch(
       calculates,
     )
-    // There is a row at least.
+    // There is at least one row.
     expect(hazardOf(counted([node('Cast', ['n'], ['e'], { to: 9 }), decide('e')]))).toBeUndefined()
     expect(hazardOf(counted([decide('n')]))).toBe('If "If_2" is decided by the number of rows in the batch')
   })
@@ -129,24 +129,26 @@ describe('the number of rows', () => {
   it('may be the size of an axis, and a factor of one', () => {
     const shape = (...parts: string[]): NodeSpec => node('Concat', parts, ['shape'], { axis: 0 })
     const dims: Dim[] = ['batch', 6]
-    const made = (nodes: readonly NodeSpec[]): string | undefined =>
+    const hazardWith = (nodes: readonly NodeSpec[]): string | undefined =>
       hazardOf(
         chain(dims, [node('Shape', ['x'], ['s']), node('Gather', ['s', 'zero'], ['n']), ...nodes], {
           initializers: [ints('zero', 0), ints('two', 2), ints('three', 3), ints('six', 6), ints('rest', -1)],
         }),
       )
     const many = node('Mul', ['n', 'two'], ['many'])
-    expect(made([shape('n', 'rest'), node('Reshape', ['x', 'shape'], ['y'])])).toBeUndefined()
-    expect(made([many, shape('many', 'three'), node('Reshape', ['x', 'shape'], ['y'])])).toBeUndefined()
-    expect(made([shape('six', 'n'), node('Reshape', ['x', 'shape'], ['y'])])).toMatch(/^Reshape /)
+    expect(hazardWith([shape('n', 'rest'), node('Reshape', ['x', 'shape'], ['y'])])).toBeUndefined()
+    expect(hazardWith([many, shape('many', 'three'), node('Reshape', ['x', 'shape'], ['y'])])).toBeUndefined()
+    expect(hazardWith([shape('six', 'n'), node('Reshape', ['x', 'shape'], ['y'])])).toMatch(/^Reshape /)
     expect(
-      made([
+      hazardWith([
         many,
         node('Div', ['many', 'two'], ['again']),
         shape('again', 'six'),
         node('Reshape', ['x', 'shape'], ['y']),
       ]),
     ).toBeUndefined()
-    expect(made([shape('n', 'n'), node('ConstantOfShape', ['shape'], ['y'])])).toMatch(/^ConstantOfShape /)
+    expect(hazardWith([shape('n', 'n'), node('ConstantOfShape', ['shape'], ['y'])])).toMatch(
+      /^ConstantOfShape /,
+    )
   })
 })

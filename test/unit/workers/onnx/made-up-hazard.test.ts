@@ -7,7 +7,7 @@ import { tempRepository } from '../../../../models/synthetic/temp-repository.js'
 import type { Signature } from '../../../../src/tensors/tensor.js'
 import { hazardsIn } from '../../../../workers/onnx/hazards-in.js'
 
-/** What is told against values that no caller has sent, for inputs of these types. */
+/** Returns the hazard of values that no caller has sent, for inputs of these types. */
 function hazardOf(
   bytes: Uint8Array,
   types: Readonly<Record<string, 'float32' | 'int64'>> = { x: 'float32' },
@@ -54,7 +54,7 @@ it.each<[string, Uint8Array, Readonly<Record<string, 'float32' | 'int64'>>?]>([
       { initializers: [{ name: 'yes', type: 'bool', dims: [], bytes: Uint8Array.of(1) }] },
     ),
   ],
-])('%s is a hazard', (_, bytes, types) => {
+])('%s is a hazard for made-up rows', (_, bytes, types) => {
   expect(hazardOf(bytes, types)).toMatch(/works with integers that depend on an input/)
 })
 
@@ -77,6 +77,6 @@ it.each<[string, Uint8Array, Readonly<Record<string, 'float32' | 'int64'>>?]>([
     }),
     { x: 'int64' },
   ],
-])('%s is none', (_, bytes, types) => {
+])('%s is no hazard for made-up rows', (_, bytes, types) => {
   expect(hazardOf(bytes, types)).toBeUndefined()
 })

@@ -13,7 +13,7 @@ const noBinary = failure(
   'MODULE_NOT_FOUND',
   "Cannot find module '../bin/napi-v6/darwin/x64/onnxruntime_binding.node'",
 )
-/** What Node 22 for musl says. */
+/** The error of Node 22 for musl. */
 const wrongLibc = failure(
   'ERR_DLOPEN_FAILED',
   'Error loading shared library libstdc++.so.6: No such file or directory (needed by onnxruntime_binding.node)',
@@ -49,7 +49,7 @@ it.each<[string, Error, Machine, RegExp]>([
   ],
   ['no package', noPackage, linux, /cannot be found; install it beside tbcoin-engine/],
   [
-    'no package, told by import',
+    'no package, reported by import',
     noPackageInModule,
     intelMac,
     /cannot be found; install it beside tbcoin-engine/,
@@ -66,6 +66,6 @@ it.each<[string, Error, Machine, RegExp]>([
     linux,
     /a thread that had it open has ended.*use 1\.25 or later$/,
   ],
-])('onnxruntime-node that cannot be opened is explained: %s', (_, cause, machine, told) => {
-  expect(whyNotOpened(cause, machine)).toMatch(told)
+])('an error that onnxruntime-node cannot be opened is explained: %s', (_, cause, machine, message) => {
+  expect(whyNotOpened(cause, machine)).toMatch(message)
 })

@@ -28,7 +28,7 @@ function deferred(): { readonly promise: Promise<void>; readonly resolve: () => 
 }
 
 describe('the lane of native calls', () => {
-  it('says that the replica is inside for as long as a call takes, and never else', async () => {
+  it('marks the replica as inside native code exactly while a call runs', async () => {
     const { lane, cells } = guarded()
     const state = (): number => Atomics.load(cells, STATE)
     const inside = deferred()
@@ -47,7 +47,7 @@ describe('the lane of native calls', () => {
     expect(state()).toBe(OUTSIDE_NATIVE)
   })
 
-  it('runs one call at a time, in order, behind one that fails too', async () => {
+  it('runs one call at a time, in order, even after a failure', async () => {
     const { lane, cells } = guarded()
     const order: string[] = []
     let running = 0
@@ -67,7 +67,7 @@ describe('the lane of native calls', () => {
     expect(Atomics.load(cells, STATE)).toBe(OUTSIDE_NATIVE)
   })
 
-  it('says which run of a pack begins', () => {
+  it('reports which run of a pack begins', () => {
     const { lane, cells } = guarded()
     lane.begin(3)
     expect(Atomics.load(cells, RUN)).toBe(3)
@@ -89,7 +89,7 @@ describe('the lane of native calls', () => {
     other.pass()
     await call
     expect(isDone).toBe(true)
-    // It has passed the turn on.
+    // The other thread has passed the turn on.
     other.request()
     expect(other.tryTake()).toBe('taken')
   })

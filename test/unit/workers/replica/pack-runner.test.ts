@@ -26,14 +26,14 @@ function floats(...data: number[]): Tensor {
   return { type: 'float32', dims: [data.length], data: Float32Array.from(data) }
 }
 
-/** Doubles and negates; a 13 fails the run that it is in. */
+/** Doubles and negates `x`; the value 13 fails its run. */
 function outputs(feeds: Feeds): Outputs {
   const x = numbers(feeds.x)
   if (x.includes(13)) throw new RangeError('unlucky')
   return { double: floats(...x.map((each) => 2 * each)), negative: floats(...x.map((each) => -each)) }
 }
 
-/** A runner of a model, with all that it says. */
+/** A runner for a model, with a record of everything that it reports. */
 class Bench {
   readonly counts = { runs: 0, failedRuns: 0, busyMs: 0 }
   readonly begun: number[] = []
@@ -64,7 +64,7 @@ interface Packing {
   readonly runs: readonly (readonly number[][])[]
   readonly outputs?: readonly string[]
   readonly keep?: RunShape['keep']
-  /** Room for answers. */
+  /** Bytes reserved for outputs. */
   readonly room?: number
 }
 
@@ -82,9 +82,9 @@ function pack({ runs, outputs: wanted, keep, room = 1_024 }: Packing): RunTask {
   return writePack(signature, packed, plan, new RecycledBuffers(), room)
 }
 
-/** A pack whose runs are each one request of one number. */
+/** Returns a pack in which each run is one request for one number. */
 const alone = (...xs: number[]): RunTask => pack({ runs: xs.map((x) => [[x]]) })
-/** A pack of one batch. */
+/** Returns a pack of one batch. */
 const batch = (requests: number[][], more: Partial<Packing> = {}): RunTask => ({
   ...pack({ runs: [requests], ...more }),
   plan,
@@ -93,7 +93,7 @@ const batch = (requests: number[][], more: Partial<Packing> = {}): RunTask => ({
 const numbers = (tensor: Tensor | undefined): number[] => Array.from((tensor as Tensor).data as Float32Array)
 const errorOf = (result: unknown): Error => decodeError((result as Failure).error)
 
-/** Returns the answer of each request of the one batch of a pack, or the code of its failure. */
+/** Returns the outputs of each request of the only batch of a pack, or the message of its failure. */
 function answers(done: RunDone): unknown[] {
   const { answers: each } = done.results[0] as SplitResult
   return each.map((answer) => {
@@ -104,7 +104,7 @@ function answers(done: RunDone): unknown[] {
 }
 
 describe('a pack', () => {
-  it('is answered run by run, in its own buffer, which is given back', async () => {
+  it('is run request by request, and the results return in its own buffer', async () => {
     const bench = new Bench()
     const task = alone(1, 2, 3)
     const done = await bench.run(task)
@@ -116,7 +116,7 @@ describe('a pack', () => {
     expect(bench.counts).toMatchObject({ runs: 3, failedRuns: 0 })
   })
 
-  it('fails in the run that fails only', async () => {
+  it('fails only the run that fails', async () => {
     const bench = new Bench()
     const done = await bench.run(alone(1, 13, 3))
     expect(errorOf(done.results[1])).toMatchObject({
@@ -128,7 +128,7 @@ describe('a pack', () => {
     expect(bench.counts).toMatchObject({ runs: 3, failedRuns: 1 })
   })
 
-  it('is answered with the outputs that are wanted, in their order', async () => {
+  it('returns the requested outputs, in their order', async () => {
     const wanted = ['negative']
     const bench = new Bench((feeds, names) => {
       expect(names).toEqual(wanted)
@@ -138,10 +138,10 @@ describe('a pack', () => {
     expect(done.results).toMatchObject([{ answer: { dims: [[1]] } }])
   })
 
-  it('is answered by buffers of their own where answers are large, or there is no room', async () => {
+  it('returns outputs in separate buffers if they are large, or its own buffer is too small', async () => {
     const large = new Array(INLINE_BYTES / 4 + 1).fill(1)
     const done = await new Bench().run(pack({ runs: [[large]], room: 2 ** 20 }))
-    // The pack's, and one for each output.
+    // There is the buffer of the pack, and one for each output.
     expect(done.buffers).toHaveLength(3)
     expect(numbers(outputsOf(signature, done).double)).toHaveLength(large.length)
     const task = pack({ runs: [[[1]]], room: 0 })
@@ -150,7 +150,7 @@ describe('a pack', () => {
     expect(numbers(outputsOf(signature, tight).negative)).toEqual([-1])
   })
 
-  it('says whether there is work beside', async () => {
+  it('reports whether there is background work', async () => {
     const bench = new Bench()
     expect((await bench.run(alone(1))).hasBackgroundWork).toBe(false)
     Object.assign(bench.background, { hasWork: true })
@@ -158,24 +158,24 @@ describe('a pack', () => {
   })
 })
 
-describe('a run to remember', () => {
-  it('is offered to the proof as it was answered', async () => {
+describe('a run that is kept for the proof', () => {
+  it('is offered to it with its outputs', async () => {
     const bench = new Bench()
     await bench.run(pack({ runs: [[[4]]], keep: 'sample' }))
     await bench.run(pack({ runs: [[[5]]], keep: 'typical', outputs: ['double'] }))
-    const seen = bench.offered.map(([inputs, given, , isTypical]) => [
+    const seen = bench.offered.map(([inputs, outputs, , isTypical]) => [
       numbers((inputs as Tensor[])[0]),
-      (given as Tensor[] | undefined)?.map(numbers),
+      (outputs as Tensor[] | undefined)?.map(numbers),
       isTypical,
     ])
-    // Without outputs if not all were wanted.
+    // The outputs are undefined if the caller did not request all of them.
     expect(seen).toEqual([
       [[4], [[8], [-4]], false],
       [[5], undefined, true],
     ])
   })
 
-  it('is answered although there is no memory for it', async () => {
+  it('succeeds even if there is no memory to keep it', async () => {
     const bench = new Bench()
     const short = (): never => {
       throw new RangeError('Array buffer allocation failed')
@@ -189,33 +189,33 @@ describe('a run to remember', () => {
 })
 
 describe('a batch', () => {
-  it('is one run, answered whole where it goes into the buffer', async () => {
+  it('is one run, and its outputs return whole if they fit into the buffer', async () => {
     const bench = new Bench()
     const done = await bench.run(batch([[1], [2, 3]]))
     expect(bench.counts.runs).toBe(1)
     expect(numbers(outputsOf(signature, done).double)).toEqual([2, 4, 6])
   })
 
-  it('is split where it does not', async () => {
+  it('is split into rows if its outputs do not fit', async () => {
     const task = batch([[1], [2, 3]], { room: 0 })
     const done = await new Bench().run({ ...task, buffer: task.buffer.slice(0, 16) })
     expect(answers(done)).toEqual([[2], [4, 6]])
   })
 
-  it('is laid out by the plan that came with an earlier one', async () => {
+  it('uses the plan that came with an earlier batch', async () => {
     const bench = new Bench()
     await bench.run(batch([[1], [2]]))
     const later = await bench.run({ ...batch([[3], [4]]), plan: undefined })
     expect(numbers(outputsOf(signature, later).double)).toEqual([6, 8])
   })
 
-  it('is kept for a check if it is to be', async () => {
+  it('is kept for a check if that is requested', async () => {
     const bench = new Bench()
     await bench.run(batch([[1], [2]], { keep: 'check' }))
     expect(bench.checked).toMatchObject([{ rows: [1, 1], plan, axes: [0, 0], padded: undefined }])
   })
 
-  it('that fails for one request fails that one only, and nothing is wrong with batches', async () => {
+  it('that fails because of one request rejects only that one, and reports no fault', async () => {
     const done = await new Bench().run(batch([[1], [13], [3]]))
     expect(answers(done)).toEqual([[2], expect.stringContaining('unlucky'), [6]])
     expect(done.results[0]).toMatchObject({ ms: undefined, fault: undefined })
@@ -223,14 +223,14 @@ describe('a batch', () => {
 
   it.each<[string, LoadedModel['run']]>([
     [
-      'fails although no request of it does',
+      'fails although no single request fails',
       (feeds) => {
         if (feeds.x?.dims[0] !== 1) throw new Error('one at a time')
         return outputs(feeds)
       },
     ],
-    ['answers with fewer rows than it had', (feeds) => outputs({ x: floats(numbers(feeds.x)[0] as number) })],
-  ])('that %s is answered one by one, and reported', async (_, run) => {
+    ['returns fewer rows than it had', (feeds) => outputs({ x: floats(numbers(feeds.x)[0] as number) })],
+  ])('that %s is run again request by request, and reported', async (_, run) => {
     const done = await new Bench(run).run(batch([[1], [2]]))
     expect(answers(done)).toEqual([[2], [4]])
     expect(done.results[0]).toMatchObject({
@@ -238,7 +238,7 @@ describe('a batch', () => {
     })
   })
 
-  it('on trial is answered one by one, and compared', async () => {
+  it('on trial returns the outputs of single runs, and compares', async () => {
     const keep = { tolerance: { rtol: 0, atol: 0 } }
     const right = await new Bench().run(batch([[1], [2]], { keep }))
     expect(answers(right)).toEqual([[2], [4]])
@@ -254,7 +254,7 @@ describe('a batch', () => {
 })
 
 describe('the model of a custom loader', () => {
-  it('may change its inputs and keep what it answers with', async () => {
+  it('may modify its inputs and keep its outputs', async () => {
     const kept = floats(7)
     const bench = new Bench((feeds) => {
       ;(feeds.x as Tensor<'float32'>).data.fill(99)
@@ -267,7 +267,7 @@ describe('the model of a custom loader', () => {
     expect(numbers(kept)).toEqual([7])
   })
 
-  it('fails the run that it answers with something else than its signature says', async () => {
+  it('fails a run whose outputs do not match the signature', async () => {
     const bench = new Bench(() => ({ double: floats(1) }), false)
     const done = await bench.run(alone(1))
     expect(errorOf(done.results[0])).toMatchObject({

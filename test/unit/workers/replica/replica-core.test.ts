@@ -23,14 +23,14 @@ const signature: Signature = {
 
 const listeners = process.listeners('exit')
 
-/** The lane of each replica listens for the end of its thread, which is that of all tests here. */
+/** The lane of each replica adds a listener for the end of its thread, which all tests here share. */
 afterEach(() => {
   for (const listener of process.listeners('exit')) {
     if (!listeners.includes(listener)) process.off('exit', listener)
   }
 })
 
-/** A replica in this thread, over memory. */
+/** A replica in this thread, with a transport in memory. */
 class Bench {
   readonly transport = new MemoryTransport()
   readonly lines: LogLine[] = []
@@ -55,7 +55,7 @@ class Bench {
     return bench
   }
 
-  /** Runs a pack; each run is an `x` and what is done in it. */
+  /** Runs a pack; each run is an `x` and the action of the model. */
   async run(...runs: readonly (readonly [x: number, action?: string])[]): Promise<RunDone> {
     const inputs = runs.map(([x, action = '']): Tensor[] => [
       { type: 'float32', dims: [1], data: Float32Array.of(x) },
@@ -79,15 +79,15 @@ function loadTask(more: Partial<LoadTask> = {}): LoadTask {
 
 const errorOf = (reply: unknown): Error => decodeError((reply as Failure).error)
 
-describe('a replica, wherever it runs', () => {
-  it('loads a model and answers packs', async () => {
+describe('a replica on any kind of host', () => {
+  it('loads a model and runs packs', async () => {
     const bench = await Bench.loaded({ offset: 100 })
     const done = await bench.run([1], [2])
     expect([0, 1].map((run) => outputsOf(signature, done, run).y?.data[0])).toEqual([101, 102])
     expect(done.buffer).toBeInstanceOf(ArrayBuffer)
   })
 
-  it('fails the run that fails, and no other of its pack', async () => {
+  it('fails only the run that fails, and no other of its pack', async () => {
     const bench = await Bench.loaded()
     const done = await bench.run([1], [2, 'throw'], [3])
     expect(done.results.map((result) => 'error' in result)).toEqual([false, true, false])
@@ -99,14 +99,14 @@ describe('a replica, wherever it runs', () => {
     expect(bench.core.control.stats()).toMatchObject({ runs: 3, failedRuns: 1 })
   })
 
-  it('says which run of a pack it has begun', async () => {
+  it('reports which run of a pack it has begun', async () => {
     const bench = await Bench.loaded()
     Atomics.store(bench.cells, RUN, NONE)
     await bench.run([1], [2])
     expect(Atomics.load(bench.cells, RUN)).toBe(1)
   })
 
-  it('answers a failure to a task that it is given without a model, or after giving it back', async () => {
+  it('replies with a failure to a task without a model and after a release', async () => {
     const bench = new Bench()
     expect(errorOf(await bench.run([1]))).toMatchObject({ code: 'ERR_MODEL_UNAVAILABLE', ...subject })
     await bench.core.load(loadTask())
@@ -116,7 +116,7 @@ describe('a replica, wherever it runs', () => {
     expect(errorOf(await bench.transport.ask(sideTask))).toMatchObject({ code: 'ERR_MODEL_UNAVAILABLE' })
   })
 
-  it('answers a load that fails with the reason, and lives on', async () => {
+  it('replies with the reason to a load that fails, and stays usable', async () => {
     const bench = new Bench()
     const failed = await bench.core.load(loadTask({ loaderOptions: { load: 'throw' } }))
     expect(errorOf(failed)).toMatchObject({
@@ -128,8 +128,12 @@ describe('a replica, wherever it runs', () => {
   })
 
   it.each([
-    ['is not there', new URL('./no-such-loader.mjs', import.meta.url).href, 'cannot be imported'],
-    ['exports no load', new URL('../../../process/children/child-kit.mjs', import.meta.url).href, '"load"'],
+    ['does not exist', new URL('./no-such-loader.mjs', import.meta.url).href, 'cannot be imported'],
+    [
+      'exports no load function',
+      new URL('../../../process/children/child-kit.mjs', import.meta.url).href,
+      '"load"',
+    ],
   ])('names a loader module that %s', async (_, loader, message) => {
     const bench = new Bench()
     expect(errorOf(await bench.core.load(loadTask({ loader })))).toMatchObject({
@@ -138,7 +142,7 @@ describe('a replica, wherever it runs', () => {
     })
   })
 
-  it('loads the original when its artifact is damaged, and says so', async () => {
+  it('loads the original when its artifact is damaged, and logs a warning', async () => {
     const bench = new Bench()
     const artifact = {
       source: '/artifact',
@@ -150,20 +154,20 @@ describe('a replica, wherever it runs', () => {
     expect((await bench.run([1])).ok).toBe(true)
   })
 
-  it('does work beside the requests', async () => {
+  it('does background work', async () => {
     const bench = await Bench.loaded()
     const done = await bench.transport.ask(sideTask)
     expect(done).toMatchObject({ ok: true, hasBackgroundWork: false, checks: 0, fault: undefined })
   })
 
-  it('answers an answer that cannot be sent with a failure, and goes on', async () => {
+  it('fails a run whose outputs cannot be sent, and goes on', async () => {
     const bench = await Bench.loaded()
     const done = await bench.run([1, 'unclonable'])
     expect(errorOf(done.results[0])).toMatchObject({ code: 'ERR_INFERENCE' })
     expect(outputsOf(signature, await bench.run([2])).y?.data[0]).toBe(2)
   })
 
-  it('describes itself, by the id that its parent knows it by', async () => {
+  it('describes itself with the thread id that its parent uses', async () => {
     const bench = new Bench()
     expect(bench.core.control.describe()).toEqual({
       ...subject,
@@ -176,7 +180,7 @@ describe('a replica, wherever it runs', () => {
     expect(bench.core.control.describe().signature).toMatchObject(signature)
   })
 
-  it('sends log lines from its level on, which can be set', async () => {
+  it('sends log lines at or above its level, which can be changed', async () => {
     const bench = await Bench.loaded()
     await bench.run([1, 'log'])
     expect(bench.lines.map(({ level }) => level)).toEqual(['info', 'warn', 'error'])

@@ -7,7 +7,7 @@ import { fakeSignature, xsOf } from '../../../support/fake-host.js'
 import { MemoryTransport } from '../../../support/memory-transport.js'
 import { packOf } from '../../../support/packs.js'
 
-/** The time, as the loop sees it. */
+/** The time that the loop reads. */
 let nowMs = 1_000
 
 const { now } = performance
@@ -27,7 +27,7 @@ function pack(x: number): RunTask {
 
 interface Bench {
   readonly transport: MemoryTransport
-  /** The `x` of every pack, in the order in which they were taken. */
+  /** The `x` of every pack, in the order of their runs. */
   readonly taken: number[]
 }
 
@@ -43,7 +43,7 @@ function bench(answer: (x: number) => TaskAnswer = (x) => ({ reply: x, buffers: 
   return { transport, taken }
 }
 
-/** Lets every look take so long; returns how many there have been. */
+/** Makes every poll take `lookMs`; returns a function that counts the polls. */
 function countLooks(transport: MemoryTransport, lookMs = 0.001): () => number {
   let looks = 0
   transport.onLook = () => {
@@ -53,14 +53,14 @@ function countLooks(transport: MemoryTransport, lookMs = 0.001): () => number {
   return () => looks
 }
 
-describe('the loop of tasks', () => {
-  it('answers one task after another', async () => {
+describe('the task loop', () => {
+  it('handles one task after another', async () => {
     const { transport, taken } = bench()
     for (const x of [1, 2, 3]) expect(await transport.ask(pack(x))).toBe(x)
     expect(taken).toEqual([1, 2, 3])
   })
 
-  it('gives up the buffers of an answer', async () => {
+  it('transfers the buffers of a reply', async () => {
     const buffer = Float32Array.of(7).buffer
     const { transport } = bench(() => ({ reply: { buffer }, buffers: [buffer] }))
     const reply = (await transport.ask(pack(1))) as { buffer: ArrayBuffer }
@@ -68,7 +68,7 @@ describe('the loop of tasks', () => {
     expect(buffer.byteLength).toBe(0)
   })
 
-  it('answers with a failure if an answer cannot be sent, and goes on', async () => {
+  it('replies with a failure if a reply cannot be sent, and goes on', async () => {
     const { transport } = bench((x) => ({ reply: x === 1 ? () => x : x, buffers: [] }))
     const reply = (await transport.ask(pack(1))) as Failure
     expect(decodeError(reply.error)).toMatchObject({
@@ -78,7 +78,7 @@ describe('the loop of tasks', () => {
     expect(await transport.ask(pack(2))).toBe(2)
   })
 
-  it('goes to sleep after a task that came late', async () => {
+  it('sleeps after a task that came late', async () => {
     const { transport } = bench()
     const looks = countLooks(transport)
     for (const x of [1, 2, 3]) {
@@ -88,16 +88,16 @@ describe('the loop of tasks', () => {
     expect(looks()).toBe(0)
   })
 
-  it('looks for the next task when the last one came soon, for as long as a wake-up takes', async () => {
+  it('polls for the next task when the last one came soon, for as long as a wake-up takes', async () => {
     const { transport } = bench()
     const looks = countLooks(transport)
     for (const x of [1, 2]) await transport.ask(pack(x))
     await vi.waitFor(() => expect(looks()).toBeGreaterThan(0))
-    // 50 us, of 64 looks each time.
+    // Polling lasts 50 us, and 64 polls take that long.
     expect(looks()).toBe(64)
   })
 
-  it('takes a task that it finds, without being woken', async () => {
+  it('takes a task that it finds by polling, without a wake-up', async () => {
     const { transport, taken } = bench()
     const found: Promise<unknown>[] = []
     transport.onLook = () => {
@@ -109,7 +109,7 @@ describe('the loop of tasks', () => {
     expect(await Promise.all(found)).toEqual([10, 11, 12])
   })
 
-  it('stops looking after four tasks that came late, until one comes soon again', async () => {
+  it('stops polling after four tasks that came late, until one comes soon again', async () => {
     const { transport } = bench()
     let looks = countLooks(transport)
     const looksAfter = async (waitMs: number): Promise<number> => {

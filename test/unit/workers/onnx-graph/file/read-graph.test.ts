@@ -19,7 +19,7 @@ function fileOf(bytes: Uint8Array): string {
   return repository.path(name, '1')
 }
 
-/** A field of bytes, as protobuf writes it; up to 127 of them. */
+/** Returns a protobuf field of at most 127 bytes. */
 function field(number: number, ...bytes: readonly number[]): number[] {
   return [number * 8 + 2, bytes.length, ...bytes]
 }
@@ -27,7 +27,7 @@ function field(number: number, ...bytes: readonly number[]): number[] {
 const text = (written: string): number[] => [...Buffer.from(written)]
 const opset = field(8, 0x10, 17)
 
-/** A model whose graph has nothing but one initializer, given as its fields. */
+/** Returns a model whose graph has a single initializer with these fields. */
 function tensorModel(...fields: readonly number[]): Uint8Array {
   return Uint8Array.from([...field(7, ...field(5, ...field(8, ...text('t')), ...fields)), ...opset])
 }
@@ -99,7 +99,7 @@ describe('the reader of graphs', () => {
     expect(branches?.get('else_branch')?.graphs?.[0]?.outputs[0]?.name).toBe('Mul_y')
   })
 
-  it('reads integers in each form a writer may choose', () => {
+  it('reads integers in every encoding', () => {
     const int64 = [0x10, 7]
     const minusOne = [255, 255, 255, 255, 255, 255, 255, 255, 255, 1]
     expect(valuesOf(tensorModel(0x08, 2, ...int64, ...field(7, 5, 0xac, 0x02)))).toEqual([5, 300])
@@ -108,12 +108,12 @@ describe('the reader of graphs', () => {
     expect(valuesOf(tensorModel(0x10, 6, ...field(5, ...minusOne)))).toEqual([-1])
   })
 
-  it('does not know values that lie in another file', () => {
+  it('treats values in an external file as unknown', () => {
     const { model: bytes } = externalData()
     expect(readGraph(fileOf(bytes)).initializers.get('w')).toMatchObject({ dims: [4], values: undefined })
   })
 
-  it('takes ai.onnx for the nameless domain', () => {
+  it('treats ai.onnx as the default domain', () => {
     const graph = field(7, ...field(1, ...field(4, ...text('Op')), ...field(7, ...text('ai.onnx'))))
     const opsets = field(8, ...field(1, ...text('ai.onnx')), 0x10, 18)
     const read = readGraph(fileOf(Uint8Array.from([...graph, ...opsets])))
@@ -154,7 +154,7 @@ describe('the reader of graphs', () => {
     })
   })
 
-  it('steps over weights', () => {
+  it('skips weights', () => {
     const path = fileOf(bigLoad(64))
     using cursor = new ProtoCursor(path)
     expect(readModel(cursor).nodes).toHaveLength(16)
@@ -173,8 +173,8 @@ describe('the reader of graphs', () => {
   })
 })
 
-describe('a file that is no model', () => {
-  it('throws wherever it is cut off', () => {
+describe('the reader of graphs, for a file that is not a model,', () => {
+  it('throws wherever a model is cut off', () => {
     const whole = model({
       inputs: [value('x', 'float32', ['batch', 4])],
       outputs: [value('y', 'float32', ['batch', 4])],
@@ -204,7 +204,7 @@ describe('a file that is no model', () => {
     expect(() => readGraph(fileOf(bytes))).toThrow(/not a valid ONNX file/)
   })
 
-  it('throws for random bytes behind a model, for a folder and for nothing', () => {
+  it('throws for random bytes after a model, for a folder and for an empty file', () => {
     const path = fileOf(mlp())
     appendFileSync(path, Uint8Array.of(7, 7, 7))
     expect(readFileSync(path).length).toBeGreaterThan(3)

@@ -4,49 +4,13 @@ import {
   modelConfigSchema,
   modelNameSchema,
   type RuntimeConfig,
-  type RuntimeConfigInput,
   runtimeSchema,
 } from '../config/runtime-options.js'
 import { errors } from '../errors/errors.js'
 import { newestVersions } from '../models/registry/version-order.js'
-import type { Logger } from '../telemetry/logger.js'
 import { TENSOR_TYPES } from '../tensors/tensor.js'
-import type { TestModel, TestVersion } from './test-models.js'
-
-/** Options of `createRuntime` that have a meaning without threads, files and onnxruntime. */
-type SharedOptions = Pick<
-  RuntimeConfigInput,
-  | 'appName'
-  | 'gracefulShutdownTimeoutMs'
-  | 'onLoadError'
-  | 'replicas'
-  | 'maxConcurrentLoads'
-  | 'maxQueue'
-  | 'maxPackMs'
-  | 'maxPackBytes'
-  | 'stuckAfterMs'
-  | 'loadTimeoutMs'
-  | 'modelCleanupIntervalMs'
-  | 'modelIdleMs'
-  | 'swapStrategy'
-  | 'standbyMs'
-  | 'drainTimeoutMs'
-  | 'crashBudget'
-  | 'crashWindowMs'
-  | 'restartBackoffMs'
-  | 'maxRestartBackoffMs'
-  | 'controlTimeoutMs'
->
-
-/** Options of `createTestRuntime`: its models, and options of `createRuntime` with their defaults. */
-export interface TestRuntimeOptions extends SharedOptions {
-  /** Models by name, each with a function for each of its versions. */
-  readonly models: Readonly<Record<string, TestModel>>
-  /** Least severe level that is logged, on standard error. Default: `silent`. */
-  readonly logLevel?: RuntimeConfigInput['logLevel']
-  /** Receives log lines. Default: a logger of this package, by `logLevel`. */
-  readonly logger?: Logger
-}
+import type { TestModel, TestModelConfig, TestVersion } from './test-model.js'
+import type { SharedOptions, TestRuntimeOptions } from './test-runtime-options.js'
 
 /** Folder that the model directory of a test runtime would be. */
 const MODEL_DIR = '/test-models'
@@ -65,9 +29,13 @@ const spec = z.strictObject({
   dims: z.array(z.union([z.number().int().min(0), z.string()])),
 })
 
+const specs = z.array(spec).refine((all) => new Set(all.map(({ name }) => name)).size === all.length, {
+  error: 'each name may stand there once',
+})
+
 const signature = z.strictObject({
-  inputs: z.array(spec),
-  outputs: z.array(spec),
+  inputs: specs,
+  outputs: specs,
   unsupported: z.array(z.strictObject({ name: z.string(), reason: z.string() })).optional(),
 })
 
@@ -84,7 +52,7 @@ const config = modelConfigSchema.pick({
   maxPackMs: true,
   maxPackBytes: true,
   sample: true,
-})
+} satisfies Record<keyof TestModelConfig, true>)
 
 const version = z.strictObject({
   answer: functionOf<TestVersion['answer']>('a function from inputs to outputs'),
@@ -134,7 +102,7 @@ const testRuntimeSchema = runtimeSchema
     restartBackoffMs: true,
     maxRestartBackoffMs: true,
     controlTimeoutMs: true,
-  })
+  } satisfies Record<keyof SharedOptions | 'logLevel', true>)
   .extend({
     logLevel: runtimeSchema.shape.logLevel.unwrap().default('silent'),
     models: z.record(modelNameSchema, model),
@@ -146,7 +114,7 @@ export interface ParsedTestOptions {
   readonly config: RuntimeConfig
 }
 
-/** @throws ERR_INVALID_OPTIONS */
+/** Checks the options of a test runtime and fills in defaults. @throws ERR_INVALID_OPTIONS */
 export function parseTestOptions(options: Omit<TestRuntimeOptions, 'logger'>): ParsedTestOptions {
   const { models: checked, ...given } = parseOptions(testRuntimeSchema, options, 'createTestRuntime')
   const models = checked as unknown as Readonly<Record<string, TestModel>>

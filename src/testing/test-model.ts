@@ -43,19 +43,30 @@ export interface TestModel {
   readonly config?: TestModelConfig | undefined
 }
 
-/** Settings of a model that have a meaning in a test runtime. */
-export type TestModelConfig = Pick<
-  ModelConfigInput,
-  | 'replicas'
-  | 'maxQueue'
-  | 'stuckAfterMs'
-  | 'modelIdleMs'
-  | 'pinned'
-  | 'minReplicas'
-  | 'swapStrategy'
-  | 'standbyMs'
-  | 'drainTimeoutMs'
-  | 'maxPackMs'
-  | 'maxPackBytes'
-  | 'sample'
->
+/** Settings of a model that have a meaning in a test runtime. Each defaults to the option of the runtime of that name. */
+export interface TestModelConfig {
+  /** Replicas of each version, each of which runs one request at a time. Default: that of the runtime. */
+  readonly replicas?: ModelConfigInput['replicas']
+  /** Number of requests that may wait for one version; more are refused with ERR_OVERLOADED. Default: that of the runtime. */
+  readonly maxQueue?: ModelConfigInput['maxQueue']
+  /** Time after which a run puts its replica into quarantine, in milliseconds; 0 disables it. Default: that of the runtime. */
+  readonly stuckAfterMs?: ModelConfigInput['stuckAfterMs']
+  /** Time after which an unused version is evicted, in milliseconds; 0 disables it. Default: that of the runtime. */
+  readonly modelIdleMs?: ModelConfigInput['modelIdleMs']
+  /** True keeps versions from being evicted. Default: false. */
+  readonly pinned?: ModelConfigInput['pinned']
+  /** Number of replicas that an unused version keeps instead of being evicted. Default: none. */
+  readonly minReplicas?: ModelConfigInput['minReplicas']
+  /** Order of a swap to a version: `parallel` or `resource-preserving`. Default: that of the runtime. */
+  readonly swapStrategy?: ModelConfigInput['swapStrategy']
+  /** Time for which a replaced version keeps its replicas, in milliseconds. Default: that of the runtime. */
+  readonly standbyMs?: ModelConfigInput['standbyMs']
+  /** Time that a version which is being stopped waits for its requests, in milliseconds. Default: that of the runtime. */
+  readonly drainTimeoutMs?: ModelConfigInput['drainTimeoutMs']
+  /** Upper bound on the expected run time of one pack, in milliseconds; 0 disables packs. Default: that of the runtime. */
+  readonly maxPackMs?: ModelConfigInput['maxPackMs']
+  /** Upper bound on the size of one pack, in bytes. Default: that of the runtime. */
+  readonly maxPackBytes?: ModelConfigInput['maxPackBytes']
+  /** Input, and the outputs that are expected of it, that each replica runs before it serves. Default: none. */
+  readonly sample?: ModelConfigInput['sample']
+}
