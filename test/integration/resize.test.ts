@@ -63,7 +63,7 @@ describe('a pool that is resized', () => {
 
   it('loses no request while it grows and shrinks under load', async () => {
     await using repository = tempRepository({ m: { '1': constantAnswer(5) } })
-    await start({ replicas: 2, modelDir: repository.dir })
+    await start({ replicas: 2, modelDir: repository.dir, probe: 'off', artifacts: 'off' })
     const handle = runtime.models.getModel('m') as ModelHandle
     const exits: unknown[] = []
     runtime.on('replicaExited', (exit) => exits.push(exit))
