@@ -10,9 +10,9 @@ let runtime: Runtime
 let seen: string[] = []
 const gates: Gate[] = []
 
-/** Notes in whose name each event is emitted and each line logged. */
+/** Notes the context in which each event is emitted and each line logged. */
 function note(what: string): void {
-  seen.push(`${what}: ${store.getStore() ?? 'nobody'}`)
+  seen.push(`${what}: ${store.getStore() ?? 'none'}`)
 }
 
 async function start(options: RuntimeOptions = {}): Promise<Runtime> {
@@ -23,10 +23,10 @@ async function start(options: RuntimeOptions = {}): Promise<Runtime> {
   return runtime
 }
 
-/** Everything that was noted belongs to nobody. */
-function expectNobody(): void {
+/** Fails if something was noted in the context of a caller. */
+function expectNoContext(): void {
   expect(seen.length).toBeGreaterThan(0)
-  expect(seen.filter((line) => !line.endsWith(': nobody'))).toEqual([])
+  expect(seen.filter((line) => !line.endsWith(': none'))).toEqual([])
   seen = []
 }
 
@@ -37,7 +37,7 @@ afterEach(async () => {
 })
 
 describe("a caller's context", () => {
-  it('is what the caller goes on in', async () => {
+  it('is kept for the code that awaits `predict`', async () => {
     await start()
     await loadGated(runtime, '1')
     const names = await Promise.all(
@@ -51,7 +51,7 @@ describe("a caller's context", () => {
     expect(names).toEqual(['a', 'b', 'c'])
   })
 
-  it('is not that of the load it causes, nor of its events and log lines', async () => {
+  it('does not reach the load that its request causes, nor the events and log lines', async () => {
     await start()
     await loadGated(runtime, '1')
     await runtime.models.cleanupUnusedModels({ maxAgeMs: 0 })
@@ -60,10 +60,10 @@ describe("a caller's context", () => {
       expect(await ask(runtime, 1)).toBe(1)
       expect(store.getStore()).toBe('caller')
     })
-    expectNobody()
+    expectNoContext()
   })
 
-  it('is not that of the changes it asks for', async () => {
+  it('does not reach the changes that the caller requests', async () => {
     await start()
     await store.run('caller', async () => {
       const handle = await loadGated(runtime, '1')
@@ -76,10 +76,10 @@ describe("a caller's context", () => {
       await runtime.models.unloadModel('gated')
       expect(store.getStore()).toBe('caller')
     })
-    expectNobody()
+    expectNoContext()
   })
 
-  it('is not that of the replacement of a thread that died in its name', async () => {
+  it('does not reach the replacement of a thread that died in its request', async () => {
     await start()
     await loadGated(runtime, '1')
     seen = []
@@ -87,10 +87,10 @@ describe("a caller's context", () => {
     expect(await store.run('caller', () => codeOf(ask(runtime, 1, 'exit')))).toBe('ERR_REPLICA_EXITED')
     await exited
     await store.run('other', () => ask(runtime, 1))
-    expectNobody()
+    expectNoContext()
   })
 
-  it('is not that of a quarantine', async () => {
+  it('does not reach a quarantine', async () => {
     await start({ stuckAfterMs: 30 })
     const gate = new Gate()
     gates.push(gate)
@@ -98,19 +98,19 @@ describe("a caller's context", () => {
     seen = []
     await store.run('caller', () => codeOf(ask(runtime, 1, 'hold')))
     await settle()
-    expectNobody()
+    expectNoContext()
   })
 
-  it('is not that of a crash loop', async () => {
+  it('does not reach the end of a crash loop', async () => {
     await start({ crashBudget: 0 })
     await loadGated(runtime, '1')
     seen = []
     await store.run('caller', () => codeOf(ask(runtime, 1, 'exit')))
     await settle()
-    expectNobody()
+    expectNoContext()
   })
 
-  it('is not that of the close it asks for, whoever holds it up', async () => {
+  it('does not reach a close, neither from its caller nor from the request that it waits for', async () => {
     await start()
     const gate = new Gate()
     gates.push(gate)
@@ -122,10 +122,10 @@ describe("a caller's context", () => {
     gate.openForGood()
     expect(await running).toBe(1)
     await closing
-    expectNobody()
+    expectNoContext()
   })
 
-  it('is not handed on to the request that takes the place of its own', async () => {
+  it('does not reach the request that runs after its own', async () => {
     await start()
     const gate = new Gate()
     gates.push(gate)

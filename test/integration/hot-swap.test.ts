@@ -33,7 +33,7 @@ async function shifts(count: number, options: RuntimeOptions = {}): Promise<Reco
   await start({
     modelDir: repository.dir,
     models: [{ name: 'm', version: '1' }],
-    // Each of them takes a process for every version.
+    // Both start a process for each version.
     probe: 'off',
     artifacts: 'off',
     ...options,
@@ -46,7 +46,7 @@ const swapTo = (newVersion: string): Promise<SwapResult> =>
 
 describe('a hot swap', () => {
   it('loses no request, and the version that was active at its arrival runs each', async () => {
-    // With the pools that artifacts exchange while requests run.
+    // Artifacts exchange pools while requests run.
     const offsets = await shifts(4, { replicas: 2, artifacts: 'auto' })
     const callers = new Callers(runtime, 'm', offsets)
     callers.start(16)

@@ -57,13 +57,13 @@ describe('shutdown handlers of an application', () => {
     const held = gate()
     await loadGated(runtime, '1', { gate: held })
     const steps: string[] = []
-    const running = ask(runtime, 1, 'hold').then(() => steps.push('answer'))
+    const running = ask(runtime, 1, 'hold').then(() => steps.push('request'))
     await held.arrival('run')
     const { lifecycle } = runtime
     lifecycle.addShutdownHandler(
       async () => {
         steps.push('readiness')
-        steps.push(`still admitted: ${await codeOf(runtime.predict('nobody', {}))}`)
+        steps.push(`still admitted: ${await codeOf(runtime.predict('unknown', {}))}`)
         held.open('run')
       },
       { phase: 'readiness' },
@@ -76,7 +76,7 @@ describe('shutdown handlers of an application', () => {
     expect(steps).toEqual([
       'readiness',
       'still admitted: ERR_MODEL_NOT_FOUND',
-      'answer',
+      'request',
       'resources: ERR_RUNTIME_CLOSED',
     ])
   })

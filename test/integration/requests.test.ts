@@ -24,11 +24,11 @@ afterEach(async () => {
 })
 
 /** Returns every state of every request from now on, as `1 queued`. */
-function statesTold(): string[] {
-  const told: string[] = []
-  const note = ({ id, state }: RequestSnapshot): void => void told.push(`${id} ${state}`)
+function statesFrom(): string[] {
+  const states: string[] = []
+  const note = ({ id, state }: RequestSnapshot): void => void states.push(`${id} ${state}`)
   runtime.requests.on('received', note).on('transition', note)
-  return told
+  return states
 }
 
 /** Returns the request that settled last. */
@@ -39,17 +39,17 @@ function last(): RequestSnapshot | undefined {
 describe('a prediction', () => {
   it('is received, queued, running and completed, and has the time of each state', async () => {
     await start()
-    const told = statesTold()
-    const answers = [ask(runtime, 1, 'hold'), ask(runtime, 2)]
+    const states = statesFrom()
+    const outputs = [ask(runtime, 1, 'hold'), ask(runtime, 2)]
     await gate.arrival('run')
-    expect(told).toEqual(['1 received', '1 queued', '2 received', '2 queued', '1 running'])
+    expect(states).toEqual(['1 received', '1 queued', '2 received', '2 queued', '1 running'])
     expect(runtime.requests.active()).toMatchObject([
       { id: 1, kind: 'predict', model: 'gated', version: '1', state: 'running' },
       { id: 2, kind: 'predict', model: 'gated', version: '1', state: 'queued', runningMs: 0 },
     ])
     gate.open('run')
-    expect(await Promise.all(answers)).toEqual([1, 2])
-    expect(told.slice(5)).toEqual(['2 running', '1 completed', '2 completed'])
+    expect(await Promise.all(outputs)).toEqual([1, 2])
+    expect(states.slice(5)).toEqual(['2 running', '1 completed', '2 completed'])
     expect(runtime.requests.active()).toEqual([])
     const [second, first] = runtime.requests.recent()
     expect(first).toMatchObject({ id: 1, state: 'completed', code: undefined })
@@ -95,14 +95,14 @@ describe('a prediction', () => {
   it("emits its events in its caller's context, whichever request starts its run", async () => {
     await start()
     const store = new AsyncLocalStorage<string>()
-    const told: string[] = []
-    runtime.requests.on('transition', ({ id, state }) => told.push(`${id} ${state} ${store.getStore()}`))
+    const states: string[] = []
+    runtime.requests.on('transition', ({ id, state }) => states.push(`${id} ${state} ${store.getStore()}`))
     const first = store.run('first', () => ask(runtime, 1, 'hold'))
     const second = store.run('second', () => ask(runtime, 2))
     await gate.arrival('run')
     gate.open('run')
     await Promise.all([first, second])
-    expect(told.sort()).toEqual([
+    expect(states.sort()).toEqual([
       '1 completed first',
       '1 queued first',
       '1 running first',
@@ -118,13 +118,13 @@ describe('a transaction of the application', () => {
     await start()
     const { requests } = runtime
     const transactions = [requests.begin('transaction'), requests.begin('transaction')] as const
-    const answers = [
+    const outputs = [
       transactions[0].run(() => ask(runtime, 1, 'hold')),
       transactions[1].run(() => ask(runtime, 2)),
     ]
     await gate.arrival('run')
     gate.open('run')
-    await Promise.all(answers)
+    await Promise.all(outputs)
     expect(requests.recent().map(({ parent }) => parent)).toEqual([transactions[1].id, transactions[0].id])
     expect(requests.active().map(({ kind }) => kind)).toEqual(['transaction', 'transaction'])
   })

@@ -63,7 +63,7 @@ describe('a pool that is resized', () => {
 
   it('loses no request while it grows and shrinks under load', async () => {
     await using repository = tempRepository({ m: { '1': constantAnswer(5) } })
-    await start({ replicas: 2, modelDir: repository.dir })
+    await start({ replicas: 2, modelDir: repository.dir, probe: 'off', artifacts: 'off' })
     const handle = runtime.models.getModel('m') as ModelHandle
     const exits: unknown[] = []
     runtime.on('replicaExited', (exit) => exits.push(exit))
@@ -103,11 +103,11 @@ describe('a pool that is resized', () => {
     await start({ replicas: 2 })
     const held = gate()
     const handle = await loadGated(runtime, '1', { gate: held }, { drainTimeoutMs: 20 })
-    const asked = [codeOf(ask(runtime, 1, 'hold')), codeOf(ask(runtime, 2, 'hold'))]
+    const requests = [codeOf(ask(runtime, 1, 'hold')), codeOf(ask(runtime, 2, 'hold'))]
     await held.arrival('run', 2)
     const resizing = codeOf(handle.resize(1))
     expect(await runtime.models.unloadModel('gated')).toMatchObject({ rejected: 2 })
-    expect(await Promise.all(asked)).toEqual(['ERR_DRAIN_TIMEOUT', 'ERR_DRAIN_TIMEOUT'])
+    expect(await Promise.all(requests)).toEqual(['ERR_DRAIN_TIMEOUT', 'ERR_DRAIN_TIMEOUT'])
     expect(await resizing).toBe('ERR_MODEL_UNAVAILABLE')
     expect(await codeOf(handle.resize(2))).toBe('ERR_MODEL_NOT_FOUND')
   })

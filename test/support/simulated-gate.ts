@@ -52,7 +52,7 @@ export class SimulatedGate {
     }
   }
 
-  /** Holds no model up any more. */
+  /** Lets every model through from now on. */
   openForGood(): void {
     for (const place of ['load', 'run', 'release'] as const) this.open(place, Number.POSITIVE_INFINITY)
   }

@@ -106,13 +106,13 @@ describe('shutdown handlers of an application', () => {
     const held = gate()
     await loadGated(runtime, '1', { gate: held })
     const steps: string[] = []
-    const running = ask(runtime, 1, 'hold').then(() => steps.push('answer'))
+    const running = ask(runtime, 1, 'hold').then(() => steps.push('request'))
     await held.arrival('run')
     const { lifecycle } = runtime
     lifecycle.addShutdownHandler(
       async () => {
         steps.push('readiness')
-        steps.push(`still admitted: ${await codeOf(runtime.predict('nobody', {}))}`)
+        steps.push(`still admitted: ${await codeOf(runtime.predict('unknown', {}))}`)
         held.open('run')
       },
       { phase: 'readiness' },
@@ -125,7 +125,7 @@ describe('shutdown handlers of an application', () => {
     expect(steps).toEqual([
       'readiness',
       'still admitted: ERR_MODEL_NOT_FOUND',
-      'answer',
+      'request',
       'resources: ERR_RUNTIME_CLOSED',
     ])
   })
@@ -176,12 +176,12 @@ describe('resources of a runtime', () => {
     await resources.initializeResource({ name: 'first', resourceType: 'database' })
     await resources.initializeResource({ name: 'second', resourceType: 'database', dependsOn: ['first'] })
     const moves = movesOf(runtime)
-    const running = ask(runtime, 1, 'hold').then(() => steps.push('answer'))
+    const running = ask(runtime, 1, 'hold').then(() => steps.push('request'))
     await held.arrival('run')
     runtime.lifecycle.addShutdownHandler(() => held.open('run'), { phase: 'readiness' })
     await runtime.close()
     await running
-    expect(steps).toEqual(['answer', 'second', 'first'])
+    expect(steps).toEqual(['request', 'second', 'first'])
     expect(moves).toContain('resource first stopping>stopped')
     expect(await codeOf(resources.initializeResource({ name: 'third', resourceType: 'database' }))).toBe(
       'ERR_RUNTIME_CLOSED',

@@ -15,7 +15,7 @@ const batched: SimulatedLoader = async ({ native }) => ({
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-/** One of the points at which an operation may be interrupted: mostly a microtask, now and then a turn of the loop. */
+/** Resolves at the next point at which an operation may be interrupted: mostly a microtask, now and then a turn of the loop. */
 const step = (index: number): Promise<void> => (index % 6 === 5 ? turn() : Promise.resolve())
 
 const source = '/models/m.onnx'

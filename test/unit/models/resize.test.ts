@@ -47,11 +47,11 @@ describe('a pool that is resized', () => {
     const held = gate()
     const handle = await loadGated(runtime, '1', { gate: held })
     await handle.resize(3)
-    const asked = [1, 2, 3].map((x) => ask(runtime, x, 'hold'))
+    const requests = [1, 2, 3].map((x) => ask(runtime, x, 'hold'))
     await held.arrival('run', 3)
     expect(poolOf(handle)).toMatchObject({ busy: 3, inFlight: 3, queued: 0 })
     held.open('run', 3)
-    expect(await Promise.all(asked)).toEqual([1, 2, 3])
+    expect(await Promise.all(requests)).toEqual([1, 2, 3])
   })
 
   it('ends idle replicas first when it shrinks, and leaves busy ones alone', async () => {
@@ -79,7 +79,7 @@ describe('a pool that is resized', () => {
     await start({ replicas: 2 })
     const held = gate()
     const handle = await loadGated(runtime, '1', { gate: held })
-    const asked = [ask(runtime, 1, 'hold'), ask(runtime, 2, 'hold')]
+    const requests = [ask(runtime, 1, 'hold'), ask(runtime, 2, 'hold')]
     await held.arrival('run', 2)
     let isOver = false
     const resizing = handle.resize(1).then(() => {
@@ -90,7 +90,7 @@ describe('a pool that is resized', () => {
     expect(isOver).toBe(false)
     expect(poolOf(handle)).toMatchObject({ replicas: 2, busy: 2, queued: 1 })
     held.open('run', 2)
-    expect(await Promise.all(asked)).toEqual([1, 2])
+    expect(await Promise.all(requests)).toEqual([1, 2])
     await resizing
     expect(await waiting).toBe(3)
     expect(poolOf(handle)).toMatchObject({ replicas: 1, quarantined: 0, restarts: 0 })
@@ -135,7 +135,7 @@ describe('a pool that is resized', () => {
     const [thread] = await threadsOf(handle)
     const resizing = errorOf(handle.resize(3))
     await held.arrival('load', 2)
-    // Until the load has timed out, and the thread has been given up.
+    // The load times out, and then the wait for the end of its thread.
     await advance(2_000)
     const error = await resizing
     expect(error).toMatchObject({ code: 'ERR_MODEL_LOAD', model: 'gated', version: '1' })
@@ -178,14 +178,14 @@ describe('a pool that is resized', () => {
     await start({ replicas: 2 })
     const held = gate()
     const handle = await loadGated(runtime, '1', { gate: held }, { drainTimeoutMs: 20 })
-    const asked = [codeOf(ask(runtime, 1, 'hold')), codeOf(ask(runtime, 2, 'hold'))]
+    const requests = [codeOf(ask(runtime, 1, 'hold')), codeOf(ask(runtime, 2, 'hold'))]
     await held.arrival('run', 2)
     const resizing = codeOf(handle.resize(1))
     const unloading = runtime.models.unloadModel('gated')
     await advance(20)
     await advance(1_000)
     expect(await unloading).toMatchObject({ rejected: 2 })
-    expect(await Promise.all(asked)).toEqual(['ERR_DRAIN_TIMEOUT', 'ERR_DRAIN_TIMEOUT'])
+    expect(await Promise.all(requests)).toEqual(['ERR_DRAIN_TIMEOUT', 'ERR_DRAIN_TIMEOUT'])
     expect(await resizing).toBe('ERR_MODEL_UNAVAILABLE')
     expect(await codeOf(handle.resize(2))).toBe('ERR_MODEL_NOT_FOUND')
   })
@@ -211,7 +211,7 @@ describe('a resize while the runtime closes', () => {
     await start({ replicas: 2 })
     const held = gate()
     const handle = await loadGated(runtime, '1', { gate: held })
-    const asked = [ask(runtime, 1, 'hold'), ask(runtime, 2, 'hold')]
+    const requests = [ask(runtime, 1, 'hold'), ask(runtime, 2, 'hold')]
     await held.arrival('run', 2)
     const resizing = handle.resize(1).then(
       () => 'done',
@@ -220,7 +220,7 @@ describe('a resize while the runtime closes', () => {
     await settle()
     const closing = runtime.close()
     held.open('run', 2)
-    expect(await Promise.all(asked)).toEqual([1, 2])
+    expect(await Promise.all(requests)).toEqual([1, 2])
     expect(await closing).toMatchObject({ rejected: 0, stuck: [] })
     // The replica may be gone before the pool is stopped.
     expect(['done', 'ERR_RUNTIME_CLOSED']).toContain(await resizing)

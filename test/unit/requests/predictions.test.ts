@@ -19,11 +19,11 @@ async function start(options: RuntimeOptions = {}, hold: readonly 'load'[] = [])
 }
 
 /** Returns every state of every request from now on, as `1 queued`. */
-function statesTold(): string[] {
-  const told: string[] = []
-  const note = ({ id, state }: RequestSnapshot): void => void told.push(`${id} ${state}`)
+function statesFrom(): string[] {
+  const states: string[] = []
+  const note = ({ id, state }: RequestSnapshot): void => void states.push(`${id} ${state}`)
   runtime.requests.on('received', note).on('transition', note)
-  return told
+  return states
 }
 
 /** Returns the request that settled last. */
@@ -34,18 +34,18 @@ function last(): RequestSnapshot | undefined {
 describe('a prediction', () => {
   it('is received, queued, running and completed, and has the time of each state', async () => {
     await start()
-    const told = statesTold()
-    const answers = [ask(runtime, 1, 'hold'), ask(runtime, 2)]
+    const states = statesFrom()
+    const outputs = [ask(runtime, 1, 'hold'), ask(runtime, 2)]
     await gate.arrival('run')
-    expect(told).toEqual(['1 received', '1 queued', '2 received', '2 queued', '1 running'])
+    expect(states).toEqual(['1 received', '1 queued', '2 received', '2 queued', '1 running'])
     expect(runtime.requests.active()).toMatchObject([
       { id: 1, kind: 'predict', model: 'gated', version: '1', state: 'running' },
       { id: 2, kind: 'predict', model: 'gated', version: '1', state: 'queued', runningMs: 0 },
     ])
     await advance(5)
     gate.open('run')
-    expect(await Promise.all(answers)).toEqual([1, 2])
-    expect(told.slice(5)).toEqual(['2 running', '1 completed', '2 completed'])
+    expect(await Promise.all(outputs)).toEqual([1, 2])
+    expect(states.slice(5)).toEqual(['2 running', '1 completed', '2 completed'])
     expect(runtime.requests.active()).toEqual([])
     const [second, first] = runtime.requests.recent()
     const times = { receivedMs: 0, queuedMs: 0, runningMs: 5, totalMs: 5 }
@@ -56,14 +56,14 @@ describe('a prediction', () => {
   it('stays received while its version loads', async () => {
     await start({}, ['load'])
     await runtime.models.cleanupUnusedModels({ maxAgeMs: 0 })
-    const told = statesTold()
-    const answer = ask(runtime, 1)
+    const states = statesFrom()
+    const output = ask(runtime, 1)
     await gate.arrival('load', 2)
     expect(runtime.requests.active()).toMatchObject([{ state: 'received', version: '1' }])
     await advance(7)
     gate.open('load')
-    expect(await answer).toBe(1)
-    expect(told).toEqual(['1 received', '1 queued', '1 running', '1 completed'])
+    expect(await output).toBe(1)
+    expect(states).toEqual(['1 received', '1 queued', '1 running', '1 completed'])
     expect(last()).toMatchObject({ receivedMs: 7, totalMs: 7 })
   })
 
@@ -111,7 +111,7 @@ describe('a prediction', () => {
     await start({ maxQueue: 1 })
     const known = { model: 'gated', version: '1' }
     const refusals: [promise: Promise<unknown>, code: string, about: object][] = [
-      [runtime.predict('nobody', {}), 'ERR_MODEL_NOT_FOUND', { model: 'nobody', version: undefined }],
+      [runtime.predict('unknown', {}), 'ERR_MODEL_NOT_FOUND', { model: 'unknown', version: undefined }],
       [runtime.predict(7 as never, {}), 'ERR_MODEL_NOT_FOUND', { model: undefined, version: undefined }],
       [ask(runtime, 1, '', { version: '9' }), 'ERR_VERSION_NOT_FOUND', { ...known, version: undefined }],
       [ask(runtime, 1, '', { timeout: 5 } as never), 'ERR_INVALID_OPTIONS', { ...known, version: undefined }],
@@ -147,14 +147,14 @@ describe('a prediction', () => {
   it("emits its events in its caller's context, whichever request starts its run", async () => {
     await start()
     const store = new AsyncLocalStorage<string>()
-    const told: string[] = []
-    runtime.requests.on('transition', ({ id, state }) => told.push(`${id} ${state} ${store.getStore()}`))
+    const states: string[] = []
+    runtime.requests.on('transition', ({ id, state }) => states.push(`${id} ${state} ${store.getStore()}`))
     const first = store.run('first', () => ask(runtime, 1, 'hold'))
     const second = store.run('second', () => ask(runtime, 2))
     await gate.arrival('run')
     gate.open('run')
     await Promise.all([first, second])
-    expect(told.sort()).toEqual([
+    expect(states.sort()).toEqual([
       '1 completed first',
       '1 queued first',
       '1 running first',
@@ -166,16 +166,16 @@ describe('a prediction', () => {
 
   it('is counted by the version that runs it, also across a swap', async () => {
     await start()
-    const answers: Promise<number>[] = []
+    const outputs: Promise<number>[] = []
     const askMany = (): void => {
-      for (let x = 0; x < 50; x += 1) answers.push(ask(runtime, x))
+      for (let x = 0; x < 50; x += 1) outputs.push(ask(runtime, x))
     }
     askMany()
     const swapping = runtime.models.hotSwapModel({ ...gated(), newVersion: '2' })
     askMany()
     await (await swapping).drained
     askMany()
-    await Promise.all(answers)
+    await Promise.all(outputs)
     const { totals, active } = runtime.requests.counts()
     expect(totals).toMatchObject({ received: 150, completed: 150 })
     expect(active).toEqual({ received: 0, queued: 0, running: 0 })
@@ -197,7 +197,7 @@ describe('a transaction of the application', () => {
           await ask(runtime, step)
           await settle(1)
         }
-        await Promise.all([ask(runtime, 3), codeOf(runtime.predict('nobody', {}))])
+        await Promise.all([ask(runtime, 3), codeOf(runtime.predict('unknown', {}))])
       })
       transaction.complete()
       return transaction.id
@@ -219,13 +219,13 @@ describe('a transaction of the application', () => {
     await start()
     const { requests } = runtime
     const transactions = [requests.begin('transaction'), requests.begin('transaction')] as const
-    const answers = [
+    const outputs = [
       transactions[0].run(() => ask(runtime, 1, 'hold')),
       transactions[1].run(() => ask(runtime, 2)),
     ]
     await gate.arrival('run')
     gate.open('run')
-    await Promise.all(answers)
+    await Promise.all(outputs)
     expect(requests.recent().map(({ parent }) => parent)).toEqual([transactions[1].id, transactions[0].id])
     expect(requests.active().map(({ kind }) => kind)).toEqual(['transaction', 'transaction'])
   })

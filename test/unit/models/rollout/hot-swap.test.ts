@@ -133,15 +133,15 @@ describe('a hot swap', () => {
 
   it('sends a request that a listener makes to the version that is active at that moment', async () => {
     await shifts(2)
-    const answers: Promise<string>[] = []
+    const outputs: Promise<string>[] = []
     const predict = ({ component, to }: Transition): void => {
       const y = runtime.predict('m', { x: 0 }).then(yOf)
-      answers.push(y.then((value) => `${component} ${to}: ${value}`))
+      outputs.push(y.then((value) => `${component} ${to}: ${value}`))
     }
     runtime.on('transition', predict)
     await (await swapTo('2')).drained
     runtime.off('transition', predict)
-    expect(await Promise.all(answers)).toEqual([
+    expect(await Promise.all(outputs)).toEqual([
       'model m@2 initializing: 1000',
       'model m@2 ready: 1000',
       'model m@2 starting: 1000',
@@ -284,8 +284,9 @@ describe('a promoted swap', () => {
   ] as const)('resolves when a listener starts the next swap (%s, %s)', async (swapStrategy, event) => {
     await shifts(3, { swapStrategy })
     const next: Promise<SwapResult>[] = []
-    const listen = (told: { to: string; component?: string }): void => {
-      const isPromotion = event === 'promoted' || (told.component === 'model m@2' && told.to === 'running')
+    const listen = (payload: { to: string; component?: string }): void => {
+      const isPromotion =
+        event === 'promoted' || (payload.component === 'model m@2' && payload.to === 'running')
       if (isPromotion && next.length === 0) next.push(swapTo('3'))
     }
     runtime.on(event, listen)
