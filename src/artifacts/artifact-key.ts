@@ -5,8 +5,8 @@ import { isOnCpu, providersIn, servingProvider } from '../protocol/providers.js'
 import { onnxRuntime } from './onnx-runtime.js'
 
 /**
- * What an artifact depends on: the content of the model's files, onnxruntime's version, what the
- * processor can do, since kernels are chosen by it, and how the model is loaded.
+ * Returns the key of an artifact. It depends on the content of the model's files, onnxruntime's version, the
+ * features of the processor, by which kernels are chosen, and the session options.
  */
 export function keyOf(
   files: readonly FileHash[],
@@ -17,24 +17,24 @@ export function keyOf(
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex')
 }
 
-/** Why a model that is loaded so has no artifact. */
+/** Returns the reason why a model with these session options has no artifact; undefined if it can have one. */
 export function reasonForNoArtifact(sessionOptions: Readonly<Record<string, unknown>>): string | undefined {
   if (sessionOptions.optimizedModelFilePath !== undefined) {
     return '`sessionOptions.optimizedModelFilePath` is set'
   }
   const providers = providersIn(sessionOptions)
-  return isOnCpu(providers) ? undefined : `it is to be run by ${servingProvider(providers)}, not by the CPU`
+  return isOnCpu(providers) ? undefined : `the model runs on ${servingProvider(providers)}, not on the CPU`
 }
 
 /**
- * Returns what artifacts depend on of this machine and of what is installed.
+ * Returns the traits of this machine and of the installed packages that artifacts depend on.
  * @throws if onnxruntime-node is not installed
  */
 export function machineTraits(): readonly string[] {
   return [process.platform, process.arch, onnxRuntime.version(), cpuFeatures()]
 }
 
-/** With the fields of objects in the order of their names. */
+/** Returns `value` with the fields of its objects sorted by name. */
 function inOrder(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(inOrder)
   if (typeof value !== 'object' || value === null) return value

@@ -1,10 +1,11 @@
 import type { ArtifactForm } from '../protocol/builder/builder-messages.js'
 import type { Prepared } from './artifacts.js'
 
-/** In which form a version is loaded. */
+/** The form in which a version is loaded. */
 export interface ArtifactStats {
+  /** `prepacked` or `external` for an artifact, whose weights all replicas share; `original` for the model's own file. */
   readonly form: ArtifactForm | 'original'
-  /** Why it is the original, or what is wrong with better forms; undefined if nothing is. */
+  /** The reason why the form is `original`; undefined if it is not. */
   readonly reason: string | undefined
 }
 

@@ -4,7 +4,7 @@ import { MAX_TIMER_MS } from '../config/number-schemas.js'
 import { isRuntimeError, messageOf } from '../errors/errors.js'
 import type { Clock } from '../platform/clock.js'
 import { missingFolderGrant } from '../platform/permission.js'
-import type { BuilderSubject, RejectedForm } from '../protocol/builder/builder-messages.js'
+import type { BuilderSubject } from '../protocol/builder/builder-messages.js'
 import type { ModelFile } from '../protocol/model-files.js'
 import type { Logger } from '../telemetry/logger.js'
 import type { Shortfalls } from '../telemetry/shortfalls.js'
@@ -23,56 +23,57 @@ import { sizeOf, stampsOf } from './cache/file-stamp.js'
 import { Digests } from './digests.js'
 import { Fallback } from './fallback.js'
 
-/** As for a batch: what the same kernels answer differs by less. */
+/** The default tolerance of batches; outputs of the same kernels differ by less. */
 const TOLERANCE: Tolerance = { rtol: 1e-4, atol: 1e-6 }
-/** A form may hold the weights twice. */
+/** Free disk space that a build needs, in sizes of the model: a form may hold the weights twice. */
 const DISK_FACTOR = 3
 const SPARE_DISK_BYTES = 64 * 2 ** 20
-/** Signatures that are remembered for files that were tried. */
+/** Number of files whose probe results are remembered. */
 const MAX_PROBED = 256
 
 export interface ArtifactsSettings {
   readonly clock: Clock
-  /** Returns what artifacts depend on of this machine; it may throw. */
+  /** Returns the traits of this machine that artifacts depend on; it may throw. */
   readonly machine: () => readonly string[]
-  /** Undefined if there is no place for it. */
+  /** Undefined if this user has no place for a cache. */
   readonly cacheDir: string | undefined
   readonly builder: BuilderEntry
   readonly options: ArtifactOptions
 }
 
+/** A model to prepare, with the settings of its version. */
 export interface PrepareOrder extends BuilderSubject {
-  /** Whether a file that is not known is loaded by another process first. */
+  /** True: another process loads an unknown file first. */
   readonly isProbed: boolean
-  /** Whether it shall have an artifact. */
+  /** True: an artifact of the model is built. */
   readonly isBuilt: boolean
-  /** 0 is never. */
+  /** Time limit of the probe; 0 disables it. */
   readonly loadTimeoutMs: number
-  /** Throws if files that hold this are not to be loaded. */
+  /** Throws if the model must not be loaded with this content of its files. */
   check(files: readonly ModelFile[]): void
-  /** Makes inputs that are known to be valid; undefined if none are. */
+  /** Makes valid inputs from the signature; undefined if no valid input is known. */
   readonly samples: ((signature: Signature) => readonly (readonly Tensor[])[]) | undefined
 }
 
-/** How a model is to be loaded. */
+/** The files from which to load a model: its artifact, or the original. */
 export interface Prepared {
-  /** In use until `release`; undefined is as it is. */
+  /** The artifact, which is in use until `release`; undefined for the original. */
   readonly entry: ArtifactEntry | undefined
   /** Content of the entry's files, by their names in its folder. */
   readonly entryFiles?: readonly ModelFile[] | undefined
-  /** Of its files; undefined if they were not looked at. */
+  /** Size of the model's files; undefined if it was not read. */
   readonly bytes: number | undefined
   /** Content of the model's files; undefined if they were not read. */
   readonly files?: readonly ModelFile[] | undefined
-  /** Why it has no artifact; undefined if it has one. */
+  /** The reason why the model has no artifact; undefined if it has one. */
   readonly reason: string | undefined
-  /** Result of the trial of inputs without elements; absent if there was to be none. */
+  /** Result of runs on inputs without elements; absent if the model was not probed. */
   readonly emptyAxes?: EmptyAxes | undefined
-  /** Builds the artifact from inputs that are known to be valid; undefined if it needs none. */
+  /** Builds the artifact from valid inputs; undefined if the model has one, or cannot have one. */
   readonly build: ((samples: readonly (readonly Tensor[])[]) => Promise<Prepared>) | undefined
 }
 
-/** Has models tried and made into artifacts by another process, once for each content and machine. */
+/** Probes models and builds their artifacts in another process, once for each content and machine. */
 export class Artifacts {
   readonly #settings: ArtifactsSettings
   readonly #log: Logger
@@ -82,7 +83,7 @@ export class Artifacts {
   readonly #fallback: Fallback
   readonly #digests: Digests
   readonly #closing = new AbortController()
-  /** Known in this process, whether or not there is a cache: results by files, their stamps and options. */
+  /** Probe results of this process, with or without a cache, by file, stamp and session options. */
   readonly #probed = new Map<string, Probed>()
   readonly #building = new Map<string, Promise<string | undefined>>()
 
@@ -100,32 +101,30 @@ export class Artifacts {
   }
 
   /**
-   * To be awaited before a model is loaded.
-   * @throws ERR_MODEL_LOAD if it is the end of a process that tries to load it, and what `order` throws.
+   * Probes a model and finds or builds its artifact; await it before the model is loaded. Problems of the cache or
+   * the builder are reported, and the model is loaded in its original form.
+   * @throws ERR_MODEL_LOAD if the model crashes the builder process, and any error that `order.check` throws.
    */
   async prepare(order: PrepareOrder): Promise<Prepared> {
     if ((!order.isProbed && !order.isBuilt) || order.sessionOptions.externalData !== undefined) {
-      return plain('neither a probe nor an artifact is wanted')
+      return plain('probe and artifacts are off, or `sessionOptions.externalData` is set')
     }
     try {
       return await this.#prepare(order)
     } catch (error) {
       if (isRuntimeError(error)) throw error
-      this.#fallback.report(
-        error,
-        'the process that tries models and builds artifacts fails; models are served as they are',
-      )
-      return plain(`the builder fails: ${messageOf(error)}`)
+      this.#fallback.report(error, 'artifact builder failed; models are served in their original form')
+      return plain(`the builder failed: ${messageOf(error)}`)
     }
   }
 
-  /** Ends what is under way. */
+  /** Ends the builder processes; preparations under way reject with ERR_RUNTIME_CLOSED. */
   close(): void {
     this.#closing.abort()
     this.#builder.close()
   }
 
-  /** The entry is not needed any more. */
+  /** Gives up the use of a prepared model's artifact. */
   async release({ entry }: Prepared): Promise<void> {
     if (entry !== undefined) await this.#cache.leave(entry.key)
   }
@@ -136,7 +135,7 @@ export class Artifacts {
     if (files === undefined) {
       const probed = await this.#probe(order, undefined, undefined)
       const emptyAxes = order.isProbed ? probed?.emptyAxes : undefined
-      return { ...plain('there is no cache, or its files cannot be read'), emptyAxes }
+      return { ...plain('there is no cache, or the model files cannot be read'), emptyAxes }
     }
     order.check(files)
     const bytes = await sizeOf(files.map(({ path }) => path))
@@ -156,17 +155,20 @@ export class Artifacts {
     const cached = reason === undefined ? await this.#find(key) : undefined
     if (cached !== undefined) return cached
     if (reason !== undefined) return plain(reason)
-    if (bytes < this.#settings.options.minBytes) return plain(`it has ${bytes} bytes (artifacts.minBytes)`)
+    if (bytes < this.#settings.options.minBytes)
+      return plain(`the model has ${bytes} bytes, fewer than artifacts.minBytes`)
     const build = (samples: readonly (readonly Tensor[])[]): Promise<Prepared> =>
       this.#build(order, key, bytes, samples)
     if (order.samples === undefined) return { ...plain('no valid input is known yet'), build }
     const loaded = probed ?? (await this.#load(order, key, bytes))
-    return loaded === undefined ? plain('the builder cannot load it') : build(order.samples(loaded.signature))
+    return loaded === undefined
+      ? plain('the builder cannot load the model')
+      : build(order.samples(loaded.signature))
   }
 
-  /** As it is in the cache; undefined if it is not. */
+  /** Returns the cached artifact, or the original if the cache says that no form works; undefined if neither is cached. */
   async #find(key: string): Promise<Prepared | undefined> {
-    // Before it is looked at, so that it stays what it is found to be.
+    // Marked as used before it is read, so that no process removes it in between.
     await this.#cache.use(key)
     const entry = await this.#fallback
       .guarded(() => this.#cache.find(key))
@@ -179,10 +181,10 @@ export class Artifacts {
       return { entry, entryFiles, bytes: undefined, reason: undefined, build: undefined }
     }
     await this.#cache.leave(key)
-    return entry === undefined ? undefined : plain(reasonOf(entry.rejected))
+    return entry && plain(entry.rejected.map(({ form, reason }) => `${form}: ${reason}`).join('; '))
   }
 
-  /** Nothing if it is known to do no harm, or must not be tried. */
+  /** Returns the result of this or an earlier probe; undefined if the model is not probed, or could not be loaded. */
   async #probe(
     order: PrepareOrder,
     key: string | undefined,
@@ -196,7 +198,7 @@ export class Artifacts {
     return probed
   }
 
-  /** Has it loaded by the builder. */
+  /** Loads the model in the builder process; undefined if it could not be loaded there. */
   async #load(
     order: PrepareOrder,
     key: string | undefined,
@@ -226,8 +228,7 @@ export class Artifacts {
     let building = this.#building.get(key)
     if (building === undefined) {
       const { clock, options } = this.#settings
-      const { timeoutMs } = options
-      const waitMs = timeoutMs === 0 ? MAX_TIMER_MS : timeoutMs
+      const waitMs = options.timeoutMs === 0 ? MAX_TIMER_MS : options.timeoutMs
       const name = `${this.#settings.cacheDir} ${key}`
       building = withBuildLock(clock, name, waitMs, this.#closing.signal, () =>
         this.#buildAlone(order, key, bytes, samples),
@@ -236,10 +237,13 @@ export class Artifacts {
     }
     const failure = await building
     if (failure !== undefined) return plain(failure)
-    return { ...((await this.#find(key)) ?? plain('its artifact was removed at once')), bytes }
+    return {
+      ...((await this.#find(key)) ?? plain('the artifact was removed right after it was built')),
+      bytes,
+    }
   }
 
-  /** Why there is none, if so; nothing is thrown but that the runtime was closed. */
+  /** Builds the artifact; returns the reason if there is none. Throws only what `Fallback.guarded` throws. */
   async #buildAlone(
     order: PrepareOrder,
     key: string,
@@ -251,7 +255,7 @@ export class Artifacts {
       if ((await cache.find(key)) !== undefined) return true
       const needed = DISK_FACTOR * bytes + SPARE_DISK_BYTES
       const free = await cache.freeBytes()
-      if (free < needed) throw new Error(`the disk has ${free} bytes left, ${needed} are needed`)
+      if (free < needed) throw new Error(`the disk has ${free} bytes left; ${needed} are needed`)
       const folder = await cache.newFolder()
       try {
         const { timeoutMs } = this.#settings.options
@@ -260,9 +264,9 @@ export class Artifacts {
         const build = { ...subjectOf(order), folder, samples, tolerance: TOLERANCE }
         const { form, files, isFlushed, rejected } = await tryForms(this.#builder, build, limits)
         for (const { form: failed, reason } of rejected) {
-          this.#log.info({ form: failed, reason }, 'a form of the artifact cannot be used')
+          this.#log.info({ form: failed, reason }, 'artifact form rejected')
         }
-        this.#log.info({ source: order.source, form: form ?? 'original' }, 'an artifact was built')
+        this.#log.info({ source: order.source, form: form ?? 'original' }, 'artifact built')
         const from = form === undefined ? await cache.newFolder() : `${folder}/${form}`
         const decision = { form: form ?? ('original' as const), rejected: [...rejected] }
         await cache.publish(key, from, decision, files, isFlushed)
@@ -271,22 +275,22 @@ export class Artifacts {
         await cache.discard(folder)
       }
     })
-    return isCached ? undefined : 'it could not be built or kept'
+    return isCached ? undefined : 'the artifact could not be built or stored'
   }
 
-  /** Whether there is a cache. */
+  /** Opens the cache once; resolves with false if it cannot be used. */
   #open(): Promise<boolean> {
     const open = async (): Promise<void> => {
       const { cacheDir } = this.#settings
       if (cacheDir === undefined) throw new Error('this user has no home folder; set `cacheDir`, or HOME')
       const grant = missingFolderGrant(cacheDir)
-      if (grant !== undefined) throw new Error(`the permission model lets this process not use it; ${grant}`)
+      if (grant !== undefined) throw new Error(`the permission model denies access to it; ${grant}`)
       await this.#cache.open()
     }
     this.#opening ??= open().then(
       () => true,
       (error) => {
-        this.#fallback.report(error, 'the artifact cache cannot be used; models are served as they are')
+        this.#fallback.report(error, 'artifact cache unavailable; models are served in their original form')
         return false
       },
     )
@@ -294,7 +298,7 @@ export class Artifacts {
   }
 }
 
-/** With the stamps that they have here: a cache that was moved has others in its manifests. */
+/** Returns an artifact's files with their present stamps: the manifest of a cache that was moved has other ones. */
 async function filesOf({ folder, files }: ArtifactEntry): Promise<ModelFile[]> {
   const stamps = await stampsOf(files.map(({ name }) => join(folder, name)))
   return files.map(({ name, sha256 }, index) => ({ name, sha256, stamp: stamps?.[index]?.text ?? '' }))
@@ -302,10 +306,6 @@ async function filesOf({ folder, files }: ArtifactEntry): Promise<ModelFile[]> {
 
 function plain(reason: string): Prepared {
   return { entry: undefined, bytes: undefined, reason, build: undefined }
-}
-
-function reasonOf(rejected: readonly RejectedForm[]): string {
-  return rejected.map(({ form, reason }) => `${form}: ${reason}`).join('; ')
 }
 
 function subjectOf({ model, version, source, sessionOptions }: PrepareOrder): BuilderSubject {

@@ -9,7 +9,7 @@ import type { ArtifactCache, DatedHash } from './cache/artifact-cache.js'
 import { stampsOf } from './cache/file-stamp.js'
 import type { Fallback } from './fallback.js'
 
-/** Has the content of files read by the builder, and remembers it for as long as they are not touched. */
+/** Reads and hashes files in the builder process, and caches the hashes until the files are touched. */
 export class Digests {
   readonly #clock: Clock
   readonly #builder: BuilderProcess
@@ -23,16 +23,19 @@ export class Digests {
     this.#fallback = fallback
   }
 
-  /** Digest of a model and its data files; undefined if they cannot be read. */
+  /** Returns the hashes of a model's file and its data files; undefined if they cannot be read. */
   async of(source: string, cache: ArtifactCache): Promise<readonly DatedHash[] | undefined> {
     const cached = await cache.digest(source)
-    // Other versions of this library have not kept the names.
+    // Earlier versions of this library did not record the names.
     if (cached?.slice(1).every(({ name }) => name !== '')) return cached
     const before = await stampsOf([source])
     const reply = await this.#builder.run({ kind: 'digest', source }, this.#limits).catch((error) => {
-      // A file that cannot be read in time can be tried all the same.
+      // A model whose files cannot be read in time can still be loaded.
       if (!(error instanceof BuilderDeath)) throw error
-      this.#fallback.report(error, 'a model file cannot be read in time; it has no artifact')
+      this.#fallback.report(
+        error,
+        'model file could not be read in time; the model is served in its original form',
+      )
       return undefined
     })
     if (reply?.ok !== true) return undefined
@@ -47,6 +50,7 @@ export class Digests {
     return dated
   }
 
+  /** Returns the hashes of files, read anew. */
   async hash(files: readonly string[]): Promise<readonly FileHash[]> {
     return successOf(await this.#builder.run({ kind: 'hash', files }, this.#limits)).files
   }

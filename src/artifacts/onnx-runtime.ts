@@ -3,20 +3,21 @@ import semver from 'semver'
 import { requireHere } from '../platform/package-files.js'
 import { processWide } from '../platform/process-wide.js'
 
-/** From here on the addon can be opened by one thread after another. */
+/** First version whose addon can be opened by one thread after another. */
 const REOPENS_SINCE = '1.25.0'
 
-/** The package onnxruntime-node, which replicas load: it is found from here too. */
+/** The package onnxruntime-node, which replicas load, seen from the main thread. */
 export const onnxRuntime = {
-  /** @throws if it is not installed */
+  /** Returns the installed version. @throws if the package is not installed */
   version(): string {
     return (requireHere('onnxruntime-node/package.json') as { version: string }).version
   },
 
   /**
-   * Opens the addon of onnxruntime-node 1.24 on this thread, where it stays open, which costs 5 ms once. It registers
-   * itself with Node when it is mapped. It is never unmapped, but Node forgets it with the last thread that has
-   * it open, and no thread can open it any more ("Module did not self-register"): an unload would be the last.
+   * Opens the addon of onnxruntime-node 1.24 on this thread, where it stays open; that costs 5 ms once. The addon
+   * registers itself with Node when it is mapped, and is never unmapped. But Node forgets it with the last thread that
+   * has it open, and then no thread can open it again ("Module did not self-register"), so that no model could be
+   * loaded after the last one was unloaded.
    */
   keepOpen(): void {
     const { looked } = processWide('onnxruntime', () => ({ looked: new Set<string>() }))
@@ -28,10 +29,10 @@ export const onnxRuntime = {
       const addon = join(folder, 'bin', 'napi-v6', process.platform, process.arch, 'onnxruntime_binding.node')
       process.dlopen({ exports: {} }, addon)
     } catch {
-      // A replica will say why it cannot be opened.
+      // A replica that cannot open it reports the reason.
     }
   },
 
-  /** Never called: file tracers (Next.js, Vercel) take along what they see imported, and they do not see replicas. */
+  /** Never called: file tracers (Next.js, Vercel) include packages that they see imported, and do not see replicas. */
   load: (): Promise<unknown> => import('onnxruntime-node'),
 }

@@ -25,7 +25,7 @@ const tensorsOf = (outputs: Outputs) =>
     .sort()
     .map((name) => outputs[name] as Outputs[string])
 const built = (lines: readonly Line[]): number =>
-  lines.filter(({ message }) => message === 'an artifact was built').length
+  lines.filter(({ message }) => message === 'artifact built').length
 const warnings = (lines: readonly Line[]): Line[] => lines.filter(({ level }) => level === 'warn')
 
 /** 4 MiB of weights, and what it answers. */
@@ -239,7 +239,7 @@ describe('where no artifact can be kept', () => {
     await runtime.models.loadModel({ name: 'm', version: '1', source: models.path('m', '1') })
     expect(yOf(await runtime.predict('m', { x: [1] }))).toBe(2)
     expect(warnings(lines).map(({ message }) => message)).toEqual([
-      expect.stringContaining('builds artifacts fails'),
+      expect.stringContaining('artifact builder failed'),
     ])
   })
 
@@ -270,7 +270,7 @@ describe('a builder that takes more memory than it may', () => {
     const load = { name: 'm', version: '1', source: models.path('m', '1') }
     const error = await errorOf(runtime.models.loadModel(load))
     expect(error).toMatchObject({ code: 'ERR_MODEL_LOAD', model: 'm', version: '1' })
-    expect(error.message).toMatch(/took more than 256 MiB of memory; it is refused/)
+    expect(error.message).toMatch(/took more than 256 MiB of memory; the model was rejected/)
     expect(warnings(lines)).toEqual([])
     await runtime.models.loadModel({ ...load, config: { probe: 'off', sample: { input: wide } } })
     expect(formOf(runtime, 'm')?.form).toBe('original')
@@ -305,7 +305,7 @@ describe('the probe of a file', () => {
       runtime.models.loadModel({ name: 'm', version: '1', source: models.path('m', '1') }),
     )
     expect(error).toMatchObject({ code: 'ERR_MODEL_LOAD', model: 'm', version: '1' })
-    expect(error.message).toMatch(/did not return within 20 ms; it is refused/)
+    expect(error.message).toMatch(/did not return within 20 ms; the model was rejected/)
   })
 
   it('says of a damaged file what onnxruntime says', async () => {

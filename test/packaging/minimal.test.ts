@@ -26,7 +26,7 @@ const mayUnshare = refusal.status === 0
 
 const isLinux = process.platform === 'linux'
 const artifact = expect.stringMatching(/^(prepacked|external)$/)
-const noCache = 'the artifact cache cannot be used; models are served as they are'
+const noCache = 'artifact cache unavailable; models are served in their original form'
 const noTrim = "freed memory stays with the C library's allocator, as koffi cannot be loaded"
 const warning = (msg: string, reason: RegExp) => ({ msg, reason: expect.stringMatching(reason) })
 

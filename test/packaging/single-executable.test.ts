@@ -25,7 +25,7 @@ describe.runIf(process.platform === 'linux')('a single executable, made as docs/
     expect(alone.stdout).toBe('1024 numbers, original\n')
     expect(logLines(alone)).toEqual([
       {
-        msg: expect.stringContaining('models are served as they are'),
+        msg: expect.stringContaining('models are served in their original form'),
         reason: expect.stringContaining('set `builderExecPath` to a Node executable'),
       },
     ])

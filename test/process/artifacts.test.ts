@@ -34,7 +34,7 @@ describe('a file that is the end of the process that loads it', () => {
     expect(child).toMatchObject({ code: 0, signal: null, stderr: '' })
     const { errors, answer } = messageOf(child, 'done')
     expect(answer).toBe('ok')
-    const message = expect.stringContaining(`died of ${signal}; it is refused`)
+    const message = expect.stringContaining(`died of ${signal}; the model was rejected`)
     const refusal = expect.objectContaining({ code: 'ERR_MODEL_LOAD', message })
     expect(errors).toEqual([refusal, refusal])
   }

@@ -8,7 +8,7 @@ import { messageOf, runChild } from '../support/run-child.js'
 const OVERFLOW = 3e9
 
 it.each([
-  ['in a process of its own, which ends', {}, 'refused', /process of its own.*died of SIGFPE/],
+  ['in a process of its own, which ends', {}, 'refused', /separate process.*died of SIGFPE/],
   ['with what callers have sent where there is no such process', { probe: 'off' }, 'proven', undefined],
 ] as const)(
   'a proof is looked for %s',

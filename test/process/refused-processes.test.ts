@@ -25,7 +25,10 @@ describe.runIf(isPosix)('where the system starts no process', () => {
         code,
         answers: [2, 3],
         warnings: [
-          { message: expect.stringContaining('served as they are'), reason: expect.stringContaining(code) },
+          {
+            message: expect.stringContaining('served in their original form'),
+            reason: expect.stringContaining(code),
+          },
         ],
       })),
     )

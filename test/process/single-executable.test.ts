@@ -34,7 +34,7 @@ async function start(executable: string, args: readonly string[], options: objec
 
 const warning = (reason: RegExp) => ({
   level: 'warn',
-  message: expect.stringMatching(/served as they are/),
+  message: expect.stringMatching(/served in their original form/),
   reason: expect.stringMatching(reason),
 })
 

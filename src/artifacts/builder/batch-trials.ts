@@ -7,7 +7,7 @@ import { BuilderProcess } from './builder-process.js'
 import type { BuilderEntry } from './child-processes.js'
 import type { BuilderLimits } from './send-order.js'
 
-/** Has batches tried by a process of its own, so that no load waits for them. */
+/** Tries batches in a separate process, so that no load waits for them. */
 export class BatchTrials {
   readonly #process: BuilderProcess
 
@@ -21,12 +21,12 @@ export class BatchTrials {
     } catch (error) {
       if (error instanceof BuilderUnavailable) return { state: 'nowhere' }
       if (!(error instanceof BuilderDeath) || error.kind !== 'fault') return { state: 'unknown' }
-      const reason = `batches were tried in a process of its own, with rows unlike those of requests, and ${error.message}`
+      const reason = `batches of perturbed rows were tried in a separate process, and ${error.message}`
       return { state: 'refused', reason }
     }
   }
 
-  /** Ends what is under way. */
+  /** Ends the process, even in the middle of a trial. */
   close(): void {
     this.#process.close()
   }

@@ -3,16 +3,16 @@ import { once, setMaxListeners } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import type { Clock } from '../../platform/clock.js'
 
-/** Errors of a connection to a process that has just stopped, or stops. */
+/** Error codes of a connection to a process that has just stopped listening, or is about to. */
 const STOPPED: readonly string[] = ['ECONNREFUSED', 'ENOENT', 'ECONNRESET', 'EPIPE']
 const RETRY_MS = 20
 
 /**
- * Does `work` while no other process that uses the same name does; after `waitMs`, or when `signal`
- * aborts, it no longer waits.
- * The lock is a local socket that is listened to: the kernel takes it away when its process ends, in
- * whichever way, and whoever waits is told at once. Its worth is that the same is not done twice at
- * the same time; nothing goes wrong without it (macOS has no such sockets).
+ * Does `work` while no other process does work of the same name; after `waitMs`, or when `signal` aborts, it no
+ * longer waits.
+ * The lock is a listening local socket: the kernel removes it when its process ends, in whichever way, and notifies
+ * waiting processes at once. It only avoids duplicate work; correctness does not depend on it (macOS has no such
+ * sockets).
  */
 export async function withBuildLock<T>(
   clock: Clock,
@@ -23,7 +23,7 @@ export async function withBuildLock<T>(
 ): Promise<T> {
   const path = addressOf(name)
   if (path === undefined) return work()
-  // As many may wait as there are models.
+  // One listener waits for each model, without a limit.
   setMaxListeners(0, signal)
   const endsAtMs = clock.now() + waitMs
   for (;;) {
@@ -47,7 +47,7 @@ interface Lock {
   release(): void
 }
 
-/** Undefined where sockets leave files behind. */
+/** Returns the address of the lock's socket; undefined on platforms where sockets leave files behind. */
 function addressOf(name: string): string | undefined {
   const id = createHash('sha256')
     .update(`${process.getuid?.() ?? ''} ${name}`)
@@ -56,7 +56,7 @@ function addressOf(name: string): string | undefined {
   return process.platform === 'win32' ? `\\\\.\\pipe\\tbcoin-engine.${id}` : undefined
 }
 
-/** Undefined where that is not allowed. */
+/** Takes the lock; `taken` if another process has it, undefined if this process may not listen. */
 async function listen(path: string): Promise<Lock | 'taken' | undefined> {
   const waiting = new Set<Socket>()
   const server: Server = createServer((socket) => {
@@ -65,11 +65,11 @@ async function listen(path: string): Promise<Lock | 'taken' | undefined> {
     socket.on('error', () => undefined)
     socket.once('close', () => waiting.delete(socket))
   })
-  // A connection that cannot be accepted, for want of descriptors, say, waits no longer.
+  // A connection that cannot be accepted (no descriptors left, for example) stops waiting.
   server.on('error', () => undefined)
   server.unref()
   try {
-    // Node's permission model throws here, without --allow-net.
+    // Node's permission model throws here without --allow-net.
     server.listen(path)
     await once(server, 'listening')
   } catch (error) {
@@ -83,7 +83,7 @@ async function listen(path: string): Promise<Lock | 'taken' | undefined> {
   }
 }
 
-/** Resolves when the process that listens has stopped; with the error's code if it cannot be waited for. */
+/** Resolves when the listening process has stopped; with the error's code if this process cannot wait for it. */
 async function ended(
   clock: Clock,
   path: string,
@@ -92,7 +92,7 @@ async function ended(
 ): Promise<string | undefined> {
   const socket = connect({ path })
   const stop = (): void => void socket.destroy()
-  // Not by the option of that name, which leaves a listener behind for every socket.
+  // The `signal` option of `connect` would leave a listener behind for every socket.
   signal.addEventListener('abort', stop)
   const timer = clock.setTimeout(stop, waitMs)
   let code: string | undefined

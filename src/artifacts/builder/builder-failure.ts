@@ -1,19 +1,19 @@
 import type { RejectedForm } from '../../protocol/builder/builder-messages.js'
 import type { Signature } from '../../tensors/tensor.js'
 
-/** A fault of the process itself, an order that took too much time or memory, or a signal from outside. */
+/** `fault`: the process itself failed; `limit`: an order took too much time or memory; `killed`: a signal from outside. */
 export type DeathCause = 'fault' | 'limit' | 'killed'
 
-/** The builder does not do what it is told. */
+/** A failure of the builder process to carry out an order. */
 export class BuilderFailure extends Error {}
 
-/** The builder has died, or was killed, over an order. */
+/** The builder process died, or was killed, during an order. */
 export class BuilderDeath extends BuilderFailure {
   readonly kind: DeathCause
-  /** The step that it was in. */
+  /** The step that it had reached. */
   readonly step: string
   readonly rejected: readonly RejectedForm[]
-  /** Signature of the model that it was to try, if that could be loaded. */
+  /** Signature of the model of the order, if the model could be loaded. */
   readonly signature: Signature | undefined
 
   constructor(
@@ -30,5 +30,5 @@ export class BuilderDeath extends BuilderFailure {
   }
 }
 
-/** There is no builder: it cannot be started here. */
+/** The builder process cannot be started here, or can load no model. */
 export class BuilderUnavailable extends BuilderFailure {}

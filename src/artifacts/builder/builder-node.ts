@@ -4,7 +4,7 @@ import type { BuilderEntry } from './child-processes.js'
 /** Names of Node's own binaries: node, nodejs, node-22, node20.exe. */
 const NODE_NAME = /^node(js)?([-_.]?v?\d+(\.\d+)*)?(\.exe)?$/i
 
-/** The traits of a process that tell Node from an application that has Node inside. */
+/** The traits of a process that distinguish Node from an application with Node inside. */
 export interface HostProcess {
   readonly execPath: string
   readonly versions: Readonly<Record<string, string | undefined>>
@@ -16,18 +16,18 @@ export interface HostProcess {
 }
 
 /**
- * The Node in which a builder is started: `wanted`, or the executable of this process if that is Node.
- * An executable that holds an application would start the application again.
+ * Returns the Node that runs the builder: `wanted`, or the executable of this process if that is Node. An
+ * executable that holds an application would start the application again.
  */
 export function builderNode(wanted: string | undefined, host: HostProcess = process): BuilderEntry['node'] {
   if (wanted !== undefined) return { path: wanted }
   if (isNode(host)) return { path: host.execPath }
   return {
-    reason: `${host.execPath} is not known to be Node, and it could be this application that it starts; set \`builderExecPath\` to a Node executable`,
+    reason: `${host.execPath} is not known to be Node, and might start this application again; set \`builderExecPath\` to a Node executable`,
   }
 }
 
-/** The environment of a builder: Electron behaves as Node with one variable more, if its fuse for that is on. */
+/** Returns the environment of a builder. Electron behaves as Node with one more variable, if its fuse for that is on. */
 export function builderEnvironment(
   env: BuilderEntry['env'],
   host: HostProcess = process,

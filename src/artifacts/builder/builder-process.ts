@@ -8,14 +8,14 @@ import { BuilderDeath } from './builder-failure.js'
 import { type BuilderEntry, endChild, setAwake, startChild } from './child-processes.js'
 import { type Builder, type BuilderLimits, sendOrder } from './send-order.js'
 
-/** Without an order a process ends after this time. */
+/** Time without an order after which a process is ended. */
 const IDLE_MS = 2_000
-/** A process that holds more than that after an order gets no other one. */
+/** Memory of a process after an order, in bytes, above which it gets no other one. */
 const KEPT_BYTES = 128 * 2 ** 20
 
 /**
- * Gives orders to builder processes: one after another to the same one, as long as none takes longer than
- * the size of its model explains; then the next goes to a process of its own.
+ * Sends orders to builder processes: one after another to the same process, as long as none takes longer than the
+ * size of its model explains; if one does, the next order goes to another process.
  */
 export class BuilderProcess {
   readonly #clock: Clock
@@ -33,7 +33,7 @@ export class BuilderProcess {
   }
 
   /**
-   * Has an order carried out; once more if somebody else ends the process meanwhile.
+   * Sends an order and resolves with its reply; sends it once more if the process is killed from outside meanwhile.
    * @throws BuilderDeath, BuilderUnavailable, ERR_RUNTIME_CLOSED
    */
   run<T extends BuilderOrder>(order: T, limits: BuilderLimits): Promise<BuilderReplies[T['kind']] | Failure> {
@@ -45,7 +45,7 @@ export class BuilderProcess {
     return result as Promise<BuilderReplies[T['kind']] | Failure>
   }
 
-  /** Ends the processes, whatever they are doing. */
+  /** Ends the processes at once, even in the middle of an order. */
   close(): void {
     this.#isClosed = true
     this.#endIdle()

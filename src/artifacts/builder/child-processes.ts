@@ -7,13 +7,13 @@ import { missingGrant } from '../../platform/permission.js'
 import { processWide } from '../../platform/process-wide.js'
 import { BuilderUnavailable } from './builder-failure.js'
 
-/** Environment variable that names the process that has started this one as its builder. */
+/** Environment variable with the id of the process that started this one as its builder. */
 export const PARENT_VARIABLE = '_TBCOIN_ENGINE_BUILDER_OF'
 
-/** The program that is a builder, and its surroundings. */
+/** The builder's program, with the Node that runs it, its Node options and its environment. */
 export interface BuilderEntry {
   readonly path: string
-  /** The Node that runs it, or why there is none. */
+  /** The Node that runs it, or the reason why there is none. */
   readonly node: { readonly path: string } | { readonly reason: string }
   readonly execArgv: readonly string[]
   readonly env: Readonly<Record<string, string | undefined>>
@@ -35,7 +35,7 @@ function sharedBuilders(): Builders {
   })
 }
 
-/** @throws BuilderUnavailable where no process can be started, with the reason. */
+/** Starts a builder process. @throws BuilderUnavailable with the reason if no process can be started. */
 export async function startChild(
   clock: Clock,
   { path, node, execArgv, env }: BuilderEntry,
@@ -43,10 +43,10 @@ export async function startChild(
   if ('reason' in node) throw new BuilderUnavailable(node.reason)
   const grant = missingGrant('child')
   if (grant !== undefined)
-    throw new BuilderUnavailable(`the permission model lets this process start no other; ${grant}`)
+    throw new BuilderUnavailable(`the permission model denies starting another process; ${grant}`)
   if (!existsSync(path))
     throw new BuilderUnavailable(
-      `its file ${path} is not there, or may not be read; if a bundler has moved it, set \`builderEntry\``,
+      `its file ${path} is missing or not readable; if a bundler moved it, set \`builderEntry\``,
     )
   const parent = String(process.pid)
   const child = forked(path, [parent], {
@@ -56,11 +56,11 @@ export async function startChild(
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   })
-  // Its end is noticed by the order that waits for it.
+  // The order that waits for the process reports its end.
   child.on('error', () => undefined)
   if (child.pid === undefined) {
     const later = new Promise<void>((resolve) => clock.setImmediate(resolve))
-    const reasons = await Promise.race([once(child, 'error'), later.then(() => ['it has no process number'])])
+    const reasons = await Promise.race([once(child, 'error'), later.then(() => ['it has no process id'])])
     if (child.connected) child.disconnect()
     throw new BuilderUnavailable(messageOf(reasons[0]))
   }
@@ -71,14 +71,14 @@ export async function startChild(
   return child
 }
 
-/** Ends the process at once, whatever it is doing. */
+/** Ends the process at once, even in the middle of an order. */
 export function endChild(child: ChildProcess): void {
-  // Without a number, as of a process that could not be started, libuv signals an arbitrary process.
+  // For a process without an id, which could not be started, libuv would signal an arbitrary process.
   if (child.pid !== undefined) child.kill('SIGKILL')
   forget(child)
 }
 
-/** Sets whether the process, and the channel to it, keep this one alive. */
+/** Sets if the process, and the channel to it, keep this process alive. */
 export function setAwake(child: ChildProcess, isAwake: boolean): void {
   if (isAwake) {
     child.ref()

@@ -6,23 +6,23 @@ import { BuilderDeath } from './builder-failure.js'
 import type { BuilderProcess } from './builder-process.js'
 import type { BuilderLimits } from './send-order.js'
 
-/** Time for runs on made-up inputs, which may well keep a sound model busy for ever. */
+/** Time limit of a run on generated inputs, which may keep a sound model busy for ever. */
 const MADE_UP_MS = 5_000
 
-/** After so many deaths over inputs without elements, what was not tried stays unknown. */
+/** Number of crashes on inputs without elements after which the remaining sets of axes stay unknown. */
 const MAX_DEATHS = 6
 
-/** What the trial of a model has told. */
+/** Facts about a model that its probe found. */
 export interface Probed {
   readonly signature: Signature
   readonly emptyAxes: EmptyAxes
 }
 
 /**
- * Has a model loaded, and run on inputs that are made up, by the builder. Returns its signature; undefined if
- * it could not be loaded: that does no harm, may be for want of something there, and a replica says it better.
- * @throws ERR_MODEL_LOAD if it is the end of the builder; BuilderDeath if that came to a limit with a model
- * that need not pass (`isProbed`).
+ * Loads a model in the builder process and runs it on generated inputs. Returns undefined if it could not be
+ * loaded: that does no harm, the builder may lack something, and a replica reports it better.
+ * @throws ERR_MODEL_LOAD if the model crashes the builder; BuilderDeath if the builder exceeded a limit with a model
+ * that need not pass (`isProbed` is false).
  */
 export async function probe(
   builder: BuilderProcess,
@@ -41,12 +41,12 @@ export async function probe(
       const { signature } = error
       const set = signature === undefined ? undefined : emptySetOf(error.step, signature)
       if (signature !== undefined && set !== undefined) {
-        // The model has passed, and only what has no elements is at fault.
+        // The model has passed; only inputs without elements crash it.
         fatal.push(set)
         if (error.kind === 'fault' && fatal.length < MAX_DEATHS) continue
         return { signature, emptyAxes: { fatal, answered: [] } }
       }
-      // That what was made up takes too long, or too much, says nothing about what callers will ask.
+      // A limit exceeded on generated inputs says nothing about the inputs of requests.
       if (signature !== undefined && error.kind !== 'fault') {
         return { signature, emptyAxes: { fatal, answered: [] } }
       }
@@ -56,17 +56,17 @@ export async function probe(
   }
 }
 
-/** The set of axes that had size 0 in a step; undefined if it was another one. */
+/** Returns the set of axes that had size 0 in a step; undefined for a step of another kind. */
 function emptySetOf(step: string, signature: Signature): AxisSet | undefined {
   if (!step.startsWith(EMPTY_STEP)) return undefined
   return axisSetsOf(signature)[Number(step.slice(EMPTY_STEP.length))]
 }
 
-/** As what the load of a model rejects that was the end of the builder. */
+/** Returns the error with which the load of a model rejects that crashed the builder or exceeded a limit there. */
 export function refusal({ source, model, version }: BuilderSubject, cause: BuilderDeath): Error {
   const what = cause.signature === undefined && cause.step !== 'original' ? 'loaded' : 'loaded and run'
   return new errors.ERR_MODEL_LOAD(
-    `${source} was ${what} in a process of its own first (probe), and ${cause.message}; it is refused, since it would have been the end of this process`,
+    `${source} was ${what} in a separate process first (probe), and ${cause.message}; the model was rejected, since it could crash or block this process`,
     { model, version, cause },
   )
 }

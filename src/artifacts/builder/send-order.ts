@@ -6,38 +6,39 @@ import type { BuilderMessage, BuilderOrder, RejectedForm } from '../../protocol/
 import type { Signature } from '../../tensors/tensor.js'
 import { BuilderDeath, BuilderUnavailable, type DeathCause } from './builder-failure.js'
 
+/** Interval at which the memory of the process is read. */
 const WATCH_MS = 100
-/** Time for a process to come up. */
+/** Time limit for a process to start. */
 const START_MS = 30_000
-/** Signals that no fault of its own gives a process. */
+/** Signals that a process never gets for a fault of its own. */
 const FROM_OUTSIDE: readonly NodeJS.Signals[] = ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP']
 
-/** The time and memory that one order may take. */
+/** Limits on the time and memory of one order. */
 export interface BuilderLimits {
-  /** Time for the whole order; 0 is without a limit. */
+  /** Time limit of the whole order; 0 disables it. */
   readonly timeoutMs: number
-  /** Shorter times for single steps, by the name of the step. */
+  /** Shorter limits for single steps, by the name of the step. */
   readonly stepTimeoutMs?: Readonly<Record<string, number>>
-  /** Memory behind no file that the process may take. */
+  /** Limit on the anonymous memory of the process (memory behind no file), in bytes. */
   readonly maxBytes: number
-  /** Size of the files that the order reads, if it is known: large ones may keep others waiting for longer. */
+  /** Size of the files that the order reads, if known: an order on large files may delay the next one for longer. */
   readonly fileBytes?: number | undefined
-  /** False for an order for which this process need not stay alive. */
+  /** False: the order does not keep this process alive. */
   readonly keepsAwake?: boolean
 }
 
-const NOT_OURS = 'if a bundler has made its file, see that `builderEntry` is `tbcoin-engine/artifact-builder`'
+const ENTRY_HINT = 'if a bundler made its file, check that `builderEntry` is `tbcoin-engine/artifact-builder`'
 
 /** A process that carries out orders. */
 export interface Builder {
   readonly child: ChildProcess
-  /** True once it has come up. */
+  /** True once it has sent `ready`. */
   isReady: boolean
 }
 
 /**
- * Gives a process an order and resolves with its reply.
- * @throws BuilderDeath; BuilderUnavailable if it has not come up, or can load no model. It is to be ended then.
+ * Sends a process an order and resolves with its reply. After a rejection the caller ends the process.
+ * @throws BuilderDeath; BuilderUnavailable if the process did not start, or can load no model.
  */
 export function sendOrder(
   clock: Clock,
@@ -62,7 +63,7 @@ export function sendOrder(
       reject(
         builder.isReady
           ? new BuilderDeath(kind, reason, { step, rejected, signature })
-          : new BuilderUnavailable(`${reason}, before it was ready; ${NOT_OURS}`),
+          : new BuilderUnavailable(`${reason}, before it was ready; ${ENTRY_HINT}`),
       )
     }
     const limitTimer = (limitMs: number, what: string): Timer =>
@@ -80,7 +81,7 @@ export function sendOrder(
     }
     const onMessage = (message: BuilderMessage): void => {
       if (message?.kind === 'ready') begin()
-      // Messages of another program are not for this one.
+      // Without `ready` the process may be another program, whose messages mean something else.
       else if (!builder.isReady) return
       else if (message?.kind === 'step') enter(message.step)
       else if (message?.kind === 'loaded') signature = message.signature
@@ -94,12 +95,8 @@ export function sendOrder(
       }
     }
     const onExit = (code: number | null, signal: NodeJS.Signals | null): void => {
-      if (signal === null) fail('fault', `the process that tried it exited with code ${code}`)
-      else
-        fail(
-          FROM_OUTSIDE.includes(signal) ? 'killed' : 'fault',
-          `the process that tried it died of ${signal}`,
-        )
+      if (signal === null) fail('fault', `the process exited with code ${code}`)
+      else fail(FROM_OUTSIDE.includes(signal) ? 'killed' : 'fault', `the process died of ${signal}`)
     }
     const onError = (error: Error): void => fail('killed', error.message)
     let timer: Timer | undefined
@@ -119,7 +116,7 @@ export function sendOrder(
         if (error !== null) fail('killed', error.message)
       })
     } catch (error) {
-      // It has no channel any more.
+      // The channel to the process is closed.
       fail('killed', messageOf(error))
     }
   })

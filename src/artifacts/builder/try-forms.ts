@@ -11,9 +11,10 @@ import { refusal } from './probe.js'
 import type { BuilderLimits } from './send-order.js'
 
 /**
- * Has forms built, best first, until one is proven; goes on behind a form that is the end of the builder.
- * @throws BuilderDeath where that says nothing about the model: it was killed, or came to a limit;
- * ERR_MODEL_LOAD where the original is the end of the builder.
+ * Builds forms of an artifact, best first, until one is proven; continues with the next form if one crashes the
+ * builder.
+ * @throws BuilderDeath if the builder was killed or exceeded a limit, which says nothing about the model;
+ * ERR_MODEL_LOAD if the original crashes the builder.
  */
 export async function tryForms(
   builder: BuilderProcess,
@@ -31,7 +32,7 @@ export async function tryForms(
       if (!(error instanceof BuilderDeath) || error.kind !== 'fault') throw error
       rejected.push(...error.rejected)
       const culprit = forms.find((form) => form === error.step)
-      // What the original does here it would do there.
+      // A crash outside the steps of the forms comes from the original, which would crash this process too.
       if (culprit === undefined) throw refusal(order, error)
       rejected.push({ form: culprit, reason: error.message })
     }

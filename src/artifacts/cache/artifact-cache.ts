@@ -13,17 +13,18 @@ import { type FileStamp, stampOf, stampsOf } from './file-stamp.js'
 import { assertOwn, makeFolder } from './own-folders.js'
 import { readRecord, writeRecord } from './record-file.js'
 
-/** Of the layout below; another one has its own folder. */
+/** The version of the cache's layout; each has a folder of its own. */
 const FORMAT = 'v1'
 const MANIFEST = 'manifest'
 const FOLDERS = ['entries', 'probes', 'files', 'uses', 'tmp'] as const
 const DAY_MS = 86_400_000
-/** Records that were not used for so long, or are more than these, are removed. */
+/** Time after its last use for which a record is kept. */
 const KEPT_MS = 30 * DAY_MS
+/** Number of records that are kept; the least recently used ones are removed. */
 const MAX_RECORDS = 4096
 /** Length of a hash in hexadecimal. */
 const KEY_LENGTH = 64
-/** Files whose stamps are remembered. */
+/** Number of files whose stamps are remembered. */
 const MAX_VERIFIED = 1024
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
@@ -42,9 +43,9 @@ const probeSchema = z.strictObject({
   emptyAxes: z.strictObject({ fatal: axisSets, answered: axisSets }),
 })
 const manifestSchema = z.strictObject({
-  /** Key of the entry; a record with another one is somebody else's. */
+  /** Key of the entry; a manifest with another key belongs to another entry. */
   key: z.string(),
-  /** The original where no form could be proven. */
+  /** `original` if no form could be proven. */
   form: z.enum([...ARTIFACT_FORMS, 'original']),
   files: z.array(z.strictObject({ name: z.string(), sha256, stamp: z.string(), bytes: z.number() })),
   rejected: rejectedForms,
@@ -52,7 +53,7 @@ const manifestSchema = z.strictObject({
 
 export type ArtifactManifest = z.output<typeof manifestSchema>
 
-/** A file of a model with its content, and its stamp when that was read. */
+/** A file of a model: the hash of its content, and its stamp when the content was read. */
 export type DatedHash = z.output<typeof digestSchema>['files'][number]
 
 export interface ArtifactEntry extends ArtifactManifest {
@@ -60,14 +61,14 @@ export interface ArtifactEntry extends ArtifactManifest {
   readonly folder: string
 }
 
-/** Has the content of files read, at length. */
+/** Reads files whole and resolves with the hashes of their content. */
 export type HashFiles = (files: readonly string[]) => Promise<readonly FileHash[]>
 
 /**
- * A folder of artifacts by the content that they were made of, shared by processes:
- * `entries/<key>/` is put in place whole, by a rename, and never changed; `probes/<key>` tells that
- * a model was loaded without harm, `files/<path's hash>` what a file held, `uses/` who has
- * mapped what. What is damaged counts as absent.
+ * A folder of artifacts, by the content that they were made of, which several processes share.
+ * `entries/<key>/` is put in place whole, by a rename, and never changed. `probes/<key>` records that a model was
+ * loaded without harm, `files/<hash of the path>` the content of a model's files, and `uses/` which processes use
+ * which entries. Damaged files count as missing.
  */
 export class ArtifactCache {
   readonly #clock: Clock
@@ -86,7 +87,7 @@ export class ArtifactCache {
     this.#uses = new CacheUses(clock, join(this.#root, 'uses'))
   }
 
-  /** Makes the folders, and removes what nobody needs any more. @throws Error where it cannot be used. */
+  /** Makes the folders and removes files that are no longer needed. @throws Error if the cache cannot be used. */
   async open(): Promise<void> {
     for (const name of FOLDERS) await makeFolder(join(this.#root, name))
     await assertOwn(this.#root, FOLDERS, this.#unfinished())
@@ -94,7 +95,7 @@ export class ArtifactCache {
     await this.#sweep().catch(() => undefined)
   }
 
-  /** What the model's files are known to hold; undefined unless none has been touched since. */
+  /** Returns the recorded content of a model's files; undefined if there is none, or if a file was touched since. */
   async digest(source: string): Promise<readonly DatedHash[] | undefined> {
     const record = await readRecord(this.#digestPath(source), digestSchema)
     if (record?.source !== source) return undefined
@@ -121,7 +122,7 @@ export class ArtifactCache {
     await writeRecord(join(this.#root, 'probes', key), { key, ...probed })
   }
 
-  /** A damaged entry is removed. */
+  /** Returns the entry of `key`; undefined if there is none. Removes a damaged one. */
   async find(key: string): Promise<ArtifactEntry | undefined> {
     const folder = join(this.#root, 'entries', key)
     const manifest = await readRecord(join(folder, MANIFEST), manifestSchema)
@@ -137,7 +138,7 @@ export class ArtifactCache {
     return undefined
   }
 
-  /** A folder to build in, on the same disk as the entries. */
+  /** Makes a folder to build in, on the same disk as the entries. */
   async newFolder(): Promise<string> {
     const folder = this.#unfinished()
     await mkdir(folder, { mode: 0o700 })
@@ -148,15 +149,15 @@ export class ArtifactCache {
     return rm(folder, { recursive: true, force: true })
   }
 
-  /** How much the disk has room for. */
+  /** Returns the free space of the disk in bytes. */
   async freeBytes(): Promise<number> {
     const { bavail, bsize } = await statfs(this.#root)
     return bavail * bsize
   }
 
   /**
-   * Puts a folder in place as the entry of that key; if somebody else was faster, theirs stays. Files that
-   * are not sure to be on the disk (`isFlushed`) are read once by each process that uses them.
+   * Puts a folder in place as the entry of `key`; if another process was faster, its entry stays. If the files may
+   * not be on the disk yet (`isFlushed` is false), each process that uses them reads them once.
    */
   async publish(
     key: string,
@@ -182,7 +183,7 @@ export class ArtifactCache {
     await this.#makeRoom(key)
   }
 
-  /** Keeps the entry from being removed until `leave`, here and in other processes. */
+  /** Protects the entry from removal by this and other processes until `leave`. */
   use(key: string): Promise<void> {
     return this.#uses.join(key)
   }
@@ -203,7 +204,7 @@ export class ArtifactCache {
       return current === stamp || current === this.#verified.get(paths[index] as string)
     }
     if (files.every(isKnown)) return true
-    // Touched or moved: what they hold counts.
+    // The files were touched or moved, so their content decides.
     const hashes = await this.#hashFiles(paths)
     if (!files.every(({ sha256 }, index) => sha256 === hashes[index]?.sha256)) return false
     for (const [index, path] of paths.entries()) {
@@ -214,7 +215,7 @@ export class ArtifactCache {
     return true
   }
 
-  /** Removes entries that were not used for long until the others fit; none that is mapped. */
+  /** Removes the least recently used entries until the others fit; never one that is in use. */
   async #makeRoom(kept: string): Promise<void> {
     const entries = await this.#entries()
     let total = entries.reduce((sum, { bytes }) => sum + bytes, 0)
@@ -242,7 +243,7 @@ export class ArtifactCache {
     )
   }
 
-  /** In one step for whoever looks for it. */
+  /** Removes an entry; a rename first makes it disappear in one step for other processes. */
   async #remove(key: string): Promise<void> {
     const trash = this.#unfinished()
     try {
@@ -254,7 +255,7 @@ export class ArtifactCache {
     await this.discard(trash)
   }
 
-  /** What processes have left behind that are gone. */
+  /** Removes the files that ended processes have left behind, and old records. */
   async #sweep(): Promise<void> {
     const nowMs = this.#clock.epoch()
     const folder = join(this.#root, 'tmp')
@@ -266,12 +267,12 @@ export class ArtifactCache {
     for (const name of ['probes', 'files']) await sweepRecords(join(this.#root, name), nowMs)
   }
 
-  /** A name for what is not in place, or not any more. */
+  /** Returns a new path for a folder that is not yet, or no longer, an entry. */
   #unfinished(): string {
     return join(this.#root, 'tmp', `${ownIdentity()}.${randomUUID()}`)
   }
 
-  /** Marks a record as used now; the one that was used last is removed last. */
+  /** Marks a record as used now; the most recently used one is removed last. */
   async #touch(path: string): Promise<void> {
     const now = new Date(this.#clock.epoch())
     await utimes(path, now, now).catch(() => undefined)
@@ -282,7 +283,7 @@ export class ArtifactCache {
   }
 }
 
-/** Removes records that nobody has used for long, what an interrupted write has left, and the oldest of too many. */
+/** Removes records that were not used for long, remains of interrupted writes, and the oldest of too many records. */
 async function sweepRecords(folder: string, nowMs: number): Promise<void> {
   const names = await readdir(folder)
   const dated = await Promise.all(
@@ -290,7 +291,7 @@ async function sweepRecords(folder: string, nowMs: number): Promise<void> {
   )
   dated.sort((a, b) => b.usedAtMs - a.usedAtMs)
   for (const [index, record] of dated.entries()) {
-    // An unfinished one has a longer name.
+    // An unfinished record has a longer name.
     const keptMs = record.name.length === KEY_LENGTH ? KEPT_MS : DAY_MS
     if (index < MAX_RECORDS && nowMs - record.usedAtMs < keptMs) continue
     await rm(join(folder, record.name), { force: true }).catch(() => undefined)

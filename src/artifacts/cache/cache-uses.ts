@@ -4,14 +4,15 @@ import type { Clock, Timer } from '../../platform/clock.js'
 import { mayBeAlive, ownIdentity } from '../../platform/process-identity.js'
 import { processWide } from '../../platform/process-wide.js'
 
-/** The mark of a process that cannot be seen from here is believed for this time. */
+/** Time after its last write for which a mark counts if its process cannot be seen from here. */
 const BELIEVED_MS = 7 * 86_400_000
+/** Interval at which the marks of this process are written again. */
 const RENEWAL_MS = 86_400_000
 
 interface Marks {
-  /** Counts the needs of each mark of this process, by its path: runtimes may share a cache. */
+  /** Number of uses of each mark of this process, by its path: runtimes may share a cache. */
   readonly counts: Map<string, number>
-  /** Holds the work under way on each mark. */
+  /** The work under way on each mark. */
   readonly turns: Map<string, Promise<void>>
 }
 
@@ -19,12 +20,12 @@ function sharedMarks(): Marks {
   return processWide('cache-uses', () => ({ counts: new Map(), turns: new Map() }))
 }
 
-/** Which entries of a cache are in use, told to other processes by a file each: `<key>.<process>`. */
+/** Marks entries of a cache as in use, for other processes to see, by one file for each: `<key>.<process>`. */
 export class CacheUses {
   readonly #clock: Clock
   readonly #folder: string
-  /** Counts the needs that came by this object. */
-  #needs = 0
+  /** Number of uses that began through this object. */
+  #uses = 0
   #renewal: Timer | undefined
 
   constructor(clock: Clock, folder: string) {
@@ -37,7 +38,7 @@ export class CacheUses {
     const mark = this.#mark(key)
     const count = counts.get(mark) ?? 0
     counts.set(mark, count + 1)
-    this.#needs += 1
+    this.#uses += 1
     this.#renewal ??= this.#clock.setInterval(() => this.#renew(), RENEWAL_MS).unref()
     if (count === 0) await write(mark)
   }
@@ -47,8 +48,8 @@ export class CacheUses {
     const mark = this.#mark(key)
     const count = counts.get(mark)
     if (count === undefined) return
-    this.#needs -= 1
-    if (this.#needs === 0) {
+    this.#uses -= 1
+    if (this.#uses === 0) {
       this.#clock.clear(this.#renewal)
       this.#renewal = undefined
     }
@@ -57,19 +58,19 @@ export class CacheUses {
       return
     }
     counts.delete(mark)
-    // Unless somebody has joined meanwhile.
+    // Another use may have begun meanwhile.
     await inTurn(mark, async () => {
       if (!counts.has(mark)) await rm(mark, { force: true })
     })
   }
 
-  /** Whether an entry is in use, here or elsewhere. Removes the marks of processes that are gone. */
+  /** Returns true if an entry is in use, here or elsewhere. Removes the marks of ended processes. */
   async isUsed(key: string): Promise<boolean> {
     const used = await this.sweep((other) => other === key)
     return used.has(key) || sharedMarks().counts.has(this.#mark(key))
   }
 
-  /** Removes the marks of processes that are gone; returns the keys of the others. */
+  /** Removes the marks of ended processes; returns the keys of the others. */
   async sweep(isMeant: (key: string) => boolean = () => true): Promise<ReadonlySet<string>> {
     const used = new Set<string>()
     for (const name of await readdir(this.#folder)) {
@@ -92,14 +93,14 @@ export class CacheUses {
   }
 }
 
-/** Where nothing can be written, nothing can be removed either. */
+/** Writes a mark. A failure has no consequence: where nothing can be written, nothing can be removed either. */
 function write(mark: string): Promise<void> {
   return inTurn(mark, async () => {
     if (sharedMarks().counts.has(mark)) await writeFile(mark, '')
   })
 }
 
-/** One after another; what fails has no consequence. */
+/** Does the work on one mark in order; failures are ignored. */
 function inTurn(mark: string, work: () => Promise<void>): Promise<void> {
   const { turns } = sharedMarks()
   const turn = (turns.get(mark) ?? Promise.resolve()).then(work).catch(() => undefined)

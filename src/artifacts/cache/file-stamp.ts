@@ -1,19 +1,19 @@
 import { stat } from 'node:fs/promises'
 import { stampFrom } from '../../protocol/model-files.js'
 
-/** What changes when a file is written or replaced. */
+/** A text that changes when a file is written or replaced, and the file's size. */
 export interface FileStamp {
   readonly text: string
   readonly bytes: number
 }
 
-/** @throws Error if there is no such file. */
+/** Returns the present stamp of a file. @throws Error if there is no such file. */
 export async function stampOf(path: string): Promise<FileStamp> {
   const stats = await stat(path, { bigint: true })
   return { text: stampFrom(stats), bytes: Number(stats.size) }
 }
 
-/** The stamps of all, or undefined if one cannot be had. */
+/** Returns the stamps of all `paths`; undefined if one of them cannot be read. */
 export async function stampsOf(paths: readonly string[]): Promise<readonly FileStamp[] | undefined> {
   try {
     return await Promise.all(paths.map(stampOf))
@@ -22,7 +22,7 @@ export async function stampsOf(paths: readonly string[]): Promise<readonly FileS
   }
 }
 
-/** Returns what files take together; 0 if one of them is not there. */
+/** Returns the total size of files in bytes; 0 if one of them is missing. */
 export async function sizeOf(paths: readonly string[]): Promise<number> {
   return ((await stampsOf(paths)) ?? []).reduce((sum, { bytes }) => sum + bytes, 0)
 }

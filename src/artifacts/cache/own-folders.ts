@@ -3,28 +3,28 @@ import { join } from 'node:path'
 
 const OTHERS_WRITE = 0o022
 
-/** Makes a folder, and those above it that are not there. Nobody else may write into them. */
+/** Makes a folder, and the missing ones above it, writable by this user only. */
 export async function makeFolder(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true, mode: 0o700 })
   } catch (error) {
     const { code, path: unmade } = error as NodeJS.ErrnoException
-    // On a read-only disk Node only says that a folder is missing, which it could not make; this says why.
+    // On a read-only disk Node only reports a missing folder; making that folder gives the real error.
     if (code === 'ENOENT' && unmade !== undefined) await mkdir(unmade)
     throw error
   }
 }
 
 /**
- * Refuses a cache that other users could change. It is compared with a new folder, since some file
- * systems know no owners or modes.
+ * Checks that no other user could change a cache. The folders are compared with a new one, since some file
+ * systems have no owners or modes.
  * @throws Error if a folder belongs to another user, or may be written by others.
  */
 export async function assertOwn(root: string, names: readonly string[], sample: string): Promise<void> {
   try {
     await mkdir(sample, { mode: 0o700 })
   } catch {
-    // It cannot be written, and so is used as far as it is filled.
+    // A read-only cache is used as far as it is filled.
     return
   }
   const sampleStats = await stat(sample)
@@ -34,6 +34,6 @@ export async function assertOwn(root: string, names: readonly string[], sample: 
     if (uid !== sampleStats.uid)
       throw new Error(`${folder} belongs to another user (${uid}, not ${sampleStats.uid})`)
     if ((mode & OTHERS_WRITE & ~sampleStats.mode) !== 0)
-      throw new Error(`${folder} may be written by other users`)
+      throw new Error(`${folder} is writable by other users`)
   }
 }

@@ -3,7 +3,7 @@ import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises'
 import type { z } from 'zod'
 import { isFlushRefused } from '../../platform/is-flush-refused.js'
 
-/** Reads what `writeRecord` wrote; undefined if there is none, or if anything in it has changed. */
+/** Reads a file that `writeRecord` wrote; undefined if there is none, or if its content has changed. */
 export async function readRecord<T extends z.ZodType>(
   path: string,
   schema: T,
@@ -20,7 +20,7 @@ export async function readRecord<T extends z.ZodType>(
   }
 }
 
-/** Puts `value` into a file, whole or not at all. */
+/** Writes `value` into a file, whole or not at all. */
 export async function writeRecord(path: string, value: unknown): Promise<void> {
   const json = `${JSON.stringify(value)}\n`
   const unfinished = `${path}.${randomUUID()}`
@@ -39,7 +39,10 @@ export async function writeRecord(path: string, value: unknown): Promise<void> {
   }
 }
 
-/** A record that is lost counts as none, by its checksum. */
+/**
+ * Flushes a file to the disk. A file system that refuses this is accepted: a record that a crash damages counts as
+ * missing, since its checksum is wrong.
+ */
 async function flush(file: FileHandle): Promise<void> {
   try {
     await file.sync()

@@ -332,7 +332,7 @@ describe('a cache that is opened', () => {
     await openCache(folder.path)
     for (const path of [root, join(root, 'probes')]) {
       chmodSync(path, 0o777)
-      await expect(openCache(folder.path)).rejects.toThrow(/may be written by other users/)
+      await expect(openCache(folder.path)).rejects.toThrow(/is writable by other users/)
       chmodSync(path, 0o700)
     }
   })
