@@ -3,14 +3,14 @@ import { ARRAY_CLASSES, type ElementType } from './element-types.js'
 import { float16Bits } from './float16.js'
 import type { TensorData, TensorType } from './tensor.js'
 
-/** Fresh storage for `count` elements, which are zeros or empty strings. */
+/** Returns a new array of `count` elements, which are zeros or empty strings. */
 export function newElements(type: TensorType, count: number): TensorData {
   return type === 'string' ? new Array<string>(count).fill('') : new ARRAY_CLASSES[type](count)
 }
 
 /**
- * Writes `count` JavaScript values to `target` from `offset` on. Returns the index of the first value
- * that is no such element, -1 when all were written; `elementProblem` says what is wrong with it.
+ * Writes `count` JavaScript values to `target` from `offset` on. Returns the index of the first value that is not a
+ * valid element, which `elementProblem` describes; -1 if all were written.
  */
 export function writeElements(
   element: ElementType,
@@ -49,12 +49,12 @@ function toElement({ kind, min, max }: ElementType, value: unknown): number | bi
   }
 }
 
-/** Whether ONNX Runtime keeps the string as it is: an embedded NUL would end it. */
+/** Returns true if ONNX Runtime keeps the whole string: an embedded NUL would end it. */
 export function isWholeString(value: unknown): value is string {
   return typeof value === 'string' && !value.includes('\0')
 }
 
-/** What came instead of an element, and what would have been one. */
+/** Describes a value that is not a valid element, and the values that are. */
 export function elementProblem(
   { kind, min, max }: ElementType,
   value: unknown,

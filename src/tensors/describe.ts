@@ -4,17 +4,17 @@ import { typedArrayName } from './typed-arrays.js'
 const LISTED_NAMES = 20
 const QUOTED_CHARACTERS = 40
 
-/** `[batch, 576]`; a free dim without a name is `?`. */
+/** Returns a text like `[batch, 576]`; a free dim without a name is `?`. */
 export function formatDims(dims: readonly unknown[]): string {
   return `[${dims.map((dim) => (dim === '' ? '?' : String(dim))).join(', ')}]`
 }
 
-/** `float32[batch, 576]`, `int64 scalar`. */
+/** Returns a text like `float32[batch, 576]` or `int64 scalar`. */
 export function formatSpec(spec: Pick<TensorSpec, 'type' | 'dims'>): string {
   return spec.dims.length === 0 ? `${spec.type} scalar` : spec.type + formatDims(spec.dims)
 }
 
-/** `"input" float32[?, ?], "sr" int64 scalar` */
+/** Returns a text like `"input" float32[?, ?], "sr" int64 scalar`, of at most LISTED_NAMES specs. */
 export function formatSpecs(specs: readonly TensorSpec[]): string {
   if (specs.length === 0) return 'no inputs'
   const listed = specs.slice(0, LISTED_NAMES).map((spec) => `${quote(spec.name)} ${formatSpec(spec)}`)
@@ -27,12 +27,12 @@ export function formatNames(names: readonly string[]): string {
   return names.slice(0, LISTED_NAMES).map(quote).join(', ') + (left > 0 ? ` and ${left} more` : '')
 }
 
-/** A string for a message: quoted, control characters escaped, cut when long. */
+/** Returns a string for a message: quoted, with control characters escaped, and cut if it is long. */
 export function quote(text: string): string {
   return JSON.stringify(text.length > QUOTED_CHARACTERS ? `${text.slice(0, QUOTED_CHARACTERS)}…` : text)
 }
 
-/** What a caller passed, in a few words, never its whole content. */
+/** Describes a caller's value in a few words, never with its whole content. */
 export function describeValue(value: unknown): string {
   switch (typeof value) {
     case 'string':
@@ -67,7 +67,7 @@ function describeObject(value: object): string {
   return keys.length === 0 ? 'object without keys' : `object with keys ${formatNames(keys)}`
 }
 
-/** Dims from a caller can hold anything: only numbers are shown as they are. */
+/** Describes a caller's dims, whose elements can have any type. */
 export function describeDims(dims: readonly unknown[]): string {
   const shown = dims
     .slice(0, LISTED_NAMES)

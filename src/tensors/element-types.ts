@@ -1,6 +1,6 @@
 import type { TensorType } from './tensor.js'
 
-/** How elements of a type are held and which JavaScript values may become one. */
+/** The storage of a type's elements, and the JavaScript values that can be converted to one. */
 export interface ElementType {
   /** Class that holds the elements, by the name its instances carry in every realm. */
   readonly arrayName: string
@@ -10,7 +10,7 @@ export interface ElementType {
   /** Range of the integer kinds, inclusive; unused by the others. */
   readonly min: number | bigint
   readonly max: number | bigint
-  /** What a tensor is filled up with. */
+  /** The element that fills padding. */
   readonly zero: number | bigint | string
 }
 
@@ -29,7 +29,10 @@ const element = (
   zero: kind === 'bigint' ? 0n : kind === 'string' ? '' : 0,
 })
 
-/** bool is held as bytes of 0 or 1, float16 as its bits: the Float16Array path of onnxruntime-node is broken (microsoft/onnxruntime#32323). */
+/**
+ * The element types by name. bool is stored as bytes of 0 or 1, and float16 as its bits, since the Float16Array path of
+ * onnxruntime-node is broken (microsoft/onnxruntime#32323).
+ */
 export const ELEMENT_TYPES: { readonly [T in TensorType]: ElementType } = {
   float32: element('Float32Array', 'float', 4),
   float64: element('Float64Array', 'float', 8),
@@ -46,7 +49,7 @@ export const ELEMENT_TYPES: { readonly [T in TensorType]: ElementType } = {
   string: element('Array', 'string', 0),
 }
 
-/** The class that holds the elements of each type; strings are in a plain array. */
+/** The class that holds the elements of each type except strings, which are in a plain array. */
 export const ARRAY_CLASSES = {
   float32: Float32Array,
   float64: Float64Array,

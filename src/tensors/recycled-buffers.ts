@@ -1,16 +1,16 @@
 import { errors, messageOf } from '../errors/errors.js'
 
 const SMALLEST_BYTES = 1_024
-/** What a pool keeps of buffers that are not under way. */
+/** Default limit on the bytes of idle buffers that are kept. */
 const MAX_KEPT_BYTES = 64 * 2 ** 20
 
 /**
- * Buffers that travel to a thread with a pack and come back with its answers. Sizes are powers of two,
- * so that packs of about the same size share them.
+ * Buffers that are transferred to a thread with a pack and come back with its outputs. Sizes are powers of two, so that
+ * packs of about the same size share them.
  */
 export class RecycledBuffers {
   readonly #maxBytes: number
-  /** Those at home, by the power of two. */
+  /** Idle buffers, by the power of two. */
   readonly #kept: ArrayBuffer[][] = []
   #keptBytes = 0
 
@@ -23,8 +23,8 @@ export class RecycledBuffers {
   }
 
   /**
-   * A buffer of at least `bytes`, whose content is what the last pack left there.
-   * @throws ERR_INSUFFICIENT_MEMORY
+   * Returns a buffer of at least `bytes`, with the content that the last pack left.
+   * @throws ERR_INSUFFICIENT_MEMORY if the buffer cannot be allocated
    */
   take(bytes: number): ArrayBuffer {
     const power = powerOf(bytes)
@@ -34,7 +34,7 @@ export class RecycledBuffers {
     return buffer
   }
 
-  /** Keeps a buffer for the next pack; one that is not from here, or too much, is left to the collector. */
+  /** Keeps a buffer for the next pack; leaves it to the garbage collector if it is not from here, or exceeds the limit. */
   give(buffer: ArrayBuffer): void {
     const bytes = buffer.byteLength
     const power = powerOf(bytes)
@@ -44,7 +44,7 @@ export class RecycledBuffers {
     this.#keptBytes += bytes
   }
 
-  /** Forgets all. */
+  /** Drops all kept buffers. */
   clear(): void {
     this.#kept.length = 0
     this.#keptBytes = 0
@@ -56,7 +56,7 @@ function newBuffer(bytes: number): ArrayBuffer {
     return new ArrayBuffer(bytes)
   } catch (cause) {
     throw new errors.ERR_INSUFFICIENT_MEMORY(
-      `there are no ${bytes} bytes of memory for the inputs of a run: ${messageOf(cause)}`,
+      `cannot allocate ${bytes} bytes for the inputs of a run: ${messageOf(cause)}`,
       { cause, neededBytes: bytes },
     )
   }

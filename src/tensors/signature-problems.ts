@@ -2,8 +2,8 @@ import { formatSpec, quote } from './describe.js'
 import type { Signature, TensorSpec } from './tensor.js'
 
 /**
- * Why a caller of a model with signature `from` could not go on with `to`, by names and types
- * only (shapes may differ between versions and are checked per request). Empty when it could.
+ * Returns the reasons why callers of a model with signature `from` could not continue with `to`; empty if they could.
+ * Only names and types are compared: shapes may differ between versions and are checked for each request.
  */
 export function signatureProblems(from: Signature, to: Signature): string[] {
   const problems: string[] = []
@@ -12,7 +12,7 @@ export function signatureProblems(from: Signature, to: Signature): string[] {
   for (const spec of to.inputs) {
     if (!known.has(spec.name)) problems.push(`input ${quote(spec.name)} (${formatSpec(spec)}) is new`)
   }
-  // Outputs only have to cover: a caller does not notice an additional one.
+  // Additional outputs are allowed, since they do not affect callers.
   compare('output', from.outputs, to.outputs, problems)
   return problems
 }

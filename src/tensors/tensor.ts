@@ -1,4 +1,4 @@
-/** Element types onnxruntime-node can take in and give out, by ONNX Runtime's names. */
+/** Element types that onnxruntime-node accepts and returns, by ONNX Runtime's names. */
 export const TENSOR_TYPES = [
   'float32',
   'float64',
@@ -15,9 +15,10 @@ export const TENSOR_TYPES = [
   'string',
 ] as const
 
+/** The element type of a tensor. */
 export type TensorType = (typeof TENSOR_TYPES)[number]
 
-/** What holds the elements of each type. float16 is always its bits; bool is 0 or 1. */
+/** The array that holds the elements of each type. A float16 element is its bits, a bool element 0 or 1. */
 export interface TensorDataMap {
   float32: Float32Array
   float64: Float64Array
@@ -34,6 +35,7 @@ export interface TensorDataMap {
   string: string[]
 }
 
+/** The elements of a tensor, in row-major order. */
 export type TensorData = TensorDataMap[TensorType]
 
 /**
@@ -42,11 +44,16 @@ export type TensorData = TensorDataMap[TensorType]
  */
 export interface Tensor<T extends TensorType = TensorType> {
   readonly type: T
+  /** The size of each axis; empty for a scalar. */
   readonly dims: readonly number[]
+  /** The elements; the class of the array follows from `type`. */
   readonly data: TensorDataMap[T]
 }
 
-/** A value `predict` accepts for one input; dims follow from the signature where they can. */
+/**
+ * A value that `predict` accepts for one input: a tensor with its dims, a typed array, nested arrays, or a single
+ * value. Without dims, the shape is inferred from the signature and the number of elements.
+ */
 export type InputValue =
   | Tensor
   | TensorData
@@ -58,17 +65,19 @@ export type InputValue =
   | string
   | readonly InputValue[]
 
+/** The input of a request: the value of each of the model's inputs, by name. */
 export type ModelInput = Record<string, InputValue>
 
-/** Named tensors that go into a run. */
+/** Input tensors of a run, by name. */
 export type Feeds = Record<string, Tensor>
-/** Named tensors that come out of a run. */
+/** Output tensors of a run, by name. */
 export type Outputs = Record<string, Tensor>
 
-/** One input or output of a model. A dim is a size, or a name ('' if it has none) when it is free. */
+/** One input or output of a model. */
 export interface TensorSpec {
   readonly name: string
   readonly type: TensorType
+  /** The size of each axis. A free axis, whose size a request decides, has a name instead, or '' if it has none. */
   readonly dims: readonly (number | string)[]
 }
 
@@ -79,11 +88,11 @@ export interface UnsupportedOutput {
   readonly reason: string
 }
 
-/** Names, element types and shapes of what a model takes and gives. */
+/** Names, element types and shapes of a model's inputs and outputs. */
 export interface Signature {
   readonly inputs: readonly TensorSpec[]
-  /** The outputs that can be asked for, one at least unless the model has none. */
+  /** The outputs that a request can name; at least one, unless the model has no outputs. */
   readonly outputs: readonly TensorSpec[]
-  /** The model's other outputs; absent if there are none. A request has to name outputs then. */
+  /** The model's other outputs; absent if there are none. If there are any, each request must name its outputs. */
   readonly unsupported?: readonly UnsupportedOutput[] | undefined
 }

@@ -4,9 +4,8 @@ import type { TensorData, TensorType } from './tensor.js'
 type Elements = Exclude<TensorData, string[]>
 
 /**
- * A typed array of whatever class. The caller's may belong to a class of the caller's own, whose
- * constructor, methods and getters do what they like: what is asked of it goes through the functions
- * of this file, which read the internal slots.
+ * A typed array of any class. It may belong to a class of the caller, whose constructor, methods and getters can do
+ * anything; the functions of this file read its internal slots instead.
  */
 export type AnyTypedArray = NodeJS.TypedArray | Elements
 
@@ -26,7 +25,7 @@ function getterOf<T>(key: PropertyKey): (this: unknown) => T {
   return Object.getOwnPropertyDescriptor(prototype, key)?.get as (this: unknown) => T
 }
 
-/** How many elements it has; 0 once its buffer is gone. */
+/** Returns the number of elements; 0 once the buffer is detached. */
 export function lengthOf(array: AnyTypedArray): number {
   return getLength.call(array)
 }
@@ -44,24 +43,25 @@ export function setElements(target: TensorData, source: AnyTypedArray, offset: n
   set.call(target as Uint8Array, source as Uint8Array, offset)
 }
 
-/** A view of `count` of its elements from `from` on, of the plain class. */
+/** Returns a view of `count` elements from `from` on; the view has the built-in class. */
 export function viewOver(array: AnyTypedArray, from: number, count: number): Elements {
   const View = classes.get(getTag.call(array) as string) as typeof Uint8Array
   return new View(getBuffer.call(array), getOffset.call(array) + from * View.BYTES_PER_ELEMENT, count)
 }
 
 /**
- * 'Float32Array' and so on, undefined for anything else. Read from the internal slot rather than
- * by `instanceof`: typed arrays of other realms (vm contexts, test runners) count, forgeries do not.
+ * Returns the name of a typed array's class, such as 'Float32Array'; undefined for any other value. It is read from the
+ * internal slot instead of by `instanceof`: typed arrays of other realms (vm contexts, test runners) count, forgeries
+ * do not.
  */
 export function typedArrayName(value: unknown): string | undefined {
   return getTag.call(value)
 }
 
 /**
- * The elements of a typed array in the class `type` is held in: itself, a view of the same memory
- * where only the class differs (native Float16Array, Uint8ClampedArray), undefined where a
- * conversion of values would be needed.
+ * Returns the elements of a typed array in the class that holds `type`: the array itself, or a view of the same memory
+ * if only the class differs (native Float16Array, Uint8ClampedArray). Returns undefined if values would have to be
+ * converted.
  */
 export function asElements(
   type: TensorType,
@@ -84,9 +84,9 @@ function seenAs(View: typeof Uint8Array | typeof Uint16Array, array: AnyTypedArr
 }
 
 /**
- * False once the buffer was transferred, or shrunk so that the view lies outside it. Both read as
- * length 0, which an honest empty array does too; `keys` validates the view and does nothing else
- * (`buffer.detached` is missing on Node 20).
+ * Returns false once the buffer was transferred, or shrunk so that the view lies outside it. The length is 0 in both
+ * cases, as it is for an empty array; `keys` validates the view and does nothing else (`buffer.detached` is missing on
+ * Node 20).
  */
 export function isUsable(array: AnyTypedArray): boolean {
   if (lengthOf(array) > 0) return true

@@ -1,30 +1,32 @@
 /**
- * How requests of a version share one run: along which axis rows are laid one after another.
- * Found and proven by `workers/batch-proof/batch-prover.ts`.
+ * The plan by which requests of a version share one run: the axes along which their rows are joined.
+ * `workers/batch-proof/batch-prover.ts` finds and proves it.
  */
 export interface BatchPlan {
-  /** Of each input of the signature its batch axis; `SHARED` if all rows of a batch have the same value. */
+  /** The batch axis of each input of the signature; `SHARED` if all rows of a batch have the same value. */
   readonly inputs: readonly number[]
-  /** Of each output of the signature its batch axis. */
+  /** The batch axis of each output of the signature. */
   readonly outputs: readonly number[]
   /** Absent if requests of unequal length share no runs. */
   readonly padding: Padding | undefined
 }
 
-/** Along which axis inputs of unequal length are filled up with zeros, and outputs cut back. */
+/** The axes along which inputs of unequal length are padded with zeros, and outputs are cut back. */
 export interface Padding {
-  /** Of each input of the signature; `SHARED` for one that has no such axis. */
+  /** The padded axis of each input of the signature; `SHARED` for an input without one. */
   readonly inputs: readonly number[]
+  /** The axis along which each output is cut; `SHARED` for an output without one. */
   readonly outputs: readonly number[]
-  /** The input whose zeros say what does not count, by its position in the signature; absent if none is named. */
+  /** Position in the signature of the input whose zeros mark padding; absent if there is none. */
   readonly mask?: number | undefined
-  /** The input that says how long a request is, likewise. */
+  /** Position in the signature of the input that holds the length of a request; absent if there is none. */
   readonly length?: number | undefined
 }
 
+/** The axis of a tensor that has none: requests of a run have the same value, or keep their size. */
 export const SHARED = -1
 
-/** How far numbers may differ: `atol + rtol * |expected|`. */
+/** The largest allowed difference of numbers: `atol + rtol * |expected|`. */
 export interface Tolerance {
   readonly rtol: number
   readonly atol: number

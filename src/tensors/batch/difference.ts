@@ -3,12 +3,12 @@ import { float16Value } from '../float16.js'
 import type { Tensor, TensorData } from '../tensor.js'
 import type { Tolerance } from './batch-plan.js'
 
-/** Nothing but the same value will do. */
+/** The tolerance that accepts only equal values. */
 export const EXACT: Tolerance = { rtol: 0, atol: 0 }
 
 /**
- * In which way a tensor is not the expected one, as the end of a sentence; undefined if it is. Only
- * floats have a tolerance: an integer that is off by one may be another class, index or token.
+ * Describes how a tensor differs from the expected one, as the end of a sentence; undefined if it does not. Only floats
+ * have a tolerance: an integer that is off by one may be another class, index or token.
  */
 export function difference(expected: Tensor, actual: Tensor, tolerance: Tolerance): string | undefined {
   if (expected.dims.join() !== actual.dims.join()) {
@@ -25,7 +25,7 @@ export function difference(expected: Tensor, actual: Tensor, tolerance: Toleranc
   return undefined
 }
 
-/** The first of an answer's tensors that is not the expected one, and in which way. */
+/** Returns the index of the first tensor that differs from the expected one, and how it differs; undefined if none does. */
 export function firstDifference(
   expected: readonly Tensor[],
   actual: readonly Tensor[],
@@ -49,7 +49,7 @@ function isClose(want: unknown, got: unknown, { rtol, atol }: Tolerance): boolea
   return Math.abs(want - got) <= atol + rtol * Math.abs(want)
 }
 
-/** The last bit of a float16 is more than the usual tolerance. */
+/** Returns the tolerance for a tensor; it is wider for float16, whose last bit exceeds the usual one. */
 function toleranceFor({ type }: Tensor, { rtol, atol }: Tolerance): Tolerance {
   if (type !== 'float16') return { rtol, atol }
   return { rtol: Math.max(rtol, 2 ** -10), atol: Math.max(atol, 2 ** -14) }

@@ -3,15 +3,18 @@ import type { Tensor } from '../tensor.js'
 import { SHARED } from './batch-plan.js'
 import { copyBlock, elementCount, withRows } from './rows.js'
 
-/** Shorter requests are filled up to this. */
+/** The smallest padded length. */
 const SHORTEST = 8
 
-/** The length up to which a request is filled: a power of two, so that at most half of it is filling. */
+/** Returns the padded length of a request: a power of two, so that less than half of it is padding, but at least SHORTEST. */
 export function paddedLength(length: number): number {
   return Math.max(SHORTEST, 2 ** Math.ceil(Math.log2(length)))
 }
 
-/** The tensor with another length along the axis: filled up with zeros or empty strings, or cut; in memory of its own. */
+/**
+ * Returns a copy of a tensor with another length along the axis, padded with zeros or empty strings, or cut. Returns the
+ * tensor itself if it has the length already.
+ */
 export function resized(tensor: Tensor, axis: number, length: number): Tensor {
   const { type, dims, data } = tensor
   if (axis === SHARED || dims[axis] === length) return tensor

@@ -4,10 +4,10 @@ import type { Tensor, TensorData, TensorType } from '../tensor.js'
 import { lengthOf, setElements, viewOver } from '../typed-arrays.js'
 import { SHARED } from './batch-plan.js'
 
-/** Chunks of so few elements are copied in a loop: a view of them would cost more. */
+/** Largest number of elements that are copied in a loop, since a view of them would cost more. */
 const LOOP_ELEMENTS = 32
 
-/** A tensor as rows along one axis: `outer` blocks of `rows` rows of `inner` elements each. */
+/** The layout of a tensor as rows along one axis: `outer` blocks of `rows` rows of `inner` elements each. */
 export interface RowLayout {
   readonly outer: number
   readonly rows: number
@@ -28,7 +28,7 @@ export function elementCount(dims: readonly number[]): number {
   return count
 }
 
-/** The size that all tensors have along their axes, those with a shared one aside; undefined if it is 0 or they differ. */
+/** Returns the size of all tensors along their axes, except shared ones; undefined if it is 0 or if they differ. */
 export function commonSize(tensors: readonly Tensor[], axes: readonly number[]): number | undefined {
   let size: number | undefined
   for (let index = 0; index < tensors.length; index += 1) {
@@ -41,14 +41,14 @@ export function commonSize(tensors: readonly Tensor[], axes: readonly number[]):
   return size
 }
 
-/** `dims` with another size along `axis`, in an array of its own. */
+/** Returns a copy of `dims` with another size along `axis`. */
 export function withRows(dims: readonly number[], axis: number, rows: number): number[] {
   const sized = dims.slice()
   sized[axis] = rows
   return sized
 }
 
-/** Lays the rows of `source` into a batch of `total` rows, from row `at` on. */
+/** Copies the rows of `source` into a batch of `total` rows, from row `at` on. */
 export function putRows(
   target: TensorData,
   total: number,
@@ -63,8 +63,8 @@ export function putRows(
 }
 
 /**
- * Lays tensors one after another along an axis of a batch with these dims. Those that are shorter along
- * another axis are filled up with zeros, or with empty strings.
+ * Copies tensors one after another along `axis` of a batch with these `dims`. Tensors that are shorter along another
+ * axis are padded with zeros or empty strings.
  */
 export function joinRows(
   target: TensorData,
@@ -75,7 +75,7 @@ export function joinRows(
   const total = dims[axis] as number
   const step = elementCount(dims.slice(axis + 1))
   const isWhole = (own: readonly number[]): boolean => own.every((dim, at) => at === axis || dim === dims[at])
-  // A buffer that is used again still holds what was there before.
+  // A recycled buffer still has its previous content.
   if (!tensors.every((tensor) => isWhole(tensor.dims))) clear(target, (tensors[0] as Tensor).type)
   let at = 0
   for (const { data, dims: own } of tensors) {
@@ -90,7 +90,7 @@ function clear(target: TensorData, type: TensorType): void {
   elements.fill(ELEMENT_TYPES[type].zero)
 }
 
-/** The `rows` rows from row `at` on, in memory of their own. */
+/** Returns a copy of `rows` rows from row `at` on. */
 export function takeRows(
   type: TensorType,
   source: TensorData,
@@ -108,8 +108,8 @@ export function takeRows(
 }
 
 /**
- * Copies a block of `size` from the beginning of one tensor, or `sourceAt` elements behind it, to the
- * beginning of another with as many axes, or `targetAt` elements behind it.
+ * Copies a block of `size` from one tensor to another with as many axes. The block begins `sourceAt` elements after the
+ * beginning of the source, and `targetAt` elements after that of the target.
  */
 export function copyBlock(
   target: TensorData,

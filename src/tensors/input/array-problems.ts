@@ -2,13 +2,16 @@ import { describeValue, quote } from '../describe.js'
 import { type AnyTypedArray, isUsable, typedArrayName } from '../typed-arrays.js'
 import { type Expectation, type InputProblem, mismatch } from './expectation.js'
 
-/** A typed array of another class is refused, not converted: it may well be a mistake, and a copy is not free. */
+/**
+ * Returns the problem of a typed array of the wrong class. Such an array is rejected instead of converted: it may be a
+ * mistake, and a copy costs time.
+ */
 export function wrongClass(expected: Expectation, got: unknown, where = ''): InputProblem {
   const advice = `it must be ${holderOf(expected)}; ${conversion(expected, got)}`
   return mismatch(expected, describeValue(got) + where, advice)
 }
 
-/** `Float32Array`, `Uint16Array of float16 bits`, `an array of strings`. */
+/** Returns the description of the array that holds the elements: `Float32Array`, `Uint16Array of float16 bits`, `an array of strings`. */
 export function holderOf({ type, element }: Expectation): string {
   if (type === 'string') return 'an array of strings'
   if (type === 'float16') return 'Uint16Array of float16 bits'
@@ -24,7 +27,7 @@ function conversion({ type, element }: Expectation, got: unknown): string {
   return `convert it, e.g. ${element.arrayName}.from(...${map})`
 }
 
-/** Refuses a typed array that reads as empty only because its memory is gone. */
+/** Throws if a typed array reads as empty only because its memory is gone. */
 export function refuseUnusable(expected: Expectation, array: AnyTypedArray): void {
   if (isUsable(array)) return
   const got = `${typedArrayName(array)} without its buffer`

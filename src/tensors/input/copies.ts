@@ -3,15 +3,15 @@ import { newElements } from '../coerce-elements.js'
 import type { Tensor, TensorData } from '../tensor.js'
 import { byteLengthOf, lengthOf } from '../typed-arrays.js'
 
-/** For a string, whose size nobody knows, what its reference takes and a little more. */
+/** Estimated size of a string, which cannot be measured: its reference and a little more. */
 const STRING_BYTES = 16
 
-/** How many elements there are, whatever the class of the array says. */
+/** Returns the number of elements, whatever `length` a subclass reports. */
 export function countOf(data: TensorData): number {
   return ArrayBuffer.isView(data) ? lengthOf(data) : data.length
 }
 
-/** One with elements of its own. */
+/** Returns a tensor with a copy of the elements. */
 export function copyOf({ type, dims, data }: Tensor): Tensor {
   const count = countOf(data)
   const own = newElements(type, count)
@@ -19,7 +19,7 @@ export function copyOf({ type, dims, data }: Tensor): Tensor {
   return { type, dims, data: own }
 }
 
-/** What the elements of tensors take. */
+/** Returns the size of the tensors' elements in bytes. */
 export function bytesOf(tensors: readonly Tensor[]): number {
   return tensors.reduce(
     (sum, { data }) => sum + (ArrayBuffer.isView(data) ? byteLengthOf(data) : STRING_BYTES * data.length),

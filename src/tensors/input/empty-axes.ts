@@ -3,25 +3,25 @@ import type { Signature, Tensor, TensorSpec } from '../tensor.js'
 /** Axes of inputs, each as `<position of the input>.<axis>`. */
 export type AxisSet = readonly string[]
 
-/** What a trial has shown of runs in which free axes have size 0. */
+/** Results of trial runs in which free axes have size 0. */
 export interface EmptyAxes {
-  /** Sets that ended the process which tried them. */
+  /** Sets that crashed the process which tried them. */
   readonly fatal: readonly AxisSet[]
-  /** Sets with which a run returned an answer. */
+  /** Sets with which a run returned outputs. */
   readonly answered: readonly AxisSet[]
 }
 
-/** Of a model that was not tried. */
+/** The value for a model that was not tried. */
 export const NOTHING_TRIED: EmptyAxes = { fatal: [], answered: [] }
 
-/** More sets are not tried. */
+/** Maximum number of sets that are tried. */
 const MAX_SETS = 32
-/** Names that exporters give the axis of the rows. */
+/** Names that exporters use for the axis of the rows. */
 const BATCH_NAME = /batch|^(n|b|bs)$/i
 
 /**
- * Returns the sets of axes that a trial gives size 0, small ones first: each free axis with those of the
- * same name, the axes of the rows together, these with each of the others, and all.
+ * Returns the sets of axes to try with size 0, small ones first: each free axis with those of the same name, the axes
+ * of the rows together, these with each of the others, and all.
  */
 export function axisSetsOf(signature: Signature): AxisSet[] {
   const batch = [...batchAxesOf(signature)]
@@ -40,39 +40,39 @@ export function axisSetsOf(signature: Signature): AxisSet[] {
   return [...found.values()].filter((set) => set.length > 0).slice(0, MAX_SETS)
 }
 
-/** Whether every axis of one set is among another's. */
+/** Returns true if every axis of `part` is in `whole`. */
 export function isPartOf(part: AxisSet, whole: AxisSet): boolean {
   return part.every((key) => whole.includes(key))
 }
 
 /**
- * Tells why a request must not run because axes of it have size 0, as the end of a sentence that begins
- * with the request; undefined if it may. Axes of the rows need a trial that was answered, since recurrent
- * operators and others end the process when there are no rows; of other axes only what has ended one
- * is refused, since the first step of a decoder has an empty past.
+ * Returns the reason why a request must not run because some of its axes have size 0; undefined if it may run. The
+ * reason completes a sentence that begins with the request. Axes of the rows need a trial that returned outputs, since
+ * recurrent operators and others crash the process if there are no rows. Other axes are only rejected if they crashed
+ * a trial, since the first step of a decoder has an empty past.
  */
 export function whyNotEmpty(
   signature: Signature,
   tensors: readonly Tensor[],
   { fatal, answered }: EmptyAxes,
 ): string | undefined {
-  // Few requests have no elements, and all others end here.
+  // Only a few requests have tensors without elements; all others return here.
   if (tensors.every(({ data }) => data.length > 0)) return undefined
   const empty = tensors.flatMap(({ dims }, input) =>
     [...dims.keys()].filter((axis) => dims[axis] === 0).map((axis) => keyOf(input, axis)),
   )
   const killer = fatal.find((set) => isPartOf(set, empty))
   if (killer !== undefined) {
-    return `${described(signature, tensors, killer)}, and a run of that kind ended the process that tried it (probe); send one row at least, or do not ask`
+    return `${described(signature, tensors, killer)}, and a run of that kind crashed the process that tried it (probe); send at least one row, or skip the request`
   }
   const unsure = empty.filter((key) => isOfRows(signature, key))
   if (unsure.length === 0 || answered.some((set) => isSameSet(set, unsure))) return undefined
-  return `${described(signature, tensors, unsure)}, and no run of that kind was answered before the model was served (probe); some models end the process then, so send one row at least, or do not ask`
+  return `${described(signature, tensors, unsure)}, and no run of that kind returned outputs before the model was served (probe), while some models crash the process then; send at least one row, or skip the request`
 }
 
 function isOfRows(signature: Signature, key: string): boolean {
   const [input] = key.split('.')
-  // Nothing is known of the axes of an input whose rank is not declared.
+  // The axes of an input without a declared rank are unknown, so any of them may be that of the rows.
   return signature.inputs[Number(input)]?.dims.length === 0 || batchAxesOf(signature).has(key)
 }
 
@@ -81,8 +81,8 @@ function isSameSet(one: AxisSet, other: AxisSet): boolean {
 }
 
 /**
- * Of each input the axis that is likely to be that of the rows: its first free one unless a size of 1
- * before it says that there is one row, and all that are named like such an axis or like a batch.
+ * Returns the axes that are probably those of the rows: the first free axis of each input, unless an axis of size 1
+ * before it shows that there is one row, and all axes with the name of such an axis or of a batch.
  */
 function batchAxesOf({ inputs }: Signature): Set<string> {
   const first = inputs.map(firstFreeAxis)

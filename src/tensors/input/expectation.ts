@@ -2,28 +2,28 @@ import { formatSpec, quote } from '../describe.js'
 import { ELEMENT_TYPES, type ElementType } from '../element-types.js'
 import type { Signature, TensorSpec } from '../tensor.js'
 
-/** One input of a signature with everything about it that does not depend on a call. */
+/** One input of a signature, with all facts about it that are the same for every request. */
 export interface Expectation extends TensorSpec {
   readonly element: ElementType
   /** Product of the fixed dims. */
   readonly fixedCount: number
   readonly freeDims: number
-  /** The free axes other than the first, which is that of the batch. */
+  /** The free axes except axis 0, which is that of the batch. */
   readonly openAxes: readonly number[]
-  /** Index of the last free dim, -1 when all are fixed. */
+  /** Index of the last free dim; -1 if all are fixed. */
   readonly lastFree: number
   /** `dims` with 1 for each free one. */
   readonly singleDims: readonly number[]
-  /** Per dim the slot of its name in `SignatureExpectation.slots`, -1 for a fixed or anonymous one. */
+  /** For each dim the slot of its name, below `SignatureExpectation.slots`; -1 for a fixed or unnamed one. */
   readonly nameSlots: readonly number[]
-  /** Several free dims, and another input has one of the same name: it may tell a size. */
+  /** True if several dims are free and another input has one of the same name, which may determine a size. */
   readonly canAskOthers: boolean
 }
 
 export interface SignatureExpectation {
   readonly inputs: readonly Expectation[]
   readonly byName: ReadonlyMap<string, Expectation>
-  /** How many distinct names free dims have. */
+  /** Number of distinct names of free dims. */
   readonly slots: number
 }
 
@@ -72,10 +72,10 @@ function expectInput(
   }
 }
 
-/** Why an input does not fit; `prepareFeeds` turns it into ERR_INVALID_INPUT of the model concerned. */
+/** An input that does not fit the signature; `prepareInputs` converts it into ERR_INVALID_INPUT with the model's name. */
 export class InputProblem extends Error {}
 
-/** The one form of all messages about a single input: its name, what fits, what came. */
+/** Returns the problem of a single input; its message has the input's name, what it expects and what was passed. */
 export function mismatch(expected: Expectation, got: string, advice = ''): InputProblem {
   const tail = advice === '' ? '' : `; ${advice}`
   return new InputProblem(`input ${quote(expected.name)} expects ${formatSpec(expected)}, got ${got}${tail}`)

@@ -5,7 +5,7 @@ import { type AnyTypedArray, asElements, lengthOf, typedArrayName } from '../typ
 import { holderOf, refuseUnusable, wrongClass } from './array-problems.js'
 import { type Expectation, mismatch } from './expectation.js'
 
-/** Ours, or onnxruntime's: there `data` is a getter that throws when the data is not on the CPU. */
+/** A tensor of ours, or onnxruntime's, whose `data` is a getter that throws if the data is not on the CPU. */
 interface TensorLike {
   readonly type?: unknown
   readonly dims?: unknown
@@ -13,7 +13,7 @@ interface TensorLike {
   readonly data?: unknown
 }
 
-/** A tensor of our own from one that carries its shape; typed arrays in it are not copied. */
+/** Returns a new tensor from a value that has its shape; typed arrays in it are not copied. */
 export function fromExplicitTensor(expected: Expectation, value: object): Tensor {
   const { type, dims, location } = value as TensorLike
   if (type === undefined || !Array.isArray(dims)) {
@@ -38,7 +38,7 @@ function wrapAdvice(expected: Expectation, value: object): string {
     : ''
 }
 
-/** Read once, element by element: an array of the caller's may have methods of its own. */
+/** Copies dims element by element, each read once: the caller's array may have methods of its own. */
 function dimsOf(expected: Expectation, dims: readonly unknown[]): number[] {
   const rank = dims.length
   const own: number[] = []
@@ -60,7 +60,7 @@ function countOf(expected: Expectation, dims: readonly number[]): number {
     const fixed = expected.dims[axis]
     if (typeof fixed === 'number' && fixed !== dim) doesFit = false
   }
-  // onnxruntime reports an unknown rank as it reports a scalar, so a stated shape is left to it there.
+  // onnxruntime reports an unknown rank like a scalar, so it has to check the shape itself in that case.
   if (doesFit || expected.dims.length === 0) return count
   throw mismatch(expected, `tensor ${expected.type}${describeDims(dims)}`)
 }
@@ -93,7 +93,7 @@ function strings(
 ): string[] {
   const { length } = data
   if (length !== count) throw wrongCount(expected, dims, count, length)
-  // An array of its own: the caller's may be a proxy, which cannot be sent.
+  // The strings are copied, since the caller's array may be a proxy, which cannot be sent.
   const own: string[] = []
   for (let index = 0; index < count; index++) {
     const element = data[index]

@@ -4,15 +4,15 @@ import { countOf } from './copies.js'
 import { type Expectation, mismatch, type SignatureExpectation } from './expectation.js'
 
 /**
- * Returns the dims of `count` elements that come without a shape: fixed dims as they are, free ones 1
- * except the last free one, which takes what remains (one unbatched item, the common case of a bare
- * array). Returns undefined when the count does not divide.
+ * Returns the dims of `count` elements without a shape: fixed dims are kept, free ones are 1 except the last free one,
+ * which takes the remaining factor (one unbatched item, the common case of a bare array). Returns undefined if the
+ * count does not divide.
  */
 export function inferDims(expected: Expectation, count: number): readonly number[] | undefined {
   const { fixedCount, lastFree, singleDims } = expected
   if (lastFree === -1 || count === fixedCount) return count === fixedCount ? singleDims : undefined
   const rest = count / fixedCount
-  // Division by a fixed dim of 0 gives Infinity, which is no integer either.
+  // A division by a fixed dim of 0 gives Infinity, which is not an integer either.
   if (!Number.isInteger(rest)) return undefined
   const dims = singleDims.slice()
   dims[lastFree] = rest
@@ -20,8 +20,8 @@ export function inferDims(expected: Expectation, count: number): readonly number
 }
 
 /**
- * Refuses a bare array that fits several shapes: more than one of the free axes besides the batch is
- * still open, and they hold more than one element.
+ * Throws if a bare array fits several shapes: more than one of the free axes besides the batch is still open, and they
+ * hold more than one element.
  * @throws InputProblem
  */
 export function refuseAmbiguous(expected: Expectation, data: Tensor['data'], axes: readonly number[]): void {
@@ -29,14 +29,14 @@ export function refuseAmbiguous(expected: Expectation, data: Tensor['data'], axe
   throw mismatch(
     expected,
     describeValue(data),
-    `the sizes of axes ${axes.slice(0, -1).join(', ')} and ${axes.at(-1)} cannot be told from the length; pass { type, dims, data }`,
+    `the sizes of axes ${axes.slice(0, -1).join(', ')} and ${axes.at(-1)} do not follow from the length; pass { type, dims, data }`,
   )
 }
 
 /**
- * Takes a second look at bare arrays with several free dims: a free dim whose name another input has
- * takes the size it has there, if the count allows; otherwise the first inference stays. `unsure` lists
- * these inputs in the signature's order; each one settled may settle the next.
+ * Infers the dims of bare arrays with several free dims again: a free dim whose name another input has takes the size
+ * that it has there, if the count allows; otherwise the first inference stays. `unsure` lists these inputs in the
+ * signature's order; each inferred size may determine the next.
  * @throws InputProblem if an array still fits several shapes.
  */
 export function settleByNames(
@@ -62,7 +62,7 @@ export function settleByNames(
 function bindNames({ nameSlots }: Expectation, { dims }: Tensor, sizes: number[]): void {
   for (let axis = 0; axis < nameSlots.length; axis++) {
     const slot = nameSlots[axis] as number
-    // The first input that has the name decides; ORT does not insist that all agree.
+    // The first input with the name decides; onnxruntime does not require that all agree.
     if (slot !== -1 && sizes[slot] === -1) sizes[slot] = dims[axis] ?? 1
   }
 }

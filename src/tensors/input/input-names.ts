@@ -2,7 +2,7 @@ import { nearestName } from '../../text/nearest-name.js'
 import { describeValue, formatNames, formatSpecs, quote } from '../describe.js'
 import { InputProblem, type SignatureExpectation } from './expectation.js'
 
-/** Refuses anything but an object whose own enumerable keys are exactly the signature's inputs. */
+/** Throws unless `input` is an object whose own enumerable keys are exactly the signature's inputs. */
 export function checkInputNames(
   signature: SignatureExpectation,
   input: unknown,
@@ -26,7 +26,7 @@ function notAnInput(signature: SignatureExpectation, input: unknown): InputProbl
 }
 
 function wrongNames(signature: SignatureExpectation, input: object, keys: readonly string[]): InputProblem {
-  // Nothing given by name, or a tensor itself in place of an object that names it.
+  // The object names nothing, or is itself a tensor.
   if (keys.length === 0 || ('type' in input && 'dims' in input)) return notAnInput(signature, input)
   const given = new Set(keys)
   const missing = signature.inputs.map((spec) => spec.name).filter((name) => !given.has(name))
@@ -41,7 +41,7 @@ function plural(names: readonly string[]): string {
   return names.length === 1 ? 'input' : 'inputs'
 }
 
-/** Only names that are still missing are offered, so a hint is always a complete repair. */
+/** Suggests the name that was meant, among the missing ones only, so that following the hint repairs the input. */
 function hint(extra: readonly string[], missing: readonly string[]): string {
   for (const wrong of extra.slice(0, 4)) {
     const meant = nearestName(wrong, missing)

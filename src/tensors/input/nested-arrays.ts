@@ -7,7 +7,7 @@ import { type Expectation, mismatch } from './expectation.js'
 
 type Path = readonly number[]
 
-/** A tensor from nested arrays of JavaScript values, whose innermost rows may be typed arrays. */
+/** Returns a tensor from nested arrays of JavaScript values, whose innermost rows may be typed arrays. */
 export function fromNestedArrays(expected: Expectation, value: readonly unknown[]): Tensor {
   const dims = shapeOf(expected, value)
   const count = dims.reduce((product, dim) => product * dim, 1)
@@ -16,7 +16,7 @@ export function fromNestedArrays(expected: Expectation, value: readonly unknown[
   return { type: expected.type, dims, data }
 }
 
-/** A tensor of one element: dims are all 1, or none. */
+/** Returns a tensor of one element, whose dims are all 1 or empty. */
 export function fromScalar(expected: Expectation, value: unknown): Tensor {
   if (expected.fixedCount !== 1) throw mismatch(expected, describeValue(value), 'one value does not fill it')
   const data = newElements(expected.type, 1)
@@ -26,7 +26,7 @@ export function fromScalar(expected: Expectation, value: unknown): Tensor {
   return { type: expected.type, dims: expected.singleDims, data }
 }
 
-/** Follows the first element of each level; `fill` holds the others to it. */
+/** Returns the shape by the first element of each level; `fill` checks that the others agree. */
 function shapeOf(expected: Expectation, value: readonly unknown[]): number[] {
   const rank = expected.dims.length
   const dims: number[] = []
@@ -34,7 +34,7 @@ function shapeOf(expected: Expectation, value: readonly unknown[]): number[] {
   while (isRow(expected, level) && dims.length <= rank) {
     const length = rowLength(expected, level)
     dims.push(length)
-    // Below an empty array there is nothing to measure: the spec's own dims, 0 where free.
+    // Below an empty array there is nothing to measure, so the dims of the spec hold, with 0 for free ones.
     while (length === 0 && dims.length < rank) {
       const dim = expected.dims[dims.length]
       dims.push(typeof dim === 'number' ? dim : 0)
@@ -100,7 +100,7 @@ function fillFromTypedArray(filling: Filling, row: AnyTypedArray, path: Path): v
 
 type Row = ArrayLike<unknown>
 
-/** The `length` of a proxy can be anything, and another one at each look. */
+/** Returns the number of elements; checks it, since the `length` of a proxy can be any value, and changes at will. */
 function rowLength(expected: Expectation, row: Row): number {
   if (!Array.isArray(row)) return lengthOf(row as unknown as AnyTypedArray)
   const { length } = row

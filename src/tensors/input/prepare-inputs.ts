@@ -11,25 +11,24 @@ import { checkInputNames } from './input-names.js'
 import { fromNestedArrays, fromScalar } from './nested-arrays.js'
 
 /**
- * Turns what a caller passes to `predict` into tensors that fit the signature exactly, one for each of its
- * inputs, in its order. `input` maps
- * the name of every input to one of:
+ * Converts the input of a request into tensors that fit the signature exactly, one for each of its inputs, in its
+ * order. `input` maps the name of every input to one of:
  *
  * - `{ type, dims, data }`, ours or an onnxruntime Tensor: type, rank and fixed dims must agree,
  *   dims multiply to `data.length`. A scalar input also takes one element of any rank.
  * - a typed array of the class that holds the type, without a shape: fixed dims are taken from the
- *   signature; one free dim follows from the length; of several, those whose name another input of
- *   this call has take its size, a leading one is 1 (a bare array is one unbatched item) and the other
- *   one takes the rest. An array with more open dims is refused; pass `{ type, dims, data }`.
+ *   signature; one free dim follows from the length. Of several free dims, those whose name another input
+ *   of the request has take its size, a leading one is 1 (a bare array is one unbatched item) and the
+ *   remaining one takes the rest. An array with more open dims is rejected; pass `{ type, dims, data }`.
  * - nested arrays of numbers, bigints, booleans or strings; innermost rows may be typed arrays.
- * - one number, bigint, boolean or string, where the dims are none, or all 1 or free.
+ * - one number, bigint, boolean or string, if the input has no dims, or only dims that are 1 or free.
  *
  * Typed arrays are used as they are, never copied or converted: float32 takes a Float32Array and
  * nothing else, float16 a Uint16Array of bits (or a native Float16Array, viewed as one), bool a
  * Uint8Array whose values are not checked to be 0 or 1, uint8 also a Buffer or Uint8ClampedArray.
  * JavaScript values are converted with checks: integers must be whole and in range, floats round.
  *
- * @throws ERR_INVALID_INPUT naming the input, what it expects and what came.
+ * @throws ERR_INVALID_INPUT with the name of the input, what it expects and what was passed.
  */
 export function prepareInputs(
   signature: Signature,
@@ -58,7 +57,7 @@ export function prepareInputs(
   }
 }
 
-/** The same by name. */
+/** Returns the tensors of `prepareInputs` by the names of the inputs. */
 export function prepareFeeds(
   signature: Signature,
   input: unknown,
@@ -101,7 +100,7 @@ function fromTypedArray(expected: Expectation, name: string, array: AnyTypedArra
   return { type: expected.type, dims, data: data as TensorData }
 }
 
-/** Whatever reading the caller's objects throws (a getter, a revoked proxy, a disposed tensor) is the input's fault. */
+/** Converts any error thrown while the input is read (by a getter, a revoked proxy, a disposed tensor) into ERR_INVALID_INPUT. */
 function invalidInput(
   error: unknown,
   reading: Expectation | undefined,
@@ -112,7 +111,7 @@ function invalidInput(
   return new errors.ERR_INVALID_INPUT(`${which}: ${messageOf(error)}`, { model, version, cause: error })
 }
 
-/** What is thrown may be a proxy, which throws when it is asked for its prototype. */
+/** Returns true for an InputProblem. A thrown value may be a proxy that throws when its prototype is read. */
 function isProblem(error: unknown): error is InputProblem {
   try {
     return error instanceof InputProblem

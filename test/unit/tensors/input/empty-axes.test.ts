@@ -113,14 +113,14 @@ describe('a request with an axis of size 0', () => {
       DECODER,
       [tensor(1, 3), tensor(1, 2, 0, 4)],
       died(['1.2']),
-      /ended the process/,
+      /crashed the process/,
     ],
     [
       'more axes than were fatal',
       DECODER,
       [tensor(0, 3), tensor(0, 2, 0, 4)],
       died(['1.2']),
-      /ended the process/,
+      /crashed the process/,
     ],
     [
       'other rows than were answered',

@@ -83,7 +83,7 @@ describe('a bare typed array', () => {
   ])('is refused where it fits several shapes: %j of %d elements', (dims, count, axes) => {
     const message = refusalOf(spec('x', 'float32', ...dims), new Float32Array(count))
     expect(message).toContain(
-      `got Float32Array(${count}); the sizes of ${axes} cannot be told from the length`,
+      `got Float32Array(${count}); the sizes of ${axes} do not follow from the length`,
     )
     expect(message).toContain('pass { type, dims, data }')
   })
@@ -215,10 +215,10 @@ describe('several bare arrays whose free dims share names', () => {
       }
       return 'accepted'
     }
-    expect(refusal(new Float32Array(24))).toContain('axes 1 and 2 cannot be told')
+    expect(refusal(new Float32Array(24))).toContain('axes 1 and 2 do not follow')
     // The sizes of the other do not divide the length.
     expect(refusal({ type: 'float32', dims: [2, 5, 5], data: new Float32Array(50) })).toContain(
-      'axes 1 and 2 cannot be told',
+      'axes 1 and 2 do not follow',
     )
     expect(refusal({ type: 'float32', dims: [2, 4, 3], data: new Float32Array(24) })).toBe('accepted')
   })
