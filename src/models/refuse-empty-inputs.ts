@@ -1,5 +1,5 @@
 import { errors } from '../errors/errors.js'
-import { whyNotEmpty } from '../tensors/input/empty-axes.js'
+import { emptyAxesProblem } from '../tensors/input/empty-axes.js'
 import type { Signature, Tensor } from '../tensors/tensor.js'
 import type { VersionRecord } from './context/version-record.js'
 
@@ -10,6 +10,6 @@ export function refuseEmptyInputs(
   inputs: readonly Tensor[],
 ): void {
   const { emptyAxes } = facts
-  const why = emptyAxes === undefined ? undefined : whyNotEmpty(signature, inputs, emptyAxes)
+  const why = emptyAxes === undefined ? undefined : emptyAxesProblem(signature, inputs, emptyAxes)
   if (why !== undefined) throw new errors.ERR_INVALID_INPUT(why, subject)
 }

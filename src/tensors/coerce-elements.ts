@@ -20,7 +20,7 @@ export function writeElements(
   offset: number,
 ): number {
   const elements = target as (number | bigint | string)[]
-  for (let index = 0; index < count; index++) {
+  for (let index = 0; index < count; index += 1) {
     const converted = toElement(element, values[index])
     if (converted === undefined) return index
     elements[offset + index] = converted

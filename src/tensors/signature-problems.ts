@@ -8,9 +8,9 @@ import type { Signature, TensorSpec } from './tensor.js'
 export function signatureProblems(from: Signature, to: Signature): string[] {
   const problems: string[] = []
   compare('input', from.inputs, to.inputs, problems)
-  const known = new Set(from.inputs.map((spec) => spec.name))
+  const earlier = new Set(from.inputs.map((spec) => spec.name))
   for (const spec of to.inputs) {
-    if (!known.has(spec.name)) problems.push(`input ${quote(spec.name)} (${formatSpec(spec)}) is new`)
+    if (!earlier.has(spec.name)) problems.push(`input ${quote(spec.name)} (${formatSpec(spec)}) is new`)
   }
   // Additional outputs are allowed, since they do not affect callers.
   compare('output', from.outputs, to.outputs, problems)
@@ -18,17 +18,17 @@ export function signatureProblems(from: Signature, to: Signature): string[] {
 }
 
 function compare(
-  what: string,
+  kind: string,
   from: readonly TensorSpec[],
   to: readonly TensorSpec[],
   problems: string[],
 ): void {
-  const found = new Map(to.map((spec) => [spec.name, spec]))
+  const byName = new Map(to.map((spec) => [spec.name, spec]))
   for (const { name, type } of from) {
-    const other = found.get(name)
-    if (other === undefined) problems.push(`${what} ${quote(name)} is missing`)
+    const other = byName.get(name)
+    if (other === undefined) problems.push(`${kind} ${quote(name)} is missing`)
     else if (other.type !== type) {
-      problems.push(`${what} ${quote(name)} changes from ${type} to ${other.type}`)
+      problems.push(`${kind} ${quote(name)} changes from ${type} to ${other.type}`)
     }
   }
 }

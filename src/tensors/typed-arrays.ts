@@ -18,7 +18,7 @@ const getOffset = getterOf<number>('byteOffset')
 const { keys, set } = prototype as Pick<Uint8Array, 'keys' | 'set'>
 
 const classes: ReadonlyMap<string, (typeof ARRAY_CLASSES)[keyof typeof ARRAY_CLASSES]> = new Map(
-  Object.values(ARRAY_CLASSES).map((own) => [own.name, own]),
+  Object.values(ARRAY_CLASSES).map((ArrayClass) => [ArrayClass.name, ArrayClass]),
 )
 
 function getterOf<T>(key: PropertyKey): (this: unknown) => T {

@@ -26,9 +26,9 @@ function distanceOf(left: string, right: string): number {
 
 function editDistance(left: string, right: string): number {
   let row = Array.from({ length: right.length + 1 }, (_, index) => index)
-  for (let i = 1; i <= left.length; i++) {
+  for (let i = 1; i <= left.length; i += 1) {
     const next = [i]
-    for (let j = 1; j <= right.length; j++) {
+    for (let j = 1; j <= right.length; j += 1) {
       const substituted = (row[j - 1] as number) + (left[i - 1] === right[j - 1] ? 0 : 1)
       next.push(Math.min(substituted, (row[j] as number) + 1, (next[j - 1] as number) + 1))
     }

@@ -50,7 +50,7 @@ export function compare(
     const differs = firstDifference((batch[index] as Row).outputs, own, tolerance)
     if (differs === undefined) continue
     throw new ProofRefusal(
-      `a request is answered otherwise in a batch of ${batch.length} than alone: output "${signature.outputs[differs.index]?.name}" ${differs.found}`,
+      `a request is answered otherwise in a batch of ${batch.length} than alone: output "${signature.outputs[differs.index]?.name}" ${differs.problem}`,
       'answers',
     )
   }

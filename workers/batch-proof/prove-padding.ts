@@ -165,7 +165,7 @@ function compareRow(
   const differs = firstDifference(outputs, own, tolerance)
   if (differs === undefined) return
   const { name } = signature.outputs[differs.index] as { name: string }
-  throw new Difference(`filled up from ${length} to ${longer}, output "${name}" ${differs.found}`)
+  throw new Difference(`filled up from ${length} to ${longer}, output "${name}" ${differs.problem}`)
 }
 
 /** All elements of the input that tells the length. */

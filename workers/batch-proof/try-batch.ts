@@ -67,7 +67,10 @@ export async function tryBatch(
     const differs = firstDifference(alone[index] as Tensor[], answer, order.tolerance)
     if (differs === undefined) continue
     if (isOdd(index)) return told(false)
-    return told(true, `${prefix} answers one otherwise than alone: output ${differs.index} ${differs.found}`)
+    return told(
+      true,
+      `${prefix} answers one otherwise than alone: output ${differs.index} ${differs.problem}`,
+    )
   }
   const [first, ...others] = alone as Tensor[][]
   /** Whether one was filled up, without which nothing is known of that. */

@@ -187,7 +187,7 @@ function differenceOf(
 ): string | undefined {
   for (const [index, answer] of expected.entries()) {
     const differs = firstDifference(answer, actual[index] as Tensor[], tolerance)
-    if (differs !== undefined) return `output "${signature.outputs[differs.index]?.name}" ${differs.found}`
+    if (differs !== undefined) return `output "${signature.outputs[differs.index]?.name}" ${differs.problem}`
   }
   return undefined
 }

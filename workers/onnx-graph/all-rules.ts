@@ -47,12 +47,12 @@ const rules: ReadonlyMap<string, Rules> = new Map([
   ['ai.onnx.ml', learnedRules],
 ])
 
-const randomOps = 'Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike'
+const RANDOM_OPS = 'Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike'
 const random: FlowRule = (flow) => flow.refuse('draws random numbers')
 const flowRules: ReadonlyMap<string, FlowRule> = new Map([
   ...controlFlowRules,
   ...sequenceRules,
-  ...randomOps.split(' ').map((name) => [name, random] as const),
+  ...RANDOM_OPS.split(' ').map((name) => [name, random] as const),
 ])
 
 export function ruleOf(domain: string, op: string): Rule | undefined {

@@ -32,9 +32,9 @@ import {
 import { typeOf } from './trace/type-of.js'
 
 /** Calls of functions and trips of loops count too. */
-const maxNodes = 200_000
+const MAX_NODES = 200_000
 /** Where more branches differ in rank, a graph is not followed. */
-const maxForks = 6
+const MAX_FORKS = 6
 
 /** The names that a graph sees, its own and those around it, and what its operators mean. */
 class Scope {
@@ -93,7 +93,7 @@ export class Interpreter {
   }
 
   #fork(): boolean | undefined {
-    if (this.#loops > 0 || this.#forks === maxForks) return undefined
+    if (this.#loops > 0 || this.#forks === MAX_FORKS) return undefined
     this.#forks += 1
     if (this.#ways.length < this.#forks) this.#ways.push(true)
     return this.#ways[this.#forks - 1]
@@ -135,7 +135,7 @@ export class Interpreter {
 
   #runNode(node: GraphNode, scope: Scope): Outcome {
     this.#nodes += 1
-    if (this.#nodes > maxNodes) return { refused: `more than ${maxNodes} nodes would have to be followed` }
+    if (this.#nodes > MAX_NODES) return { refused: `more than ${MAX_NODES} nodes would have to be followed` }
     if (node.op === 'Constant' && node.domain === '') return constantNode(node)
     const inputs = node.inputs.map((name): Trace | undefined =>
       name === '' || scope.has(name)

@@ -118,7 +118,7 @@ export class BackgroundWorker {
       const sent = resizeAll(takeAll(inputs, plan.inputs, at, own), plan.padding?.inputs, length)
       const alone = await this.#run(sent, wanted)
       const differs = firstDifference(alone, answered, this.#tolerance)
-      return differs === undefined ? undefined : `${prefix}: output ${differs.index} ${differs.found}`
+      return differs === undefined ? undefined : `${prefix}: output ${differs.index} ${differs.problem}`
     } catch (error) {
       return `${prefix}: alone it fails with ${(error as Error).message}`
     }

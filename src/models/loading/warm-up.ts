@@ -3,7 +3,7 @@ import { errors } from '../../errors/errors.js'
 import type { WarmUp } from '../../pools/settings/pool-settings.js'
 import type { Tolerance } from '../../tensors/batch/batch-plan.js'
 import { difference } from '../../tensors/batch/difference.js'
-import { type EmptyAxes, whyNotEmpty } from '../../tensors/input/empty-axes.js'
+import { type EmptyAxes, emptyAxesProblem } from '../../tensors/input/empty-axes.js'
 import { prepareInputs } from '../../tensors/input/prepare-inputs.js'
 import type { Outputs, Signature, Tensor } from '../../tensors/tensor.js'
 
@@ -24,7 +24,7 @@ export function warmUpFrom(
     inputs(signature): Tensor[] {
       outputs = signature.outputs
       const inputs = coerced(signature, sample.input, 'sample.input', subject)
-      const why = emptyAxes === undefined ? undefined : whyNotEmpty(signature, inputs, emptyAxes)
+      const why = emptyAxes === undefined ? undefined : emptyAxesProblem(signature, inputs, emptyAxes)
       if (why === undefined) return inputs
       throw new errors.ERR_WARMUP(`sample.input of ${subject.model}@${subject.version}: ${why}`, subject)
     },

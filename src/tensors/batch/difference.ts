@@ -15,12 +15,12 @@ export function difference(expected: Tensor, actual: Tensor, tolerance: Toleranc
     return `has dims [${actual.dims}], expected [${expected.dims}]`
   }
   const { kind } = ELEMENT_TYPES[expected.type]
-  const own = kind === 'float' || kind === 'half' ? tolerance : EXACT
+  const applied = kind === 'float' || kind === 'half' ? tolerance : EXACT
   for (let index = 0; index < expected.data.length; index += 1) {
-    const want = elementOf(expected, index)
+    const wanted = elementOf(expected, index)
     const got = elementOf(actual, index)
-    if (want === got || isClose(want, got, own)) continue
-    return `is ${got} at ${index}, expected ${want}`
+    if (wanted === got || isClose(wanted, got, applied)) continue
+    return `is ${got} at ${index}, expected ${wanted}`
   }
   return undefined
 }
@@ -30,10 +30,10 @@ export function firstDifference(
   expected: readonly Tensor[],
   actual: readonly Tensor[],
   tolerance: Tolerance,
-): { readonly index: number; readonly found: string } | undefined {
-  for (const [index, each] of expected.entries()) {
-    const found = difference(each, actual[index] as Tensor, toleranceFor(each, tolerance))
-    if (found !== undefined) return { index, found }
+): { readonly index: number; readonly problem: string } | undefined {
+  for (const [index, tensor] of expected.entries()) {
+    const problem = difference(tensor, actual[index] as Tensor, toleranceFor(tensor, tolerance))
+    if (problem !== undefined) return { index, problem }
   }
   return undefined
 }
@@ -42,11 +42,11 @@ function elementOf({ type, data }: Tensor, index: number): TensorData[number] | 
   return type === 'float16' ? float16Value(data[index] as number) : data[index]
 }
 
-function isClose(want: unknown, got: unknown, { rtol, atol }: Tolerance): boolean {
-  if (typeof want !== 'number' || typeof got !== 'number') return false
-  if (Number.isNaN(want) && Number.isNaN(got)) return true
-  if (!Number.isFinite(want) || !Number.isFinite(got)) return false
-  return Math.abs(want - got) <= atol + rtol * Math.abs(want)
+function isClose(wanted: unknown, got: unknown, { rtol, atol }: Tolerance): boolean {
+  if (typeof wanted !== 'number' || typeof got !== 'number') return false
+  if (Number.isNaN(wanted) && Number.isNaN(got)) return true
+  if (!Number.isFinite(wanted) || !Number.isFinite(got)) return false
+  return Math.abs(wanted - got) <= atol + rtol * Math.abs(wanted)
 }
 
 /** Returns the tolerance for a tensor; it is wider for float16, whose last bit exceeds the usual one. */

@@ -18,9 +18,9 @@ export function paddedLength(length: number): number {
 export function resized(tensor: Tensor, axis: number, length: number): Tensor {
   const { type, dims, data } = tensor
   if (axis === SHARED || dims[axis] === length) return tensor
-  const own = withRows(dims, axis, length)
-  const target = newElements(type, elementCount(own))
+  const resizedDims = withRows(dims, axis, length)
+  const target = newElements(type, elementCount(resizedDims))
   const common = withRows(dims, axis, Math.min(length, dims[axis] as number))
-  copyBlock(target, own, 0, data, dims, 0, common)
-  return { type, dims: own, data: target } as Tensor
+  copyBlock(target, resizedDims, 0, data, dims, 0, common)
+  return { type, dims: resizedDims, data: target } as Tensor
 }

@@ -34,9 +34,9 @@ export function commonSize(tensors: readonly Tensor[], axes: readonly number[]):
   for (let index = 0; index < tensors.length; index += 1) {
     const axis = axes[index] as number
     if (axis === SHARED) continue
-    const own = tensors[index]?.dims[axis]
-    if (own === undefined || own === 0 || (size !== undefined && own !== size)) return undefined
-    size = own
+    const rows = tensors[index]?.dims[axis]
+    if (rows === undefined || rows === 0 || (size !== undefined && rows !== size)) return undefined
+    size = rows
   }
   return size
 }
@@ -74,14 +74,15 @@ export function joinRows(
 ): void {
   const total = dims[axis] as number
   const step = elementCount(dims.slice(axis + 1))
-  const isWhole = (own: readonly number[]): boolean => own.every((dim, at) => at === axis || dim === dims[at])
+  const isWhole = (tensorDims: readonly number[]): boolean =>
+    tensorDims.every((dim, at) => at === axis || dim === dims[at])
   // A recycled buffer still has its previous content.
   if (!tensors.every((tensor) => isWhole(tensor.dims))) clear(target, (tensors[0] as Tensor).type)
   let at = 0
-  for (const { data, dims: own } of tensors) {
-    if (isWhole(own)) putRows(target, total, at, data, rowLayout(own, axis))
-    else copyBlock(target, dims, at * step, data, own, 0, own)
-    at += own[axis] as number
+  for (const { data, dims: tensorDims } of tensors) {
+    if (isWhole(tensorDims)) putRows(target, total, at, data, rowLayout(tensorDims, axis))
+    else copyBlock(target, dims, at * step, data, tensorDims, 0, tensorDims)
+    at += tensorDims[axis] as number
   }
 }
 

@@ -14,9 +14,9 @@ export function countOf(data: TensorData): number {
 /** Returns a tensor with a copy of the elements. */
 export function copyOf({ type, dims, data }: Tensor): Tensor {
   const count = countOf(data)
-  const own = newElements(type, count)
-  copyElements(own, 0, data, 0, count)
-  return { type, dims, data: own }
+  const copy = newElements(type, count)
+  copyElements(copy, 0, data, 0, count)
+  return { type, dims, data: copy }
 }
 
 /** Returns the size of the tensors' elements in bytes. */

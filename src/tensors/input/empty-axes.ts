@@ -36,8 +36,8 @@ export function axisSetsOf(signature: Signature): AxisSet[] {
   }
   const single = [...named.values()]
   const sets = [...single, batch, ...single.map((set) => [...batch, ...set]), single.flat()]
-  const found = new Map(sets.map((set) => [...new Set(set)].sort()).map((set) => [set.join(), set]))
-  return [...found.values()].filter((set) => set.length > 0).slice(0, MAX_SETS)
+  const distinct = new Map(sets.map((set) => [...new Set(set)].sort()).map((set) => [set.join(), set]))
+  return [...distinct.values()].filter((set) => set.length > 0).slice(0, MAX_SETS)
 }
 
 /** Returns true if every axis of `part` is in `whole`. */
@@ -51,7 +51,7 @@ export function isPartOf(part: AxisSet, whole: AxisSet): boolean {
  * recurrent operators and others crash the process if there are no rows. Other axes are only rejected if they crashed
  * a trial, since the first step of a decoder has an empty past.
  */
-export function whyNotEmpty(
+export function emptyAxesProblem(
   signature: Signature,
   tensors: readonly Tensor[],
   { fatal, answered }: EmptyAxes,
@@ -61,13 +61,13 @@ export function whyNotEmpty(
   const empty = tensors.flatMap(({ dims }, input) =>
     [...dims.keys()].filter((axis) => dims[axis] === 0).map((axis) => keyOf(input, axis)),
   )
-  const killer = fatal.find((set) => isPartOf(set, empty))
-  if (killer !== undefined) {
-    return `${described(signature, tensors, killer)}, and a run of that kind crashed the process that tried it (probe); send at least one row, or skip the request`
+  const fatalSet = fatal.find((set) => isPartOf(set, empty))
+  if (fatalSet !== undefined) {
+    return `${describeAxes(signature, tensors, fatalSet)}, and a run of that kind crashed the process that tried it (probe); send at least one row, or skip the request`
   }
   const unsure = empty.filter((key) => isOfRows(signature, key))
   if (unsure.length === 0 || answered.some((set) => isSameSet(set, unsure))) return undefined
-  return `${described(signature, tensors, unsure)}, and no run of that kind returned outputs before the model was served (probe), while some models crash the process then; send at least one row, or skip the request`
+  return `${describeAxes(signature, tensors, unsure)}, and no run of that kind returned outputs before the model was served (probe), while some models crash the process then; send at least one row, or skip the request`
 }
 
 function isOfRows(signature: Signature, key: string): boolean {
@@ -76,8 +76,8 @@ function isOfRows(signature: Signature, key: string): boolean {
   return signature.inputs[Number(input)]?.dims.length === 0 || batchAxesOf(signature).has(key)
 }
 
-function isSameSet(one: AxisSet, other: AxisSet): boolean {
-  return one.length === other.length && isPartOf(one, other)
+function isSameSet(left: AxisSet, right: AxisSet): boolean {
+  return left.length === right.length && isPartOf(left, right)
 }
 
 /**
@@ -104,7 +104,7 @@ function firstFreeAxis({ dims }: TensorSpec): number | undefined {
   return axis === -1 || dims.slice(0, axis).includes(1) ? undefined : axis
 }
 
-function described(signature: Signature, tensors: readonly Tensor[], set: AxisSet): string {
+function describeAxes(signature: Signature, tensors: readonly Tensor[], set: AxisSet): string {
   const parts = set.map((key) => {
     const [input, axis] = key.split('.').map(Number) as [number, number]
     return `input "${signature.inputs[input]?.name}" has size 0 along axis ${axis} of dims [${tensors[input]?.dims.join(', ')}]`

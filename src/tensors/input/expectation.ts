@@ -17,7 +17,7 @@ export interface Expectation extends TensorSpec {
   /** For each dim the slot of its name, below `SignatureExpectation.slots`; -1 for a fixed or unnamed one. */
   readonly nameSlots: readonly number[]
   /** True if several dims are free and another input has one of the same name, which may determine a size. */
-  readonly canAskOthers: boolean
+  readonly hasSharedName: boolean
 }
 
 export interface SignatureExpectation {
@@ -31,8 +31,8 @@ const compiled = new WeakMap<Signature, SignatureExpectation>()
 
 /** Compiles a signature once; it must not change afterwards. */
 export function expectationOf(signature: Signature): SignatureExpectation {
-  const known = compiled.get(signature)
-  if (known !== undefined) return known
+  const earlier = compiled.get(signature)
+  if (earlier !== undefined) return earlier
   const slotOf = new Map<string, number>()
   const users = new Map<string, number>()
   for (const spec of signature.inputs) {
@@ -68,7 +68,7 @@ function expectInput(
     lastFree: spec.dims.findLastIndex(isFree),
     singleDims,
     nameSlots: spec.dims.map((dim) => (typeof dim === 'string' ? (slotOf.get(dim) ?? -1) : -1)),
-    canAskOthers: freeDims > 1 && spec.dims.some((dim) => (users.get(String(dim)) ?? 0) > 1),
+    hasSharedName: freeDims > 1 && spec.dims.some((dim) => (users.get(String(dim)) ?? 0) > 1),
   }
 }
 

@@ -27,9 +27,9 @@ export function fromExplicitTensor(expected: Expectation, value: object): Tensor
   if (type !== expected.type) {
     throw mismatch(expected, typeof type === 'string' ? describeValue(value) : `type ${describeValue(type)}`)
   }
-  const ownDims = dimsOf(expected, dims)
-  const count = countOf(expected, ownDims)
-  return { type: expected.type, dims: ownDims, data: dataOf(expected, ownDims, count, value) }
+  const copiedDims = dimsOf(expected, dims)
+  const count = countOf(expected, copiedDims)
+  return { type: expected.type, dims: copiedDims, data: dataOf(expected, copiedDims, count, value) }
 }
 
 function wrapAdvice(expected: Expectation, value: object): string {
@@ -41,20 +41,20 @@ function wrapAdvice(expected: Expectation, value: object): string {
 /** Copies dims element by element, each read once: the caller's array may have methods of its own. */
 function dimsOf(expected: Expectation, dims: readonly unknown[]): number[] {
   const rank = dims.length
-  const own: number[] = []
-  for (let axis = 0; axis < rank; axis++) {
+  const copied: number[] = []
+  for (let axis = 0; axis < rank; axis += 1) {
     const dim = dims[axis]
-    own.push(dim as number)
+    copied.push(dim as number)
     if (Number.isSafeInteger(dim) && (dim as number) >= 0) continue
-    throw mismatch(expected, `dims ${describeDims(own)}`, 'dims must be integers of 0 or more')
+    throw mismatch(expected, `dims ${describeDims(copied)}`, 'dims must be integers of 0 or more')
   }
-  return own
+  return copied
 }
 
 function countOf(expected: Expectation, dims: readonly number[]): number {
   let count = 1
   let doesFit = dims.length === expected.dims.length
-  for (let axis = 0; axis < dims.length; axis++) {
+  for (let axis = 0; axis < dims.length; axis += 1) {
     const dim = dims[axis] as number
     count *= dim
     const fixed = expected.dims[axis]
@@ -94,16 +94,16 @@ function strings(
   const { length } = data
   if (length !== count) throw wrongCount(expected, dims, count, length)
   // The strings are copied, since the caller's array may be a proxy, which cannot be sent.
-  const own: string[] = []
-  for (let index = 0; index < count; index++) {
+  const copied: string[] = []
+  for (let index = 0; index < count; index += 1) {
     const element = data[index]
     if (!isWholeString(element)) {
       const [got, advice] = elementProblem(expected.element, element)
       throw mismatch(expected, `${got} at data[${index}]`, advice)
     }
-    own.push(element)
+    copied.push(element)
   }
-  return own
+  return copied
 }
 
 function wrongCount(expected: Expectation, dims: readonly number[], count: number, length: number) {

@@ -60,7 +60,7 @@ export function settleByNames(
 }
 
 function bindNames({ nameSlots }: Expectation, { dims }: Tensor, sizes: number[]): void {
-  for (let axis = 0; axis < nameSlots.length; axis++) {
+  for (let axis = 0; axis < nameSlots.length; axis += 1) {
     const slot = nameSlots[axis] as number
     // The first input with the name decides; onnxruntime does not require that all agree.
     if (slot !== -1 && sizes[slot] === -1) sizes[slot] = dims[axis] ?? 1
@@ -69,20 +69,20 @@ function bindNames({ nameSlots }: Expectation, { dims }: Tensor, sizes: number[]
 
 function dimsWithSizes(expected: Expectation, count: number, sizes: readonly number[]): number[] | undefined {
   const dims = expected.singleDims.slice()
-  let known = expected.fixedCount
+  let knownCount = expected.fixedCount
   let lastUnknown = -1
-  for (let axis = 0; axis < dims.length; axis++) {
+  for (let axis = 0; axis < dims.length; axis += 1) {
     if (typeof expected.dims[axis] === 'number') continue
     const size = sizes[expected.nameSlots[axis] as number] ?? -1
     if (size === -1) {
       lastUnknown = axis
     } else {
       dims[axis] = size
-      known *= size
+      knownCount *= size
     }
   }
-  if (known === count) return dims
-  const rest = count / known
+  if (knownCount === count) return dims
+  const rest = count / knownCount
   if (lastUnknown === -1 || !Number.isInteger(rest)) return undefined
   dims[lastUnknown] = rest
   return dims

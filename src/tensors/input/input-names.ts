@@ -12,7 +12,7 @@ export function checkInputNames(
   }
   const keys = Object.keys(input)
   let isExact = keys.length === signature.inputs.length
-  for (let index = 0; isExact && index < keys.length; index++) {
+  for (let index = 0; isExact && index < keys.length; index += 1) {
     isExact = signature.byName.has(keys[index] as string)
   }
   if (!isExact) throw wrongNames(signature, input, keys)
@@ -28,8 +28,8 @@ function notAnInput(signature: SignatureExpectation, input: unknown): InputProbl
 function wrongNames(signature: SignatureExpectation, input: object, keys: readonly string[]): InputProblem {
   // The object names nothing, or is itself a tensor.
   if (keys.length === 0 || ('type' in input && 'dims' in input)) return notAnInput(signature, input)
-  const given = new Set(keys)
-  const missing = signature.inputs.map((spec) => spec.name).filter((name) => !given.has(name))
+  const present = new Set(keys)
+  const missing = signature.inputs.map((spec) => spec.name).filter((name) => !present.has(name))
   const extra = keys.filter((key) => !signature.byName.has(key))
   const parts: string[] = []
   if (missing.length > 0) parts.push(`missing ${plural(missing)} ${formatNames(missing)}`)

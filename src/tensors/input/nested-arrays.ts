@@ -64,14 +64,14 @@ function fill(filling: Filling, row: unknown, path: Path): void {
   const { expected, dims } = filling
   const axis = path.length
   const length = dims[axis] as number
-  const own = isRow(expected, row) ? rowLength(expected, row) : undefined
-  if (!isRow(expected, row) || own !== length) {
-    const got = own === undefined ? describeValue(row) : `${own} elements`
+  const actualLength = isRow(expected, row) ? rowLength(expected, row) : undefined
+  if (!isRow(expected, row) || actualLength !== length) {
+    const got = actualLength === undefined ? describeValue(row) : `${actualLength} elements`
     const advice = `nested arrays must be regular, ${length} elements are expected there`
     throw mismatch(expected, `${got} at ${formatPath(path)}`, advice)
   }
   if (axis < dims.length - 1) {
-    for (let index = 0; index < length; index++) fill(filling, row[index], [...path, index])
+    for (let index = 0; index < length; index += 1) fill(filling, row[index], [...path, index])
   } else if (Array.isArray(row)) {
     fillFromValues(filling, row, length, path)
   } else {

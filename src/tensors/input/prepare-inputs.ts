@@ -45,7 +45,7 @@ export function prepareInputs(
       reading = expected
       const value = input[expected.name]
       tensors.push(prepareInput(expected, value))
-      if (expected.canAskOthers && ArrayBuffer.isView(value)) {
+      if (expected.hasSharedName && ArrayBuffer.isView(value)) {
         unsure ??= []
         unsure.push(expected)
       }
@@ -95,7 +95,7 @@ function fromTypedArray(expected: Expectation, name: string, array: AnyTypedArra
     throw mismatch(expected, describeValue(array), `${multiple}${expected.fixedCount} elements are needed`)
   }
   const isAmbiguous =
-    expected.openAxes.length > 1 && !expected.canAskOthers && data.length !== expected.fixedCount
+    expected.openAxes.length > 1 && !expected.hasSharedName && data.length !== expected.fixedCount
   if (isAmbiguous) refuseAmbiguous(expected, data as TensorData, expected.openAxes)
   return { type: expected.type, dims, data: data as TensorData }
 }

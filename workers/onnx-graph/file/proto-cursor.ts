@@ -1,8 +1,8 @@
 import { closeSync, readSync } from 'node:fs'
 import { openRegular } from '../../files/regular-file.js'
 
-const windowBytes = 16 * 1024
-const two32 = 2 ** 32
+const WINDOW_BYTES = 16 * 1024
+const TWO_TO_32 = 2 ** 32
 const wires = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const
 
 /** One field of a message: where its content lies, and a varint's value. */
@@ -24,7 +24,7 @@ export interface ProtoField {
 export class ProtoCursor implements Disposable {
   readonly size: number
   readonly #fd: number
-  readonly #window = Buffer.allocUnsafe(windowBytes)
+  readonly #window = Buffer.allocUnsafe(WINDOW_BYTES)
   #windowStart = 0
   #windowLength = 0
   #position = 0
@@ -98,7 +98,7 @@ export class ProtoCursor implements Disposable {
   }
 
   #bytesAt(start: number, length: number): Buffer {
-    if (length <= windowBytes) {
+    if (length <= WINDOW_BYTES) {
       this.#show(start, length)
       const from = start - this.#windowStart
       return this.#window.subarray(from, from + length)
@@ -147,7 +147,7 @@ export class ProtoCursor implements Disposable {
         high |= bits >>> 4
       } else if (shift < 63) high |= bits << (shift - 32)
       else high |= (bits & 1) << 31
-      if (byte < 0x80) return (high | 0) * two32 + (low >>> 0)
+      if (byte < 0x80) return (high | 0) * TWO_TO_32 + (low >>> 0)
     }
     throw malformed(at, 'a number is longer than ten bytes')
   }
@@ -163,7 +163,7 @@ export class ProtoCursor implements Disposable {
     const from = start - this.#windowStart
     if (from >= 0 && from + length <= this.#windowLength) return
     this.#windowLength = 0
-    const wanted = Math.min(windowBytes, this.size - start)
+    const wanted = Math.min(WINDOW_BYTES, this.size - start)
     if (wanted < length) throw malformed(start, 'the file ends')
     this.#read(this.#window, wanted, start)
     this.#windowStart = start

@@ -13,8 +13,8 @@ import { ProtoCursor, type ProtoField } from './proto-cursor.js'
 import { readSparseTensor, readTensor } from './read-tensor.js'
 
 /** Longer lists and texts are data of an operator (trees, tables), never axes or modes. */
-const maxListLength = 256
-const maxTextBytes = 1024
+const MAX_LIST_LENGTH = 256
+const MAX_TEXT_BYTES = 1024
 const attributeTypes = { int: 2, floats: 6, ints: 7 } as const
 
 /**
@@ -137,24 +137,24 @@ function readAttribute(cursor: ProtoCursor, attribute: ProtoField, into: Map<str
   for (const field of cursor.message(attribute)) {
     if (field.number === 1) name = cursor.text(field)
     else if (field.number === 3) kept = { ...kept, int: field.value }
-    else if (field.number === 4 && field.end - field.start <= maxTextBytes) {
+    else if (field.number === 4 && field.end - field.start <= MAX_TEXT_BYTES) {
       kept = { ...kept, string: cursor.text(field) }
     } else if (field.number === 5) kept = { ...kept, tensor: readTensor(cursor, field) }
     else if (field.number === 6 || field.number === 11) graphs.push(readBody(cursor, field))
-    else if (field.number === 8 && ints.length <= maxListLength) {
-      if (field.end - field.start > maxListLength * 10) ints.length = maxListLength + 1
+    else if (field.number === 8 && ints.length <= MAX_LIST_LENGTH) {
+      if (field.end - field.start > MAX_LIST_LENGTH * 10) ints.length = MAX_LIST_LENGTH + 1
       else ints.push(...cursor.varints(field))
-    } else if (field.number === 7 && floats.length <= maxListLength) {
-      floats.push(...cursor.floats(field, maxListLength))
+    } else if (field.number === 7 && floats.length <= MAX_LIST_LENGTH) {
+      floats.push(...cursor.floats(field, MAX_LIST_LENGTH))
     } else if (field.number === 20) type = field.value
     else if (field.number === 21) kept = { ...kept, ref: cursor.text(field) }
   }
   // A writer may leave out a zero and an empty list.
   if (type === attributeTypes.int) kept = { int: 0, ...kept }
   if (type === attributeTypes.ints || ints.length > 0)
-    kept = ints.length > maxListLength ? kept : { ...kept, ints }
+    kept = ints.length > MAX_LIST_LENGTH ? kept : { ...kept, ints }
   if (type === attributeTypes.floats || floats.length > 0)
-    kept = floats.length > maxListLength ? kept : { ...kept, floats }
+    kept = floats.length > MAX_LIST_LENGTH ? kept : { ...kept, floats }
   into.set(name, graphs.length > 0 ? { ...kept, graphs } : kept)
 }
 

@@ -2,10 +2,10 @@ import type { GraphTensor } from './graph.js'
 import type { ProtoCursor, ProtoField } from './proto-cursor.js'
 
 /** Enough for every shape, permutation and list of axes; no table of weights. */
-const maxValues = 64
+const MAX_VALUES = 64
 const types = { float: 1, int32: 6, int64: 7, bool: 9 } as const
 const kept: readonly number[] = Object.values(types)
-const isExternal = 1
+const EXTERNAL_LOCATION = 1
 
 /** Reads a TensorProto. Its data is stepped over, unless it is a handful of numbers. */
 export function readTensor(cursor: ProtoCursor, tensor: ProtoField): GraphTensor {
@@ -24,13 +24,14 @@ export function readTensor(cursor: ProtoCursor, tensor: ProtoField): GraphTensor
     else if (field.number === 9) raw = field
     else if (field.number === 13) location = readLocation(cursor, field) ?? location
     else if (field.number === 14) place = field.value
-    else if (field.number === 4 && floats.length <= maxValues) floats.push(...cursor.floats(field, maxValues))
+    else if (field.number === 4 && floats.length <= MAX_VALUES)
+      floats.push(...cursor.floats(field, MAX_VALUES))
     // int32_data and int64_data; one field for each value where a writer does not pack them.
-    else if ((field.number === 5 || field.number === 7) && lists.length <= maxValues) lists.push(field)
+    else if ((field.number === 5 || field.number === 7) && lists.length <= MAX_VALUES) lists.push(field)
   }
   const count = dims.reduce((product, dim) => product * dim, 1)
-  const isKept = kept.includes(type) && count <= maxValues
-  if (place === isExternal) return { name, dims, type, values: undefined, location }
+  const isKept = kept.includes(type) && count <= MAX_VALUES
+  if (place === EXTERNAL_LOCATION) return { name, dims, type, values: undefined, location }
   if (!isKept) return { name, dims, type, values: undefined }
   const listed = type === types.float ? floats : integers(cursor, lists)
   const values = raw === undefined ? listed : unpacked(cursor.bytes(raw), type)
@@ -64,7 +65,7 @@ function readLocation(cursor: ProtoCursor, entry: ProtoField): string | undefine
 function integers(cursor: ProtoCursor, lists: readonly ProtoField[]): number[] {
   const values: number[] = []
   for (const list of lists) {
-    if (list.end - list.start > maxValues * 10) return []
+    if (list.end - list.start > MAX_VALUES * 10) return []
     values.push(...cursor.varints(list))
   }
   return values

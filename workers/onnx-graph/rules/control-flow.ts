@@ -22,8 +22,8 @@ export const controlFlowRules: ReadonlyMap<string, FlowRule> = new Map([
 ])
 
 /** What is carried from trip to trip is settled long before. */
-const maxRounds = 8
-const unfollowed = 'carries the batch from trip to trip in a way that is not followed'
+const MAX_ROUNDS = 8
+const NOT_FOLLOWED = 'carries the batch from trip to trip in a way that is not followed'
 
 /** Why a tensor must not decide about control flow. */
 function whyNot(flow: Flow, trace: Trace | undefined, does: string): Trace | undefined {
@@ -89,12 +89,12 @@ function unroll(
   condition: Trace | undefined,
   initial: readonly Trace[],
 ): readonly Trace[] | undefined {
-  const isFew = trips !== undefined && trips >= 1 && trips <= maxRounds
+  const isFew = trips !== undefined && trips >= 1 && trips <= MAX_ROUNDS
   if (!isFew || (condition !== undefined && decided(condition) !== 1)) return undefined
   const yes = shared([], [known(1)])
   let carried = initial
   let scanned: readonly Trace[] | undefined
-  for (let trip = 0; trip < trips; trip++) {
+  for (let trip = 0; trip < trips; trip += 1) {
     const [goesOn, ...outputs] = flow.bodies.run(body, [shared([], [known(trip)]), yes, ...carried])
     if (decided(goesOn) !== 1) return undefined
     carried = outputs.slice(0, initial.length)
@@ -157,16 +157,16 @@ function settle(
 ): Settled {
   const first = leading.length === 0 ? 0 : 1
   let carried = initial
-  for (let round = 0; ; round++) {
+  for (let round = 0; ; round += 1) {
     const outputs = flow.bodies.repeat(body, [...leading, ...carried, ...elements])
     const next = carried.map((trace, at) =>
       join(trace, outputs[at + first] ?? unranked, `${flow.slot}.${at}`, flow.refuse),
     )
     if (next.every((trace, at) => isSameTrace(trace, carried[at] ?? trace))) return { carried, outputs }
-    if (round > maxRounds + 1)
+    if (round > MAX_ROUNDS + 1)
       return {
-        carried: next.map(() => flow.refuse(unfollowed)),
-        outputs: outputs.map(() => flow.refuse(unfollowed)),
+        carried: next.map(() => flow.refuse(NOT_FOLLOWED)),
+        outputs: outputs.map(() => flow.refuse(NOT_FOLLOWED)),
       }
     carried = next
   }

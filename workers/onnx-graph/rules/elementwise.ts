@@ -4,7 +4,7 @@ import { isDependent, type Place, placed, type RefusedTrace, type TensorTrace } 
 import { rulesOf } from './rules-of.js'
 
 /** Element by element, all inputs broadcast to one shape. */
-const broadcasting = `
+const BROADCASTING_OPS = `
   Abs Acos Acosh Add And Asin Asinh Atan Atanh BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Ceil Celu
   Cos Cosh Div Elu Equal Erf Exp Floor Gelu Greater GreaterOrEqual HardSigmoid HardSwish Identity IsInf IsNaN
   LeakyRelu Less LessOrEqual Log Max Mean Min Mish Mod Mul Neg Not Or PRelu Pow Reciprocal Relu Round Selu
@@ -12,7 +12,7 @@ const broadcasting = `
   Where Xor`
 
 export const elementwiseRules = rulesOf(
-  [broadcasting, ofAll],
+  [BROADCASTING_OPS, ofAll],
   ['Cast Clip RegexFullMatch', (op) => uniform(op, op.like())],
   ['CastLike', (op) => placed(op.dims, op.rows)],
   ['Dropout', dropout],
@@ -55,11 +55,11 @@ export function broadcast(op: Op, traces: readonly TensorTrace[]): TensorTrace |
   if (rows === 'crossed') return op.refuse('combines every row of the batch with every other')
   if (rows === undefined) return placed(dims, undefined)
   const across = sizesAt(rows.axis).find((size) => !size.rows && !isOneOrFixed(size))
-  if (across !== undefined) return op.refuse(pairs)
+  if (across !== undefined) return op.refuse(PAIRS_ROWS)
   return placed(dims, rows)
 }
 
-export const pairs = 'pairs the rows of the batch with a tensor that may have as many'
+export const PAIRS_ROWS = 'pairs the rows of the batch with a tensor that may have as many'
 
 /** The place of the rows in the result of a broadcast, which all tensors with rows have to share. */
 export function commonPlace(traces: readonly TensorTrace[], rank: number): Place | undefined | 'crossed' {

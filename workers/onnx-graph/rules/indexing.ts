@@ -2,7 +2,7 @@ import { freshSize, type Op, type Outcome } from '../trace/op.js'
 import { isNumber, isOneOrFixed, isSameSize, known, numberOf, one, type Size, zero } from '../trace/size.js'
 import { sliceRange } from '../trace/slice-range.js'
 import { isDependent, placed, type RefusedTrace, shared, unranked } from '../trace/trace.js'
-import { commonPlace, pairs } from './elementwise.js'
+import { commonPlace, PAIRS_ROWS } from './elementwise.js'
 import { rulesOf } from './rules-of.js'
 
 export const indexingRules = rulesOf(
@@ -17,8 +17,8 @@ export const indexingRules = rulesOf(
 )
 
 /** What numbers stand for "to the end" in a slice. */
-const farAway = 2 ** 31 - 1
-const choose = 'lets rows of the batch choose other rows'
+const FAR_AWAY = 2 ** 31 - 1
+const CHOOSES_ROWS = 'lets rows of the batch choose other rows'
 
 /** The place of the rows, if all inputs that depend on them have it in common. */
 function sameRows(op: Op, does: string): ReturnType<typeof commonPlace> | RefusedTrace {
@@ -35,7 +35,7 @@ function concat(op: Op): Outcome {
   const isAlike = op.present.every(
     ({ dims, rows: own }) => own !== undefined || rows === undefined || isOneOrFixed(dims[rows.axis] ?? one),
   )
-  if (!isAlike) return op.refuse(pairs)
+  if (!isAlike) return op.refuse(PAIRS_ROWS)
   const parts = op.present.map(({ dims }) => numberOf(dims[along]))
   const total = parts.every((part) => part !== undefined)
     ? known(parts.reduce((sum, part) => sum + part, 0))
@@ -75,14 +75,15 @@ function slice(op: Op): Outcome {
   })
   const isOf = (axis: number): boolean => axis === op.rows?.axis
   // With more rows it would be another part.
-  if (axes.some((axis, at) => !isOf(axis) && (starts[at]?.rows || ends[at]?.rows))) return op.refuse(pairs)
+  if (axes.some((axis, at) => !isOf(axis) && (starts[at]?.rows || ends[at]?.rows)))
+    return op.refuse(PAIRS_ROWS)
   const isPart = sizes.some((size, axis) => isOf(axis) && !isSameSize(size, op.dims[axis] ?? one))
   return isPart ? op.refuse('takes a part of the batch axis') : op.like(sizes)
 }
 
 /** The size that a slice leaves of an axis. */
 function taken(size: Size, start: Size, end: Size, step: Size): Size {
-  const isToEnd = (numberOf(end) ?? 0) >= farAway || isSameSize(end, size)
+  const isToEnd = (numberOf(end) ?? 0) >= FAR_AWAY || isSameSize(end, size)
   if (isNumber(start, 0) && isToEnd && isNumber(step, 1)) return size
   const [all, from, until, by] = [size, start, end, step].map(numberOf)
   if (all === undefined || from === undefined || until === undefined || !by) return freshSize()
@@ -95,8 +96,8 @@ function gather(op: Op): Outcome {
   const along = op.axis(op.int('axis') ?? 0)
   const dims = [...data.dims.slice(0, along), ...indices.dims, ...data.dims.slice(along + 1)]
   if (op.isBatch(along))
-    return op.refuse(isDependent(indices) ? choose : 'takes rows of the batch by their place')
-  if (data.rows !== undefined && indices.rows !== undefined) return op.refuse(choose)
+    return op.refuse(isDependent(indices) ? CHOOSES_ROWS : 'takes rows of the batch by their place')
+  if (data.rows !== undefined && indices.rows !== undefined) return op.refuse(CHOOSES_ROWS)
   if (indices.rows !== undefined) return placed(dims, { ...indices.rows, axis: along + indices.rows.axis })
   const { rows } = data
   return placed(
@@ -109,11 +110,11 @@ function gather(op: Op): Outcome {
 function gatherElements(op: Op): Outcome {
   const indices = op.inputs[1] ?? shared([])
   const along = op.axis(op.int('axis') ?? 0)
-  if (op.isBatch(along)) return op.refuse(choose)
+  if (op.isBatch(along)) return op.refuse(CHOOSES_ROWS)
   if (!isDependent(op.first)) {
-    return indices.rows === undefined || indices.rows.axis === along ? indices : op.refuse(pairs)
+    return indices.rows === undefined || indices.rows.axis === along ? indices : op.refuse(PAIRS_ROWS)
   }
-  const rows = sameRows(op, choose)
+  const rows = sameRows(op, CHOOSES_ROWS)
   if (!isDependent(indices)) return op.refuse('takes rows of the batch by their place')
   return rows !== undefined && 'refused' in (rows as object)
     ? (rows as RefusedTrace)
@@ -131,10 +132,10 @@ function gatherNd(op: Op): Outcome {
   const [of, by] = [data.rows, indices.rows]
   if (by !== undefined && by.axis === indices.dims.length - 1)
     return op.refuse('has rows of the batch as parts of one index')
-  if (of === undefined) return by !== undefined && by.axis < paired ? op.refuse(pairs) : placed(dims, by)
+  if (of === undefined) return by !== undefined && by.axis < paired ? op.refuse(PAIRS_ROWS) : placed(dims, by)
   if (by !== undefined) {
     const isPaired = of.axis === by.axis && of.axis < paired && isSameSize(of.before, by.before)
-    return isPaired ? placed(dims, by) : op.refuse(choose)
+    return isPaired ? placed(dims, by) : op.refuse(CHOOSES_ROWS)
   }
   if (of.axis < paired + depth) return op.refuse('takes rows of the batch by their place')
   return placed(dims, { ...of, axis: indices.dims.length - 1 + of.axis - paired - depth })
@@ -143,7 +144,7 @@ function gatherNd(op: Op): Outcome {
 function scatterElements(op: Op): Outcome {
   if (!op.isDependent) return shared(op.dims)
   const along = op.axis(op.int('axis') ?? 0)
-  const rows = sameRows(op, choose)
+  const rows = sameRows(op, CHOOSES_ROWS)
   if (!op.present.every(isDependent) || typeof rows !== 'object' || 'refused' in rows || op.isBatch(along)) {
     return op.refuse('changes rows of the batch by their place')
   }

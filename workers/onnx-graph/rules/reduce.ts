@@ -4,19 +4,19 @@ import { isDependent, placed, shared, type TensorTrace, unranked } from '../trac
 import { rulesOf } from './rules-of.js'
 import { withAxes, withoutAxes } from './shape.js'
 
-const reductions = `
+const REDUCTIONS = `
   ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum
   ReduceSumSquare`
 
 export const reduceRules = rulesOf(
-  [reductions, reduce],
+  [REDUCTIONS, reduce],
   ['ArgMax ArgMin', argOf],
   ['TopK', topK],
   ['CumSum CumProd', cumulate],
   ['Softmax LogSoftmax', softmax],
-  ['Hardmax', (op) => (op.isDependent ? op.refuse(`${unsteady} (it picks elements)`) : softmax(op))],
-  ['LpNormalization', (op) => op.along([op.axis(op.int('axis') ?? -1)], normalises)],
-  ['MeanVarianceNormalization', (op) => op.along(axesOf(op, [0, 2, 3]), normalises)],
+  ['Hardmax', (op) => (op.isDependent ? op.refuse(`${UNSTABLE} (it picks elements)`) : softmax(op))],
+  ['LpNormalization', (op) => op.along([op.axis(op.int('axis') ?? -1)], NORMALISES)],
+  ['MeanVarianceNormalization', (op) => op.along(axesOf(op, [0, 2, 3]), NORMALISES)],
   ['LayerNormalization SimplifiedLayerNormalization RMSNormalization', layerNorm],
   ['Unique', (op) => whole(op, 'compares all rows of the batch')],
   ['NonZero NonMaxSuppression', (op) => whole(op, 'makes one list of all rows of the batch')],
@@ -37,12 +37,12 @@ export const microsoftReduceRules = rulesOf([
   skipLayerNorm,
 ])
 
-const normalises = 'normalises over'
+const NORMALISES = 'normalises over'
 /** onnxruntime finds the extreme of a row by a loop that begins where the row lies in memory. */
-const unsteady = 'answers a row that holds NaN otherwise in a batch of rows than alone'
-const unsteadyOps: readonly string[] = ['ReduceMax', 'ReduceMin']
+const UNSTABLE = 'answers a row that holds NaN otherwise in a batch of rows than alone'
+const UNSTABLE_OPS: readonly string[] = ['ReduceMax', 'ReduceMin']
 /** ONNX's numbers of the types that have NaN. */
-const floats: readonly (number | undefined)[] = [undefined, 1, 10, 11, 16]
+const FLOAT_TYPES: readonly (number | undefined)[] = [undefined, 1, 10, 11, 16]
 
 function axesOf(op: Op, byDefault: readonly number[]): readonly number[] {
   return (op.ints('axes') ?? byDefault).map((axis) => op.axis(axis))
@@ -60,7 +60,7 @@ function reduce(op: Op): Outcome {
   const reduced = isAll ? op.dims.map((_, axis) => axis) : axes
   if (op.isBatch(...reduced)) {
     // The greatest of equal numbers is each of them.
-    if (!unsteadyOps.includes(op.type) || op.first.isUniform !== true || op.isDependentBeside(0)) {
+    if (!UNSTABLE_OPS.includes(op.type) || op.first.isUniform !== true || op.isDependentBeside(0)) {
       return op.refuse(
         isAll ? 'reduces over all axes, the batch axis among them' : 'reduces over the batch axis',
       )
@@ -68,8 +68,8 @@ function reduce(op: Op): Outcome {
     const dims = op.dims.map((size, axis) => (reduced.includes(axis) ? one : size))
     return { ...shared(isKept ? dims : dims.filter((_, axis) => !reduced.includes(axis))), isUniform: true }
   }
-  const isOpen = unsteadyOps.includes(op.type) && floats.includes(op.first.type)
-  if (isOpen && op.isDependent && reduced.includes(op.rank - 1)) return op.refuse(unsteady)
+  const isOpen = UNSTABLE_OPS.includes(op.type) && FLOAT_TYPES.includes(op.first.type)
+  if (isOpen && op.isDependent && reduced.includes(op.rank - 1)) return op.refuse(UNSTABLE)
   return isKept ? op.like(ones(op, reduced)) : withoutAxes(op, reduced)
 }
 
@@ -102,7 +102,7 @@ function cumulate(op: Op): Outcome {
 
 /** Until version 13 an axis meant that one and all behind it. */
 function softmax(op: Op): Outcome {
-  if (op.opset >= 13) return op.along([op.axis(op.int('axis') ?? -1)], normalises)
+  if (op.opset >= 13) return op.along([op.axis(op.int('axis') ?? -1)], NORMALISES)
   const from = op.axis(op.int('axis') ?? 1)
   if (op.rows === undefined || op.rows.axis < from) return op.like()
   return op.refuse(`normalises over all axes from ${from} on (opset ${op.opset}), the batch axis among them`)
@@ -114,14 +114,14 @@ function layerNorm(op: Op): Outcome {
   const axes = op.dims.map((_, axis) => axis).filter((axis) => axis >= from)
   const isWide = op.inputs.slice(1).some((trace) => trace !== undefined && trace.dims.length > axes.length)
   if (op.isDependent && isWide) return op.refuse('has weights with as many axes as the batch')
-  const result = op.along(axes, normalises)
-  const mean = op.along(axes, normalises, ones(op, axes))
+  const result = op.along(axes, NORMALISES)
+  const mean = op.along(axes, NORMALISES, ones(op, axes))
   return [result, mean, mean]
 }
 
 function skipLayerNorm(op: Op): Outcome {
   const [input, skip] = [op.first, op.inputs[1]]
-  if (op.isBatch(op.rank - 1)) return op.refuse(`${normalises} the batch axis`)
+  if (op.isBatch(op.rank - 1)) return op.refuse(`${NORMALISES} the batch axis`)
   const isAlike = input.rows?.axis === skip?.rows?.axis && input.dims.length === skip?.dims.length
   if (!isAlike || op.isDependentBeside(0, 1)) return op.mixed()
   const open = op.refuse('gives statistics of the batch that are not known')

@@ -19,7 +19,7 @@ import {
   type TensorTrace,
   unranked,
 } from '../trace/trace.js'
-import { broadcastSize, pairs } from './elementwise.js'
+import { broadcastSize, PAIRS_ROWS } from './elementwise.js'
 import { rulesOf } from './rules-of.js'
 
 export const shapeRules = rulesOf(
@@ -163,7 +163,7 @@ export function added(
   let axis = rows?.axis ?? 0
   for (const place of [...axes].sort((a, b) => a - b)) {
     wide.splice(place, 0, size)
-    if (place <= axis) axis++
+    if (place <= axis) axis += 1
   }
   return [wide, rows && { ...rows, axis }]
 }
@@ -183,8 +183,8 @@ function expand(op: Op): Outcome {
   const at = op.rows === undefined ? wide[0] : op.rows.axis + rank - op.rank
   if (at === undefined) return keepValue(op, op.like(dims))
   const fits = asked(at).rows || isNumber(asked(at), 1)
-  if (wide.some((axis) => axis !== at) || !fits) return op.refuse(pairs)
-  if (op.rows === undefined && !isOneOrFixed(own(at))) return op.refuse(pairs)
+  if (wide.some((axis) => axis !== at) || !fits) return op.refuse(PAIRS_ROWS)
+  if (op.rows === undefined && !isOneOrFixed(own(at))) return op.refuse(PAIRS_ROWS)
   return keepValue(op, op.like(dims, { axis: at, before: op.rows?.before ?? one }))
 }
 
@@ -206,7 +206,7 @@ function tile(op: Op): Outcome {
     return op.like(dims, op.rows && before && { axis: op.rows.axis, before })
   }
   if (op.rows !== undefined || repeats.some((size, axis) => size.rows && axis !== wide))
-    return op.refuse(pairs)
+    return op.refuse(PAIRS_ROWS)
   return op.like(dims, { axis: wide, before: one })
 }
 
@@ -216,6 +216,6 @@ function constantOfShape(op: Op): Outcome {
   const axes = dims.flatMap((size, axis) => (size.rows ? [axis] : []))
   const [axis] = axes
   if (op.isDependent || axes.length > 1 || (axis === undefined && countsRows(op.first)))
-    return op.refuse(pairs)
+    return op.refuse(PAIRS_ROWS)
   return { ...placed(dims, axis === undefined ? undefined : { axis, before: one }), isUniform: true }
 }

@@ -1,4 +1,4 @@
-import { freshSize, maxValues, type Op, valuesOf } from './op.js'
+import { freshSize, MAX_VALUES, type Op, valuesOf } from './op.js'
 import { isSameSize, known, numberOf, one, product, quotient, type Size } from './size.js'
 import { sliceRange } from './slice-range.js'
 import type { TensorTrace } from './trace.js'
@@ -12,7 +12,7 @@ export function foldOf(op: Op): readonly Size[] | undefined {
   if (op.node.domain !== '' || !Object.hasOwn(folds, op.type)) return undefined
   if (op.type !== 'Shape' && op.type !== 'Size' && op.isDependent) return undefined
   const values = folds[op.type]?.(op)
-  return values !== undefined && values.length <= maxValues ? values : undefined
+  return values !== undefined && values.length <= MAX_VALUES ? values : undefined
 }
 
 const folds: Readonly<Record<string, (op: Op) => readonly Size[] | undefined>> = {
@@ -65,7 +65,7 @@ const folds: Readonly<Record<string, (op: Op) => readonly Size[] | undefined>> =
   },
   ConstantOfShape: (op) => {
     const count = op.first.values === undefined ? undefined : numberOf(product(op.first.values))
-    if (count === undefined || count > maxValues) return undefined
+    if (count === undefined || count > MAX_VALUES) return undefined
     const value = op.node.attributes.get('value')?.tensor
     const [element] = value === undefined ? [0] : (value.values ?? [])
     return element === undefined ? undefined : Array.from({ length: count }, () => known(element))
@@ -74,12 +74,12 @@ const folds: Readonly<Record<string, (op: Op) => readonly Size[] | undefined>> =
     const [start, limit, delta] = op.inputs.map((trace) => numberOf(trace?.values?.[0]))
     if (start === undefined || limit === undefined || delta === undefined || delta === 0) return undefined
     const length = Math.max(0, Math.ceil((limit - start) / delta))
-    return length > maxValues ? undefined : Array.from({ length }, (_, at) => known(start + at * delta))
+    return length > MAX_VALUES ? undefined : Array.from({ length }, (_, at) => known(start + at * delta))
   },
   Expand: (op) => {
     const count = op.inputs[1]?.values === undefined ? undefined : numberOf(product(op.inputs[1].values))
     const [value] = op.first.values ?? []
-    const isOne = op.first.values?.length === 1 && count !== undefined && count <= maxValues
+    const isOne = op.first.values?.length === 1 && count !== undefined && count <= MAX_VALUES
     return isOne && value !== undefined ? Array.from({ length: count }, () => value) : undefined
   },
   ReduceProd: (op) => {

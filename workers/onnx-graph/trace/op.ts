@@ -18,7 +18,7 @@ export type Outcome = Trace | readonly Trace[]
 export type Rule = (op: Op) => Outcome
 
 /** Tensors with more elements are not looked into. */
-export const maxValues = 64
+export const MAX_VALUES = 64
 
 let fresh = 0
 
@@ -157,7 +157,7 @@ export function nameOf({ op, name, outputs }: GraphNode): string {
 /** The number of elements, if it is known and small. */
 export function countOf({ dims }: TensorTrace): number | undefined {
   const count = numberOf(product(dims))
-  return count !== undefined && count <= maxValues ? count : undefined
+  return count !== undefined && count <= MAX_VALUES ? count : undefined
 }
 
 /** The elements of a small tensor that is the same in every batch: what is not known of them has new names. */

@@ -10,7 +10,7 @@ export interface Size {
 }
 
 /** The name of a size that is the same in every request that shares a run, as the dims of shared inputs are. */
-const fixed = '='
+const FIXED = '='
 
 export const one: Size = known(1)
 export const zero: Size = known(0)
@@ -27,7 +27,7 @@ export function named(name: string, rows = false): Size {
 
 /** An axis of an input that all rows share. */
 export function fixedAxis(input: string, axis: number): Size {
-  return named(`${fixed}${input}.${axis}`)
+  return named(`${FIXED}${input}.${axis}`)
 }
 
 /** The number that a size is, if it is known. */
@@ -48,7 +48,7 @@ export function isSameSize(a: Size, b: Size): boolean {
  * and a size other than 1 does not broadcast with both.
  */
 export function isOneOrFixed({ times, rows, names }: Size): boolean {
-  return times === 1 && !rows && names.every((name) => name.startsWith(fixed))
+  return times === 1 && !rows && names.every((name) => name.startsWith(FIXED))
 }
 
 /** Undefined where the product would hold the number of rows twice, or a part of a size. */

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest'
 import {
   axisSetsOf,
   type EmptyAxes,
+  emptyAxesProblem,
   NOTHING_TRIED,
-  whyNotEmpty,
 } from '../../../../src/tensors/input/empty-axes.js'
 import type { Signature, Tensor } from '../../../../src/tensors/tensor.js'
 
@@ -82,7 +82,7 @@ describe('a request with an axis of size 0', () => {
     ],
     ['in none', DECODER, [tensor(1, 3), tensor(1, 2, 1, 4)], died(['0.0', '1.0'])],
   ])('may run %s', (_, signature, tensors, known) => {
-    expect(whyNotEmpty(signature, tensors, known)).toBeUndefined()
+    expect(emptyAxesProblem(signature, tensors, known)).toBeUndefined()
   })
 
   it.each<[string, Signature, Tensor[], EmptyAxes, RegExp]>([
@@ -131,6 +131,6 @@ describe('a request with an axis of size 0', () => {
     ],
     ['an input without a rank', signatureOf([]), [tensor(3, 0)], NOTHING_TRIED, /"x0"/],
   ] as const)('is refused for %s', (_, signature, tensors, known, message) => {
-    expect(whyNotEmpty(signature, tensors as Tensor[], known)).toMatch(message)
+    expect(emptyAxesProblem(signature, tensors as Tensor[], known)).toMatch(message)
   })
 })

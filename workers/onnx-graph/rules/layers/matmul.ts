@@ -1,7 +1,7 @@
 import { freshSize, type Op, type Outcome } from '../../trace/op.js'
 import { isNumber, isOneOrFixed, known, one, product, type Size } from '../../trace/size.js'
 import { isDependent, placed, type RefusedTrace, shared, type TensorTrace } from '../../trace/trace.js'
-import { broadcast, broadcastSize, commonPlace, pairs } from '../elementwise.js'
+import { broadcast, broadcastSize, commonPlace, PAIRS_ROWS } from '../elementwise.js'
 import { rulesOf } from '../rules-of.js'
 
 export const matmulRules = rulesOf(
@@ -18,8 +18,8 @@ export const microsoftMatmulRules = rulesOf(
   ['MatMulNBits MatMulBnb4', byRow],
 )
 
-const contracts = 'sums over the batch axis'
-const crosses = 'multiplies rows of the batch with each other'
+const CONTRACTS_BATCH = 'sums over the batch axis'
+const CROSSES_ROWS = 'multiplies rows of the batch with each other'
 
 /** The two inputs at these places are multiplied; everything else has to be the same for all rows. */
 function multiply(op: Op, left: number, right: number): Outcome {
@@ -39,18 +39,18 @@ function matrixProduct(op: Op, a: TensorTrace, b: TensorTrace): TensorTrace | Re
   const right = b.dims.length === 1 ? widened(b, 1) : b
   const rank = Math.max(left.dims.length, right.dims.length)
   if (left.rows?.axis === left.dims.length - 1 || right.rows?.axis === right.dims.length - 2) {
-    return op.refuse(contracts)
+    return op.refuse(CONTRACTS_BATCH)
   }
   const rows = commonPlace([left, right], rank)
-  if (rows === 'crossed') return op.refuse(crosses)
+  if (rows === 'crossed') return op.refuse(CROSSES_ROWS)
   const sizesAt = (axis: number): Size[] =>
     [left, right].flatMap(({ dims }) => dims[axis - rank + dims.length] ?? [])
   const dims = Array.from({ length: rank - 2 }, (_, axis) => broadcastSize(sizesAt(axis)))
   const matrix = [left.dims.at(-2) ?? one, right.dims.at(-1) ?? one]
   if (rows !== undefined && rows.axis < rank - 2) {
-    if (sizesAt(rows.axis).some((size) => !size.rows && !isOneOrFixed(size))) return op.refuse(pairs)
+    if (sizesAt(rows.axis).some((size) => !size.rows && !isOneOrFixed(size))) return op.refuse(PAIRS_ROWS)
   } else if (rows !== undefined && isDependent(left) && isDependent(right)) {
-    return op.refuse(crosses)
+    return op.refuse(CROSSES_ROWS)
   }
   const drop = [...(a.dims.length === 1 ? [rank - 2] : []), ...(b.dims.length === 1 ? [rank - 1] : [])]
   const kept = [...dims, ...matrix].filter((_, axis) => !drop.includes(axis))
@@ -86,7 +86,7 @@ function transposed(trace: TensorTrace): TensorTrace {
 function byRow(op: Op): Outcome {
   const width = op.int('N')
   const dims = [...op.dims.slice(0, -1), width === undefined ? freshSize() : known(width)]
-  return op.isBatch(op.rank - 1) ? op.refuse(contracts) : op.like(dims)
+  return op.isBatch(op.rank - 1) ? op.refuse(CONTRACTS_BATCH) : op.like(dims)
 }
 
 function gemm(op: Op): Outcome {
@@ -120,13 +120,13 @@ function einsum(op: Op): Outcome {
   const [letter] = batch
   const dims = [...output].map((each) => broadcastSize(sizes.get(each) ?? [one]))
   if (letter === undefined) return shared(dims)
-  if (batch.length > 1) return op.refuse(crosses)
-  if (!output.includes(letter)) return op.refuse(contracts)
+  if (batch.length > 1) return op.refuse(CROSSES_ROWS)
+  if (!output.includes(letter)) return op.refuse(CONTRACTS_BATCH)
   const isTwice = [...letters, output].some((term) => term.split(letter).length > 2)
-  if (isTwice) return op.refuse(crosses)
-  if (sizes.get(letter)?.some((size) => !size.rows && !isOneOrFixed(size))) return op.refuse(pairs)
+  if (isTwice) return op.refuse(CROSSES_ROWS)
+  if (sizes.get(letter)?.some((size) => !size.rows && !isOneOrFixed(size))) return op.refuse(PAIRS_ROWS)
   const [first] = op.inputs.filter(isDependent)
   const isPlain = op.inputs.every((trace) => !isDependent(trace) || isNumber(trace.rows.before, 1))
-  if (first === undefined || !isPlain) return op.refuse(crosses)
+  if (first === undefined || !isPlain) return op.refuse(CROSSES_ROWS)
   return placed(dims, { axis: output.indexOf(letter), before: one })
 }

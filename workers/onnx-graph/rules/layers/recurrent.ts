@@ -1,7 +1,7 @@
 import { freshSize, type Op, type Outcome } from '../../trace/op.js'
 import { isNumber, isOneOrFixed, known, one, type Size } from '../../trace/size.js'
 import { isDependent, placed, shared } from '../../trace/trace.js'
-import { pairs } from '../elementwise.js'
+import { PAIRS_ROWS } from '../elementwise.js'
 import { rulesOf } from '../rules-of.js'
 
 export const recurrentRules = rulesOf(['LSTM GRU RNN', recurrent], ['ReverseSequence', reverse])
@@ -42,7 +42,8 @@ function recurrent(op: Op): Outcome {
     const isFit = isDependent(trace)
       ? trace.rows.axis === axis && isNumber(trace.rows.before, 1)
       : isOneOrFixed(trace.dims[axis] ?? one)
-    if (!isFit) return op.refuse(isDependent(trace) ? 'takes the batch axis of an input for another' : pairs)
+    if (!isFit)
+      return op.refuse(isDependent(trace) ? 'takes the batch axis of an input for another' : PAIRS_ROWS)
   }
   const rows = op.present.find(isDependent)?.dims.find((size) => size.rows) ?? one
   const axes = isRowsFirst ? [0, 0, 0] : [2, 1, 1]
@@ -55,13 +56,13 @@ function reverse(op: Op): Outcome {
   if (op.isBatch(op.axis(op.int('time_axis') ?? 0))) return op.refuse('reverses the batch axis')
   if (!isDependent(lengths)) {
     const isFit = !op.isBatch(axis) || lengths === undefined || isOneOrFixed(lengths.dims[0] ?? one)
-    return isFit ? op.like() : op.refuse(pairs)
+    return isFit ? op.like() : op.refuse(PAIRS_ROWS)
   }
   const isFit =
     op.rows === undefined
       ? isOneOrFixed(op.dims[axis] ?? one)
       : op.isBatch(axis) && isNumber(op.rows.before, 1)
-  if (!isFit || !isNumber(lengths.rows.before, 1)) return op.refuse(pairs)
+  if (!isFit || !isNumber(lengths.rows.before, 1)) return op.refuse(PAIRS_ROWS)
   return placed(
     op.dims.map((size, at) => (at === axis ? (lengths.dims[0] ?? size) : size)),
     { axis, before: one },
