@@ -8,8 +8,8 @@ type Outcome = Pick<ResourceHealth, 'status' | 'error' | 'cause'>
 const HEALTHY: Outcome = { status: 'healthy' }
 
 /**
- * Asks the health checker of a resource. All who ask while it has not returned share its
- * answer, and past `limitMs` hear that it hangs; it is not called again before it returns.
+ * Runs the health checker of a resource. Callers share a check that has not returned. Once it has run for `limitMs`, the
+ * resource is reported as unhealthy; the checker is not called again before it returns.
  */
 export async function checkHealth(
   clock: Clock,
@@ -32,25 +32,25 @@ export async function checkHealth(
 function startCheck(clock: Clock, name: string, held: Held, limitMs: number): Promise<ResourceHealth> {
   const startedAtMs = clock.now()
   const controller = new AbortController()
-  const found = ask(name, held, controller.signal).then((outcome) => {
+  const checked = runChecker(name, held, controller.signal).then((outcome) => {
     held.check = undefined
     return report(clock, name, startedAtMs, outcome)
   })
-  const answer = new Promise<ResourceHealth>((resolve) => {
+  const limited = new Promise<ResourceHealth>((resolve) => {
     const timer = clock.setTimeout(() => {
       controller.abort()
       resolve(report(clock, name, startedAtMs, hanging(clock, startedAtMs)))
     }, limitMs)
-    void found.then((health) => {
+    void checked.then((health) => {
       clock.clear(timer)
       resolve(health)
     })
   })
-  held.check = { startedAtMs, report: answer }
-  return answer
+  held.check = { startedAtMs, report: limited }
+  return limited
 }
 
-async function ask(name: string, { type, value }: Held, signal: AbortSignal): Promise<Outcome> {
+async function runChecker(name: string, { type, value }: Held, signal: AbortSignal): Promise<Outcome> {
   try {
     const { status, reason } = healthAnswerOf(await type.healthChecker?.(value, { name, signal }))
     if (status === 'healthy') return HEALTHY

@@ -1,7 +1,7 @@
 import { type HealthAnswer, healthOf } from '../lifecycle/health/health-check.js'
 import type { ResourceLifecycleManager } from './resource-manager.js'
 
-/** All resources in one answer of a health check. */
+/** Checks all resources and returns one result, with the details of each resource. */
 export async function checkResources(resources: ResourceLifecycleManager): Promise<HealthAnswer> {
   const all = await resources.checkAllResourcesHealth()
   const impaired = all.filter(({ status }) => status !== 'healthy')

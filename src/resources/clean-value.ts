@@ -4,8 +4,8 @@ import type { Clock } from '../platform/clock.js'
 import type { ResourceType } from './resource-type.js'
 
 /**
- * Hands what an initializer has made to its type's cleaner.
- * @throws ERR_SHUTDOWN if that fails, or does not return within `limitMs`.
+ * Calls a type's cleaner with a value that its initializer has made.
+ * @throws ERR_SHUTDOWN if the cleaner fails, or does not return within `limitMs`.
  */
 export async function cleanValue(
   clock: Clock,
@@ -18,7 +18,7 @@ export async function cleanValue(
   if (cleaner === undefined) return
   const timeoutMs = Math.round(limitMs)
   const late = new errors.ERR_SHUTDOWN(
-    `the cleaner of resource ${name} has not returned within ${timeoutMs} ms; it is left to itself`,
+    `the cleaner of resource ${name} has not returned within ${timeoutMs} ms; it was abandoned`,
   )
   try {
     await withLimit(

@@ -5,17 +5,16 @@ import { cleanValue } from './clean-value.js'
 import type { Ending, ManagedResource } from './managed-resource.js'
 
 /**
- * What has to be cleaned up for `resource` to be, or for all to be: the latest initialised
- * first, and before them those that are still on their way, so that nothing loses what it
- * depends on.
+ * Returns the resources to clean up for `resource`, or all of them: those that are still being initialised first, then
+ * the latest initialised first, so that no resource loses its dependencies while it is in use.
  */
 export function cleanupOrder(
-  known: Iterable<ManagedResource>,
+  resources: Iterable<ManagedResource>,
   resource?: ManagedResource,
 ): ManagedResource[] {
-  const all = [...known]
+  const all = [...resources]
   const chosen = new Set(resource === undefined ? all : [resource])
-  // It grows while it is walked: dependents of dependents come too.
+  // The set grows during the loop, so that dependents of dependents are included.
   for (const { name } of chosen) {
     for (const other of all) if (other.isLive && other.settings.dependsOn.includes(name)) chosen.add(other)
   }
@@ -23,27 +22,26 @@ export function cleanupOrder(
   return [...chosen].reverse().sort((a, b) => (rank(a) === rank(b) ? 0 : rank(b) - rank(a)))
 }
 
-/** One call that cleans up. */
+/** One cleanup of one or more resources. */
 export class Cleanup {
   readonly #clock: Clock
   readonly #trigger: string
-  readonly #eachMs: number
-  readonly #allMs: number
+  readonly #resourceMs: number
+  readonly #totalMs: number
   readonly #startedAtMs: number
 
-  /** `eachMs` is for each resource, `allMs` for all of them. */
-  constructor(clock: Clock, trigger: string, eachMs: number, allMs: number = Infinity) {
+  /** `resourceMs` is the time limit of each resource, `totalMs` that of all of them. */
+  constructor(clock: Clock, trigger: string, resourceMs: number, totalMs: number = Infinity) {
     this.#clock = clock
     this.#startedAtMs = clock.now()
     this.#trigger = trigger
-    this.#eachMs = eachMs
-    this.#allMs = allMs
+    this.#resourceMs = resourceMs
+    this.#totalMs = totalMs
   }
 
   /**
-   * Cleans up one after another, whether or not those before failed; all are `stopping` before
-   * the first cleaner is called. One that is being cleaned up already is waited for, not cleaned
-   * again. Resolves with what went wrong.
+   * Cleans up the resources one after another, even if some fail; all are `stopping` before the first cleaner is
+   * called. A resource that is being cleaned up already is awaited, not cleaned again. Resolves with the failures.
    */
   async run(order: readonly ManagedResource[]): Promise<Error[]> {
     const outcomes: Promise<Error | undefined>[] = []
@@ -60,21 +58,21 @@ export class Cleanup {
   }
 
   get #leftMs(): number {
-    return Math.max(0, this.#allMs - (this.#clock.now() - this.#startedAtMs))
+    return Math.max(0, this.#totalMs - (this.#clock.now() - this.#startedAtMs))
   }
 
   async #join(name: string, { outcome, hurry }: Ending): Promise<Error | undefined> {
-    if (this.#allMs === Infinity) return outcome
+    if (this.#totalMs === Infinity) return outcome
     const settled = await withTimeout(
       this.#clock,
       outcome.then((failure) => ({ failure })),
       this.#leftMs,
     )
     if (settled !== undefined) return settled.failure
-    // What it depends on is next, and must not go before it.
+    // Its dependencies are cleaned up next, and must not be cleaned before it.
     hurry()
     return new errors.ERR_SHUTDOWN(
-      `resource ${name} is not cleaned up within ${this.#allMs} ms; its cleanup was asked for earlier and goes on`,
+      `resource ${name} is not cleaned up within ${this.#totalMs} ms; an earlier cleanup of it is still running`,
     )
   }
 
@@ -84,7 +82,7 @@ export class Cleanup {
       if (!machine.is('stopped')) machine.to('stopped', this.#trigger)
       return Promise.resolve(undefined)
     }
-    // Before it moves: a listener may ask for a cleanup too.
+    // Set up before the state changes, since a listener may start a cleanup too.
     let hurry = (): void => undefined
     const hurried = new Promise<void>((resolve) => {
       hurry = resolve
@@ -102,14 +100,14 @@ export class Cleanup {
     resource: ManagedResource,
     initializing: Promise<unknown> | undefined,
   ): Promise<Error | undefined> {
-    const endsAtMs = this.#clock.now() + Math.min(this.#eachMs, this.#leftMs)
+    const endsAtMs = this.#clock.now() + Math.min(this.#resourceMs, this.#leftMs)
     const limitMs = (): number => Math.max(0, endsAtMs - this.#clock.now())
-    // It has been aborted: this takes no time.
+    // The initialisation has been aborted, so this takes no time.
     await initializing?.catch(() => undefined)
     const cleaned = await cleanHeld(this.#clock, resource, limitMs())
     const failures = [cleaned, ...(await awaitLeftovers(this.#clock, resource, limitMs()))]
-    const failure = summarize(failures.filter((each) => each !== undefined))
-    // Before it moves: a listener may initialise it again.
+    const failure = summarize(failures.filter((error) => error !== undefined))
+    // Cleared before the state changes, since a listener may initialise the resource again.
     resource.ending = undefined
     if (failure === undefined) resource.machine.to('stopped', this.#trigger)
     else resource.machine.to('error', this.#trigger, failure)
@@ -123,7 +121,7 @@ async function cleanHeld(
   limitMs: number,
 ): Promise<Error | undefined> {
   const { held, name } = resource
-  // Taken before it is cleaned: whatever happens, it is not cleaned twice.
+  // Removed before it is cleaned, so that it is never cleaned twice.
   resource.held = undefined
   if (held === undefined) return undefined
   return cleanValue(clock, name, held.type, held.value, limitMs).then(
@@ -142,12 +140,15 @@ async function awaitLeftovers(
   if (failures !== undefined) return failures
   return [
     new errors.ERR_SHUTDOWN(
-      `an initializer of resource ${name} that was given up has not returned within ${Math.round(limitMs)} ms; it is left to itself`,
+      `an aborted initializer of resource ${name} has not returned within ${Math.round(limitMs)} ms; it was abandoned`,
     ),
   ]
 }
 
-/** One error for all failures; undefined if there is none. A single one stands for itself unless told otherwise. */
+/**
+ * Returns one error for all failures; undefined if there are none. A single failure is returned as it is, unless
+ * `isAggregate` is true.
+ */
 export function summarize(failures: readonly Error[], isAggregate = false): Error | undefined {
   if (failures.length === 0 || (failures.length === 1 && !isAggregate)) return failures[0]
   const messages = failures.map(({ message }) => message)

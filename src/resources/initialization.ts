@@ -19,20 +19,20 @@ export interface InitializationRequest {
   readonly timeoutMs: number
 }
 
-/** The ports of a manager; those of the machine, and a bus of its own, where it is given none. */
+/** The ports of a manager; they default to those of the machine, and to a new event bus. */
 export interface ResourcePorts {
   readonly clock?: Clock
   readonly random?: Random
   readonly events?: EngineEvents
 }
 
-/** What an initialisation needs of the manager. */
-export interface Surroundings {
+/** The parts of a manager that its initialisations use. */
+export interface InitializationPorts {
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
   readonly cleanupTimeoutMs: number
-  /** Counts up with every call. */
+  /** Returns the next number, counted up with each call. */
   nextOrder(): number
 }
 
@@ -41,14 +41,14 @@ export class Initialization implements Initializing {
   readonly promise: Promise<unknown>
   readonly #resource: ManagedResource
   readonly #request: InitializationRequest
-  readonly #surroundings: Surroundings
+  readonly #ports: InitializationPorts
   readonly #controller = new AbortController()
 
-  constructor(resource: ManagedResource, request: InitializationRequest, surroundings: Surroundings) {
+  constructor(resource: ManagedResource, request: InitializationRequest, ports: InitializationPorts) {
     this.#resource = resource
     this.#request = request
-    this.#surroundings = surroundings
-    // Not at once: whoever made this has to put it in its place first.
+    this.#ports = ports
+    // Starts later, so that the caller can store this object first.
     this.promise = Promise.resolve().then(() => this.#run())
     this.promise.catch(() => undefined)
   }
@@ -61,7 +61,7 @@ export class Initialization implements Initializing {
     const { name, machine } = this.#resource
     const { retry: policy = ONCE, timeoutMs } = this.#request
     const { signal } = this.#controller
-    const { clock } = this.#surroundings
+    const { clock } = this.#ports
     const timer =
       timeoutMs === 0 ? undefined : clock.setTimeout(() => this.abort(tooLate(name, timeoutMs)), timeoutMs)
     try {
@@ -69,7 +69,7 @@ export class Initialization implements Initializing {
       return this.#publish(await this.#attempts(policy, context))
     } catch (error) {
       const failure: unknown = signal.aborted ? signal.reason : error
-      // A cleanup has moved it already.
+      // Otherwise a cleanup has changed the state already.
       if (machine.is('initializing')) machine.to('error', TRIGGER, failure)
       throw failure
     } finally {
@@ -86,7 +86,7 @@ export class Initialization implements Initializing {
           values.set(name, await untilAborted(this.#controller.signal, () => initializing.promise))
         } catch (cause) {
           throw new errors.ERR_RESOURCE_INIT(
-            `resource ${this.#resource.name} could not be initialised, for ${name}, which it depends on, was not: ${messageOf(cause)}`,
+            `resource ${this.#resource.name} could not be initialised because ${name}, which it depends on, was not: ${messageOf(cause)}`,
             { cause },
           )
         }
@@ -107,10 +107,10 @@ export class Initialization implements Initializing {
         (working) => this.#abandon(working),
       )
     try {
-      return await retry(this.#surroundings, attempt, policy, signal, (err, failures, delayMs) => {
-        this.#surroundings.logger.warn(
+      return await retry(this.#ports, attempt, policy, signal, (err, failures, delayMs) => {
+        this.#ports.logger.warn(
           { resource: name, failures, attempts: policy.attempts, delayMs: Math.round(delayMs), err },
-          'an initializer failed and is called again',
+          'initializer failed; retrying',
         )
       })
     } catch (cause) {
@@ -122,7 +122,7 @@ export class Initialization implements Initializing {
     }
   }
 
-  /** In one synchronous stretch, unless a listener asks for the cleanup on the way. */
+  /** Makes the value available and moves the resource to `running`, in one synchronous step unless a listener cleans it up. */
   #publish(value: unknown): unknown {
     const resource = this.#resource
     const { signal } = this.#controller
@@ -131,7 +131,7 @@ export class Initialization implements Initializing {
       throw signal.reason
     }
     resource.held = { value, type: resource.settings.type, check: undefined }
-    resource.initializedAs = this.#surroundings.nextOrder()
+    resource.initializedAs = this.#ports.nextOrder()
     for (const state of ['ready', 'starting', 'running'] as const) {
       signal.throwIfAborted()
       resource.machine.to(state, TRIGGER)
@@ -139,10 +139,10 @@ export class Initialization implements Initializing {
     return value
   }
 
-  /** Nobody waits for the initializer any more; what it still makes is cleaned up. */
+  /** Abandons an initializer; a value that it still makes is cleaned up. */
   #abandon(working: Promise<unknown>): void {
     const { name, leftovers, settings } = this.#resource
-    const { clock, cleanupTimeoutMs, logger } = this.#surroundings
+    const { clock, cleanupTimeoutMs, logger } = this.#ports
     const clean = (value: unknown): Promise<void> =>
       cleanValue(clock, name, settings.type, value, cleanupTimeoutMs)
     const leftover: Promise<Error | undefined> = working
@@ -150,7 +150,7 @@ export class Initialization implements Initializing {
       .then(
         () => undefined,
         (err: Error) => {
-          logger.error({ resource: name, err }, 'what a late initializer made could not be cleaned up')
+          logger.error({ resource: name, err }, 'value of a late initializer could not be cleaned up')
           return err
         },
       )
@@ -163,7 +163,7 @@ export class Initialization implements Initializing {
     return {
       name,
       signal: this.#controller.signal,
-      logger: this.#surroundings.logger.child({ resource: name }),
+      logger: this.#ports.logger.child({ resource: name }),
       resource<T>(other: string): T {
         if (values.has(other)) return values.get(other) as T
         throw new errors.ERR_RESOURCE_NOT_FOUND(
@@ -176,6 +176,6 @@ export class Initialization implements Initializing {
 
 function tooLate(name: string, timeoutMs: number): Error {
   return new errors.ERR_RESOURCE_INIT(
-    `resource ${name} was not initialised within ${timeoutMs} ms (\`timeoutMs\`); what its initializer still makes is cleaned up`,
+    `resource ${name} was not initialised within ${timeoutMs} ms (\`timeoutMs\`); a value that its initializer still makes is cleaned up`,
   )
 }

@@ -3,28 +3,28 @@ import { type LifecycleState, StateMachine, type TransitionListener } from '../l
 import type { Clock } from '../platform/clock.js'
 import type { ResourceType } from './resource-type.js'
 
-/** A health check that has not returned; all who ask share it. */
+/** A health check that has not returned; all callers share it. */
 export interface RunningCheck {
   readonly startedAtMs: number
-  /** What those hear who ask before its time is over. */
+  /** The result for callers that come before its time limit. */
   readonly report: Promise<ResourceHealth>
 }
 
-/** What a health check found. */
+/** The result of a health check of one resource. */
 export interface ResourceHealth {
   readonly name: string
   readonly status: HealthStatus
-  /** How long the check took, or has been going on. */
+  /** Time that the check took, or has taken so far, in milliseconds. */
   readonly durationMs: number
-  /** What is wrong, in a sentence. */
+  /** The problem, in a sentence; absent if the resource is healthy. */
   readonly error?: string
   /** The error behind it, if there is one. */
   readonly cause?: unknown
-  /** Milliseconds since the epoch. */
+  /** Time of this result, in milliseconds since the epoch. */
   readonly checkedAt: number
 }
 
-/** An initialised resource: what its initializer made, until its cleaner gets it. */
+/** The value of an initialised resource, until its cleaner is called. */
 export interface Held {
   readonly value: unknown
   readonly type: ResourceType
@@ -36,15 +36,15 @@ export interface Held {
 export interface Initializing {
   /** The resource's value. */
   readonly promise: Promise<unknown>
-  /** Callers are rejected with `reason` at once. */
+  /** Rejects the callers with `reason` at once. */
   abort(reason: Error): void
 }
 
 /** A cleanup under way. */
 export interface Ending {
-  /** What went wrong, if anything did. */
+  /** The failure; undefined if the cleanup succeeded. */
   readonly outcome: Promise<Error | undefined>
-  /** Calls the cleaner now, without waiting for those before. */
+  /** Calls the cleaner now, without waiting for the resources before it. */
   hurry(): void
 }
 
@@ -60,13 +60,13 @@ export interface ResourceInfo {
   readonly type: string
   readonly state: LifecycleState
   readonly dependsOn: readonly string[]
-  /** When it came into this state, in milliseconds since the epoch. */
+  /** Time at which it entered this state, in milliseconds since the epoch. */
   readonly since: number
   /** The error behind the state, if there is one. */
   readonly cause: unknown
 }
 
-/** Everything that is known of one name. */
+/** The state of one resource, by its name. */
 export class ManagedResource {
   readonly name: string
   readonly machine: StateMachine
@@ -74,9 +74,9 @@ export class ManagedResource {
   held: Held | undefined
   initializing: Initializing | undefined
   ending: Ending | undefined
-  /** Initializers nobody waits for that have not returned, or whose late value is being cleaned up. */
+  /** Abandoned initializers that have not returned, or whose late value is being cleaned up. */
   readonly leftovers = new Set<Promise<Error | undefined>>()
-  /** Its place in the order of initialisation, once it has one. */
+  /** Position in the order of initialisation; undefined until it is initialised. */
   initializedAs: number | undefined
   #since: number
 
@@ -86,13 +86,13 @@ export class ManagedResource {
     this.settings = settings
     this.machine = new StateMachine(clock, { kind: 'resource', name }, (event) => {
       this.#since = event.at
-      // A config can hold much, and secrets.
+      // The config is dropped, since it may be large and hold secrets.
       if (this.machine.is('stopped', 'error')) this.settings = { ...this.settings, config: undefined }
       onChange(event)
     })
   }
 
-  /** Whether it has, or may come to have, something to clean up. */
+  /** True if it has, or may still get, a value to clean up. */
   get isLive(): boolean {
     return !this.machine.is('uninitialized', 'stopped', 'error') || this.leftovers.size > 0
   }

@@ -11,7 +11,7 @@ import { EngineEvents } from '../telemetry/events/engine-events.js'
 import { createLogger, type Logger, takeLogger } from '../telemetry/logger.js'
 import { checkHealth } from './check-health.js'
 import { Cleanup, cleanupOrder, summarize } from './cleanup.js'
-import { Initialization, type ResourcePorts, type Surroundings } from './initialization.js'
+import { Initialization, type InitializationPorts, type ResourcePorts } from './initialization.js'
 import {
   ManagedResource,
   type ResourceHealth,
@@ -30,19 +30,20 @@ import {
 } from './resource-options.js'
 import type { Cleaner, HealthChecker, Initializer, ResourceType } from './resource-type.js'
 
+/** Options of `new ResourceLifecycleManager`. */
 export interface ResourceManagerOptions extends ResourceManagerConfigInput {
-  /** Where log lines go, for example the host's pino logger; by default one of our own, on stderr. */
+  /** Logger for all lines, for example the application's pino logger; by default a pino logger on stderr. */
   logger?: Logger
 }
 
-/** What a resource manager emits. */
+/** Events of a resource manager. */
 export interface ResourceEvents {
   transition: [transition: Transition]
 }
 
 /**
- * Databases, caches, clients: what a service takes at its start and has to give back at its
- * end. Each is initialised once, after what it depends on, and cleaned up in the reverse order.
+ * Initialises and cleans up the resources of a service, such as databases, caches and clients. Each is initialised
+ * once, after its dependencies, and cleaned up in the reverse order.
  */
 export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements AsyncDisposable {
   readonly #clock: Clock
@@ -52,9 +53,9 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
   readonly #healthTimeoutMs: number
   readonly #logger: Logger
   readonly #events: EngineEvents
-  /** Shared work runs in here, never in the context of the caller that happened to start it. */
+  /** Async context of shared work, which must not run in the context of the caller that started it. */
   readonly #scope = new AsyncResource('tbcoin-engine.resources')
-  readonly #surroundings: Surroundings
+  readonly #initializationPorts: InitializationPorts
   #closing: Promise<void> | undefined
 
   /** @throws ERR_INVALID_OPTIONS */
@@ -75,7 +76,7 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
       },
     })
     let order = 0
-    this.#surroundings = {
+    this.#initializationPorts = {
       clock,
       random,
       logger: this.#logger,
@@ -88,11 +89,11 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
   }
 
   /**
-   * Makes a type of resource known. `pooledResourceType` makes the functions of one that is a pool.
-   * @param initializer makes the resource from its `config`
-   * @param cleaner gives it back; without one there is nothing to do
-   * @param healthChecker `false`, or an error, is unhealthy; without one a running resource is healthy
-   * @throws ERR_INVALID_OPTIONS if one is no function, or the type is known already
+   * Registers a type of resource. `pooledResourceType` makes the functions of a type whose resources are pools.
+   * @param initializer makes a resource from its `config`
+   * @param cleaner releases it; may be left out if nothing has to be released
+   * @param healthChecker returns `false` or throws if it is unhealthy; without it a running resource is healthy
+   * @throws ERR_INVALID_OPTIONS if one of them is not a function, or the type is registered already
    */
   registerResourceType<T, C = unknown>(
     type: string,
@@ -102,31 +103,29 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
   ): void {
     const what = 'registerResourceType'
     if (typeof type !== 'string' || type === '') {
-      throw new errors.ERR_INVALID_OPTIONS(`${what}: the type is a non-empty string`)
+      throw new errors.ERR_INVALID_OPTIONS(`${what}: the type must be a non-empty string`)
     }
     if (this.#types.has(type)) {
       throw new errors.ERR_INVALID_OPTIONS(
-        `${what}: there is a type ${JSON.stringify(type)} already; choose another name`,
+        `${what}: the type ${JSON.stringify(type)} is registered already; choose another name`,
       )
     }
-    for (const [part, given] of Object.entries({ initializer, cleaner, healthChecker })) {
-      if (typeof given === 'function' || (given === undefined && part !== 'initializer')) continue
+    for (const [part, value] of Object.entries({ initializer, cleaner, healthChecker })) {
+      if (typeof value === 'function' || (value === undefined && part !== 'initializer')) continue
       throw new errors.ERR_INVALID_OPTIONS(
         `${what}: the ${part} of ${JSON.stringify(type)} is not a function`,
       )
     }
-    // What the caller asserts by handing them over together: they speak of the same T and C.
+    // By passing the functions together, the caller asserts that they have the same T and C.
     this.#types.set(type, { name: type, initializer, cleaner, healthChecker } as ResourceType)
   }
 
   /**
-   * Initialises a resource and resolves with what its initializer made. A name that is
-   * initialised, or about to be, is not initialised again: the caller gets that one, and is
-   * refused if it asks for another type, `config` or `dependsOn`. After a failure, a timeout or
-   * a cleanup another call begins anew.
-   * @throws ERR_INVALID_OPTIONS, ERR_RESOURCE_NOT_FOUND for a type or a dependency that is not
-   * known, ERR_RESOURCE_INIT with its cause for everything that goes wrong on the way,
-   * ERR_RUNTIME_CLOSED after `close()`.
+   * Initialises a resource and resolves with the value that its initializer made. A resource that is running or being
+   * initialised is not initialised again: the call resolves with its value, and rejects if its type, `config` or
+   * `dependsOn` differ. After a failure, a timeout or a cleanup, a new call initialises it again.
+   * @throws ERR_INVALID_OPTIONS; ERR_RESOURCE_NOT_FOUND for an unknown type or dependency; ERR_RESOURCE_INIT with its
+   * cause if the initializer or a dependency fails; ERR_RUNTIME_CLOSED after `close()`.
    */
   async initializeResource<T = unknown>(options: InitializeResourceOptions): Promise<T> {
     const { name, resourceType, config, dependsOn, retry, timeoutMs } = parseOptions(
@@ -136,23 +135,23 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
     )
     this.#assertOpen()
     const type = this.#requireType(resourceType)
-    const known = this.#resources.get(name)
-    if (known?.machine.is('stopping')) {
+    const existing = this.#resources.get(name)
+    if (existing?.machine.is('stopping')) {
       throw new errors.ERR_RESOURCE_INIT(
         `resource ${name} is being cleaned up; initialise it again when that is done`,
       )
     }
-    if (known !== undefined && !known.machine.is('stopped', 'error')) {
-      assertSame(known, type, config, dependsOn)
-      return (known.initializing?.promise ?? known.held?.value) as T
+    if (existing !== undefined && !existing.machine.is('stopped', 'error')) {
+      assertSame(existing, type, config, dependsOn)
+      return (existing.initializing?.promise ?? existing.held?.value) as T
     }
     const settings = { type, config, dependsOn: [...new Set(dependsOn)] }
     const dependencies = settings.dependsOn.map((other) => this.#requireDependency(name, other))
-    const resource = known ?? this.#add(name, settings)
+    const resource = existing ?? this.#add(name, settings)
     resource.settings = settings
     resource.initializedAs = undefined
     const initialization = this.#scope.runInAsyncScope(
-      () => new Initialization(resource, { dependencies, retry, timeoutMs }, this.#surroundings),
+      () => new Initialization(resource, { dependencies, retry, timeoutMs }, this.#initializationPorts),
     )
     resource.initializing = initialization
     resource.machine.to('initializing', 'initializeResource')
@@ -160,10 +159,10 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
   }
 
   /**
-   * Cleans up a resource and, before it, all that depend on it. One that is still being
-   * initialised is aborted: its callers are rejected, what it still makes is cleaned up. Nothing
-   * is cleaned up twice: calls at the same time share the outcome, later ones find nothing to do.
-   * @throws ERR_RESOURCE_NOT_FOUND, and ERR_SHUTDOWN if a cleaner fails or does not return in time
+   * Cleans up a resource and, before it, all that depend on it. An initialisation under way is aborted: its callers
+   * are rejected, and a value that it still makes is cleaned up. Nothing is cleaned up twice: simultaneous calls share
+   * the outcome, later ones have nothing to do.
+   * @throws ERR_RESOURCE_NOT_FOUND; ERR_SHUTDOWN if a cleaner fails or does not return in time
    */
   async cleanupResource(name: string, options: CleanupResourceOptions = {}): Promise<void> {
     const { timeoutMs } = parseOptions(cleanupResourceSchema, options, 'cleanupResource')
@@ -175,9 +174,9 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
   }
 
   /**
-   * Cleans up everything, the latest initialised first; a cleaner that fails stops none of the
-   * others. The manager can be used again afterwards; see `close` for an end.
-   * @throws ERR_SHUTDOWN that tells every failure, with an AggregateError as its cause
+   * Cleans up all resources, the latest initialised first, even if a cleaner fails. The manager can be used again
+   * afterwards; `close` ends its use.
+   * @throws ERR_SHUTDOWN with the messages of all failures, and an AggregateError as its cause
    */
   async cleanupAll(options: CleanupAllOptions = {}): Promise<void> {
     const { timeoutMs } = parseOptions(cleanupAllSchema, options, 'cleanupAll')
@@ -189,12 +188,12 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
     )
   }
 
-  /** `cleanupAll`, and nothing is initialised any more. Idempotent: all calls share the outcome. */
+  /** Cleans up all resources and rejects further initialisations. Idempotent: all calls share the outcome. */
   async close(options: CleanupAllOptions = {}): Promise<void> {
     parseOptions(cleanupAllSchema, options, 'close')
-    // It may have less time than the one before.
+    // This call may have less time than the first one.
     if (this.#closing !== undefined && options.timeoutMs !== undefined) return this.cleanupAll(options)
-    // First closed, then cleaned up: a listener must not slip something in.
+    // Closed before the cleanup begins, so that a listener cannot initialise another resource.
     this.#closing ??= Promise.resolve().then(() => this.cleanupAll(options))
     return this.#closing
   }
@@ -204,8 +203,8 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
   }
 
   /**
-   * What the resource's initializer made.
-   * @throws ERR_RESOURCE_NOT_FOUND if there is none of that name, or it is not running.
+   * Returns the value that the resource's initializer made.
+   * @throws ERR_RESOURCE_NOT_FOUND if no resource has that name, or it is not running.
    */
   getResource<T = unknown>(name: string): T {
     const { held, machine } = this.#require(name)
@@ -218,21 +217,21 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
   }
 
   /**
-   * Asks the type's health checker; a check that has not returned is shared, not repeated. A
-   * resource that is not running is unhealthy.
+   * Runs the type's health checker; a check that has not returned is shared, not repeated. A resource that is not
+   * running is unhealthy.
    * @throws ERR_RESOURCE_NOT_FOUND
    */
   async checkResourceHealth(name: string): Promise<ResourceHealth> {
     return this.#check(this.#require(name))
   }
 
-  /** Of all but those that have been cleaned up: nobody expects those to work. */
+  /** Checks all resources except those that have been cleaned up. */
   checkAllResourcesHealth(): Promise<ResourceHealth[]> {
     const expected = [...this.#resources.values()].filter(({ machine }) => !machine.is('stopped'))
     return Promise.all(expected.map((resource) => this.#check(resource)))
   }
 
-  /** Every resource there is or was, in the order of their first calls. */
+  /** Returns all resources, also those that were cleaned up, in the order of their first initialisation. */
   listResources(): ResourceInfo[] {
     return [...this.#resources.values()].map((resource) => resource.info())
   }
@@ -249,7 +248,7 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
 
   #assertOpen(): void {
     if (this.#closing === undefined) return
-    throw new errors.ERR_RUNTIME_CLOSED('the resource manager is closed; create another one to go on')
+    throw new errors.ERR_RUNTIME_CLOSED('the resource manager is closed; create another one')
   }
 
   #require(name: string): ManagedResource {
@@ -264,11 +263,11 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
     const type = this.#types.get(resourceType)
     if (type !== undefined) return type
     throw new errors.ERR_RESOURCE_NOT_FOUND(
-      `there is no resource type ${JSON.stringify(resourceType)}; known: ${list(this.#types.keys())}; make it known with registerResourceType`,
+      `there is no resource type ${JSON.stringify(resourceType)}; known: ${list(this.#types.keys())}; register it with registerResourceType`,
     )
   }
 
-  /** What is to be depended on is there already, or on its way: so there are no cycles. */
+  /** Returns a dependency, which must be running or being initialised; that rules out cycles. */
   #requireDependency(name: string, other: string): ManagedResource {
     if (other === name) {
       throw new errors.ERR_INVALID_OPTIONS(`initializeResource: ${name} depends on itself`)
@@ -276,7 +275,7 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
     const resource = this.#resources.get(other)
     if (resource === undefined) {
       throw new errors.ERR_RESOURCE_NOT_FOUND(
-        `resource ${name} depends on ${JSON.stringify(other)}, which is not known; initialise that first`,
+        `resource ${name} depends on ${JSON.stringify(other)}, which is unknown; initialise that first`,
       )
     }
     const { state, cause } = resource.machine
@@ -314,6 +313,6 @@ function assertSame(
 }
 
 function list(names: Iterable<string>): string {
-  const known = [...names].slice(0, 10)
-  return known.length === 0 ? 'none' : known.join(', ')
+  const listed = [...names].slice(0, 10)
+  return listed.length === 0 ? 'none' : listed.join(', ')
 }

@@ -4,23 +4,23 @@ import type { Random } from '../platform/random.js'
 import type { RetryPolicy } from './resource-options.js'
 
 /**
- * The wait after that many failures: anything from 0 to a bound that grows, so that clients
- * that failed together do not come back together. "Full jitter", from Marc Brooker,
- * "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+ * Returns the wait after a number of failures, in milliseconds: a random value from 0 to a growing bound, so that
+ * clients that failed together do not retry together. `random` is from 0 to 1. This is the "full jitter" of Marc
+ * Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
  */
 export function retryDelayMs(policy: RetryPolicy, failures: number, random: number): number {
   return random * Math.min(policy.maxDelayMs, policy.minDelayMs * policy.factor ** (failures - 1))
 }
 
-/** The sources of time and chance for the waits. */
+/** Sources of time and random numbers for the waits. */
 export interface RetryPorts {
   readonly clock: Clock
   readonly random: Random
 }
 
 /**
- * Calls `attempt` until it succeeds or the policy's attempts are spent; then rejects with the
- * last error. An abort ends a wait at once; an attempt has to mind the signal itself.
+ * Calls `attempt` until it succeeds or the policy's attempts are spent; then rejects with the last error. An abort
+ * ends a wait at once; an attempt must observe the signal itself.
  */
 export async function retry<T>(
   { clock, random }: RetryPorts,

@@ -5,23 +5,23 @@ import type { Clock } from '../../platform/clock.js'
 import type { Logger } from '../../telemetry/logger.js'
 import type { PoolSettings } from './pool-options.js'
 
-/** tarn's own limits are out of the way: they know neither who waits nor what is late. */
+/** A value that disables tarn's own limits, which do not take callers and late items into account. */
 const NEVER_MS = 2_147_483_647
 const REAP_INTERVAL_MS = 1_000
 const CREATE_RETRY_INTERVAL_MS = 10
 
-/** One item's place in the pool. */
+/** An item of the pool. */
 export interface Slot<T> {
   readonly item: T
-  /** How often it has been handed out. */
+  /** Number of times that it has been acquired. */
   uses: number
-  /** It has been validated when it was made, and not been handed out since. */
+  /** True if it counts as valid, since it was just made. */
   isNew: boolean
 }
 
 /** The failure of an attempt to make an item. */
 export class CreationFailure extends Error {
-  /** When the attempt began, by `Clock.now`. */
+  /** Start of the attempt, by `Clock.now`. */
   readonly startedAtMs: number
 
   constructor(cause: unknown, startedAtMs: number) {
@@ -37,8 +37,8 @@ export interface ItemFunctions<T> {
 }
 
 /**
- * The items of one pool, over tarn, which makes, validates and retires them. Who waits for
- * how long is not its business: nobody may take more than `max` at a time.
+ * The items of one pool. tarn makes, validates and retires them. Callers must not take more than `max` items at a
+ * time; their queue and deadlines are kept elsewhere.
  */
 export class ItemPool<T> {
   readonly #clock: Clock
@@ -51,7 +51,7 @@ export class ItemPool<T> {
   readonly #live = new Set<Slot<T>>()
   readonly #creating = new Set<AbortController>()
   readonly #destroying = new Set<Promise<void>>()
-  /** Items that could not be destroyed, from the moment somebody wants to know. */
+  /** Errors of items that could not be destroyed, collected once the pool is closed. */
   #failures: Error[] | undefined
 
   constructor(
@@ -67,10 +67,10 @@ export class ItemPool<T> {
     this.#settings = settings
     this.#logger = logger
     this.#pool = new Pool<Slot<T>>({
-      // A slot and not the item: tarn waits for ever for an item that is falsy.
+      // Slots instead of items, since tarn would wait for ever for an item that is falsy.
       create: () => this.#create(),
       destroy: (slot) => this.#destroy(slot),
-      // tarn awaits the answer, its types do not say so.
+      // tarn awaits the result, though its types do not say so.
       validate: ((slot: Slot<T>) => this.validate(slot)) as (slot: Slot<T>) => never,
       min: settings.min,
       max: settings.max,
@@ -79,21 +79,21 @@ export class ItemPool<T> {
       acquireTimeoutMillis: NEVER_MS,
       createTimeoutMillis: NEVER_MS,
       destroyTimeoutMillis: NEVER_MS,
-      // Otherwise it goes on trying, and its caller never hears why.
+      // Otherwise tarn retries, and the caller never gets the error.
       propagateCreateError: true,
       createRetryIntervalMillis: CREATE_RETRY_INTERVAL_MS,
       log: (message) => logger.warn({}, message),
     })
   }
 
-  /** How many items there are, in use or not. */
+  /** The number of items, in use or idle. */
   get size(): number {
     return this.#live.size
   }
 
   /**
-   * Resolves with a valid item, made now if there is none. Rejects with a CreationFailure, which may be
-   * that of an item whose making began before the call.
+   * Resolves with a valid item, made now if there is none. Rejects with a CreationFailure, which may come from an item
+   * whose creation began before the call.
    */
   async acquire(): Promise<Slot<T>> {
     const slot = await this.#pool.acquire().promise
@@ -105,10 +105,10 @@ export class ItemPool<T> {
     this.#pool.release(slot)
   }
 
-  /** Gives back an item that is not to be used again. */
+  /** Returns an item that must not be used again, and destroys it. */
   discard(slot: Slot<T>): void {
     void this.#destroy(slot)
-    // tarn cannot destroy what is in use; it drops the slot when it validates it.
+    // tarn cannot destroy a slot in use; it drops the slot when it validates it.
     this.#pool.release(slot)
   }
 
@@ -119,21 +119,22 @@ export class ItemPool<T> {
       return true
     }
     const { validateTimeoutMs } = this.#settings
-    const late = (): Error => new errors.ERR_DEADLINE_EXCEEDED(`no answer within ${validateTimeoutMs} ms`)
+    const late = (): Error =>
+      new errors.ERR_DEADLINE_EXCEEDED(`\`validate\` has not returned within ${validateTimeoutMs} ms`)
     try {
       return await withLimit(this.#clock, validateTimeoutMs, () => this.#functions.validate(slot.item), late)
     } catch (err) {
-      this.#logger.warn({ err }, 'an item could not be validated and is destroyed')
+      this.#logger.warn({ err }, 'pool item destroyed: its validation failed')
       return false
     }
   }
 
-  /** Ends what is being made; what comes all the same is destroyed. */
+  /** Aborts the creation of items; items that are still made are destroyed. */
   abortCreations(reason: Error): void {
     for (const controller of this.#creating) controller.abort(reason)
   }
 
-  /** Destroys every item, once those in use have been given back. Resolves with what went wrong. */
+  /** Destroys all items, once those in use have been released. Resolves with the failures. */
   async close(): Promise<readonly Error[]> {
     const failures: Error[] = []
     this.#failures = failures
@@ -153,12 +154,14 @@ export class ItemPool<T> {
         createTimeoutMs,
         (signal) => this.#functions.create(signal),
         () => new errors.ERR_DEADLINE_EXCEEDED(`\`create\` has not returned within ${createTimeoutMs} ms`),
-        (working) => void working.then((late) => this.#end(late)).catch(() => undefined),
+        (working) => void working.then((late) => this.#destroyItem(late)).catch(() => undefined),
         controller,
       )
       for (const slot of this.#live) {
         if (slot.item === item)
-          throw new errors.ERR_RESOURCE_INIT('`create` has returned an item that is in the pool already')
+          throw new errors.ERR_RESOURCE_INIT(
+            '`create` has returned an item that is in the pool already; it must make a new one each time',
+          )
       }
       const slot: Slot<T> = { item, uses: 0, isNew: false }
       this.#live.add(slot)
@@ -177,16 +180,14 @@ export class ItemPool<T> {
   }
 
   async #destroy(slot: Slot<T>): Promise<void> {
-    if (this.#live.delete(slot)) await this.#end(slot.item)
+    if (this.#live.delete(slot)) await this.#destroyItem(slot.item)
   }
 
   /** Destroys an item; never rejects. */
-  async #end(item: T): Promise<void> {
+  async #destroyItem(item: T): Promise<void> {
     const { destroyTimeoutMs } = this.#settings
     const late = (): Error =>
-      new errors.ERR_SHUTDOWN(
-        `\`destroy\` has not returned within ${destroyTimeoutMs} ms; it is left to itself`,
-      )
+      new errors.ERR_SHUTDOWN(`\`destroy\` has not returned within ${destroyTimeoutMs} ms; it was abandoned`)
     const ending = withLimit(this.#clock, destroyTimeoutMs, () => this.#functions.destroy(item), late).then(
       () => undefined,
       (cause) => {
@@ -195,7 +196,7 @@ export class ItemPool<T> {
           { cause },
         )
         this.#failures?.push(failure)
-        this.#logger.warn({ err: failure }, 'an item could not be destroyed')
+        this.#logger.warn({ err: failure }, 'pool item could not be destroyed')
       },
     )
     this.#destroying.add(ending)

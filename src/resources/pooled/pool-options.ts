@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { durationMs } from '../../config/runtime-options.js'
 import type { HealthCheckerContext, InitializerContext } from '../resource-type.js'
 
-const aFunction = z
+const anyFunction = z
   .custom<(...args: never[]) => unknown>((value) => typeof value === 'function', {
     message: 'must be a function',
   })
@@ -10,49 +10,51 @@ const aFunction = z
 
 export const poolSchema = z
   .strictObject({
-    create: aFunction.describe(
+    create: anyFunction.describe(
       "makes an item, from the resource's `config` and `{ name, signal, resource }`",
     ),
-    destroy: aFunction.describe('ends an item; called once for each'),
-    validate: aFunction
+    destroy: anyFunction.describe('destroys an item; called once for each'),
+    validate: anyFunction
       .optional()
-      .describe('whether an item can still be used; asked each time before one is handed out'),
-    check: aFunction
+      .describe('returns true if an item can still be used; called before each use of an item'),
+    check: anyFunction
       .optional()
-      .describe('the health check, given an item; without one, an item that can be had is enough'),
+      .describe('the health check of an item; without one, the pool is healthy if an item is available'),
     min: z
       .number()
       .int()
       .min(0)
       .default(0)
-      .describe('items made at the start, and kept however idle they are'),
-    max: z.number().int().min(1).default(10).describe('items there are at most'),
+      .describe('number of items made at the start, and kept even if they are idle'),
+    max: z.number().int().min(1).default(10).describe('maximum number of items'),
     idleTimeoutMs: durationMs
       .default(30_000)
-      .describe('an item unused for so long is destroyed, down to `min`; 0 is never'),
-    acquireTimeoutMs: durationMs.default(30_000).describe('how long `acquire` waits'),
+      .describe('an item that is unused for this time is destroyed, down to `min`; 0 disables it'),
+    acquireTimeoutMs: durationMs.default(30_000).describe('time limit of `acquire`'),
     createTimeoutMs: durationMs
       .default(10_000)
-      .describe('how long `create` may take; an item that comes later is destroyed'),
-    validateTimeoutMs: durationMs.default(5_000).describe('how long `validate` may take; longer is a no'),
-    destroyTimeoutMs: durationMs.default(3_000).describe('how long `destroy` may take'),
+      .describe('time limit of `create`; an item that is made later is destroyed'),
+    validateTimeoutMs: durationMs
+      .default(5_000)
+      .describe('time limit of `validate`; an item that exceeds it is destroyed'),
+    destroyTimeoutMs: durationMs.default(3_000).describe('time limit of `destroy`'),
     drainTimeoutMs: durationMs
       .default(5_000)
       .describe(
-        'how long a cleanup waits for items in use, though never longer than half its own limit; then they are destroyed',
+        'time that a cleanup waits for items in use, at most half of its own limit; then they are destroyed',
       ),
   })
   .refine(({ min, max }) => min <= max, { message: 'must not be more than `max`', path: ['min'] })
 
 export const acquireSchema = z.strictObject({
-  /** Instead of the pool's `acquireTimeoutMs`. */
+  /** Time limit, in milliseconds; defaults to the pool's `acquireTimeoutMs`. */
   timeoutMs: durationMs.optional(),
-  /** Reject with ERR_ABORTED when it aborts. */
+  /** Rejects with ERR_ABORTED when the signal aborts. */
   signal: z.instanceof(AbortSignal).optional(),
 })
 
 export const releaseSchema = z.strictObject({
-  /** Destroy the item instead of keeping it. */
+  /** True: destroys the item instead of keeping it. Default: false. */
   isBroken: z.boolean().default(false),
 })
 
@@ -62,22 +64,22 @@ export type PoolSettings = Readonly<Omit<z.output<typeof poolSchema>, FunctionNa
 export type AcquireOptions = z.input<typeof acquireSchema>
 export type ReleaseOptions = z.input<typeof releaseSchema>
 
-/** `signal` aborts when the item is no longer wanted; an item that comes all the same is destroyed. */
+/** The second argument of `create`. Its `signal` aborts when the item is no longer needed; an item made later is destroyed. */
 export type ItemContext = Omit<InitializerContext, 'logger'>
 
-/** What a pool does with its items. */
+/** The functions of a pool. */
 export interface PoolFunctions<T, C = unknown> {
   /** Makes an item from the resource's `config`. */
   readonly create: (config: C, context: ItemContext) => T | PromiseLike<T>
-  /** Ends an item; called exactly once for each. */
+  /** Destroys an item; called exactly once for each. */
   readonly destroy: (item: T) => unknown
-  /** Whether an item can still be used; asked each time before it is handed out. */
+  /** Returns true if an item can still be used; called before each use of an item. Default: always true. */
   readonly validate?: ((item: T) => boolean | PromiseLike<boolean>) | undefined
-  /** The health check, given an item; `false`, or an error, is a no. */
+  /** Checks the health of an item, which is unhealthy if this returns `false` or throws. Default: always healthy. */
   readonly check?: ((item: T, context: HealthCheckerContext) => unknown) | undefined
 }
 
-/** What `pooledResourceType` takes. */
+/** Options of `pooledResourceType`. */
 export interface PooledResourceOptions<T, C = unknown>
   extends PoolFunctions<T, C>,
     Omit<z.input<typeof poolSchema>, FunctionNames> {}

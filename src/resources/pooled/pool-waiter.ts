@@ -4,20 +4,20 @@ import type { Clock, Timer } from '../../platform/clock.js'
 
 /** An attempt to get an item, begun for one caller. */
 export interface Attempt<T> {
-  /** When the making of an item began that has failed it; until then when the attempt began. */
+  /** Start of the attempt, by `Clock.now`; after a failure, start of the creation of the item that failed. */
   startedAtMs: number
-  /** The caller that hears of its failure; undefined once that caller has an item or has left. */
+  /** The caller that a failure rejects; undefined once that caller has an item or has left. */
   waiter: PoolWaiter<T> | undefined
 }
 
-/** One caller of `acquire`; settled once, by an item, its deadline, its signal or the end of the pool. */
+/** One caller of `acquire`, which an item, its deadline, its signal or the end of the pool settles. */
 export class PoolWaiter<T> implements AbortFollower {
   readonly promise: Promise<T>
   /** The attempt that is under way for this caller; undefined while there is no room for one. */
   attempt: Attempt<T> | undefined
-  /** When it came, by `Clock.now`. */
+  /** Time at which the caller came, by `Clock.now`. */
   readonly sinceMs: number
-  /** Attempts that have failed and were tried again. */
+  /** Number of failed attempts that were retried. */
   retries = 0
   readonly #clock: Clock
   readonly #pool: string
@@ -57,7 +57,7 @@ export class PoolWaiter<T> implements AbortFollower {
     this.#reject(error)
   }
 
-  /** Its signal has aborted. */
+  /** Rejects the caller because its signal has aborted. */
   aborted(reason: unknown): void {
     if (isTimeout(reason)) this.#expire('its signal', reason)
     else {
@@ -66,7 +66,7 @@ export class PoolWaiter<T> implements AbortFollower {
     }
   }
 
-  /** An object may say that it is a signal, and be none. */
+  /** Follows the signal; rejects the caller if the object is not a real signal. */
   #follow(signal: AbortSignal): void {
     try {
       follow(signal, this)
@@ -79,7 +79,7 @@ export class PoolWaiter<T> implements AbortFollower {
   #expire(limit: string, cause?: unknown): void {
     this.reject(
       new errors.ERR_DEADLINE_EXCEEDED(
-        `pool ${this.#pool} had no item to give before the deadline (${limit}); give items back sooner, or raise \`max\``,
+        `pool ${this.#pool} had no free item before the deadline (${limit}); release items sooner, or raise \`max\``,
         { stage: 'queued', cause },
       ),
     )

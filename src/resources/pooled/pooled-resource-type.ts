@@ -4,7 +4,7 @@ import type { Cleaner, HealthChecker, Initializer } from '../resource-type.js'
 import { type PooledResourceOptions, poolSchema } from './pool-options.js'
 import { PooledResource } from './pooled-resource.js'
 
-/** The arguments of `registerResourceType` after the type's name. */
+/** The functions of a pooled type: the arguments of `registerResourceType` after the type's name. */
 export type PooledResourceType<T, C = unknown> = readonly [
   initializer: Initializer<PooledResource<T>, C>,
   cleaner: Cleaner<PooledResource<T>>,
@@ -12,8 +12,8 @@ export type PooledResourceType<T, C = unknown> = readonly [
 ]
 
 /**
- * The functions of a type whose resources are pools: `create` makes one item of a pool, the
- * resource is the {@link PooledResource}. To be spread:
+ * Returns the functions of a type whose resources are pools: the resource is a {@link PooledResource}, and `create`
+ * makes one of its items. Spread them into the registration:
  * `manager.registerResourceType('postgres', ...pooledResourceType({ create, destroy }))`.
  * @throws ERR_INVALID_OPTIONS
  */
@@ -39,7 +39,7 @@ export function pooledResourceType<T, C = unknown>(
       }
       return pool
     },
-    // The other half is for destroying them.
+    // The other half of the time is for destroying the items.
     (pool, { timeoutMs }) => pool.close(Math.min(settings.drainTimeoutMs, timeoutMs / 2)),
     (pool, context) => pool.probe((item) => check(item, context), context.signal),
   ]

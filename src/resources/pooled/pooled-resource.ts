@@ -17,25 +17,28 @@ import {
 } from './pool-options.js'
 import { type Attempt, PoolWaiter } from './pool-waiter.js'
 
-/** An attempt that fails within this time tells how the server is now, in milliseconds. */
+/** Time within which a failed attempt shows the present state of the server, in milliseconds. */
 const TIMELY_MS = 200
-/** How often an attempt that failed later is repeated for a caller. */
+/** Number of retries, for one caller, of attempts that failed later. */
 const MAX_RETRIES = 1
 
+/** Counts of a pool's items and callers. */
 export interface PooledResourceStats {
+  /** The option `min`. */
   readonly min: number
+  /** The option `max`. */
   readonly max: number
-  /** Items that are in use. */
+  /** Number of items in use. */
   readonly used: number
-  /** Items that are not. */
+  /** Number of idle items. */
   readonly free: number
-  /** Callers that wait for one. */
+  /** Number of callers that wait for an item. */
   readonly pending: number
 }
 
 /**
- * A resource that is a pool of items, for example of connections. Made by a type of
- * `pooledResourceType`; first come, first served.
+ * A resource that is a pool of items, for example of connections. Types made by `pooledResourceType` have such
+ * resources. Callers get items in the order in which they came.
  */
 export class PooledResource<T> {
   readonly #clock: Clock
@@ -45,13 +48,13 @@ export class PooledResource<T> {
   readonly #items: ItemPool<T>
   readonly #used = new Map<T, Slot<T>>()
   readonly #queue = new Set<PoolWaiter<T>>()
-  /** Items that are made for what they are needed for, never in the context of who happens to need one. */
+  /** Async context in which items are made, so that they do not run in the context of the caller that waits for one. */
   readonly #scope = new AsyncResource('tbcoin-engine.pool')
-  /** Items that are being fetched, for callers or for a health check. */
+  /** Number of items that are being fetched, for callers or for a health check. */
   #fetching = 0
-  /** Why no item could be fetched the last time that was tried. */
+  /** The error of the last attempt to fetch an item; undefined if it succeeded. */
   #failure: Error | undefined
-  #onAllBack: (() => void) | undefined
+  #onAllReturned: (() => void) | undefined
   #closing: Promise<void> | undefined
 
   /** @internal */
@@ -70,10 +73,10 @@ export class PooledResource<T> {
   }
 
   /**
-   * An item, to be given back with `release`; `use` does both.
-   * @throws ERR_DEADLINE_EXCEEDED after `timeoutMs` (by default the pool's `acquireTimeoutMs`),
-   * ERR_ABORTED, ERR_RESOURCE_INIT if an item cannot be made, ERR_RESOURCE_NOT_FOUND after the
-   * cleanup, ERR_INVALID_OPTIONS.
+   * Resolves with an item; return it with `release`. `use` does both.
+   * @throws ERR_DEADLINE_EXCEEDED after `timeoutMs` (defaults to the pool's `acquireTimeoutMs`); ERR_ABORTED if the
+   * signal aborts; ERR_RESOURCE_INIT if an item cannot be made; ERR_RESOURCE_NOT_FOUND after the cleanup;
+   * ERR_INVALID_OPTIONS.
    */
   async acquire(options: AcquireOptions = {}): Promise<T> {
     const { timeoutMs = this.#settings.acquireTimeoutMs, signal } = parseOptions(
@@ -89,40 +92,41 @@ export class PooledResource<T> {
   }
 
   /**
-   * Gives an item back. With `isBroken` it is destroyed.
-   * @throws ERR_INVALID_OPTIONS for what is not an item in use: given back twice, perhaps.
+   * Returns an item to the pool, or destroys it if `isBroken` is true.
+   * @throws ERR_INVALID_OPTIONS if `item` is not in use, for example because it was released before.
    */
   release(item: T, options: ReleaseOptions = {}): void {
     const { isBroken } = parseOptions(releaseSchema, options, 'release')
     const slot = this.#used.get(item)
-    if (slot !== undefined) this.#giveBack(slot, !isBroken)
-    // A cleanup that could wait no longer has destroyed it.
+    if (slot !== undefined) this.#putBack(slot, !isBroken)
+    // During a cleanup, an unknown item may have been destroyed after the time limit.
     else if (this.#closing === undefined) {
       throw new errors.ERR_INVALID_OPTIONS(
-        `release: that is no item in use of pool ${this.#name}; give each one back once`,
+        `release: the value is not an item in use of pool ${this.#name}; release each item once`,
       )
     }
   }
 
   /**
-   * Calls `fn` with an item and gives it back when that has settled. After an error the item is
-   * validated first, and destroyed if it is broken; the caller does not wait for that.
-   * @throws what `acquire` and `fn` throw
+   * Calls `fn` with an item, and releases the item when the result has settled. After an error the item is validated
+   * first, and destroyed if it is broken; the caller does not wait for that.
+   * @throws the errors of `acquire` and `fn`
    */
   async use<R>(fn: (item: T) => R | PromiseLike<R>, options: AcquireOptions = {}): Promise<R> {
     const item = await this.acquire(options)
     const slot = this.#used.get(item) as Slot<T>
     try {
       const result = await fn(item)
-      this.#giveBack(slot, true)
+      this.#putBack(slot, true)
       return result
     } catch (error) {
-      const returned = this.#items.validate(slot).then((isValid) => this.#giveBack(slot, isValid))
-      this.#inBackground(returned, 'the return of an item')
+      const returned = this.#items.validate(slot).then((isValid) => this.#putBack(slot, isValid))
+      this.#inBackground(returned, 'returning a pool item')
       throw error
     }
   }
 
+  /** Returns the present counts of items and waiting callers. */
   stats(): PooledResourceStats {
     const { min, max } = this.#settings
     const used = this.#used.size
@@ -136,7 +140,7 @@ export class PooledResource<T> {
       const waiter = new PoolWaiter<T>(this.#clock, this.#name, acquireTimeoutMs, signal, (left) =>
         this.#queue.delete(left),
       )
-      // A start that fails is repeated by the resource's own `retry`.
+      // The resource's own `retry` repeats a failed start.
       waiter.retries = MAX_RETRIES
       return this.#wait(waiter, signal)
     })
@@ -147,9 +151,9 @@ export class PooledResource<T> {
   }
 
   /**
-   * @internal Whether an item can be had that `check` finds nothing wrong with; rejects with what
-   * it throws. Items from before it destroys if they fail, for the server may have been restarted:
-   * what counts is one that has just been made. A pool with all items in use is busy, not broken.
+   * @internal Resolves with true if the pool has, or can make, an item that passes `check`; rejects with the error of
+   * `check`. Older items that fail are destroyed, since the server may have been restarted: only the check of a new
+   * item decides. A pool with all items in use counts as healthy.
    */
   async probe(check: (item: T) => unknown, signal: AbortSignal): Promise<boolean> {
     for (;;) {
@@ -166,21 +170,21 @@ export class PooledResource<T> {
           throw error
         })
         .finally(() => this.#serve())
-      // The failure of an item whose making began earlier tells nothing of the server now.
+      // An attempt that began earlier and failed does not show the present state of the server.
       if (slot === undefined) continue
       const isLast = (): boolean => slot.uses === 1 || signal.aborted || this.#closing !== undefined
       try {
         const isHealthy = (await untilAborted(signal, async () => check(slot.item))) !== false
-        this.#giveBack(slot, isHealthy)
+        this.#putBack(slot, isHealthy)
         if (isHealthy || isLast()) return isHealthy
       } catch (error) {
-        this.#giveBack(slot, false)
+        this.#putBack(slot, false)
         if (isLast()) throw error
       }
     }
   }
 
-  /** @internal Waits up to `limitMs` for items in use, then destroys all. */
+  /** @internal Waits up to `limitMs` for items in use, then destroys all items. */
   close(limitMs: number): Promise<void> {
     this.#closing ??= this.#close(limitMs)
     return this.#closing
@@ -196,7 +200,7 @@ export class PooledResource<T> {
     return waiter.promise
   }
 
-  /** Begins an attempt for every caller that waits without one, as far as there is room. */
+  /** Begins an attempt for every caller that waits without one, while there is room. */
   #serve(): void {
     for (const waiter of this.#queue) {
       if (!this.#hasRoom) return
@@ -204,18 +208,18 @@ export class PooledResource<T> {
       const attempt: Attempt<T> = { startedAtMs: this.#clock.now(), waiter }
       waiter.attempt = attempt
       const served = this.#fetch(attempt).then(
-        (slot) => this.#hand(slot, attempt),
+        (slot) => this.#deliver(slot, attempt),
         (error: Error) => this.#fail(error, attempt),
       )
-      this.#inBackground(served, 'the hand-over of an item')
+      this.#inBackground(served, 'delivering a pool item')
     }
   }
 
-  /** Gives an item to the caller that has waited longest, whose own attempt goes to the one it was made for. */
-  #hand(slot: Slot<T>, { waiter }: Attempt<T>): void {
+  /** Resolves the caller that has waited longest; the caller for which the item was made takes over that one's attempt. */
+  #deliver(slot: Slot<T>, { waiter }: Attempt<T>): void {
     const [first] = this.#queue
     if (first === undefined) {
-      this.#giveBack(slot, true)
+      this.#putBack(slot, true)
       return
     }
     const { attempt } = first
@@ -227,8 +231,8 @@ export class PooledResource<T> {
   }
 
   /**
-   * Rejects the caller of an attempt that failed, unless the server may be back since: an attempt that
-   * began before the caller came, or that took long to fail, tells nothing of it.
+   * Rejects the caller of an attempt that failed, unless the server may have recovered since: an attempt that began
+   * before the caller came, or that took long to fail, does not show its present state.
    */
   #fail(error: Error, { startedAtMs, waiter }: Attempt<T>): void {
     if (waiter !== undefined) {
@@ -241,7 +245,7 @@ export class PooledResource<T> {
     this.#serve()
   }
 
-  /** An item, in use from now on; `#hasRoom` has been asked. */
+  /** Resolves with an item, which is in use from then on. The caller has checked `#hasRoom`. */
   async #fetch(attempt?: Attempt<T>): Promise<Slot<T>> {
     this.#fetching += 1
     try {
@@ -263,12 +267,12 @@ export class PooledResource<T> {
     }
   }
 
-  #giveBack(slot: Slot<T>, isUsable: boolean): void {
+  #putBack(slot: Slot<T>, isUsable: boolean): void {
     if (this.#used.get(slot.item) !== slot) return
     this.#used.delete(slot.item)
     if (isUsable) this.#items.release(slot)
     else this.#items.discard(slot)
-    if (this.#used.size === 0) this.#onAllBack?.()
+    if (this.#used.size === 0) this.#onAllReturned?.()
     this.#serve()
   }
 
@@ -276,17 +280,17 @@ export class PooledResource<T> {
     for (const waiter of this.#queue) waiter.reject(this.#closed())
     this.#items.abortCreations(this.#closed())
     if (this.#used.size > 0) {
-      const allBack = new Promise<void>((resolve) => {
-        this.#onAllBack = resolve
+      const allReturned = new Promise<void>((resolve) => {
+        this.#onAllReturned = resolve
       })
-      await withTimeout(this.#clock, allBack, limitMs)
+      await withTimeout(this.#clock, allReturned, limitMs)
     }
     const stuck = [...this.#used.values()]
     if (stuck.length > 0) {
-      this.#logger.warn({ items: stuck.length }, 'items in use are destroyed by the cleanup')
+      this.#logger.warn({ items: stuck.length }, 'cleanup destroys pool items in use')
     }
     const closing = this.#items.close()
-    for (const slot of stuck) this.#giveBack(slot, false)
+    for (const slot of stuck) this.#putBack(slot, false)
     const failure = summarize(await closing, true)
     if (failure !== undefined) throw failure
   }
@@ -296,6 +300,6 @@ export class PooledResource<T> {
   }
 
   #closed(): Error {
-    return new errors.ERR_RESOURCE_NOT_FOUND(`pool ${this.#name} has been cleaned up, or is about to be`)
+    return new errors.ERR_RESOURCE_NOT_FOUND(`pool ${this.#name} has been cleaned up, or is being cleaned up`)
   }
 }

@@ -159,7 +159,7 @@ describe('a cleaner that fails', () => {
     expect(cleaning.isSettled).toBe(false)
     await vi.advanceTimersByTimeAsync(1)
     expect(cleaning.error?.message).toBe(
-      'the cleaner of resource db has not returned within 500 ms; it is left to itself',
+      'the cleaner of resource db has not returned within 500 ms; it was abandoned',
     )
     expect(kit.state('db')).toBe('error')
   })
@@ -286,9 +286,7 @@ describe('a resource that is being initialised', () => {
     const cleaning = follow(kit.manager.cleanupResource('db', { timeoutMs: 100 }))
     await vi.advanceTimersByTimeAsync(100)
     expect(cleaning.error).toMatchObject({ code: 'ERR_SHUTDOWN' })
-    expect(cleaning.error?.message).toContain(
-      'an initializer of resource db that was given up has not returned',
-    )
+    expect(cleaning.error?.message).toContain('an aborted initializer of resource db has not returned')
     expect(kit.state('db')).toBe('error')
     gate.resolve()
     await turn()

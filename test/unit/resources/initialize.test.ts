@@ -278,7 +278,7 @@ describe('a resource that depends on others', () => {
     gate.reject(new Error('refused'))
     await turn()
     expect(app.error).toMatchObject({ code: 'ERR_RESOURCE_INIT', cause: db.error })
-    expect(app.error?.message).toMatch(/resource app .* for db, which it depends on, was not: .*refused/)
+    expect(app.error?.message).toMatch(/resource app .* because db, which it depends on, was not: .*refused/)
     expect(kit.state('app')).toBe('error')
   })
 
@@ -299,7 +299,7 @@ describe('a resource that depends on others', () => {
     const kit = new ResourceKit()
     const refused = kit.init('app', {}, { dependsOn: ['db'] })
     await expect(refused).rejects.toMatchObject({ code: 'ERR_RESOURCE_NOT_FOUND' })
-    await expect(refused).rejects.toThrow('resource app depends on "db", which is not known')
+    await expect(refused).rejects.toThrow('resource app depends on "db", which is unknown')
     expect(kit.manager.listResources()).toEqual([])
   })
 
@@ -387,7 +387,9 @@ describe('what is not known or not valid', () => {
     expect(() => manager.registerResourceType('a', make, undefined, 3 as never)).toThrow(
       'the healthChecker of',
     )
-    expect(() => manager.registerResourceType('thing', make)).toThrow('there is a type "thing" already')
+    expect(() => manager.registerResourceType('thing', make)).toThrow(
+      'the type "thing" is registered already',
+    )
     expect(() => manager.registerResourceType('a', make, undefined, undefined)).not.toThrow()
   })
 })

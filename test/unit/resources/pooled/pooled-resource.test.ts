@@ -239,7 +239,7 @@ describe('release', () => {
     const [item] = (await kit.takeAll()) as [Item]
     kit.pool.release(item)
     for (const wrong of [item, { serial: 9, isBroken: false }]) {
-      expect(() => kit.pool.release(wrong)).toThrow(/no item in use of pool db/)
+      expect(() => kit.pool.release(wrong)).toThrow(/not an item in use of pool db/)
     }
     expect(() => kit.pool.release(item, { broken: true } as object)).toThrow('no option `broken`')
     expect(kit.pool.stats()).toMatchObject({ used: 1, free: 1 })
@@ -298,7 +298,7 @@ describe('a caller that waits for an item', () => {
     const patient = follow(kit.pool.acquire())
     await vi.advanceTimersByTimeAsync(100)
     expect(hasty.error).toMatchObject({ code: 'ERR_DEADLINE_EXCEEDED', stage: 'queued', retryable: true })
-    expect(hasty.error?.message).toContain('pool db had no item to give before the deadline (100 ms)')
+    expect(hasty.error?.message).toContain('pool db had no free item before the deadline (100 ms)')
     expect(kit.pool.stats()).toMatchObject({ pending: 1 })
     kit.pool.release(item)
     await turn()
