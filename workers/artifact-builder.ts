@@ -46,7 +46,7 @@ async function carryOut(order: BuilderOrder): Promise<void> {
   const obstacle = order.kind === 'digest' || order.kind === 'hash' ? undefined : await obstacleTo(order)
   if (obstacle !== undefined) return send({ kind: 'unable', reason: obstacle })
   try {
-    await send({ kind: 'reply', reply: await done(order) })
+    await send({ kind: 'reply', reply: await replyTo(order) })
   } catch (error) {
     await send({ kind: 'reply', reply: failure(error) })
   }
@@ -64,7 +64,7 @@ async function obstacleTo(order: BuilderSubject): Promise<string | undefined> {
   }
 }
 
-async function done(order: BuilderOrder): Promise<BuilderReplies[keyof BuilderReplies]> {
+async function replyTo(order: BuilderOrder): Promise<BuilderReplies[keyof BuilderReplies]> {
   switch (order.kind) {
     case 'digest':
       return { ok: true, files: digestOf(order.source) }

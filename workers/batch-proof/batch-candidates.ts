@@ -9,10 +9,10 @@ const MAX_CANDIDATES = 16
  * An axis is declared free, and all that are batched have the same size along theirs.
  */
 export function batchCandidates({ inputs }: Signature, sample: readonly Tensor[]): number[][] {
-  const found: number[][] = []
+  const candidates: number[][] = []
   const add = (axes: number[]): void => {
     if (axes.every((axis) => axis === SHARED)) return
-    if (!found.some((known) => known.join() === axes.join())) found.push(axes)
+    if (!candidates.some((other) => other.join() === axes.join())) candidates.push(axes)
   }
   const sizeOf = (input: number, axis: number): number => sample[input]?.dims[axis] as number
   const isOfOneSize = (axes: readonly number[]): boolean =>
@@ -40,15 +40,15 @@ export function batchCandidates({ inputs }: Signature, sample: readonly Tensor[]
   const first = freeAxes.map((axes) => (axes.includes(0) ? 0 : SHARED))
   if (isOfOneSize(first)) add(first)
   for (const axes of named) add(axes)
-  return found.slice(0, MAX_CANDIDATES)
+  return candidates.slice(0, MAX_CANDIDATES)
 }
 
 /** All combinations of one axis of each input or none, those with more axes first. */
 function choices(axes: readonly (readonly number[])[]): number[][] {
   let combined: number[][] = [[]]
-  for (const own of axes) {
+  for (const inputAxes of axes) {
     combined = combined
-      .flatMap((before) => [...own, SHARED].map((axis) => [...before, axis]))
+      .flatMap((before) => [...inputAxes, SHARED].map((axis) => [...before, axis]))
       .slice(0, 4 * MAX_CANDIDATES)
   }
   return combined.sort((a, b) => breadth(b) - breadth(a))

@@ -157,7 +157,7 @@ export class BatchProver {
     const isSound = !samples.some(isStrange)
     const rows = this.#rowsFor(order)
     const proven = this.#tried?.state === 'proven' ? this.#tried : undefined
-    const own = {
+    const proofInput = {
       signature: this.#signature,
       run: this.#run,
       order: { ...order, rows, maxRows: Math.min(order.maxRows, proven?.maxRows ?? order.maxRows) },
@@ -174,14 +174,14 @@ export class BatchProver {
     for (const inputs of proven === undefined
       ? batchCandidates(this.#signature, sample.inputs)
       : [proven.plan.inputs]) {
-      const known = this.#refusedAxes.get(inputs.join()) ?? this.#hazards.ofBatch(inputs)
-      if (known !== undefined) {
-        reasons.push(known)
+      const refusal = this.#refusedAxes.get(inputs.join()) ?? this.#hazards.ofBatch(inputs)
+      if (refusal !== undefined) {
+        reasons.push(refusal)
         continue
       }
       if (rows === 'tried-first') return this.#trialOf(samples, order, maxRunMs)
       try {
-        const proof = yield* proveAxes(own, inputs)
+        const proof = yield* proveAxes(proofInput, inputs)
         if (proof.state === 'needs-samples') return this.#again(proof)
         if (proof.state !== 'proven' || proven?.paddingRefusal === undefined) return proof
         const { paddingRefusal } = proven

@@ -28,9 +28,9 @@ export function split(
   rows: readonly number[],
 ): Tensor[][] {
   let at = 0
-  return rows.map((own) => {
-    const taken = takeAll(tensors, axes, at, own)
-    at += own
+  return rows.map((count) => {
+    const taken = takeAll(tensors, axes, at, count)
+    at += count
     return taken
   })
 }
@@ -41,11 +41,11 @@ export function join(requests: readonly (readonly Tensor[])[], axes: readonly nu
   return first.map(({ type, dims, data }, index): Tensor => {
     const axis = axes[index] as number
     if (axis === SHARED) return { type, dims, data }
-    const own = requests.map((request) => request[index] as Tensor)
-    const total = own.reduce((sum, tensor) => sum + (tensor.dims[axis] as number), 0)
+    const parts = requests.map((request) => request[index] as Tensor)
+    const total = parts.reduce((sum, tensor) => sum + (tensor.dims[axis] as number), 0)
     const joined = withRows(dims, axis, total)
     const target = newElements(type, elementCount(joined))
-    joinRows(target, joined, own, axis)
+    joinRows(target, joined, parts, axis)
     return { type, dims: joined, data: target }
   })
 }

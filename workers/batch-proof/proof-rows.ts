@@ -37,7 +37,7 @@ export function compare(
   signature: Signature,
 ): void {
   const rows = batch.map((row) => proofRowsOf(row.inputs, inputs))
-  const total = rows.reduce((sum, own) => sum + own, 0)
+  const total = rows.reduce((sum, count) => sum + count, 0)
   for (const [index, { dims }] of answers.entries()) {
     if (dims[outputs[index] as number] !== total) {
       throw new ProofRefusal(
@@ -46,8 +46,8 @@ export function compare(
       )
     }
   }
-  for (const [index, own] of split(answers, outputs, rows).entries()) {
-    const differs = firstDifference((batch[index] as Row).outputs, own, tolerance)
+  for (const [index, inBatch] of split(answers, outputs, rows).entries()) {
+    const differs = firstDifference((batch[index] as Row).outputs, inBatch, tolerance)
     if (differs === undefined) continue
     throw new ProofRefusal(
       `a request is answered otherwise in a batch of ${batch.length} than alone: output "${signature.outputs[differs.index]?.name}" ${differs.problem}`,
@@ -61,8 +61,8 @@ export function proofRowsOf(inputs: readonly Tensor[], axes: readonly number[]):
   return inputs[input]?.dims[axes[input] as number] as number
 }
 
-export function isSame(one: readonly Tensor[], other: readonly Tensor[]): boolean {
-  return one.every((tensor, index) => difference(tensor, other[index] as Tensor, EXACT) === undefined)
+export function isSame(left: readonly Tensor[], right: readonly Tensor[]): boolean {
+  return left.every((tensor, index) => difference(tensor, right[index] as Tensor, EXACT) === undefined)
 }
 
 /** Returns the samples that could share a run with the first along these axes, filled up along `padded`. */

@@ -74,7 +74,7 @@ export class ProofSamples {
       rows.push({ inputs, outputs: outputs ?? (await run(inputs)) })
     }
     const shapes = rows.map(({ inputs }) => shapeOf(inputs))
-    const counts = shapes.map((shape) => shapes.filter((each) => each === shape).length)
+    const counts = shapes.map((shape) => shapes.filter((other) => other === shape).length)
     const shape = shapes[counts.indexOf(Math.max(...counts))] as string
     const isCommon = (_: Row, index: number): boolean => shapes[index] === shape
     const ordered = [...rows.filter(isCommon), ...rows.filter((row, index) => !isCommon(row, index))]

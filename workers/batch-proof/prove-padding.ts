@@ -45,15 +45,15 @@ export async function* provePadding(
   if (longest === undefined) return 'the inputs of a request have unequal lengths'
   try {
     const rows: LongRow[] = []
-    for (const each of samples) {
-      const length = commonSize(each.inputs, padding.inputs)
-      if (length !== undefined) rows.push({ ...each, length })
+    for (const row of samples) {
+      const length = commonSize(row.inputs, padding.inputs)
+      if (length !== undefined) rows.push({ ...row, length })
     }
     if (proof.order.rows !== 'sent') {
-      for (const made of madeUp(sample.inputs, longest, proof.inputs, padding)) {
+      for (const request of madeUp(sample.inputs, longest, proof.inputs, padding)) {
         yield sampleMs
         try {
-          rows.push({ ...made, outputs: await proof.run(made.inputs) })
+          rows.push({ ...request, outputs: await proof.run(request.inputs) })
         } catch {
           // No valid input: not every one that is made up is.
         }
@@ -125,8 +125,8 @@ async function* together(
         longer,
       )
       const counts = batch.map(({ inputs }) => proofRowsOf(inputs, proof.inputs))
-      for (const [index, own] of split(answers, proof.outputs, counts).entries()) {
-        compareRow(proof, padding, batch[index] as LongRow, longer, own)
+      for (const [index, outputs] of split(answers, proof.outputs, counts).entries()) {
+        compareRow(proof, padding, batch[index] as LongRow, longer, outputs)
       }
     }
   }
@@ -161,8 +161,8 @@ function compareRow(
   longer: number,
   answers: readonly Tensor[],
 ): void {
-  const own = answers.map((answer, index) => resized(answer, padding.outputs[index] as number, length))
-  const differs = firstDifference(outputs, own, tolerance)
+  const cut = answers.map((answer, index) => resized(answer, padding.outputs[index] as number, length))
+  const differs = firstDifference(outputs, cut, tolerance)
   if (differs === undefined) return
   const { name } = signature.outputs[differs.index] as { name: string }
   throw new Difference(`filled up from ${length} to ${longer}, output "${name}" ${differs.problem}`)
@@ -170,7 +170,9 @@ function compareRow(
 
 /** All elements of the input that tells the length. */
 function withValue({ type, dims, data }: Tensor, value: number): Tensor {
-  const own = data.slice()
-  own.fill((own instanceof BigInt64Array || own instanceof BigUint64Array ? BigInt(value) : value) as never)
-  return { type, dims, data: own } as Tensor
+  const copy = data.slice()
+  copy.fill(
+    (copy instanceof BigInt64Array || copy instanceof BigUint64Array ? BigInt(value) : value) as never,
+  )
+  return { type, dims, data: copy } as Tensor
 }

@@ -43,31 +43,35 @@ export async function tryBatch(
   }
   const paddedInputs = plan.padding?.inputs ?? []
   const paddedOutputs = wanted.map((output) => plan.padding?.outputs[output] as number)
-  const requests = split(inputs, plan.inputs, rows).map((own, index) => cut(own, paddedInputs, index))
+  const requests = split(inputs, plan.inputs, rows).map((tensors, index) => cut(tensors, paddedInputs, index))
   const alone: (Tensor[] | Error)[] = []
   for (const request of requests) alone.push(await run(request).catch((error: Error) => error))
   const startedAtMs = performance.now()
   const outputs = await run(inputs).catch((error: Error) => error)
   const ms = outputs instanceof Error ? undefined : performance.now() - startedAtMs
-  const told = (isTelling: boolean, reason?: string): Trial => ({ alone, ms, result: { isTelling, reason } })
+  const outcome = (isTelling: boolean, reason?: string): Trial => ({
+    alone,
+    ms,
+    result: { isTelling, reason },
+  })
   /** A request without elements, or with numbers that are not finite, may be answered otherwise for that. */
   const isOdd = (index: number): boolean =>
     isStrange({ inputs: requests[index] as Tensor[], outputs: alone[index] as Tensor[] })
 
-  if (alone.some((answer) => answer instanceof Error)) return told(false)
+  if (alone.some((answer) => answer instanceof Error)) return outcome(false)
   const prefix = `a batch of ${rows.length} requests of this shape`
-  const total = rows.reduce((sum, own) => sum + own, 0)
+  const total = rows.reduce((sum, count) => sum + count, 0)
   const failure =
-    outputs instanceof Error ? `fails: ${outputs.message}` : whyNotRows(outputs, outputAxes, total)
+    outputs instanceof Error ? `fails: ${outputs.message}` : rowCountProblem(outputs, outputAxes, total)
   if (failure !== undefined) {
-    return rows.some((_, index) => isOdd(index)) ? told(false) : told(true, `${prefix} ${failure}`)
+    return rows.some((_, index) => isOdd(index)) ? outcome(false) : outcome(true, `${prefix} ${failure}`)
   }
-  for (const [index, own] of split(outputs as Tensor[], outputAxes, rows).entries()) {
-    const answer = cut(own, paddedOutputs, index)
+  for (const [index, tensors] of split(outputs as Tensor[], outputAxes, rows).entries()) {
+    const answer = cut(tensors, paddedOutputs, index)
     const differs = firstDifference(alone[index] as Tensor[], answer, order.tolerance)
     if (differs === undefined) continue
-    if (isOdd(index)) return told(false)
-    return told(
+    if (isOdd(index)) return outcome(false)
+    return outcome(
       true,
       `${prefix} answers one otherwise than alone: output ${differs.index} ${differs.problem}`,
     )
@@ -78,10 +82,14 @@ export async function tryBatch(
     paddedInputs.some((axis, at) => request[at]?.dims[axis] !== inputs[at]?.dims[axis]),
   )
   const isTried = lengths === undefined || isPadded
-  return told(isTried && others.some((answer) => !isSame(answer, first as Tensor[])))
+  return outcome(isTried && others.some((answer) => !isSame(answer, first as Tensor[])))
 }
 
-function whyNotRows(outputs: readonly Tensor[], axes: readonly number[], total: number): string | undefined {
-  const found = outputs.find(({ dims }, index) => dims[axes[index] as number] !== total)
-  return found && `has ${total} rows, but an output of it has dims [${found.dims}]`
+function rowCountProblem(
+  outputs: readonly Tensor[],
+  axes: readonly number[],
+  total: number,
+): string | undefined {
+  const wrong = outputs.find(({ dims }, index) => dims[axes[index] as number] !== total)
+  return wrong && `has ${total} rows, but an output of it has dims [${wrong.dims}]`
 }

@@ -53,19 +53,19 @@ export async function buildArtifact(order: BuildOrder, listener: BuildListener):
     again: await answersOf(model, order.samples),
   }))
   const rejected: RejectedForm[] = []
-  const unsteady = differenceOf(signature, answers, again, EXACT)
+  const instability = differenceOf(signature, answers, again, EXACT)
   for (const form of order.forms) {
     const folder = join(order.folder, form)
     await listener.step(form)
     try {
-      if (unsteady !== undefined)
-        throw new Error(`the original itself answers differently each time: ${unsteady}`)
+      if (instability !== undefined)
+        throw new Error(`the original itself answers differently each time: ${instability}`)
       // Of a builder that was killed.
       rmSync(folder, { recursive: true, force: true })
       mkdirSync(folder)
-      await write(order, form, folder)
+      await writeForm(order, form, folder)
       await prove(order, folder, answers)
-      return { ok: true, form, ...sealed(folder), rejected }
+      return { ok: true, form, ...seal(folder), rejected }
     } catch (error) {
       const obstacle = obstacleTo(folder, error)
       // A plain error: it says nothing about the model, however onnxruntime puts it.
@@ -141,7 +141,7 @@ export async function whileLoaded<T>(
  * onnxruntime writes what it has made of a model while it makes a session of it. Option names:
  * onnxruntime_session_options_config_keys.h.
  */
-async function write(order: BuildOrder, form: ArtifactForm, folder: string): Promise<void> {
+async function writeForm(order: BuildOrder, form: ArtifactForm, folder: string): Promise<void> {
   const { extra } = order.sessionOptions as { extra?: { session?: object } }
   const session = {
     ...extra?.session,
@@ -163,8 +163,8 @@ async function prove(order: BuildOrder, folder: string, expected: readonly Tenso
   const sessionOptions = artifactOptions(order.sessionOptions)
   await whileLoaded({ ...order, source, sessionOptions }, async (model) => {
     const answers = await answersOf(model, order.samples)
-    const found = differenceOf(model.signature, expected, answers, order.tolerance)
-    if (found !== undefined) throw new Error(`it answers otherwise than the original: ${found}`)
+    const difference = differenceOf(model.signature, expected, answers, order.tolerance)
+    if (difference !== undefined) throw new Error(`it answers otherwise than the original: ${difference}`)
   })
 }
 
@@ -193,7 +193,7 @@ function differenceOf(
 }
 
 /** Everything in the folder, on the disk if that can be had. */
-function sealed(folder: string): Pick<BuildDone, 'files' | 'isFlushed'> {
+function seal(folder: string): Pick<BuildDone, 'files' | 'isFlushed'> {
   const names = readdirSync(folder).sort()
   const files = names.map((path) => ({ path, sha256: hashOf(join(folder, path)) }))
   try {

@@ -37,7 +37,7 @@ export async function tryEmptyAxes(
   const endsAtMs = performance.now() + ENOUGH_MS
   const answered: AxisSet[] = []
   for (const [index, set] of axisSetsOf(model.signature).entries()) {
-    if (fatal.some((known) => isPartOf(known, set))) continue
+    if (fatal.some((fatalSet) => isPartOf(fatalSet, set))) continue
     if (performance.now() > endsAtMs) break
     await begin(index)
     if (await tryInputs(model, inputsOf(model.signature, set), endsAtMs)) answered.push(set)
@@ -53,9 +53,9 @@ async function tryInputs(
 ): Promise<boolean> {
   const names = signature.inputs.map(({ name }) => name)
   let isAnswered = false
-  for (const own of inputs) {
+  for (const tensors of inputs) {
     try {
-      await run(byName(names, own), undefined)
+      await run(byName(names, tensors), undefined)
       isAnswered = true
     } catch {
       // No valid input.
@@ -72,7 +72,7 @@ function* inputsOf({ inputs }: Signature, empty: AxisSet = []): Generator<Tensor
     const dims = inputs.map((spec, input) =>
       dimsOf(spec, first, others).map((size, axis) => (empty.includes(`${input}.${axis}`) ? 0 : size)),
     )
-    const sizes = dims.map((own) => own.reduce((product, size) => product * size, 1))
+    const sizes = dims.map((inputDims) => inputDims.reduce((product, size) => product * size, 1))
     if (tried.has(JSON.stringify(dims)) || sizes.some((size) => size > MAX_ELEMENTS)) continue
     tried.add(JSON.stringify(dims))
     yield inputs.map(({ type }, index) => ones(type, dims[index] as number[], sizes[index] as number))

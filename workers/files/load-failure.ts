@@ -8,7 +8,7 @@ import { openRegular, refuseSpecialFile } from './regular-file.js'
 const QUOTED = 60
 
 /** Says why onnxruntime cannot load a model, for which it gives this reason. */
-export function whyNotLoaded(source: string, reason: string): string {
+export function loadFailureReason(source: string, reason: string): string {
   if (/Protobuf parsing failed|does not have a graph/.test(reason)) {
     const text = textOf(beginningOf(source) ?? Buffer.of(0))
     const found = text === undefined ? '' : `; it begins with the text ${JSON.stringify(text)}`

@@ -6,7 +6,7 @@ import {
   providerName,
   providersIn,
 } from '../../src/protocol/providers.js'
-import { whyNotLoaded } from '../files/load-failure.js'
+import { loadFailureReason } from '../files/load-failure.js'
 import { refuseSpecialFile } from '../files/regular-file.js'
 import { loadablePath } from '../model-files/model-paths.js'
 import type Ort from './onnxruntime.cjs'
@@ -52,7 +52,7 @@ export async function createSession(ort: typeof Ort, context: LoaderContext): Pr
       throw loadError(context, [{ name: 'cpu', reason: reasonOf(error) }], error)
     }
   }
-  const { known, skipped } = sorted(ort, asked)
+  const { known, skipped } = separated(ort, asked)
   let left = known
   let cause: unknown
   while (left.length > 0) {
@@ -63,7 +63,7 @@ export async function createSession(ort: typeof Ort, context: LoaderContext): Pr
       if (isRuntimeError(error)) throw error
       const failure = await firstFailure(ort, context, left, error)
       cause = failure.error
-      skipped.push(failed(left[failure.index] as ProviderEntry, cause))
+      skipped.push(skippedFor(left[failure.index] as ProviderEntry, cause))
       left = left.filter((_, index) => index !== failure.index)
     }
   }
@@ -71,7 +71,7 @@ export async function createSession(ort: typeof Ort, context: LoaderContext): Pr
 }
 
 /** Separates providers that this build of onnxruntime-node does not have: it would leave them out in silence. */
-function sorted(
+function separated(
   ort: typeof Ort,
   asked: readonly ProviderEntry[],
 ): { known: readonly ProviderEntry[]; skipped: SkippedProvider[] } {
@@ -139,15 +139,15 @@ function loadError(context: LoaderContext, failures: readonly SkippedProvider[],
   const reasons = new Set(failures.map(({ reason }) => reason))
   const [only = ''] = reasons
   // Of one reason for all the model is to blame, or nobody has asked for a provider.
-  const told =
+  const problem =
     reasons.size === 1 && failures.some(({ name }) => name === 'cpu')
-      ? `cannot be loaded: ${whyNotLoaded(context.source, only)}`
+      ? `cannot be loaded: ${loadFailureReason(context.source, only)}`
       : `cannot be loaded by any of its execution providers: ${failures.map(({ name, reason }) => `${name}: ${reason}`).join('; ')}`
-  return new errors.ERR_MODEL_LOAD(`${context.source} ${told}`, { ...subjectOf(context), cause })
+  return new errors.ERR_MODEL_LOAD(`${context.source} ${problem}`, { ...subjectOf(context), cause })
 }
 
 /** A provider that cannot be used, why, and what may be done about it. */
-function failed(entry: ProviderEntry, error: unknown): SkippedProvider {
+function skippedFor(entry: ProviderEntry, error: unknown): SkippedProvider {
   const name = providerName(entry)
   const reason = reasonOf(error)
   const isMissing = DOWNLOADED.includes(name) && reason.includes('load shared library')

@@ -14,31 +14,31 @@ const NO_INTEGERS: readonly string[] = ['float32', 'float64', 'float16', 'string
  * is not the one that was loaded.
  */
 export function hazardsIn(source: string, { inputs }: Signature, check: () => void): Hazards {
-  let graph: OnnxGraph | string | undefined
-  const known = (): OnnxGraph | string => {
-    graph ??= read(source, check)
-    return graph
+  let read: OnnxGraph | string | undefined
+  const graphOrReason = (): OnnxGraph | string => {
+    read ??= tryToRead(source, check)
+    return read
   }
   return {
     ofBatch(axes) {
-      const own = known()
-      if (typeof own === 'string') return own
+      const graph = graphOrReason()
+      if (typeof graph === 'string') return graph
       const batched = inputs.flatMap(({ name }, index): [string, number][] => {
         const axis = axes[index] as number
         return axis === SHARED ? [] : [[name, axis]]
       })
-      return batchHazard(own, new Map(batched))
+      return batchHazard(graph, new Map(batched))
     },
     ofMadeUp() {
-      const own = known()
-      if (typeof own === 'string') return own
+      const graph = graphOrReason()
+      if (typeof graph === 'string') return graph
       const integers = inputs.filter(({ type }) => !NO_INTEGERS.includes(type)).map(({ name }) => name)
-      return madeUpHazard(own, new Set(integers))
+      return madeUpHazard(graph, new Set(integers))
     },
   }
 }
 
-function read(source: string, check: () => void): OnnxGraph | string {
+function tryToRead(source: string, check: () => void): OnnxGraph | string {
   try {
     const graph = readGraph(source)
     check()

@@ -59,26 +59,26 @@ export function madeUpHazard(graph: OnnxGraph, integers: ReadonlySet<string>): s
 }
 
 /** `known` holds the names of integers that depend on an input, and gets more. */
-function search(graph: Graph, known: Set<string>): string | undefined {
+function search(graph: Graph, integers: Set<string>): string | undefined {
   for (const node of graph.nodes) {
-    const found = node.inputs.some((name) => known.has(name)) && FAULTY.includes(node.op)
-    if (found) return `${node.op} "${node.name}" works with integers that depend on an input`
+    const isFaulty = node.inputs.some((name) => integers.has(name)) && FAULTY.includes(node.op)
+    if (isFaulty) return `${node.op} "${node.name}" works with integers that depend on an input`
     const bodies = [...node.attributes.values()].flatMap(({ graphs = [] }) => graphs)
-    const carried = node.inputs.some((name) => known.has(name))
+    const carried = node.inputs.some((name) => integers.has(name))
     for (const body of bodies) {
-      if (carried) for (const { name } of body.inputs) known.add(name)
-      const hazard = search(body, known)
+      if (carried) for (const { name } of body.inputs) integers.add(name)
+      const hazard = search(body, integers)
       if (hazard !== undefined) return hazard
     }
     const isInteger =
-      makesIntegers(node, known) ||
-      bodies.some(({ outputs }) => outputs.some(({ name }: GraphValue) => known.has(name)))
-    if (isInteger) for (const name of node.outputs) known.add(name)
+      makesIntegers(node, integers) ||
+      bodies.some(({ outputs }) => outputs.some(({ name }: GraphValue) => integers.has(name)))
+    if (isInteger) for (const name of node.outputs) integers.add(name)
   }
   return undefined
 }
 
-function makesIntegers({ op, inputs, attributes }: GraphNode, known: ReadonlySet<string>): boolean {
+function makesIntegers({ op, inputs, attributes }: GraphNode, integers: ReadonlySet<string>): boolean {
   const [first = '', ...others] = inputs
   switch (op) {
     case 'Cast':
@@ -90,9 +90,9 @@ function makesIntegers({ op, inputs, attributes }: GraphNode, known: ReadonlySet
     case 'NonZero':
       return true
     case 'Where':
-      return others.some((name) => known.has(name))
+      return others.some((name) => integers.has(name))
     default:
       if (VALUELESS.includes(op)) return false
-      return SELECTING.includes(op) ? known.has(first) : inputs.some((name) => known.has(name))
+      return SELECTING.includes(op) ? integers.has(first) : inputs.some((name) => integers.has(name))
   }
 }

@@ -11,7 +11,7 @@ import {
 } from '../../src/tensors/tensor.js'
 import { createSession } from './create-session.js'
 import type Ort from './onnxruntime.cjs'
-import { whyNotOpened } from './why-not-opened.js'
+import { openFailureReason } from './open-failure.js'
 
 /** The built-in loader: an ONNX file becomes an onnxruntime-node session. */
 export async function load(context: LoaderContext): Promise<LoadedModel> {
@@ -47,32 +47,32 @@ export async function importOnnxRuntime(
     return ort
   } catch (cause) {
     const { model, version } = context
-    throw new errors.ERR_MODEL_LOAD(whyNotOpened(cause), { model, version, cause })
+    throw new errors.ERR_MODEL_LOAD(openFailureReason(cause), { model, version, cause })
   }
 }
 
 /** @throws ERR_UNSUPPORTED_MODEL if an input, or every output, cannot be passed. */
 function signatureOf(session: Ort.InferenceSession, { model, version }: LoaderContext): Signature {
   const inputs = session.inputMetadata.map((value): TensorSpec => {
-    const reason = whyUnsupported(value)
+    const reason = unsupportedReason(value)
     if (reason === undefined) return specOf(value)
     throw new errors.ERR_UNSUPPORTED_MODEL(`input "${value.name}" ${reason}`, { model, version })
   })
   const outputs: TensorSpec[] = []
   const unsupported: UnsupportedOutput[] = []
   for (const value of session.outputMetadata) {
-    const reason = whyUnsupported(value)
+    const reason = unsupportedReason(value)
     if (reason === undefined) outputs.push(specOf(value))
     else unsupported.push({ name: value.name, reason })
   }
   if (unsupported.length === 0) return { inputs, outputs }
   if (outputs.length > 0) return { inputs, outputs, unsupported }
-  const told = unsupported.map(({ name, reason }) => `output "${name}" ${reason}`).join('; ')
-  throw new errors.ERR_UNSUPPORTED_MODEL(`no output can be passed: ${told}`, { model, version })
+  const reasons = unsupported.map(({ name, reason }) => `output "${name}" ${reason}`).join('; ')
+  throw new errors.ERR_UNSUPPORTED_MODEL(`no output can be passed: ${reasons}`, { model, version })
 }
 
 /** Tells why a value cannot be passed; undefined if it can. */
-function whyUnsupported(value: Ort.InferenceSession.ValueMetadata): string | undefined {
+function unsupportedReason(value: Ort.InferenceSession.ValueMetadata): string | undefined {
   if (!value.isTensor) {
     return 'is a sequence, map or optional value, which onnxruntime-node cannot pass; export the model with tensors only'
   }

@@ -44,7 +44,7 @@ export class BackgroundWorker {
   readonly #checks: Check[] = []
   #checkBytes = 0
   #tolerance: Tolerance = EXACT
-  #told: Proof | undefined
+  #reported: Proof | undefined
 
   constructor(signature: Signature, run: RunOnce, hazards: Hazards) {
     this.#run = run
@@ -71,8 +71,8 @@ export class BackgroundWorker {
     const bytes = bytesOf([...batch.inputs, ...batch.outputs])
     if (this.#checkBytes + bytes > MAX_CHECK_BYTES) return
     this.#checkBytes += bytes
-    const own = { ...batch, inputs: batch.inputs.map(copyOf), outputs: batch.outputs.map(copyOf) }
-    this.#checks.push({ batch: own, next: 0 })
+    const copy = { ...batch, inputs: batch.inputs.map(copyOf), outputs: batch.outputs.map(copyOf) }
+    this.#checks.push({ batch: copy, next: 0 })
   }
 
   async work({ budgetMs, maxRunMs, prove, tried, tolerance }: BackgroundTask): Promise<BackgroundDone> {
@@ -82,8 +82,8 @@ export class BackgroundWorker {
     if (prove !== undefined) this.#prover.start(prove)
     if (tried !== undefined) this.#prover.learn(tried)
     const proof = await this.#prover.advance(endsAtMs, maxRunMs)
-    const news = isNews(proof, this.#told) ? proof : undefined
-    this.#told = proof
+    const news = isNews(proof, this.#reported) ? proof : undefined
+    this.#reported = proof
     const trial = this.#prover.takeTrial()
     return { ok: true, hasBackgroundWork: this.hasWork, proof: news, trial, checks, fault }
   }
@@ -107,15 +107,15 @@ export class BackgroundWorker {
   async #checkNext(check: Check): Promise<string | undefined> {
     const { inputs, outputs, rows, lengths, plan, axes, padded, wanted } = check.batch
     const index = check.next
-    const at = rows.slice(0, index).reduce((sum, own) => sum + own, 0)
-    const own = rows[index] as number
+    const at = rows.slice(0, index).reduce((sum, count) => sum + count, 0)
+    const count = rows[index] as number
     check.next += 1
     const length = lengths?.[index]
-    const answered = resizeAll(takeAll(outputs, axes, at, own), padded, length)
+    const answered = resizeAll(takeAll(outputs, axes, at, count), padded, length)
     const prefix = `request ${index} of a batch of ${rows.length} was answered otherwise than alone`
     try {
       // As it came: one that is filled up alone could be wrong in the same way.
-      const sent = resizeAll(takeAll(inputs, plan.inputs, at, own), plan.padding?.inputs, length)
+      const sent = resizeAll(takeAll(inputs, plan.inputs, at, count), plan.padding?.inputs, length)
       const alone = await this.#run(sent, wanted)
       const differs = firstDifference(alone, answered, this.#tolerance)
       return differs === undefined ? undefined : `${prefix}: output ${differs.index} ${differs.problem}`
@@ -125,8 +125,8 @@ export class BackgroundWorker {
   }
 }
 
-function isNews(proof: Proof | undefined, told: Proof | undefined): boolean {
-  return proof?.state !== told?.state || reasonOf(proof) !== reasonOf(told)
+function isNews(proof: Proof | undefined, reported: Proof | undefined): boolean {
+  return proof?.state !== reported?.state || reasonOf(proof) !== reasonOf(reported)
 }
 
 function reasonOf(proof: Proof | undefined): string | undefined {

@@ -31,7 +31,7 @@ export function checkLoaded(loaded: unknown, subject: Subject): LoadedModel {
     new errors.ERR_MODEL_LOAD(`the loader's \`load\` resolves with what is no model: ${problem}`, subject)
   const { signature, run, release } = (loaded ?? {}) as { [K in keyof LoadedModel]?: unknown }
   const { inputs, outputs, unsupported } = (signature ?? {}) as { [K in keyof Signature]?: unknown }
-  const own = {
+  const checked = {
     inputs: specsOf(inputs, '`signature.inputs', refuse),
     outputs: specsOf(outputs, '`signature.outputs', refuse),
     ...(unsupported === undefined ? {} : { unsupported: unsupportedOf(unsupported, refuse) }),
@@ -41,7 +41,7 @@ export function checkLoaded(loaded: unknown, subject: Subject): LoadedModel {
     throw refuse(`\`release\` is ${inspect(release)}, a function or nothing is expected`)
   }
   return {
-    signature: own,
+    signature: checked,
     run: (feeds: Feeds, wanted) => Reflect.apply(run, loaded, [feeds, wanted]) as Outputs | Promise<Outputs>,
     ...(release === undefined ? {} : { release: () => Reflect.apply(release, loaded, []) as Promise<void> }),
   }
@@ -72,21 +72,21 @@ export function readOutputs(
 
 function specsOf(specs: unknown, where: string, refuse: (problem: string) => Error): TensorSpec[] {
   if (!Array.isArray(specs)) throw refuse(`${where}\` is ${inspect(specs)}, an array is expected`)
-  const known = new Set<string>()
+  const names = new Set<string>()
   return Array.from(specs, (spec: unknown, index) => {
     const at = `${where}[${index}]`
     const { name, type, dims } = (spec ?? {}) as { [K in keyof TensorSpec]?: unknown }
     if (typeof name !== 'string') throw refuse(`${at}.name\` is ${inspect(name)}, a string is expected`)
-    if (known.has(name)) throw refuse(`${at}.name\` is ${inspect(name)}, as that of another one`)
-    known.add(name)
+    if (names.has(name)) throw refuse(`${at}.name\` is ${inspect(name)}, as that of another one`)
+    names.add(name)
     if (!isTensorType(type)) {
       throw refuse(`${at}.type\` is ${inspect(type)}; known: ${TENSOR_TYPES.join(', ')}`)
     }
-    const own = Array.isArray(dims) ? Array.from(dims as readonly unknown[]) : undefined
-    if (own === undefined || !own.every(isDim)) {
+    const copiedDims = Array.isArray(dims) ? Array.from(dims as readonly unknown[]) : undefined
+    if (copiedDims === undefined || !copiedDims.every(isDim)) {
       throw refuse(`${at}.dims\` is ${inspect(dims)}, an array of sizes and names is expected`)
     }
-    return { name, type, dims: own }
+    return { name, type, dims: copiedDims }
   })
 }
 
@@ -115,30 +115,36 @@ function isSize(dim: unknown): dim is number {
 
 /** The output as a tensor of our own, or what is wrong with it. */
 function readOutput(output: unknown, type: TensorType): Tensor | string {
-  const { type: given, dims, data } = (output ?? {}) as { type?: unknown; dims?: unknown; data?: unknown }
-  if (given !== type) return `has type ${inspect(given)}, the signature says '${type}'`
-  const own = Array.isArray(dims) ? Array.from(dims as readonly unknown[]) : undefined
-  if (own === undefined || !own.every(isSize))
+  const {
+    type: actualType,
+    dims,
+    data,
+  } = (output ?? {}) as { type?: unknown; dims?: unknown; data?: unknown }
+  if (actualType !== type) return `has type ${inspect(actualType)}, the signature says '${type}'`
+  const copiedDims = Array.isArray(dims) ? Array.from(dims as readonly unknown[]) : undefined
+  if (copiedDims === undefined || !copiedDims.every(isSize))
     return `has dims ${inspect(dims)}, an array of sizes is expected`
-  const count = elementCount(own)
+  const count = elementCount(copiedDims)
   const { arrayName } = ELEMENT_TYPES[type]
   const isHolder = type === 'string' ? Array.isArray(data) : typedArrayName(data) === arrayName
   if (!isHolder) return `has data that is no ${arrayName}`
   const length = type === 'string' ? (data as unknown[]).length : lengthOf(data as AnyTypedArray)
-  if (length !== count) return `has ${length} elements, its dims [${own}] need ${count}`
+  if (length !== count) return `has ${length} elements, its dims [${copiedDims}] need ${count}`
   const elements =
     type === 'string' ? stringsOf(data as unknown[], count) : viewOf(type, data as AnyTypedArray)
-  return elements === undefined ? 'has elements that are no strings' : { type, dims: own, data: elements }
+  return elements === undefined
+    ? 'has elements that are no strings'
+    : { type, dims: copiedDims, data: elements }
 }
 
 function stringsOf(data: readonly unknown[], count: number): string[] | undefined {
-  const own: string[] = []
+  const copied: string[] = []
   for (let index = 0; index < count; index += 1) {
     const element = data[index]
     if (typeof element !== 'string') return undefined
-    own.push(element)
+    copied.push(element)
   }
-  return own
+  return copied
 }
 
 /** A view of the plain class; an array without elements may have lost its buffer. */

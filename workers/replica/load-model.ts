@@ -12,12 +12,12 @@ export type Files = readonly ModelFile[] | undefined
 export type ReplicaContext = Pick<LoaderContext, 'model' | 'version' | 'native' | 'log'>
 
 /** Codes of failures that an option of Node may be the cure for, such as `--import` and `--conditions`. */
-const OF_OPTIONS = [
+const OPTION_CODES = [
   'ERR_UNKNOWN_FILE_EXTENSION',
   'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX',
   'ERR_PACKAGE_PATH_NOT_EXPORTED',
 ]
-const ON_OPTIONS =
+const OPTION_ADVICE =
   'replicas run without the Node options of this process; give those that it needs with `replicaExecArgv`'
 
 /**
@@ -30,7 +30,9 @@ export async function importLoader(url: string | undefined, owner: FileOwner): P
   try {
     module = (await import(url)) as { load?: unknown }
   } catch (error) {
-    const advice = OF_OPTIONS.includes((error as NodeJS.ErrnoException).code ?? '') ? ` (${ON_OPTIONS})` : ''
+    const advice = OPTION_CODES.includes((error as NodeJS.ErrnoException).code ?? '')
+      ? ` (${OPTION_ADVICE})`
+      : ''
     throw asRuntimeError(
       'ERR_MODEL_LOAD',
       `the loader module ${url} cannot be imported${advice}`,
@@ -65,8 +67,8 @@ export async function loadBest(
       replica.log('warn', 'the artifact cannot be loaded, the original is', { reason: messageOf(error) })
     }
   }
-  const known = task.files ?? (loader === undefined ? identify(source, owner) : undefined)
-  return loadFrom(load, context, known, owner)
+  const files = task.files ?? (loader === undefined ? identify(source, owner) : undefined)
+  return loadFrom(load, context, files, owner)
 }
 
 /** Checks that files hold what they are to hold, if that is known. */

@@ -63,9 +63,9 @@ export class OutputWriter {
     const isWhole = buffer instanceof ArrayBuffer && buffer.byteLength === (data as Uint8Array).byteLength
     const isOwn = isWhole && buffer !== this.#buffer && !this.buffers.includes(buffer)
     const isAlone = isOwn && outputs.filter((other) => bufferOf(other.data) === buffer).length === 1
-    const own = (isAlone ? this.#movable(buffer) : undefined) ?? copied(type, data)
-    this.buffers.push(own)
-    return own
+    const moved = (isAlone ? this.#movable(buffer) : undefined) ?? copied(type, data)
+    this.buffers.push(moved)
+    return moved
   }
 
   /** The buffer in a form that nothing keeps from being sent; undefined if there is none. */
@@ -85,9 +85,9 @@ function bufferOf(data: TensorData): ArrayBufferLike | undefined {
 }
 
 function copied(type: TensorType, data: TensorData): ArrayBuffer {
-  const own = newElements(type, data.length)
-  copyElements(own, 0, data, 0, data.length)
-  return (own as Float32Array<ArrayBuffer>).buffer
+  const copy = newElements(type, data.length)
+  copyElements(copy, 0, data, 0, data.length)
+  return (copy as Float32Array<ArrayBuffer>).buffer
 }
 
 function isResizable(buffer: ArrayBuffer): boolean {

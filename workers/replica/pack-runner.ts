@@ -29,7 +29,7 @@ interface Subject {
 }
 
 /** Keeps runs for the work beside them. */
-export type Beside = Pick<BackgroundWorker, 'hasWork' | 'offer' | 'check'>
+export type RunKeeper = Pick<BackgroundWorker, 'hasWork' | 'offer' | 'check'>
 
 /** A loaded model that answers packs. */
 export class PackRunner {
@@ -60,27 +60,27 @@ export class PackRunner {
   }
 
   /** Runs one after another; what fails is among the results. */
-  async run(task: RunTask, background: Beside): Promise<{ reply: RunDone; buffers: ArrayBuffer[] }> {
+  async run(task: RunTask, background: RunKeeper): Promise<{ reply: RunDone; buffers: ArrayBuffer[] }> {
     this.#plan = task.plan ?? this.#plan
     const cursor = { offset: 0 }
     const inputs = task.runs.map((shape) => readRun(this.#model.signature, shape, task.buffer, cursor))
-    const room = new OutputWriter(task.buffer, cursor.offset, this.#isBuiltIn)
+    const writer = new OutputWriter(task.buffer, cursor.offset, this.#isBuiltIn)
     const results: RunResult[] = []
     for (const [index, shape] of task.runs.entries()) {
-      const own = inputs[index] as Tensor[]
+      const runInputs = inputs[index] as Tensor[]
       this.#begin(index)
       try {
         results.push(
           await (shape.rows === undefined
-            ? this.#single(own, shape, room, background)
-            : this.#batch(own, shape, shape.rows, room, background)),
+            ? this.#single(runInputs, shape, writer, background)
+            : this.#batch(runInputs, shape, shape.rows, writer, background)),
         )
       } catch (error) {
         results.push(this.#failure(error))
       }
     }
     const reply: RunDone = { ok: true, buffer: task.buffer, results, hasBackgroundWork: background.hasWork }
-    return { reply, buffers: [task.buffer, ...room.buffers] }
+    return { reply, buffers: [task.buffer, ...writer.buffers] }
   }
 
   /** One run; the outputs in the order in which they are named, by default the signature's. */
@@ -129,28 +129,28 @@ export class PackRunner {
   async #single(
     inputs: readonly Tensor[],
     { outputs: wanted, keep }: RunShape,
-    room: OutputWriter,
-    background: Beside,
+    writer: OutputWriter,
+    background: RunKeeper,
   ): Promise<RunResult> {
     const { outputs, ms } = await this.#timed(inputs, wanted)
     if (keep === 'sample' || keep === 'typical') {
-      remember(() =>
+      tryToKeep(() =>
         background.offer(inputs, wanted === undefined ? outputs : undefined, ms, keep === 'typical'),
       )
     }
-    return { answer: room.put(outputs, 1), ms }
+    return { answer: writer.put(outputs, 1), ms }
   }
 
   async #batch(
     inputs: readonly Tensor[],
     { outputs: wanted, lengths, keep }: RunShape,
     rows: readonly number[],
-    room: OutputWriter,
-    background: Beside,
+    writer: OutputWriter,
+    background: RunKeeper,
   ): Promise<RunResult> {
     const plan = this.#plan as BatchPlan
     if (typeof keep === 'object')
-      return this.#trial({ inputs, rows, lengths, plan, order: keep }, wanted, room)
+      return this.#trial({ inputs, rows, lengths, plan, order: keep }, wanted, writer)
     const axesOf = (all: readonly number[]): number[] =>
       (wanted ?? this.#outputNames).map((name) => all[this.#outputNames.indexOf(name)] as number)
     const axes = axesOf(plan.outputs)
@@ -159,12 +159,16 @@ export class PackRunner {
       checkRows(outputs, axes, rows)
       if (keep === 'check') {
         const padded = plan.padding === undefined ? undefined : axesOf(plan.padding.outputs)
-        remember(() => background.check({ inputs, outputs, rows, lengths, plan, axes, padded, wanted }))
+        tryToKeep(() => background.check({ inputs, outputs, rows, lengths, plan, axes, padded, wanted }))
       }
-      if (room.isInline(outputs, rows.length)) return { answer: room.put(outputs, rows.length), ms }
-      return { answers: split(outputs, axes, rows).map((each) => room.put(each, 1)), ms, fault: undefined }
+      if (writer.isInline(outputs, rows.length)) return { answer: writer.put(outputs, rows.length), ms }
+      return {
+        answers: split(outputs, axes, rows).map((request) => writer.put(request, 1)),
+        ms,
+        fault: undefined,
+      }
     } catch (error) {
-      return this.#oneByOne(inputs, plan, rows, lengths, wanted, room, error)
+      return this.#oneByOne(inputs, plan, rows, lengths, wanted, writer, error)
     }
   }
 
@@ -172,13 +176,13 @@ export class PackRunner {
   async #trial(
     batch: Omit<TriedBatch, 'wanted'>,
     wanted: readonly string[] | undefined,
-    room: OutputWriter,
+    writer: OutputWriter,
   ): Promise<SplitAnswers> {
     const places = (wanted ?? this.#outputNames).map((name) => this.#outputNames.indexOf(name))
     const { alone, ms, result } = await tryBatch({ ...batch, wanted: places }, (inputs) =>
       this.runOnce(inputs, wanted),
     )
-    const answers = alone.map((each) => (each instanceof Error ? failure(each) : room.put(each, 1)))
+    const answers = alone.map((result) => (result instanceof Error ? failure(result) : writer.put(result, 1)))
     return { answers, ms, fault: undefined, trial: result }
   }
 
@@ -189,14 +193,14 @@ export class PackRunner {
     rows: readonly number[],
     lengths: readonly number[] | undefined,
     wanted: readonly string[] | undefined,
-    room: OutputWriter,
+    writer: OutputWriter,
     error: unknown,
   ): Promise<SplitAnswers> {
     const answers: (Answer | Failure)[] = []
-    for (const [index, own] of split(inputs, plan.inputs, rows).entries()) {
+    for (const [index, request] of split(inputs, plan.inputs, rows).entries()) {
       try {
-        const sent = resizeAll(own, plan.padding?.inputs, lengths?.[index])
-        answers.push(room.put(await this.runOnce(sent, wanted), 1))
+        const sent = resizeAll(request, plan.padding?.inputs, lengths?.[index])
+        answers.push(writer.put(await this.runOnce(sent, wanted), 1))
       } catch (cause) {
         answers.push(this.#failure(cause))
       }
@@ -212,7 +216,7 @@ export class PackRunner {
 }
 
 /** There may be no memory for copies, which is no reason to withhold an answer. */
-function remember(keep: () => void): void {
+function tryToKeep(keep: () => void): void {
   try {
     keep()
   } catch {
@@ -222,7 +226,7 @@ function remember(keep: () => void): void {
 
 /** @throws ERR_INFERENCE if an output has not as many rows as went in. */
 function checkRows(outputs: readonly Tensor[], axes: readonly number[], rows: readonly number[]): void {
-  const total = rows.reduce((sum, own) => sum + own, 0)
+  const total = rows.reduce((sum, count) => sum + count, 0)
   for (const [index, { dims }] of outputs.entries()) {
     if (dims[axes[index] as number] === total) continue
     throw new errors.ERR_INFERENCE(`output ${index} of a batch of ${total} rows has dims [${dims}]`)

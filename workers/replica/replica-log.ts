@@ -14,19 +14,19 @@ export class ReplicaLog {
   }
 
   /** Never throws, whatever a loader passes: a level that is unknown is `debug`. */
-  write(level: Level, message: string, given: Record<string, unknown> = {}): void {
-    const known: Level = isLevel(level) ? level : 'debug'
-    if (LOG_LEVELS.indexOf(known) > LOG_LEVELS.indexOf(this.level)) return
-    const fields = typeof given === 'object' && given !== null ? given : { fields: given }
+  write(level: Level, message: string, data: Record<string, unknown> = {}): void {
+    const validLevel: Level = isLevel(level) ? level : 'debug'
+    if (LOG_LEVELS.indexOf(validLevel) > LOG_LEVELS.indexOf(this.level)) return
+    const fields = typeof data === 'object' && data !== null ? data : { fields: data }
     try {
-      this.#send({ kind: 'log', level: known, message: String(message), fields })
+      this.#send({ kind: 'log', level: validLevel, message: String(message), fields })
     } catch {
-      this.#sendShown(known, message, fields)
+      this.#sendInspected(validLevel, message, fields)
     }
   }
 
   /** Functions, proxies and the like can be shown but not sent. */
-  #sendShown(level: Level, message: unknown, fields: unknown): void {
+  #sendInspected(level: Level, message: unknown, fields: unknown): void {
     try {
       this.#send({ kind: 'log', level, message: inspect(message), fields: { fields: inspect(fields) } })
     } catch {
@@ -36,5 +36,5 @@ export class ReplicaLog {
 }
 
 function isLevel(level: unknown): level is Level {
-  return level !== 'silent' && LOG_LEVELS.some((known) => known === level)
+  return level !== 'silent' && LOG_LEVELS.some((name) => name === level)
 }

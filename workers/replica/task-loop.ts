@@ -8,7 +8,7 @@ const SPIN_MS = 0.05
 /** Looks between two at the clock. */
 const LOOKS = 64
 /** The number of tasks too late in a row that stops the looking until some come in time again. */
-const MAX_LUCK = 4
+const MAX_PATIENCE = 4
 
 /** An answer, and the buffers in it that the replica gives up. */
 export interface TaskAnswer {
@@ -24,7 +24,7 @@ export class TaskLoop {
   readonly #transport: TaskTransport
   readonly #answer: (task: PortTask) => Promise<TaskAnswer>
   #idleSinceMs = 0
-  #luck = 0
+  #patience = 0
 
   /** `answer` never rejects. */
   constructor(transport: TaskTransport, answer: (task: PortTask) => Promise<TaskAnswer>) {
@@ -34,9 +34,9 @@ export class TaskLoop {
   }
 
   async #take(first: PortTask): Promise<void> {
-    for (let task: PortTask | undefined = first; task !== undefined; task = this.#look()) {
+    for (let task: PortTask | undefined = first; task !== undefined; task = this.#awaitNext()) {
       const isSoon = performance.now() - this.#idleSinceMs <= SPIN_MS
-      this.#luck = isSoon ? MAX_LUCK : Math.max(0, this.#luck - 1)
+      this.#patience = isSoon ? MAX_PATIENCE : Math.max(0, this.#patience - 1)
       this.#send(await this.#answer(task))
       this.#idleSinceMs = performance.now()
     }
@@ -52,8 +52,8 @@ export class TaskLoop {
   }
 
   /** The next task if it comes in time. */
-  #look(): PortTask | undefined {
-    if (this.#luck === 0) return undefined
+  #awaitNext(): PortTask | undefined {
+    if (this.#patience === 0) return undefined
     do {
       for (let look = 0; look < LOOKS; look += 1) if (this.#transport.hasTask) return this.#transport.next()
     } while (performance.now() - this.#idleSinceMs < SPIN_MS)

@@ -9,7 +9,7 @@ import type { RunShape, RunTask } from '../../../../src/protocol/replica/replica
 import type { BatchPlan } from '../../../../src/tensors/batch/batch-plan.js'
 import { RecycledBuffers } from '../../../../src/tensors/recycled-buffers.js'
 import type { Feeds, Outputs, Signature, Tensor } from '../../../../src/tensors/tensor.js'
-import { type Beside, PackRunner } from '../../../../workers/replica/pack-runner.js'
+import { PackRunner, type RunKeeper } from '../../../../workers/replica/pack-runner.js'
 import { outputsOf } from '../../../support/packs.js'
 
 const subject = { model: 'packs', version: '1' }
@@ -40,7 +40,7 @@ class Bench {
   readonly offered: unknown[][] = []
   readonly checked: unknown[] = []
   readonly runner: PackRunner
-  readonly background: Beside
+  readonly background: RunKeeper
 
   constructor(run: LoadedModel['run'] = outputs, isBuiltIn = true) {
     const model: LoadedModel = { signature, run }

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { type Machine, whyNotOpened } from '../../../../workers/onnx/why-not-opened.js'
+import { type Machine, openFailureReason } from '../../../../workers/onnx/open-failure.js'
 
 const linux: Machine = { platform: 'linux', arch: 'x64', isMusl: () => false }
 const alpine: Machine = { ...linux, isMusl: () => true }
@@ -67,5 +67,5 @@ it.each<[string, Error, Machine, RegExp]>([
     /a thread that had it open has ended.*use 1\.25 or later$/,
   ],
 ])('onnxruntime-node that cannot be opened is explained: %s', (_, cause, machine, told) => {
-  expect(whyNotOpened(cause, machine)).toMatch(told)
+  expect(openFailureReason(cause, machine)).toMatch(told)
 })

@@ -22,7 +22,7 @@ export const thisMachine: Machine = {
 const WITH_BINARY = ['darwin-arm64', 'linux-arm64', 'linux-x64', 'win32-arm64', 'win32-x64']
 
 /** Says why onnxruntime-node cannot be opened, which failed with `cause`, and what to do about it. */
-export function whyNotOpened(cause: unknown, machine: Machine = thisMachine): string {
+export function openFailureReason(cause: unknown, machine: Machine = thisMachine): string {
   const place = `${machine.platform}-${machine.arch}`
   if (machine.isMusl()) {
     return `onnxruntime-node has no binary for ${place} with musl, as Alpine has it; use an image with glibc, such as node:20-slim`
