@@ -18,16 +18,15 @@ import { digestOf, hashOf } from './model-files/file-hash.js'
 import { dataNamesIn, pathsIn } from './model-files/model-paths.js'
 import { importOnnxRuntime } from './onnx/onnx-loader.js'
 
-// A process of its own: it does with a model file what could be the end of a process, one order after
-// another.
+// The builder process: it does the work with model files that could crash a process, one order after another.
 
-/** As that of replicas. */
+/** Niceness of trials, the same as that of replicas. */
 const TRIAL_NICENESS = 5
 
 const parent = Number(process.argv[2])
 
 loadLibc()?.dieWithParent()
-// It may have ended before that.
+// The parent may have ended before that call.
 if (process.ppid !== parent) process.exit(0)
 process.once('disconnect', () => process.exit(0))
 offerToBeKilledFirst()
@@ -40,7 +39,7 @@ process.on('message', (order: BuilderOrder) => {
 void send({ kind: 'ready' })
 
 async function carryOut(order: BuilderOrder): Promise<void> {
-  // Callers whose requests cannot share runs yet wait for a trial, and nobody for the rest.
+  // Requests that cannot share runs yet depend on trials; no request depends on the other orders.
   const niceness = order.kind === 'trial' ? TRIAL_NICENESS : constants.priority.PRIORITY_BELOW_NORMAL
   setPriority(Math.max(getPriority(), niceness))
   const obstacle = order.kind === 'digest' || order.kind === 'hash' ? undefined : await obstacleTo(order)
@@ -52,7 +51,7 @@ async function carryOut(order: BuilderOrder): Promise<void> {
   }
 }
 
-/** Why no model can be loaded here, although replicas may well: a bundler has taken this file apart, say. */
+/** Returns the reason why this process can load no model although replicas may, for example because of a bundler. */
 async function obstacleTo(order: BuilderSubject): Promise<string | undefined> {
   await step('load')
   try {
@@ -71,7 +70,7 @@ async function replyTo(order: BuilderOrder): Promise<BuilderReplies[keyof Builde
     case 'hash':
       return { ok: true, files: order.files.map((path) => ({ path, sha256: hashOf(path) })) }
     case 'probe':
-      // onnxruntime would read them to their end, which may never come.
+      // onnxruntime would read special files to their end, which may never come.
       for (const path of [order.source, ...pathsIn(order.source, dataNamesIn(order.source))])
         refuseSpecialFile(path)
       await step('load')
@@ -98,18 +97,18 @@ function step(name: string): Promise<void> {
   return send({ kind: 'step', step: name })
 }
 
-/** Resolves when it is on its way: what follows may end this process. */
+/** Sends a message and resolves once it has left this process, since the next step may crash it. */
 function send(message: BuilderMessage): Promise<void> {
   return new Promise((resolve) => {
     process.send?.(message, undefined, undefined, () => resolve())
   })
 }
 
-/** When memory runs out, the kernel shall take this process and not the one that serves. */
+/** Makes the kernel kill this process, not the one that serves, when memory runs out. */
 function offerToBeKilledFirst(): void {
   try {
     writeFileSync('/proc/self/oom_score_adj', '1000')
   } catch {
-    // Not on Linux, or not allowed.
+    // Other systems have no such file, and a sandbox may deny writing it.
   }
 }

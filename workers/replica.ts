@@ -4,13 +4,13 @@ import type { ThreadData, ThreadTask } from '../src/protocol/replica/thread.js'
 import { ReplicaCore } from './replica/replica-core.js'
 import { ThreadTransport } from './replica/thread-transport.js'
 
-// The entry of a replica that is a thread. Nothing here may throw while it is imported: Piscina would never
-// settle the first task.
+// The entry of a replica on a thread. The module must not throw while it is imported, since Piscina would never settle
+// the first task.
 
 const data = workerData as ThreadData
 const core = new ReplicaCore({ ...data, id: threadId, log: (line) => parentPort?.postMessage(line) })
 
-/** The one task function of a replica: Piscina calls it with one task after another. */
+/** Handles the tasks that Piscina sends to a replica, one after another. */
 export default function replica(task: ThreadTask): Promise<unknown> {
   if (task.kind === 'release') return core.release()
   exposeControl(core.control, task.control)

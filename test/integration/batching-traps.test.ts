@@ -141,7 +141,7 @@ describe('a coupling that neither the graph nor the proof shows', () => {
     expect(await disabled).toMatchObject({
       model: 'coupled',
       version: '1',
-      reason: expect.stringMatching(/answered otherwise than alone/),
+      reason: expect.stringMatching(/other outputs than alone/),
     })
     expect(batchingOf(handle)).toMatchObject({ state: 'refused', axes: undefined })
     const { batches, checks } = batchingOf(handle)

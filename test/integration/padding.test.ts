@@ -93,7 +93,7 @@ describe('requests of unequal length', () => {
     const handle = await load('mean', { batching: { padding: config }, sample })
     expect(handle.stats().pool?.batching).toMatchObject({
       state: 'proven',
-      paddingRefusal: expect.stringMatching(/filled up from 3 to 8, output "mean"/),
+      paddingRefusal: expect.stringMatching(/padded from 3 to 8, output "mean"/),
     })
     const answers = await Promise.all([[1, 2, 3], [4], [5, 6]].map((x) => ask(handle, x)))
     const means = answers.map(({ mean }) => (mean as Tensor<'float32'>).data[0])

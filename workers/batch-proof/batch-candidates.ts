@@ -1,12 +1,12 @@
 import { SHARED } from '../../src/tensors/batch/batch-plan.js'
 import type { Signature, Tensor } from '../../src/tensors/tensor.js'
 
-/** More are not tried. */
+/** Maximum number of candidates. */
 const MAX_CANDIDATES = 16
 
 /**
- * The ways in which inputs could be batched, likely ones first: for each input an axis or `SHARED`.
- * An axis is declared free, and all that are batched have the same size along theirs.
+ * Returns the ways in which inputs could be batched, likely ones first: for each input an axis or `SHARED`. Each axis is
+ * declared free, and all batched inputs have the same size along their axis.
  */
 export function batchCandidates({ inputs }: Signature, sample: readonly Tensor[]): number[][] {
   const candidates: number[][] = []
@@ -23,7 +23,7 @@ export function batchCandidates({ inputs }: Signature, sample: readonly Tensor[]
   const names = new Set(
     inputs.flatMap(({ dims }) => dims.filter((dim) => typeof dim === 'string' && dim !== '')),
   )
-  // A name that stands in many inputs is more likely that of the batch.
+  // A name that occurs in many inputs is more likely that of the batch.
   const named = [...names]
     .map((name) => inputs.map(({ dims }) => dims.indexOf(name)))
     .filter(isOfOneSize)
@@ -43,7 +43,7 @@ export function batchCandidates({ inputs }: Signature, sample: readonly Tensor[]
   return candidates.slice(0, MAX_CANDIDATES)
 }
 
-/** All combinations of one axis of each input or none, those with more axes first. */
+/** Returns the combinations of one axis or none of each input, those with more axes first. */
 function choices(axes: readonly (readonly number[])[]): number[][] {
   let combined: number[][] = [[]]
   for (const inputAxes of axes) {
@@ -54,7 +54,7 @@ function choices(axes: readonly (readonly number[])[]): number[][] {
   return combined.sort((a, b) => breadth(b) - breadth(a))
 }
 
-/** How many inputs are batched. */
+/** Returns the number of batched inputs. */
 function breadth(axes: readonly number[]): number {
   return axes.filter((axis) => axis !== SHARED).length
 }

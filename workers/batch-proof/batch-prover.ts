@@ -6,21 +6,20 @@ import { ProofRefusal, provesNothing, type Row, type RunOnce } from './proof-row
 import { isStrange, ProofSamples } from './proof-samples.js'
 import { proveAxes } from './prove-axes.js'
 
-/** What can be read of a model before it is run. */
+/** Hazards that can be read from a model before it is run. */
 export interface Hazards {
-  /** Returns the reason why requests that are batched along these axes could answer each other, if there is one. */
+  /** Returns the reason why requests batched along these axes could change each other's outputs, if there is one. */
   ofBatch(axes: readonly number[]): string | undefined
-  /** Returns the reason why inputs that no caller has sent could end the process, if there is one. */
+  /** Returns the reason why generated inputs could crash the process, if there is one. */
   ofMadeUp(): string | undefined
 }
 
-/** Samples that go to a trial, but for the first of them. */
+/** Limit on the bytes of the samples of a trial; the first one is sent even if it is larger. */
 const MAX_TRIAL_BYTES = 16 * 2 ** 20
 
 /**
- * Finds out by runs, and by what can be read of the model, along which axes requests can share a run,
- * and whether each is answered as if it were alone. Goes on from sample to sample and from stretch to
- * stretch of work.
+ * Proves along which axes requests can share a run so that each gets the same outputs as alone; it uses runs and the
+ * hazards that can be read from the model. The proof continues from sample to sample and from call to call.
  */
 export class BatchProver {
   readonly #signature: Signature
@@ -28,13 +27,13 @@ export class BatchProver {
   readonly #hazards: Hazards
   readonly #clock: () => number
   readonly #samples = new ProofSamples()
-  /** Axes along which sound samples have changed each other's answers, with the reason: no other sample can mend that. */
+  /** Axes along which sound samples have changed each other's outputs, with the reason; other samples cannot refute that. */
   readonly #refusedAxes = new Map<string, string>()
   #order: ProofOrder | undefined
-  #proof: Proof = { state: 'needs-samples', reason: 'no request has been answered yet' }
-  /** The reason why the last try has failed. */
+  #proof: Proof = { state: 'needs-samples', reason: 'no request has completed yet' }
+  /** The reason why the last try failed. */
   #reason = ''
-  /** Yields what the next run is expected to take. */
+  /** The search under way; it yields the expected time of the next run. */
   #search: AsyncGenerator<number, Proof | ProofTrial> | undefined
   #nextRunMs: number | undefined
   /** A trial that the main thread has not taken yet. */
@@ -42,7 +41,7 @@ export class BatchProver {
   #isOnTrial = false
   #tried: Tried | undefined
 
-  /** @param clock in milliseconds; it measures runs, and tells when to end. */
+  /** @param clock returns milliseconds; it measures runs and limits the work. */
   constructor(
     signature: Signature,
     run: RunOnce,
@@ -55,24 +54,24 @@ export class BatchProver {
     this.#hazards = hazards
   }
 
-  /** Whether there is a sample to work with. */
+  /** True if the proof can continue with the samples that it has. */
   get hasWork(): boolean {
     const hasSamples = this.#samples.isReady || this.#samples.isSpent
     return hasSamples && this.#proof.state === 'proving' && !this.#isOnTrial
   }
 
-  /** Whether an input that is known to be valid is to be offered. */
+  /** Returns true if the proof needs this valid input; counts it as offered. */
   wants(inputs: readonly Tensor[]): boolean {
     const { state } = this.#proof
     if (this.#search !== undefined || this.#isOnTrial || state === 'refused' || state === 'proven')
       return false
     if (this.#samples.wants(inputs)) return true
-    // The last try was left to a sample of a shape that is refused.
+    // The last try was used up by a sample of a refused shape.
     if (this.#samples.isSpent) this.#proof = { state: 'proving' }
     return false
   }
 
-  /** Takes an input that is wanted, with its answer, if all outputs were asked for, and the time that took. */
+  /** Takes a wanted input with its run time, and with its outputs if the request named all of them. */
   offer(
     inputs: readonly Tensor[],
     outputs: readonly Tensor[] | undefined,
@@ -88,14 +87,14 @@ export class BatchProver {
     this.#order = order
   }
 
-  /** Returns the trial that is wanted, once. */
+  /** Returns the trial that the proof needs, once; undefined if it needs none. */
   takeTrial(): ProofTrial | undefined {
     const trial = this.#trial
     this.#trial = undefined
     return trial
   }
 
-  /** Goes on with what has become of a trial. */
+  /** Continues with the result of a trial. */
   learn(tried: Tried): void {
     this.#isOnTrial = false
     if (tried.state === 'refused') this.#proof = tried
@@ -103,7 +102,7 @@ export class BatchProver {
     else this.#tried = tried
   }
 
-  /** Works until `endsAtMs`, on no run that is expected to take longer than `maxRunMs`. */
+  /** Works until `endsAtMs`, without runs that are expected to take longer than `maxRunMs`. */
   async advance(endsAtMs: number, maxRunMs: number): Promise<Proof | undefined> {
     if (this.#order === undefined) return undefined
     if (this.#proof.state !== 'proving' || this.#isOnTrial) return this.#proof
@@ -134,14 +133,14 @@ export class BatchProver {
     const samples = this.#samples
     if (samples.isSpent) return { state: 'refused', reason: this.#reason }
     if (2 * samples.fastestMs > maxRunMs) {
-      const reason = `a run takes ${samples.fastestMs.toFixed(1)} ms, so one of two requests is expected to take longer than ${maxRunMs} ms (batching.proofBudgetMs); raise it, or give a \`sample\``
+      const reason = `a run takes ${samples.fastestMs.toFixed(1)} ms, so one of two requests is expected to take longer than ${maxRunMs} ms (batching.proofBudgetMs); raise it, or configure a \`sample\``
       return this.#failed(reason, samples.others())
     }
     let rows: Row[]
     try {
       rows = yield* samples.rows(this.#run)
     } catch (error) {
-      const reason = `a request that was answered fails with all outputs: ${(error as Error).message}`
+      const reason = `a request that succeeded fails if all outputs are computed: ${(error as Error).message}`
       return this.#failed(reason, samples.others())
     }
     return yield* this.#tryRows(rows, order, maxRunMs, endsAtMs)
@@ -169,7 +168,7 @@ export class BatchProver {
       isTried: proven !== undefined,
     }
     const reasons: string[] = []
-    /** Refusals that other samples may not meet. */
+    /** Refusals that may not hold with other samples. */
     const open: ProofRefusal[] = []
     for (const inputs of proven === undefined
       ? batchCandidates(this.#signature, sample.inputs)
@@ -205,14 +204,14 @@ export class BatchProver {
     return { state: isTriedAgain ? 'needs-samples' : 'refused', reason }
   }
 
-  /** Asks for more samples where nothing but their likeness speaks against a proof, else for other ones. */
+  /** Requests more samples if the present ones are only too similar for a proof, or else other samples. */
   #again(missing: Extract<Proof, { state: 'needs-samples' }>): Proof {
     if (missing.isUnanimous !== true) return this.#failed(missing.reason, this.#samples.others())
     this.#samples.more()
     return missing
   }
 
-  /** Returns what is to be run here by now. */
+  /** Returns the kind of rows to run here at present. */
   #rowsFor({ rows }: ProofOrder): ProofRows {
     if (rows !== 'tried-first' && rows !== 'made-up') return rows
     if (rows === 'tried-first' && this.#tried === undefined) return rows

@@ -3,7 +3,7 @@ import { elementCount, joinRows, rowLayout, takeRows, withRows } from '../../src
 import { newElements } from '../../src/tensors/coerce-elements.js'
 import type { Tensor } from '../../src/tensors/tensor.js'
 
-/** `rows` rows of every tensor from row `at` on; what all rows share is each one's. */
+/** Returns `rows` rows of every tensor from row `at` on; shared tensors are returned whole. */
 export function takeAll(
   tensors: readonly Tensor[],
   axes: readonly number[],
@@ -21,7 +21,7 @@ export function takeAll(
   })
 }
 
-/** The tensors of each request of a batch. */
+/** Returns the tensors of each request of a batch. */
 export function split(
   tensors: readonly Tensor[],
   axes: readonly number[],
@@ -35,7 +35,7 @@ export function split(
   })
 }
 
-/** Lays the tensors of requests one after another along the axes. */
+/** Joins the tensors of requests along the axes. */
 export function join(requests: readonly (readonly Tensor[])[], axes: readonly number[]): Tensor[] {
   const [first] = requests as [readonly Tensor[]]
   return first.map(({ type, dims, data }, index): Tensor => {

@@ -2,14 +2,14 @@ import { SHARED } from '../../src/tensors/batch/batch-plan.js'
 import { float16Bits, float16Value } from '../../src/tensors/float16.js'
 import type { Tensor, TensorData } from '../../src/tensors/tensor.js'
 
-/** Rows that are alike, or differ by little, do not show that they change each other's answers. */
+/** Factors that make rows differ: similar rows would not show that they change each other's outputs. */
 const FACTORS = [1e-5, 0, 3, -1, 1e30, -1e30, 1e-30]
 const FILLS = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
 
 /**
- * Returns requests made from a sample: numbers scaled in all batched inputs at once, all replaced by NaN
- * or an infinity, a single NaN at either end, and all elements in another order. Inputs of `fixed`, by
- * their positions, stay as they are. Not every one of the requests is valid for every model.
+ * Returns requests made from a sample: with the numbers of all batched inputs scaled, or all replaced by NaN or an
+ * infinity, or with a single NaN at either end, or with the elements in another order. Inputs whose positions are in
+ * `fixed` are not changed. Some of the requests may be invalid for a model.
  */
 export function perturbedSamples(
   sample: readonly Tensor[],
@@ -32,7 +32,7 @@ export function perturbedSamples(
   return [turned, ...numbers.filter((row) => row.some((tensor, index) => tensor !== sample[index]))]
 }
 
-/** With other numbers; integers stay, since they are indices, counts and masks, seldom valid when changed. */
+/** Returns a tensor with changed floats. Integers stay, since they are indices, counts and masks, seldom valid if changed. */
 function withNumbers(tensor: Tensor, change: (value: number, index: number) => number): Tensor {
   const { type, dims, data } = tensor
   switch (type) {
@@ -50,7 +50,7 @@ function withNumbers(tensor: Tensor, change: (value: number, index: number) => n
   }
 }
 
-/** The same elements, begun at the second. */
+/** Returns a tensor whose elements are rotated by one. */
 function turn({ type, dims, data }: Tensor): Tensor {
   const turned = data.slice() as unknown[] & TensorData
   const { length } = data

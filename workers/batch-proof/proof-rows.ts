@@ -6,17 +6,18 @@ import type { Signature, Tensor } from '../../src/tensors/tensor.js'
 import { batchCandidates } from './batch-candidates.js'
 import { split } from './batch-rows.js'
 
+/** Runs a model once; resolves with the wanted outputs, or all if `wanted` is absent. */
 export type RunOnce = (inputs: readonly Tensor[], wanted?: readonly string[]) => Promise<Tensor[]>
 
-/** A request with the answer it has alone. */
+/** A request with the outputs that it has alone. */
 export interface Row {
   readonly inputs: readonly Tensor[]
   readonly outputs: readonly Tensor[]
 }
 
 /**
- * Ends the search along one choice of axes. It is about `answers` where a request has changed that of
- * another, about the `shape` where there were none to compare, and about `cost` where none were made.
+ * A reason to end the search along one choice of axes. It is about `answers` if a request changed the outputs of
+ * another, about the `shape` if there were no outputs to compare, and about `cost` if no batch was run.
  */
 export class ProofRefusal extends Error {
   readonly about: 'answers' | 'shape' | 'cost'
@@ -27,7 +28,7 @@ export class ProofRefusal extends Error {
   }
 }
 
-/** @throws ProofRefusal if a request of the batch is not answered as if it were alone. */
+/** Compares the outputs of a batch with those of each request alone. @throws ProofRefusal if they differ */
 export function compare(
   batch: readonly Row[],
   answers: readonly Tensor[],
@@ -50,7 +51,7 @@ export function compare(
     const differs = firstDifference((batch[index] as Row).outputs, inBatch, tolerance)
     if (differs === undefined) continue
     throw new ProofRefusal(
-      `a request is answered otherwise in a batch of ${batch.length} than alone: output "${signature.outputs[differs.index]?.name}" ${differs.problem}`,
+      `a request has other outputs in a batch of ${batch.length} than alone: output "${signature.outputs[differs.index]?.name}" ${differs.problem}`,
       'answers',
     )
   }
@@ -65,7 +66,7 @@ export function isSame(left: readonly Tensor[], right: readonly Tensor[]): boole
   return left.every((tensor, index) => difference(tensor, right[index] as Tensor, EXACT) === undefined)
 }
 
-/** Returns the samples that could share a run with the first along these axes, filled up along `padded`. */
+/** Returns the samples that could share a run with the first along these axes, if padded along `padded`. */
 export function comparable<T extends Row>(
   samples: readonly T[],
   axes: readonly number[],
@@ -86,7 +87,7 @@ export function comparable<T extends Row>(
   )
 }
 
-/** Whether a request tells nothing of how others share a run: it has no rows, or nothing but NaN for an answer. */
+/** Returns true if a request is useless for a proof: it has no rows, or only NaN in its outputs. */
 export function provesNothing(
   signature: Signature,
   inputs: readonly Tensor[],

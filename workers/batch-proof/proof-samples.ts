@@ -3,50 +3,50 @@ import { bytesOf } from '../../src/tensors/input/copies.js'
 import type { Tensor } from '../../src/tensors/tensor.js'
 import type { Row, RunOnce } from './proof-rows.js'
 
-/** The proof begins with so many samples, so that the most common shape is not that of a strange one. */
+/** Number of samples with which the proof begins, so that a strange one does not have the most common shape. */
 const LEAST_SAMPLES = 3
-/** Samples that are kept. */
+/** Maximum number of samples that are kept. */
 const MAX_SAMPLES = 8
-/** A larger one is not copied. */
+/** Size above which a sample is not copied. */
 const MAX_SAMPLE_BYTES = 64 * 2 ** 20
 /**
- * The proof is tried again with the second request that is offered, the fourth, the eighth and so on, so
- * that many strange requests in a row do not use all tries up, and tries that fail cost ever less.
+ * Maximum number of tries. The proof is tried again with the second request that is offered, the fourth, the eighth and
+ * so on, so that many strange requests in a row do not use up all tries, and failing tries become rare.
  */
 const MAX_TRIES = 6
 
-/** An input that is known to be valid; without outputs if its caller asked for some of them only. */
+/** A valid input; without outputs if its request named only some of them. */
 interface Sample {
   readonly inputs: readonly Tensor[]
   readonly outputs: readonly Tensor[] | undefined
 }
 
 /**
- * The requests that the proof of batching works with. None is taken for a typical one: when the proof
- * fails for a reason that may lie in a sample, it is tried again with later ones.
+ * The requests with which the proof of batching works. Any of them may be untypical: if the proof fails for a reason
+ * that may lie in a sample, it is tried again with later samples.
  */
 export class ProofSamples {
-  /** What a sample has taken alone, the fastest so far. */
+  /** The shortest run time of a sample alone, in milliseconds. */
   fastestMs = Number.POSITIVE_INFINITY
   #kept: Sample[] = []
-  /** Whether one of them is typical by the user's word. */
+  /** True if one of the samples is typical by configuration. */
   isTypical = false
   #offered = 0
   #tries = 0
   #nextAt = 1
   readonly #refusedShapes = new Set<string>()
 
-  /** Whether a try can begin. */
+  /** True if a try can begin. */
   get isReady(): boolean {
     return this.#kept.length >= (this.isTypical ? 1 : LEAST_SAMPLES)
   }
 
-  /** Whether no further try is allowed. */
+  /** True if no further try is allowed. */
   get isSpent(): boolean {
     return this.#tries >= MAX_TRIES
   }
 
-  /** Counts a request, and tells whether it is to be added. */
+  /** Counts a request; returns true if it should be added. */
   wants(inputs: readonly Tensor[]): boolean {
     this.#offered += 1
     if (this.isSpent || this.#offered < this.#nextAt || bytesOf(inputs) > MAX_SAMPLE_BYTES) return false
@@ -55,7 +55,7 @@ export class ProofSamples {
     return false
   }
 
-  /** Adds a sample that took `ms` alone. One that the user has configured is typical by declaration. */
+  /** Adds a sample that took `ms` alone. `isTypical` is true for a sample from the configuration. */
   add(sample: Sample, ms: number, isTypical: boolean): void {
     this.fastestMs = Math.min(this.fastestMs, ms)
     if (this.#kept.length === MAX_SAMPLES) this.#kept.shift()
@@ -64,8 +64,8 @@ export class ProofSamples {
   }
 
   /**
-   * Returns the samples with all their outputs, those of the most common shape first; yields what the next
-   * run is expected to take.
+   * Returns the samples with all their outputs, those of the most common shape first; yields the expected time of the
+   * next run.
    */
   async *rows(run: RunOnce): AsyncGenerator<number, Row[]> {
     const rows: Row[] = []
@@ -82,12 +82,12 @@ export class ProofSamples {
     return ordered
   }
 
-  /** Asks for more samples beside these. That costs no try, as nothing speaks against the proof, but is ever more seldom. */
+  /** Requests more samples beside these. That uses no try, since the proof may still succeed, but becomes rare. */
   more(): void {
     this.#wait()
   }
 
-  /** Whether the proof may be tried again with other samples; these are dropped. */
+  /** Drops the samples; returns true if the proof may be tried again with other ones. */
   others(): boolean {
     this.#countTry()
     this.#kept = []
@@ -95,7 +95,7 @@ export class ProofSamples {
     return !this.isSpent
   }
 
-  /** The same with samples of other shapes than the one that was tried; never after a typical one. */
+  /** Like `others`, with samples of other shapes than the one that was tried; false after a typical sample. */
   otherShapes(): boolean {
     const isFinal = this.isTypical
     const [{ inputs }] = this.#kept as [Sample]
@@ -113,7 +113,7 @@ export class ProofSamples {
   }
 }
 
-/** Whether a row shows little: it has no elements, or a number in it is no finite one. */
+/** Returns true if a row proves little: it has no elements, or a number that is not finite. */
 export function isStrange({ inputs, outputs }: Row): boolean {
   return [...inputs, ...outputs].some((tensor) => tensor.data.length === 0 || !hasFiniteNumbers(tensor))
 }

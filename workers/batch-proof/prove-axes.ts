@@ -15,36 +15,36 @@ import {
 } from './proof-rows.js'
 import { provePadding } from './prove-padding.js'
 
-/** Runs of each size for its cost, of which the fastest counts: more of short ones, whose first are slow. */
+/** Runs of each size to measure its cost, of which the fastest counts; short runs need more, since the first are slow. */
 const LEAST_TURNS = 3
 const MOST_TURNS = 30
 const TIMED_MS = 3
-/** How long sizes are tried at which nothing is expected. */
+/** Time limit for sizes at which no difference is expected. */
 const OTHER_SIZES_MS = 100
 
-/** What the proof along one choice of axes works with. */
+/** The parameters of the proof along one choice of axes. */
 export interface AxesProof {
   readonly signature: Signature
   readonly run: RunOnce
   readonly order: ProofOrder
-  /** Samples with their answers, the one to begin with first. */
+  /** Samples with their outputs; the proof begins with the first. */
   readonly samples: readonly Row[]
-  /** What the first sample takes alone. */
+  /** Run time of the first sample alone, in milliseconds. */
   readonly sampleMs: number
-  /** No run that is expected to take longer is tried. */
+  /** Expected run time above which a run is not tried, in milliseconds. */
   readonly maxRunMs: number
-  /** Clock in milliseconds, with which runs are measured. */
+  /** Returns milliseconds, by which runs are measured. */
   readonly clock: () => number
-  /** Time on that clock after which nothing is tried that need not be. */
+  /** Time on that clock after which only necessary runs are tried. */
   readonly endsAtMs: number
-  /** Whether rows unlike the samples have been tried elsewhere, and are told apart. */
+  /** True if perturbed rows were tried in another process, which showed that mixed-up outputs would be noticed. */
   readonly isTried: boolean
 }
 
 /**
- * Proves that requests laid along these axes are answered as if each were alone. Yields what its next run
- * is expected to take.
- * @throws ProofRefusal
+ * Proves that requests joined along these axes have the same outputs as each alone. Yields the expected time of its next
+ * run.
+ * @throws ProofRefusal if they do not, or if that cannot be shown
  */
 export async function* proveAxes(proof: AxesProof, inputs: readonly number[]): AsyncGenerator<number, Proof> {
   const { clock, order, run, signature } = proof
@@ -53,7 +53,7 @@ export async function* proveAxes(proof: AxesProof, inputs: readonly number[]): A
   const outputs = yield* outputAxes(proof, inputs, sample)
   const rows = yield* rowsToTry(proof, samples, inputs)
   if (!proof.isTried && rows.every((row) => isSame(row.outputs, sample.outputs))) {
-    const reason = 'all inputs seen so far have the same answer, which would hide that answers were mixed up'
+    const reason = 'all samples so far have the same outputs, which would hide mixed-up outputs'
     return { state: 'needs-samples', reason, isUnanimous: true }
   }
   const unitRows = proofRowsOf(sample.inputs, inputs)
@@ -62,7 +62,7 @@ export async function* proveAxes(proof: AxesProof, inputs: readonly number[]): A
     const last = costs.at(-1) as RunCost
     return (last.ms * size * unitRows) / last.rows
   }
-  /** Runs a batch of `size` rows, other ones in each turn; resolves with what that took. */
+  /** Runs a batch of `size` rows, other ones in each turn; resolves with the time that it took. */
   const attempt = async (size: number, turn: number): Promise<number> => {
     // The last row of a turn is the first of the next, so that every row comes beside its neighbour.
     const from = turn * (size - 1)
@@ -108,14 +108,14 @@ export async function* proveAxes(proof: AxesProof, inputs: readonly number[]): A
   }
   const padding = paddingRefusal === undefined ? order.padding : undefined
   const plan = { inputs, outputs, padding }
-  /** Values of shared inputs, and the dims of all. */
+  /** The values of shared inputs, and the dims of all inputs. */
   const shape = sample.inputs.map(({ type, dims, data }, index): Tensor => {
     return { type, dims, data: inputs[index] === SHARED ? data : [] } as Tensor
   })
   return { state: 'proven', plan, maxRows: proven * unitRows, costs, sample: shape, paddingRefusal }
 }
 
-/** The samples, and between them what is unlike them as far as it is to be run here. */
+/** Returns the samples, and between them perturbed rows if those should be run here. */
 async function* rowsToTry(
   { order, run, sampleMs }: AxesProof,
   samples: readonly Row[],
@@ -126,16 +126,16 @@ async function* rowsToTry(
   for (const [index, inputs] of perturbedSamples((samples[0] as Row).inputs, axes).entries()) {
     yield sampleMs
     try {
-      // Each beside a request as callers send them: that shows what a row does to its neighbours.
+      // Each perturbed row is beside a sample, which shows its influence on its neighbours.
       rows.push(samples[index % samples.length] as Row, { inputs, outputs: await run(inputs) })
     } catch {
-      // No valid input: not every one that is made up is.
+      // A perturbed row may be an invalid input.
     }
   }
   return [...rows, ...samples]
 }
 
-/** What the sample takes alone, measured as batches are: its first runs may have been slow for other reasons. */
+/** Measures the sample alone in the way batches are measured, since its earlier runs may have been slow for other reasons. */
 async function* aloneMs(
   { clock, run, sampleMs }: AxesProof,
   { inputs }: Row,
@@ -150,7 +150,7 @@ async function* aloneMs(
   return fastestMs
 }
 
-/** The one axis of each output that grows with the rows. @throws ProofRefusal */
+/** Returns the axis of each output that grows with the rows. @throws ProofRefusal if there is not exactly one */
 async function* outputAxes(
   { signature, run, sampleMs }: AxesProof,
   inputs: readonly number[],
@@ -174,7 +174,7 @@ async function* outputAxes(
   })
 }
 
-/** @throws ProofRefusal if it fails. */
+/** Runs a batch. @throws ProofRefusal if the run fails */
 async function runBatch(run: RunOnce, batch: readonly Row[], axes: readonly number[]): Promise<Tensor[]> {
   try {
     return await run(
@@ -189,8 +189,8 @@ async function runBatch(run: RunOnce, batch: readonly Row[], axes: readonly numb
 }
 
 /**
- * Returns as many as the cost asks for; with time to spare, from `LEAST_SIZE` on at least as many as bring
- * every row beside its neighbour.
+ * Returns the number of runs of a size: enough to measure its cost, and, if all rows are to be tried, from `LEAST_SIZE`
+ * on enough to bring every row beside its neighbour.
  */
 function turnsOf({ order }: AxesProof, size: number, runMs: number, rows: number): number {
   const timed = timedTurns(runMs)

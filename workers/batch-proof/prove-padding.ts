@@ -8,32 +8,32 @@ import { join, split } from './batch-rows.js'
 import { perturbedSamples } from './perturbed-samples.js'
 import { isSame, proofRowsOf, type Row, type RunOnce } from './proof-rows.js'
 
-/** What the proof of padding works with. */
+/** The parameters of the proof of padding. */
 export interface PaddingProof {
   readonly signature: Signature
   readonly run: RunOnce
   readonly order: ProofOrder
-  /** Samples with their answers; one at least. */
+  /** Samples with their outputs; at least one. */
   readonly samples: readonly Row[]
   /** Batch axes of inputs and outputs. */
   readonly inputs: readonly number[]
   readonly outputs: readonly number[]
-  /** What a sample takes alone. */
+  /** Run time of a sample alone, in milliseconds. */
   readonly sampleMs: number
 }
 
-/** A request with its length and the answer it has alone, as it came. */
+/** A request with its length, and with the outputs that it has alone and unpadded. */
 interface LongRow extends Row {
   readonly length: number
 }
 
-/** A difference that refuses the padding. */
+/** A difference of outputs that rules out padding. */
 class Difference extends Error {}
 
 /**
- * Runs requests filled up to greater lengths, alone and together, and tells which is answered otherwise
- * than alone as it came; undefined if none is. Unless only what callers have sent is to be run, these are
- * also shorter ones, and ones with other values where they count.
+ * Runs requests padded to greater lengths, alone and together. Returns the first difference from the outputs of the
+ * unpadded request; undefined if there is none. Unless only inputs of requests may be run, it also tries shorter ones,
+ * and ones with other values.
  */
 export async function* provePadding(
   proof: PaddingProof,
@@ -55,7 +55,7 @@ export async function* provePadding(
         try {
           rows.push({ ...request, outputs: await proof.run(request.inputs) })
         } catch {
-          // No valid input: not every one that is made up is.
+          // A generated request may be invalid.
         }
       }
     }
@@ -74,7 +74,7 @@ export async function* provePadding(
   return undefined
 }
 
-/** Requests with other values and lengths, made from a sample; its mask keeps its values. */
+/** Generates requests with other values and lengths from a sample; its mask keeps its values. */
 function* madeUp(
   sample: readonly Tensor[],
   longest: number,
@@ -95,7 +95,7 @@ function* madeUp(
   }
 }
 
-/** All rows in batches, filled up to one length, twice in another order. */
+/** Runs all rows in batches, padded to one length, twice in different orders. */
 async function* together(
   { sampleMs, ...proof }: PaddingProof,
   padding: Padding,
@@ -145,7 +145,7 @@ async function attempt<T>(run: () => Promise<T>, what: string, longer: number): 
   try {
     return await run()
   } catch (error) {
-    throw new Difference(`filled up from ${what} to ${longer} it fails: ${(error as Error).message}`)
+    throw new Difference(`padded from ${what} to ${longer} it fails: ${(error as Error).message}`)
   }
 }
 
@@ -153,7 +153,7 @@ function fill({ inputs }: LongRow, padding: Padding, longer: number): Tensor[] {
   return inputs.map((tensor, index) => resized(tensor, padding.inputs[index] as number, longer))
 }
 
-/** @throws Difference */
+/** Compares the outputs of a padded request with those of the unpadded one. @throws Difference if they differ */
 function compareRow(
   { signature, order: { tolerance } }: Omit<PaddingProof, 'sampleMs'>,
   padding: Padding,
@@ -165,10 +165,10 @@ function compareRow(
   const differs = firstDifference(outputs, cut, tolerance)
   if (differs === undefined) return
   const { name } = signature.outputs[differs.index] as { name: string }
-  throw new Difference(`filled up from ${length} to ${longer}, output "${name}" ${differs.problem}`)
+  throw new Difference(`padded from ${length} to ${longer}, output "${name}" ${differs.problem}`)
 }
 
-/** All elements of the input that tells the length. */
+/** Returns a tensor with all elements set to `value`, for the input that holds the length. */
 function withValue({ type, dims, data }: Tensor, value: number): Tensor {
   const copy = data.slice()
   copy.fill(

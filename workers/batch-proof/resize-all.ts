@@ -1,7 +1,7 @@
 import { resized } from '../../src/tensors/batch/padding.js'
 import type { Tensor } from '../../src/tensors/tensor.js'
 
-/** Returns tensors with another length along their axes; as they are where none is told. */
+/** Returns tensors with another length along their axes; the same tensors if `axes` or `length` is undefined. */
 export function resizeAll(
   tensors: readonly Tensor[],
   axes: readonly number[] | undefined,

@@ -8,11 +8,11 @@ import { split } from './batch-rows.js'
 import { isSame } from './proof-rows.js'
 import { isStrange } from './proof-samples.js'
 
-/** A batch of a shape that is not proven. */
+/** A batch whose shape is not proven. */
 export interface TriedBatch {
   readonly inputs: readonly Tensor[]
   readonly rows: readonly number[]
-  /** Length of each request as it came, if they were filled up. */
+  /** Original length of each request, if they were padded. */
   readonly lengths: readonly number[] | undefined
   readonly plan: BatchPlan
   /** Place of each wanted output in the signature. */
@@ -20,21 +20,22 @@ export interface TriedBatch {
   readonly order: TrialOrder
 }
 
+/** The result of a batch that was tried. */
 export interface Trial {
-  /** What each request is answered alone, or the reason why it is not. */
+  /** The outputs of each request alone, or its error. */
   readonly alone: readonly (readonly Tensor[] | Error)[]
-  /** What the batch took; undefined if it failed. */
+  /** Run time of the batch in milliseconds; undefined if it failed. */
   readonly ms: number | undefined
   readonly result: TrialResult
 }
 
-/** Runs the requests of a batch one by one and then together, and compares; `run` gives the wanted outputs. */
+/** Runs the requests of a batch one by one and then together, and compares the outputs. `run` resolves with the wanted ones. */
 export async function tryBatch(
   { inputs, rows, lengths, plan, wanted, order }: TriedBatch,
   run: (inputs: readonly Tensor[]) => Promise<Tensor[]>,
 ): Promise<Trial> {
   const outputAxes = wanted.map((output) => plan.outputs[output] as number)
-  /** The tensors of a request with its own length. */
+  /** Returns the tensors of a request, cut to its original length. */
   const cut = (tensors: readonly Tensor[], padded: readonly number[], index: number): Tensor[] => {
     const length = lengths?.[index]
     return length === undefined
@@ -54,7 +55,7 @@ export async function tryBatch(
     ms,
     result: { isTelling, reason },
   })
-  /** A request without elements, or with numbers that are not finite, may be answered otherwise for that. */
+  /** Returns true for a request without elements, or with numbers that are not finite, which may differ for that reason. */
   const isOdd = (index: number): boolean =>
     isStrange({ inputs: requests[index] as Tensor[], outputs: alone[index] as Tensor[] })
 
@@ -73,11 +74,11 @@ export async function tryBatch(
     if (isOdd(index)) return outcome(false)
     return outcome(
       true,
-      `${prefix} answers one otherwise than alone: output ${differs.index} ${differs.problem}`,
+      `${prefix} gives a request other outputs than alone: output ${differs.index} ${differs.problem}`,
     )
   }
   const [first, ...others] = alone as Tensor[][]
-  /** Whether one was filled up, without which nothing is known of that. */
+  /** True if a request was padded; otherwise the batch shows nothing about padding. */
   const isPadded = requests.some((request) =>
     paddedInputs.some((axis, at) => request[at]?.dims[axis] !== inputs[at]?.dims[axis]),
   )

@@ -28,23 +28,23 @@ import type { Signature, Tensor } from '../../src/tensors/tensor.js'
 import { flush, hashOf } from '../model-files/file-hash.js'
 import { load } from '../onnx/onnx-loader.js'
 
-/** Smaller weights stay in the model's file. */
+/** Size below which weights stay in the model's file. */
 const LEAST_EXTERNAL_BYTES = 1024
 
 const MAX_REASON_LENGTH = 500
-/** Errors of a machine that has no room left, or does not give it. */
+/** Errors of a machine without free space or memory, or without the permission to use it. */
 const PASSING =
   /ENOSPC|EDQUOT|EFBIG|EROFS|EIO\b|EMFILE|ENFILE|ENOMEM|EACCES|EPERM|ERR_ACCESS_DENIED|no space left|quota|file too large|too many open files|read-only file system|input\/output error|permission denied|cannot allocate|bad_alloc|out of memory|failed to write/i
-/** With less left, a write may have failed for that. */
+/** Free disk space below which a write may have failed for lack of space. */
 const SPARE_DISK_BYTES = 16 * 2 ** 20
 
-/** What the build tells before it is done: each may be its last word. */
+/** Receives the progress of a build; the process may crash after each message. */
 export interface BuildListener {
   step(step: string): Promise<void>
   rejected(rejected: RejectedForm): Promise<void>
 }
 
-/** Builds the artifact of a model in the first form that gives the same answers as the original. */
+/** Builds the artifact of a model in the first form whose outputs equal those of the original. */
 export async function buildArtifact(order: BuildOrder, listener: BuildListener): Promise<BuildDone> {
   await listener.step('original')
   const { signature, answers, again } = await whileLoaded(order, async (model) => ({
@@ -58,9 +58,8 @@ export async function buildArtifact(order: BuildOrder, listener: BuildListener):
     const folder = join(order.folder, form)
     await listener.step(form)
     try {
-      if (instability !== undefined)
-        throw new Error(`the original itself answers differently each time: ${instability}`)
-      // Of a builder that was killed.
+      if (instability !== undefined) throw new Error(`the model is not deterministic: ${instability}`)
+      // Remains of a builder that was killed.
       rmSync(folder, { recursive: true, force: true })
       mkdirSync(folder)
       await writeForm(order, form, folder)
@@ -68,7 +67,7 @@ export async function buildArtifact(order: BuildOrder, listener: BuildListener):
       return { ok: true, form, ...seal(folder), rejected }
     } catch (error) {
       const obstacle = obstacleTo(folder, error)
-      // A plain error: it says nothing about the model, however onnxruntime puts it.
+      // A plain error, since an obstacle says nothing about the model, whatever onnxruntime's message is.
       if (obstacle !== undefined) throw new Error(obstacle, { cause: error })
       rmSync(folder, { recursive: true, force: true })
       const reason = reasonOf(error, order.folder)
@@ -79,7 +78,7 @@ export async function buildArtifact(order: BuildOrder, listener: BuildListener):
   return { ok: true, form: undefined, files: [], isFlushed: true, rejected }
 }
 
-/** What keeps a form from being written or loaded here and now; undefined if it is the form itself. */
+/** Returns the reason why no form can be written or loaded at present; undefined if the form itself is at fault. */
 function obstacleTo(folder: string, error: unknown): string | undefined {
   const text = String(error instanceof Error ? error.message : error)
   if (PASSING.test(text)) return text
@@ -87,19 +86,19 @@ function obstacleTo(folder: string, error: unknown): string | undefined {
     tryToWrite(folder)
     return undefined
   } catch (cause) {
-    // Not every write of onnxruntime that fails is told: what it has written is then cut short.
-    return `nothing more can be written to the folder of the cache: ${String(cause)}`
+    // onnxruntime does not report every failed write; its files are then cut short.
+    return `the cache folder is not writable any more: ${String(cause)}`
   }
 }
 
-/** @throws Error if the disk, a quota or a limit of this process has no room for a file like those in the folder. */
+/** Writes a file as large as those in the folder. @throws Error if the disk, a quota or a limit has no room for it */
 function tryToWrite(folder: string): void {
   mkdirSync(folder, { recursive: true })
   const sizes = readdirSync(folder).map((name) => statSync(join(folder, name)).size)
   const path = join(folder, 'room')
   const file = openSync(path, 'w')
   try {
-    // The limit of a file's size is met without writing as much.
+    // The limit on the size of files applies without writing as much.
     ftruncateSync(file, Math.max(0, ...sizes) + SPARE_DISK_BYTES)
     ftruncateSync(file, 0)
     const chunk = Buffer.alloc(SPARE_DISK_BYTES)
@@ -113,13 +112,13 @@ function tryToWrite(folder: string): void {
   }
 }
 
-/** Without the folder, which says nothing to anybody later. */
+/** Returns the message without the folder, which is gone later. */
 function reasonOf(error: unknown, folder: string): string {
   const message = error instanceof Error ? error.message : String(error)
   return message.replaceAll(`${folder}/`, '').slice(0, MAX_REASON_LENGTH)
 }
 
-/** Loads a model as a replica would, for as long as `use` takes. */
+/** Loads a model like a replica, calls `use` with it, and releases it afterwards. */
 export async function whileLoaded<T>(
   subject: BuilderSubject,
   use: (model: LoadedModel) => T | Promise<T>,
@@ -138,7 +137,7 @@ export async function whileLoaded<T>(
 }
 
 /**
- * onnxruntime writes what it has made of a model while it makes a session of it. Option names:
+ * Writes a form of the artifact: onnxruntime writes the optimised model while it creates a session. Option names:
  * onnxruntime_session_options_config_keys.h.
  */
 async function writeForm(order: BuildOrder, form: ArtifactForm, folder: string): Promise<void> {
@@ -157,14 +156,15 @@ async function writeForm(order: BuildOrder, form: ArtifactForm, folder: string):
   await whileLoaded({ ...order, sessionOptions }, () => undefined)
 }
 
-/** @throws Error if the artifact does not answer as the original does. */
+/** Compares the outputs of the artifact with those of the original. @throws Error if they differ */
 async function prove(order: BuildOrder, folder: string, expected: readonly Tensor[][]): Promise<void> {
   const source = join(folder, ARTIFACT_MODEL)
   const sessionOptions = artifactOptions(order.sessionOptions)
   await whileLoaded({ ...order, source, sessionOptions }, async (model) => {
     const answers = await answersOf(model, order.samples)
     const difference = differenceOf(model.signature, expected, answers, order.tolerance)
-    if (difference !== undefined) throw new Error(`it answers otherwise than the original: ${difference}`)
+    if (difference !== undefined)
+      throw new Error(`its outputs differ from those of the original: ${difference}`)
   })
 }
 
@@ -192,7 +192,7 @@ function differenceOf(
   return undefined
 }
 
-/** Everything in the folder, on the disk if that can be had. */
+/** Hashes all files in the folder and flushes them to the disk; `isFlushed` is false if the file system refuses that. */
 function seal(folder: string): Pick<BuildDone, 'files' | 'isFlushed'> {
   const names = readdirSync(folder).sort()
   const files = names.map((path) => ({ path, sha256: hashOf(join(folder, path)) }))

@@ -4,7 +4,7 @@ import { ARRAY_CLASSES } from '../../src/tensors/element-types.js'
 import { type AxisSet, axisSetsOf, type EmptyAxes, isPartOf } from '../../src/tensors/input/empty-axes.js'
 import type { Signature, Tensor, TensorSpec } from '../../src/tensors/tensor.js'
 
-/** Sizes that are tried for free axes: the first of each input, and its others. */
+/** Sizes to try for free axes: that of the first free axis of each input, and that of its others. */
 const FREE_SIZES = [
   [1, 1],
   [1, 16],
@@ -12,22 +12,22 @@ const FREE_SIZES = [
   [2, 64],
 ] as const
 const MAX_ELEMENTS = 4 * 2 ** 20
-/** After that no further sizes are tried. */
+/** Time after which no further sizes are tried. */
 const ENOUGH_MS = 500
 /** The bits of 1 as a float16. */
 const FLOAT16_ONE = 0x3c00
 
 /**
- * Runs a model on inputs that are made up. Whether they are valid nobody knows, so it may fail; it is
- * seen whether a run is the end of the process, as it is of some files that can be loaded.
+ * Runs a model on generated inputs. They may be invalid, so runs may fail; the purpose is to see if a run crashes the
+ * process, as it does with some files that can be loaded.
  */
 export async function tryRuns(model: LoadedModel): Promise<void> {
   await tryInputs(model, inputsOf(model.signature), performance.now() + ENOUGH_MS)
 }
 
 /**
- * Runs a model on inputs of which some axes have size 0, set by set but for those that hold a fatal one.
- * `begin` is told the position of each set before it is tried, since that may be the end of the process.
+ * Runs a model on inputs in which a set of axes has size 0, for each set that contains no fatal one. Calls `begin` with
+ * the position of each set before trying it, since that may crash the process.
  */
 export async function tryEmptyAxes(
   model: LoadedModel,
@@ -45,7 +45,7 @@ export async function tryEmptyAxes(
   return { fatal, answered }
 }
 
-/** Whether a run was answered. */
+/** Runs the model on each of `inputs`; resolves with true if a run returned outputs. */
 async function tryInputs(
   { signature, run }: LoadedModel,
   inputs: Iterable<Tensor[]>,
@@ -58,14 +58,14 @@ async function tryInputs(
       await run(byName(names, tensors), undefined)
       isAnswered = true
     } catch {
-      // No valid input.
+      // The input is not valid for the model.
     }
     if (performance.now() > endsAtMs) break
   }
   return isAnswered
 }
 
-/** Makes up inputs of different sizes; the axes of `empty` have size 0 in all of them. */
+/** Generates inputs of different sizes; the axes of `empty` have size 0 in all of them. */
 function* inputsOf({ inputs }: Signature, empty: AxisSet = []): Generator<Tensor[]> {
   const tried = new Set<string>()
   for (const [first, others] of FREE_SIZES) {
@@ -84,7 +84,7 @@ function dimsOf({ dims }: TensorSpec, first: number, others: number): number[] {
   return dims.map((dim, axis) => (typeof dim === 'number' ? dim : axis === firstFree ? first : others))
 }
 
-/** Not zeros: a division of integers by zero ends the process, of any model that divides by an input. */
+/** Returns a tensor of ones, since zeros would crash the process of any model that divides integers by an input. */
 function ones(type: TensorSpec['type'], dims: readonly number[], size: number): Tensor {
   if (type === 'string') return { type, dims, data: new Array<string>(size).fill('a') }
   const data = new ARRAY_CLASSES[type](size)

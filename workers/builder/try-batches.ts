@@ -6,14 +6,15 @@ import type { Tensor } from '../../src/tensors/tensor.js'
 import { BatchProver } from '../batch-proof/batch-prover.js'
 import { hazardsIn } from '../onnx/hazards-in.js'
 
-/** After so much of the processor's time no further sizes are tried: that of some runs, if those may be long. */
+/** Processor time after which no further sizes are tried. */
 const ENOUGH_MS = 1_000
+/** The same as a number of the longest allowed runs; the longer of the two applies. */
 const ENOUGH_RUNS = 10
-/** Runs may take longer here than in the process that serves, which has measured the limit. */
+/** Factor by which runs may take longer here than in the process that serves, which has measured the limit. */
 const SLOWNESS = 4
 const LEAST_RUN_MS = 100
 
-/** Looks for the proof that requests can share runs, with rows unlike those that callers have sent too. */
+/** Searches for the proof that requests can share runs, with perturbed rows too. */
 export async function tryBatches(
   { signature, run }: LoadedModel,
   { source, trial }: TrialOrder,
@@ -30,7 +31,7 @@ export async function tryBatches(
     clock,
   )
   for (const inputs of trial.samples) {
-    // A first run is slow for other reasons.
+    // The first run is not measured, since it is slower than the others.
     await runOnce(inputs)
     const startedAtMs = clock()
     const outputs = await runOnce(inputs)
@@ -45,7 +46,7 @@ export async function tryBatches(
   }
 }
 
-/** The processor's time of this process: how long others keep it waiting says nothing about the model. */
+/** Returns the processor time of this process in milliseconds; waiting for other processes does not count. */
 function clock(): number {
   const { user, system } = process.cpuUsage()
   return (user + system) / 1_000

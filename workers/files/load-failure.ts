@@ -4,15 +4,15 @@ import { BEGINNING_BYTES, foreignText } from '../../src/protocol/foreign-files.j
 import type { FileOwner } from '../../src/protocol/model-files.js'
 import { openRegular, refuseSpecialFile } from './regular-file.js'
 
-/** Characters of a text that are quoted. */
+/** Maximum number of quoted characters. */
 const QUOTED = 60
 
-/** Says why onnxruntime cannot load a model, for which it gives this reason. */
+/** Returns the reason why a model cannot be loaded, in words for users; `reason` is onnxruntime's. */
 export function loadFailureReason(source: string, reason: string): string {
   if (/Protobuf parsing failed|does not have a graph/.test(reason)) {
     const text = textOf(beginningOf(source) ?? Buffer.of(0))
     const found = text === undefined ? '' : `; it begins with the text ${JSON.stringify(text)}`
-    return `it is no ONNX model, or one that is damaged or cut short${found}`
+    return `it is no ONNX model, or it is damaged or cut short${found}`
   }
   const beyond = /External initializer: (.+) offset: \d+ size to read: \d+ given file_length: (\d+)/.exec(
     reason,
@@ -21,13 +21,13 @@ export function loadFailureReason(source: string, reason: string): string {
     const [, name, bytes] = beyond
     return `one of its data files is ${bytes === '0' ? 'empty' : `cut short, with ${bytes} bytes`}: the weights ${JSON.stringify(name)} lie beyond its end; fetch it again`
   }
-  // Without the places in the source of onnxruntime.
+  // Removes the places in onnxruntime's sources.
   return reason.replace(/\S+\.(?:cc|h):\d+ (?:[\w:~]+(?:\([^)]*\))? )?/g, '')
 }
 
 /**
- * Refuses what stands in the place of a file with weights: onnxruntime takes any bytes for them.
- * @throws ERR_MODEL_LOAD
+ * Checks a file of weights, since onnxruntime accepts any bytes as weights.
+ * @throws ERR_MODEL_LOAD if the file is of another kind, for example a page of HTML or a pointer of Git LFS
  */
 export function assertWeights(source: string, path: string, owner?: FileOwner): void {
   const refuse = (why: string, cause?: unknown): Error =>
@@ -41,7 +41,7 @@ export function assertWeights(source: string, path: string, owner?: FileOwner): 
   if (text !== undefined) throw refuse(`its data file ${path} is ${text}`)
 }
 
-/** Undefined if it cannot be read, or is no regular file. */
+/** Returns the first bytes of a file; undefined if it cannot be read, or is not a regular file. */
 function beginningOf(path: string): Buffer | undefined {
   let file: number
   try {
@@ -59,7 +59,7 @@ function beginningOf(path: string): Buffer | undefined {
   }
 }
 
-/** The first line of what is text; undefined if it is none. */
+/** Returns the first line of a text; undefined if the bytes are not text. */
 function textOf(beginning: Buffer): string | undefined {
   const text = beginning.toString('latin1')
   return /^[\t\n\r -~]+$/.test(text) ? text.trim().split('\n', 1)[0]?.slice(0, QUOTED) : undefined

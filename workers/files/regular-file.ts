@@ -6,13 +6,13 @@ export interface RegularFile {
 }
 
 /**
- * Opens a file to read it.
- * @throws Error for anything but a regular file: the end of a pipe or of a device may never come.
+ * Opens a file for reading.
+ * @throws Error if it is not a regular file, since the end of a pipe or a device may never come.
  */
 export function openRegular(path: string): RegularFile {
-  // Before it is opened, which is an act of its own with some devices.
+  // Checked before it is opened, since opening has side effects on some devices.
   assertRegular(path, statSync(path))
-  // And without waiting for a writer, should a pipe have taken its place.
+  // Opened without waiting for a writer, in case a pipe has taken its place.
   const file = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
   try {
     const stats = fstatSync(file)
@@ -24,7 +24,7 @@ export function openRegular(path: string): RegularFile {
   }
 }
 
-/** @throws Error if there is something else than a regular file at that path; nothing if there is nothing. */
+/** Throws an Error if the path exists and is not a regular file. */
 export function refuseSpecialFile(path: string): void {
   const stats = statSync(path, { throwIfNoEntry: false })
   if (stats !== undefined) assertRegular(path, stats)

@@ -7,7 +7,7 @@ import { dataNamesIn, pathsIn } from './model-paths.js'
 
 const CHUNK_BYTES = 4 * 2 ** 20
 
-/** A model's file and those it names. */
+/** Returns the hashes of a model's file and of the data files that it names. */
 export function digestOf(source: string): NamedHash[] {
   const names = dataNamesIn(source)
   const data = pathsIn(source, names)
@@ -16,13 +16,13 @@ export function digestOf(source: string): NamedHash[] {
   return paths.map((path, index) => ({ path, name: names[index - 1] ?? '', sha256: hashOf(path) }))
 }
 
-/** @throws Error for anything but a regular file. */
+/** Returns the SHA-256 of a file in hexadecimal. @throws Error if it is not a regular file */
 export function hashOf(path: string): string {
   const { file, bytes } = openRegular(path)
   try {
     const hash = createHash('sha256')
     const chunk = Buffer.allocUnsafe(CHUNK_BYTES)
-    // Not beyond the size that it was opened with: a file that grows would never be over.
+    // Reading stops at the size at the time of opening, since a growing file would never end.
     for (let left = bytes; left > 0; ) {
       const read = readSync(file, chunk, 0, Math.min(left, CHUNK_BYTES), null)
       if (read === 0) break
@@ -35,7 +35,7 @@ export function hashOf(path: string): string {
   }
 }
 
-/** Has the file, or the folder's list of files, written to the disk. */
+/** Flushes a file, or a folder's list of files, to the disk. */
 export function flush(path: string): void {
   const file = openSync(path, 'r')
   try {

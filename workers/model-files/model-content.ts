@@ -12,8 +12,8 @@ import { hashOf } from './file-hash.js'
 import { dataNamesIn, pathsIn } from './model-paths.js'
 
 /**
- * Reads what the files of a model hold, before the model is loaded for the first time.
- * @throws ERR_MODEL_LOAD if one is no file of weights.
+ * Hashes the files of a model before it is loaded for the first time.
+ * @throws ERR_MODEL_LOAD if one of its data files does not hold weights.
  */
 export function identify(source: string, owner?: FileOwner): ModelFile[] {
   const names = dataNamesIn(source)
@@ -21,7 +21,7 @@ export function identify(source: string, owner?: FileOwner): ModelFile[] {
   for (const [index, path] of [source, ...pathsIn(source, names)].entries()) {
     if (index > 0) assertWeights(source, path, owner)
     const stats = statSync(path, { bigint: true, throwIfNoEntry: false })
-    // onnxruntime says better what is wrong with one that is missing.
+    // onnxruntime reports a missing file better.
     if (stats?.isFile()) {
       files.push({ name: names[index - 1] ?? '', stamp: stampFrom(stats), sha256: hashOf(path) })
     }
@@ -30,9 +30,9 @@ export function identify(source: string, owner?: FileOwner): ModelFile[] {
 }
 
 /**
- * Returns `files` with the stamps that they have now.
- * @throws ERR_MODEL_LOAD if one of them holds something else than it did. The content is read only if the
- * stamp is another one; a file whose content was never read counts as changed then.
+ * Returns `files` with their present stamps. The content of a file is read only if its stamp has changed; a file whose
+ * content was never read then counts as changed.
+ * @throws ERR_MODEL_LOAD if the content of a file has changed.
  */
 export function checkFiles(source: string, files: readonly ModelFile[], owner: FileOwner): ModelFile[] {
   const data = files.filter(({ name }) => name !== '')
@@ -43,7 +43,7 @@ export function checkFiles(source: string, files: readonly ModelFile[], owner: F
   return files.map((file) => checkFile(paths[data.indexOf(file)] ?? source, file, owner))
 }
 
-/** Returns `files` without the stamps that a change from now on may leave as they are. */
+/** Returns `files` without the stamps that are so recent that a further change could leave them the same. */
 export function settledFiles(files: readonly ModelFile[]): ModelFile[] {
   return files.map((file) =>
     file.sha256 === undefined || isSettled(file.stamp, Date.now()) ? file : { ...file, stamp: '' },

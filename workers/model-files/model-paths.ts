@@ -4,25 +4,24 @@ import { externalFiles } from '../onnx-graph/file/external-files.js'
 import { readGraph } from '../onnx-graph/file/read-graph.js'
 
 /**
- * Returns the path by which onnxruntime finds the data files of a model: it looks for them beside the path
- * that it is given. Where this is a link they may lie beside the link, as in the cache of Hugging Face, or
- * beside the file that the link leads to.
+ * Returns the path from which onnxruntime finds the data files of a model, which it expects beside the path that it
+ * loads. If that path is a link, the files may lie beside the link, as in the cache of Hugging Face, or beside its
+ * target.
  */
 export function loadablePath(source: string): string {
-  // Most models are no links, and need not be read for it.
+  // Most models are not links, and need not be read here.
   return realPathOf(source) === source ? source : pathBeside(source, dataNamesIn(source))
 }
 
-/** Returns the paths of the data files of a model that have these names. */
+/** Returns the paths of a model's data files with these names. */
 export function pathsIn(source: string, names: readonly string[]): string[] {
   const folder = dirname(pathBeside(source, names))
   return names.map((name) => resolve(folder, name))
 }
 
 /**
- * Returns the names of a model's data files, as paths from its folder; none if it cannot be read, of which
- * onnxruntime says better what is wrong. Files outside of the model's folder, which onnxruntime refuses,
- * are not among them.
+ * Returns the names of a model's data files, as paths from its folder. Returns none if the model cannot be read, since
+ * onnxruntime reports that better. Files outside of the model's folder, which onnxruntime rejects, are left out.
  */
 export function dataNamesIn(source: string): string[] {
   try {

@@ -11,7 +11,7 @@ import { refuseSpecialFile } from '../files/regular-file.js'
 import { loadablePath } from '../model-files/model-paths.js'
 import type Ort from './onnxruntime.cjs'
 
-/** Element types that onnxruntime-node refuses to load, by their numbers in ONNX. */
+/** Names of element types that onnxruntime-node cannot load, by their numbers in ONNX. */
 const REFUSED_TYPES: Readonly<Record<number, string>> = {
   14: 'complex64',
   15: 'complex128',
@@ -26,19 +26,19 @@ const REFUSED_TYPES: Readonly<Record<number, string>> = {
 /** Providers whose libraries the package does not contain. */
 const DOWNLOADED = ['cuda', 'tensorrt']
 const DOWNLOAD =
-  "its libraries come by onnxruntime-node's install script, which --ignore-scripts and ONNXRUNTIME_NODE_INSTALL=skip leave out: run `node node_modules/onnxruntime-node/script/install.js`; they need those of NVIDIA, CUDA and cuDNN"
+  "its libraries are downloaded by onnxruntime-node's install script, which --ignore-scripts and ONNXRUNTIME_NODE_INSTALL=skip disable: run `node node_modules/onnxruntime-node/script/install.js`; they need NVIDIA's CUDA and cuDNN"
 
 export interface CreatedSession {
   readonly session: Ort.InferenceSession
-  /** Names of the execution providers that it has, best first. */
+  /** Names of the session's execution providers, best first. */
   readonly providers: readonly string[]
-  /** Those that were asked for and cannot be used. */
+  /** Requested providers that cannot be used. */
   readonly skipped: readonly SkippedProvider[]
 }
 
 /**
- * Creates a session with the execution providers that are asked for. onnxruntime gives up where one of
- * them fails, so that one is found and left out, until the others do or none is left.
+ * Creates a session with the requested execution providers. onnxruntime fails if one of them does, so the failing one is
+ * found and left out, until the session can be created or none is left.
  */
 export async function createSession(ort: typeof Ort, context: LoaderContext): Promise<CreatedSession> {
   refuseSpecialFile(context.source)
@@ -70,7 +70,7 @@ export async function createSession(ort: typeof Ort, context: LoaderContext): Pr
   throw loadError(context, skipped, cause)
 }
 
-/** Separates providers that this build of onnxruntime-node does not have: it would leave them out in silence. */
+/** Separates the providers that this build of onnxruntime-node does not have, since it would ignore them silently. */
 function separated(
   ort: typeof Ort,
   asked: readonly ProviderEntry[],
@@ -84,7 +84,7 @@ function separated(
   return { known: asked.filter(isKnown), skipped }
 }
 
-/** Finds the provider that fails: the last of the shortest list that does. `error` is that of the whole list. */
+/** Finds the provider that fails: the last one of the shortest list that fails. `error` is that of the whole list. */
 async function firstFailure(
   ort: typeof Ort,
   context: LoaderContext,
@@ -103,7 +103,7 @@ async function firstFailure(
   return { index: entries.length - 1, error }
 }
 
-/** @throws what onnxruntime says of it, or an error of this library where no provider is to blame. */
+/** Creates one session. @throws onnxruntime's error, or an error of this library if no provider is at fault */
 async function create(
   ort: typeof Ort,
   context: LoaderContext,
@@ -122,13 +122,13 @@ async function create(
     if (refused === null) throw cause
     const type = REFUSED_TYPES[Number(refused[1])] ?? `number ${refused[1]}`
     throw new errors.ERR_UNSUPPORTED_MODEL(
-      `${context.source} has an input or output of element type ${type}; onnxruntime-node loads no such model, whether or not anybody asks for the output: remove it, or convert it, for example to float32`,
+      `${context.source} has an input or output of element type ${type}, with which onnxruntime-node loads no model; remove it, or convert it, for example to float32`,
       { ...subjectOf(context), cause },
     )
   }
 }
 
-/** Without the place in onnxruntime's sources, which says nothing to a user. */
+/** Returns the message without the place in onnxruntime's sources, which does not help users. */
 function reasonOf(error: unknown): string {
   return messageOf(error)
     .replace(/^\/onnxruntime_src\/.* was false\. /s, '')
@@ -138,7 +138,7 @@ function reasonOf(error: unknown): string {
 function loadError(context: LoaderContext, failures: readonly SkippedProvider[], cause: unknown): Error {
   const reasons = new Set(failures.map(({ reason }) => reason))
   const [only = ''] = reasons
-  // Of one reason for all the model is to blame, or nobody has asked for a provider.
+  // If all providers fail for one reason, the model is at fault, or no provider was requested.
   const problem =
     reasons.size === 1 && failures.some(({ name }) => name === 'cpu')
       ? `cannot be loaded: ${loadFailureReason(context.source, only)}`
@@ -146,7 +146,7 @@ function loadError(context: LoaderContext, failures: readonly SkippedProvider[],
   return new errors.ERR_MODEL_LOAD(`${context.source} ${problem}`, { ...subjectOf(context), cause })
 }
 
-/** A provider that cannot be used, why, and what may be done about it. */
+/** Returns a provider that cannot be used, with the reason and a remedy if one is known. */
 function skippedFor(entry: ProviderEntry, error: unknown): SkippedProvider {
   const name = providerName(entry)
   const reason = reasonOf(error)

@@ -6,12 +6,12 @@ import type { OnnxGraph } from '../onnx-graph/file/graph.js'
 import { readGraph } from '../onnx-graph/file/read-graph.js'
 import { madeUpHazard } from './made-up-hazard.js'
 
-/** Types of inputs that hold no integers, or none but 0 and 1. */
+/** Types of inputs without integers other than 0 and 1. */
 const NO_INTEGERS: readonly string[] = ['float32', 'float64', 'float16', 'string', 'bool']
 
 /**
- * Returns what a model file itself tells. The file is read when that is first asked; `check` then throws if it
- * is not the one that was loaded.
+ * Returns the hazards of a model according to its file. The file is read when they are first requested; `check` then
+ * throws if it is not the file that was loaded.
  */
 export function hazardsIn(source: string, { inputs }: Signature, check: () => void): Hazards {
   let read: OnnxGraph | string | undefined

@@ -2,7 +2,7 @@ import type { Graph, GraphNode, GraphValue, OnnxGraph } from '../onnx-graph/file
 
 /** ONNX's numbers of float, float16, double, string, bool, bfloat16: all other element types are integers. */
 const NO_INTEGERS: readonly number[] = [1, 10, 11, 8, 9, 16]
-/** Operators that end the process, take memory or take time by the values of integers. */
+/** Operators that can crash the process, or take much memory or time, depending on the values of integers. */
 const FAULTY: readonly string[] = [
   'Div',
   'Mod',
@@ -18,7 +18,7 @@ const FAULTY: readonly string[] = [
   'Pad',
   'RandomUniformLike',
 ]
-/** Operators whose answer says nothing of the values of an input. */
+/** Operators whose outputs hold no values of an input. */
 const VALUELESS: readonly string[] = [
   'Shape',
   'Size',
@@ -34,7 +34,7 @@ const VALUELESS: readonly string[] = [
   'IsNaN',
   'IsInf',
 ]
-/** Operators that take a value of their first input by what the others say. */
+/** Operators that select values of their first input by their other inputs. */
 const SELECTING: readonly string[] = [
   'Gather',
   'GatherElements',
@@ -49,16 +49,16 @@ const SELECTING: readonly string[] = [
 ]
 
 /**
- * Tells why values that no caller has sent could end the process, take its memory or its time: a division
- * of integers, or a size, that is calculated from an input; undefined if none is found. Integers are
- * inputs of that type, and what is cast to one.
+ * Returns the reason why generated values could crash the process, or take much memory or time: a division of integers,
+ * or a size, that is calculated from an input. Returns undefined if there is none. Integers are inputs of that type,
+ * and values that are cast to one.
  */
 export function madeUpHazard(graph: OnnxGraph, integers: ReadonlySet<string>): string | undefined {
   if (graph.functions.size > 0) return 'its graph has functions of its own, which are not read'
   return search(graph, new Set(integers))
 }
 
-/** `known` holds the names of integers that depend on an input, and gets more. */
+/** Searches a graph. `integers` holds the names of integers that depend on an input; the search adds names. */
 function search(graph: Graph, integers: Set<string>): string | undefined {
   for (const node of graph.nodes) {
     const isFaulty = node.inputs.some((name) => integers.has(name)) && FAULTY.includes(node.op)
@@ -82,7 +82,7 @@ function makesIntegers({ op, inputs, attributes }: GraphNode, integers: Readonly
   const [first = '', ...others] = inputs
   switch (op) {
     case 'Cast':
-      // Also of a number: that is how a size or a divisor comes to depend on an input.
+      // Casts of floats count too, since a size or a divisor can depend on an input by them.
       return !NO_INTEGERS.includes(attributes.get('to')?.int ?? 0)
     case 'CastLike':
     case 'ArgMax':

@@ -13,7 +13,7 @@ import { createSession } from './create-session.js'
 import type Ort from './onnxruntime.cjs'
 import { openFailureReason } from './open-failure.js'
 
-/** The built-in loader: an ONNX file becomes an onnxruntime-node session. */
+/** Loads an ONNX file into an onnxruntime-node session; this is the built-in loader. */
 export async function load(context: LoaderContext): Promise<LoadedModel> {
   const ort = await context.native(() => importOnnxRuntime(context))
   const { session, providers, skipped } = await createSession(ort, context)
@@ -37,7 +37,7 @@ export async function load(context: LoaderContext): Promise<LoadedModel> {
   }
 }
 
-/** Imported here and not at the top: opening the native library has to happen under the guard. */
+/** Imports onnxruntime-node. The import is dynamic, since opening the native library must happen under the guard. */
 export async function importOnnxRuntime(
   context: Pick<LoaderContext, 'model' | 'version'>,
 ): Promise<typeof Ort> {
@@ -51,7 +51,7 @@ export async function importOnnxRuntime(
   }
 }
 
-/** @throws ERR_UNSUPPORTED_MODEL if an input, or every output, cannot be passed. */
+/** Returns the signature of a session. @throws ERR_UNSUPPORTED_MODEL if an input, or every output, cannot be passed */
 function signatureOf(session: Ort.InferenceSession, { model, version }: LoaderContext): Signature {
   const inputs = session.inputMetadata.map((value): TensorSpec => {
     const reason = unsupportedReason(value)
@@ -71,7 +71,7 @@ function signatureOf(session: Ort.InferenceSession, { model, version }: LoaderCo
   throw new errors.ERR_UNSUPPORTED_MODEL(`no output can be passed: ${reasons}`, { model, version })
 }
 
-/** Tells why a value cannot be passed; undefined if it can. */
+/** Returns the reason why a value cannot be passed; undefined if it can. */
 function unsupportedReason(value: Ort.InferenceSession.ValueMetadata): string | undefined {
   if (!value.isTensor) {
     return 'is a sequence, map or optional value, which onnxruntime-node cannot pass; export the model with tensors only'
@@ -85,7 +85,7 @@ function specOf(value: Ort.InferenceSession.ValueMetadata): TensorSpec {
   return { name, type: type as TensorType, dims: [...shape] }
 }
 
-/** Plain objects, since ort.Tensor breaks float16 on Node 24 (microsoft/onnxruntime#32323) and checks again. */
+/** Returns plain objects, since ort.Tensor breaks float16 on Node 24 (microsoft/onnxruntime#32323) and checks again. */
 function ortFeeds(feeds: Feeds): Ort.InferenceSession.FeedsType {
   const passed: Record<string, object> = {}
   for (const name of Object.keys(feeds)) passed[name] = { ...feeds[name], location: 'cpu' }
@@ -101,7 +101,7 @@ function fromOrt(results: Ort.InferenceSession.OnnxValueMapType): Outputs {
   return outputs as Outputs
 }
 
-/** float16 is Float16Array from Node 24 on and Uint16Array before: always give the bits. */
+/** Returns the data, for float16 as bits: it is a Float16Array from Node 24 on and a Uint16Array before. */
 function bitsOf(value: Ort.Tensor): unknown {
   const data = value.data as ArrayBufferView | string[]
   if (value.type !== 'float16' || data instanceof Uint16Array || Array.isArray(data)) return data

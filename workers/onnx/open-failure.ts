@@ -1,10 +1,10 @@
 import { messageOf } from '../../src/errors/errors.js'
 
-/** Where onnxruntime-node was to be opened. */
+/** The machine on which onnxruntime-node was opened. */
 export interface Machine {
   readonly platform: string
   readonly arch: string
-  /** Whether the C library is musl. The report that tells it takes its time: it is asked for after a failure only. */
+  /** Returns true if the C library is musl. The report with this fact is slow, so this is called after a failure only. */
   isMusl(): boolean
 }
 
@@ -18,10 +18,10 @@ export const thisMachine: Machine = {
   },
 }
 
-/** What every version that is supported has binaries for. */
+/** Platforms for which every supported version has a binary. */
 const WITH_BINARY = ['darwin-arm64', 'linux-arm64', 'linux-x64', 'win32-arm64', 'win32-x64']
 
-/** Says why onnxruntime-node cannot be opened, which failed with `cause`, and what to do about it. */
+/** Returns the reason why onnxruntime-node could not be opened, which failed with `cause`, and a remedy. */
 export function openFailureReason(cause: unknown, machine: Machine = thisMachine): string {
   const place = `${machine.platform}-${machine.arch}`
   if (machine.isMusl()) {
@@ -41,7 +41,7 @@ export function openFailureReason(cause: unknown, machine: Machine = thisMachine
   if ((cause as NodeJS.ErrnoException).code === 'ERR_DLOPEN_DISABLED') {
     return `onnxruntime-node cannot be opened: ${message}; start Node with --allow-addons, and without --no-addons`
   }
-  // See `onnxRuntime.keepOpen`, which comes too late where another thread has opened it before.
+  // `onnxRuntime.keepOpen` is too late if another thread has opened the addon before.
   if (message.includes('did not self-register')) {
     return 'onnxruntime-node cannot be opened: a thread that had it open has ended, and Node cannot open version 1.24 again; import it on the main thread first, or use 1.25 or later'
   }

@@ -10,34 +10,34 @@ import { takeAll } from '../batch-proof/batch-rows.js'
 import type { RunOnce } from '../batch-proof/proof-rows.js'
 import { resizeAll } from '../batch-proof/resize-all.js'
 
-/** Batches that wait for their check, in bytes; more are not checked. */
+/** Limit on the bytes of batches that wait for their check; further batches are not checked. */
 const MAX_CHECK_BYTES = 64 * 2 ** 20
 
-/** Hazards of a model that cannot be read: nobody knows what its loader does. */
+/** Hazards of a model whose file cannot be read, since it has a custom loader. */
 export const NO_HAZARDS: Hazards = { ofBatch: () => undefined, ofMadeUp: () => undefined }
 
-/** A batch as it was run and answered. */
+/** A batch with the inputs and outputs of its run. */
 export interface CheckedBatch {
   readonly inputs: readonly Tensor[]
   readonly outputs: readonly Tensor[]
   readonly rows: readonly number[]
-  /** Length of each request as it came, if they were filled up. */
+  /** Original length of each request, if they were padded. */
   readonly lengths: readonly number[] | undefined
   readonly plan: BatchPlan
-  /** Of the outputs. */
+  /** Batch axis of each output. */
   readonly axes: readonly number[]
-  /** Axis of the outputs along which requests were filled up; absent if they were not. */
+  /** Axis of each output along which requests were padded; absent if they were not. */
   readonly padded: readonly number[] | undefined
   readonly wanted: readonly string[] | undefined
 }
 
 interface Check {
   readonly batch: CheckedBatch
-  /** The request of it that comes next. */
+  /** Index of the request to check next. */
   next: number
 }
 
-/** What a thread does between the callers' requests: the proof that they can share runs, and checks that they could. */
+/** Does the work of a replica between requests: it proves that requests can share runs, and checks runs that were shared. */
 export class BackgroundWorker {
   readonly #run: RunOnce
   readonly #prover: BatchProver
@@ -55,7 +55,7 @@ export class BackgroundWorker {
     return this.#prover.hasWork || this.#checks.length > 0
   }
 
-  /** Offers a run of one request, as it was answered, to the proof; without outputs if not all were asked for. */
+  /** Offers a run of one request to the proof; `outputs` is undefined if the request did not name all of them. */
   offer(
     inputs: readonly Tensor[],
     outputs: readonly Tensor[] | undefined,
@@ -66,7 +66,7 @@ export class BackgroundWorker {
     this.#prover.offer(inputs.map(copyOf), outputs?.map(copyOf), ms, isTypical)
   }
 
-  /** A batch that is to be run again, request by request. */
+  /** Adds a batch to check by running it again, request by request. */
   check(batch: CheckedBatch): void {
     const bytes = bytesOf([...batch.inputs, ...batch.outputs])
     if (this.#checkBytes + bytes > MAX_CHECK_BYTES) return
@@ -88,7 +88,7 @@ export class BackgroundWorker {
     return { ok: true, hasBackgroundWork: this.hasWork, proof: news, trial, checks, fault }
   }
 
-  /** Request by request, so that a stretch of work ends in time; one at least. */
+  /** Checks batches request by request, so that the work ends in time; checks at least one request. */
   async #check(endsAtMs: number): Promise<{ checks: number; fault: BatchFault | undefined }> {
     let checks = 0
     for (let check = this.#checks[0]; check !== undefined; check = this.#checks[0]) {
@@ -112,9 +112,9 @@ export class BackgroundWorker {
     check.next += 1
     const length = lengths?.[index]
     const answered = resizeAll(takeAll(outputs, axes, at, count), padded, length)
-    const prefix = `request ${index} of a batch of ${rows.length} was answered otherwise than alone`
+    const prefix = `request ${index} of a batch of ${rows.length} had other outputs than alone`
     try {
-      // As it came: one that is filled up alone could be wrong in the same way.
+      // Without padding, since the outputs of a padded request alone could be wrong in the same way.
       const sent = resizeAll(takeAll(inputs, plan.inputs, at, count), plan.padding?.inputs, length)
       const alone = await this.#run(sent, wanted)
       const differs = firstDifference(alone, answered, this.#tolerance)

@@ -23,12 +23,12 @@ interface Subject {
 }
 
 /**
- * What a custom loader resolves with, before anybody relies on it: read once, into objects of our own.
- * @throws ERR_MODEL_LOAD naming what is not as it should be.
+ * Checks the model that a custom loader resolves with, and returns a copy, so that each property is read only once.
+ * @throws ERR_MODEL_LOAD naming the property that is wrong.
  */
 export function checkLoaded(loaded: unknown, subject: Subject): LoadedModel {
   const refuse = (problem: string): Error =>
-    new errors.ERR_MODEL_LOAD(`the loader's \`load\` resolves with what is no model: ${problem}`, subject)
+    new errors.ERR_MODEL_LOAD(`the loader's \`load\` did not resolve with a model: ${problem}`, subject)
   const { signature, run, release } = (loaded ?? {}) as { [K in keyof LoadedModel]?: unknown }
   const { inputs, outputs, unsupported } = (signature ?? {}) as { [K in keyof Signature]?: unknown }
   const checked = {
@@ -48,9 +48,9 @@ export function checkLoaded(loaded: unknown, subject: Subject): LoadedModel {
 }
 
 /**
- * The wanted outputs of what a custom loader's model answers with, all if `wanted` is absent: read once,
- * into objects and views of our own.
- * @throws ERR_INFERENCE naming the output that is not as it should be.
+ * Returns the wanted outputs of a custom loader's model, or all if `wanted` is absent. They are new objects and views,
+ * so that each property is read only once.
+ * @throws ERR_INFERENCE naming the output that is wrong.
  */
 export function readOutputs(
   outputs: Outputs,
@@ -64,7 +64,7 @@ export function readOutputs(
     const output = readOutput(outputs?.[name], type)
     if (typeof output !== 'string') return output
     throw new errors.ERR_INFERENCE(
-      `the loader's \`run\` answers with output "${name}" that ${output}`,
+      `the loader's \`run\` returned an output "${name}" that ${output}`,
       subject,
     )
   })
@@ -77,7 +77,7 @@ function specsOf(specs: unknown, where: string, refuse: (problem: string) => Err
     const at = `${where}[${index}]`
     const { name, type, dims } = (spec ?? {}) as { [K in keyof TensorSpec]?: unknown }
     if (typeof name !== 'string') throw refuse(`${at}.name\` is ${inspect(name)}, a string is expected`)
-    if (names.has(name)) throw refuse(`${at}.name\` is ${inspect(name)}, as that of another one`)
+    if (names.has(name)) throw refuse(`${at}.name\` is ${inspect(name)}, the name of another one too`)
     names.add(name)
     if (!isTensorType(type)) {
       throw refuse(`${at}.type\` is ${inspect(type)}; known: ${TENSOR_TYPES.join(', ')}`)
@@ -113,7 +113,7 @@ function isSize(dim: unknown): dim is number {
   return Number.isSafeInteger(dim) && (dim as number) >= 0
 }
 
-/** The output as a tensor of our own, or what is wrong with it. */
+/** Returns the output as a new tensor, or a description of the problem. */
 function readOutput(output: unknown, type: TensorType): Tensor | string {
   const {
     type: actualType,
@@ -133,7 +133,7 @@ function readOutput(output: unknown, type: TensorType): Tensor | string {
   const elements =
     type === 'string' ? stringsOf(data as unknown[], count) : viewOf(type, data as AnyTypedArray)
   return elements === undefined
-    ? 'has elements that are no strings'
+    ? 'has elements that are not strings'
     : { type, dims: copiedDims, data: elements }
 }
 
@@ -147,7 +147,7 @@ function stringsOf(data: readonly unknown[], count: number): string[] | undefine
   return copied
 }
 
-/** A view of the plain class; an array without elements may have lost its buffer. */
+/** Returns a view of the built-in class; an array without elements may have lost its buffer, so a new one is made. */
 function viewOf(type: TensorType, data: AnyTypedArray): TensorData {
   const length = lengthOf(data)
   return length === 0 ? newElements(type, 0) : viewOver(data, 0, length)

@@ -5,24 +5,24 @@ import type { FileOwner, ModelFile } from '../../src/protocol/model-files.js'
 import type { LoadTask } from '../../src/protocol/replica/replica-task.js'
 import { checkFiles, identify, settledFiles } from '../model-files/model-content.js'
 
-/** The content of a source; undefined if it is not known what its loader reads. */
+/** The content of a source's files; undefined if the files that its loader reads are unknown. */
 export type Files = readonly ModelFile[] | undefined
 
-/** The part of a replica that its loader is given. */
+/** The part of a loader's context that comes from the replica. */
 export type ReplicaContext = Pick<LoaderContext, 'model' | 'version' | 'native' | 'log'>
 
-/** Codes of failures that an option of Node may be the cure for, such as `--import` and `--conditions`. */
+/** Codes of import errors that a Node option, such as `--import` or `--conditions`, may fix. */
 const OPTION_CODES = [
   'ERR_UNKNOWN_FILE_EXTENSION',
   'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX',
   'ERR_PACKAGE_PATH_NOT_EXPORTED',
 ]
 const OPTION_ADVICE =
-  'replicas run without the Node options of this process; give those that it needs with `replicaExecArgv`'
+  'replicas run without the Node options of this process; pass those that the module needs in `replicaExecArgv`'
 
 /**
- * Returns the function of a loader's module, by default of the built-in one.
- * @throws ERR_MODEL_LOAD
+ * Returns the `load` function of a loader's module; of the built-in one if `url` is undefined.
+ * @throws ERR_MODEL_LOAD if the module cannot be imported or exports no such function
  */
 export async function importLoader(url: string | undefined, owner: FileOwner): Promise<LoadModel> {
   if (url === undefined) return (await import('../onnx/onnx-loader.js')).load
@@ -49,7 +49,10 @@ export async function importLoader(url: string | undefined, owner: FileOwner): P
   return module.load as LoadModel
 }
 
-/** Loads the artifact if there is one; should it be damaged or gone, the original. Also returns what that holds. */
+/**
+ * Loads the artifact, or the original if there is none or it cannot be loaded. Resolves with the model, and with the
+ * content of the original's files.
+ */
 export async function loadBest(
   load: LoadModel,
   task: LoadTask,
@@ -64,19 +67,21 @@ export async function loadBest(
       const [model] = await loadFrom(load, from, artifact.files, owner)
       return [model, task.files]
     } catch (error) {
-      replica.log('warn', 'the artifact cannot be loaded, the original is', { reason: messageOf(error) })
+      replica.log('warn', 'artifact could not be loaded; original loaded instead', {
+        reason: messageOf(error),
+      })
     }
   }
   const files = task.files ?? (loader === undefined ? identify(source, owner) : undefined)
   return loadFrom(load, context, files, owner)
 }
 
-/** Checks that files hold what they are to hold, if that is known. */
+/** Checks that files have the expected content, if that is known. @throws ERR_MODEL_LOAD if they changed */
 export function checkContent(source: string, files: Files, owner: FileOwner): Files {
   return files === undefined ? undefined : checkFiles(source, files, owner)
 }
 
-/** Loads a model from files that hold what they are to hold, before that and after it. */
+/** Loads a model from files, and checks before and after that the files have the expected content. */
 async function loadFrom(
   load: LoadModel,
   context: LoaderContext,

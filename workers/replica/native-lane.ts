@@ -10,18 +10,18 @@ import {
 import { type Seat, Turn } from '../../src/protocol/guard/turn.js'
 
 /**
- * The worker's half of the guard: one chain for all native calls of this thread.
- * Two guarded calls must never overlap, since the end of the first would clear the
- * flag while the second is still to come (`session.run` only starts in a later tick).
+ * The worker's half of the guard: it runs all native calls of this thread one after another. Two guarded calls must
+ * never overlap, since the end of the first would clear the flag before the second starts (`session.run` only starts
+ * in a later tick).
  */
 export class NativeLane {
-  /** Whether calls wait for their turn among the threads of the process that take turns. */
+  /** True if calls wait for their turn among the threads of the process that take turns. */
   takesTurns: boolean
   readonly #cells: Int32Array
   readonly #turn: Turn | undefined
   #tail: Promise<unknown> = Promise.resolve()
 
-  /** `seat` is that of a thread that may have to take turns, and does so until it is told otherwise. */
+  /** `seat` is set for a thread that may have to take turns; it does so until `takesTurns` is set to false. */
   constructor(guard: SharedArrayBuffer, seat: Seat | undefined) {
     this.#cells = new Int32Array(guard, 0, CELL_COUNT)
     this.#turn = seat === undefined ? undefined : new Turn(seat)
@@ -30,12 +30,12 @@ export class NativeLane {
     process.on('exit', () => this.#leave())
   }
 
-  /** Tells the main thread which run of its pack this one begins. */
+  /** Reports to the main thread the index of the run that begins, within its pack. */
   begin(run: number): void {
     Atomics.store(this.#cells, RUN, run)
   }
 
-  /** Runs `call` after all earlier ones, and never once the main thread has asked to stop. */
+  /** Runs `call` after all earlier ones; parks the thread instead once the main thread has requested a stop. */
   run<T>(call: () => T | Promise<T>): Promise<T> {
     const result = this.#tail.then(() => this.#guarded(call))
     this.#tail = result.catch(() => undefined)
@@ -49,7 +49,7 @@ export class NativeLane {
     try {
       return await call()
     } finally {
-      // Before the thread is outside: it must not be terminated in the middle of it.
+      // Done while the thread counts as inside, so that it is not terminated in the middle of it.
       turn?.pass()
       this.#leave()
       if (Atomics.load(this.#cells, STOP) !== 0) this.#park()
@@ -61,7 +61,7 @@ export class NativeLane {
     if (Atomics.load(this.#cells, STOP) !== 0) this.#park()
   }
 
-  /** Waits outside, where the thread can be terminated and its event loop goes on. */
+  /** Waits for the turn outside of native code, so that the thread can be terminated and its event loop runs. */
   async #enterInTurn(turn: Turn): Promise<void> {
     turn.ask()
     for (;;) {
@@ -71,7 +71,7 @@ export class NativeLane {
       this.#leave()
       if (outcome === 'held-up') {
         throw new errors.ERR_MODEL_UNAVAILABLE(
-          'another run on an execution provider that runs one at a time in a process has not returned, and may never; restart the process if it does not',
+          'another run on an execution provider that allows one run at a time in a process has not returned; restart the process if it never does',
         )
       }
       await turn.changed(outcome)
@@ -83,7 +83,7 @@ export class NativeLane {
     Atomics.notify(this.#cells, STATE)
   }
 
-  /** Waits to be terminated: a thread in Atomics.wait is in JavaScript, where that is safe. */
+  /** Waits to be terminated; that is safe because a thread in Atomics.wait is in JavaScript. */
   #park(): never {
     this.#turn?.pass()
     this.#leave()

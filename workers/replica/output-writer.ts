@@ -6,22 +6,22 @@ import { copyElements, elementCount } from '../../src/tensors/batch/rows.js'
 import { newElements } from '../../src/tensors/coerce-elements.js'
 import type { Tensor, TensorData, TensorType } from '../../src/tensors/tensor.js'
 
-/** What is left of a pack's buffer, for answers; those that are too large for it travel by themselves. */
+/** Writes outputs into the rest of a pack's buffer; outputs that are too large for it are sent in their own buffers. */
 export class OutputWriter {
-  /** The buffers of those. */
+  /** The buffers of outputs that are too large. */
   readonly buffers: ArrayBuffer[] = []
   readonly #buffer: ArrayBuffer
   readonly #isTrusted: boolean
   #offset: number
 
-  /** `isTrusted` says that the buffers of answers can be moved, and that nobody has kept one. */
+  /** `isTrusted` is true if the buffers of outputs can be moved, and the loader keeps none of them. */
   constructor(buffer: ArrayBuffer, offset: number, isTrusted: boolean) {
     this.#buffer = buffer
     this.#offset = offset
     this.#isTrusted = isTrusted
   }
 
-  /** Whether the outputs of so many requests, or at least their small parts, go into the buffer. */
+  /** Returns true if the outputs of `requests` requests fit into the buffer, and none is too large for it. */
   isInline(outputs: readonly Tensor[], requests: number): boolean {
     let bytes = 0
     for (const { data } of outputs) {
@@ -33,8 +33,8 @@ export class OutputWriter {
   }
 
   /**
-   * Puts the outputs of so many requests where they can be sent from.
-   * @throws ERR_INFERENCE if one does not hold as many elements as its dims say.
+   * Copies or moves the outputs of `requests` requests to where they can be sent from.
+   * @throws ERR_INFERENCE if the number of elements of an output differs from its dims.
    */
   put(outputs: readonly Tensor[], requests: number): Answer {
     return {
@@ -42,7 +42,7 @@ export class OutputWriter {
       data: outputs.map((output, index) => {
         const { type, dims, data } = output
         const count = elementCount(dims)
-        // One whose buffer has moved with another output would leave in the pack what was there before.
+        // An output whose buffer was moved with another one would leave the old content in the pack.
         if (data.length !== count) throw wrongCount(index, output)
         if (!ArrayBuffer.isView(data)) return data
         const end = this.#offset + data.byteLength
@@ -57,7 +57,7 @@ export class OutputWriter {
     }
   }
 
-  /** The whole buffer of an output if nothing else is in there, else a copy. */
+  /** Returns the buffer of an output if it holds nothing else, or a copy. */
   #move({ type, data }: Tensor, outputs: readonly Tensor[]): OwnElements {
     const buffer = bufferOf(data)
     const isWhole = buffer instanceof ArrayBuffer && buffer.byteLength === (data as Uint8Array).byteLength
@@ -68,11 +68,11 @@ export class OutputWriter {
     return moved
   }
 
-  /** The buffer in a form that nothing keeps from being sent; undefined if there is none. */
+  /** Returns the buffer in a form that can certainly be sent; undefined if there is none. */
   #movable(buffer: ArrayBuffer): ArrayBuffer | undefined {
     if (this.#isTrusted) return buffer
     try {
-      // At once: what cannot be moved would cost the answers of the whole pack when they are sent.
+      // Moved now, since a buffer that cannot be moved would fail the whole pack when it is sent.
       return isResizable(buffer) ? undefined : structuredClone(buffer, { transfer: [buffer] })
     } catch {
       return undefined

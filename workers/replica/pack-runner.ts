@@ -28,10 +28,10 @@ interface Subject {
   readonly version: string
 }
 
-/** Keeps runs for the work beside them. */
+/** Keeps runs for background work. */
 export type RunKeeper = Pick<BackgroundWorker, 'hasWork' | 'offer' | 'check'>
 
-/** A loaded model that answers packs. */
+/** Runs packs with a loaded model. */
 export class PackRunner {
   readonly #model: LoadedModel
   readonly #isBuiltIn: boolean
@@ -42,7 +42,7 @@ export class PackRunner {
   readonly #begin: (run: number) => void
   #plan: BatchPlan | undefined
 
-  /** `begin` is told the index of every run before it begins. */
+  /** `begin` is called with the index of every run before the run. */
   constructor(
     model: LoadedModel,
     isBuiltIn: boolean,
@@ -59,7 +59,7 @@ export class PackRunner {
     this.#outputNames = model.signature.outputs.map(({ name }) => name)
   }
 
-  /** Runs one after another; what fails is among the results. */
+  /** Does the runs of a pack one after another; failures are among the results. */
   async run(task: RunTask, background: RunKeeper): Promise<{ reply: RunDone; buffers: ArrayBuffer[] }> {
     this.#plan = task.plan ?? this.#plan
     const cursor = { offset: 0 }
@@ -83,7 +83,7 @@ export class PackRunner {
     return { reply, buffers: [task.buffer, ...writer.buffers] }
   }
 
-  /** One run; the outputs in the order in which they are named, by default the signature's. */
+  /** Does one run and resolves with the outputs, in the order of `wanted`, or of the signature if it is absent. */
   async runOnce(inputs: readonly Tensor[], wanted?: readonly string[]): Promise<Tensor[]> {
     return (await this.#timed(inputs, wanted)).outputs
   }
@@ -117,8 +117,8 @@ export class PackRunner {
   }
 
   /**
-   * A custom loader gets copies: it may change its inputs, keep or move their buffers, or give them back
-   * as outputs. What is in the pack's buffer belongs to other requests too.
+   * Runs a custom loader's model on copies of the inputs: it may change them, keep or move their buffers, or return them
+   * as outputs, while the pack's buffer holds other requests too.
    */
   async #runOther(inputs: readonly Tensor[], wanted: readonly string[] | undefined): Promise<Tensor[]> {
     const { run, signature } = this.#model
@@ -172,7 +172,7 @@ export class PackRunner {
     }
   }
 
-  /** Answers requests one by one, and tells whether a batch would have answered the same. */
+  /** Runs requests one by one, and also as a batch, whose outputs are only compared. */
   async #trial(
     batch: Omit<TriedBatch, 'wanted'>,
     wanted: readonly string[] | undefined,
@@ -186,7 +186,7 @@ export class PackRunner {
     return { answers, ms, fault: undefined, trial: result }
   }
 
-  /** A batch has failed: only the requests that fail by themselves shall. */
+  /** Runs the requests of a failed batch one by one, so that only those that fail alone are rejected. */
   async #oneByOne(
     inputs: readonly Tensor[],
     plan: BatchPlan,
@@ -206,25 +206,25 @@ export class PackRunner {
       }
     }
     const isBatchAtFault = answers.every((answer) => !('error' in answer))
-    const reason = `a batch of ${rows.length} failed, its requests one by one did not: ${(error as Error).message}`
+    const reason = `a batch of ${rows.length} failed, while each of its requests succeeded alone: ${(error as Error).message}`
     return { answers, ms: undefined, fault: isBatchAtFault ? { reason } : undefined }
   }
 
   #failure(error: unknown): Failure {
-    return failure(asRuntimeError('ERR_INFERENCE', 'the answer cannot be sent', error, this.#subject))
+    return failure(asRuntimeError('ERR_INFERENCE', 'the outputs cannot be sent', error, this.#subject))
   }
 }
 
-/** There may be no memory for copies, which is no reason to withhold an answer. */
+/** Calls `keep` and ignores its errors: there may be no memory for copies, which must not fail the request. */
 function tryToKeep(keep: () => void): void {
   try {
     keep()
   } catch {
-    // The next one may be kept.
+    // A later run may be kept.
   }
 }
 
-/** @throws ERR_INFERENCE if an output has not as many rows as went in. */
+/** Checks the number of rows of each output. @throws ERR_INFERENCE if it differs from that of the inputs */
 function checkRows(outputs: readonly Tensor[], axes: readonly number[], rows: readonly number[]): void {
   const total = rows.reduce((sum, count) => sum + count, 0)
   for (const [index, { dims }] of outputs.entries()) {

@@ -2,9 +2,9 @@ import type { Seat } from '../../src/protocol/guard/turn.js'
 import type { LogLevel, LogLine } from '../../src/protocol/replica/log-line.js'
 import type { PortTask } from '../../src/protocol/replica/replica-task.js'
 
-/** The place that a replica runs in, a thread for example, and the process that it serves. */
+/** The place where a replica runs, for example a thread, and the process that it serves. */
 export interface Parent {
-  /** Tells the replica from the others of its kind. */
+  /** Distinguishes the replica from others of its kind. */
   readonly id: number
   readonly model: string
   readonly version: string
@@ -17,14 +17,14 @@ export interface Parent {
   readonly log: (line: LogLine) => void
 }
 
-/** The way by which a replica is given packs and other work, one task at a time, and answers them. */
+/** The connection by which a replica receives packs and other work, one task at a time, and sends replies. */
 export interface TaskTransport {
-  /** True if a task has been sent that was not taken yet, as far as can be told. Cheap: it is asked in a loop. */
+  /** True if a task has been sent that was not taken yet, as far as is known. Reading it is cheap, since it is polled. */
   readonly hasTask: boolean
-  /** Calls `take` with every task that comes, but for those that `next` has returned. To be called once. */
+  /** Calls `take` with every task that comes, except those that `next` has returned. Call it once. */
   listen(take: (task: PortTask) => void): void
-  /** Takes the task that has come meanwhile; undefined if there is none. */
+  /** Returns the task that has come meanwhile, and takes it; undefined if there is none. */
   next(): PortTask | undefined
-  /** Sends a reply with `buffers`, which are in it and are not used here any more. Throws if it cannot be sent. */
+  /** Sends a reply and transfers its `buffers`. Throws if it cannot be sent. */
   send(reply: unknown, buffers: ArrayBuffer[]): void
 }

@@ -16,14 +16,14 @@ import type { Parent, TaskTransport } from './parent.js'
 import { ReplicaLog } from './replica-log.js'
 import { type TaskAnswer, TaskLoop } from './task-loop.js'
 
-/** A loaded model and what is done with it. */
+/** A loaded model, with the objects that run it and do its background work. */
 interface Serving {
   readonly model: LoadedModel
   readonly runner: PackRunner
   readonly background: BackgroundWorker
 }
 
-/** A replica wherever it runs: it knows its parent and the way by which tasks come, and no thread. */
+/** A replica, independent of where it runs: it knows its parent and the transport of its tasks, but no thread. */
 export class ReplicaCore {
   readonly control: ReplicaControl
   readonly #owner: { readonly model: string; readonly version: string }
@@ -52,12 +52,12 @@ export class ReplicaCore {
     }
   }
 
-  /** Answers what comes by `transport` from now on: packs, and work beside them. To be called once. */
+  /** Handles the tasks that come by `transport` from now on: packs and background work. Call it once. */
   serve(transport: TaskTransport): void {
     new TaskLoop(transport, (task) => this.#answer(task))
   }
 
-  /** Never rejects. */
+  /** Loads a model. Never rejects: a failure is the reply. */
   async load(task: LoadTask): Promise<ReplicaReplies['load']> {
     try {
       return await this.#load(task)
@@ -66,7 +66,7 @@ export class ReplicaCore {
     }
   }
 
-  /** Gives the model back. Never rejects. */
+  /** Releases the model. Never rejects: a failure is the reply. */
   async release(): Promise<ReplicaReplies['release']> {
     try {
       const model = this.#serving?.model
@@ -82,7 +82,7 @@ export class ReplicaCore {
     try {
       const serving = this.#serving
       if (serving === undefined) {
-        throw new errors.ERR_MODEL_UNAVAILABLE('this replica holds no model', this.#owner)
+        throw new errors.ERR_MODEL_UNAVAILABLE('this replica has no model', this.#owner)
       }
       if (task.kind === 'run') return await serving.runner.run(task, serving.background)
       return { reply: await serving.background.work(task), buffers: [] }

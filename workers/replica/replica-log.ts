@@ -13,7 +13,7 @@ export class ReplicaLog {
     this.#send = send
   }
 
-  /** Never throws, whatever a loader passes: a level that is unknown is `debug`. */
+  /** Writes a line. Never throws, whatever a loader passes; an unknown level counts as `debug`. */
   write(level: Level, message: string, data: Record<string, unknown> = {}): void {
     const validLevel: Level = isLevel(level) ? level : 'debug'
     if (LOG_LEVELS.indexOf(validLevel) > LOG_LEVELS.indexOf(this.level)) return
@@ -25,12 +25,12 @@ export class ReplicaLog {
     }
   }
 
-  /** Functions, proxies and the like can be shown but not sent. */
+  /** Sends a line as inspected text: functions and proxies, for example, can be shown but not sent. */
   #sendInspected(level: Level, message: unknown, fields: unknown): void {
     try {
       this.#send({ kind: 'log', level, message: inspect(message), fields: { fields: inspect(fields) } })
     } catch {
-      // It cannot be shown either.
+      // Values that cannot be shown either are dropped.
     }
   }
 }

@@ -3,22 +3,22 @@ import { failure } from '../../src/protocol/failure.js'
 import type { PortTask } from '../../src/protocol/replica/replica-task.js'
 import type { TaskTransport } from './parent.js'
 
-/** A replica looks for its next task for this time before it goes to sleep: about the time that waking it up takes. */
+/** Time for which a replica polls for its next task before it sleeps: about the time that waking it takes. */
 const SPIN_MS = 0.05
-/** Looks between two at the clock. */
+/** Number of polls between two readings of the clock. */
 const LOOKS = 64
-/** The number of tasks too late in a row that stops the looking until some come in time again. */
+/** Number of tasks in a row that came too late after which polling stops, until a task comes in time again. */
 const MAX_PATIENCE = 4
 
-/** An answer, and the buffers in it that the replica gives up. */
+/** A reply, and its buffers, which are transferred. */
 export interface TaskAnswer {
   readonly reply: unknown
   readonly buffers: ArrayBuffer[]
 }
 
 /**
- * Answers the tasks that come. A thread that sleeps takes up to 50 us to be woken, so as long as the next task
- * has lately come sooner than that, this one stays awake for it.
+ * Handles tasks as they come. Waking a sleeping thread takes up to 50 us, so the thread stays awake and polls while
+ * the last tasks came sooner than that.
  */
 export class TaskLoop {
   readonly #transport: TaskTransport
@@ -46,12 +46,12 @@ export class TaskLoop {
     try {
       this.#transport.send(reply, buffers)
     } catch (error) {
-      const cause = asRuntimeError('ERR_INFERENCE', 'the answers cannot be sent', error)
+      const cause = asRuntimeError('ERR_INFERENCE', 'the outputs cannot be sent', error)
       this.#transport.send(failure(cause), [])
     }
   }
 
-  /** The next task if it comes in time. */
+  /** Returns the next task if it comes in time; undefined if not. */
   #awaitNext(): PortTask | undefined {
     if (this.#patience === 0) return undefined
     do {

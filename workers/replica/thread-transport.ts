@@ -5,7 +5,7 @@ import { SENT } from '../../src/protocol/guard/guard-cells.js'
 import type { PortTask } from '../../src/protocol/replica/replica-task.js'
 import type { TaskTransport } from './parent.js'
 
-/** A thread's end of a port. Memory that it shares with the other end counts what has been sent. */
+/** A thread's end of a port. Memory that it shares with the other end counts the tasks that were sent. */
 export class ThreadTransport implements TaskTransport {
   readonly #port: MessagePort
   readonly #cells: Int32Array
@@ -25,7 +25,7 @@ export class ThreadTransport implements TaskTransport {
       this.#taken += 1
       take(task)
     })
-    // A task that cannot be read, for want of memory: without an answer the other end would wait for ever.
+    // A task cannot be read if memory is short; without a reply the other end would wait for ever.
     this.#port.on('messageerror', (error: unknown) => {
       this.#taken += 1
       const cause = asRuntimeError('ERR_INSUFFICIENT_MEMORY', 'the task cannot be read', error)

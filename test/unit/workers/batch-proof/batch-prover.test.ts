@@ -132,7 +132,7 @@ describe('a proof', () => {
     for (const rows of ['all', 'made-up'] as const) {
       expect(await proofOf(answer, rows)).toMatchObject({
         state: 'refused',
-        reason: expect.stringMatching(/answered otherwise in a batch/),
+        reason: expect.stringMatching(/other outputs in a batch/),
       })
     }
   })

@@ -66,7 +66,7 @@ describe('the proof of filling up', () => {
   it.each<ProofRows>(['all', 'made-up'])(
     'refuses with rows that are %s what positive samples hide',
     async (rows) => {
-      expect(await refusalOf(runOf(peak), rows, [[1, 2, 3]])).toMatch(/filled up from \d to \d+, output "y"/)
+      expect(await refusalOf(runOf(peak), rows, [[1, 2, 3]])).toMatch(/padded from \d to \d+, output "y"/)
     },
   )
 
@@ -88,7 +88,7 @@ describe('the proof of filling up', () => {
       values.length === 16 && (mask[8] as number) > 0 ? -1 : maskedSum(values, mask)
     const long = Array.from({ length: 9 }, (_, at) => at)
     expect(await refusalOf(runOf(odd), 'sent', [[1, 2, 3]])).toBeUndefined()
-    expect(await refusalOf(runOf(odd), 'sent', [[1, 2, 3], long])).toMatch(/filled up from 9 to 16/)
+    expect(await refusalOf(runOf(odd), 'sent', [[1, 2, 3], long])).toMatch(/padded from 9 to 16/)
   })
 
   it('makes up no row unless it may', async () => {
@@ -154,8 +154,6 @@ describe('a check of a batch that was filled up', () => {
   it('compares with each request as it came', async () => {
     expect(await faultOf(runOf(maskedSum))).toBeUndefined()
     // Filled up alone it would be as wrong as in the batch: 0 for -1.
-    expect(await faultOf(runOf(peak))).toMatch(
-      /answered otherwise than alone: output 0 is 0 at 0, expected -1/,
-    )
+    expect(await faultOf(runOf(peak))).toMatch(/other outputs than alone: output 0 is 0 at 0, expected -1/)
   })
 })

@@ -60,7 +60,10 @@ describe('a trial of a batch', () => {
   it('gives the answers of requests by themselves whatever the batch answers', async () => {
     const mixed: Run = (x) => double(x).reverse()
     const { alone, result } = await trial([[[1, 2]], [[3, 4]]], mixed)
-    expect(result).toMatchObject({ isTelling: true, reason: expect.stringMatching(/otherwise than alone/) })
+    expect(result).toMatchObject({
+      isTelling: true,
+      reason: expect.stringMatching(/other outputs than alone/),
+    })
     expect(alone.map((answer) => rowsOf((answer as Tensor[])[0] as Tensor))).toEqual([[[2, 4]], [[6, 8]]])
   })
 
@@ -96,7 +99,7 @@ describe('a trial of a batch', () => {
     expect((await trial(requests, double, [1], PADDED)).result).toEqual({ isTelling: true })
     // The zeros behind a request of negative numbers are larger.
     const peak: Run = (x) => x.map((row) => row.map((value) => value - Math.max(...row)))
-    expect((await trial(requests, peak, [1], PADDED)).result.reason).toMatch(/otherwise than alone/)
+    expect((await trial(requests, peak, [1], PADDED)).result.reason).toMatch(/other outputs than alone/)
   })
 
   it('tells nothing of padding when no request was filled up', async () => {
@@ -120,7 +123,7 @@ describe('a trial of a batch', () => {
 
   it('is refused when a number that is not finite reaches the answer of another', async () => {
     const spreads: Run = (x) => (x.flat().includes(NAN) ? x.map((row) => row.map(() => NAN)) : x)
-    expect((await trial([[[1, 2]], [[NAN, 4]]], spreads)).result.reason).toMatch(/otherwise than alone/)
+    expect((await trial([[[1, 2]], [[NAN, 4]]], spreads)).result.reason).toMatch(/other outputs than alone/)
   })
 
   it('passes with numbers that are not finite where they change nothing', async () => {
