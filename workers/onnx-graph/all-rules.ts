@@ -15,9 +15,9 @@ import { shapeRules } from './rules/shape.js'
 import type { FlowRule } from './trace/flow.js'
 import type { Rule } from './trace/op.js'
 
-const together = (...rules: readonly Rules[]): Rules => new Map(rules.flatMap((each) => [...each]))
+const together = (...rules: readonly Rules[]): Rules => new Map(rules.flatMap((group) => [...group]))
 
-/** By domain, '' being ONNX's own, what the known operators do to the batch. */
+/** The rules of the known operators by domain; '' is ONNX's own. */
 const rules: ReadonlyMap<string, Rules> = new Map([
   [
     '',
@@ -59,7 +59,7 @@ export function ruleOf(domain: string, op: string): Rule | undefined {
   return dynamicRule(op) ?? rules.get(domain)?.get(op)
 }
 
-/** For operators that take more than tensors of known rank, or decide what runs. */
+/** Returns the rule of an operator that takes more than tensors of known rank, or that decides what runs. */
 export function flowRuleOf(domain: string, op: string): FlowRule | undefined {
   return domain === '' ? flowRules.get(op) : undefined
 }

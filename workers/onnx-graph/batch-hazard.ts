@@ -4,12 +4,12 @@ import { isNumber } from './trace/size.js'
 import { isDependent, isRefused, type RefusedTrace, type Trace } from './trace/trace.js'
 
 /**
- * Why a model must not be batched, as far as its graph tells without a run: the first node through which
- * the rows of a batch may change each other's answers, or whose effect on them is not known. Undefined: each
- * row of an output is calculated from the same row of the inputs and from what all rows share, whatever
- * the number of rows; unless onnxruntime refuses to run a batch.
+ * Returns the reason why a model must not be batched, according to its graph: the first node through which the rows of
+ * a batch may change each other's outputs, or whose effect on them is not known. Returns undefined if each row of an
+ * output is calculated from the same row of the inputs and from what all rows share, for any number of rows; onnxruntime
+ * may still fail to run a batch.
  *
- * @param batchAxes - By input, the axis of the rows; an input that is absent is shared by all rows.
+ * @param batchAxes - The axis of the rows by input; an input that is absent is shared by all rows.
  */
 export function batchHazard(graph: OnnxGraph, batchAxes: ReadonlyMap<string, number>): string | undefined {
   let failure: string | undefined
@@ -18,7 +18,7 @@ export function batchHazard(graph: OnnxGraph, batchAxes: ReadonlyMap<string, num
     const reasons = outputs.flatMap((trace, at) => refusalOf(trace, graph.outputs[at]?.name ?? '') ?? [])
     const hazard = reasons.find((reason) => reason.isFailure !== true)
     if (hazard !== undefined) return hazard.refused
-    // What fails with one row has no answer that another row could change.
+    // A run that fails with one row has no outputs that another row could change.
     if (reasons.length === 0) isFollowed = true
     failure ??= reasons[0]?.refused
   }

@@ -31,12 +31,12 @@ import {
 } from './trace/trace.js'
 import { typeOf } from './trace/type-of.js'
 
-/** Calls of functions and trips of loops count too. */
+/** Maximum number of nodes that are followed; each call of a function and each trip of a loop counts. */
 const MAX_NODES = 200_000
-/** Where more branches differ in rank, a graph is not followed. */
+/** Maximum number of branches with outputs of different ranks in a graph that is followed. */
 const MAX_FORKS = 6
 
-/** The names that a graph sees, its own and those around it, and what its operators mean. */
+/** The names that a graph can read, its own and those around it, and the versions of its operators. */
 class Scope {
   readonly #traces = new Map<string, Trace | undefined>()
 
@@ -71,9 +71,9 @@ export class Interpreter {
   readonly #batchAxes: ReadonlyMap<string, number>
   readonly #calls: GraphFunction[] = []
   #nodes = 0
-  /** How many bodies of loops the node that is followed lies in. */
+  /** Number of loop bodies around the node that is followed. */
   #loops = 0
-  /** Which way was taken at each fork, and how many forks were met. */
+  /** The way taken at each fork. */
   #ways: boolean[] = []
   #forks = 0
 
@@ -82,7 +82,7 @@ export class Interpreter {
     this.#batchAxes = batchAxes
   }
 
-  /** What is known of the graph's outputs, on each of the ways that a run may take. */
+  /** Yields the traces of the graph's outputs, for each of the ways that a run may take. */
   *run(): Generator<readonly Trace[]> {
     for (let ways: boolean[] | undefined = []; ways !== undefined; ways = nextWays(this.#ways)) {
       this.#ways = ways
@@ -143,7 +143,7 @@ export class Interpreter {
         : { refused: `${nameOf(node)} reads "${name}", which no node gives` },
     )
     const called = this.#graph.functions.get(functionKey(node.domain, node.op, node.overload))
-    // Which of the two onnxruntime takes is not known.
+    // If a function has the name of a known operator, it is not known which of the two onnxruntime takes.
     const isOwn = called === undefined
     const rule = ruleOf(node.domain, node.op)
     const flowRule = flowRuleOf(node.domain, node.op)
@@ -179,13 +179,13 @@ export class Interpreter {
   }
 }
 
-/** The last fork whose other way is still to be taken, and those before it. */
+/** Returns the next combination of ways: the last fork with an untaken way takes it; undefined if none is left. */
 function nextWays(ways: readonly boolean[]): boolean[] | undefined {
   const last = ways.lastIndexOf(true)
   return last === -1 ? undefined : [...ways.slice(0, last), false]
 }
 
-/** A node in a function, with the attributes that it takes from the function's call. */
+/** Returns a node of a function, with the attributes that it takes from the function's call. */
 function withAttributes(node: GraphNode, called: GraphAttributes | undefined): GraphNode {
   if (![...node.attributes.values()].some(({ ref }) => ref !== undefined)) return node
   const attributes = [...node.attributes].flatMap(([name, attribute]) => {
@@ -229,7 +229,7 @@ function ofTensors(
   return isList(outcome) ? outcome.map(finished) : finished(outcome, 0)
 }
 
-/** An operator that is not known is no harm where nothing of the batch goes into it. */
+/** Returns the outcome of an unknown operator, which is harmless if nothing of the batch goes into it. */
 function ofUnknown(node: GraphNode, inputs: readonly (Trace | undefined)[], scope: Scope): Outcome {
   const refused = firstRefused(inputs)
   if (refused !== undefined) return refused
@@ -267,7 +267,7 @@ function unexpected(node: GraphNode): RefusedTrace {
   return { refused: `${nameOf(node)} has more outputs than are known` }
 }
 
-/** A shared tensor of unknown rank, with the one that is declared for it. */
+/** Returns a trace in which a shared tensor of unknown rank has the declared one. */
 function ranked(trace: Trace, rank: number | undefined): Trace {
   const isOpen = 'dims' in trace && trace.dims === undefined
   return isOpen && rank !== undefined ? shared(Array.from({ length: rank }, freshSize)) : trace

@@ -165,7 +165,7 @@ export class ItemPool<T> {
       }
       const slot: Slot<T> = { item, uses: 0, isNew: false }
       this.#live.add(slot)
-      // Here and not when it is handed out: tarn would make one after another, for ever.
+      // Validated here instead of when it is acquired, since tarn would then make one item after another for ever.
       if (!(await this.validate(slot))) {
         void this.#destroy(slot)
         throw new errors.ERR_RESOURCE_INIT('an item that was just made did not pass `validate`')

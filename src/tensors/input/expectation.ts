@@ -14,7 +14,7 @@ export interface Expectation extends TensorSpec {
   readonly lastFree: number
   /** `dims` with 1 for each free one. */
   readonly singleDims: readonly number[]
-  /** For each dim the slot of its name, below `SignatureExpectation.slots`; -1 for a fixed or unnamed one. */
+  /** Slot of the name of each dim, below `SignatureExpectation.slots`; -1 for a fixed or unnamed one. */
   readonly nameSlots: readonly number[]
   /** True if several dims are free and another input has one of the same name, which may determine a size. */
   readonly hasSharedName: boolean

@@ -1,10 +1,10 @@
 import type { Graph, GraphAttributes, GraphTensor, OnnxGraph } from './graph.js'
 
-/** Names of the files beside a model in which data of its tensors lies, as the model has them. */
+/** Returns the names of the files beside a model that hold data of its tensors, as they are in the model. */
 export function externalFiles(graph: OnnxGraph): string[] {
-  const found = new Set<string>()
+  const names = new Set<string>()
   const add = ({ location }: GraphTensor): void => {
-    if (location !== undefined) found.add(location)
+    if (location !== undefined) names.add(location)
   }
   const visit = ({ initializers, nodes }: Graph): void => {
     for (const tensor of initializers.values()) add(tensor)
@@ -21,5 +21,5 @@ export function externalFiles(graph: OnnxGraph): string[] {
     visit(body)
     look(defaults)
   }
-  return [...found].sort()
+  return [...names].sort()
 }

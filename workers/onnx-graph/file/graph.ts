@@ -4,7 +4,7 @@ export type GraphDim = number | string | undefined
 /** An input or output of a graph. */
 export interface GraphValue {
   readonly name: string
-  /** Undefined: no tensor, or a tensor whose rank is not declared. */
+  /** Undefined if it is no tensor, or a tensor whose rank is not declared. */
   readonly dims: readonly GraphDim[] | undefined
   /** ONNX's number of the element type; undefined if it is no tensor. */
   readonly type?: number
@@ -22,7 +22,7 @@ export interface GraphTensor {
   readonly location?: string | undefined
 }
 
-/** An attribute, as far as it is kept. */
+/** The parts of an attribute that are kept. */
 export interface GraphAttribute {
   readonly int?: number
   readonly ints?: readonly number[]
@@ -30,7 +30,7 @@ export interface GraphAttribute {
   readonly string?: string
   readonly tensor?: GraphTensor
   readonly graphs?: readonly Graph[]
-  /** In a function: the name of the function's own attribute whose value it takes. */
+  /** Name of the function's own attribute whose value it takes; in functions only. */
   readonly ref?: string
 }
 
@@ -40,7 +40,7 @@ export interface GraphNode {
   readonly op: string
   /** '' for ONNX's own operators. */
   readonly domain: string
-  /** Which of several functions of one name; mostly ''. */
+  /** Distinguishes several functions of one name; mostly ''. */
   readonly overload: string
   readonly name: string
   /** '' stands for an input or output that is left out. */
@@ -49,7 +49,7 @@ export interface GraphNode {
   readonly attributes: GraphAttributes
 }
 
-/** A graph, or the body of an If, Loop or Scan: which may read the names of the graph around it. */
+/** A graph, or the body of an If, Loop or Scan, which may read the names of the graph around it. */
 export interface Graph {
   readonly inputs: readonly GraphValue[]
   readonly outputs: readonly GraphValue[]
@@ -66,18 +66,18 @@ export type Opsets = ReadonlyMap<string, number>
 export interface GraphFunction {
   readonly body: Graph
   readonly opsets: Opsets
-  /** By name, the values of attributes that a call may leave out. */
+  /** Values, by name, of attributes that a call may leave out. */
   readonly defaults: GraphAttributes
 }
 
-/** A model's graph with what its operators mean. */
+/** A model's graph, with the versions of its operators and its functions. */
 export interface OnnxGraph extends Graph {
   readonly opsets: Opsets
-  /** By `functionKey`. */
+  /** The model's functions by `functionKey`. */
   readonly functions: ReadonlyMap<string, GraphFunction>
 }
 
-/** Names a function of a model, and the nodes that call it. */
+/** Returns the key of a function of a model, and of the nodes that call it. */
 export function functionKey(domain: string, name: string, overload: string): string {
   return JSON.stringify([domain, name, overload])
 }

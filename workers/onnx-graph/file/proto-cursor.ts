@@ -5,20 +5,20 @@ const WINDOW_BYTES = 16 * 1024
 const TWO_TO_32 = 2 ** 32
 const wires = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const
 
-/** One field of a message: where its content lies, and a varint's value. */
+/** One field of a message: the offsets of its content, and a varint's value. */
 export interface ProtoField {
   readonly number: number
-  /** It holds bytes: a text, a message, or a list of numbers. */
+  /** True if it holds bytes: a text, a message, or a list of numbers. */
   readonly isBytes: boolean
-  /** As a signed int64, exact up to 2^53; 0 for every other kind of field. */
+  /** A varint as a signed int64, exact up to 2^53; 0 for every other kind of field. */
   readonly value: number
   readonly start: number
   readonly end: number
 }
 
 /**
- * Protobuf's wire format, read from a file through a small window: what nobody asks for is
- * stepped over, not read. Every method throws an Error when the file is malformed.
+ * Reads protobuf's wire format from a file through a small window; fields that are not requested are skipped, not read.
+ * Every method throws an Error if the file is malformed.
  * https://protobuf.dev/programming-guides/encoding/
  */
 export class ProtoCursor implements Disposable {
@@ -36,12 +36,12 @@ export class ProtoCursor implements Disposable {
     this.size = bytes
   }
 
-  /** How much has been read from the file so far. */
+  /** Number of bytes read from the file so far. */
   get bytesRead(): number {
     return this.#bytesRead
   }
 
-  /** The fields between two offsets, in order; each may be read or left until the next is asked for. */
+  /** Yields the fields between two offsets, in order; each may be read until the next is requested. */
   *fields(start: number, end: number): Generator<ProtoField> {
     this.#position = start
     while (this.#position < end) {
@@ -51,7 +51,7 @@ export class ProtoCursor implements Disposable {
     }
   }
 
-  /** The fields of a message inside a message. */
+  /** Yields the fields of a message inside a message. */
   message(field: ProtoField): Generator<ProtoField> {
     if (!field.isBytes) throw malformed(field.start, `field ${field.number} is no message`)
     return this.fields(field.start, field.end)
@@ -61,13 +61,13 @@ export class ProtoCursor implements Disposable {
     return this.bytes(field).toString('utf8')
   }
 
-  /** The bytes of a field, good until the next read. */
+  /** Returns the bytes of a field, which are valid until the next read. */
   bytes(field: ProtoField): Buffer {
     if (!field.isBytes) throw malformed(field.start, `field ${field.number} holds no bytes`)
     return this.#bytesAt(field.start, field.end - field.start)
   }
 
-  /** A repeated int64 or int32, in either of the two forms a writer may choose. */
+  /** Yields the values of a repeated int64 or int32, in either of the two forms that a writer may choose. */
   *varints(field: ProtoField): Generator<number> {
     if (!field.isBytes) {
       yield field.value
@@ -82,7 +82,7 @@ export class ProtoCursor implements Disposable {
     }
   }
 
-  /** A repeated float, in either of the two forms; of a long list the first `most` and one more. */
+  /** Returns a repeated float, in either of the two forms; of a long list only the first `most` values and one more. */
   floats(field: ProtoField, most: number): number[] {
     const length = Math.min(field.end - field.start, 4 * (most + 1))
     const bytes = this.#bytesAt(field.start, length - (length % 4))
@@ -153,12 +153,13 @@ export class ProtoCursor implements Disposable {
   }
 
   #byte(): number {
-    const position = this.#position++
+    const position = this.#position
+    this.#position += 1
     this.#show(position, 1)
     return this.#window[position - this.#windowStart] ?? 0
   }
 
-  /** Has the window hold these bytes. */
+  /** Moves the window so that it holds these bytes. */
   #show(start: number, length: number): void {
     const from = start - this.#windowStart
     if (from >= 0 && from + length <= this.#windowLength) return

@@ -18,8 +18,8 @@ const MAX_TEXT_BYTES = 1024
 const attributeTypes = { int: 2, floats: 6, ints: 7 } as const
 
 /**
- * Reads the graph of an ONNX file and not its weights: a file of 2 GB costs a few MB of reading.
- * @throws Error when the file cannot be read or is malformed.
+ * Reads the graph of an ONNX file without its weights: a file of 2 GB costs a few MB of reading.
+ * @throws Error if the file cannot be read or is malformed.
  */
 export function readGraph(path: string): OnnxGraph {
   const cursor = new ProtoCursor(path)
@@ -30,7 +30,7 @@ export function readGraph(path: string): OnnxGraph {
   }
 }
 
-/** Field numbers here and below: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto */
+/** Reads a ModelProto. Field numbers here and below: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto */
 export function readModel(cursor: ProtoCursor): OnnxGraph {
   const opsets = new Map<string, number>()
   let graph: Graph | undefined
@@ -56,7 +56,7 @@ function readOpset(cursor: ProtoCursor, opset: ProtoField, opsets: Map<string, n
   opsets.set(plainDomain(domain), version)
 }
 
-/** 'ai.onnx' is the long name of ''. */
+/** Returns '' for 'ai.onnx', which is its long name. */
 function plainDomain(domain: string): string {
   return domain === 'ai.onnx' ? '' : domain
 }
@@ -82,7 +82,7 @@ function readBody(cursor: ProtoCursor, graph: ProtoField): Graph {
   return { nodes, inputs, outputs, initializers, ranks }
 }
 
-/** A function's values have names only; what they are, a call of it tells. */
+/** Reads a FunctionProto. Its inputs and outputs have names only; types and shapes follow from each call. */
 function readFunction(cursor: ProtoCursor, of: ProtoField): [key: string, read: GraphFunction] {
   const nodes: GraphNode[] = []
   const inputs: GraphValue[] = []
@@ -168,7 +168,7 @@ function readValue(cursor: ProtoCursor, value: ProtoField): GraphValue {
   return { name, ...type }
 }
 
-/** Down from a TypeProto: its tensor type, that one's elements and shape, the shape's dims. */
+/** Reads the element type and the dims of a TypeProto. */
 function readType(cursor: ProtoCursor, type: ProtoField): Pick<GraphValue, 'dims' | 'type'> {
   let dims: GraphDim[] | undefined
   let elements: number | undefined

@@ -1,13 +1,13 @@
 import type { GraphTensor } from './graph.js'
 import type { ProtoCursor, ProtoField } from './proto-cursor.js'
 
-/** Enough for every shape, permutation and list of axes; no table of weights. */
+/** Number of values that are kept: enough for every shape, permutation and list of axes, but not for weights. */
 const MAX_VALUES = 64
 const types = { float: 1, int32: 6, int64: 7, bool: 9 } as const
 const kept: readonly number[] = Object.values(types)
 const EXTERNAL_LOCATION = 1
 
-/** Reads a TensorProto. Its data is stepped over, unless it is a handful of numbers. */
+/** Reads a TensorProto. Its data is skipped, unless it is a handful of numbers. */
 export function readTensor(cursor: ProtoCursor, tensor: ProtoField): GraphTensor {
   let name = ''
   let type = 0
@@ -26,7 +26,7 @@ export function readTensor(cursor: ProtoCursor, tensor: ProtoField): GraphTensor
     else if (field.number === 14) place = field.value
     else if (field.number === 4 && floats.length <= MAX_VALUES)
       floats.push(...cursor.floats(field, MAX_VALUES))
-    // int32_data and int64_data; one field for each value where a writer does not pack them.
+    // int32_data and int64_data have one field for each value if a writer does not pack them.
     else if ((field.number === 5 || field.number === 7) && lists.length <= MAX_VALUES) lists.push(field)
   }
   const count = dims.reduce((product, dim) => product * dim, 1)
@@ -51,7 +51,7 @@ export function readSparseTensor(cursor: ProtoCursor, sparse: ProtoField): Graph
   return { name, dims, type, values: undefined, location }
 }
 
-/** Of a StringStringEntryProto that says where external data lies: the file. */
+/** Returns the file named by a StringStringEntryProto of external data; undefined if the entry is another one. */
 function readLocation(cursor: ProtoCursor, entry: ProtoField): string | undefined {
   let key = ''
   let value: string | undefined

@@ -21,28 +21,28 @@ export const controlFlowRules: ReadonlyMap<string, FlowRule> = new Map([
   ['Scan', scan],
 ])
 
-/** What is carried from trip to trip is settled long before. */
+/** Maximum number of trips to follow; the traces of carried values stop changing long before. */
 const MAX_ROUNDS = 8
 const NOT_FOLLOWED = 'carries the batch from trip to trip in a way that is not followed'
 
-/** Why a tensor must not decide about control flow. */
-function whyNot(flow: Flow, trace: Trace | undefined, does: string): Trace | undefined {
+/** Returns the refusal of a tensor that must not decide about control flow; undefined if it may. */
+function refusalToDecide(flow: Flow, trace: Trace | undefined, does: string): Trace | undefined {
   if (isRefused(trace)) return trace
   if (isDependent(trace)) return flow.refuse(does)
   return countsRows(trace) ? flow.refuse('is decided by the number of rows in the batch') : undefined
 }
 
-/** The number that a tensor holds, if it is known. */
+/** Returns the number that a tensor holds; undefined if it is not known. */
 function decided(trace: Trace | undefined): number | undefined {
   return trace !== undefined && 'dims' in trace && trace.dims !== undefined
     ? numberOf(trace.values?.[0])
     : undefined
 }
 
-/** Both branches, which different requests may take; one, where shapes alone decide. */
+/** Rule for If: the outcome of one branch if shapes alone decide, or of both joined. */
 function branch(flow: Flow): readonly Trace[] | Trace {
   const [condition] = flow.inputs
-  const refused = whyNot(flow, condition, 'decides once for the whole batch')
+  const refused = refusalToDecide(flow, condition, 'decides once for the whole batch')
   if (refused !== undefined) return refused
   const [yes, no] = [flow.graph('then_branch'), flow.graph('else_branch')]
   if (yes === undefined || no === undefined) return flow.refuse('lacks a branch')
@@ -60,20 +60,20 @@ function branch(flow: Flow): readonly Trace[] | Trace {
   return isThen === undefined ? joined : isThen ? thenTraces : elseTraces
 }
 
-/** Inputs: trips, condition, carried values. The body's: trip, condition, carried values. */
+/** Rule for Loop. Its inputs are trips, condition, carried values; those of the body trip, condition, carried values. */
 function loop(flow: Flow): readonly Trace[] | Trace {
   const body = flow.graph('body')
   if (body === undefined) return flow.refuse('lacks a body')
-  const decides = 'repeats as often as the whole batch asks for'
-  const [trips, condition, ...given] = flow.inputs
-  const refused = whyNot(flow, trips, decides) ?? whyNot(flow, condition, decides)
+  const decides = 'repeats as often as the whole batch decides'
+  const [trips, condition, ...carried] = flow.inputs
+  const refused = refusalToDecide(flow, trips, decides) ?? refusalToDecide(flow, condition, decides)
   if (refused !== undefined) return refused
-  const initial = given.map((trace) => trace ?? unranked)
+  const initial = carried.map((trace) => trace ?? unranked)
   const unrolled = unroll(flow, body, decided(trips), condition, initial)
   if (unrolled !== undefined) return unrolled
   const settled = settle(flow, body, [shared([]), shared([])], initial, [])
   const [goesOn, ...outputs] = settled.outputs
-  const open = whyNot(flow, goesOn, decides)
+  const open = refusalToDecide(flow, goesOn, decides)
   if (open !== undefined) return open
   return [
     ...settled.carried,
@@ -81,7 +81,7 @@ function loop(flow: Flow): readonly Trace[] | Trace {
   ]
 }
 
-/** The outputs of a loop whose few trips are known, one after the other. */
+/** Returns the outputs of a loop with a known, small number of trips by following each; undefined for other loops. */
 function unroll(
   flow: Flow,
   body: Graph,
@@ -98,14 +98,16 @@ function unroll(
     const [goesOn, ...outputs] = flow.bodies.run(body, [shared([], [known(trip)]), yes, ...carried])
     if (decided(goesOn) !== 1) return undefined
     carried = outputs.slice(0, initial.length)
-    const own = outputs.slice(initial.length)
+    const tripOutputs = outputs.slice(initial.length)
     scanned =
-      scanned?.map((trace, at) => join(trace, own[at] ?? unranked, `${flow.slot}.s${at}`, flow.refuse)) ?? own
+      scanned?.map((trace, at) =>
+        join(trace, tripOutputs[at] ?? unranked, `${flow.slot}.s${at}`, flow.refuse),
+      ) ?? tripOutputs
   }
   return [...carried, ...(scanned ?? []).map((trace) => stacked(flow, trace, 0, known(trips)))]
 }
 
-/** Inputs: carried values, then tensors that are gone through along an axis. */
+/** Rule for Scan. Its inputs are carried values, then tensors of which each trip takes a part along an axis. */
 function scan(flow: Flow): readonly Trace[] | Trace {
   const body = flow.graph('body')
   const count = flow.int('num_scan_inputs') ?? 0
@@ -134,7 +136,7 @@ function scan(flow: Flow): readonly Trace[] | Trace {
   return [...settled.carried, ...outputs.map((trace, at) => stacked(flow, trace, axes?.[at] ?? 0, length))]
 }
 
-/** The tensors of all trips along a new axis. */
+/** Returns the tensors of all trips, joined along a new axis. */
 function stacked(flow: Flow, trace: Trace, axis: number, length: Size): Trace {
   if (isRefused(trace)) return trace
   if (!('dims' in trace)) return flow.refuse('collects sequences')

@@ -1,7 +1,7 @@
 import type { Op, Outcome, Rule } from '../trace/op.js'
 import { shared, unranked } from '../trace/trace.js'
 
-/** `DynamicQuantizeLinear` and whatever else, of any domain, finds its scale in the values it is given. */
+/** Returns the rule for operators of any domain that derive their scale from the values, such as `DynamicQuantizeLinear`. */
 export function dynamicRule(type: string): Rule | undefined {
   return type.startsWith('DynamicQuantize') ? quantize : undefined
 }

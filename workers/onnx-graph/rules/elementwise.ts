@@ -3,7 +3,7 @@ import { isNumber, isOneOrFixed, isSameSize, numberOf, one, product, type Size }
 import { isDependent, type Place, placed, type RefusedTrace, type TensorTrace } from '../trace/trace.js'
 import { rulesOf } from './rules-of.js'
 
-/** Element by element, all inputs broadcast to one shape. */
+/** Operators that work element by element on inputs broadcast to one shape. */
 const BROADCASTING_OPS = `
   Abs Acos Acosh Add And Asin Asinh Atan Atanh BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Ceil Celu
   Cos Cosh Div Elu Equal Erf Exp Floor Gelu Greater GreaterOrEqual HardSigmoid HardSwish Identity IsInf IsNaN
@@ -19,7 +19,7 @@ export const elementwiseRules = rulesOf(
   ['QuantizeLinear DequantizeLinear', quantize],
 )
 
-/** Those of onnxruntime's own domain. */
+/** Operators of onnxruntime's own domain. */
 export const microsoftElementwiseRules = rulesOf(
   ['BiasGelu FastGelu QuickGelu Gelu', ofAll],
   ['QLinearSigmoid QLinearLeakyRelu', (op) => op.like()],
@@ -44,7 +44,7 @@ function uniform(op: Op, outcome: TensorTrace | RefusedTrace): TensorTrace | Ref
   return op.present.every(isUniform) && !('refused' in outcome) ? { ...outcome, isUniform: true } : outcome
 }
 
-/** The tensors broadcast to one shape. Each row has to meet itself and what all rows share, nothing else. */
+/** Returns the tensors broadcast to one shape. Each row may only meet itself and what all rows share. */
 export function broadcast(op: Op, traces: readonly TensorTrace[]): TensorTrace | RefusedTrace {
   const rank = Math.max(0, ...traces.map(({ dims }) => dims.length))
   const sizesAt = (axis: number): Size[] =>
@@ -61,7 +61,7 @@ export function broadcast(op: Op, traces: readonly TensorTrace[]): TensorTrace |
 
 export const PAIRS_ROWS = 'pairs the rows of the batch with a tensor that may have as many'
 
-/** The place of the rows in the result of a broadcast, which all tensors with rows have to share. */
+/** Returns the place of the rows in the result of a broadcast, which all tensors with rows must share. */
 export function commonPlace(traces: readonly TensorTrace[], rank: number): Place | undefined | 'crossed' {
   const places = traces.filter(isDependent).map(({ rows, dims }): Place => {
     return { axis: rows.axis + rank - dims.length, before: rows.before }
@@ -87,7 +87,7 @@ function dropout(op: Op): Outcome {
   return op.like()
 }
 
-/** A scale for each place along an axis must not be one for each row. */
+/** Refuses a scale for each place along an axis if it may be one for each row. */
 function quantize(op: Op): Outcome {
   const axis = op.axis(op.int('axis') ?? 1)
   const settings = op.inputs.slice(1).filter((trace) => trace !== undefined)

@@ -16,11 +16,11 @@ export const indexingRules = rulesOf(
   ['ScatterND', scatterNd],
 )
 
-/** What numbers stand for "to the end" in a slice. */
+/** Smallest number that stands for "to the end" in a slice. */
 const FAR_AWAY = 2 ** 31 - 1
 const CHOOSES_ROWS = 'lets rows of the batch choose other rows'
 
-/** The place of the rows, if all inputs that depend on them have it in common. */
+/** Returns the place of the rows if all inputs that depend on them have the same, or a refusal. */
 function sameRows(op: Op, does: string): ReturnType<typeof commonPlace> | RefusedTrace {
   const ranks = new Set(op.present.filter(isDependent).map(({ dims }) => dims.length))
   const place = commonPlace(op.present, op.present.find(isDependent)?.dims.length ?? 0)
@@ -74,14 +74,14 @@ function slice(op: Op): Outcome {
     return at === -1 ? size : taken(size, starts[at] ?? zero, ends[at] ?? size, stepAt(at))
   })
   const isOf = (axis: number): boolean => axis === op.rows?.axis
-  // With more rows it would be another part.
+  // A batch of another size would have another part taken.
   if (axes.some((axis, at) => !isOf(axis) && (starts[at]?.rows || ends[at]?.rows)))
     return op.refuse(PAIRS_ROWS)
   const isPart = sizes.some((size, axis) => isOf(axis) && !isSameSize(size, op.dims[axis] ?? one))
   return isPart ? op.refuse('takes a part of the batch axis') : op.like(sizes)
 }
 
-/** The size that a slice leaves of an axis. */
+/** Returns the size of an axis after a slice. */
 function taken(size: Size, start: Size, end: Size, step: Size): Size {
   const isToEnd = (numberOf(end) ?? 0) >= FAR_AWAY || isSameSize(end, size)
   if (isNumber(start, 0) && isToEnd && isNumber(step, 1)) return size
@@ -106,7 +106,7 @@ function gather(op: Op): Outcome {
   )
 }
 
-/** Each index replaces one coordinate of its own place. */
+/** Rule for GatherElements: each index replaces one coordinate of its own place. */
 function gatherElements(op: Op): Outcome {
   const indices = op.inputs[1] ?? shared([])
   const along = op.axis(op.int('axis') ?? 0)
@@ -121,7 +121,7 @@ function gatherElements(op: Op): Outcome {
     : placed(indices.dims, indices.rows)
 }
 
-/** Leading axes that both sides share are gone through one by one: the batch may be one of these. */
+/** Rule for GatherND. Leading axes that both inputs share are processed one by one; the batch may be one of these. */
 function gatherNd(op: Op): Outcome {
   const [data, indices] = [op.first, op.inputs[1] ?? shared([one])]
   const paired = op.int('batch_dims') ?? 0
@@ -151,7 +151,7 @@ function scatterElements(op: Op): Outcome {
   return placed(op.dims, op.rows)
 }
 
-/** Indices of the leading axes, the same for all rows, and what goes to these places. */
+/** Rule for ScatterND: indices of the leading axes, the same for all rows, and the values for these places. */
 function scatterNd(op: Op): Outcome {
   const [data, indices, updates] = [op.first, op.inputs[1] ?? shared([one]), op.inputs[2] ?? shared([])]
   if (!op.isDependent) return shared(op.dims)

@@ -39,7 +39,7 @@ export const microsoftReduceRules = rulesOf([
 
 const NORMALISES = 'normalises over'
 /** onnxruntime finds the extreme of a row by a loop that begins where the row lies in memory. */
-const UNSTABLE = 'answers a row that holds NaN otherwise in a batch of rows than alone'
+const UNSTABLE = 'gives a row that holds NaN other outputs in a batch than alone'
 const UNSTABLE_OPS: readonly string[] = ['ReduceMax', 'ReduceMin']
 /** ONNX's numbers of the types that have NaN. */
 const FLOAT_TYPES: readonly (number | undefined)[] = [undefined, 1, 10, 11, 16]
@@ -100,7 +100,7 @@ function cumulate(op: Op): Outcome {
   return op.isDependent ? op.refuse('accumulates along an axis that is not known') : op.like()
 }
 
-/** Until version 13 an axis meant that one and all behind it. */
+/** Rule for Softmax. Before version 13 an axis meant that axis and all behind it. */
 function softmax(op: Op): Outcome {
   if (op.opset >= 13) return op.along([op.axis(op.int('axis') ?? -1)], NORMALISES)
   const from = op.axis(op.int('axis') ?? 1)
@@ -108,7 +108,7 @@ function softmax(op: Op): Outcome {
   return op.refuse(`normalises over all axes from ${from} on (opset ${op.opset}), the batch axis among them`)
 }
 
-/** Normalises over an axis and all behind it; what it multiplies with has only those. */
+/** Rule for normalisation over an axis and all behind it; the weights have only those axes. */
 function layerNorm(op: Op): Outcome {
   const from = op.axis(op.int('axis') ?? -1)
   const axes = op.dims.map((_, axis) => axis).filter((axis) => axis >= from)
@@ -129,7 +129,7 @@ function skipLayerNorm(op: Op): Outcome {
   return [same, open, open, same]
 }
 
-/** What has all elements together decide the shape of the answer. */
+/** Rule for operators in which all elements together decide the shape of the output. */
 function whole(op: Op, does: string): Outcome {
   return op.isDependent ? op.refuse(does) : unranked
 }
@@ -152,7 +152,7 @@ function oneHot(op: Op): Outcome {
   return withAxes(op, [op.axis(op.int('axis') ?? -1, op.rank + 1)], depth)
 }
 
-/** Version 20 made the axis an input. The last axis holds the parts of complex numbers. */
+/** Rule for DFT. Version 20 made the axis an input. The last axis holds the parts of complex numbers. */
 function dft(op: Op): Outcome {
   const listed = op.opset < 20 ? [op.axis(op.int('axis') ?? 1)] : op.axes('axis', 2)
   const axes = listed === 'absent' ? [op.rank - 2] : listed

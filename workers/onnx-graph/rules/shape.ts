@@ -65,7 +65,7 @@ function reshape(op: Op): Outcome {
   return reshaped(op, asked)
 }
 
-/** The first input in another shape, in which -1 stands for the size that is left. */
+/** Returns the first input in another shape, in which -1 stands for the remaining size. */
 function reshaped(op: Op, asked: readonly Size[]): TensorTrace | RefusedTrace {
   const others = asked.filter((size) => !isNumber(size, -1))
   const all = product(op.dims)
@@ -91,14 +91,14 @@ function reshaped(op: Op, asked: readonly Size[]): TensorTrace | RefusedTrace {
 }
 
 /**
- * Where a reshape puts the rows: it keeps the order of the elements, so as many blocks have to lie in front
- * of the rows as before, and what is behind them has to be divided for each row alone.
+ * Returns the place of the rows after a reshape; undefined if it mixes rows. A reshape keeps the order of the elements,
+ * so the number of blocks in front of the rows must not change, and the part behind them must be divided within each row.
  */
 function placeIn(from: TensorTrace, rows: Place, dims: readonly Size[], axis: number): Place | undefined {
   const inFront = product([...from.dims.slice(0, rows.axis), rows.before])
   const before = quotient(inFront, product(dims.slice(0, axis)))
   if (before === undefined) return undefined
-  // The whole axis belongs to rows that lie one behind the other: with one row the shape is known to fit.
+  // The whole axis belongs to rows that lie one behind the other; the proof has shown that the shape fits one row.
   if (isSameSize(before, one)) return { axis, before }
   const own = quotient(from.dims[rows.axis], product([rows.before, { ...one, rows: true }]) ?? one)
   const behind = product([...(own === undefined ? [] : [own]), ...from.dims.slice(rows.axis + 1)])
@@ -118,13 +118,13 @@ function flatten(op: Op): Outcome {
     : op.like(dims, { axis, before })
 }
 
-/** The number of axes that are asked for. */
+/** Returns the number of requested axes. */
 function lengthOf(op: Op, name: string, place: number): number | undefined {
   const numbers = op.numbers(name, place)
   return typeof numbers === 'string' ? undefined : numbers.length
 }
 
-/** Without axes it drops all of size 1, with one row the batch too. */
+/** Rule for Squeeze. Without axes it drops all of size 1, with one row the batch too. */
 function squeeze(op: Op): Outcome {
   const axes = op.axes('axes', 1)
   if (typeof axes !== 'string') return withoutAxes(op, axes)
@@ -135,7 +135,7 @@ function squeeze(op: Op): Outcome {
   return shared(op.dims.filter((size) => !isNumber(size, 1)))
 }
 
-/** The first input with some axes gone, of which none is that of the batch. */
+/** Returns the first input without some axes, or a refusal if one of them is that of the batch. */
 export function withoutAxes(op: Op, axes: readonly number[]): TensorTrace | RefusedTrace {
   if (op.isBatch(...axes)) return op.refuse('drops the batch axis')
   const dims = op.dims.filter((_, axis) => !axes.includes(axis))
@@ -148,12 +148,12 @@ function unsqueeze(op: Op, axes: readonly number[] | 'absent' | 'unknown'): Outc
   return op.isDependent ? op.refuse('adds axes at places that are not known') : unranked
 }
 
-/** The first input with new axes at these places of the result. */
+/** Returns the first input with new axes at these places of the result. */
 export function withAxes(op: Op, axes: readonly number[], size: Size = one): TensorTrace | RefusedTrace {
   return op.like(...added(op.first, axes, size))
 }
 
-/** The dims of a tensor and the place of its rows, with new axes at these places. */
+/** Returns the dims of a tensor and the place of its rows, with new axes at these places. */
 export function added(
   { dims, rows }: TensorTrace,
   axes: readonly number[],
@@ -168,7 +168,7 @@ export function added(
   return [wide, rows && { ...rows, axis }]
 }
 
-/** A new axis that is as long as the batch gives each row the same. */
+/** Rule for Expand: a new axis as long as the batch gives each row the same values. */
 function expand(op: Op): Outcome {
   const shape = op.inputs[1] && valuesOf(op.inputs[1])
   if (shape === undefined || op.isDependentBeside(0)) {
@@ -193,7 +193,7 @@ function keepValue(op: Op, outcome: TensorTrace | RefusedTrace): TensorTrace | R
   return isUniform && !('refused' in outcome) ? { ...outcome, isUniform } : outcome
 }
 
-/** Along the batch axis, all rows are repeated as a block; as many blocks as rows are one for each row. */
+/** Rule for Tile. Along the batch axis all rows are repeated as a block; as many blocks as rows make one for each row. */
 function tile(op: Op): Outcome {
   const repeats = op.inputs[1] && valuesOf(op.inputs[1])
   if (repeats === undefined || op.isDependentBeside(0)) {

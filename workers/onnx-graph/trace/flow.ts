@@ -2,28 +2,28 @@ import type { Graph, GraphNode } from '../file/graph.js'
 import { nameOf } from './op.js'
 import type { RefusedTrace, Trace } from './trace.js'
 
-/** What a node with subgraphs needs of the interpreter. */
+/** The operations of the interpreter that nodes with subgraphs use. */
 export interface Bodies {
-  /** The outputs of a subgraph, which sees the names around it. */
+  /** Returns the outputs of a subgraph, which can read the names around it. */
   run(graph: Graph, inputs: readonly Trace[]): readonly Trace[]
-  /** `run` for what may run any number of times. */
+  /** Like `run`, for a subgraph that may run any number of times. */
   repeat(graph: Graph, inputs: readonly Trace[]): readonly Trace[]
-  /** Takes one of two ways, and has the whole graph followed along the other too; undefined: not here. */
+  /** Chooses one of two ways; the whole graph is followed along the other one too. Returns undefined if that is not possible. */
   fork(): boolean | undefined
 }
 
-/** What an operator with subgraphs or sequences does to the batch: one trace for all its outputs, or one for each. */
+/** The effect of an operator with subgraphs or sequences on the batch: one trace for all its outputs, or one for each. */
 export type FlowRule = (flow: Flow) => Trace | readonly Trace[]
 
 let slots = 0
 
-/** A node that is more than a function of tensors, with what is known of its inputs. */
+/** A node with subgraphs or sequences, with the traces of its inputs. */
 export class Flow {
-  /** Begins the names of sizes that are the node's own. */
+  /** Prefix of the names of sizes that belong to the node. */
   readonly slot: string
 
   readonly node: GraphNode
-  /** Undefined: left out. */
+  /** Undefined for an input that is left out. */
   readonly inputs: readonly (Trace | undefined)[]
   readonly opset: number
   readonly bodies: Bodies
@@ -49,6 +49,6 @@ export class Flow {
     return this.node.attributes.get(name)?.graphs?.[0]
   }
 
-  /** `does` completes the sentence that the operator and the node's name begin. */
+  /** Returns a refusal; `does` completes the sentence that the operator and the node's name begin. */
   readonly refuse = (does: string): RefusedTrace => ({ refused: `${nameOf(this.node)} ${does}` })
 }

@@ -4,9 +4,9 @@ import { sliceRange } from './slice-range.js'
 import type { TensorTrace } from './trace.js'
 
 /**
- * The elements of a small tensor that is made from shapes, as exporters do in front of a Reshape:
- * `Concat(Gather(Shape(x), 0), [12, 64])` is the number of rows, 12 and 64. Undefined where an element may
- * depend on the number of rows in another way than by a factor.
+ * Returns the elements of a small tensor that is made from shapes, as exporters do in front of a Reshape:
+ * `Concat(Gather(Shape(x), 0), [12, 64])` is the number of rows, 12 and 64. Returns undefined if an element may depend on
+ * the number of rows in another way than by a factor.
  */
 export function foldOf(op: Op): readonly Size[] | undefined {
   if (op.node.domain !== '' || !Object.hasOwn(folds, op.type)) return undefined
@@ -135,22 +135,22 @@ const folds: Readonly<Record<string, (op: Op) => readonly Size[] | undefined>> =
 
 const types = { bool: 9, integers: [6, 7, 12, 13], floats: [1, 11] } as const
 
-/** Undefined for what would no longer be a multiple of the number of rows. */
+/** Returns a value cast to a type; undefined if it would no longer be a multiple of the number of rows. */
 function cast(value: Size | undefined, from: number | undefined, to: number): Size | undefined {
   const number = numberOf(value)
-  const isInteger = (type: number | undefined): boolean => types.integers.some((each) => each === type)
+  const isInteger = (type: number | undefined): boolean => types.integers.some((integer) => integer === type)
   if (value === undefined) return undefined
   if (number !== undefined) {
     if (to === types.bool) return known(Number(number !== 0))
     if (isInteger(to)) return known(Math.trunc(number))
     const isExact =
-      types.floats.some((each) => each === to) || (number >= 0 && number < 128 && Number.isInteger(number))
+      types.floats.some((float) => float === to) || (number >= 0 && number < 128 && Number.isInteger(number))
     return isExact ? value : freshSize()
   }
   if (to === types.bool && isPositive(value)) return one
   // A size with a name may have been a fraction, of which an integer keeps a part.
   const isWhole = isInteger(from) || value.names.length === 0
-  if (types.floats.some((each) => each === to) || (isInteger(to) && isWhole)) return value
+  if (types.floats.some((float) => float === to) || (isInteger(to) && isWhole)) return value
   return value.rows ? undefined : freshSize()
 }
 
@@ -162,12 +162,12 @@ function isZero(size: Size): boolean {
   return numberOf(size) === 0
 }
 
-/** Undefined if an element is. */
+/** Returns the values; undefined if one of them is. */
 function listed(values: readonly (Size | undefined)[]): readonly Size[] | undefined {
   return values.every((value) => value !== undefined) ? values : undefined
 }
 
-/** Along the first axis, or along each of them, the elements at these places. */
+/** Returns the elements at these places, along the first axis or along each axis. */
 function picked(
   { values, dims }: TensorTrace,
   lists: readonly (readonly (number | undefined)[])[],
@@ -189,7 +189,7 @@ function picked(
   return isOpen ? undefined : listed(found)
 }
 
-/** For each axis of a small tensor, the places that a Slice takes. */
+/** Returns, for each axis of a small tensor, the places that a Slice takes. */
 function sliceLists(op: Op): number[][] | undefined {
   const sizes = op.dims.map(numberOf)
   const [starts, ends] = [op.numbers('starts', 1), op.numbers('ends', 2)]
@@ -199,13 +199,13 @@ function sliceLists(op: Op): number[][] | undefined {
     return undefined
   }
   const lists = sizes.map((size) => Array.from({ length: size ?? 0 }, (_, at) => at))
-  for (const [at, axis] of (axes === 'absent' ? starts.map((_, each) => each) : axes).entries()) {
+  for (const [at, axis] of (axes === 'absent' ? starts.map((_, index) => index) : axes).entries()) {
     const size = sizes[axis]
     const [start, end] = [numberOf(starts[at]), numberOf(ends[at])]
     const step = steps === 'absent' ? 1 : numberOf(steps[at])
     if (size === undefined || start === undefined || end === undefined || !step) return undefined
     const [from, length] = sliceRange(size, start, end, step)
-    lists[axis] = Array.from({ length }, (_, each) => from + each * step)
+    lists[axis] = Array.from({ length }, (_, index) => from + index * step)
   }
   return lists
 }
@@ -225,7 +225,7 @@ function paired(op: Op, combine: (a: Size, b: Size) => Size | undefined): readon
   )
 }
 
-/** A batch has a row at least. */
+/** Returns true for a positive multiple of the number of rows, which is at least 1. */
 function isPositive(size: Size): boolean {
   return size.rows && size.names.length === 0 && size.times > 0
 }

@@ -11,29 +11,29 @@ import {
   type Trace,
 } from './trace.js'
 
-/** What a node gives: one trace for all its outputs, or one for each. */
+/** The outcome of a node: one trace for all its outputs, or one for each. */
 export type Outcome = Trace | readonly Trace[]
 
-/** What an operator does to tensors of known rank. */
+/** The effect of an operator on tensors of known rank. */
 export type Rule = (op: Op) => Outcome
 
-/** Tensors with more elements are not looked into. */
+/** Number of elements above which the elements of a tensor are not followed. */
 export const MAX_VALUES = 64
 
 let fresh = 0
 
-/** A size that nothing is known of but that the batch has no influence on it. */
+/** Returns a size of which only one fact is known: it does not depend on the batch. */
 export function freshSize(): Size {
   fresh += 1
   return named(`#${fresh}`)
 }
 
-/** A node with what is known of its inputs. */
+/** A node with the traces of its inputs. */
 export class Op {
   readonly type: string
 
   readonly node: GraphNode
-  /** Undefined: left out. */
+  /** Undefined for an input that is left out. */
   readonly inputs: readonly (TensorTrace | undefined)[]
   /** Version of the node's domain. */
   readonly opset: number
@@ -66,12 +66,12 @@ export class Op {
     return this.inputs.filter((trace) => trace !== undefined)
   }
 
-  /** Whether an input depends on the rows. */
+  /** True if an input depends on the rows. */
   get isDependent(): boolean {
     return this.inputs.some(isDependent)
   }
 
-  /** Whether an input other than these depends on the rows. */
+  /** Returns true if an input other than these depends on the rows. */
   isDependentBeside(...places: readonly number[]): boolean {
     return this.inputs.some((trace, place) => !places.includes(place) && isDependent(trace))
   }
@@ -92,12 +92,12 @@ export class Op {
     return (this.int(name) ?? Number(fallback)) !== 0
   }
 
-  /** An axis counted from the front; `rank` is that of the first input. */
+  /** Returns an axis counted from the front; `rank` defaults to that of the first input. */
   axis(axis: number, rank = this.rank): number {
     return axis < 0 ? axis + rank : axis
   }
 
-  /** Numbers which older versions take from an attribute and newer ones from an input. */
+  /** Returns numbers that older versions of an operator take from an attribute and newer ones from an input. */
   numbers(name: string, place: number): readonly Size[] | 'absent' | 'unknown' {
     const attribute = this.node.attributes.get(name)
     const list =
@@ -107,20 +107,20 @@ export class Op {
     return input === undefined ? 'absent' : (valuesOf(input) ?? 'unknown')
   }
 
-  /** `numbers` for axes of the first input, from the front: all of them known, or 'unknown'. */
+  /** Returns `numbers` as axes of the first input, counted from the front; 'unknown' unless all of them are known. */
   axes(name: string, place: number, rank = this.rank): readonly number[] | 'absent' | 'unknown' {
     const numbers = this.numbers(name, place)
     if (typeof numbers === 'string') return numbers
     const axes = numbers.map(numberOf)
-    return axes.every((each) => each !== undefined) ? axes.map((each) => this.axis(each, rank)) : 'unknown'
+    return axes.every((axis) => axis !== undefined) ? axes.map((axis) => this.axis(axis, rank)) : 'unknown'
   }
 
-  /** The first input's rows in another shape, unless something else depends on the rows too. */
+  /** Returns the first input's rows in another shape, or a refusal if another input depends on the rows too. */
   like(dims: readonly Size[] = this.dims, rows: Place | undefined = this.rows): TensorTrace | RefusedTrace {
     return this.isDependentBeside(0) ? this.mixed() : placed(dims, rows)
   }
 
-  /** What is given by an operator that works along these axes of the first input. */
+  /** Returns the outcome of an operator that works along these axes of the first input. */
   along(
     axes: readonly number[],
     does: string,
@@ -129,7 +129,7 @@ export class Op {
     return this.isBatch(...axes) ? this.refuse(`${does} the batch axis`) : this.like(dims)
   }
 
-  /** Whether one of these axes of the first input holds the rows. */
+  /** Returns true if one of these axes of the first input holds the rows. */
   isBatch(...axes: readonly number[]): boolean {
     return this.rows !== undefined && axes.includes(this.rows.axis)
   }
@@ -139,12 +139,12 @@ export class Op {
     return this.refuse('is set by what is in the rows of the batch')
   }
 
-  /** `does` completes the sentence that the operator and the node's name begin. */
+  /** Returns a refusal; `does` completes the sentence that the operator and the node's name begin. */
   refuse(does: string): RefusedTrace {
     return { refused: `${nameOf(this.node)} ${does}` }
   }
 
-  /** `refuse` for a node with which every run fails. */
+  /** Returns a refusal for a node with which every run fails. */
   fail(does: string): RefusedTrace {
     return { ...this.refuse(does), isFailure: true }
   }
@@ -154,20 +154,20 @@ export function nameOf({ op, name, outputs }: GraphNode): string {
   return `${op} "${name || (outputs.find((output) => output !== '') ?? '')}"`
 }
 
-/** The number of elements, if it is known and small. */
+/** Returns the number of elements; undefined if it is not known, or large. */
 export function countOf({ dims }: TensorTrace): number | undefined {
   const count = numberOf(product(dims))
   return count !== undefined && count <= MAX_VALUES ? count : undefined
 }
 
-/** The elements of a small tensor that is the same in every batch: what is not known of them has new names. */
+/** Returns the elements of a small tensor that is the same in every batch; unknown elements get new names. */
 export function valuesOf(trace: TensorTrace): readonly Size[] | undefined {
   if (trace.values !== undefined) return trace.values
   const count = isDependent(trace) ? undefined : countOf(trace)
   return count === undefined ? undefined : Array.from({ length: count }, freshSize)
 }
 
-/** Has a small tensor's elements have names, so that it is known where they are used twice. */
+/** Returns a trace in which the elements of a small tensor have names, so that a repeated use of them is recognised. */
 export function withNames(trace: Trace): Trace {
   if (!('dims' in trace) || trace.dims === undefined || isDependent(trace) || countsRows(trace)) return trace
   const values = trace.dims.length <= 1 ? valuesOf(trace) : trace.values

@@ -10,14 +10,14 @@ import {
   type Trace,
 } from './trace.js'
 
-/** Operators that keep what is in the elements of their first input. */
+/** Operators that keep the elements of their first input. */
 const keeping: readonly string[] = ['Cast', 'Expand', 'Identity', 'Squeeze', 'Transpose', 'Unsqueeze']
 
 /**
- * Follows the places of the rows, `Range(0, n)`, to where a row takes something of itself by its own place,
- * as `x[arange(n), index]` does. Undefined where the operator does something else with them.
+ * Follows the places of the rows, `Range(0, n)`, up to an operator by which a row takes a part of itself by its own
+ * place, as `x[arange(n), index]` does. Returns undefined if the operator uses them in another way.
  *
- * @param evaluate - What the operator gives for these inputs by its rule.
+ * @param evaluate - Returns the outcome of the operator's rule for these inputs.
  */
 export function followRowPlaces(
   node: GraphNode,
@@ -44,7 +44,7 @@ function kindOf(trace: Trace | undefined): RowPlaces['kind'] | undefined {
   return isRefused(trace) ? trace.places?.kind : undefined
 }
 
-/** What becomes of places that are the first input of an operator. */
+/** Returns the kind of the output if places are the first input of an operator. */
 function kindAfter(node: GraphNode, places: Trace | undefined): RowPlaces['kind'] | undefined {
   if (keeping.includes(node.op)) return 'place'
   const last = isTensor(places) ? places.dims.length - 1 : undefined
@@ -53,7 +53,7 @@ function kindAfter(node: GraphNode, places: Trace | undefined): RowPlaces['kind'
   return isIndex && isTensor(places) && isNumber(places.dims.at(-1), 1) ? 'index' : undefined
 }
 
-/** Whether a Range counts the rows of the batch. */
+/** Returns true if a Range counts the rows of the batch. */
 function isEachRow(inputs: readonly (Trace | undefined)[]): boolean {
   const [start, limit, step] = inputs.map((trace) => (isTensor(trace) ? trace.values?.[0] : undefined))
   return isNumber(start, 0) && limit !== undefined && isSameSize(limit, rowCount) && isNumber(step, 1)
@@ -67,7 +67,7 @@ function ofRows({ op, name }: GraphNode): RefusedTrace {
   }
 }
 
-/** Each row takes its own of the batch. */
+/** Returns the trace of a GatherND by which each row takes a part of itself; undefined if it is another one. */
 function taken(node: GraphNode, [data, indices]: readonly (Trace | undefined)[]): Trace | undefined {
   const isPlain = (node.attributes.get('batch_dims')?.int ?? 0) === 0
   if (!isPlain || !isDependent(data) || !isDependent(indices) || data.rows.axis !== 0) return undefined

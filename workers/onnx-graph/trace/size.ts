@@ -1,15 +1,15 @@
 /**
- * A number in a shape, as a product: a known number, sizes that only have names, and the number of rows of
- * the batch, once or not at all. What is not said to hold the number of rows does not depend on it.
+ * A number in a shape, as a product: a known number, sizes that only have names, and the number of rows of the batch,
+ * once or not at all. A size without the number of rows does not depend on it.
  */
 export interface Size {
   readonly times: number
   readonly rows: boolean
-  /** In order. Equal names stand for equal sizes. */
+  /** Sorted names; equal names stand for equal sizes. */
   readonly names: readonly string[]
 }
 
-/** The name of a size that is the same in every request that shares a run, as the dims of shared inputs are. */
+/** Prefix of the names of sizes that are the same in every request that shares a run, such as the dims of shared inputs. */
 const FIXED = '='
 
 export const one: Size = known(1)
@@ -25,12 +25,12 @@ export function named(name: string, rows = false): Size {
   return { times: 1, rows, names: [name] }
 }
 
-/** An axis of an input that all rows share. */
+/** Returns the size of an axis of an input that all rows share. */
 export function fixedAxis(input: string, axis: number): Size {
   return named(`${FIXED}${input}.${axis}`)
 }
 
-/** The number that a size is, if it is known. */
+/** Returns the number that a size is; undefined if it is not known. */
 export function numberOf(size: Size | undefined): number | undefined {
   return size !== undefined && !size.rows && size.names.length === 0 ? size.times : undefined
 }
@@ -44,14 +44,14 @@ export function isSameSize(a: Size, b: Size): boolean {
 }
 
 /**
- * Whether a size is 1, or always the one that it has in the proof. The proof runs two and three requests,
- * and a size other than 1 does not broadcast with both.
+ * Returns true if a size is 1, or always the one that it has in the proof. The proof runs two and three requests, and a
+ * size other than 1 does not broadcast with both.
  */
 export function isOneOrFixed({ times, rows, names }: Size): boolean {
   return times === 1 && !rows && names.every((name) => name.startsWith(FIXED))
 }
 
-/** Undefined where the product would hold the number of rows twice, or a part of a size. */
+/** Returns the product of sizes; undefined if it would hold the number of rows twice, or a fraction of a size. */
 export function product(sizes: readonly Size[]): Size | undefined {
   const times = sizes.reduce((all, size) => all * size.times, 1)
   const names = sizes.flatMap((size) => size.names).sort()
@@ -61,7 +61,7 @@ export function product(sizes: readonly Size[]): Size | undefined {
   return rows > 1 || (!isPlain && !Number.isInteger(times)) ? undefined : { times, rows: rows === 1, names }
 }
 
-/** Undefined unless the division is known to leave nothing over. */
+/** Returns the quotient of two sizes; undefined unless the division is known to leave no remainder. */
 export function quotient(a: Size | undefined, b: Size | undefined): Size | undefined {
   if (a === undefined || b === undefined) return undefined
   const times = a.times / b.times

@@ -1,4 +1,4 @@
-/** What a slice takes of an axis of this size: the first place, and how many. */
+/** Returns the part that a slice takes of an axis: the first place, and the number of places. */
 export function sliceRange(
   size: number,
   start: number,

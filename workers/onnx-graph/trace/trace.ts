@@ -1,26 +1,26 @@
 import { isOneOrFixed, isSameSize, named, type Size } from './size.js'
 
-/** Where the rows of the batch lie in a tensor. */
+/** The place of the rows of the batch in a tensor. */
 export interface Place {
   readonly axis: number
-  /** That axis is made of as many blocks, each with every row in it; 1 unless a reshape has merged axes. */
+  /** Number of blocks of that axis, each of which holds every row; 1 unless a reshape has merged axes. */
   readonly before: Size
 }
 
 /** A tensor whose rank is known. */
 export interface TensorTrace {
-  /** In a run of a whole batch. Only the axis of the rows holds their number. */
+  /** The dims in a run of a whole batch. Only the axis of the rows holds their number. */
   readonly dims: readonly Size[]
   /**
-   * The tensor is laid together, along one axis, from those that each row has alone. Absent: it is the same
-   * in every batch, whatever is in the rows and however many there are.
+   * The axis along which the tensor joins the tensors that each row has alone. Absent if the tensor is the same in every
+   * batch, for any content and number of rows.
    */
   readonly rows?: Place
   /** The elements of a small tensor, mostly of one that describes shapes. They may hold the number of rows. */
   readonly values?: readonly Size[]
-  /** ONNX's number of the element type, where it is known. */
+  /** ONNX's number of the element type, if it is known. */
   readonly type?: number
-  /** All elements are equal, whatever the batch. */
+  /** True if all elements are equal in every batch. */
   readonly isUniform?: boolean
 }
 
@@ -29,18 +29,18 @@ export interface UnrankedTrace {
   readonly dims: undefined
 }
 
-/** A sequence of tensors: what is known of each of them; undefined if there is none. */
+/** A sequence of tensors, with one trace for all of them; undefined if it has none. */
 export interface SequenceTrace {
   readonly element: Trace | undefined
 }
 
-/** What may depend on other rows, or in another way than the rules know; matters only if it is used. */
+/** A tensor that may depend on other rows, or in a way that the rules do not know; it matters only if it is used. */
 export interface RefusedTrace {
-  /** A whole sentence. */
+  /** The reason, as a whole sentence. */
   readonly refused: string
-  /** The run fails here with one row too. */
+  /** True if the run fails here with one row too. */
   readonly isFailure?: boolean
-  /** Set where the elements are made of the places of the rows in the batch: some operators can use those. */
+  /** Set if the elements are made of the places of the rows in the batch, which some operators can use. */
   readonly places?: RowPlaces
 }
 
@@ -51,7 +51,7 @@ export interface RowPlaces {
   readonly kind: 'place' | 'index' | 'shape'
 }
 
-/** What is known of a tensor without running the graph. */
+/** The facts about a tensor that are known without running the graph. */
 export type Trace = TensorTrace | UnrankedTrace | SequenceTrace | RefusedTrace
 
 export const unranked: UnrankedTrace = { dims: undefined }
@@ -72,46 +72,46 @@ export function isTensor(trace: Trace | undefined): trace is TensorTrace {
   return trace !== undefined && 'dims' in trace && trace.dims !== undefined
 }
 
-/** Whether a tensor depends on what is in the rows, or on their number. */
+/** Returns true if a tensor depends on the content of the rows, or on their number. */
 export function isDependent(trace: Trace | undefined): trace is TensorTrace & { readonly rows: Place } {
   return isTensor(trace) && trace.rows !== undefined
 }
 
-/** Whether elements of a tensor are calculated from the number of rows. */
+/** Returns true if elements of a tensor are calculated from the number of rows. */
 export function countsRows(trace: Trace | undefined): boolean {
   return isTensor(trace) && (trace.values?.some((value) => value.rows) ?? false)
 }
 
-/** The same for all rows. */
+/** Returns the trace of a tensor that is the same for all rows. */
 export function shared(dims: readonly Size[], values?: readonly Size[]): TensorTrace {
   return values === undefined ? { dims } : { dims, values }
 }
 
-/** `dims` with the rows at one of them, or nowhere. */
+/** Returns the trace of a tensor with the rows at one of `dims`, or at none. */
 export function placed(dims: readonly Size[], rows: Place | undefined): TensorTrace {
   return rows === undefined ? { dims } : { dims, rows }
 }
 
 /**
- * What is known of a tensor that comes from one place or another, on which the rows have no influence.
+ * Returns the trace of a tensor that is either `a` or `b`, where the choice does not depend on the rows.
  *
- * @param slot - Names the sizes that differ.
- * @param refuse - Completes the reason if the two cannot stand for each other.
+ * @param slot - Prefix of the names of sizes that differ.
+ * @param refuse - Makes the refusal if one trace cannot describe both.
  */
 export function join(a: Trace, b: Trace, slot: string, refuse: (does: string) => RefusedTrace): Trace {
   if (isRefused(a)) return a.isFailure === true ? b : a
   if (isRefused(b)) return b.isFailure === true ? a : b
   if (isSequence(a) || isSequence(b)) {
-    if (!isSequence(a) || !isSequence(b)) return refuse('answers with a sequence or with a tensor')
+    if (!isSequence(a) || !isSequence(b)) return refuse('returns a sequence or a tensor')
     if (a.element === undefined || b.element === undefined) return a.element === undefined ? b : a
     return sequenceOf(join(a.element, b.element, slot, refuse))
   }
   const isShared = !isDependent(a) && !isDependent(b)
   if (a.dims === undefined || b.dims === undefined || a.dims.length !== b.dims.length) {
-    return isShared ? unranked : refuse('answers with the batch at an axis that is not known')
+    return isShared ? unranked : refuse('returns the batch at an axis that is not known')
   }
   const rows = joinedRows(a, b)
-  if (rows === 'unlike') return refuse('answers with the batch at one of several places')
+  if (rows === 'unlike') return refuse('returns the batch at one of several places')
   const other = b.dims
   const dims = a.dims.map((size, axis) => {
     const like = other[axis] ?? size
@@ -128,7 +128,7 @@ export function join(a: Trace, b: Trace, slot: string, refuse: (does: string) =>
     a.values?.length === b.values?.length &&
     a.values?.every((value, at) => isSameSize(value, b.values?.[at] ?? value))
   if (!isSame && (countsRows(a) || countsRows(b)))
-    return refuse('answers with the number of rows or with something else')
+    return refuse('returns the number of rows or another value')
   return {
     ...placed(dims, rows),
     ...(isSame === true && a.values !== undefined ? { values: a.values } : {}),
@@ -137,7 +137,7 @@ export function join(a: Trace, b: Trace, slot: string, refuse: (does: string) =>
   }
 }
 
-/** A shared tensor whose axis is of size 1 stands for rows that are all alike. */
+/** Returns the place of the rows of both; a shared tensor whose axis has size 1 stands for rows that are all alike. */
 function joinedRows(a: TensorTrace, b: TensorTrace): Place | undefined | 'unlike' {
   if (a.rows === undefined && b.rows === undefined) return undefined
   if (a.rows !== undefined && b.rows !== undefined) {

@@ -5,7 +5,7 @@ const types = { float: 1, int64: 7, bool: 9 } as const
 
 const listed = (names: string): ReadonlySet<string> => new Set(names.trim().split(/\s+/))
 
-/** The elements are of the type of the first input's. */
+/** Operators whose output has the element type of the first input. */
 const keeping = listed(`
   Abs Add Clip Compress Concat CumSum Div Expand Flatten Gather GatherElements GatherND Identity Max Min Mod Mul
   Neg Pad Pow Range ReduceMax ReduceMin ReduceProd ReduceSum Relu Reshape ReverseSequence ScatterElements
@@ -15,7 +15,7 @@ const deciding = listed(
 )
 const counting = listed('ArgMax ArgMin NonZero Shape Size')
 
-/** The type of an operator's first output, where it is easily known. */
+/** Returns the element type of an operator's first output; undefined if it is not easily known. */
 export function typeOf(op: Op): number | undefined {
   if (op.node.domain !== '') return undefined
   if (keeping.has(op.type)) return op.first.type

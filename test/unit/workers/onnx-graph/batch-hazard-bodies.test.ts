@@ -66,7 +66,7 @@ describe('control flow', () => {
 
   it('is refused where the rows decide how often a loop repeats', () => {
     const decide = [node('Cast', ['h'], ['goOn'], { to: 9 }), node('Identity', ['h'], ['next'])]
-    expect(hazardOf(trips(decide, 'x'))).toBe('Loop "Loop_0" repeats as often as the whole batch asks for')
+    expect(hazardOf(trips(decide, 'x'))).toBe('Loop "Loop_0" repeats as often as the whole batch decides')
   })
 
   it('is refused in a Scan along the batch, and in its body', () => {

@@ -3,7 +3,7 @@ import { isNumber, one, type Size } from '../../trace/size.js'
 import { isDependent, placed, type RefusedTrace, shared, type TensorTrace } from '../../trace/trace.js'
 import { rulesOf } from '../rules-of.js'
 
-/** For each input and each output that may hold rows, the axis of the batch. */
+/** The axis of the batch, for each input and each output that may hold rows. */
 interface Layout {
   readonly inputs: readonly (number | undefined)[]
   readonly outputs: readonly (number | undefined)[]
@@ -32,7 +32,7 @@ export const microsoftAttentionRules = rulesOf(
   ],
 )
 
-/** Blocks of transformers take the rows at an axis of each input; the size of it tells rows from masks. */
+/** Blocks of transformers take the rows at an axis of each input; its size distinguishes rows from masks. */
 function block(op: Op, { inputs, outputs }: Layout): Outcome {
   if (!op.isDependent) return op.node.outputs.map(() => shared([freshSize()]))
   for (const [place, trace] of op.inputs.entries()) {

@@ -3,7 +3,7 @@ import { isNumber, known, one, type Size } from '../../trace/size.js'
 import { isDependent, placed, type RefusedTrace, shared, type TensorTrace } from '../../trace/trace.js'
 import { rulesOf } from '../rules-of.js'
 
-/** The batch comes first, and each row is worked on by itself. */
+/** Operators whose first axis is the batch, and which work on each row separately. */
 export const imageRules = rulesOf(
   ['Conv ConvInteger', (op) => rowsFirst(op, [0], channels(op, op.inputs[1]?.dims[0]))],
   ['QLinearConv', (op) => rowsFirst(op, [0], channels(op, op.inputs[3]?.dims[0]))],
@@ -42,7 +42,7 @@ export const microsoftImageRules = rulesOf(
   ],
 )
 
-/** The first input's batch, this many channels, and pixels that are counted anew. */
+/** Returns the first input's batch with another number of channels, and with pixels of unknown number. */
 function channels(op: Op, count: Size | undefined): readonly Size[] {
   return op.dims.map((size, axis) => (axis === 0 ? size : axis === 1 ? (count ?? freshSize()) : freshSize()))
 }
@@ -73,7 +73,7 @@ export function rowsFirst(
   })
 }
 
-/** The second output tells where in the whole batch an element lies. */
+/** Rule for MaxPool: the second output is the place of an element in the whole batch. */
 function maxPool(op: Op): Outcome {
   const pooled = rowsFirst(op, [0], channels(op, op.dims[1]))
   return [pooled, op.isDependent ? op.refuse('counts the elements of the whole batch') : pooled]

@@ -21,7 +21,7 @@ export const microsoftMatmulRules = rulesOf(
 const CONTRACTS_BATCH = 'sums over the batch axis'
 const CROSSES_ROWS = 'multiplies rows of the batch with each other'
 
-/** The two inputs at these places are multiplied; everything else has to be the same for all rows. */
+/** Rule for a product of the two inputs at these places; all other inputs must be the same for all rows. */
 function multiply(op: Op, left: number, right: number): Outcome {
   const [a, b] = [op.inputs[left], op.inputs[right]]
   if (a === undefined || b === undefined || op.isDependentBeside(left, right)) return op.mixed()
@@ -34,7 +34,7 @@ function multiply(op: Op, left: number, right: number): Outcome {
 }
 
 function matrixProduct(op: Op, a: TensorTrace, b: TensorTrace): TensorTrace | RefusedTrace {
-  // As if both had two axes and more; the ones that are added go again.
+  // Both are treated as if they had at least two axes; added axes are removed from the result.
   const left = a.dims.length === 1 ? widened(a, 0) : a
   const right = b.dims.length === 1 ? widened(b, 1) : b
   const rank = Math.max(left.dims.length, right.dims.length)
@@ -58,7 +58,7 @@ function matrixProduct(op: Op, a: TensorTrace, b: TensorTrace): TensorTrace | Re
   return placed(kept, rows && { ...rows, axis: rows.axis - gone })
 }
 
-/** A vector as a matrix, with the new axis at this place. */
+/** Returns a vector as a matrix, with the new axis at this place. */
 function widened({ dims, rows }: TensorTrace, place: 0 | 1): TensorTrace {
   const axis = place === 0 ? 1 : 0
   return placed(place === 0 ? [one, ...dims] : [...dims, one], rows && { ...rows, axis })
@@ -72,7 +72,7 @@ function fused(op: Op): Outcome {
   return matrixProduct(op, op.flag('transA') ? transposed(a) : a, op.flag('transB') ? transposed(b) : b)
 }
 
-/** With the last two axes in the other order. */
+/** Returns a tensor with its last two axes swapped. */
 function transposed(trace: TensorTrace): TensorTrace {
   const { dims, rows } = trace
   const last = dims.length - 1
@@ -82,7 +82,7 @@ function transposed(trace: TensorTrace): TensorTrace {
   return placed(turned, rows && axis !== undefined ? { ...rows, axis } : undefined)
 }
 
-/** Weights that are packed: the last axis of the first input is summed over. */
+/** Rule for operators with packed weights, which sum over the last axis of the first input. */
 function byRow(op: Op): Outcome {
   const width = op.int('N')
   const dims = [...op.dims.slice(0, -1), width === undefined ? freshSize() : known(width)]

@@ -3,7 +3,7 @@ import { isNumber, isSameSize, known, numberOf, one, type Size } from '../../tra
 import type { RefusedTrace } from '../../trace/trace.js'
 import { rulesOf } from '../rules-of.js'
 
-/** What leaves each axis where it is, and must not touch that of the batch. */
+/** Operators that keep the order of axes and must not resize that of the batch. */
 export const resizeRules = rulesOf(
   ['Resize', resize],
   ['Upsample', (op) => scaled(op, op.numbers('scales', 1), undefined)],
@@ -11,7 +11,7 @@ export const resizeRules = rulesOf(
   ['Trilu', (op) => op.along([op.rank - 1, op.rank - 2], 'cuts a triangle along')],
 )
 
-/** Those of onnxruntime's own domain. */
+/** Operators of onnxruntime's own domain. */
 export const microsoftResizeRules = rulesOf(
   ['Pad', pad],
   ['Trilu', (op) => op.along([op.rank - 1, op.rank - 2], 'cuts a triangle along')],
