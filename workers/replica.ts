@@ -4,8 +4,8 @@ import type { ThreadData, ThreadTask } from '../src/protocol/replica/thread.js'
 import { ReplicaCore } from './replica/replica-core.js'
 import { ThreadTransport } from './replica/thread-transport.js'
 
-// The entry of a replica on a thread. The module must not throw while it is imported, since Piscina would never settle
-// the first task.
+// The entry of a replica on a thread. The module must not throw while it is imported, since Piscina would
+// never settle the first task.
 
 const data = workerData as ThreadData
 const core = new ReplicaCore({ ...data, id: threadId, log: (line) => parentPort?.postMessage(line) })

@@ -3,7 +3,10 @@ import type { Prepared } from './artifacts.js'
 
 /** The form in which a version is loaded. */
 export interface ArtifactStats {
-  /** `prepacked` or `external` for an artifact, whose weights all replicas share; `original` for the model's own file. */
+  /**
+   * `prepacked` or `external` for an artifact, whose weights all replicas share; `original` for the model's
+   * own file.
+   */
   readonly form: ArtifactForm | 'original'
   /** The reason why the form is `original`; undefined if it is not. */
   readonly reason: string | undefined

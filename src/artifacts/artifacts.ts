@@ -101,8 +101,8 @@ export class Artifacts {
   }
 
   /**
-   * Probes a model and finds or builds its artifact; await it before the model is loaded. Problems of the cache or
-   * the builder are reported, and the model is loaded in its original form.
+   * Probes a model and finds or builds its artifact; await it before the model is loaded. Problems of the
+   * cache or the builder are reported, and the model is loaded in its original form.
    * @throws ERR_MODEL_LOAD if the model crashes the builder process, and any error that `order.check` throws.
    */
   async prepare(order: PrepareOrder): Promise<Prepared> {
@@ -166,7 +166,7 @@ export class Artifacts {
       : build(order.samples(loaded.signature))
   }
 
-  /** Returns the cached artifact, or the original if the cache says that no form works; undefined if neither is cached. */
+  /** Returns the artifact, or the original if no form works, as the cache has it; undefined if it has neither. */
   async #find(key: string): Promise<Prepared | undefined> {
     // Marked as used before it is read, so that no process removes it in between.
     await this.#cache.use(key)
@@ -243,7 +243,7 @@ export class Artifacts {
     }
   }
 
-  /** Builds the artifact; returns the reason if there is none. Throws only what `Fallback.guarded` throws. */
+  /** Builds the artifact; returns the reason if there is none. Throws only the errors of `Fallback.guarded`. */
   async #buildAlone(
     order: PrepareOrder,
     key: string,

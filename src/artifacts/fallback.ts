@@ -13,7 +13,8 @@ export class Fallback {
   }
 
   /**
-   * Returns the result of `work`; undefined if it failed because of the cache or the machine, which is reported.
+   * Returns the result of `work`; undefined if it failed because of the cache or the machine, which is
+   * reported.
    * @throws ERR_RUNTIME_CLOSED, BuilderUnavailable, and ERR_MODEL_LOAD if the model crashes the builder.
    */
   async guarded<T>(work: () => Promise<T>): Promise<T | undefined> {

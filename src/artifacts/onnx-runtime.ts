@@ -14,10 +14,10 @@ export const onnxRuntime = {
   },
 
   /**
-   * Opens the addon of onnxruntime-node 1.24 on this thread, where it stays open; that costs 5 ms once. The addon
-   * registers itself with Node when it is mapped, and is never unmapped. But Node forgets it with the last thread that
-   * has it open, and then no thread can open it again ("Module did not self-register"), so that no model could be
-   * loaded after the last one was unloaded.
+   * Opens the addon of onnxruntime-node 1.24 on this thread, where it stays open; that costs 5 ms once. The
+   * addon registers itself with Node when it is mapped, and is never unmapped. But Node forgets it with the
+   * last thread that has it open, and then no thread can open it again ("Module did not self-register"), so
+   * that no model could be loaded after the last one was unloaded.
    */
   keepOpen(): void {
     const { looked } = processWide('onnxruntime', () => ({ looked: new Set<string>() }))
@@ -33,6 +33,9 @@ export const onnxRuntime = {
     }
   },
 
-  /** Never called: file tracers (Next.js, Vercel) include packages that they see imported, and do not see replicas. */
+  /**
+   * Never called: file tracers (Next.js, Vercel) include packages that they see imported, and do not see
+   * replicas.
+   */
   load: (): Promise<unknown> => import('onnxruntime-node'),
 }

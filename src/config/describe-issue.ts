@@ -1,7 +1,10 @@
 import { z } from 'zod'
 import { nearestName } from '../text/nearest-name.js'
 
-/** Describes a mistake that a schema found in `input`: its path, the value, and the rule or the name that was meant. */
+/**
+ * Describes a mistake that a schema found in `input`: its path, the value, and the rule or the name that was
+ * meant.
+ */
 export function describeIssue(issue: z.core.$ZodIssue, input: unknown, schema: z.ZodType): string {
   let value: unknown = input
   for (const key of issue.path) value = (value as Record<PropertyKey, unknown> | undefined)?.[key]
@@ -74,8 +77,8 @@ function unwrapped(schema: z.ZodType): z.ZodType {
 }
 
 /**
- * Returns the rule that was broken; for a union without a message of its own the rules of all alternatives, since
- * "Invalid input" names none. Cuts off the value, which the caller names beside the rule.
+ * Returns the rule that was broken; for a union without a message of its own the rules of all alternatives,
+ * since "Invalid input" names none. Cuts off the value, which the caller names beside the rule.
  */
 function ruleOf(issue: z.core.$ZodIssue): string {
   if (issue.code !== 'invalid_union' || issue.message !== DEFAULT_UNION_MESSAGE) {

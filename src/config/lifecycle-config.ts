@@ -43,11 +43,12 @@ interface Layer {
 
 export const LifecycleConfig = {
   /**
-   * Returns the settings of an options object, a JSON file and environment variables. Later sources win; a value
-   * is replaced whole, not merged. The variable of `modelDir` is `TBCOIN_MODEL_DIR`; non-string values are written
-   * as JSON, as in `TBCOIN_MODELS='[{"name":"vad","version":"6"}]'`, and empty variables are ignored.
-   * @throws ERR_INVALID_OPTIONS if a source is not valid; its message names the source, the value and the rule of
-   * every mistake.
+   * Returns the settings of an options object, a JSON file and environment variables. Later sources win; a
+   * value is replaced whole, not merged. The variable of `modelDir` is `TBCOIN_MODEL_DIR`; non-string values
+   * are written as JSON, as in `TBCOIN_MODELS='[{"name":"vad","version":"6"}]'`, and empty variables are
+   * ignored.
+   * @throws ERR_INVALID_OPTIONS if a source is not valid; its message names the source, the value and the
+   * rule of every mistake.
    */
   load(options: RuntimeConfigInput = {}, sources: ConfigSources = {}): LifecycleConfig {
     const env = sources.env ?? process.env
@@ -93,8 +94,8 @@ function environmentLayer(env: Environment): Layer {
 }
 
 /**
- * Returns the variables that begin with `TBCOIN_` and are no setting; undefined if there are none. Such a variable
- * is a mistake, or belongs to other software. Values are left out, since they may be secrets.
+ * Returns the variables that begin with `TBCOIN_` and are no setting; undefined if there are none. Such a
+ * variable is a mistake, or belongs to other software. Values are left out, since they may be secrets.
  */
 export function unknownVariables(env: Environment = process.env): UnknownVariables | undefined {
   const known = [FILE_VARIABLE, ...Object.keys(runtimeSchema.shape).map(variableOf)]
@@ -111,8 +112,9 @@ export function unknownVariables(env: Environment = process.env): UnknownVariabl
 }
 
 /**
- * Returns the trimmed text of a variable; undefined if that is empty, since Compose files and shells pass an unset
- * variable as an empty one. Blanks and line ends around the text come from the file that it was written in.
+ * Returns the trimmed text of a variable; undefined if that is empty, since Compose files and shells pass an
+ * unset variable as an empty one. Blanks and line ends around the text come from the file that it was written
+ * in.
  */
 function textOf(value: string | undefined): string | undefined {
   const text = value?.trim()
@@ -143,8 +145,8 @@ function jsonOf(text: string): unknown {
 }
 
 /**
- * Freezes the objects that zod has made. Values that zod passes on unchanged, as a loader's options and the data
- * of a sample are, belong to the caller and stay as they are.
+ * Freezes the objects that zod has made. Values that zod passes on unchanged, as a loader's options and the
+ * data of a sample are, belong to the caller and stay as they are.
  */
 function freeze(config: RuntimeConfig): RuntimeConfig {
   const { models, loaders, replicaExecArgv, replicaEnv } = config

@@ -175,7 +175,8 @@ export class RuntimeError extends Error {
   }
 }
 
-// Makes `instanceof` hold for errors made by another copy of this package, and for the class that has their code.
+// Makes `instanceof` hold for errors made by another copy of this package, and for the class that has their
+// code.
 Object.defineProperty(RuntimeError, Symbol.hasInstance, {
   value: function isInstance(this: typeof RuntimeError, value: unknown): boolean {
     if (this === RuntimeError) return isRuntimeError(value)
@@ -196,7 +197,10 @@ export interface ErrorClass<C extends ErrorCode> {
   new (message: string, fields?: RuntimeErrorFields): ErrorOf<C>
 }
 
-/** Returns the name of a code's class: `ModelNotFoundError` for `ERR_MODEL_NOT_FOUND`, the web's `AbortError` for an abort. */
+/**
+ * Returns the name of a code's class: `ModelNotFoundError` for `ERR_MODEL_NOT_FOUND`, the web's `AbortError`
+ * for an abort.
+ */
 function classNameOf(code: ErrorCode): string {
   if (code === 'ERR_ABORTED') return 'AbortError'
   const words = code.slice('ERR_'.length).toLowerCase().split('_')

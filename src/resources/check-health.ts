@@ -8,8 +8,8 @@ type Outcome = Pick<ResourceHealth, 'status' | 'error' | 'cause'>
 const HEALTHY: Outcome = { status: 'healthy' }
 
 /**
- * Runs the health checker of a resource. Callers share a check that has not returned. Once it has run for `limitMs`, the
- * resource is reported as unhealthy; the checker is not called again before it returns.
+ * Runs the health checker of a resource. Callers share a check that has not returned. Once it has run for
+ * `limitMs`, the resource is reported as unhealthy; the checker is not called again before it returns.
  */
 export async function checkHealth(
   clock: Clock,

@@ -5,8 +5,8 @@ import { cleanValue } from './clean-value.js'
 import type { Ending, ManagedResource } from './managed-resource.js'
 
 /**
- * Returns the resources to clean up for `resource`, or all of them: those that are still being initialised first, then
- * the latest initialised first, so that no resource loses its dependencies while it is in use.
+ * Returns the resources to clean up for `resource`, or all of them: those that are still being initialised
+ * first, then the latest initialised first, so that no resource loses its dependencies while it is in use.
  */
 export function cleanupOrder(
   resources: Iterable<ManagedResource>,
@@ -40,8 +40,9 @@ export class Cleanup {
   }
 
   /**
-   * Cleans up the resources one after another, even if some fail; all are `stopping` before the first cleaner is
-   * called. A resource that is being cleaned up already is awaited, not cleaned again. Resolves with the failures.
+   * Cleans up the resources one after another, even if some fail; all are `stopping` before the first cleaner
+   * is called. A resource that is being cleaned up already is awaited, not cleaned again. Resolves with the
+   * failures.
    */
   async run(order: readonly ManagedResource[]): Promise<Error[]> {
     const outcomes: Promise<Error | undefined>[] = []
@@ -146,8 +147,8 @@ async function awaitLeftovers(
 }
 
 /**
- * Returns one error for all failures; undefined if there are none. A single failure is returned as it is, unless
- * `isAggregate` is true.
+ * Returns one error for all failures; undefined if there are none. A single failure is returned as it is,
+ * unless `isAggregate` is true.
  */
 export function summarize(failures: readonly Error[], isAggregate = false): Error | undefined {
   if (failures.length === 0 || (failures.length === 1 && !isAggregate)) return failures[0]

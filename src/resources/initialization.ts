@@ -122,7 +122,10 @@ export class Initialization implements Initializing {
     }
   }
 
-  /** Makes the value available and moves the resource to `running`, in one synchronous step unless a listener cleans it up. */
+  /**
+   * Makes the value available and moves the resource to `running`, in one synchronous step unless a listener
+   * cleans it up.
+   */
   #publish(value: unknown): unknown {
     const resource = this.#resource
     const { signal } = this.#controller

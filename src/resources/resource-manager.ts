@@ -42,8 +42,8 @@ export interface ResourceEvents {
 }
 
 /**
- * Initialises and cleans up the resources of a service, such as databases, caches and clients. Each is initialised
- * once, after its dependencies, and cleaned up in the reverse order.
+ * Initialises and cleans up the resources of a service, such as databases, caches and clients. Each is
+ * initialised once, after its dependencies, and cleaned up in the reverse order.
  */
 export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements AsyncDisposable {
   readonly #clock: Clock
@@ -89,10 +89,12 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
   }
 
   /**
-   * Registers a type of resource. `pooledResourceType` makes the functions of a type whose resources are pools.
+   * Registers a type of resource. `pooledResourceType` makes the functions of a type whose resources are
+   * pools.
    * @param initializer makes a resource from its `config`
    * @param cleaner releases it; may be left out if nothing has to be released
-   * @param healthChecker returns `false` or throws if it is unhealthy; without it a running resource is healthy
+   * @param healthChecker returns `false` or throws if it is unhealthy; without it a running resource is
+   * healthy
    * @throws ERR_INVALID_OPTIONS if one of them is not a function, or the type is registered already
    */
   registerResourceType<T, C = unknown>(
@@ -121,11 +123,11 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
   }
 
   /**
-   * Initialises a resource and resolves with the value that its initializer made. A resource that is running or being
-   * initialised is not initialised again: the call resolves with its value, and rejects if its type, `config` or
-   * `dependsOn` differ. After a failure, a timeout or a cleanup, a new call initialises it again.
-   * @throws ERR_INVALID_OPTIONS; ERR_RESOURCE_NOT_FOUND for an unknown type or dependency; ERR_RESOURCE_INIT with its
-   * cause if the initializer or a dependency fails; ERR_RUNTIME_CLOSED after `close()`.
+   * Initialises a resource and resolves with the value that its initializer made. A resource that is running
+   * or being initialised is not initialised again: the call resolves with its value, and rejects if its type,
+   * `config` or `dependsOn` differ. After a failure, a timeout or a cleanup, a new call initialises it again.
+   * @throws ERR_INVALID_OPTIONS; ERR_RESOURCE_NOT_FOUND for an unknown type or dependency; ERR_RESOURCE_INIT
+   * with its cause if the initializer or a dependency fails; ERR_RUNTIME_CLOSED after `close()`.
    */
   async initializeResource<T = unknown>(options: InitializeResourceOptions): Promise<T> {
     const { name, resourceType, config, dependsOn, retry, timeoutMs } = parseOptions(
@@ -159,9 +161,9 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
   }
 
   /**
-   * Cleans up a resource and, before it, all that depend on it. An initialisation under way is aborted: its callers
-   * are rejected, and a value that it still makes is cleaned up. Nothing is cleaned up twice: simultaneous calls share
-   * the outcome, later ones have nothing to do.
+   * Cleans up a resource and, before it, all that depend on it. An initialisation under way is aborted: its
+   * callers are rejected, and a value that it still makes is cleaned up. Nothing is cleaned up twice:
+   * simultaneous calls share the outcome, later ones have nothing to do.
    * @throws ERR_RESOURCE_NOT_FOUND; ERR_SHUTDOWN if a cleaner fails or does not return in time
    */
   async cleanupResource(name: string, options: CleanupResourceOptions = {}): Promise<void> {
@@ -174,8 +176,8 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
   }
 
   /**
-   * Cleans up all resources, the latest initialised first, even if a cleaner fails. The manager can be used again
-   * afterwards; `close` ends its use.
+   * Cleans up all resources, the latest initialised first, even if a cleaner fails. The manager can be used
+   * again afterwards; `close` ends its use.
    * @throws ERR_SHUTDOWN with the messages of all failures, and an AggregateError as its cause
    */
   async cleanupAll(options: CleanupAllOptions = {}): Promise<void> {
@@ -217,8 +219,8 @@ export class ResourceLifecycleManager extends Emitter<ResourceEvents> implements
   }
 
   /**
-   * Runs the type's health checker; a check that has not returned is shared, not repeated. A resource that is not
-   * running is unhealthy.
+   * Runs the type's health checker; a check that has not returned is shared, not repeated. A resource that is
+   * not running is unhealthy.
    * @throws ERR_RESOURCE_NOT_FOUND
    */
   async checkResourceHealth(name: string): Promise<ResourceHealth> {

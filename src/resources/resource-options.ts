@@ -45,7 +45,10 @@ export const cleanupResourceSchema = z.strictObject({
 })
 
 export const cleanupAllSchema = z.strictObject({
-  /** Time limit of the whole cleanup; after it, the remaining cleaners are called but not awaited. Default: no limit. */
+  /**
+   * Time limit of the whole cleanup; after it, the remaining cleaners are called but not awaited. Default: no
+   * limit.
+   */
   timeoutMs: durationMs.optional(),
 })
 

@@ -27,7 +27,10 @@ export interface CleanerContext extends ResourceContext {
 /** The second argument of a health checker. */
 export type HealthCheckerContext = ResourceContext
 
-/** Makes a resource from its `config`. A value that it returns after its signal has aborted is passed to the cleaner. */
+/**
+ * Makes a resource from its `config`. A value that it returns after its signal has aborted is passed to the
+ * cleaner.
+ */
 export type Initializer<T = unknown, C = unknown> = (
   config: C,
   context: InitializerContext,
@@ -37,8 +40,8 @@ export type Initializer<T = unknown, C = unknown> = (
 export type Cleaner<T = unknown> = (resource: T, context: CleanerContext) => unknown
 
 /**
- * Checks a resource. The resource is unhealthy if the checker returns `false`, or returns or throws an error. The checker
- * may also return a status; any other value means healthy.
+ * Checks a resource. The resource is unhealthy if the checker returns `false`, or returns or throws an error.
+ * The checker may also return a status; any other value means healthy.
  */
 export type HealthChecker<T = unknown> = (resource: T, context: HealthCheckerContext) => unknown
 

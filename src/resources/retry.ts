@@ -4,9 +4,9 @@ import type { Random } from '../platform/random.js'
 import type { RetryPolicy } from './resource-options.js'
 
 /**
- * Returns the wait after a number of failures, in milliseconds: a random value from 0 to a growing bound, so that
- * clients that failed together do not retry together. `random` is from 0 to 1. This is the "full jitter" of Marc
- * Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+ * Returns the wait after a number of failures, in milliseconds: a random value from 0 to a growing bound, so
+ * that clients that failed together do not retry together. `random` is from 0 to 1. This is the "full jitter"
+ * of Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
  */
 export function retryDelayMs(policy: RetryPolicy, failures: number, random: number): number {
   return random * Math.min(policy.maxDelayMs, policy.minDelayMs * policy.factor ** (failures - 1))
@@ -19,8 +19,8 @@ export interface RetryPorts {
 }
 
 /**
- * Calls `attempt` until it succeeds or the policy's attempts are spent; then rejects with the last error. An abort
- * ends a wait at once; an attempt must observe the signal itself.
+ * Calls `attempt` until it succeeds or the policy's attempts are spent; then rejects with the last error. An
+ * abort ends a wait at once; an attempt must observe the signal itself.
  */
 export async function retry<T>(
   { clock, random }: RetryPorts,

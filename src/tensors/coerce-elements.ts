@@ -9,8 +9,8 @@ export function newElements(type: TensorType, count: number): TensorData {
 }
 
 /**
- * Writes `count` JavaScript values to `target` from `offset` on. Returns the index of the first value that is not a
- * valid element, which `elementProblem` describes; -1 if all were written.
+ * Writes `count` JavaScript values to `target` from `offset` on. Returns the index of the first value that is
+ * not a valid element, which `elementProblem` describes; -1 if all were written.
  */
 export function writeElements(
   element: ElementType,

@@ -30,8 +30,8 @@ const element = (
 })
 
 /**
- * The element types by name. bool is stored as bytes of 0 or 1, and float16 as its bits, since the Float16Array path of
- * onnxruntime-node is broken (microsoft/onnxruntime#32323).
+ * The element types by name. bool is stored as bytes of 0 or 1, and float16 as its bits, since the
+ * Float16Array path of onnxruntime-node is broken (microsoft/onnxruntime#32323).
  */
 export const ELEMENT_TYPES: { readonly [T in TensorType]: ElementType } = {
   float32: element('Float32Array', 'float', 4),

@@ -5,8 +5,8 @@ const SMALLEST_BYTES = 1_024
 const MAX_KEPT_BYTES = 64 * 2 ** 20
 
 /**
- * Buffers that are transferred to a thread with a pack and come back with its outputs. Sizes are powers of two, so that
- * packs of about the same size share them.
+ * Buffers that are transferred to a thread with a pack and come back with its outputs. Sizes are powers of
+ * two, so that packs of about the same size share them.
  */
 export class RecycledBuffers {
   readonly #maxBytes: number
@@ -34,7 +34,10 @@ export class RecycledBuffers {
     return buffer
   }
 
-  /** Keeps a buffer for the next pack; leaves it to the garbage collector if it is not from here, or exceeds the limit. */
+  /**
+   * Keeps a buffer for the next pack; leaves it to the garbage collector if it is not from here, or exceeds
+   * the limit.
+   */
   give(buffer: ArrayBuffer): void {
     const bytes = buffer.byteLength
     const power = powerOf(bytes)

@@ -2,8 +2,9 @@ import { formatSpec, quote } from './describe.js'
 import type { Signature, TensorSpec } from './tensor.js'
 
 /**
- * Returns the reasons why callers of a model with signature `from` could not continue with `to`; empty if they could.
- * Only names and types are compared: shapes may differ between versions and are checked for each request.
+ * Returns the reasons why callers of a model with signature `from` could not continue with `to`; empty if
+ * they could. Only names and types are compared: shapes may differ between versions and are checked for each
+ * request.
  */
 export function signatureProblems(from: Signature, to: Signature): string[] {
   const problems: string[] = []

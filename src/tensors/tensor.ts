@@ -51,8 +51,8 @@ export interface Tensor<T extends TensorType = TensorType> {
 }
 
 /**
- * A value that `predict` accepts for one input: a tensor with its dims, a typed array, nested arrays, or a single
- * value. Without dims, the shape is inferred from the signature and the number of elements.
+ * A value that `predict` accepts for one input: a tensor with its dims, a typed array, nested arrays, or a
+ * single value. Without dims, the shape is inferred from the signature and the number of elements.
  */
 export type InputValue =
   | Tensor

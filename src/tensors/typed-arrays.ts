@@ -4,8 +4,8 @@ import type { TensorData, TensorType } from './tensor.js'
 type Elements = Exclude<TensorData, string[]>
 
 /**
- * A typed array of any class. It may belong to a class of the caller, whose constructor, methods and getters can do
- * anything; the functions of this file read its internal slots instead.
+ * A typed array of any class. It may belong to a class of the caller, whose constructor, methods and getters
+ * can do anything; the functions of this file read its internal slots instead.
  */
 export type AnyTypedArray = NodeJS.TypedArray | Elements
 
@@ -50,18 +50,18 @@ export function viewOver(array: AnyTypedArray, from: number, count: number): Ele
 }
 
 /**
- * Returns the name of a typed array's class, such as 'Float32Array'; undefined for any other value. It is read from the
- * internal slot instead of by `instanceof`: typed arrays of other realms (vm contexts, test runners) count, forgeries
- * do not.
+ * Returns the name of a typed array's class, such as 'Float32Array'; undefined for any other value. It is
+ * read from the internal slot instead of by `instanceof`: typed arrays of other realms (vm contexts, test
+ * runners) count, forgeries do not.
  */
 export function typedArrayName(value: unknown): string | undefined {
   return getTag.call(value)
 }
 
 /**
- * Returns the elements of a typed array in the class that holds `type`: the array itself, or a view of the same memory
- * if only the class differs (native Float16Array, Uint8ClampedArray). Returns undefined if values would have to be
- * converted.
+ * Returns the elements of a typed array in the class that holds `type`: the array itself, or a view of the
+ * same memory if only the class differs (native Float16Array, Uint8ClampedArray). Returns undefined if values
+ * would have to be converted.
  */
 export function asElements(
   type: TensorType,
@@ -84,9 +84,9 @@ function seenAs(View: typeof Uint8Array | typeof Uint16Array, array: AnyTypedArr
 }
 
 /**
- * Returns false once the buffer was transferred, or shrunk so that the view lies outside it. The length is 0 in both
- * cases, as it is for an empty array; `keys` validates the view and does nothing else (`buffer.detached` is missing on
- * Node 20).
+ * Returns false once the buffer was transferred, or shrunk so that the view lies outside it. The length is 0
+ * in both cases, as it is for an empty array; `keys` validates the view and does nothing else
+ * (`buffer.detached` is missing on Node 20).
  */
 export function isUsable(array: AnyTypedArray): boolean {
   if (lengthOf(array) > 0) return true

@@ -13,8 +13,8 @@ export function nearestName(wrong: string, names: Iterable<string>): string | un
 }
 
 /**
- * Returns the number of letters that are wrong, missing or added. Returns infinity if that is more than two, or
- * more than half of the shorter name.
+ * Returns the number of letters that are wrong, missing or added. Returns infinity if that is more than two,
+ * or more than half of the shorter name.
  */
 function distanceOf(left: string, right: string): number {
   const tooMuch = Number.POSITIVE_INFINITY

@@ -5,8 +5,8 @@ import type { Signature, Tensor } from '../../src/tensors/tensor.js'
 const MAX_CANDIDATES = 16
 
 /**
- * Returns the ways in which inputs could be batched, likely ones first: for each input an axis or `SHARED`. Each axis is
- * declared free, and all batched inputs have the same size along their axis.
+ * Returns the ways in which inputs could be batched, likely ones first: for each input an axis or `SHARED`.
+ * Each axis is declared free, and all batched inputs have the same size along their axis.
  */
 export function batchCandidates({ inputs }: Signature, sample: readonly Tensor[]): number[][] {
   const candidates: number[][] = []

@@ -18,8 +18,9 @@ export interface Hazards {
 const MAX_TRIAL_BYTES = 16 * 2 ** 20
 
 /**
- * Proves along which axes requests can share a run so that each gets the same outputs as alone; it uses runs and the
- * hazards that can be read from the model. The proof continues from sample to sample and from call to call.
+ * Proves along which axes requests can share a run so that each gets the same outputs as alone; it uses runs
+ * and the hazards that can be read from the model. The proof continues from sample to sample and from call to
+ * call.
  */
 export class BatchProver {
   readonly #signature: Signature
@@ -27,7 +28,10 @@ export class BatchProver {
   readonly #hazards: Hazards
   readonly #clock: () => number
   readonly #samples = new ProofSamples()
-  /** Axes along which sound samples have changed each other's outputs, with the reason; other samples cannot refute that. */
+  /**
+   * Axes along which sound samples have changed each other's outputs, with the reason; other samples cannot
+   * refute that.
+   */
   readonly #refusedAxes = new Map<string, string>()
   #order: ProofOrder | undefined
   #proof: Proof = { state: 'needs-samples', reason: 'no request has completed yet' }

@@ -7,9 +7,9 @@ const FACTORS = [1e-5, 0, 3, -1, 1e30, -1e30, 1e-30]
 const FILLS = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
 
 /**
- * Returns requests made from a sample: with the numbers of all batched inputs scaled, or all replaced by NaN or an
- * infinity, or with a single NaN at either end, or with the elements in another order. Inputs whose positions are in
- * `fixed` are not changed. Some of the requests may be invalid for a model.
+ * Returns requests made from a sample: with the numbers of all batched inputs scaled, or all replaced by NaN
+ * or an infinity, or with a single NaN at either end, or with the elements in another order. Inputs whose
+ * positions are in `fixed` are not changed. Some of the requests may be invalid for a model.
  */
 export function perturbedSamples(
   sample: readonly Tensor[],
@@ -32,7 +32,10 @@ export function perturbedSamples(
   return [turned, ...numbers.filter((row) => row.some((tensor, index) => tensor !== sample[index]))]
 }
 
-/** Returns a tensor with changed floats. Integers stay, since they are indices, counts and masks, seldom valid if changed. */
+/**
+ * Returns a tensor with changed floats. Integers stay, since they are indices, counts and masks, seldom valid
+ * if changed.
+ */
 function withNumbers(tensor: Tensor, change: (value: number, index: number) => number): Tensor {
   const { type, dims, data } = tensor
   switch (type) {

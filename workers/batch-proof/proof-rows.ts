@@ -16,8 +16,8 @@ export interface Row {
 }
 
 /**
- * A reason to end the search along one choice of axes. It is about `answers` if a request changed the outputs of
- * another, about the `shape` if there were no outputs to compare, and about `cost` if no batch was run.
+ * A reason to end the search along one choice of axes. It is about `answers` if a request changed the outputs
+ * of another, about the `shape` if there were no outputs to compare, and about `cost` if no batch was run.
  */
 export class ProofRefusal extends Error {
   readonly about: 'answers' | 'shape' | 'cost'

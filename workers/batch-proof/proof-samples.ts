@@ -10,8 +10,9 @@ const MAX_SAMPLES = 8
 /** Size above which a sample is not copied. */
 const MAX_SAMPLE_BYTES = 64 * 2 ** 20
 /**
- * Maximum number of tries. The proof is tried again with the second request that is offered, the fourth, the eighth and
- * so on, so that many strange requests in a row do not use up all tries, and failing tries become rare.
+ * Maximum number of tries. The proof is tried again with the second request that is offered, the fourth, the
+ * eighth and so on, so that many strange requests in a row do not use up all tries, and failing tries become
+ * rare.
  */
 const MAX_TRIES = 6
 
@@ -22,8 +23,8 @@ interface Sample {
 }
 
 /**
- * The requests with which the proof of batching works. Any of them may be untypical: if the proof fails for a reason
- * that may lie in a sample, it is tried again with later samples.
+ * The requests with which the proof of batching works. Any of them may be untypical: if the proof fails for a
+ * reason that may lie in a sample, it is tried again with later samples.
  */
 export class ProofSamples {
   /** The shortest run time of a sample alone, in milliseconds. */
@@ -64,8 +65,8 @@ export class ProofSamples {
   }
 
   /**
-   * Returns the samples with all their outputs, those of the most common shape first; yields the expected time of the
-   * next run.
+   * Returns the samples with all their outputs, those of the most common shape first; yields the expected
+   * time of the next run.
    */
   async *rows(run: RunOnce): AsyncGenerator<number, Row[]> {
     const rows: Row[] = []

@@ -15,7 +15,10 @@ import {
 } from './proof-rows.js'
 import { provePadding } from './prove-padding.js'
 
-/** Runs of each size to measure its cost, of which the fastest counts; short runs need more, since the first are slow. */
+/**
+ * Runs of each size to measure its cost, of which the fastest counts; short runs need more, since the first
+ * are slow.
+ */
 const LEAST_TURNS = 3
 const MOST_TURNS = 30
 const TIMED_MS = 3
@@ -42,8 +45,8 @@ export interface AxesProof {
 }
 
 /**
- * Proves that requests joined along these axes have the same outputs as each alone. Yields the expected time of its next
- * run.
+ * Proves that requests joined along these axes have the same outputs as each alone. Yields the expected time
+ * of its next run.
  * @throws ProofRefusal if they do not, or if that cannot be shown
  */
 export async function* proveAxes(proof: AxesProof, inputs: readonly number[]): AsyncGenerator<number, Proof> {
@@ -135,7 +138,10 @@ async function* rowsToTry(
   return [...rows, ...samples]
 }
 
-/** Measures the sample alone in the way batches are measured, since its earlier runs may have been slow for other reasons. */
+/**
+ * Measures the sample alone in the way batches are measured, since its earlier runs may have been slow for
+ * other reasons.
+ */
 async function* aloneMs(
   { clock, run, sampleMs }: AxesProof,
   { inputs }: Row,
@@ -189,8 +195,8 @@ async function runBatch(run: RunOnce, batch: readonly Row[], axes: readonly numb
 }
 
 /**
- * Returns the number of runs of a size: enough to measure its cost, and, if all rows are to be tried, from `LEAST_SIZE`
- * on enough to bring every row beside its neighbour.
+ * Returns the number of runs of a size: enough to measure its cost, and, if all rows are to be tried, from
+ * `LEAST_SIZE` on enough to bring every row beside its neighbour.
  */
 function turnsOf({ order }: AxesProof, size: number, runMs: number, rows: number): number {
   const timed = timedTurns(runMs)

@@ -31,9 +31,9 @@ interface LongRow extends Row {
 class Difference extends Error {}
 
 /**
- * Runs requests padded to greater lengths, alone and together. Returns the first difference from the outputs of the
- * unpadded request; undefined if there is none. Unless only inputs of requests may be run, it also tries shorter ones,
- * and ones with other values.
+ * Runs requests padded to greater lengths, alone and together. Returns the first difference from the outputs
+ * of the unpadded request; undefined if there is none. Unless only inputs of requests may be run, it also
+ * tries shorter ones, and ones with other values.
  */
 export async function* provePadding(
   proof: PaddingProof,

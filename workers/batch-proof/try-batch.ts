@@ -29,7 +29,10 @@ export interface Trial {
   readonly result: TrialResult
 }
 
-/** Runs the requests of a batch one by one and then together, and compares the outputs. `run` resolves with the wanted ones. */
+/**
+ * Runs the requests of a batch one by one and then together, and compares the outputs. `run` resolves with
+ * the wanted ones.
+ */
 export async function tryBatch(
   { inputs, rows, lengths, plan, wanted, order }: TriedBatch,
   run: (inputs: readonly Tensor[]) => Promise<Tensor[]>,
@@ -55,7 +58,10 @@ export async function tryBatch(
     ms,
     result: { isTelling, reason },
   })
-  /** Returns true for a request without elements, or with numbers that are not finite, which may differ for that reason. */
+  /**
+   * Returns true for a request without elements, or with numbers that are not finite, which may differ for
+   * that reason.
+   */
   const isOdd = (index: number): boolean =>
     isStrange({ inputs: requests[index] as Tensor[], outputs: alone[index] as Tensor[] })
 

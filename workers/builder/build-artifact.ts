@@ -137,8 +137,8 @@ export async function whileLoaded<T>(
 }
 
 /**
- * Writes a form of the artifact: onnxruntime writes the optimised model while it creates a session. Option names:
- * onnxruntime_session_options_config_keys.h.
+ * Writes a form of the artifact: onnxruntime writes the optimised model while it creates a session. Option
+ * names: onnxruntime_session_options_config_keys.h.
  */
 async function writeForm(order: BuildOrder, form: ArtifactForm, folder: string): Promise<void> {
   const { extra } = order.sessionOptions as { extra?: { session?: object } }
@@ -192,7 +192,10 @@ function differenceOf(
   return undefined
 }
 
-/** Hashes all files in the folder and flushes them to the disk; `isFlushed` is false if the file system refuses that. */
+/**
+ * Hashes all files in the folder and flushes them to the disk; `isFlushed` is false if the file system
+ * refuses that.
+ */
 function seal(folder: string): Pick<BuildDone, 'files' | 'isFlushed'> {
   const names = readdirSync(folder).sort()
   const files = names.map((path) => ({ path, sha256: hashOf(join(folder, path)) }))

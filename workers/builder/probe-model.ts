@@ -18,16 +18,16 @@ const ENOUGH_MS = 500
 const FLOAT16_ONE = 0x3c00
 
 /**
- * Runs a model on generated inputs. They may be invalid, so runs may fail; the purpose is to see if a run crashes the
- * process, as it does with some files that can be loaded.
+ * Runs a model on generated inputs. They may be invalid, so runs may fail; the purpose is to see if a run
+ * crashes the process, as it does with some files that can be loaded.
  */
 export async function tryRuns(model: LoadedModel): Promise<void> {
   await tryInputs(model, inputsOf(model.signature), performance.now() + ENOUGH_MS)
 }
 
 /**
- * Runs a model on inputs in which a set of axes has size 0, for each set that contains no fatal one. Calls `begin` with
- * the position of each set before trying it, since that may crash the process.
+ * Runs a model on inputs in which a set of axes has size 0, for each set that contains no fatal one. Calls
+ * `begin` with the position of each set before trying it, since that may crash the process.
  */
 export async function tryEmptyAxes(
   model: LoadedModel,

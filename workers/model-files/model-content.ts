@@ -30,8 +30,8 @@ export function identify(source: string, owner?: FileOwner): ModelFile[] {
 }
 
 /**
- * Returns `files` with their present stamps. The content of a file is read only if its stamp has changed; a file whose
- * content was never read then counts as changed.
+ * Returns `files` with their present stamps. The content of a file is read only if its stamp has changed; a
+ * file whose content was never read then counts as changed.
  * @throws ERR_MODEL_LOAD if the content of a file has changed.
  */
 export function checkFiles(source: string, files: readonly ModelFile[], owner: FileOwner): ModelFile[] {

@@ -4,9 +4,9 @@ import { externalFiles } from '../onnx-graph/file/external-files.js'
 import { readGraph } from '../onnx-graph/file/read-graph.js'
 
 /**
- * Returns the path from which onnxruntime finds the data files of a model, which it expects beside the path that it
- * loads. If that path is a link, the files may lie beside the link, as in the cache of Hugging Face, or beside its
- * target.
+ * Returns the path from which onnxruntime finds the data files of a model, which it expects beside the path
+ * that it loads. If that path is a link, the files may lie beside the link, as in the cache of Hugging Face,
+ * or beside its target.
  */
 export function loadablePath(source: string): string {
   // Most models are not links, and need not be read here.
@@ -20,8 +20,9 @@ export function pathsIn(source: string, names: readonly string[]): string[] {
 }
 
 /**
- * Returns the names of a model's data files, as paths from its folder. Returns none if the model cannot be read, since
- * onnxruntime reports that better. Files outside of the model's folder, which onnxruntime rejects, are left out.
+ * Returns the names of a model's data files, as paths from its folder. Returns none if the model cannot be
+ * read, since onnxruntime reports that better. Files outside of the model's folder, which onnxruntime
+ * rejects, are left out.
  */
 export function dataNamesIn(source: string): string[] {
   try {

@@ -4,10 +4,10 @@ import { isNumber } from './trace/size.js'
 import { isDependent, isRefused, type RefusedTrace, type Trace } from './trace/trace.js'
 
 /**
- * Returns the reason why a model must not be batched, according to its graph: the first node through which the rows of
- * a batch may change each other's outputs, or whose effect on them is not known. Returns undefined if each row of an
- * output is calculated from the same row of the inputs and from what all rows share, for any number of rows; onnxruntime
- * may still fail to run a batch.
+ * Returns the reason why a model must not be batched, according to its graph: the first node through which
+ * the rows of a batch may change each other's outputs, or whose effect on them is not known. Returns
+ * undefined if each row of an output is calculated from the same row of the inputs and from what all rows
+ * share, for any number of rows; onnxruntime may still fail to run a batch.
  *
  * @param batchAxes - The axis of the rows by input; an input that is absent is shared by all rows.
  */

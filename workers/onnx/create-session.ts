@@ -37,8 +37,8 @@ export interface CreatedSession {
 }
 
 /**
- * Creates a session with the requested execution providers. onnxruntime fails if one of them does, so the failing one is
- * found and left out, until the session can be created or none is left.
+ * Creates a session with the requested execution providers. onnxruntime fails if one of them does, so the
+ * failing one is found and left out, until the session can be created or none is left.
  */
 export async function createSession(ort: typeof Ort, context: LoaderContext): Promise<CreatedSession> {
   refuseSpecialFile(context.source)

@@ -10,8 +10,8 @@ import { madeUpHazard } from './made-up-hazard.js'
 const NO_INTEGERS: readonly string[] = ['float32', 'float64', 'float16', 'string', 'bool']
 
 /**
- * Returns the hazards of a model according to its file. The file is read when they are first requested; `check` then
- * throws if it is not the file that was loaded.
+ * Returns the hazards of a model according to its file. The file is read when they are first requested;
+ * `check` then throws if it is not the file that was loaded.
  */
 export function hazardsIn(source: string, { inputs }: Signature, check: () => void): Hazards {
   let read: OnnxGraph | string | undefined

@@ -49,9 +49,9 @@ const SELECTING: readonly string[] = [
 ]
 
 /**
- * Returns the reason why generated values could crash the process, or take much memory or time: a division of integers,
- * or a size, that is calculated from an input. Returns undefined if there is none. Integers are inputs of that type,
- * and values that are cast to one.
+ * Returns the reason why generated values could crash the process, or take much memory or time: a division of
+ * integers, or a size, that is calculated from an input. Returns undefined if there is none. Integers are
+ * inputs of that type, and values that are cast to one.
  */
 export function madeUpHazard(graph: OnnxGraph, integers: ReadonlySet<string>): string | undefined {
   if (graph.functions.size > 0) return 'its graph has functions of its own, which are not read'

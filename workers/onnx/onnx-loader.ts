@@ -51,7 +51,10 @@ export async function importOnnxRuntime(
   }
 }
 
-/** Returns the signature of a session. @throws ERR_UNSUPPORTED_MODEL if an input, or every output, cannot be passed */
+/**
+ * Returns the signature of a session.
+ * @throws ERR_UNSUPPORTED_MODEL if an input, or every output, cannot be passed
+ */
 function signatureOf(session: Ort.InferenceSession, { model, version }: LoaderContext): Signature {
   const inputs = session.inputMetadata.map((value): TensorSpec => {
     const reason = unsupportedReason(value)
@@ -85,7 +88,10 @@ function specOf(value: Ort.InferenceSession.ValueMetadata): TensorSpec {
   return { name, type: type as TensorType, dims: [...shape] }
 }
 
-/** Returns plain objects, since ort.Tensor breaks float16 on Node 24 (microsoft/onnxruntime#32323) and checks again. */
+/**
+ * Returns plain objects, since ort.Tensor breaks float16 on Node 24 (microsoft/onnxruntime#32323) and checks
+ * again.
+ */
 function ortFeeds(feeds: Feeds): Ort.InferenceSession.FeedsType {
   const passed: Record<string, object> = {}
   for (const name of Object.keys(feeds)) passed[name] = { ...feeds[name], location: 'cpu' }

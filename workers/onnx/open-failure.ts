@@ -4,7 +4,10 @@ import { messageOf } from '../../src/errors/errors.js'
 export interface Machine {
   readonly platform: string
   readonly arch: string
-  /** Returns true if the C library is musl. The report with this fact is slow, so this is called after a failure only. */
+  /**
+   * Returns true if the C library is musl. The report with this fact is slow, so this is called after a
+   * failure only.
+   */
   isMusl(): boolean
 }
 

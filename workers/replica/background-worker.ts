@@ -37,7 +37,10 @@ interface Check {
   next: number
 }
 
-/** Does the work of a replica between requests: it proves that requests can share runs, and checks runs that were shared. */
+/**
+ * Does the work of a replica between requests: it proves that requests can share runs, and checks runs that
+ * were shared.
+ */
 export class BackgroundWorker {
   readonly #run: RunOnce
   readonly #prover: BatchProver

@@ -23,7 +23,8 @@ interface Subject {
 }
 
 /**
- * Checks the model that a custom loader resolves with, and returns a copy, so that each property is read only once.
+ * Checks the model that a custom loader resolves with, and returns a copy, so that each property is read only
+ * once.
  * @throws ERR_MODEL_LOAD naming the property that is wrong.
  */
 export function checkLoaded(loaded: unknown, subject: Subject): LoadedModel {
@@ -48,8 +49,8 @@ export function checkLoaded(loaded: unknown, subject: Subject): LoadedModel {
 }
 
 /**
- * Returns the wanted outputs of a custom loader's model, or all if `wanted` is absent. They are new objects and views,
- * so that each property is read only once.
+ * Returns the wanted outputs of a custom loader's model, or all if `wanted` is absent. They are new objects
+ * and views, so that each property is read only once.
  * @throws ERR_INFERENCE naming the output that is wrong.
  */
 export function readOutputs(

@@ -50,8 +50,8 @@ export async function importLoader(url: string | undefined, owner: FileOwner): P
 }
 
 /**
- * Loads the artifact, or the original if there is none or it cannot be loaded. Resolves with the model, and with the
- * content of the original's files.
+ * Loads the artifact, or the original if there is none or it cannot be loaded. Resolves with the model, and
+ * with the content of the original's files.
  */
 export async function loadBest(
   load: LoadModel,

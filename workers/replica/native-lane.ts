@@ -10,9 +10,9 @@ import {
 import { type Seat, Turn } from '../../src/protocol/guard/turn.js'
 
 /**
- * The worker's half of the guard: it runs all native calls of this thread one after another. Two guarded calls must
- * never overlap, since the end of the first would clear the flag before the second starts (`session.run` only starts
- * in a later tick).
+ * The worker's half of the guard: it runs all native calls of this thread one after another. Two guarded
+ * calls must never overlap, since the end of the first would clear the flag before the second starts
+ * (`session.run` only starts in a later tick).
  */
 export class NativeLane {
   /** True if calls wait for their turn among the threads of the process that take turns. */

@@ -6,7 +6,10 @@ import { copyElements, elementCount } from '../../src/tensors/batch/rows.js'
 import { newElements } from '../../src/tensors/coerce-elements.js'
 import type { Tensor, TensorData, TensorType } from '../../src/tensors/tensor.js'
 
-/** Writes outputs into the rest of a pack's buffer; outputs that are too large for it are sent in their own buffers. */
+/**
+ * Writes outputs into the rest of a pack's buffer; outputs that are too large for it are sent in their own
+ * buffers.
+ */
 export class OutputWriter {
   /** The buffers of outputs that are too large. */
   readonly buffers: ArrayBuffer[] = []

@@ -117,8 +117,8 @@ export class PackRunner {
   }
 
   /**
-   * Runs a custom loader's model on copies of the inputs: it may change them, keep or move their buffers, or return them
-   * as outputs, while the pack's buffer holds other requests too.
+   * Runs a custom loader's model on copies of the inputs: it may change them, keep or move their buffers, or
+   * return them as outputs, while the pack's buffer holds other requests too.
    */
   async #runOther(inputs: readonly Tensor[], wanted: readonly string[] | undefined): Promise<Tensor[]> {
     const { run, signature } = this.#model

@@ -19,7 +19,10 @@ export interface Parent {
 
 /** The connection by which a replica receives packs and other work, one task at a time, and sends replies. */
 export interface TaskTransport {
-  /** True if a task has been sent that was not taken yet, as far as is known. Reading it is cheap, since it is polled. */
+  /**
+   * True if a task has been sent that was not taken yet, as far as is known. Reading it is cheap, since it is
+   * polled.
+   */
   readonly hasTask: boolean
   /** Calls `take` with every task that comes, except those that `next` has returned. Call it once. */
   listen(take: (task: PortTask) => void): void

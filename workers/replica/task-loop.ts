@@ -17,8 +17,8 @@ export interface TaskAnswer {
 }
 
 /**
- * Handles tasks as they come. Waking a sleeping thread takes up to 50 us, so the thread stays awake and polls while
- * the last tasks came sooner than that.
+ * Handles tasks as they come. Waking a sleeping thread takes up to 50 us, so the thread stays awake and polls
+ * while the last tasks came sooner than that.
  */
 export class TaskLoop {
   readonly #transport: TaskTransport

@@ -8,11 +8,10 @@ const STOPPED: readonly string[] = ['ECONNREFUSED', 'ENOENT', 'ECONNRESET', 'EPI
 const RETRY_MS = 20
 
 /**
- * Does `work` while no other process does work of the same name; after `waitMs`, or when `signal` aborts, it no
- * longer waits.
- * The lock is a listening local socket: the kernel removes it when its process ends, in whichever way, and notifies
- * waiting processes at once. It only avoids duplicate work; correctness does not depend on it (macOS has no such
- * sockets).
+ * Does `work` while no other process does work of the same name; after `waitMs`, or when `signal` aborts, it
+ * no longer waits. The lock is a listening local socket: the kernel removes it when its process ends, in
+ * whichever way, and notifies waiting processes at once. It only avoids duplicate work; correctness does not
+ * depend on it (macOS has no such sockets).
  */
 export async function withBuildLock<T>(
   clock: Clock,

@@ -1,7 +1,10 @@
 import type { RejectedForm } from '../../protocol/builder/builder-messages.js'
 import type { Signature } from '../../tensors/tensor.js'
 
-/** `fault`: the process itself failed; `limit`: an order took too much time or memory; `killed`: a signal from outside. */
+/**
+ * `fault`: the process itself failed; `limit`: an order took too much time or memory; `killed`: a signal from
+ * outside.
+ */
 export type DeathCause = 'fault' | 'limit' | 'killed'
 
 /** A failure of the builder process to carry out an order. */

@@ -27,7 +27,10 @@ export function builderNode(wanted: string | undefined, host: HostProcess = proc
   }
 }
 
-/** Returns the environment of a builder. Electron behaves as Node with one more variable, if its fuse for that is on. */
+/**
+ * Returns the environment of a builder. Electron behaves as Node with one more variable, if its fuse for that
+ * is on.
+ */
 export function builderEnvironment(
   env: BuilderEntry['env'],
   host: HostProcess = process,

@@ -14,8 +14,8 @@ const IDLE_MS = 2_000
 const KEPT_BYTES = 128 * 2 ** 20
 
 /**
- * Sends orders to builder processes: one after another to the same process, as long as none takes longer than the
- * size of its model explains; if one does, the next order goes to another process.
+ * Sends orders to builder processes: one after another to the same process, as long as none takes longer than
+ * the size of its model explains; if one does, the next order goes to another process.
  */
 export class BuilderProcess {
   readonly #clock: Clock
@@ -33,7 +33,8 @@ export class BuilderProcess {
   }
 
   /**
-   * Sends an order and resolves with its reply; sends it once more if the process is killed from outside meanwhile.
+   * Sends an order and resolves with its reply; sends it once more if the process is killed from outside
+   * meanwhile.
    * @throws BuilderDeath, BuilderUnavailable, ERR_RUNTIME_CLOSED
    */
   run<T extends BuilderOrder>(order: T, limits: BuilderLimits): Promise<BuilderReplies[T['kind']] | Failure> {

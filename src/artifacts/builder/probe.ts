@@ -21,8 +21,8 @@ export interface Probed {
 /**
  * Loads a model in the builder process and runs it on generated inputs. Returns undefined if it could not be
  * loaded: that does no harm, the builder may lack something, and a replica reports it better.
- * @throws ERR_MODEL_LOAD if the model crashes the builder; BuilderDeath if the builder exceeded a limit with a model
- * that need not pass (`isProbed` is false).
+ * @throws ERR_MODEL_LOAD if the model crashes the builder; BuilderDeath if the builder exceeded a limit with
+ * a model that need not pass (`isProbed` is false).
  */
 export async function probe(
   builder: BuilderProcess,

@@ -11,8 +11,8 @@ import { refusal } from './probe.js'
 import type { BuilderLimits } from './send-order.js'
 
 /**
- * Builds forms of an artifact, best first, until one is proven; continues with the next form if one crashes the
- * builder.
+ * Builds forms of an artifact, best first, until one is proven; continues with the next form if one crashes
+ * the builder.
  * @throws BuilderDeath if the builder was killed or exceeded a limit, which says nothing about the model;
  * ERR_MODEL_LOAD if the original crashes the builder.
  */

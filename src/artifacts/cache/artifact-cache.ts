@@ -66,9 +66,9 @@ export type HashFiles = (files: readonly string[]) => Promise<readonly FileHash[
 
 /**
  * A folder of artifacts, by the content that they were made of, which several processes share.
- * `entries/<key>/` is put in place whole, by a rename, and never changed. `probes/<key>` records that a model was
- * loaded without harm, `files/<hash of the path>` the content of a model's files, and `uses/` which processes use
- * which entries. Damaged files count as missing.
+ * `entries/<key>/` is put in place whole, by a rename, and never changed. `probes/<key>` records that a model
+ * was loaded without harm, `files/<hash of the path>` the content of a model's files, and `uses/` which
+ * processes use which entries. Damaged files count as missing.
  */
 export class ArtifactCache {
   readonly #clock: Clock
@@ -156,8 +156,8 @@ export class ArtifactCache {
   }
 
   /**
-   * Puts a folder in place as the entry of `key`; if another process was faster, its entry stays. If the files may
-   * not be on the disk yet (`isFlushed` is false), each process that uses them reads them once.
+   * Puts a folder in place as the entry of `key`; if another process was faster, its entry stays. If the
+   * files may not be on the disk yet (`isFlushed` is false), each process that uses them reads them once.
    */
   async publish(
     key: string,

@@ -40,8 +40,8 @@ export async function writeRecord(path: string, value: unknown): Promise<void> {
 }
 
 /**
- * Flushes a file to the disk. A file system that refuses this is accepted: a record that a crash damages counts as
- * missing, since its checksum is wrong.
+ * Flushes a file to the disk. A file system that refuses this is accepted: a record that a crash damages
+ * counts as missing, since its checksum is wrong.
  */
 async function flush(file: FileHandle): Promise<void> {
   try {

@@ -37,8 +37,8 @@ export interface ItemFunctions<T> {
 }
 
 /**
- * The items of one pool. tarn makes, validates and retires them. Callers must not take more than `max` items at a
- * time; their queue and deadlines are kept elsewhere.
+ * The items of one pool. tarn makes, validates and retires them. Callers must not take more than `max` items
+ * at a time; their queue and deadlines are kept elsewhere.
  */
 export class ItemPool<T> {
   readonly #clock: Clock
@@ -92,8 +92,8 @@ export class ItemPool<T> {
   }
 
   /**
-   * Resolves with a valid item, made now if there is none. Rejects with a CreationFailure, which may come from an item
-   * whose creation began before the call.
+   * Resolves with a valid item, made now if there is none. Rejects with a CreationFailure, which may come
+   * from an item whose creation began before the call.
    */
   async acquire(): Promise<Slot<T>> {
     const slot = await this.#pool.acquire().promise
@@ -165,7 +165,8 @@ export class ItemPool<T> {
       }
       const slot: Slot<T> = { item, uses: 0, isNew: false }
       this.#live.add(slot)
-      // Validated here instead of when it is acquired, since tarn would then make one item after another for ever.
+      // Validated here instead of when it is acquired, since tarn would then make one item after another for
+      // ever.
       if (!(await this.validate(slot))) {
         void this.#destroy(slot)
         throw new errors.ERR_RESOURCE_INIT('an item that was just made did not pass `validate`')

@@ -64,7 +64,10 @@ export type PoolSettings = Readonly<Omit<z.output<typeof poolSchema>, FunctionNa
 export type AcquireOptions = z.input<typeof acquireSchema>
 export type ReleaseOptions = z.input<typeof releaseSchema>
 
-/** The second argument of `create`. Its `signal` aborts when the item is no longer needed; an item made later is destroyed. */
+/**
+ * The second argument of `create`. Its `signal` aborts when the item is no longer needed; an item made later
+ * is destroyed.
+ */
 export type ItemContext = Omit<InitializerContext, 'logger'>
 
 /** The functions of a pool. */

@@ -12,8 +12,8 @@ export type PooledResourceType<T, C = unknown> = readonly [
 ]
 
 /**
- * Returns the functions of a type whose resources are pools: the resource is a {@link PooledResource}, and `create`
- * makes one of its items. Spread them into the registration:
+ * Returns the functions of a type whose resources are pools: the resource is a {@link PooledResource}, and
+ * `create` makes one of its items. Spread them into the registration:
  * `manager.registerResourceType('postgres', ...pooledResourceType({ create, destroy }))`.
  * @throws ERR_INVALID_OPTIONS
  */

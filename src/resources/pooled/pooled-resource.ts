@@ -37,8 +37,8 @@ export interface PooledResourceStats {
 }
 
 /**
- * A resource that is a pool of items, for example of connections. Types made by `pooledResourceType` have such
- * resources. Callers get items in the order in which they came.
+ * A resource that is a pool of items, for example of connections. Types made by `pooledResourceType` have
+ * such resources. Callers get items in the order in which they came.
  */
 export class PooledResource<T> {
   readonly #clock: Clock
@@ -48,7 +48,10 @@ export class PooledResource<T> {
   readonly #items: ItemPool<T>
   readonly #used = new Map<T, Slot<T>>()
   readonly #queue = new Set<PoolWaiter<T>>()
-  /** Async context in which items are made, so that they do not run in the context of the caller that waits for one. */
+  /**
+   * Async context in which items are made, so that they do not run in the context of the caller that waits
+   * for one.
+   */
   readonly #scope = new AsyncResource('tbcoin-engine.pool')
   /** Number of items that are being fetched, for callers or for a health check. */
   #fetching = 0
@@ -74,9 +77,9 @@ export class PooledResource<T> {
 
   /**
    * Resolves with an item; return it with `release`. `use` does both.
-   * @throws ERR_DEADLINE_EXCEEDED after `timeoutMs` (defaults to the pool's `acquireTimeoutMs`); ERR_ABORTED if the
-   * signal aborts; ERR_RESOURCE_INIT if an item cannot be made; ERR_RESOURCE_NOT_FOUND after the cleanup;
-   * ERR_INVALID_OPTIONS.
+   * @throws ERR_DEADLINE_EXCEEDED after `timeoutMs` (defaults to the pool's `acquireTimeoutMs`); ERR_ABORTED
+   * if the signal aborts; ERR_RESOURCE_INIT if an item cannot be made; ERR_RESOURCE_NOT_FOUND after the
+   * cleanup; ERR_INVALID_OPTIONS.
    */
   async acquire(options: AcquireOptions = {}): Promise<T> {
     const { timeoutMs = this.#settings.acquireTimeoutMs, signal } = parseOptions(
@@ -108,8 +111,8 @@ export class PooledResource<T> {
   }
 
   /**
-   * Calls `fn` with an item, and releases the item when the result has settled. After an error the item is validated
-   * first, and destroyed if it is broken; the caller does not wait for that.
+   * Calls `fn` with an item, and releases the item when the result has settled. After an error the item is
+   * validated first, and destroyed if it is broken; the caller does not wait for that.
    * @throws the errors of `acquire` and `fn`
    */
   async use<R>(fn: (item: T) => R | PromiseLike<R>, options: AcquireOptions = {}): Promise<R> {
@@ -151,9 +154,9 @@ export class PooledResource<T> {
   }
 
   /**
-   * @internal Resolves with true if the pool has, or can make, an item that passes `check`; rejects with the error of
-   * `check`. Older items that fail are destroyed, since the server may have been restarted: only the check of a new
-   * item decides. A pool with all items in use counts as healthy.
+   * @internal Resolves with true if the pool has, or can make, an item that passes `check`; rejects with the
+   * error of `check`. Older items that fail are destroyed, since the server may have been restarted: only the
+   * check of a new item decides. A pool with all items in use counts as healthy.
    */
   async probe(check: (item: T) => unknown, signal: AbortSignal): Promise<boolean> {
     for (;;) {
@@ -215,7 +218,10 @@ export class PooledResource<T> {
     }
   }
 
-  /** Resolves the caller that has waited longest; the caller for which the item was made takes over that one's attempt. */
+  /**
+   * Resolves the caller that has waited longest; the caller for which the item was made takes over that one's
+   * attempt.
+   */
   #deliver(slot: Slot<T>, { waiter }: Attempt<T>): void {
     const [first] = this.#queue
     if (first === undefined) {
@@ -231,8 +237,8 @@ export class PooledResource<T> {
   }
 
   /**
-   * Rejects the caller of an attempt that failed, unless the server may have recovered since: an attempt that began
-   * before the caller came, or that took long to fail, does not show its present state.
+   * Rejects the caller of an attempt that failed, unless the server may have recovered since: an attempt that
+   * began before the caller came, or that took long to fail, does not show its present state.
    */
   #fail(error: Error, { startedAtMs, waiter }: Attempt<T>): void {
     if (waiter !== undefined) {

@@ -7,8 +7,8 @@ import type { Tolerance } from './batch-plan.js'
 export const EXACT: Tolerance = { rtol: 0, atol: 0 }
 
 /**
- * Describes how a tensor differs from the expected one, as the end of a sentence; undefined if it does not. Only floats
- * have a tolerance: an integer that is off by one may be another class, index or token.
+ * Describes how a tensor differs from the expected one, as the end of a sentence; undefined if it does not.
+ * Only floats have a tolerance: an integer that is off by one may be another class, index or token.
  */
 export function difference(expected: Tensor, actual: Tensor, tolerance: Tolerance): string | undefined {
   if (expected.dims.join() !== actual.dims.join()) {
@@ -25,7 +25,10 @@ export function difference(expected: Tensor, actual: Tensor, tolerance: Toleranc
   return undefined
 }
 
-/** Returns the index of the first tensor that differs from the expected one, and how it differs; undefined if none does. */
+/**
+ * Returns the index of the first tensor that differs from the expected one, and how it differs; undefined if
+ * none does.
+ */
 export function firstDifference(
   expected: readonly Tensor[],
   actual: readonly Tensor[],

@@ -6,14 +6,17 @@ import { copyBlock, elementCount, withRows } from './rows.js'
 /** The smallest padded length. */
 const SHORTEST = 8
 
-/** Returns the padded length of a request: a power of two, so that less than half of it is padding, but at least SHORTEST. */
+/**
+ * Returns the padded length of a request: a power of two, so that less than half of it is padding, but at
+ * least SHORTEST.
+ */
 export function paddedLength(length: number): number {
   return Math.max(SHORTEST, 2 ** Math.ceil(Math.log2(length)))
 }
 
 /**
- * Returns a copy of a tensor with another length along the axis, padded with zeros or empty strings, or cut. Returns the
- * tensor itself if it has the length already.
+ * Returns a copy of a tensor with another length along the axis, padded with zeros or empty strings, or cut.
+ * Returns the tensor itself if it has the length already.
  */
 export function resized(tensor: Tensor, axis: number, length: number): Tensor {
   const { type, dims, data } = tensor

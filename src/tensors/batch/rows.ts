@@ -63,8 +63,8 @@ export function putRows(
 }
 
 /**
- * Copies tensors one after another along `axis` of a batch with these `dims`. Tensors that are shorter along another
- * axis are padded with zeros or empty strings.
+ * Copies tensors one after another along `axis` of a batch with these `dims`. Tensors that are shorter along
+ * another axis are padded with zeros or empty strings.
  */
 export function joinRows(
   target: TensorData,
@@ -109,8 +109,8 @@ export function takeRows(
 }
 
 /**
- * Copies a block of `size` from one tensor to another with as many axes. The block begins `sourceAt` elements after the
- * beginning of the source, and `targetAt` elements after that of the target.
+ * Copies a block of `size` from one tensor to another with as many axes. The block begins `sourceAt` elements
+ * after the beginning of the source, and `targetAt` elements after that of the target.
  */
 export function copyBlock(
   target: TensorData,

@@ -3,15 +3,18 @@ import { type AnyTypedArray, isUsable, typedArrayName } from '../typed-arrays.js
 import { type Expectation, type InputProblem, mismatch } from './expectation.js'
 
 /**
- * Returns the problem of a typed array of the wrong class. Such an array is rejected instead of converted: it may be a
- * mistake, and a copy costs time.
+ * Returns the problem of a typed array of the wrong class. Such an array is rejected instead of converted: it
+ * may be a mistake, and a copy costs time.
  */
 export function wrongClass(expected: Expectation, got: unknown, where = ''): InputProblem {
   const advice = `it must be ${holderOf(expected)}; ${conversion(expected, got)}`
   return mismatch(expected, describeValue(got) + where, advice)
 }
 
-/** Returns the description of the array that holds the elements: `Float32Array`, `Uint16Array of float16 bits`, `an array of strings`. */
+/**
+ * Returns the description of the array that holds the elements: `Float32Array`, `Uint16Array of float16
+ * bits`, `an array of strings`.
+ */
 export function holderOf({ type, element }: Expectation): string {
   if (type === 'string') return 'an array of strings'
   if (type === 'float16') return 'Uint16Array of float16 bits'

@@ -20,8 +20,8 @@ const MAX_SETS = 32
 const BATCH_NAME = /batch|^(n|b|bs)$/i
 
 /**
- * Returns the sets of axes to try with size 0, small ones first: each free axis with those of the same name, the axes
- * of the rows together, these with each of the others, and all.
+ * Returns the sets of axes to try with size 0, small ones first: each free axis with those of the same name,
+ * the axes of the rows together, these with each of the others, and all.
  */
 export function axisSetsOf(signature: Signature): AxisSet[] {
   const batch = [...batchAxesOf(signature)]
@@ -46,10 +46,10 @@ export function isPartOf(part: AxisSet, whole: AxisSet): boolean {
 }
 
 /**
- * Returns the reason why a request must not run because some of its axes have size 0; undefined if it may run. The
- * reason completes a sentence that begins with the request. Axes of the rows need a trial that returned outputs, since
- * recurrent operators and others crash the process if there are no rows. Other axes are only rejected if they crashed
- * a trial, since the first step of a decoder has an empty past.
+ * Returns the reason why a request must not run because some of its axes have size 0; undefined if it may
+ * run. The reason completes a sentence that begins with the request. Axes of the rows need a trial that
+ * returned outputs, since recurrent operators and others crash the process if there are no rows. Other axes
+ * are only rejected if they crashed a trial, since the first step of a decoder has an empty past.
  */
 export function emptyAxesProblem(
   signature: Signature,
@@ -81,8 +81,8 @@ function isSameSet(left: AxisSet, right: AxisSet): boolean {
 }
 
 /**
- * Returns the axes that are probably those of the rows: the first free axis of each input, unless an axis of size 1
- * before it shows that there is one row, and all axes with the name of such an axis or of a batch.
+ * Returns the axes that are probably those of the rows: the first free axis of each input, unless an axis of
+ * size 1 before it shows that there is one row, and all axes with the name of such an axis or of a batch.
  */
 function batchAxesOf({ inputs }: Signature): Set<string> {
   const first = inputs.map(firstFreeAxis)

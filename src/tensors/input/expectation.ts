@@ -72,7 +72,10 @@ function expectInput(
   }
 }
 
-/** An input that does not fit the signature; `prepareInputs` converts it into ERR_INVALID_INPUT with the model's name. */
+/**
+ * An input that does not fit the signature; `prepareInputs` converts it into ERR_INVALID_INPUT with the
+ * model's name.
+ */
 export class InputProblem extends Error {}
 
 /** Returns the problem of a single input; its message has the input's name, what it expects and what was passed. */

@@ -4,9 +4,9 @@ import { countOf } from './copies.js'
 import { type Expectation, mismatch, type SignatureExpectation } from './expectation.js'
 
 /**
- * Returns the dims of `count` elements without a shape: fixed dims are kept, free ones are 1 except the last free one,
- * which takes the remaining factor (one unbatched item, the common case of a bare array). Returns undefined if the
- * count does not divide.
+ * Returns the dims of `count` elements without a shape: fixed dims are kept, free ones are 1 except the last
+ * free one, which takes the remaining factor (one unbatched item, the common case of a bare array). Returns
+ * undefined if the count does not divide.
  */
 export function inferDims(expected: Expectation, count: number): readonly number[] | undefined {
   const { fixedCount, lastFree, singleDims } = expected
@@ -20,8 +20,8 @@ export function inferDims(expected: Expectation, count: number): readonly number
 }
 
 /**
- * Throws if a bare array fits several shapes: more than one of the free axes besides the batch is still open, and they
- * hold more than one element.
+ * Throws if a bare array fits several shapes: more than one of the free axes besides the batch is still open,
+ * and they hold more than one element.
  * @throws InputProblem
  */
 export function refuseAmbiguous(expected: Expectation, data: Tensor['data'], axes: readonly number[]): void {
@@ -34,9 +34,9 @@ export function refuseAmbiguous(expected: Expectation, data: Tensor['data'], axe
 }
 
 /**
- * Infers the dims of bare arrays with several free dims again: a free dim whose name another input has takes the size
- * that it has there, if the count allows; otherwise the first inference stays. `unsure` lists these inputs in the
- * signature's order; each inferred size may determine the next.
+ * Infers the dims of bare arrays with several free dims again: a free dim whose name another input has takes
+ * the size that it has there, if the count allows; otherwise the first inference stays. `unsure` lists these
+ * inputs in the signature's order; each inferred size may determine the next.
  * @throws InputProblem if an array still fits several shapes.
  */
 export function settleByNames(

@@ -11,8 +11,8 @@ import { checkInputNames } from './input-names.js'
 import { fromNestedArrays, fromScalar } from './nested-arrays.js'
 
 /**
- * Converts the input of a request into tensors that fit the signature exactly, one for each of its inputs, in its
- * order. `input` maps the name of every input to one of:
+ * Converts the input of a request into tensors that fit the signature exactly, one for each of its inputs, in
+ * its order. `input` maps the name of every input to one of:
  *
  * - `{ type, dims, data }`, ours or an onnxruntime Tensor: type, rank and fixed dims must agree,
  *   dims multiply to `data.length`. A scalar input also takes one element of any rank.
@@ -100,7 +100,10 @@ function fromTypedArray(expected: Expectation, name: string, array: AnyTypedArra
   return { type: expected.type, dims, data: data as TensorData }
 }
 
-/** Converts any error thrown while the input is read (by a getter, a revoked proxy, a disposed tensor) into ERR_INVALID_INPUT. */
+/**
+ * Converts any error thrown while the input is read (by a getter, a revoked proxy, a disposed tensor) into
+ * ERR_INVALID_INPUT.
+ */
 function invalidInput(
   error: unknown,
   reading: Expectation | undefined,

@@ -17,8 +17,8 @@ export interface ProtoField {
 }
 
 /**
- * Reads protobuf's wire format from a file through a small window; fields that are not requested are skipped, not read.
- * Every method throws an Error if the file is malformed.
+ * Reads protobuf's wire format from a file through a small window; fields that are not requested are skipped,
+ * not read. Every method throws an Error if the file is malformed.
  * https://protobuf.dev/programming-guides/encoding/
  */
 export class ProtoCursor implements Disposable {
@@ -82,7 +82,10 @@ export class ProtoCursor implements Disposable {
     }
   }
 
-  /** Returns a repeated float, in either of the two forms; of a long list only the first `most` values and one more. */
+  /**
+   * Returns a repeated float, in either of the two forms; of a long list only the first `most` values and one
+   * more.
+   */
   floats(field: ProtoField, most: number): number[] {
     const length = Math.min(field.end - field.start, 4 * (most + 1))
     const bytes = this.#bytesAt(field.start, length - (length % 4))

@@ -60,7 +60,10 @@ function branch(flow: Flow): readonly Trace[] | Trace {
   return isThen === undefined ? joined : isThen ? thenTraces : elseTraces
 }
 
-/** Rule for Loop. Its inputs are trips, condition, carried values; those of the body trip, condition, carried values. */
+/**
+ * Rule for Loop. Its inputs are trips, condition, carried values; those of the body trip, condition, carried
+ * values.
+ */
 function loop(flow: Flow): readonly Trace[] | Trace {
   const body = flow.graph('body')
   if (body === undefined) return flow.refuse('lacks a body')

@@ -1,7 +1,10 @@
 import type { Op, Outcome, Rule } from '../trace/op.js'
 import { shared, unranked } from '../trace/trace.js'
 
-/** Returns the rule for operators of any domain that derive their scale from the values, such as `DynamicQuantizeLinear`. */
+/**
+ * Returns the rule for operators of any domain that derive their scale from the values, such as
+ * `DynamicQuantizeLinear`.
+ */
 export function dynamicRule(type: string): Rule | undefined {
   return type.startsWith('DynamicQuantize') ? quantize : undefined
 }

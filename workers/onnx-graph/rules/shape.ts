@@ -91,14 +91,16 @@ function reshaped(op: Op, asked: readonly Size[]): TensorTrace | RefusedTrace {
 }
 
 /**
- * Returns the place of the rows after a reshape; undefined if it mixes rows. A reshape keeps the order of the elements,
- * so the number of blocks in front of the rows must not change, and the part behind them must be divided within each row.
+ * Returns the place of the rows after a reshape; undefined if it mixes rows. A reshape keeps the order of the
+ * elements, so the number of blocks in front of the rows must not change, and the part behind them must be
+ * divided within each row.
  */
 function placeIn(from: TensorTrace, rows: Place, dims: readonly Size[], axis: number): Place | undefined {
   const inFront = product([...from.dims.slice(0, rows.axis), rows.before])
   const before = quotient(inFront, product(dims.slice(0, axis)))
   if (before === undefined) return undefined
-  // The whole axis belongs to rows that lie one behind the other; the proof has shown that the shape fits one row.
+  // The whole axis belongs to rows that lie one behind the other; the proof has shown that the shape fits one
+  // row.
   if (isSameSize(before, one)) return { axis, before }
   const own = quotient(from.dims[rows.axis], product([rows.before, { ...one, rows: true }]) ?? one)
   const behind = product([...(own === undefined ? [] : [own]), ...from.dims.slice(rows.axis + 1)])
@@ -193,7 +195,10 @@ function keepValue(op: Op, outcome: TensorTrace | RefusedTrace): TensorTrace | R
   return isUniform && !('refused' in outcome) ? { ...outcome, isUniform } : outcome
 }
 
-/** Rule for Tile. Along the batch axis all rows are repeated as a block; as many blocks as rows make one for each row. */
+/**
+ * Rule for Tile. Along the batch axis all rows are repeated as a block; as many blocks as rows make one for
+ * each row.
+ */
 function tile(op: Op): Outcome {
   const repeats = op.inputs[1] && valuesOf(op.inputs[1])
   if (repeats === undefined || op.isDependentBeside(0)) {

@@ -8,11 +8,17 @@ export interface Bodies {
   run(graph: Graph, inputs: readonly Trace[]): readonly Trace[]
   /** Like `run`, for a subgraph that may run any number of times. */
   repeat(graph: Graph, inputs: readonly Trace[]): readonly Trace[]
-  /** Chooses one of two ways; the whole graph is followed along the other one too. Returns undefined if that is not possible. */
+  /**
+   * Chooses one of two ways; the whole graph is followed along the other one too. Returns undefined if that
+   * is not possible.
+   */
   fork(): boolean | undefined
 }
 
-/** The effect of an operator with subgraphs or sequences on the batch: one trace for all its outputs, or one for each. */
+/**
+ * The effect of an operator with subgraphs or sequences on the batch: one trace for all its outputs, or one
+ * for each.
+ */
 export type FlowRule = (flow: Flow) => Trace | readonly Trace[]
 
 let slots = 0

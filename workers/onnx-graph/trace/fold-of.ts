@@ -5,8 +5,8 @@ import type { TensorTrace } from './trace.js'
 
 /**
  * Returns the elements of a small tensor that is made from shapes, as exporters do in front of a Reshape:
- * `Concat(Gather(Shape(x), 0), [12, 64])` is the number of rows, 12 and 64. Returns undefined if an element may depend on
- * the number of rows in another way than by a factor.
+ * `Concat(Gather(Shape(x), 0), [12, 64])` is the number of rows, 12 and 64. Returns undefined if an element
+ * may depend on the number of rows in another way than by a factor.
  */
 export function foldOf(op: Op): readonly Size[] | undefined {
   if (op.node.domain !== '' || !Object.hasOwn(folds, op.type)) return undefined

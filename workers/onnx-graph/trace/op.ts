@@ -167,7 +167,10 @@ export function valuesOf(trace: TensorTrace): readonly Size[] | undefined {
   return count === undefined ? undefined : Array.from({ length: count }, freshSize)
 }
 
-/** Returns a trace in which the elements of a small tensor have names, so that a repeated use of them is recognised. */
+/**
+ * Returns a trace in which the elements of a small tensor have names, so that a repeated use of them is
+ * recognised.
+ */
 export function withNames(trace: Trace): Trace {
   if (!('dims' in trace) || trace.dims === undefined || isDependent(trace) || countsRows(trace)) return trace
   const values = trace.dims.length <= 1 ? valuesOf(trace) : trace.values

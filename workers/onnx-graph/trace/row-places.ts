@@ -14,8 +14,8 @@ import {
 const keeping: readonly string[] = ['Cast', 'Expand', 'Identity', 'Squeeze', 'Transpose', 'Unsqueeze']
 
 /**
- * Follows the places of the rows, `Range(0, n)`, up to an operator by which a row takes a part of itself by its own
- * place, as `x[arange(n), index]` does. Returns undefined if the operator uses them in another way.
+ * Follows the places of the rows, `Range(0, n)`, up to an operator by which a row takes a part of itself by
+ * its own place, as `x[arange(n), index]` does. Returns undefined if the operator uses them in another way.
  *
  * @param evaluate - Returns the outcome of the operator's rule for these inputs.
  */

@@ -1,6 +1,6 @@
 /**
- * A number in a shape, as a product: a known number, sizes that only have names, and the number of rows of the batch,
- * once or not at all. A size without the number of rows does not depend on it.
+ * A number in a shape, as a product: a known number, sizes that only have names, and the number of rows of
+ * the batch, once or not at all. A size without the number of rows does not depend on it.
  */
 export interface Size {
   readonly times: number
@@ -9,7 +9,10 @@ export interface Size {
   readonly names: readonly string[]
 }
 
-/** Prefix of the names of sizes that are the same in every request that shares a run, such as the dims of shared inputs. */
+/**
+ * Prefix of the names of sizes that are the same in every request that shares a run, such as the dims of
+ * shared inputs.
+ */
 const FIXED = '='
 
 export const one: Size = known(1)
@@ -44,8 +47,8 @@ export function isSameSize(a: Size, b: Size): boolean {
 }
 
 /**
- * Returns true if a size is 1, or always the one that it has in the proof. The proof runs two and three requests, and a
- * size other than 1 does not broadcast with both.
+ * Returns true if a size is 1, or always the one that it has in the proof. The proof runs two and three
+ * requests, and a size other than 1 does not broadcast with both.
  */
 export function isOneOrFixed({ times, rows, names }: Size): boolean {
   return times === 1 && !rows && names.every((name) => name.startsWith(FIXED))

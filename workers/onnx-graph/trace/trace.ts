@@ -12,8 +12,8 @@ export interface TensorTrace {
   /** The dims in a run of a whole batch. Only the axis of the rows holds their number. */
   readonly dims: readonly Size[]
   /**
-   * The axis along which the tensor joins the tensors that each row has alone. Absent if the tensor is the same in every
-   * batch, for any content and number of rows.
+   * The axis along which the tensor joins the tensors that each row has alone. Absent if the tensor is the
+   * same in every batch, for any content and number of rows.
    */
   readonly rows?: Place
   /** The elements of a small tensor, mostly of one that describes shapes. They may hold the number of rows. */
@@ -137,7 +137,10 @@ export function join(a: Trace, b: Trace, slot: string, refuse: (does: string) =>
   }
 }
 
-/** Returns the place of the rows of both; a shared tensor whose axis has size 1 stands for rows that are all alike. */
+/**
+ * Returns the place of the rows of both; a shared tensor whose axis has size 1 stands for rows that are all
+ * alike.
+ */
 function joinedRows(a: TensorTrace, b: TensorTrace): Place | undefined | 'unlike' {
   if (a.rows === undefined && b.rows === undefined) return undefined
   if (a.rows !== undefined && b.rows !== undefined) {
