@@ -166,7 +166,7 @@ export class Artifacts {
       : build(order.samples(loaded.signature))
   }
 
-  /** Returns the artifact, or the original if no form works, as the cache has it; undefined if it has neither. */
+  /** Returns the cached result: an artifact, or the original if no form works; undefined if there is none. */
   async #find(key: string): Promise<Prepared | undefined> {
     // Marked as used before it is read, so that no process removes it in between.
     await this.#cache.use(key)
@@ -284,7 +284,7 @@ export class Artifacts {
       const { cacheDir } = this.#settings
       if (cacheDir === undefined) throw new Error('this user has no home folder; set `cacheDir`, or HOME')
       const grant = missingFolderGrant(cacheDir)
-      if (grant !== undefined) throw new Error(`the permission model denies access to it; ${grant}`)
+      if (grant !== undefined) throw new Error(`the permission model denies its use; ${grant}`)
       await this.#cache.open()
     }
     this.#opening ??= open().then(

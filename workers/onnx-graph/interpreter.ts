@@ -157,11 +157,11 @@ export class Interpreter {
   }
 
   #bodies(outer: Scope): Bodies {
-    const run: Bodies['run'] = (graph, given) =>
-      this.#runGraph(graph, given, new Scope(outer.opsets, outer.attributes, outer))
-    const repeat: Bodies['repeat'] = (graph, given) => {
+    const run: Bodies['run'] = (graph, inputs) =>
+      this.#runGraph(graph, inputs, new Scope(outer.opsets, outer.attributes, outer))
+    const repeat: Bodies['repeat'] = (graph, inputs) => {
       this.#loops += 1
-      const outputs = run(graph, given)
+      const outputs = run(graph, inputs)
       this.#loops -= 1
       return outputs
     }
@@ -203,7 +203,7 @@ function ofTensors(
 ): Outcome {
   const refused = firstRefused(inputs)
   if (refused?.places !== undefined || node.op === 'Range') {
-    const followed = followRowPlaces(node, inputs, (given) => ofTensors(node, given, opset, rule))
+    const followed = followRowPlaces(node, inputs, (resolved) => ofTensors(node, resolved, opset, rule))
     if (followed !== undefined) return followed
   }
   if (refused !== undefined) return refused

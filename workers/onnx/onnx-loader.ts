@@ -79,7 +79,7 @@ function unsupportedReason(value: Ort.InferenceSession.ValueMetadata): string | 
   if (!value.isTensor) {
     return 'is a sequence, map or optional value, which onnxruntime-node cannot pass; export the model with tensors only'
   }
-  if (TENSOR_TYPES.some((known) => known === value.type)) return undefined
+  if (TENSOR_TYPES.some((type) => type === value.type)) return undefined
   return `has element type ${value.type}, which cannot be passed; convert it, for example to int8`
 }
 

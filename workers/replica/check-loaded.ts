@@ -103,7 +103,7 @@ function unsupportedOf(unsupported: unknown, refuse: (problem: string) => Error)
 }
 
 function isTensorType(type: unknown): type is TensorType {
-  return TENSOR_TYPES.some((known) => known === type)
+  return TENSOR_TYPES.some((name) => name === type)
 }
 
 function isDim(dim: unknown): dim is number | string {

@@ -78,7 +78,7 @@ export function endChild(child: ChildProcess): void {
   forget(child)
 }
 
-/** Sets if the process, and the channel to it, keep this process alive. */
+/** Sets whether the process, and the channel to it, keep this process alive. */
 export function setAwake(child: ChildProcess, isAwake: boolean): void {
   if (isAwake) {
     child.ref()

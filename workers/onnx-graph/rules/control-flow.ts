@@ -129,7 +129,7 @@ function scan(flow: Flow): readonly Trace[] | Trace {
     const along = axis < 0 ? axis + trace.dims.length : axis
     if (trace.rows?.axis === along) return flow.refuse('goes along the batch axis')
     length = trace.dims[along] ?? length
-    const dims = trace.dims.filter((_, each) => each !== along)
+    const dims = trace.dims.filter((_, axis) => axis !== along)
     const { rows } = trace
     elements.push(placed(dims, rows && { ...rows, axis: rows.axis > along ? rows.axis - 1 : rows.axis }))
   }

@@ -54,7 +54,7 @@ function split(op: Op): Outcome {
     return op.refuse('gives rows of the batch to different outputs')
   return op.node.outputs.map((_, at) => {
     const size = typeof sizes === 'string' ? freshSize() : (sizes[at] ?? freshSize())
-    return op.like(op.dims.map((own, axis) => (axis === along && op.node.outputs.length > 1 ? size : own)))
+    return op.like(op.dims.map((old, axis) => (axis === along && op.node.outputs.length > 1 ? size : old)))
   })
 }
 

@@ -19,7 +19,8 @@ export const sequenceRules: ReadonlyMap<string, FlowRule> = new Map([
   ['SequenceEmpty', () => sequenceOf(undefined)],
   [
     'SequenceConstruct',
-    (flow) => flow.inputs.reduce<Trace>((all, each) => inserted(flow, all, each), sequenceOf(undefined)),
+    (flow) =>
+      flow.inputs.reduce<Trace>((sequence, trace) => inserted(flow, sequence, trace), sequenceOf(undefined)),
   ],
   ['SequenceInsert', (flow) => inserted(flow, flow.inputs[0], flow.inputs[1])],
   ['SequenceErase', (flow) => flow.inputs[0] ?? unranked],
@@ -66,9 +67,9 @@ function split(flow: Flow): Trace {
   const { rows } = input
   if (rows?.axis === along) return flow.refuse('makes rows of the batch elements of a sequence')
   const isDropped = parts === undefined && (flow.int('keepdims') ?? 1) === 0
-  const sizes = (size: Size, each: number): Size =>
-    each === along ? (parts === undefined ? one : freshSize()) : size
-  const dims = input.dims.map(sizes).filter((_, each) => !isDropped || each !== along)
+  const sizes = (size: Size, axis: number): Size =>
+    axis === along ? (parts === undefined ? one : freshSize()) : size
+  const dims = input.dims.map(sizes).filter((_, axis) => !isDropped || axis !== along)
   const moved = rows && { ...rows, axis: isDropped && rows.axis > along ? rows.axis - 1 : rows.axis }
   return sequenceOf(placed(dims, moved))
 }
@@ -83,7 +84,7 @@ function concat(flow: Flow): Trace {
   if (isNew) return placed(...added(element, [along], freshSize()))
   if (element.rows?.axis === along) return flow.refuse('joins rows of the batch with others')
   return placed(
-    element.dims.map((size, each) => (each === along ? freshSize() : size)),
+    element.dims.map((size, axis) => (axis === along ? freshSize() : size)),
     element.rows,
   )
 }

@@ -102,9 +102,9 @@ function placeIn(from: TensorTrace, rows: Place, dims: readonly Size[], axis: nu
   // The whole axis belongs to rows that lie one behind the other; the proof has shown that the shape fits one
   // row.
   if (isSameSize(before, one)) return { axis, before }
-  const own = quotient(from.dims[rows.axis], product([rows.before, { ...one, rows: true }]) ?? one)
-  const behind = product([...(own === undefined ? [] : [own]), ...from.dims.slice(rows.axis + 1)])
-  const isDivided = own !== undefined && quotient(behind, product(dims.slice(axis + 1))) !== undefined
+  const rowSize = quotient(from.dims[rows.axis], product([rows.before, { ...one, rows: true }]) ?? one)
+  const behind = product([...(rowSize === undefined ? [] : [rowSize]), ...from.dims.slice(rows.axis + 1)])
+  const isDivided = rowSize !== undefined && quotient(behind, product(dims.slice(axis + 1))) !== undefined
   return isDivided ? { axis, before } : undefined
 }
 

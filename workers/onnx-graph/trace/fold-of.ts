@@ -184,9 +184,9 @@ function picked(
       }),
     )
   }
-  const found = places.map((place) => (place === undefined ? freshSize() : values[place]))
+  const elements = places.map((place) => (place === undefined ? freshSize() : values[place]))
   const isOpen = places.includes(undefined) && values.some((value) => value.rows)
-  return isOpen ? undefined : listed(found)
+  return isOpen ? undefined : listed(elements)
 }
 
 /** Returns, for each axis of a small tensor, the places that a Slice takes. */

@@ -62,8 +62,8 @@ export function rowsFirst(
   const [first] = rows
   if (op.isDependentBeside(...places)) return op.mixed()
   if (first === undefined) return shared(dims)
-  if (rows.some((each) => each.rows.axis !== 0)) return op.refuse('works over the batch axis')
-  if (!rows.every((each) => isNumber(each.rows.before, 1)) && rows.length > 1) {
+  if (rows.some((input) => input.rows.axis !== 0)) return op.refuse('works over the batch axis')
+  if (!rows.every((input) => isNumber(input.rows.before, 1)) && rows.length > 1) {
     return op.refuse('pairs different rows of the batch')
   }
   const [batch = one, ...others] = dims

@@ -118,7 +118,7 @@ function einsum(op: Op): Outcome {
   }
   const batch = [...sizes].filter(([, of]) => of.some((size) => size.rows)).map(([letter]) => letter)
   const [letter] = batch
-  const dims = [...output].map((each) => broadcastSize(sizes.get(each) ?? [one]))
+  const dims = [...output].map((letter) => broadcastSize(sizes.get(letter) ?? [one]))
   if (letter === undefined) return shared(dims)
   if (batch.length > 1) return op.refuse(CROSSES_ROWS)
   if (!output.includes(letter)) return op.refuse(CONTRACTS_BATCH)

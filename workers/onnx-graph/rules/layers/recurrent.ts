@@ -28,7 +28,7 @@ function recurrent(op: Op): Outcome {
           [ways, rows, width],
           [ways, rows, width],
         ]
-  if (!op.isDependent) return dims(batch).map((each) => shared(each))
+  if (!op.isDependent) return dims(batch).map((sizes) => shared(sizes))
   const placesOf: readonly (readonly [input: number, axis: number])[] = [
     [0, place],
     [4, 0],
@@ -47,7 +47,7 @@ function recurrent(op: Op): Outcome {
   }
   const rows = op.present.find(isDependent)?.dims.find((size) => size.rows) ?? one
   const axes = isRowsFirst ? [0, 0, 0] : [2, 1, 1]
-  return dims(rows).map((each, at) => placed(each, { axis: axes[at] ?? 0, before: one }))
+  return dims(rows).map((sizes, at) => placed(sizes, { axis: axes[at] ?? 0, before: one }))
 }
 
 function reverse(op: Op): Outcome {

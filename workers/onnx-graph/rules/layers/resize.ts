@@ -61,7 +61,7 @@ function scaled(
     return op.refuse('resizes in a way that is not known to leave the batch axis alone')
   }
   if (mode !== 'nearest' && (op.rank < 4 || rows.axis !== 0)) return spreads(op)
-  return op.like(dims.map((each, axis) => (axis === rows.axis ? size : each)))
+  return op.like(dims.map((scaled, axis) => (axis === rows.axis ? size : scaled)))
 }
 
 function spreads(op: Op): RefusedTrace {
