@@ -140,5 +140,7 @@ async function shutdownAll(reason: string): Promise<void> {
     if (target.state === 'error')
       failures.push(new Error('the startup or the shutdown of the application failed'))
   }
+  // Promises that the shutdown settled, such as that of `createRuntime`, reach their callers before the process exits.
+  await new Promise((resolve) => setImmediate(resolve))
   if (failures.length > 0) throw failures[0]
 }

@@ -19,7 +19,8 @@ describe('a load that never returns', () => {
   })
 
   it('is abandoned after loadTimeoutMs, and the host ends with code 0', repeats, async () => {
-    const input = { exitWaitMs, loadTimeoutMs: 200, action: 'giveUp' }
+    // The timeout leaves the thread time to reach the loader on a busy machine: a load that times out before is ended.
+    const input = { exitWaitMs, loadTimeoutMs: 3_000, action: 'giveUp' }
     const child = await runChild('stuck-load.mjs', { input })
     expect(messageOf(child, 'ending')).toMatchObject({
       load: { code: 'ERR_MODEL_LOAD', model: 'm' },
