@@ -3,28 +3,58 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 
-type ProjectName = 'unit' | 'property' | 'simulation' | 'contract' | 'integration' | 'process'
+type ProjectName =
+  | 'unit'
+  | 'unit-isolated'
+  | 'property'
+  | 'simulation'
+  | 'contract'
+  | 'integration'
+  | 'process'
 
-/**
- * One project per folder of test/. Groups run one after the other, so that the folders that start threads and child
- * processes have the machine to themselves: `maxWorkers` is the number of their files that run at the same time.
- */
-function project(name: ProjectName, groupOrder: number, testTimeout: number, maxWorkers: number) {
+interface ProjectOptions {
+  readonly name: ProjectName
+  readonly include?: readonly string[]
+  readonly exclude?: readonly string[]
+  /** Groups run one after the other: first the tests that start neither threads nor processes. */
+  readonly groupOrder: number
+  readonly timeoutMs: number
+  /** Whether each file has a process of its own; if not, the files share the modules that they import. */
+  readonly isolate?: boolean
+}
+
+/** Unit tests that replace modules, or measure the memory of their process. */
+const ISOLATED = [
+  'test/unit/artifacts/builder/build-lock-refused.test.ts',
+  'test/unit/errors/errors.test.ts',
+  'test/unit/memory/memory-meter.test.ts',
+  'test/unit/platform/process-memory.test.ts',
+  'test/unit/platform/user-cache-dir.test.ts',
+]
+
+/** Returns the tests of one folder. By default Vitest would leave one core free. */
+function project({
+  name,
+  include = [`test/${name}/**/*.test.ts`],
+  exclude = [],
+  groupOrder,
+  timeoutMs,
+  isolate = true,
+}: ProjectOptions) {
   return {
     extends: true as const,
     test: {
       name,
-      include: [`test/${name}/**/*.test.ts`],
-      testTimeout,
-      hookTimeout: testTimeout,
-      maxWorkers,
+      include: [...include],
+      exclude: [...exclude],
+      testTimeout: timeoutMs,
+      hookTimeout: timeoutMs,
+      maxWorkers: availableParallelism(),
+      isolate,
       sequence: { groupOrder },
     },
   }
 }
-
-/** By default Vitest leaves one core free. */
-const cores = availableParallelism()
 
 /** Where runtimes keep their artifacts; begins empty. */
 const cacheHome = mkdtempSync(join(tmpdir(), 'tbcoin-test-cache-'))
@@ -43,12 +73,13 @@ export default defineConfig({
     // point into dist/, and 'tbcoin-engine' must be the module a user gets.
     server: { deps: { external: [/\/dist\//] } },
     projects: [
-      project('unit', 1, 10_000, cores),
-      project('property', 1, 10_000, cores),
-      project('simulation', 1, 300_000, cores),
-      project('contract', 2, 10_000, 1),
-      project('integration', 3, 60_000, 1),
-      project('process', 4, 120_000, 2),
+      project({ name: 'unit', exclude: ISOLATED, groupOrder: 1, timeoutMs: 10_000, isolate: false }),
+      project({ name: 'unit-isolated', include: ISOLATED, groupOrder: 1, timeoutMs: 10_000 }),
+      project({ name: 'property', groupOrder: 1, timeoutMs: 10_000, isolate: false }),
+      project({ name: 'simulation', groupOrder: 1, timeoutMs: 300_000 }),
+      project({ name: 'contract', groupOrder: 2, timeoutMs: 10_000 }),
+      project({ name: 'integration', groupOrder: 2, timeoutMs: 60_000 }),
+      project({ name: 'process', groupOrder: 2, timeoutMs: 120_000 }),
       {
         // Checked by tsc, never run. Errors elsewhere are `npm run typecheck`'s to report.
         extends: true,

@@ -59,4 +59,7 @@ export async function cleanUp(): Promise<void> {
   expect({ threads: left.alive.length, timers: left.clock.pending }).toEqual({ threads: 0, timers: 0 })
 }
 
-afterEach(cleanUp)
+/** Cleans up after each test of a file, which calls this once; unit tests share the modules that they import. */
+export function useSimulatedRuntime(): void {
+  afterEach(cleanUp)
+}

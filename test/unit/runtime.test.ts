@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import type { HealthReport } from '../../src/lifecycle/health/health-monitor.js'
 import { ask, codeOf, inState, loadGated, movesOf } from '../support/runtime-harness.js'
-import { advance, gate, runtime, start } from '../support/simulated-runtime.js'
+import { advance, gate, runtime, start, useSimulatedRuntime } from '../support/simulated-runtime.js'
+
+useSimulatedRuntime()
 
 /** Returns the reasons of the checks that fail, by check. */
 function failuresOf({ checks }: HealthReport): Record<string, string | undefined> {

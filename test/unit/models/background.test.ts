@@ -1,8 +1,10 @@
 import { expect, it, vi } from 'vitest'
 import { errorOf } from '../../support/runtime-harness.js'
 import { damaged } from '../../support/simulated-loaders.js'
-import { advance, machine, runtime, start } from '../../support/simulated-runtime.js'
+import { advance, machine, runtime, start, useSimulatedRuntime } from '../../support/simulated-runtime.js'
 import { type Line, listLogger } from '../../support/test-logger.js'
+
+useSimulatedRuntime()
 
 it('a failure at the end of a pool in the background is one error line, and no unhandled rejection', async () => {
   const lines: Line[] = []

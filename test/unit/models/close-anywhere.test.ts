@@ -2,8 +2,17 @@ import { describe, expect, it } from 'vitest'
 import type { RuntimeOptions } from '../../../src/create-runtime.js'
 import type { Runtime } from '../../../src/runtime.js'
 import type { Tensor, TensorSpec } from '../../../src/tensors/tensor.js'
-import { advance, cleanUp, machine, runtime, start } from '../../support/simulated-runtime.js'
+import {
+  advance,
+  cleanUp,
+  machine,
+  runtime,
+  start,
+  useSimulatedRuntime,
+} from '../../support/simulated-runtime.js'
 import type { SimulatedLoader } from '../../support/simulated-thread.js'
+
+useSimulatedRuntime()
 
 const rows: TensorSpec = { name: 'x', type: 'float32', dims: ['batch'] }
 

@@ -11,7 +11,15 @@ import {
   nextMove,
   stateOf,
 } from '../../support/runtime-harness.js'
-import { advance, gate, runtime, start as startPlain } from '../../support/simulated-runtime.js'
+import {
+  advance,
+  gate,
+  runtime,
+  start as startPlain,
+  useSimulatedRuntime,
+} from '../../support/simulated-runtime.js'
+
+useSimulatedRuntime()
 
 /** The minimum that a timer takes: a replica that has no time left is given up after it. */
 const TICK_MS = 1

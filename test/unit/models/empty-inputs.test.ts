@@ -2,8 +2,10 @@ import { describe, expect, it } from 'vitest'
 import type { EmptyAxes } from '../../../src/tensors/input/empty-axes.js'
 import type { TensorSpec } from '../../../src/tensors/tensor.js'
 import { errorOf } from '../../support/runtime-harness.js'
-import { machine, runtime, start } from '../../support/simulated-runtime.js'
+import { machine, runtime, start, useSimulatedRuntime } from '../../support/simulated-runtime.js'
 import type { SimulatedLoader } from '../../support/simulated-thread.js'
+
+useSimulatedRuntime()
 
 const spec = (name: string, ...dims: TensorSpec['dims']): TensorSpec => ({ name, type: 'float32', dims })
 

@@ -1,6 +1,15 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { ask, codeOf, errorOf, gated, loadGated, stateOf } from '../../support/runtime-harness.js'
-import { advance, gate, machine, runtime, start } from '../../support/simulated-runtime.js'
+import {
+  advance,
+  gate,
+  machine,
+  runtime,
+  start,
+  useSimulatedRuntime,
+} from '../../support/simulated-runtime.js'
+
+useSimulatedRuntime()
 
 const MIB = 2 ** 20
 

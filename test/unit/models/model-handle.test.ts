@@ -1,6 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import { ask, codeOf, gated, loadGated, yOf } from '../../support/runtime-harness.js'
-import { advance, gate, machine, runtime, start } from '../../support/simulated-runtime.js'
+import {
+  advance,
+  gate,
+  machine,
+  runtime,
+  start,
+  useSimulatedRuntime,
+} from '../../support/simulated-runtime.js'
+
+useSimulatedRuntime()
 
 const input = { x: 0, do: '' }
 

@@ -12,8 +12,17 @@ import {
   settle,
 } from '../../support/runtime-harness.js'
 import { adding } from '../../support/simulated-loaders.js'
-import { advance, gate, machine, runtime, start } from '../../support/simulated-runtime.js'
+import {
+  advance,
+  gate,
+  machine,
+  runtime,
+  start,
+  useSimulatedRuntime,
+} from '../../support/simulated-runtime.js'
 import { testLogger } from '../../support/test-logger.js'
+
+useSimulatedRuntime()
 
 async function threadsOf(handle: ModelHandle): Promise<(number | undefined)[]> {
   return (await handle.replicas()).map(({ threadId }) => threadId)

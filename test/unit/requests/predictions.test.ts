@@ -6,7 +6,15 @@ import { RequestTracker } from '../../../src/requests/request-tracker.js'
 import type { Runtime } from '../../../src/runtime.js'
 import { ask, codeOf, gated, loadGated, settle } from '../../support/runtime-harness.js'
 import type { SimulatedGate } from '../../support/simulated-gate.js'
-import { advance, gate as newGate, runtime, start as startPlain } from '../../support/simulated-runtime.js'
+import {
+  advance,
+  gate as newGate,
+  runtime,
+  start as startPlain,
+  useSimulatedRuntime,
+} from '../../support/simulated-runtime.js'
+
+useSimulatedRuntime()
 
 let gate: SimulatedGate
 

@@ -3,8 +3,10 @@ import type { EngineEventMap } from '../../../src/telemetry/events/event-map.js'
 import type { Logger } from '../../../src/telemetry/logger.js'
 import { ChannelMessages } from '../../support/channel-messages.js'
 import { ask, codeOf, gated, gatedLoader, loadGated } from '../../support/runtime-harness.js'
-import { advance, gate, runtime, start } from '../../support/simulated-runtime.js'
+import { advance, gate, runtime, start, useSimulatedRuntime } from '../../support/simulated-runtime.js'
 import { type Line, listLogger } from '../../support/test-logger.js'
+
+useSimulatedRuntime()
 
 describe('the log lines of a runtime', () => {
   it('name every transition with its trigger and cause', async () => {

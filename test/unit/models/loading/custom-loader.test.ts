@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { ask, codeOf, errorOf, gated, gatedLoader, loadGated } from '../../../support/runtime-harness.js'
-import { machine, runtime, start } from '../../../support/simulated-runtime.js'
+import { machine, runtime, start, useSimulatedRuntime } from '../../../support/simulated-runtime.js'
+
+useSimulatedRuntime()
 
 describe('registerModelLoader', () => {
   it('refuses a function and says why', async () => {

@@ -11,7 +11,9 @@ import {
   settle,
   stateOf,
 } from '../../../support/runtime-harness.js'
-import { advance, gate, runtime, start } from '../../../support/simulated-runtime.js'
+import { advance, gate, runtime, start, useSimulatedRuntime } from '../../../support/simulated-runtime.js'
+
+useSimulatedRuntime()
 
 /** Loads version 1 of two replicas, of which the first is let through. */
 async function loadWithOneOfTwo(held: ReturnType<typeof gate>, options = {}): Promise<void> {

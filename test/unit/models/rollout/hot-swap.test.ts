@@ -16,7 +16,16 @@ import {
   yOf,
 } from '../../../support/runtime-harness.js'
 import { adding, damaged } from '../../../support/simulated-loaders.js'
-import { advance, gate, machine, runtime, start } from '../../../support/simulated-runtime.js'
+import {
+  advance,
+  gate,
+  machine,
+  runtime,
+  start,
+  useSimulatedRuntime,
+} from '../../../support/simulated-runtime.js'
+
+useSimulatedRuntime()
 
 const fileOf = (version: string, name = 'm'): string => `/models/${name}/${version}/model.onnx`
 

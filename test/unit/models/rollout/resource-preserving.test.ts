@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { ask, codeOf, gated, inState, loadGated, movesOf } from '../../../support/runtime-harness.js'
-import { runtime, start } from '../../../support/simulated-runtime.js'
+import { runtime, start, useSimulatedRuntime } from '../../../support/simulated-runtime.js'
+
+useSimulatedRuntime()
 
 /** Starts callers who send one request after another; the function that it returns ends them. */
 function callers(settled: (outcome: number | string) => void): () => Promise<void> {

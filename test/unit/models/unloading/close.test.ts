@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { ask, codeOf, errorOf, gated, loadGated, movesOf, settle } from '../../../support/runtime-harness.js'
-import { advance, gate, runtime, start } from '../../../support/simulated-runtime.js'
+import { advance, gate, runtime, start, useSimulatedRuntime } from '../../../support/simulated-runtime.js'
+
+useSimulatedRuntime()
 
 const SOON_MS = 20
 /** The minimum that a timer takes: a replica that has no time left is given up after it. */

@@ -1,6 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import { ask, codeOf, loadGated, movesOf, settle, stateOf } from '../../../support/runtime-harness.js'
-import { advance, gate, machine, runtime, start } from '../../../support/simulated-runtime.js'
+import {
+  advance,
+  gate,
+  machine,
+  runtime,
+  start,
+  useSimulatedRuntime,
+} from '../../../support/simulated-runtime.js'
+
+useSimulatedRuntime()
 
 const loads = (moves: readonly string[]): number =>
   moves.filter((move) => move.includes('>initializing')).length

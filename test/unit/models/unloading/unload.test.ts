@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { ask, codeOf, loadGated, nextMove, settle } from '../../../support/runtime-harness.js'
-import { advance, gate, runtime, start } from '../../../support/simulated-runtime.js'
+import { advance, gate, runtime, start, useSimulatedRuntime } from '../../../support/simulated-runtime.js'
+
+useSimulatedRuntime()
 
 describe('unloadModel', () => {
   it('lets every admitted request be answered, then forgets the model', async () => {
