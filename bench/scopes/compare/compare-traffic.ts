@@ -21,11 +21,11 @@ export interface TrafficOptions {
 }
 
 /** A slice is short, so that what else happens on the machine meets both packages. */
-const SLICE_MS = 250
+const SLICE_MS = 100
 /** Requests that each caller sends in a slice, at least. */
 const REQUESTS_PER_CALLER = 2
 /** A round of a slow model ends early: its slices are long, and differ less. */
-const MAX_ROUND_MS = 15_000
+const MAX_ROUND_MS = 25_000
 
 /**
  * Measures requests per second and the latency of one caller of a subject. A process of each package stays up, and
