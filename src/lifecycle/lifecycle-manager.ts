@@ -179,7 +179,8 @@ export class LifecycleManager extends Emitter<LifecycleEvents> {
   /**
    * Runs every shutdown handler, also if some fail; the application ends `stopped`, or in `error` if some did. During a
    * startup it aborts the signal of the running handler and waits for that handler, so a handler must not wait for the
-   * shutdown itself. All calls share the outcome of the first.
+   * shutdown itself. It waits for a failed startup that is being undone, which takes `gracefulShutdownTimeoutMs` at
+   * most. All calls share the outcome of the first.
    * @param options is the reason, which is the trigger in events and log lines, or an object with the reason and
    * `timeoutMs` (default: `gracefulShutdownTimeoutMs`).
    * @throws ERR_SHUTDOWN, whose `cause` is an AggregateError of all failures

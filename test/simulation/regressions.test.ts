@@ -100,6 +100,27 @@ const PROGRAMS: Record<string, Omit<Program, 'seed'>> = {
     endsCalmly: true,
     closeMs: 1_000,
   },
+  'a close that comes while a failed startup is undone ends with it, within the budget of a shutdown': {
+    settings: { replicas: 1, drainTimeoutMs: 50, loadTimeoutMs: 200, maxConcurrentLoads: 1, stuckAfterMs: 0 },
+    models: ['a', 'b'],
+    onLoadError: 'throw',
+    isHasty: true,
+    listeners: [
+      {
+        event: 'transition',
+        nth: 1,
+        action: { kind: 'load', model: 'a', version: '3' },
+      },
+    ],
+    commands: [
+      { kind: 'sources', fate: 'missing', count: 1 },
+      { kind: 'predict', model: 'a', version: '3' },
+      { kind: 'runs', fate: 'hangs', count: 1 },
+      { kind: 'wait', ms: 39 },
+      { kind: 'swap', model: 'a', version: '1' },
+    ],
+    closeMs: 0,
+  },
 }
 /** Each seed has another order of events and other times, and the fault shows in some of them. */
 const SEEDS = 40

@@ -263,6 +263,8 @@ function configOf({ settings, models = [], onLoadError = 'throw' }: Program): Ru
   return {
     models: models.map((name) => ({ name, version: '1', source: SOURCE, config: { minReplicas } })),
     onLoadError,
+    // A failed startup is undone within this time, and a close that comes meanwhile waits for that.
+    gracefulShutdownTimeoutMs: 5_000,
     restartBackoffMs: 10,
     maxRestartBackoffMs: 100,
     modelCleanupIntervalMs: 500,
