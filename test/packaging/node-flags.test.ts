@@ -106,8 +106,8 @@ describe.each(nodes)('Node $major', ({ major, env }) => {
     project.write({ 'service.mjs': failing })
     const [command = ''] = recipeOf('surroundings', 'Source maps').commands
     const { stdout } = await project.shell(command, env)
-    expect(stdout).toMatch(/ModelNotFoundError: .*\n.*\/src\/models\/catalogue\.ts:\d+/)
-    expect(stdout).toMatch(/ModelLoadError: .*\n.*\/workers\/onnx-session\.ts:\d+/)
+    expect(stdout).toMatch(/ModelNotFoundError: .*\n.*\/src\/models\/registry\/model-registry\.ts:\d+/)
+    expect(stdout).toMatch(/ModelLoadError: .*\n.*\/workers\/onnx\/create-session\.ts:\d+/)
     expect(stdout).not.toContain('/dist/')
   })
 })

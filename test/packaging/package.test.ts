@@ -1,14 +1,17 @@
 import { cpSync } from 'node:fs'
+import { relative } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { tempFolder } from '../../models/synthetic/temp-folder.js'
 import { sharedProject, tarball } from '../support/packaging-harness.js'
 import { packageRoot } from './surroundings.js'
 
+/** What tests, builds and benches leave in a checkout, by its path there. */
+const LEFTOVERS =
+  /^(?:\.git|node_modules|dist|coverage|models\/(?:repository|\.cache|software-gpu)|bench\/results)$|(?:^|\/)\.tmp-[^/]*$/
+
 /** Returns true if `path` belongs to a checkout and was not built in it. */
 function isSource(path: string): boolean {
-  return !/(?:^|[\\/])(?:\.git|node_modules|dist|coverage|repository|software-gpu|results|\.tmp-.*)$/.test(
-    path,
-  )
+  return !LEFTOVERS.test(relative(packageRoot, path).replaceAll('\\', '/'))
 }
 
 const project = await sharedProject(['publint@0.3', '@arethetypeswrong/cli@0.18'])

@@ -41,20 +41,20 @@ describe.each(nodes)('the permission model of Node $major', ({ major, env }) => 
     [
       '--allow-child-process',
       / --allow-child-process/,
-      /tries models/,
+      /artifact builder failed/,
       /start Node with --allow-child-process too/,
     ],
     [
       '--allow-fs-write',
       / --allow-fs-write=\S+/,
-      /cache cannot be used/,
+      /artifact cache unavailable/,
       /--allow-fs-write=\S+\/cache\/\* too/,
     ],
-    ['the wildcard', /(?<=cache)\/\*/, /cache cannot be used/, /--allow-fs-write=\S+\/cache\/\* too/],
+    ['the wildcard', /(?<=cache)\/\*/, /artifact cache unavailable/, /--allow-fs-write=\S+\/cache\/\* too/],
     [
       'both, also with one warning,',
       / --allow-(?:child-process|fs-write=\S+)/g,
-      /cache cannot be used.*tries models/,
+      /artifact cache unavailable.*artifact builder failed/,
       /--allow-fs-write.*--allow-child-process/,
     ],
   ])(
