@@ -14,7 +14,7 @@ export function endAtOnce(code: number): never {
   process.kill(process.pid, 'SIGKILL')
   // The first process of a container survives this: the kernel drops signals that it sends to itself.
   exitByWasi(code)
-  // As a last resort this ends the process with a faulting instruction, which no process survives.
+  // The last resort ends the process with a faulting instruction, which no process survives.
   process.abort()
 }
 

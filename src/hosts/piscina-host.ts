@@ -8,6 +8,7 @@ import { isLogLine, type LogLevel, type LogLine } from '../protocol/replica/log-
 import type { ReplicaReplies } from '../protocol/replica/replica-replies.js'
 import type { BackgroundTask, LoadTask, PortTask, RunTask } from '../protocol/replica/replica-task.js'
 import type { ThreadData, ThreadTask } from '../protocol/replica/thread.js'
+import { exitError } from './exit-error.js'
 import { GuardSlot } from './guard-slot.js'
 import { remedyOfMissing } from './remedy-of-missing.js'
 import type { ExitListener, ReplicaHost } from './replica-host.js'
@@ -255,13 +256,9 @@ export class PiscinaHost implements ReplicaHost {
   }
 
   #exitError(): Error {
-    const { model, version, entry } = this.#options
-    const reason = this.#lastError === undefined ? 'it was terminated' : reasonOf(this.#lastError, entry)
-    return new errors.ERR_REPLICA_EXITED(`a replica of ${model}@${version} exited: ${reason}`, {
-      model,
-      version,
-      cause: this.#lastError,
-    })
+    const error = this.#lastError
+    const reason = error && reasonOf(error, this.#options.entry)
+    return exitError(this.#options, error, reason)
   }
 }
 

@@ -77,7 +77,7 @@ async function crash(
   name: string,
   version?: string,
 ): Promise<void> {
-  // What was requested before is in a replica by then.
+  // Earlier requests are in a replica by then.
   await clock.settle()
   const model = models.getModel(name, version)
   if (model === undefined) {

@@ -94,7 +94,7 @@ export class TestClock implements Clock {
     const dueMs = this.#timers.earliestMs
     if (dueMs === undefined || dueMs > endMs) return false
     this.#nowMs = Math.max(this.#nowMs, dueMs)
-    // Of those that are due at that time the one that was set first.
+    // Timers that are due at the same time run in the order in which they were set.
     const timer = [...this.#timers].find((each) => each.dueMs === dueMs) as SetTimer
     this.#timers.take(timer, this.#nowMs)
     timer.run()

@@ -1,13 +1,12 @@
 import type { Prepared } from '../artifacts/artifacts.js'
 import type { ModelConfig } from '../config/runtime-options.js'
 import { errors } from '../errors/errors.js'
-import { GcBallast } from '../memory/gc-ballast.js'
 import type { HostOrder, Ports } from '../models/context/ports.js'
 import type { RepositoryVersion } from '../models/repository/repository.js'
 import type { Logger } from '../telemetry/logger.js'
-import { Shortfalls } from '../telemetry/shortfalls.js'
 import { axisSetsOf } from '../tensors/input/empty-axes.js'
 import type { Signature } from '../tensors/tensor.js'
+import { barePorts } from './bare-ports.js'
 import type { TestClock } from './test-clock.js'
 import type { TestModel, TestVersion } from './test-model.js'
 import { TestReplica } from './test-replica.js'
@@ -43,9 +42,8 @@ export class TestMachine {
   ports(logger: Logger): Ports {
     const read = async (): Promise<typeof MEMORY> => MEMORY
     return {
+      ...barePorts(logger),
       clock: this.#clock,
-      // Waits that are drawn are the same in every run of a test.
-      random: () => 0.5,
       hosts: (order) => () => this.#replica(order),
       repository: {
         scan: async () => ({ found: this.#known(), problems: [] }),
@@ -60,20 +58,7 @@ export class TestMachine {
         release: async () => undefined,
         close: () => undefined,
       },
-      trials: { run: async () => ({ state: 'nowhere' }), close: () => undefined },
       memory: { read, recent: read, last: () => undefined },
-      allocator: {
-        reclaim: async () => undefined,
-        stats: () => ({
-          isTrimmed: false,
-          isThresholdSet: false,
-          reason: 'a test runtime has no memory of its own',
-        }),
-        whileLoading: (_isMapped, load) => load(),
-        noteShortfall: () => undefined,
-      },
-      ballast: new GcBallast(0),
-      shortfalls: new Shortfalls(logger),
       cores: 1,
       memoryBytes: Number.MAX_SAFE_INTEGER,
     }

@@ -1,4 +1,4 @@
-import { errors } from '../errors/errors.js'
+import { exitError } from '../hosts/exit-error.js'
 import { type ExitListener, type ReplicaHost, UnsendableTask } from '../hosts/replica-host.js'
 import { encodeError } from '../protocol/error-codec.js'
 import type { ReplicaDescription, ReplicaStats } from '../protocol/replica/control.js'
@@ -211,13 +211,7 @@ export abstract class ThreadlessHost implements ReplicaHost {
   }
 
   #whyGone(cause?: Error): Error {
-    const { model, version } = this.#identity
-    const reason = cause === undefined ? 'it was ended' : cause.message
-    return new errors.ERR_REPLICA_EXITED(`a replica of ${model}@${version} is gone: ${reason}`, {
-      model,
-      version,
-      cause,
-    })
+    return exitError(this.#identity, cause)
   }
 
   /** Answers outside of tasks, once the replica is there. */

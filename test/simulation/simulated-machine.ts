@@ -1,10 +1,9 @@
 import type { Prepared, PrepareOrder } from '../../src/artifacts/artifacts.js'
 import { errors } from '../../src/errors/errors.js'
-import { GcBallast } from '../../src/memory/gc-ballast.js'
 import type { HoldLock } from '../../src/models/context/locks.js'
 import type { HostOrder, Ports } from '../../src/models/context/ports.js'
 import type { Logger } from '../../src/telemetry/logger.js'
-import { Shortfalls } from '../../src/telemetry/shortfalls.js'
+import { barePorts } from '../../src/testing/bare-ports.js'
 import type { Conditions, SimulatedPool } from './conditions.js'
 import type { SimulatedClock } from './simulated-clock.js'
 import { ALONE, BATCHED, type HostEvents, SimulatedHost } from './simulated-host.js'
@@ -65,7 +64,9 @@ export class SimulatedMachine {
       const bytes = this.heldBytes + conditions.pressureBytes
       return { pssBytes: bytes, anonymousBytes: bytes }
     }
+    const bare = barePorts(logger)
     return {
+      ...bare,
       clock,
       hosts: (order) => this.#hosts(order),
       repository: { scan: async () => ({ found: [], problems: [] }), find: async () => undefined },
@@ -85,17 +86,9 @@ export class SimulatedMachine {
           for (const reject of this.#onClose.splice(0)) reject(error)
         },
       },
-      trials: { run: async () => ({ state: 'nowhere' }), close: () => undefined },
       memory: { read, recent: read, last: () => undefined },
-      allocator: {
-        reclaim: () => this.#after(conditions.briefMs()),
-        stats: () => ({ isTrimmed: false, isThresholdSet: false, reason: 'there is none here' }),
-        whileLoading: (_isMapped, load) => load(),
-        noteShortfall: () => undefined,
-      },
-      ballast: new GcBallast(0),
+      allocator: { ...bare.allocator, reclaim: () => this.#after(conditions.briefMs()) },
       random: () => conditions.below(2 ** 30) / 2 ** 30,
-      shortfalls: new Shortfalls(logger),
       cores: REPLICAS,
       memoryBytes: 2 ** 40,
       hold: this.#options.hold,

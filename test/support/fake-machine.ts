@@ -1,12 +1,11 @@
 import type { Prepared } from '../../src/artifacts/artifacts.js'
 import { errors } from '../../src/errors/errors.js'
-import { GcBallast } from '../../src/memory/gc-ballast.js'
 import type { Ports } from '../../src/models/context/ports.js'
 import type { RepositoryVersion } from '../../src/models/repository/repository.js'
 import type { LoadTask } from '../../src/protocol/replica/replica-task.js'
 import type { Logger } from '../../src/telemetry/logger.js'
-import { Shortfalls } from '../../src/telemetry/shortfalls.js'
 import type { EmptyAxes } from '../../src/tensors/input/empty-axes.js'
+import { barePorts } from '../../src/testing/bare-ports.js'
 import { TestClock } from '../../src/testing/test-clock.js'
 import { gatedLoader, limitedLoader } from './runtime-harness.js'
 import { gatedModel, limitedModel } from './simulated-loaders.js'
@@ -61,9 +60,10 @@ export class FakeMachine {
       loaderOf: (task: LoadTask) => this.#loaderOf(task),
       turn: () => this.#turn(),
     }
+    const bare = barePorts(logger)
     return {
+      ...bare,
       clock: this.clock,
-      random: () => 0.5,
       hosts: (order) => () => {
         const thread = new SimulatedThread(order, this.threads.length + 1, surroundings)
         this.threads.push(thread)
@@ -103,16 +103,8 @@ export class FakeMachine {
         release: async () => undefined,
         close: () => undefined,
       },
-      trials: { run: async () => ({ state: 'nowhere' }), close: () => undefined },
       memory: { read, recent: read, last: () => undefined },
-      allocator: {
-        reclaim: () => this.reclaim(),
-        stats: () => ({ isTrimmed: false, isThresholdSet: false, reason: 'there is none here' }),
-        whileLoading: (_isMapped, load) => load(),
-        noteShortfall: () => undefined,
-      },
-      ballast: new GcBallast(0),
-      shortfalls: new Shortfalls(logger),
+      allocator: { ...bare.allocator, reclaim: () => this.reclaim() },
       cores: this.cores,
       memoryBytes: 2 ** 40,
     }

@@ -1,5 +1,4 @@
-import type { MeasurementHarness } from '../../measurements/measurement-harness.js'
-import { THREADS } from '../../measurements/measurement-harness.js'
+import { type MeasurementHarness, THREADS } from '../../measurements/measurement-harness.js'
 import { SUBJECTS, type SubjectName } from '../../subjects/subjects.js'
 import { Contender } from './contender.js'
 import type { SliceOrder } from './contender-child.js'

@@ -28,7 +28,7 @@ export function cpuQuota(root = '/'): number {
 
 function leastOf({ path, mount, coresOf }: Hierarchy, root: string): number {
   const inside = posix.relative(mount.root, path)
-  // Of a group above the mount, or of another namespace, only the mounted part is visible.
+  // Only the mounted part is visible of a group above the mount, or of another namespace.
   const names = inside.startsWith('..') ? [] : inside.split('/')
   const folders = names.map((_, index) => posix.join(mount.point, ...names.slice(0, index + 1)))
   return Math.min(...[mount.point, ...folders].map((folder) => coresOf(join(root, folder))))

@@ -1,6 +1,6 @@
 import { errors } from '../../errors/errors.js'
 import { decodeError } from '../../protocol/error-codec.js'
-import type { Failure } from '../../protocol/failure.js'
+import { type Failure, successOf } from '../../protocol/failure.js'
 import type { RunDone, RunResult } from '../../protocol/replica/replica-replies.js'
 import { RecycledBuffers } from '../../tensors/recycled-buffers.js'
 import type { Signature } from '../../tensors/tensor.js'
@@ -19,8 +19,7 @@ export async function prepareReplica(
   { task, warmUp, onLoaded }: PoolSource,
   isUnwanted: () => boolean,
 ): Promise<Signature> {
-  const loaded = await replica.load(task, loadTimeoutMs)
-  if (!loaded.ok) throw decodeError(loaded.error)
+  const loaded = successOf(await replica.load(task, loadTimeoutMs))
   onLoaded?.(loaded)
   const { signature } = loaded
   if (warmUp === undefined || isUnwanted()) return signature
